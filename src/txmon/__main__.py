@@ -1,0 +1,19 @@
+"""The `txmon` command: `--version` at once, everything else through the CLI, every failure as one line."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; the console script and `python -m txmon` both start here."""
+    if sys.argv[1:] in (["--version"], ["-V"]):  # before click: a version should not wait for the CLI to be built
+        from .version import describe
+
+        print(describe())
+        return
+    from .cli import run
+
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Verdicts in words: what was seen, what was expected, and which gate decided."""
+
+from .judgement import Judgement
+from .verdict import TOTAL, Recommendation
+
+
+def number(value: float) -> str:
+    """`value` as an analyst would write it: 0.04, 1.4, 320."""
+    if value >= 99.5:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 0.95 else f"{value:.2g}"
+
+
+def explain(
+    status: str,
+    count: int,
+    expected: float,
+    low: int,
+    high: int,
+    seen: Judgement,
+    recommendation: Recommendation,
+    reasons: tuple[str, ...],
+) -> str:
+    """One line on why the verdict is what it is."""
+    name = "transactions" if status == TOTAL else status
+    if "silence" in reasons:
+        return f"nothing arrived, {number(expected)} transactions expected"
+    bound = f"at least {low}" if seen.score < 0 else f"at most {high}"
+    text = f"{count} {name}, {number(expected)} expected ({bound})"
+    if recommendation == "warming":
+        return f"warming up: {count} {name}"
+    if "level shift" in reasons:
+        return f"{text}; it has lasted long enough to be the new normal"
+    if recommendation == "alert" and seen.window > 1:
+        text += f"; {seen.seen:.0f} in {seen.window} buckets, {number(seen.window_mean)} expected"
+    elif recommendation == "pending":
+        text += "; not back to normal yet"
+    elif seen.gate == "count":
+        text += "; unusual, but too few to alert"
+    elif seen.gate == "ratio":
+        text += "; significant, but too near the expectation to alert"
+    return text

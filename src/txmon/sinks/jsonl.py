@@ -1,0 +1,28 @@
+"""Verdicts and incident events as JSON lines."""
+
+from typing import TextIO
+
+from ..verdict import Outcome, event_line, verdict_line
+
+
+class JsonLines:
+    """Writes each outcome's lines to a text stream, which stays the caller's to close."""
+
+    def __init__(self, stream: TextIO, only_alerts: bool = False, flush: bool = False) -> None:
+        """only_alerts: leave out verdicts that are neither alert nor pending. flush: after every outcome."""
+        self._stream = stream
+        self._only_alerts = only_alerts
+        self._flush = flush
+
+    def accept(self, outcome: Outcome) -> None:
+        """Write the outcome's verdicts, then its incident events."""
+        lines = [
+            verdict_line(verdict)
+            for verdict in outcome.verdicts
+            if not self._only_alerts or verdict.recommendation in ("alert", "pending")
+        ]
+        lines += map(event_line, outcome.events)
+        if lines:
+            self._stream.write("\n".join(lines) + "\n")
+            if self._flush:
+                self._stream.flush()

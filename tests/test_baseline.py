@@ -1,0 +1,129 @@
+"""The statistics against scipy, and what must hold of every baseline."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special, stats
+
+from txmon.baseline import NORMAL_MAD, WINDOWS, Baseline, count_limit, count_score, sum5, sum15
+
+MEANS = [0.01, 0.05, 0.2, 0.5, 1, 2, 5, 20, 100, 2000]
+EXCESSES = [0, 1e-4, 0.01, 0.1, 0.5, 1, 2]
+DISCOUNT = 0.5 ** (1 / 15)
+
+
+def exact_score(count: int, mean: float, excess: float) -> float:
+    """The normal quantile of the tail probability, from scipy's own distributions."""
+    law = stats.nbinom(1 / excess, 1 / (1 + excess * mean)) if excess else stats.poisson(mean)
+    if count > mean:
+        return float(-special.ndtri_exp(law.logsf(count - 1)))
+    return float(special.ndtri_exp(law.logcdf(count)))
+
+
+@pytest.mark.parametrize("excess", EXCESSES)
+@pytest.mark.parametrize("mean", MEANS)
+def test_the_score_is_the_quantile_of_the_exact_tail(mean: float, excess: float) -> None:
+    near = np.concatenate([np.arange(12), mean * np.array([0.1, 0.3, 0.5, 0.7, 1.2, 1.5, 2, 3, 5, 10])]).astype(int)
+    compared = 0
+    for count in sorted(set(near.tolist())):
+        exact = exact_score(count, mean, excess)
+        if 1.5 <= abs(exact) < 20 and abs(count - mean) > 0.5:
+            assert count_score(count, mean, excess) == pytest.approx(exact, abs=0.06)
+            compared += 1
+    assert compared >= 1
+
+
+@given(st.floats(1e-4, 1e6), st.floats(0, 4), st.integers(0, 10**7))
+def test_the_score_grows_with_the_count(mean: float, excess: float, count: int) -> None:
+    assert count_score(count + 1, mean, excess) >= count_score(count, mean, excess) - 1e-9
+
+
+def test_the_score_does_not_saturate() -> None:
+    scores = [count_score(10.0**k, 1.0, 0.0) for k in range(1, 9)]
+    assert all(math.isfinite(score) for score in scores)
+    assert all(later > 2.5 * earlier for earlier, later in zip(scores, scores[1:], strict=False))
+
+
+@pytest.mark.parametrize("sigma", [3.0, -3.0, 4.0, -4.0, 6.0, -6.0])
+@pytest.mark.parametrize("excess", EXCESSES)
+@pytest.mark.parametrize("mean", [*MEANS, 20000])
+def test_the_limit_is_the_last_normal_count(mean: float, excess: float, sigma: float) -> None:
+    limit = count_limit(mean, excess, sigma)
+    tolerance = 0.05  # sigmas
+    if sigma > 0:
+        assert count_score(limit, mean, excess) < sigma + tolerance
+        assert count_score(limit + 1, mean, excess) >= sigma - tolerance
+    else:
+        assert count_score(limit, mean, excess) > sigma - tolerance
+        assert limit == 0 or count_score(limit - 1, mean, excess) <= sigma + tolerance
+
+
+@given(st.lists(st.integers(0, 500), min_size=1, max_size=60))
+def test_the_level_is_the_discounted_mean_on_every_prefix(counts: list[int]) -> None:
+    """Without clipping (counts near their mean) the level is numpy's weighted average, gain 1/n at first."""
+    baseline = Baseline(DISCOUNT)
+    flat = [200 + count % 5 for count in counts]
+    for n, count in enumerate(flat, 1):
+        baseline.learn(count, 1.0)
+        weights = DISCOUNT ** np.arange(n - 1, -1, -1)
+        assert baseline.events / baseline.exposure == pytest.approx(np.average(flat[:n], weights=weights))
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=40))
+def test_windows_are_sums_on_every_prefix(counts: list[int]) -> None:
+    baseline = Baseline(DISCOUNT)
+    for n, count in enumerate(counts, 1):
+        baseline.observe(count, count / 2)
+        assert sum5(baseline.counts) == sum(counts[max(0, n - WINDOWS[1]) : n])
+        assert sum15(baseline.counts) == sum(counts[max(0, n - WINDOWS[2]) : n])
+        assert sum15(baseline.expectations) == sum(counts[max(0, n - WINDOWS[2]) : n]) / 2
+
+
+@pytest.mark.parametrize(("mean", "dispersion"), [(300.0, 1.0), (300.0, 4.0), (20.0, 1.0), (1.0, 1.0)])
+def test_the_dispersion_is_the_variance_over_the_mean(mean: float, dispersion: float) -> None:
+    rng = np.random.default_rng(7)
+    rates = rng.gamma(mean / (dispersion - 1), dispersion - 1, 40_000) if dispersion > 1 else np.full(40_000, mean)
+    baseline = Baseline(0.5 ** (1 / 600))
+    found = []
+    for count in rng.poisson(rates):
+        baseline.learn(float(count), 1.0)
+        found.append(baseline.median)
+    scale = np.mean(found[5000:]) / NORMAL_MAD
+    assert scale**2 == pytest.approx(dispersion, rel=0.15)
+
+
+def test_one_spike_does_not_move_the_level() -> None:
+    baseline = Baseline(DISCOUNT)
+    for _ in range(200):
+        baseline.learn(100.0, 1.0)
+    before = baseline.rate()
+    baseline.learn(100_000.0, 1.0)
+    assert baseline.rate() < 1.03 * before
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=80), st.data())
+def test_snapshot_and_restore_change_nothing(counts: list[int], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(counts) - 1))
+    through = Baseline(DISCOUNT, 0.001)
+    resumed = Baseline(DISCOUNT, 0.001)
+    for n, count in enumerate(counts):
+        if n == cut:
+            resumed = Baseline.restore(resumed.snapshot())
+        for baseline in (through, resumed):
+            baseline.observe(count, baseline.rate())
+            baseline.learn(count, 1.0, 0.1 if count % 7 == 0 else 1.0)
+    assert resumed.snapshot() == through.snapshot()
+
+
+def test_memory_is_bounded() -> None:
+    """A baseline holds scalars and two rings of fixed length, whatever it has seen."""
+    baseline = Baseline(DISCOUNT)
+    size = len(baseline.snapshot())
+    for count in range(5000):
+        baseline.observe(count, 1.0)
+        baseline.learn(count, 1.0)
+    assert len(baseline.snapshot()) == size
