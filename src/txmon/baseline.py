@@ -26,7 +26,11 @@ WINDOWS: Final = (1, 5, 15)  # buckets summed
 Ring = tuple[
     float, float, float, float, float, float, float, float, float, float, float, float, float, float, float
 ]  # fixed, so that mypyc keeps it unboxed: newest first
-EMPTY: Final[Ring] = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def empty_ring() -> Ring:
+    """A ring of zeros; a function, since mypyc takes a constant of unboxed floats for one never set."""
+    return (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def push(ring: Ring, value: float) -> Ring:
@@ -49,11 +53,11 @@ def sum15(ring: Ring) -> float:
 def count_score(count: float, mean: float, excess: float) -> float:
     """How many sigmas `count` lies from `mean`: positive above, negative below, 0 within half a count of it.
 
-    The normal quantile of the tail probability P(Y >= count) (or P(Y <= count) below the mean) for a negative binomial Y
-    with that mean and variance mean + excess * mean**2 (Poisson at excess = 0). It is the signed root of the deviance
-    with the saddlepoint's correction, r* = r + log(u / r) / r with u the Pearson residual, both taken half a count
-    towards the mean (Lugannani & Rice 1980; Daniels 1987, section 6, second continuity correction). Within 0.02 sigma of the exact tail
-    from 2 sigma on (tests/test_baseline.py), and it keeps growing where probabilities underflow.
+    The normal quantile of the tail probability P(Y >= count) above the mean, P(Y <= count) below it, for a negative
+    binomial Y with that mean and variance mean + excess * mean**2 (Poisson at excess = 0). It is the signed root of
+    the deviance with the saddlepoint's correction, r* = r + log(u / r) / r with u the Pearson residual, both taken
+    half a count towards the mean (Lugannani & Rice 1980; Daniels 1987, section 6). Within 0.06 sigma of the exact
+    tail from 1.5 sigma on (tests/test_baseline.py), and it keeps growing where probabilities underflow.
 
     count: >= 0. mean: > 0. excess: >= 0, the squared relative error of the mean (1 / shape of its gamma mixture).
     """
@@ -80,7 +84,7 @@ def count_limit(mean: float, excess: float, sigma: float) -> float:
     """The last whole count before one scores `sigma` or more: an end of the normal interval, >= 0.
 
     sigma: positive for the upper end, negative for the lower one, which is 0 where even no event at all scores less.
-    Starts from the cube-root quantile of a gamma count (Wilson & Hilferty 1931) and takes Newton steps on `count_score`.
+    Starts from the cube-root quantile of a gamma count (Wilson & Hilferty 1931), then takes Newton steps.
     """
     upper = sigma > 0.0
     if not upper and count_score(0.0, mean, excess) > sigma:
@@ -95,7 +99,9 @@ def count_limit(mean: float, excess: float, sigma: float) -> float:
         slope = max(away - abs(here), 1e-3)
         step = (abs(sigma) - abs(here)) / slope
         count = max(mean + 0.6, count + step) if upper else max(0.0, min(mean - 0.6, count - step))
-    if abs(count_score(count, mean, excess) - sigma) > 0.05:  # far from normal: Newton's line does not fit, halving does
+    if (
+        abs(count_score(count, mean, excess) - sigma) > 0.05
+    ):  # far from normal: Newton's line does not fit, halving does
         count = _bisect(mean, excess, sigma, mean if upper else 0.0, max(mean, 1.0) * 1e6 if upper else mean)
     return ceil(count - 1e-9) - 1.0 if upper else floor(count + 1e-9) + 1.0
 
@@ -118,8 +124,17 @@ class Baseline:
     """
 
     __slots__ = (
-        "alerting", "block_count", "block_mean", "discount", "counts", "events", "expectations", "exposure", "median",
-        "slope", "trend_gain",
+        "alerting",
+        "block_count",
+        "block_mean",
+        "counts",
+        "discount",
+        "events",
+        "expectations",
+        "exposure",
+        "median",
+        "slope",
+        "trend_gain",
     )  # fmt: skip
 
     def __init__(self, discount: float, trend_gain: float = 0.0) -> None:
@@ -135,8 +150,8 @@ class Baseline:
         self.median = NORMAL_MAD  # of the absolute Pearson residuals
         self.block_count = 0.0
         self.block_mean = 0.0
-        self.counts: Ring = EMPTY
-        self.expectations: Ring = EMPTY
+        self.counts: Ring = empty_ring()
+        self.expectations: Ring = empty_ring()
         self.alerting = 0  # buckets since the series last was quiet, 0 when it is
 
     def rate(self) -> float:
@@ -193,8 +208,8 @@ class Baseline:
 
     def restart_windows(self) -> None:
         """Forget all but the newest bucket: what an ended incident left must not be judged again."""
-        self.counts = push(EMPTY, self.counts[0])
-        self.expectations = push(EMPTY, self.expectations[0])
+        self.counts = push(empty_ring(), self.counts[0])
+        self.expectations = push(empty_ring(), self.expectations[0])
 
     def accept_level(self) -> None:
         """Take what the windows hold for the new normal, and end the episode."""
@@ -228,7 +243,7 @@ class Baseline:
 
 
 def _ring(values: list[float]) -> Ring:
-    ring = EMPTY
+    ring = empty_ring()
     for value in reversed(values):
         ring = push(ring, value)
     return ring

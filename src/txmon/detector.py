@@ -126,7 +126,7 @@ class Detector:
         share = series.rate()
         level = share * bucket.usual
         # this bucket's volume without what this status itself adds to it, or an attack would excuse itself
-        driven = bucket.total - max(0.0, count - level)
+        driven = bucket.total - max(0.0, count - level) if series.exposure > 0.0 else float(bucket.total)
         gates = self._thresholds(status)
         if gates.direction == "below":
             expected = level
@@ -166,7 +166,14 @@ class Detector:
         return found
 
     def _conclude(
-        self, bucket: Bucket, status: str, count: int, expected: float, series: Baseline, seen: Judgement, gates: Thresholds
+        self,
+        bucket: Bucket,
+        status: str,
+        count: int,
+        expected: float,
+        series: Baseline,
+        seen: Judgement,
+        gates: Thresholds,
     ) -> Verdict:
         recommendation: Recommendation = "ok"
         reasons: tuple[str, ...] = ()

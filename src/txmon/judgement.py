@@ -107,7 +107,9 @@ def interval(expected: float, series: Baseline, gates: Thresholds) -> tuple[int,
     if expected <= 0.0:
         return 0, gates.min_count - 1
     excess = series.excess(expected)
-    high = max(count_limit(expected, excess, gates.sigma), ceil(gates.min_ratio * expected) - 1.0, gates.min_count - 1.0)
+    high = max(
+        count_limit(expected, excess, gates.sigma), ceil(gates.min_ratio * expected) - 1.0, gates.min_count - 1.0
+    )
     low = min(
         count_limit(expected, excess, -gates.sigma),
         floor(expected / gates.min_ratio) + 1.0,

@@ -1,0 +1,77 @@
+"""The command line: finds the subcommand, and turns every failure into one line and its exit code."""
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from .errors import ExitCode, TxmonError
+from .version import describe
+
+COMMANDS = ("replay",)
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand's module only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all subcommands, in the order of a first day with txmon."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The subcommand, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f".commands.{cmd_name}", __package__)
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(message=describe())
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+def txmon(debug: bool) -> None:
+    """Learns what is normal in a stream of transactions and says when failed, reversed or denied are above it.
+
+    \b
+    txmon replay transactions.csv          judge a file
+    txmon simulate | txmon replay -        try it without data
+    """
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; what the process should return."""
+    debug = "--debug" in arguments
+    try:
+        # click reports a closed pipe as 1 and prints its own errors; txmon has its own codes for both
+        result = txmon.main(arguments, prog_name="txmon", standalone_mode=False)
+        sys.stdout.flush()
+        return int(result or ExitCode.OK)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as wrong:
+        wrong.show()
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", ExitCode.INTERRUPTED, debug)
+    except BrokenPipeError:
+        # whoever read us has enough; the interpreter must not complain about it again when it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except TxmonError as failure:
+        return _fail(str(failure), failure.exit_code, debug)
+    except OSError as failure:
+        return _fail(f"{failure.filename or 'output'}: {failure.strerror}", ExitCode.IO, debug)
+    except Exception as failure:  # the last resort: one line instead of a traceback
+        return _fail(f"unexpected {type(failure).__name__}: {failure} (--debug shows where)", ExitCode.FAILURE, debug)
+
+
+def _fail(text: str, code: ExitCode, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"txmon: {' '.join(text.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,83 @@
+"""Bad records: counted by kind, the first of each remembered, all of them kept whole where asked."""
+
+import base64
+import json
+import os
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from .errors import BadData, IoFailure
+from .records import Reject
+
+
+@dataclass(slots=True)
+class _Kind:
+    first: Reject
+    count: int = 0
+
+
+class RejectLog:
+    """Takes every reject: nothing is lost, and stderr gets one line a kind."""
+
+    def __init__(self, path: str | None = None, strict: bool = False) -> None:
+        """path: where rejects are kept as JSON lines, made (mode 0600) at once. strict: the first one raises."""
+        self._kinds: dict[str, _Kind] = {}
+        self._strict = strict
+        self._path = path
+        self._file: BinaryIO | None = _create(path) if path is not None else None
+
+    def add(self, reject: Reject) -> None:
+        """Count and keep `reject`; BadData under strict, IoFailure when it cannot be kept."""
+        kind = self._kinds.setdefault(reject.kind, _Kind(reject))
+        kind.count += 1
+        if self._file is not None:
+            try:
+                self._file.write(_line(reject))
+            except OSError as bad:
+                raise IoFailure(f"{self._path}: {bad.strerror}") from bad
+        if self._strict:
+            raise BadData(f"{reject.source}:{reject.line}: {reject.reason}")
+
+    @property
+    def count(self) -> int:
+        """Rejects so far, of all kinds."""
+        return sum(kind.count for kind in self._kinds.values())
+
+    def summary(self) -> list[str]:
+        """A line for each kind: where it was first met, how often, and why."""
+        return [
+            f"{kind.first.source}:{kind.first.line}: {kind.first.reason}"
+            f" ({kind.count} bad {'record' if kind.count == 1 else 'records'} of this kind: {name})"
+            for name, kind in self._kinds.items()
+        ]
+
+    def close(self) -> None:
+        """Write out what is kept."""
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as bad:
+                raise IoFailure(f"{self._path}: {bad.strerror}") from bad
+
+
+def _create(path: str) -> BinaryIO:
+    try:
+        # rejects are raw payment data: for their owner's eyes only
+        return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+    except OSError as bad:
+        raise IoFailure(f"{path}: {bad.strerror}") from bad
+
+
+def _line(reject: Reject) -> bytes:
+    row: dict[str, object] = {
+        "source": reject.source,
+        "line": reject.line,
+        "kind": reject.kind,
+        "reason": reject.reason,
+    }
+    try:
+        row["raw"] = reject.raw.decode()
+    except UnicodeDecodeError:
+        row["raw"] = reject.raw.decode(errors="replace")
+        row["raw_base64"] = base64.b64encode(reject.raw).decode()
+    return json.dumps(row, ensure_ascii=False).encode() + b"\n"

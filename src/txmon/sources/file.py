@@ -1,0 +1,166 @@
+"""Files and standard input as chunks of raw lines, gzip and zstd unpacked on the way."""
+
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from typing import IO, BinaryIO, Protocol
+
+from ..errors import IoFailure, NoInput
+
+BLOCK = 1 << 18  # bytes read at a time
+LONGEST_LINE = 16 << 20  # bytes of a line that are kept: a file without newlines must not fill the memory
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+class _Unpacker(Protocol):
+    """Turns blocks of a packed file into blocks of its content."""
+
+    def unpack(self, block: bytes) -> Iterator[bytes]:
+        """What `block` unpacks to, in pieces of bounded size."""
+
+    def unfinished(self) -> bool:
+        """Whether the packed data seen so far ends within a member."""
+
+
+class _Plain:
+    def unpack(self, block: bytes) -> Iterator[bytes]:
+        yield block
+
+    def unfinished(self) -> bool:
+        return False
+
+
+class _Gzip:
+    """All members of a gzip file, one after the other."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=31)
+        self._begun = False
+
+    def unpack(self, block: bytes) -> Iterator[bytes]:
+        while block:
+            if not self._begun:
+                block = block.lstrip(b"\0")  # padding between members
+                if not block:
+                    return
+            self._begun = True
+            yield self._member.decompress(block, BLOCK)
+            block = self._member.unconsumed_tail
+            if self._member.eof:
+                block = self._member.unused_data
+                self._member = zlib.decompressobj(wbits=31)
+                self._begun = False
+
+    def unfinished(self) -> bool:
+        return self._begun
+
+
+class _Zstd:
+    """All frames of a zstd file, one after the other."""
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._packed = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        self._frame = self._packed.decompressobj()
+        self._begun = False
+
+    def unpack(self, block: bytes) -> Iterator[bytes]:
+        while block:
+            # a small step at a time bounds what one step may unpack to
+            step, block = block[:4096], block[4096:]
+            self._begun = True
+            yield self._frame.decompress(step)
+            if self._frame.eof:
+                block = self._frame.unused_data + block
+                self._frame = self._packed.decompressobj()
+                self._begun = False
+
+    def unfinished(self) -> bool:
+        return self._begun
+
+
+class FileSource:
+    """The lines of one file, or of standard input for `-`, as lists of bytes without their newline."""
+
+    def __init__(self, path: str) -> None:
+        """NoInput when `path` cannot be opened for reading."""
+        self.name = "<stdin>" if path == "-" else path
+        self.consumed = 0  # bytes of the file read so far, packed as they are
+        self._file = _open(path)
+        self.size = _size(self._file)  # bytes; None where nobody knows, as for a pipe
+
+    def __enter__(self) -> "FileSource":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[list[bytes]]:
+        """Lists of lines; IoFailure when reading or unpacking fails, after all lines before have been given."""
+        rest = b""
+        whole = 0
+        blocks = self._unpacked()
+        while True:
+            try:
+                block = next(blocks, None)
+            except (OSError, EOFError, zlib.error) as bad:
+                reason = getattr(bad, "strerror", None) or str(bad)
+                raise IoFailure(f"{self.name}: {reason} after line {whole}") from bad
+            if block is None:
+                break
+            if b"\n" not in block:
+                if len(rest) < LONGEST_LINE:
+                    rest += block
+                continue
+            lines = (rest + block).split(b"\n")
+            rest = lines.pop()
+            if lines:
+                whole += len(lines)
+                yield lines
+        if rest:
+            yield [rest]
+
+    def _unpacked(self) -> Iterator[bytes]:
+        unpacker: _Unpacker | None = None
+        while block := self._read():
+            self.consumed += len(block)
+            if unpacker is None:
+                unpacker = _Gzip() if block.startswith(GZIP) else _Zstd() if block.startswith(ZSTD) else _Plain()
+            try:
+                yield from unpacker.unpack(block)
+            except zlib.error as bad:
+                raise EOFError(f"the gzip data is damaged ({bad})") from bad
+            except Exception as bad:
+                if type(bad).__name__ != "ZstdError":
+                    raise
+                raise EOFError(f"the zstd data is damaged ({bad})") from bad
+        if unpacker is not None and unpacker.unfinished():
+            kind = "gzip" if isinstance(unpacker, _Gzip) else "zstd"
+            raise EOFError(f"the {kind} data ends too early")
+
+    def _read(self) -> bytes:
+        # read1 gives what a pipe holds instead of waiting for a whole block
+        return self._file.read1(BLOCK)
+
+
+def _open(path: str) -> io.BufferedReader:
+    try:
+        if path == "-":
+            return open(os.dup(sys.stdin.fileno()), "rb")
+        if os.path.isdir(path):
+            raise NoInput(f"{path}: is a directory")
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise NoInput(f"{path}: no such file") from None
+    except (OSError, ValueError) as bad:
+        reason = bad.strerror if isinstance(bad, OSError) else str(bad)
+        raise NoInput(f"{'<stdin>' if path == '-' else path}: {reason}") from None
+
+
+def _size(file: IO[bytes] | BinaryIO) -> int | None:
+    status = os.fstat(file.fileno())
+    return status.st_size if status.st_size > 0 else None
