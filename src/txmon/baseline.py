@@ -76,8 +76,11 @@ def count_score(count: float, mean: float, excess: float) -> float:
         deviance = 2.0 * (y * log(ratio) - (y + shape) * log((y + shape) / (mean + shape)))
     if deviance < 1e-4:  # r* is 0/0 at the mean; there the Pearson residual is as good
         return pearson
-    root = sqrt(deviance) if y > mean else -sqrt(deviance)
-    return root + log(pearson / root) / root
+    root = sqrt(deviance)
+    if y > mean:
+        return root + log(pearson / root) / root
+    # a skewed count is below its mean more often than not: that is not being above it
+    return min(0.0, -root - log(-pearson / root) / root)
 
 
 def count_limit(mean: float, excess: float, sigma: float) -> float:
