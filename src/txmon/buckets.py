@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .records import Record
-from .verdict import Key
+from .verdict import Key, iso
 
 REMEMBERED = 15  # closed buckets whose ids are kept, so that a repeated transaction is counted once
 LONGEST_SILENCE = 86400  # seconds of empty buckets after a record; a longer gap in the stream is skipped
@@ -29,7 +29,7 @@ class Bucketer:
         self.width = width
         self.lateness = lateness
         self.late = 0  # records that came after their bucket had closed
-        self.first_late: Record | None = None
+        self.first_late = 0  # its time, epoch seconds
         self.repeated = 0  # records whose id had been counted already
         self._open: dict[int, OpenBucket] = {}
         self._ids: dict[int, set[str]] = {}
@@ -64,6 +64,15 @@ class Bucketer:
             self._watermark = max(self._open) + self.width
             yield from self._close()
 
+    def summary(self) -> list[str]:
+        """What was not counted, and why, a line each."""
+        lines = []
+        if self.late:
+            lines.append(f"{self.late} records came after their bucket had closed; the first at {iso(self.first_late)}")
+        if self.repeated:
+            lines.append(f"{self.repeated} records repeated the id of one counted before")
+        return lines
+
     def _close(self) -> Iterator[OpenBucket]:
         """Close every bucket that ended at or before the watermark, empty ones included, oldest first."""
         assert self._watermark is not None
@@ -90,9 +99,9 @@ class Bucketer:
             del self._ids[start]
 
     def _refuse_late(self, record: Record) -> None:
+        if not self.late:
+            self.first_late = record.time
         self.late += 1
-        if self.first_late is None:
-            self.first_late = record
 
     def _is_repeat(self, identity: str, start: int) -> bool:
         if any(identity in ids for ids in self._ids.values()):

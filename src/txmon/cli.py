@@ -9,7 +9,7 @@ import click
 from .errors import ExitCode, TxmonError
 from .version import describe
 
-COMMANDS = ("replay",)
+COMMANDS = ("replay", "config")
 
 
 class LazyGroup(click.Group):
@@ -52,8 +52,7 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as wrong:
-        wrong.show()
-        return ExitCode.USAGE
+        return _fail(wrong.format_message(), ExitCode.USAGE, debug)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", ExitCode.INTERRUPTED, debug)
     except BrokenPipeError:

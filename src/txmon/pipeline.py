@@ -20,6 +20,11 @@ class Pipeline:
         self._trends = TrendTracker(bucketer.width)
         self._statuses: set[str] = set()
 
+    def run(self, records: Iterable[Record]) -> Iterator[Outcome]:
+        """All outcomes of a stream that ends."""
+        yield from self.feed(records)
+        yield from self.finish()
+
     def feed(self, records: Iterable[Record]) -> Iterator[Outcome]:
         """Take `records` in order of arrival; yield an outcome for each bucket that they close."""
         return map(self._conclude, self.bucketer.add(records))

@@ -1,70 +1,51 @@
 """`txmon replay`: judge files as fast as they can be read."""
 
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TextIO
-from zoneinfo import ZoneInfo
 
 import click
 
-from ..buckets import Bucketer
-from ..detector import Detector, DetectorConfig
-from ..errors import IoFailure
-from ..incidents import IncidentPolicy, IncidentTracker
+from ..assembly import pipeline_of, reader_of
+from ..errors import ExitCode, IoFailure
 from ..pipeline import Pipeline
-from ..records import ParseOptions, Record, RecordParser, Reject
 from ..rejects import RejectLog
 from ..sinks.jsonl import JsonLines
-from ..sources.file import FileSource
-from ..times import TimeParser
+from .options import load_config, options
+
+READING = ("format", "map", "date", "tz", "by", "strict", "rejects", "max_line")
+JUDGING = (
+    "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
+    "direction", "level_shift", "clear", "join", "repeat",
+)  # fmt: skip
 
 
 @click.command(short_help="Judge files as fast as they can be read.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--out", metavar="FILE", help="Write the verdict lines there instead of to standard output.")
-@click.option("--only", type=click.Choice(["all", "alerts"]), default="all", help="Which verdicts to write.")
-@click.option("--rejects", metavar="FILE", help="Keep bad records there, whole and with their reason.")
-@click.option("--strict", is_flag=True, help="Stop at the first bad record (exit 65).")
-@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Date of times that have none (default: today).")
-@click.option("--tz", default="UTC", help="Zone of times that name none.")
-@click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="Column that holds a field.")
-@click.option("--by", default="", metavar="COLUMN,...", help="Judge every value of these columns by itself.")
-@click.option("--format", "kind", type=click.Choice(["auto", "csv", "jsonl"]), default="auto")
-def replay(files, out, only, rejects, strict, day, tz, mapping, by, kind):  # type: ignore[no-untyped-def]
-    """Judge FILE... (- for standard input) as one stream; gzip and zstd are unpacked.
+@options(*READING, *JUDGING, "out", "only", "fail_on")
+def replay(files: tuple[str, ...], **flags: object) -> ExitCode:
+    """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
 
-    Example: txmon replay transactions_1.csv transactions_2.csv --date 2026-03-02
+    Example: txmon replay transactions_1.csv transactions_2.csv --date 2026-03-02 --only alerts
     """
-    first = day.date() if day else datetime.now(UTC).date()
-    options = ParseOptions(kind, dict(pair.split("=", 1) for pair in mapping), tuple(filter(None, by.split(","))))
-    log = RejectLog(rejects, strict)
-    pipeline = Pipeline(Bucketer(60), Detector(DetectorConfig()), IncidentTracker(IncidentPolicy()))
+    settings = load_config(flags).settings
+    alerted = False
     with ExitStack() as stack:
+        log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
+        pipeline = pipeline_of(settings, live=False)
         stack.callback(_report, log, pipeline)
-        sink = JsonLines(stack.enter_context(_open(out)) if out else sys.stdout, only == "alerts")
-        for outcome in pipeline.feed(_records(files, options, TimeParser(ZoneInfo(tz), first), log)):
+        stream = stack.enter_context(_create(settings.out)) if settings.out else sys.stdout
+        sink = JsonLines(stream, settings.only == "alerts")
+        reader = reader_of(settings, log, datetime.now(UTC).date())
+        for outcome in pipeline.run(reader.records(files)):
+            alerted = alerted or any(verdict.recommendation == "alert" for verdict in outcome.verdicts)
             sink.accept(outcome)
-        for outcome in pipeline.finish():
-            sink.accept(outcome)
+    return ExitCode.ALERTED if alerted and settings.fail_on == "alert" else ExitCode.OK
 
 
-def _records(files: tuple[str, ...], options: ParseOptions, times: TimeParser, log: RejectLog) -> Iterator[Record]:
-    for path in files:
-        with FileSource(path) as source:
-            parser = RecordParser(source.name, options, times)
-            for lines in source:
-                for record in parser.parse(lines):
-                    if isinstance(record, Reject):
-                        log.add(record)
-                    else:
-                        yield record
-            parser.finish()
-
-
-def _open(path: str) -> TextIO:
+def _create(path: str) -> TextIO:
     try:
         return open(path, "w", encoding="utf-8")
     except OSError as bad:
@@ -72,8 +53,6 @@ def _open(path: str) -> TextIO:
 
 
 def _report(log: RejectLog, pipeline: Pipeline) -> None:
-    for line in log.summary():
-        print(f"txmon: {line}", file=sys.stderr)
-    late = pipeline.bucketer.late
-    if late:
-        print(f"txmon: {late} late records", file=sys.stderr)
+    """Say what was left out, a line a kind."""
+    for line in [*log.summary(), *pipeline.bucketer.summary()]:
+        click.echo(f"txmon: {line}", err=True)

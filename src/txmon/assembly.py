@@ -1,0 +1,72 @@
+"""From settings to the parts that obey them: the one place where every command gets its pipeline and its reader."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from .buckets import Bucketer
+from .detector import Detector, DetectorConfig
+from .incidents import IncidentPolicy, IncidentTracker
+from .pipeline import Pipeline
+from .records import ParseOptions, Record, RecordParser, Reject
+from .rejects import RejectLog
+from .settings import Settings
+from .sources.file import FileSource
+from .times import TimeParser
+
+LIVE_LATENESS = 5  # seconds
+
+
+class Reader:
+    """Reads files one after the other into one stream of records, bad ones into the log."""
+
+    def __init__(self, options: ParseOptions, times: TimeParser, log: RejectLog) -> None:
+        self._options = options
+        self._times = times
+        self._log = log
+        self.source: FileSource | None = None  # the file being read, for a progress bar
+
+    def records(self, paths: Iterable[str]) -> Iterator[Record]:
+        """The records of all `paths` in order; times without a date go on from file to file."""
+        for path in paths:
+            with FileSource(path) as self.source:
+                parser = RecordParser(self.source.name, self._options, self._times)
+                for lines in self.source:
+                    for record in parser.parse(lines):
+                        if isinstance(record, Reject):
+                            self._log.add(record)
+                        else:
+                            yield record
+                parser.finish()
+
+
+def reader_of(settings: Settings, log: RejectLog, today: date) -> Reader:
+    """The reader that `settings` ask for; `today` dates the times that have no date."""
+    options = ParseOptions(settings.format, settings.map, settings.by, settings.max_line)
+    return Reader(options, TimeParser(ZoneInfo(settings.tz), settings.date or today), log)
+
+
+def pipeline_of(settings: Settings, live: bool) -> Pipeline:
+    """The pipeline that `settings` ask for."""
+    default_lateness = LIVE_LATENESS if live else 0
+    lateness = default_lateness if settings.lateness is None else settings.lateness
+    policy = IncidentPolicy(settings.bucket, settings.clear, settings.join, settings.repeat)
+    return Pipeline(Bucketer(settings.bucket, lateness), Detector(detector_config(settings)), IncidentTracker(policy))
+
+
+def detector_config(settings: Settings) -> DetectorConfig:
+    """The part of `settings` that the detector obeys."""
+    return DetectorConfig(
+        bucket=settings.bucket,
+        half_life=settings.half_life,
+        mix_half_life=settings.mix_half_life,
+        warmup=settings.warmup,
+        sigma=settings.sigma,
+        budget=settings.budget,
+        min_count=settings.min_count.default,
+        min_ratio=settings.min_ratio.default,
+        min_counts=settings.min_count.table,
+        min_ratios=settings.min_ratio.table,
+        directions=settings.direction,
+        level_shift=settings.level_shift,
+    )

@@ -1,0 +1,28 @@
+"""`txmon config`: what holds, and where it came from."""
+
+import json
+import os
+
+import click
+
+from ..config import RESERVED, as_json, as_toml
+from ..settings import DECLARATIONS
+from .options import load_config, options
+
+
+@click.command(short_help="Print the settings that hold and where each came from.")
+@options(*DECLARATIONS)
+@click.option("--json", "machine", is_flag=True, help="As a JSON object.")
+def config(machine: bool, **flags: object) -> None:
+    """Print the settings that hold here and where each came from, as a txmon.toml.
+
+    Flags win over TXMON_* variables, those over ./txmon.toml (or the file that TXMON_CONFIG names), that over the
+    user's ~/.config/txmon/txmon.toml.
+
+    Example: txmon config --budget 2/week > txmon.toml
+    """
+    found = load_config(flags)
+    if machine:
+        click.echo(json.dumps(as_json(found), indent=1))
+    else:
+        click.echo(as_toml(found, {name: bool(os.environ.get(name)) for name in sorted(RESERVED - {"TXMON_CONFIG"})}))

@@ -1,0 +1,38 @@
+"""Click options made from the settings' declarations, and the settings that hold for a command."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..config import Config, load
+from ..settings import DECLARATIONS, DEFAULTS, default_text, flag
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def options(*names: str) -> Callable[[F], F]:
+    """Gives a command the flags of these settings; one that is not given arrives as None, () or False."""
+
+    def decorate(command: F) -> F:
+        for name in reversed(names):
+            declaration = DECLARATIONS[name]
+            text = f"{declaration.help} [default: {default_text(name)}]"
+            if isinstance(getattr(DEFAULTS, name), bool):
+                command = click.option(flag(name), name, is_flag=True, help=declaration.help)(command)
+            else:
+                # the declaration's own parser reads the text, so that flags, variables and files agree
+                option = click.option(
+                    flag(name), name, metavar=declaration.metavar or "WORD", multiple=declaration.many, help=text
+                )
+                command = option(command)
+        return command
+
+    return decorate
+
+
+def load_config(flags: Mapping[str, object]) -> Config:
+    """The settings that hold here and now, given a command's flags."""
+    return load(flags, os.environ, Path.cwd(), Path.home())

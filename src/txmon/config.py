@@ -1,0 +1,120 @@
+"""Settings from their layers: flags, TXMON_* variables, ./txmon.toml, the user's folder, defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from .errors import ConfigError, TxmonError, UsageError
+from .settings import DECLARATIONS, DEFAULTS, Settings, flag, variable
+from .values import nearest, show
+
+FILE: Final = "txmon.toml"
+# read elsewhere, and never a setting: they are secrets, or say where settings are
+RESERVED: Final = frozenset(("TXMON_CONFIG", "TXMON_TEAMS_WEBHOOK", "TXMON_TOKEN"))
+BUILD: Final = frozenset(("TXMON_PURE", "TXMON_COMPILE", "TXMON_GOLDEN"))  # of txmon's own build and tests
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What holds, and where each setting came from."""
+
+    settings: Settings
+    origin: Mapping[str, str]  # setting -> "--flag", "TXMON_NAME", a file's path, or "default"
+
+
+def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: Path) -> Config:
+    """The settings that hold for `flags` (None or empty: not given) in folder `here` for the user at `home`.
+
+    Raises UsageError for a bad flag, ConfigError for a bad variable or file.
+    """
+    values: dict[str, Any] = {}
+    origin = dict.fromkeys(DECLARATIONS, "default")
+    for path, required in _files(env, here, home):
+        for name, value in _read_toml(path, required).items():
+            values[name] = _parse(name, value, f"{path}: {name}", ConfigError)
+            origin[name] = str(path)
+    for name, text in _variables(env).items():
+        values[name] = _parse(name, text, variable(name), ConfigError)
+        origin[name] = variable(name)
+    for name, value in flags.items():
+        if name in DECLARATIONS and value not in (None, (), False):
+            values[name] = _parse(name, value, flag(name), UsageError)
+            origin[name] = flag(name)
+    return Config(Settings(**values), origin)
+
+
+def _files(env: Mapping[str, str], here: Path, home: Path) -> list[tuple[Path, bool]]:
+    """The files that may hold settings and whether they must exist, weakest first."""
+    folder = Path(env["XDG_CONFIG_HOME"]) if env.get("XDG_CONFIG_HOME") else home / ".config"
+    named = env.get("TXMON_CONFIG")
+    nearer = (Path(named), True) if named else (here / FILE, False)
+    return [(folder / "txmon" / FILE, False), nearer]
+
+
+def _read_toml(path: Path, required: bool) -> dict[str, object]:
+    import tomllib
+
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        if required:
+            raise ConfigError(f"{path}: no such file (TXMON_CONFIG)") from None
+        return {}
+    except OSError as bad:
+        raise ConfigError(f"{path}: {bad.strerror}") from bad
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as bad:
+        raise ConfigError(f"{path}: {bad}") from bad
+    for name in table:
+        if name not in DECLARATIONS:
+            raise ConfigError(f"{path}: unknown setting {name!r}{nearest(name, DECLARATIONS)}")
+    return table
+
+
+def _variables(env: Mapping[str, str]) -> dict[str, str]:
+    known = {variable(name): name for name in DECLARATIONS}
+    found = {}
+    for name, text in env.items():
+        if not name.startswith("TXMON_") or name in RESERVED | BUILD:
+            continue
+        if name not in known:
+            raise ConfigError(f"unknown environment variable {name}{nearest(name, {*known, *RESERVED})}")
+        found[known[name]] = text
+    return found
+
+
+def _parse(name: str, value: object, place: str, error: type[TxmonError]) -> object:
+    try:
+        return DECLARATIONS[name].parse(value)
+    except ValueError as bad:
+        raise error(f"{place}: {bad}") from None
+
+
+def as_toml(config: Config, secrets: Mapping[str, bool]) -> str:
+    """All settings with their origins as a TOML file that reads back to the same; `secrets`: name -> whether set."""
+    lines: list[str] = []
+    for section in dict.fromkeys(declaration.section for declaration in DECLARATIONS.values()):
+        lines += [f"# {section}", *(_line(config, n) for n, d in DECLARATIONS.items() if d.section == section), ""]
+    lines.append("# secrets, never shown")
+    lines += [f"# {name} is {'set' if given else 'not set'}" for name, given in secrets.items()]
+    return "\n".join(lines)
+
+
+def _line(config: Config, name: str) -> str:
+    value = getattr(config.settings, name)
+    text = show(value, name)
+    if not text and value == getattr(DEFAULTS, name):
+        return f"# {name} is not set"
+    import json
+
+    literal = text if isinstance(value, bool) else json.dumps(text)
+    return f"{name} = {literal}  # {config.origin[name]}"
+
+
+def as_json(config: Config) -> dict[str, dict[str, object]]:
+    """All settings with their origins, for machines."""
+    return {
+        name: {"value": show(getattr(config.settings, name), name) or None, "origin": config.origin[name]}
+        for name in DECLARATIONS
+    }

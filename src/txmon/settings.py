@@ -1,0 +1,155 @@
+"""Every setting, declared once: the flag, the environment variable, the TOML key and the help all come from here."""
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+from .values import (
+    ByStatus,
+    budget,
+    by_status,
+    calendar_date,
+    choice,
+    column_list,
+    duration,
+    number,
+    pairs,
+    path,
+    show,
+    size,
+    switch,
+    time_zone,
+    whole,
+)
+
+Parser = Callable[[object], object]
+MINUTE: Final = 60
+HOUR: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """How one setting is read and explained."""
+
+    section: str
+    help: str
+    parse: Parser  # a text, or a value as TOML gives it, to the setting's value; ValueError says what is wrong
+    metavar: str | None
+    many: bool  # the flag may be repeated
+    default_text: str | None  # for the help, where the default is not a value
+
+
+def _setting(
+    section: str,
+    default: object,
+    help_text: str,
+    parse: Parser,
+    metavar: str | None = None,
+    many: bool = False,
+    default_text: str | None = None,
+) -> Any:
+    declaration = Declaration(section, help_text, parse, metavar, many, default_text)
+    metadata = {"declaration": declaration}
+    if default == {}:
+        return field(default_factory=dict, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def _input(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
+    return _setting("input", default, help_text, parse, metavar, **more)
+
+
+def _detection(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
+    return _setting("detection", default, help_text, parse, metavar, **more)
+
+
+def _incidents(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
+    return _setting("incidents", default, help_text, parse, metavar, **more)
+
+
+def _output(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
+    return _setting("output", default, help_text, parse, metavar, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds for one run. Durations are in seconds."""
+
+    format: str = _input("auto", "Format of the input.", choice("auto", "csv", "jsonl"))
+    map: Mapping[str, str] = _input(
+        {}, "Column that holds a field: count=F1.", pairs(keys=("time", "status", "count", "amount", "id")),
+        "FIELD=COLUMN", many=True,
+    )  # fmt: skip
+    date: datetime.date | None = _input(
+        None, "Date of times that have none.", calendar_date, "YYYY-MM-DD", default_text="today"
+    )  # fmt: skip
+    tz: str = _input("UTC", "Zone of times that name none.", time_zone, "ZONE")
+    by: tuple[str, ...] = _input((), "Judge every value of these columns by itself.", column_list, "COLUMN,...")
+    strict: bool = _input(False, "Stop at the first bad record, with exit code 65.", switch)
+    rejects: str | None = _input(None, "Keep bad records there, whole and with the reason.", path, "FILE")
+    max_line: int = _input(1 << 20, "Longest line that is read.", size(1 << 10, 16 << 20), "SIZE")
+
+    bucket: int = _detection(MINUTE, "Width of a bucket.", duration(10, HOUR, divides_day=True), "TIME")
+    lateness: int | None = _detection(
+        None, "How late a record may come before its bucket closes.", duration(0, HOUR), "TIME",
+        default_text="0 in replay",
+    )  # fmt: skip
+    half_life: int = _detection(15 * MINUTE, "Memory of the volume's level.", duration(MINUTE, 86400), "TIME")
+    mix_half_life: int = _detection(
+        2 * HOUR, "Memory of a status's share in the volume.", duration(MINUTE, 7 * 86400), "TIME"
+    )
+    warmup: int = _detection(30 * MINUTE, "How long to learn before judging.", duration(0, 86400), "TIME")
+    budget: float = _detection(1.0, "False alarms accepted: 1/day, 2/week, 0.1/hour.", budget, "N/UNIT")
+    sigma: float | None = _detection(
+        None, "Score that alerts, 2 to 20; instead of a budget.", number(2, 20), "SIGMAS", default_text="from --budget"
+    )
+    min_count: ByStatus[int] = _detection(
+        ByStatus(3),
+        "Fewest transactions that alert: 3, failed=5.",
+        by_status(whole(0, 10**9), 3),
+        "[STATUS=]N",
+        many=True,
+    )
+    min_ratio: ByStatus[float] = _detection(
+        ByStatus(1.5), "Least ratio to the expectation that alerts: 1.5, denied=2.", by_status(number(1, 1000), 1.5),
+        "[STATUS=]X", many=True,
+    )  # fmt: skip
+    direction: Mapping[str, str] = _detection(
+        {}, "On which side a status alerts: approved=below.", pairs(values=("above", "below")), "STATUS=SIDE", many=True
+    )
+    level_shift: int = _detection(
+        2 * HOUR, "After so long, a deviation is the new normal.", duration(MINUTE, 7 * 86400), "TIME"
+    )
+
+    clear: int = _incidents(5 * MINUTE, "Quiet time after which an incident is over.", duration(MINUTE, 86400), "TIME")
+    join: int = _incidents(5 * MINUTE, "Alerts begun within this time are one incident.", duration(0, 86400), "TIME")
+    repeat: int = _incidents(HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME")
+
+    out: str | None = _output(None, "Write the lines there instead of to standard output.", path, "FILE")
+    only: str = _output("all", "Which verdicts to write.", choice("all", "alerts"))
+    fail_on: str = _output("none", "Exit with code 3 when something alerted.", choice("none", "alert"))
+    chart: str = _output("auto", "Whether to draw the live chart on standard error.", choice("auto", "always", "never"))
+    speed: float | None = _output(
+        None, "Play at so many times real time.", number(1e-3, 1e6), "X", default_text="as fast as it goes"
+    )
+
+
+DECLARATIONS: Final[Mapping[str, Declaration]] = {f.name: f.metadata["declaration"] for f in fields(Settings)}
+DEFAULTS: Final = Settings()
+
+
+def flag(name: str) -> str:
+    """The command-line flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return "TXMON_" + name.upper()
+
+
+def default_text(name: str) -> str:
+    """The default of a setting as its help shows it."""
+    declaration = DECLARATIONS[name]
+    return declaration.default_text or show(getattr(DEFAULTS, name), name) or "none"

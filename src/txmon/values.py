@@ -1,0 +1,255 @@
+"""Settings' values: from texts and TOML values, and back to text.
+
+Each parser takes what a flag, a variable or a TOML file holds and raises ValueError with a short reason.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from math import isfinite
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+DAY: Final = 86400
+UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY}
+SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 10**6, "KIB": 1 << 10, "MIB": 1 << 20}
+PER_DAY: Final = {"hour": 24.0, "day": 1.0, "week": 1 / 7, "month": 1 / 30}
+DURATIONS: Final = frozenset(
+    ["bucket", "lateness", "half_life", "mix_half_life", "warmup", "level_shift", "clear", "join", "repeat"]
+)  # fmt: skip
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ByStatus(Generic[T]):
+    """A value for every status, and others for some."""
+
+    default: T
+    table: Mapping[str, T] = field(default_factory=dict)
+
+    def of(self, status: str) -> T:
+        """The value that holds for `status`."""
+        return self.table.get(status, self.default)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or nothing where no known word is near."""
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def choice(*words: str) -> Callable[[object], str]:
+    """One of `words`."""
+
+    def parse(value: object) -> str:
+        if isinstance(value, str) and value in words:
+            return value
+        raise ValueError(f"{value!r} is none of {', '.join(words)}{nearest(str(value), words)}")
+
+    return parse
+
+
+def switch(value: object) -> bool:
+    """On or off."""
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    if isinstance(value, bool):
+        return value
+    found = words.get(str(value).lower())
+    if found is None:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return found
+
+
+def path(value: object) -> str:
+    """A file's name."""
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(f"{value!r} is no file name")
+
+
+def calendar_date(value: object) -> date:
+    """A day."""
+    try:
+        return value if isinstance(value, date) else date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no date like 2026-03-02") from None
+
+
+def time_zone(value: object) -> str:
+    """The name of a zone in the time zone database."""
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(str(value))
+    except (ValueError, OSError, KeyError):
+        raise ValueError(f"{value!r} is no time zone{nearest(str(value), available_timezones())}") from None
+    return str(value)
+
+
+def column_list(value: object) -> tuple[str, ...]:
+    """Names of columns, each once."""
+    items = [str(item) for item in value] if isinstance(value, list | tuple) else str(value).split(",")
+    names = tuple(item.strip() for item in items if item.strip())
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"{value!r} is no list of different columns")
+    return names
+
+
+def seconds(text: object) -> int:
+    """A duration like 90s, 15m, 1h30m or 1d in seconds; a whole number is seconds."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    match = _DURATION.fullmatch(str(text).replace(" ", "")) if str(text) else None
+    if match is None or not match[0]:
+        if isinstance(text, str) and text.isascii() and text.isdigit():
+            return int(text)
+        raise ValueError(f"{text!r} is no duration like 90s, 15m, 1h30m or 1d")
+    return sum(int(part or 0) * unit for part, unit in zip(match.groups(), (DAY, 3600, 60, 1), strict=True))
+
+
+def duration(least: int, most: int, divides_day: bool = False) -> Callable[[object], int]:
+    """A duration between two, in seconds."""
+
+    def parse(value: object) -> int:
+        found = seconds(value)
+        if not least <= found <= most:
+            raise ValueError(f"{value!r} is not from {duration_text(least)} to {duration_text(most)}")
+        if divides_day and DAY % found:
+            raise ValueError(f"{value!r} does not divide a day evenly")
+        return found
+
+    return parse
+
+
+def duration_text(value: int) -> str:
+    """Seconds as the shortest duration that `seconds` reads back."""
+    if value == 0:
+        return "0s"
+    text = ""
+    for unit, width in (("d", DAY), ("h", 3600), ("m", 60), ("s", 1)):
+        amount, value = divmod(value, width)
+        text += f"{amount}{unit}" if amount else ""
+    return text
+
+
+def size(least: int, most: int) -> Callable[[object], int]:
+    """A number of bytes like 64KiB or 1MB."""
+
+    def parse(value: object) -> int:
+        match = re.fullmatch(r"(\d+)\s*([A-Za-z]*)", str(value), re.ASCII)
+        unit = SIZES.get(match[2].upper()) if match else None
+        if match is None or unit is None:
+            raise ValueError(f"{value!r} is no size like 64KiB or 1MiB")
+        if not least <= int(match[1]) * unit <= most:
+            raise ValueError(f"{value!r} is not from {least} to {most} bytes")
+        return int(match[1]) * unit
+
+    return parse
+
+
+def budget(value: object) -> float:
+    """False alarms a day, from 1/day, 2/week, 0.1/hour."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*(hour|day|week|month)", str(value), re.ASCII)
+    if match is None:
+        raise ValueError(f"{value!r} is no budget like 1/day, 2/week or 0.1/hour")
+    found = float(match[1]) * PER_DAY[match[2]]
+    if not 1e-3 <= found <= 1e4:
+        raise ValueError(f"{value!r} is not from 0.001 to 10000 a day")
+    return found
+
+
+def number(least: float, most: float) -> Callable[[object], float]:
+    """A number between two."""
+
+    def parse(value: object) -> float:
+        try:
+            found = (
+                float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else float("nan")
+            )
+        except ValueError:
+            found = float("nan")
+        if not isfinite(found):
+            raise ValueError(f"{value!r} is no number")
+        if not least <= found <= most:
+            raise ValueError(f"{value!r} is not from {least:g} to {most:g}")
+        return found
+
+    return parse
+
+
+def whole(least: int, most: int) -> Callable[[object], int]:
+    """A whole number between two."""
+
+    def parse(value: object) -> int:
+        found = number(least, most)(value)
+        if found != int(found):
+            raise ValueError(f"{value!r} is no whole number")
+        return int(found)
+
+    return parse
+
+
+def _items(value: object) -> list[tuple[str | None, object]]:
+    """(name, value) pairs from a TOML table, a list of NAME=VALUE texts, or one such text with commas."""
+    if isinstance(value, Mapping):
+        return [(str(name), item) for name, item in value.items()]
+    texts = value if isinstance(value, list | tuple) else str(value).split(",") if isinstance(value, str) else [value]
+    found: list[tuple[str | None, object]] = []
+    for text in texts:
+        name, equals, item = str(text).partition("=")
+        found.append((name.strip(), item.strip()) if equals else (None, text))
+    return found
+
+
+def by_status(parse_one: Callable[[object], T], default: T) -> Callable[[object], ByStatus[T]]:
+    """A value for all statuses, or for single ones (STATUS=VALUE), or a table with a `default`."""
+
+    def parse(value: object) -> ByStatus[T]:
+        general = default
+        table: dict[str, T] = {}
+        for status, item in _items(value):
+            if status is None or status == "default":
+                general = parse_one(item)
+            else:
+                table[status.lower()] = parse_one(item)
+        return ByStatus(general, table)
+
+    return parse
+
+
+def pairs(keys: tuple[str, ...] = (), values: tuple[str, ...] = ()) -> Callable[[object], dict[str, str]]:
+    """NAME=VALUE pairs; `keys` and `values` are all that is allowed, anything where they are empty."""
+
+    def parse(value: object) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, item in _items(value):
+            if name is None or not str(item):
+                raise ValueError(f"{item!r} is no NAME=VALUE")
+            for word, known in ((name, keys), (str(item), values)):
+                if known and word not in known:
+                    raise ValueError(f"{word!r} is none of {', '.join(known)}{nearest(word, known)}")
+            found[name] = str(item)
+        return found
+
+    return parse
+
+
+def show(value: object, name: str) -> str:
+    """A setting's value as the text its flag takes; empty for one that is not set."""
+    if value is None or value == () or value == {}:
+        return ""
+    if name in DURATIONS and isinstance(value, int):
+        return duration_text(value)
+    if name == "budget" and isinstance(value, float):
+        return f"{value!r}/day"
+    if isinstance(value, ByStatus):
+        return ",".join([f"{value.default:g}", *(f"{status}={item:g}" for status, item in value.table.items())])
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
