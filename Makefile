@@ -29,9 +29,12 @@ $(VENV)/tested: $(VENV)/installed
 	$(BIN)/pip install --quiet --group dev
 	touch $@
 
-# The shipped sample is simulated: same command, same bytes
+# The shipped sample: a day with six incidents and a busy sale; the same command makes the same bytes
 sample: $(VENV)/installed
-	$(BIN)/txmon simulate --help
+	$(BIN)/txmon simulate --peak 120 --seed 11 --incident denied:x3@14:00/12m --incident failed:+6@16:00/25m \
+	  --incident reversed:x8@11:10/15m --incident '*:x0.25@09:40/4m' --incident silence@13:05/9m \
+	  --incident sale:x1.8@18:00/1h --incident denied:rampx3@20:00/40m \
+	  --labels examples/transactions.labels.json --out examples/transactions.csv
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

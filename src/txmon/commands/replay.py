@@ -3,16 +3,16 @@
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TextIO
 
 import click
 
 from ..assembly import pipeline_of, reader_of
-from ..errors import ExitCode, IoFailure
+from ..errors import ExitCode
 from ..pipeline import Pipeline
 from ..rejects import RejectLog
 from ..sinks.jsonl import JsonLines
 from .options import load_config, options
+from .output import create
 
 READING = ("format", "map", "date", "tz", "by", "strict", "rejects", "max_line")
 JUDGING = (
@@ -36,20 +36,13 @@ def replay(files: tuple[str, ...], **flags: object) -> ExitCode:
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=False)
         stack.callback(_report, log, pipeline)
-        stream = stack.enter_context(_create(settings.out)) if settings.out else sys.stdout
+        stream = stack.enter_context(create(settings.out)) if settings.out else sys.stdout
         sink = JsonLines(stream, settings.only == "alerts")
         reader = reader_of(settings, log, datetime.now(UTC).date())
         for outcome in pipeline.run(reader.records(files)):
             alerted = alerted or any(verdict.recommendation == "alert" for verdict in outcome.verdicts)
             sink.accept(outcome)
     return ExitCode.ALERTED if alerted and settings.fail_on == "alert" else ExitCode.OK
-
-
-def _create(path: str) -> TextIO:
-    try:
-        return open(path, "w", encoding="utf-8")
-    except OSError as bad:
-        raise IoFailure(f"{path}: {bad.strerror}") from bad
 
 
 def _report(log: RejectLog, pipeline: Pipeline) -> None:
