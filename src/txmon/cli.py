@@ -55,9 +55,10 @@ def run(arguments: list[str]) -> int:
         return _fail(wrong.format_message(), ExitCode.USAGE, debug)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", ExitCode.INTERRUPTED, debug)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click turns the first into the second, whatever the mode
         # whoever read us has enough; the interpreter must not complain about it again when it closes stdout
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.stdout = sys.__stdout__
         return ExitCode.OK
     except TxmonError as failure:
         return _fail(str(failure), failure.exit_code, debug)

@@ -1,0 +1,69 @@
+"""What the shell sees of the installed txmon: pipes, exit codes, start-up."""
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TXMON = str(Path(sys.executable).with_name("txmon"))
+SAMPLE = Path(__file__).parents[1] / "examples" / "transactions.csv"
+
+
+def txmon(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([TXMON, *arguments], input=stdin, capture_output=True, timeout=60, check=False)
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    command = f"{TXMON} replay {SAMPLE} | head -1; echo ${{PIPESTATUS[*]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].startswith('{"time"')
+    assert lines[1] == "0 0"
+    assert done.stderr == b""
+
+
+def test_fail_on_alert_exits_3() -> None:
+    assert txmon("replay", str(SAMPLE), "--fail-on", "alert").returncode == 3
+    assert txmon("replay", str(SAMPLE), "--fail-on", "alert", "--min-count", "1000000").returncode == 0
+
+
+def test_gzip_gives_the_same_verdicts(tmp_path: Path) -> None:
+    packed = tmp_path / "t.csv.gz"
+    packed.write_bytes(gzip.compress(SAMPLE.read_bytes()))
+    assert txmon("replay", str(packed)).stdout == txmon("replay", str(SAMPLE)).stdout
+
+
+def test_a_truncated_gzip_is_an_error_after_the_lines_before_it(tmp_path: Path) -> None:
+    packed = tmp_path / "t.csv.gz"
+    packed.write_bytes(gzip.compress(SAMPLE.read_bytes())[:-2000])
+    done = txmon("replay", str(packed))
+    assert done.returncode == 74
+    assert done.stdout.count(b"\n") > 100
+    assert b"the gzip data ends too early after line" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["F1", "f0_", "count", "COUNT"])
+def test_header_variants_and_column_order_change_nothing(name: str, tmp_path: Path) -> None:
+    lines = SAMPLE.read_text().splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    other = tmp_path / "other.csv"
+    other.write_text(f"{name},Status,Time\n" + "".join(f"{c},{s},{t}\n" for t, s, c in rows))
+    assert txmon("replay", str(other)).stdout == txmon("replay", str(SAMPLE)).stdout
+
+
+def test_replay_needs_neither_pandas_nor_scipy() -> None:
+    code = (
+        "import sys; from txmon.cli import run; code = run(['replay', sys.argv[1], '--out', '/dev/null']);"
+        " print(code, sorted({'pandas', 'scipy', 'duckdb', 'pymsteams', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(SAMPLE)], capture_output=True, timeout=60, check=True)
+    assert done.stdout.decode().split("\n")[0] == "0 []"
+
+
+def test_version_says_whether_the_core_is_compiled() -> None:
+    done = txmon("--version")
+    assert done.returncode == 0
+    assert b"(compiled core" in done.stdout or b"(interpreted core" in done.stdout
