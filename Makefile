@@ -31,9 +31,9 @@ $(VENV)/tested: $(VENV)/installed
 
 # The shipped sample: a day with six incidents and a busy sale; the same command makes the same bytes
 sample: $(VENV)/installed
-	$(BIN)/txmon simulate --peak 120 --seed 11 --incident denied:x3@14:00/12m --incident failed:+6@16:00/25m \
-	  --incident reversed:x8@11:10/15m --incident '*:x0.25@09:40/4m' --incident silence@13:05/9m \
-	  --incident sale:x1.8@18:00/1h --incident denied:rampx3@20:00/40m \
+	$(BIN)/txmon simulate --peak 300 --seed 7 --incident failed:+6@09:40/15m --incident reversed:x8@11:20/12m \
+	  --incident '*:x0.2@13:05/4m' --incident denied:x2.8@14:30/20m --incident silence@16:10/12m \
+	  --incident sale:x1.8@17:30/2h --incident backend_reversed:+8@21:00/8m \
 	  --labels examples/transactions.labels.json --out examples/transactions.csv
 
 clean:

@@ -15,6 +15,7 @@ NORMAL_MAD: Final = 0.6744897501960817  # median of |Z| for a standard normal Z
 CLIP: Final = 2.5  # innovations beyond this many standard deviations teach no more than this
 BLOCK: Final = 8.0  # transactions expected before a residual is worth a look: below, a median is all discreteness
 MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is about 1/gain residuals
+MIN_DISPERSION: Final = 1.0  # a Poisson's
 MAX_DISPERSION: Final = 400.0
 PRIOR_EVENTS: Final = 0.5  # Jeffreys' prior for a Poisson rate: a series without events is rare, not impossible
 NEWTON_STEPS: Final = 3
@@ -164,19 +165,25 @@ class Baseline:
     def dispersion(self) -> float:
         """Variance over mean (>= 1), from the median absolute Pearson residual."""
         scale = self.median / NORMAL_MAD
-        return min(MAX_DISPERSION, max(1.0, scale * scale))
+        return min(MAX_DISPERSION, max(MIN_DISPERSION, scale * scale))
 
     def excess(self, mean: float) -> float:
         """Squared relative error of a count with this mean: overdispersion, and the level's own uncertainty."""
         return (self.dispersion() - 1.0) / mean + 1.0 / (self.events + PRIOR_EVENTS)
 
-    def learn(self, count: float, exposure: float, weight: float = 1.0) -> None:
+    def forget(self) -> None:
+        """Let a bucket pass that teaches nothing: the level stays, and less evidence stands behind it."""
+        self.events *= self.discount
+        self.exposure *= self.discount
+
+    def learn(self, count: float, exposure: float, weight: float = 1.0, warm: bool = True) -> None:
         """Move the level and the dispersion towards `count` events over `exposure`; `weight` 0..1 slows both."""
         if exposure <= 0.0:
             return
         if self.exposure > 0.0:
             mean = self.rate() * exposure
-            self._learn_dispersion(count, mean, weight)
+            if warm:
+                self._learn_dispersion(count, mean, weight)
             reach = CLIP * sqrt(mean + self.excess(mean) * mean * mean) + 1.0  # one event is never an outlier
             count = min(mean + reach, max(mean - reach, count))
             if self.trend_gain > 0.0:
@@ -213,6 +220,11 @@ class Baseline:
         """Forget all but the newest bucket: what an ended incident left must not be judged again."""
         self.counts = push(empty_ring(), self.counts[0])
         self.expectations = push(empty_ring(), self.expectations[0])
+
+    def clear_windows(self) -> None:
+        """Forget all buckets."""
+        self.counts = empty_ring()
+        self.expectations = empty_ring()
 
     def accept_level(self) -> None:
         """Take what the windows hold for the new normal, and end the episode."""

@@ -138,17 +138,23 @@ class Detector:
             judgement = judge_above(series, gates)
         verdict = self._conclude(bucket, status, count, expected, series, judgement, gates)
         relief = gates.direction == "above" and judgement.longest < -RELIEF
-        self._learn(series, count, driven, RELIEF_WEIGHT if relief else 1.0)
+        self._learn(bucket, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
         return verdict
 
     def _judge_volume(self, bucket: Bucket, series: Baseline) -> Verdict:
+        if series.alerting and bucket.total > 0 and series.counts[0] == 0.0:
+            # the silence is over; what the volume is now is judged without it
+            series.alerting = 0
+            series.clear_windows()
         series.observe(bucket.total, bucket.usual)
         gates = self._thresholds(TOTAL)
         judgement = judge_below(series, gates)
         verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates)
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
-            self._learn(series, bucket.total, 1.0, RELIEF_WEIGHT if judgement.longest > RELIEF else 1.0)
+            self._learn(bucket, series, bucket.total, 1.0, RELIEF_WEIGHT if judgement.longest > RELIEF else 1.0)
+        else:
+            series.forget()
         return verdict
 
     def _thresholds(self, status: str) -> Thresholds:
@@ -200,5 +206,5 @@ class Detector:
             recommendation, reasons, text,
         )  # fmt: skip
 
-    def _learn(self, series: Baseline, count: float, exposure: float, pace: float) -> None:
-        series.learn(count, exposure, ALERT_WEIGHT if series.alerting else pace)
+    def _learn(self, bucket: Bucket, series: Baseline, count: float, exposure: float, pace: float) -> None:
+        series.learn(count, exposure, ALERT_WEIGHT if series.alerting else pace, bucket.warm)

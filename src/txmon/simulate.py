@@ -1,202 +1,211 @@
-"""A labelled stream of transactions: a day's shape, seven statuses, noise, and incidents where one asks for them."""
+"""A stream of transactions as a payments team sees it, with incidents at known times and the labels that say so.
 
-import re
-from collections.abc import Iterator, Sequence
+Counts are negative binomial around a day's and a week's profile. Every day, and every bucket that an incident changes,
+draws from its own seeded generator: a day looks the same in a longer stream, an incident leaves all other buckets as
+they were, and memory does not grow with the days.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import ceil
-from typing import TYPE_CHECKING, Final
+from math import isfinite
+from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import UsageError
-from .values import DAY, seconds
+from .incident_spec import DAY, EVERY, Change, IncidentSpec, changed_mean, resolve
+from .values import nearest
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
-SHARES: Final = {
-    "approved": 1.0, "denied": 0.1, "failed": 0.0006, "reversed": 0.009, "backend_reversed": 0.001,
-    "processing": 0.0006, "refunded": 0.0035,
-}  # fmt: skip
-DISPERSION: Final = {"approved": 1.5, "denied": 1.3}  # variance over mean; 1.05 for the others
-# the share of the peak at each hour, the next hour's reached in a straight line: quiet nights, a steep morning, a lunch
-# dip, an evening that fades
-HOURS: Final = (
-    0.02, 0.01, 0.006, 0.005, 0.006, 0.015, 0.06, 0.2, 0.48, 0.76, 0.93, 0.97,
-    0.82, 0.76, 0.84, 0.93, 1.0, 0.98, 0.85, 0.62, 0.44, 0.3, 0.16, 0.06,
+SHARES = {  # of all transactions
+    "approved": 0.8838,
+    "denied": 0.10,
+    "failed": 0.0005,
+    "reversed": 0.01,
+    "backend_reversed": 0.001,
+    "processing": 0.0007,
+    "refunded": 0.004,
+}
+STATUSES = tuple(SHARES)
+DISPERSION = {"approved": 1.5, "denied": 1.3}  # variance over mean
+DISPERSION_OF_OTHERS = 1.1
+BY_HOUR = (  # of the busiest minute, at each full hour
+    .13, .075, .045, .03, .025, .035, .09, .27, .52, .74, .88, .94,
+    .86, .77, .84, .94, 1, .985, .92, .82, .68, .5, .33, .21,
 )  # fmt: skip
-WEEKEND: Final = 0.7
-MINUTE: Final = 60
-EXAMPLE: Final = "denied:x3@14:00/20m"
-_SPEC = re.compile(
-    r"(?P<what>[^:@]+)(?::(?P<change>(?:ramp)?x|\+)(?P<amount>\d+(?:\.\d+)?))?"
-    r"@(?:d(?P<day>\d+),)?(?P<at>[^/]+)/(?P<length>.+)"
-)
+BUSIEST_HOUR = 16
+BY_WEEKDAY = (0.97, 0.94, 0.95, 0.97, 1.0, 0.8, 0.63)  # Monday first, at the busiest hour
+MOST_PEAK = 1e6  # transactions a minute
+MOST_MEAN = 1e8  # transactions a bucket, whatever the incidents multiply to
+WARMUP = 7 * 3600  # seconds; a quarter of a stream shorter than 28 h
+LATEST = 253402214400  # 9999-12-31
 
 
-@dataclass(frozen=True, slots=True)
-class Injection:
-    """A change of the counts of one status (`*`: all) for some time."""
+class Bucket(NamedTuple):
+    """What arrived in one bucket: (status, count) without the zeros."""
 
-    what: str  # the status, "silence" or "sale"
-    change: str  # "x" times, "+" plus so many a minute, "rampx" climbing to so many times
-    amount: float
-    day: int | None  # days after the first one; None when `start` is absolute
-    start: int  # seconds after midnight, or epoch seconds
-    length: int  # seconds
-
-    def span(self, first_midnight: int) -> tuple[int, int]:
-        """Its start and end, epoch seconds, when the first day began at `first_midnight`."""
-        start = self.start if self.day is None else first_midnight + self.day * DAY + self.start
-        return start, start + self.length
-
-    def touches(self, status: str) -> bool:
-        """Whether it changes `status`."""
-        return self.what in (status, "*", "silence", "sale")
-
-    def changed(self, mean: float, elapsed: int) -> float:
-        """`mean` transactions a minute, `elapsed` seconds after its start."""
-        if self.what == "silence":
-            return 0.0
-        if self.change == "+":
-            return mean + self.amount
-        if self.change == "rampx":
-            return mean * (1.0 + (self.amount - 1.0) * elapsed / self.length)
-        return mean * self.amount
+    begin: int  # epoch seconds
+    counts: tuple[tuple[str, int], ...]
 
 
-def parse_injection(text: str) -> Injection:
-    """`denied:x3@14:00/20m` and its kin; UsageError says what is wrong with another text.
+class Batch(NamedTuple):
+    """Text that is complete once event time reaches `due` (epoch seconds)."""
 
-    STATUS:xN multiplies, STATUS:+N adds N a minute, STATUS:rampxN climbs to N times; `*` is every status, `silence`
-    takes no change, `sale:xN` raises all alike and is no incident. The start is HH:MM on the first day, `dN,HH:MM` on
-    the Nth after it, or a full ISO time (UTC without a zone); the length is a duration.
-    """
-    match = _SPEC.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{text!r} is no incident like {EXAMPLE}")
-    what = match["what"].strip().lower()
-    if (match["change"] is None) != (what == "silence"):
-        needs = "takes no change" if what == "silence" else "needs a change like x3, +5 or rampx3"
-        raise UsageError(f"{text!r}: {what!r} {needs} (for example {EXAMPLE})")
-    try:
-        length = seconds(match["length"])
-    except ValueError as bad:
-        raise UsageError(f"{text!r}: {bad}") from None
-    if length <= 0:
-        raise UsageError(f"{text!r}: it lasts no time")
-    at = match["at"].strip()
-    day: int | None = int(match["day"] or 0)
-    clock = re.fullmatch(r"(\d{1,2}):(\d{2})", at)
-    if clock and int(clock[1]) < 24 and int(clock[2]) < 60:
-        start = int(clock[1]) * 3600 + int(clock[2]) * 60
-    else:
-        try:
-            moment = datetime.fromisoformat(at)
-        except ValueError:
-            raise UsageError(f"{text!r}: {at!r} is no time like 14:00 or 2026-03-02T14:00") from None
-        start = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
-        day = None
-    return Injection(what, match["change"] or "", float(match["amount"] or 0), day, start, length)
+    due: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What to simulate."""
+    """A stream: the same values are the same transactions; UsageError where a value is out of range."""
 
-    start: int  # epoch seconds, on a minute
-    days: float = 1.0
-    peak: float = 200.0  # approved transactions a minute in the busiest hour of a weekday
-    seed: int = 0
-    injections: tuple[Injection, ...] = ()
+    start: int  # epoch seconds, floored to a whole bucket
+    days: float = 1.0  # above 0
+    peak: float = 200.0  # approved transactions a minute in the busiest hour of the week, without incidents
+    seed: int = 0  # not negative
+    width: int = 60  # seconds; divides a day
+    incidents: tuple[IncidentSpec, ...] = ()
 
-    def minutes(self) -> Iterator[tuple[int, dict[str, int]]]:
-        """Each minute's start and its counts by status, zeros among them. The same for the same seed."""
+    def __post_init__(self) -> None:
+        if self.width < 1 or DAY % self.width:
+            raise UsageError(f"a bucket of {self.width} s does not divide a day evenly")
+        if not 0 < self.peak <= MOST_PEAK:
+            raise UsageError(f"a peak of {self.peak:g} is not above 0 and at most {MOST_PEAK:.0f} a minute")
+        if not (isfinite(self.days) and self.days > 0):
+            raise UsageError(f"{self.days:g} days is no length above 0")
+        if self.seed < 0:
+            raise UsageError(f"seed {self.seed} is below 0")
+        object.__setattr__(self, "start", self.start - self.start % self.width)
+        if self.start < 0 or self.start + self.days * DAY > LATEST:
+            raise UsageError("the stream is not between the years 1970 and 9999")
+        for spec in self.incidents:
+            self._check(spec)
+
+    def _check(self, spec: IncidentSpec) -> None:
+        if spec.status not in (EVERY, *STATUSES):
+            raise UsageError(
+                f"incident {spec.text!r}: {spec.status!r} is none of {', '.join(STATUSES)}, *, silence, sale"
+                f"{nearest(spec.status, (*STATUSES, 'silence', 'sale'))}"
+            )
+        begin, end = resolve(spec, self.start)
+        if end <= self.start or begin >= self.end:
+            raise UsageError(
+                f"incident {spec.text!r} lies outside the stream, which is from {iso(self.start)} to {iso(self.end)}"
+            )
+
+    @property
+    def end(self) -> int:
+        """The end of the last bucket, epoch seconds."""
+        return self.start + max(1, round(self.days * DAY / self.width)) * self.width
+
+    def buckets(self) -> Iterator[Bucket]:
+        """All buckets in order, the silent ones too."""
+        spans = self.spans()
+        for day in range(self.start // DAY, (self.end - 1) // DAY + 1):
+            means, counts = self._clean_day(day)
+            for column in range(DAY // self.width):
+                begin = day * DAY + column * self.width
+                if not self.start <= begin < self.end:
+                    continue
+                row = [int(count) for count in counts[:, column]]
+                if any(low < begin + self.width and begin < high for _, (low, high) in spans):
+                    row = self._changed(begin, [float(mean) for mean in means[:, column]], row, spans)
+                yield Bucket(begin, tuple((s, n) for s, n in zip(STATUSES, row, strict=True) if n))
+
+    def spans(self) -> tuple[tuple[IncidentSpec, tuple[int, int]], ...]:
+        """Every incident with its [start, end); silence last, since nothing is added to it."""
+        ordered = sorted(self.incidents, key=lambda spec: spec.change is Change.SILENCE)
+        return tuple((spec, resolve(spec, self.start)) for spec in ordered)
+
+    def mean(self, begin: int, status: str) -> float:
+        """The mean count of `status` in the bucket at `begin` (epoch seconds) without incidents."""
         import numpy as np
 
-        rng = np.random.default_rng(self.seed)
-        for time in range(self.start, self.start + ceil(self.days * DAY), MINUTE):
-            yield time, {status: self._count(rng, status, time) for status in SHARES}
+        share = SHARES[status] / SHARES["approved"]
+        return self.peak * self.width / 60 * share * float(profile(np.array([begin + self.width / 2]))[0])
 
-    def _count(self, rng: "np.random.Generator", status: str, time: int) -> int:
-        mean = self.mean(status, time)
-        dispersion = DISPERSION.get(status, 1.05)
-        # a gamma mixture of Poissons: negative binomial with variance dispersion * mean
-        rate = rng.gamma(max(mean, 1e-9) / (dispersion - 1.0), dispersion - 1.0)
-        return int(rng.poisson(rate)) if mean > 0.0 else 0
+    def _clean_day(self, day: int) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
+        """Means and counts (status x bucket) of the whole day (number `day` since 1970) without incidents."""
+        import numpy as np
 
-    def mean(self, status: str, time: int) -> float:
-        """Transactions expected in the minute at `time`."""
-        second = time % DAY
-        hour, part = divmod(second, 3600)
-        here, following = HOURS[hour], HOURS[(hour + 1) % 24]
-        weekend = WEEKEND if (time // DAY + 3) % 7 >= 5 else 1.0  # 1970-01-01 was a Thursday
-        mean = self.peak * SHARES[status] * weekend * (here + (following - here) * part / 3600)
-        for injection in self.injections:
-            begin, end = injection.span(self.start - self.start % DAY)
-            if begin <= time < end and injection.touches(status):
-                mean = injection.changed(mean, time - begin)
-        return mean
+        rng = np.random.default_rng([self.seed, day])
+        moments = np.arange(day * DAY, (day + 1) * DAY, self.width, dtype=np.float64) + self.width / 2
+        approved = self.peak * self.width / 60 * profile(moments)
+        shares = np.array(list(SHARES.values())) / SHARES["approved"]
+        means = shares[:, None] * approved[None, :]
+        return means, _negative_binomial(rng, means, _dispersions()[:, None])
 
-    def labels(self) -> dict[str, object]:
-        """The incidents and traps as ../shared/bench/score.py and `txmon evaluate` read them."""
-        rows: dict[str, list[dict[str, object]]] = {"incidents": [], "traps": []}
-        for injection in sorted(self.injections, key=lambda i: i.span(self.start)):
-            begin, end = injection.span(self.start - self.start % DAY)
-            row: dict[str, object] = {"kind": _kind(injection)}
-            if injection.what != "sale":
-                row["statuses"] = _labelled(injection)
-            row |= {"start": _iso(begin), "end": _iso(end - 1)}
-            rows["traps" if injection.what == "sale" else "incidents"].append(row)
-        return {"warmup": _iso(self.start + 7 * 3600), **rows}
+    def _changed(
+        self, begin: int, means: list[float], counts: list[int], spans: tuple[tuple[IncidentSpec, tuple[int, int]], ...]
+    ) -> list[int]:
+        """The counts of one bucket, drawn again where an incident changes a mean."""
+        import numpy as np
+
+        changed = [changed_all(spans, begin, s, mean, self.width) for s, mean in zip(STATUSES, means, strict=True)]
+        if max(changed) > MOST_MEAN:
+            raise UsageError(f"the incidents at {iso(begin)} come to more than {MOST_MEAN:.0f} transactions")
+        rng = np.random.default_rng([self.seed, begin, 1])
+        again = _negative_binomial(rng, np.array(changed), _dispersions())
+        return [old if new == was else int(draw)
+                for old, was, new, draw in zip(counts, means, changed, again, strict=True)]  # fmt: skip
 
 
-def _kind(injection: Injection) -> str:
-    if injection.what in ("silence", "sale"):
-        return injection.what
-    name = {"x": "step", "+": "burst", "rampx": "ramp"}[injection.change]
-    if injection.amount < 1 and injection.change == "x":
-        name = "dip"
-    return name if injection.what == "*" else f"{injection.what} {name}"
-
-
-def _labelled(injection: Injection) -> Sequence[str]:
-    if injection.what == "silence":
-        return [*SHARES, "*"]
-    return ["approved", "*"] if injection.what == "*" else [injection.what]
-
-
-def _iso(seconds_: int) -> str:
-    return datetime.fromtimestamp(seconds_, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def minute_lines(time: int, counts: dict[str, int], form: str) -> list[str]:
-    """A minute's rows as CSV or JSON lines; a status without transactions has none."""
-    stamp = _iso(time)
-    if form == "csv":
-        return [f"{stamp},{status},{count}\n" for status, count in counts.items() if count]
-    return [
-        f'{{"time": "{stamp}", "status": "{status}", "count": {count}}}\n' for status, count in counts.items() if count
-    ]
-
-
-def event_lines(time: int, counts: dict[str, int], form: str, merchants: int, seed: int) -> list[str]:
-    """A minute's transactions one by one, in order of time, each with an id and one of `merchants` merchants."""
+def profile(moments: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """Volume at epoch seconds, as a part (0 to 1) of the busiest minute of the week."""
     import numpy as np
 
-    rng = np.random.default_rng((seed, time))
-    statuses = [status for status, count in counts.items() for _ in range(count)]
-    offsets = np.sort(rng.integers(0, MINUTE, len(statuses)))
-    # a few merchants take most of the volume: Zipf's law
-    weights = 1.0 / np.arange(1, merchants + 1)
-    chosen = rng.choice(merchants, len(statuses), p=weights / weights.sum())
-    order = rng.permutation(len(statuses))
-    lines = []
-    for n, (offset, merchant, which) in enumerate(zip(offsets, chosen, order, strict=True)):
-        stamp, status, identity = _iso(time + int(offset)), statuses[which], f"t{time // MINUTE:x}-{n}"
-        if form == "csv":
-            lines.append(f"{stamp},{status},m{merchant + 1},{identity}\n")
-        else:
-            lines.append(
-                f'{{"time": "{stamp}", "status": "{status}", "merchant": "m{merchant + 1}", "id": "{identity}"}}\n'
-            )
-    return lines
+    hour = moments / 3600 % 24
+    weekday = (moments / DAY + 3 - BUSIEST_HOUR / 24) % 7  # 1970 began on a Thursday
+    by_hour = np.interp(hour, np.arange(24), BY_HOUR, period=24)
+    by_weekday = np.interp(weekday, np.arange(7), BY_WEEKDAY, period=7)  # no step at midnight
+    product: NDArray[np.float64] = by_hour * by_weekday
+    return product
+
+
+def changed_all(
+    spans: Iterable[tuple[IncidentSpec, tuple[int, int]]], begin: int, status: str, mean: float, width: int
+) -> float:
+    """The mean of a bucket after every incident, in turn."""
+    for spec, span in spans:
+        mean = changed_mean(spec, span, begin, status, mean, width)
+    return mean
+
+
+def paced(
+    batches: Iterable[Batch],
+    first: int,
+    began: float,
+    speed: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], object],
+) -> Iterator[Batch]:
+    """The same batches, each when event time is due: `speed` simulated seconds a second.
+
+    The stream's moment `first` (epoch seconds) is the clock's `began`; a batch that is late comes at once.
+    """
+    for batch in batches:
+        wait = began + (batch.due - first) / speed - clock()
+        if wait > 0:
+            sleep(wait)
+        yield batch
+
+
+def iso(moment: int) -> str:
+    """Epoch seconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _dispersions() -> "NDArray[np.float64]":
+    import numpy as np
+
+    return np.array([DISPERSION.get(status, DISPERSION_OF_OTHERS) for status in STATUSES])
+
+
+def _negative_binomial(
+    rng: "np.random.Generator", mean: "NDArray[np.float64]", dispersion: "NDArray[np.float64]"
+) -> "NDArray[np.int64]":
+    """Counts with `mean` (0 is always 0) and variance dispersion * mean: Poisson around a gamma."""
+    scale = dispersion - 1
+    return rng.poisson(rng.gamma(mean / scale) * scale)

@@ -1,80 +1,129 @@
-"""`txmon simulate`: a labelled stream, to try and to test with."""
+"""`txmon simulate`: a labelled stream, to try txmon and to test it with."""
 
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TextIO
+from math import isfinite
+from typing import Literal, TextIO
 
 import click
 
-from ..errors import UsageError
-from ..simulate import EXAMPLE, MINUTE, Simulation, event_lines, minute_lines, parse_injection
-from .output import create
+from ..errors import IoFailure, UsageError
+from ..incident_spec import parse_incident
+from ..simulate import Batch, Simulation, paced
+from ..simulate_text import count_batches, event_batches, labels
+from ..values import duration
+
+DEFAULT_START = "2026-03-02T00:00:00Z"
+DEFAULT_MERCHANTS = 20
 
 
-@click.command(short_help="Make a labelled stream, to try and to test with.")
-@click.option("--days", type=click.FloatRange(0, 36500, min_open=True), default=1.0, show_default=True, help="Length.")
-@click.option("--peak", type=click.FloatRange(0, 1e6, min_open=True), default=200.0, show_default=True,
-              help="Approved transactions a minute in the busiest hour.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, another stream.")
-@click.option("--start", default="2026-03-02", show_default=True, metavar="TIME", help="First minute, ISO 8601.")
-@click.option("--incident", "incidents", multiple=True, metavar="SPEC",
-              help=f"What goes wrong: {EXAMPLE}, failed:+6@16:00/30m, denied:rampx3@9:00/40m, *:x0.2@10:00/4m,"
-              " silence@03:10/15m; sale:x1.8@18:00/2h only looks wrong.")  # fmt: skip
-@click.option("--labels", metavar="FILE", help="Write there what goes wrong when, as JSON.")
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
-@click.option("--events", is_flag=True, help="A row a transaction, with merchant and id, instead of counts.")
-@click.option("--merchants", type=click.IntRange(1, 10**6), default=20, show_default=True, help="With --events.")
-@click.option("--live", is_flag=True, help="In real time, beginning now.")
-@click.option("--speed", type=click.FloatRange(0, min_open=True), metavar="X", help="In X times real time.")
-@click.option("--out", metavar="FILE", help="Write there instead of to standard output.")
+@click.command("simulate", short_help="A labelled stream with incidents, to try and to test with.")
+@click.option("--days", type=float, default=1.0, show_default=True, help="Length of the stream.")
+@click.option("--peak", type=float, default=200.0, show_default=True, help="Approved transactions a minute, busiest.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed is another stream.")
+@click.option("--start", metavar="TIME", help=f"First moment, ISO 8601.  [default: {DEFAULT_START}]")
+@click.option("--bucket", default="60s", show_default=True, metavar="TIME", help="Width of the counts; 1s to 1h.")
+@click.option("--incident", "incidents", multiple=True, metavar="SPEC", help="What goes wrong, and when (repeatable).")
+@click.option("--labels", "truth", metavar="FILE", help="Write what went wrong, and when, there as JSON.")
+@click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+@click.option("--events", is_flag=True, help="A row a transaction (time, status, id, merchant) instead of counts.")
+@click.option("--merchants", type=int, help=f"How many merchants --events has.  [default: {DEFAULT_MERCHANTS}]")
+@click.option("--live", is_flag=True, help="In real time, from now.")
+@click.option("--speed", type=float, metavar="X", help="X simulated seconds a second.")
+@click.option("--out", metavar="FILE", help="Write the stream there instead of to standard output.")
 def simulate(
-    days: float, peak: float, seed: int, start: str, incidents: tuple[str, ...], labels: str | None, form: str,
-    events: bool, merchants: int, live: bool, speed: float | None, out: str | None,
-) -> None:  # fmt: skip
-    """Make a stream of transactions with incidents at known times; the same for the same seed.
+    days: float,
+    peak: float,
+    seed: int,
+    start: str | None,
+    bucket: str,
+    incidents: tuple[str, ...],
+    truth: str | None,
+    kind: Literal["csv", "jsonl"],
+    events: bool,
+    merchants: int | None,
+    live: bool,
+    speed: float | None,
+    out: str | None,
+) -> None:
+    """Write a made-up day of transactions, the same for the same options; --incident makes things go wrong.
 
-    Example: txmon simulate --incident denied:x3@14:00/20m | txmon replay - --only alerts
+    \b
+    txmon simulate | txmon replay -
+    txmon simulate --incident denied:x3@14:00/20m --labels truth.json --out day.csv
+    txmon simulate --live --incident failed:+6@+10m/5m | txmon watch
+
+    \b
+    SPEC is WHAT@WHEN/HOW LONG:
+      denied:x3@14:00/20m           three times as many denied from 14:00, for 20 minutes
+      failed:+6@d1,16:00/30m        six more failed a minute, on the day after the first
+      denied:rampx3@+2h/40m         climbs evenly to three times, 2 h after the stream's start
+      *:x0.2@10:00/4m               every status: a dip
+      silence@2026-03-02T03:10/15m  nothing arrives at all
+      sale:x1.8@18:00/2h            every status alike, eased in and out: a trap, not an incident
     """
-    injections = tuple(parse_injection(text) for text in incidents)
-    first = int(time.time()) // MINUTE * MINUTE if live else _moment(start)
-    simulation = Simulation(first, days, peak, seed, injections)
+    _check_pace(start, live, speed)
+    if merchants is not None and not events:
+        raise UsageError("--merchants needs --events: counts name no merchant")
+    if out is not None and out == truth:
+        raise UsageError(f"--out and --labels are both {out}")
+    began = time.time()
+    specs = tuple(parse_incident(text) for text in incidents)
+    first = int(began) if live else _moment(start or DEFAULT_START)
+    simulation = Simulation(first, days, peak, seed, _width(bucket), specs)
+    if events:
+        batches = event_batches(simulation, kind, DEFAULT_MERCHANTS if merchants is None else merchants)
+    else:
+        batches = count_batches(simulation, kind)
+    if live:
+        batches = paced(batches, simulation.start, simulation.start, 1.0, time.time, time.sleep)
+    elif speed is not None:
+        batches = paced(batches, simulation.start, began, speed, time.time, time.sleep)
+    if truth is not None:
+        with _open(truth) as file:
+            file.write(json.dumps(labels(simulation), indent=1) + "\n")
     with ExitStack() as stack:
-        if labels:
-            with create(labels) as file:
-                json.dump(simulation.labels(), file, indent=1)
-        stream: TextIO = stack.enter_context(create(out)) if out else sys.stdout
-        pace = _pace(first, 1.0 if live else speed)
-        if form == "csv":
-            stream.write("time,status,merchant,id\n" if events else "time,status,count\n")
-        for minute, counts in simulation.minutes():
-            pace(minute + MINUTE)
-            lines = event_lines(minute, counts, form, merchants, seed) if events else minute_lines(minute, counts, form)
-            stream.writelines(lines)
-            if live or speed:
-                stream.flush()
+        _write(batches, stack.enter_context(_open(out)) if out is not None else sys.stdout, live or speed is not None)
+
+
+def _write(batches: Iterator[Batch], file: TextIO, at_once: bool) -> None:
+    for batch in batches:
+        file.write(batch.text)
+        if at_once:
+            file.flush()
+    file.flush()
+
+
+def _check_pace(start: str | None, live: bool, speed: float | None) -> None:
+    if live and speed is not None:
+        raise UsageError("--live is real time; it cannot have a --speed")
+    if live and start is not None:
+        raise UsageError("--live starts now; it cannot have a --start")
+    if speed is not None and not (isfinite(speed) and speed > 0):
+        raise UsageError(f"--speed {speed:g} is not above 0")
 
 
 def _moment(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--start: {text!r} is no ISO 8601 time") from None
-    seconds = int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
-    return seconds // MINUTE * MINUTE
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
+        raise UsageError(f"--start {text!r} is no time like {DEFAULT_START}") from None
 
 
-def _pace(first: int, speed: float | None) -> Callable[[int], None]:
-    """Waits until the stream's time has come, when it has `speed` times the clock's; at once without a speed."""
-    if speed is None:
-        return lambda moment: None
-    begun = time.monotonic()
+def _width(text: str) -> int:
+    try:
+        return duration(1, 3600, divides_day=True)(text)
+    except ValueError as bad:
+        raise UsageError(f"--bucket {bad}") from None
 
-    def wait(moment: int) -> None:
-        due = begun + (moment - first) / speed
-        time.sleep(max(0.0, due - time.monotonic()))
 
-    return wait
+def _open(path: str) -> TextIO:
+    try:
+        return open(path, "w", encoding="utf-8", newline="\n")
+    except OSError as bad:
+        raise IoFailure(f"{path}: {bad.strerror}") from bad
