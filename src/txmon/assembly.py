@@ -10,6 +10,7 @@ from .incidents import IncidentPolicy, IncidentTracker
 from .pipeline import Pipeline
 from .records import ParseOptions, Record, RecordParser, Reject
 from .rejects import RejectLog
+from .rules import RuleBook
 from .settings import Settings
 from .sources.file import FileSource
 from .times import TimeParser
@@ -46,12 +47,14 @@ def reader_of(settings: Settings, log: RejectLog, today: date) -> Reader:
     return Reader(options, TimeParser(ZoneInfo(settings.tz), settings.date or today), log)
 
 
-def pipeline_of(settings: Settings, live: bool) -> Pipeline:
-    """The pipeline that `settings` ask for."""
+def pipeline_of(settings: Settings, live: bool, partial: bool = False) -> Pipeline:
+    """The pipeline that `settings` ask for; `partial`: ready to `peek` at open buckets."""
     default_lateness = LIVE_LATENESS if live else 0
     lateness = default_lateness if settings.lateness is None else settings.lateness
-    policy = IncidentPolicy(settings.bucket, settings.clear, settings.join, settings.repeat)
-    return Pipeline(Bucketer(settings.bucket, lateness), Detector(detector_config(settings)), IncidentTracker(policy))
+    policy = IncidentPolicy(settings.bucket, settings.clear, settings.join, settings.repeat, settings.confirm)
+    rules = RuleBook(settings.rule, settings.mode, settings.bucket)
+    bucketer = Bucketer(settings.bucket, lateness, track=partial)
+    return Pipeline(bucketer, Detector(detector_config(settings)), rules, IncidentTracker(policy))
 
 
 def detector_config(settings: Settings) -> DetectorConfig:
@@ -69,4 +72,8 @@ def detector_config(settings: Settings) -> DetectorConfig:
         min_ratios=settings.min_ratio.table,
         directions=settings.direction,
         level_shift=settings.level_shift,
+        idle=settings.idle,
+        max_series=settings.max_series,
+        explain=settings.explain,
+        rowless=bool(settings.rule) and settings.mode != "score",
     )
