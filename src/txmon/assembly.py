@@ -1,11 +1,14 @@
 """From settings to the parts that obey them: the one place where every command gets its pipeline and its reader."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from . import state
 from .buckets import Bucketer
 from .detector import Detector, DetectorConfig
+from .errors import ConfigError
 from .incidents import IncidentPolicy, IncidentTracker
 from .pipeline import Pipeline
 from .records import ParseOptions, Record, RecordParser, Reject
@@ -55,6 +58,35 @@ def pipeline_of(settings: Settings, live: bool, partial: bool = False) -> Pipeli
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
     bucketer = Bucketer(settings.bucket, lateness, track=partial)
     return Pipeline(bucketer, Detector(detector_config(settings)), rules, IncidentTracker(policy))
+
+
+def restore(pipeline: Pipeline, settings: Settings, path: str) -> Mapping[str, Any]:
+    """Give `pipeline` the state at `path`, if there is one; where its sources are to go on, by name.
+
+    Raises ConfigError when the state is damaged, or was written with settings that it depends on.
+    """
+    found = state.load(path)
+    if found is None:
+        return {}
+    for name, value in depended_on(settings).items():
+        if found.settings.get(name) != value:
+            was = found.settings.get(name)
+            raise ConfigError(f"{path}: was written with {name} {was!r}, not {value!r}; give it that, or another file")
+    try:
+        pipeline.restore(found.pipeline)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
+        raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
+    return found.sources
+
+
+def save(pipeline: Pipeline, settings: Settings, path: str, sources: Mapping[str, Any]) -> None:
+    """Write the state of `pipeline`, and where its sources are, to `path`."""
+    state.save(path, state.State(depended_on(settings), pipeline.snapshot(), sources))
+
+
+def depended_on(settings: Settings) -> dict[str, Any]:
+    """The settings without which a state means something else."""
+    return {"bucket": settings.bucket, "by": list(settings.by)}
 
 
 def detector_config(settings: Settings) -> DetectorConfig:
