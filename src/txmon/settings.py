@@ -89,6 +89,9 @@ class Settings:
     by: tuple[str, ...] = _input((), "Judge every value of these columns by itself.", column_list, "COLUMN,...")
     strict: bool = _input(False, "Stop at the first bad record, with exit code 65.", switch)
     rejects: str | None = _input(None, "Keep bad records there, whole and with the reason.", path, "FILE")
+    max_ahead: int = _input(
+        HOUR, "Refuse, live, what lies so far in the future.", duration(MINUTE, 366 * 86400), "TIME"
+    )
     max_line: int = _input(1 << 20, "Longest line that is read.", size(1 << 10, 16 << 20), "SIZE")
 
     bucket: int = _detection(MINUTE, "Width of a bucket.", duration(10, HOUR, divides_day=True), "TIME")
@@ -149,6 +152,7 @@ class Settings:
     join: int = _incidents(5 * MINUTE, "Alerts begun within this time are one incident.", duration(0, 86400), "TIME")
     repeat: int = _incidents(HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME")
 
+    state: str | None = _output(None, "Keep what was learned there, and go on from it.", path, "FILE")
     out: str | None = _output(None, "Write the lines there instead of to standard output.", path, "FILE")
     only: str = _output("all", "Which verdicts to write.", choice("all", "alerts"))
     fail_on: str = _output("none", "Exit with code 3 when something alerted.", choice("none", "alert"))
