@@ -17,7 +17,10 @@ UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 10**6, "KIB": 1 << 10, "MIB": 1 << 20}
 PER_DAY: Final = {"hour": 24.0, "day": 1.0, "week": 1 / 7, "month": 1 / 30}
 DURATIONS: Final = frozenset(
-    ["bucket", "lateness", "half_life", "mix_half_life", "warmup", "level_shift", "clear", "join", "repeat"]
+    [
+        "bucket", "lateness", "half_life", "mix_half_life", "warmup", "level_shift", "clear", "join", "repeat",
+        "trend_every", "drain",
+    ]
 )  # fmt: skip
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 
@@ -67,6 +70,27 @@ def path(value: object) -> str:
     if isinstance(value, str) and value:
         return value
     raise ValueError(f"{value!r} is no file name")
+
+
+def web_address(value: object) -> str:
+    """An http or https address, at most 1000 characters."""
+    text = str(value)
+    if re.fullmatch(r"https?://[!-~]{1,990}", text) is None:
+        raise ValueError(f"{text[:60]!r} is no address like https://host:8080/")
+    return text
+
+
+def command_line(value: object) -> str:
+    """A command and its arguments, quoted as for a shell (which it is not given to)."""
+    import shlex
+
+    try:
+        words = shlex.split(str(value))
+    except ValueError as bad:
+        raise ValueError(f"{value!r}: {str(bad).lower()}") from None
+    if not words:
+        raise ValueError(f"{value!r} is no command")
+    return str(value)
 
 
 def calendar_date(value: object) -> date:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
-from urllib.parse import quote, unquote
 
 from .values import nearest
 from .verdict import TOTAL, IncidentEvent, Key
@@ -17,6 +16,16 @@ WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FIELDS: Final = ("status", "key", "time", "weekday")
 DAY_MINUTES: Final = 24 * 60
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day, in minutes since midnight."""
+
+    minute: int
+
+    def __str__(self) -> str:
+        return clock_text(self.minute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,11 @@ def time_of_day(value: object) -> int:
     return int(match[1]) * 60 + int(match[2])
 
 
+def clock(value: object) -> Clock:
+    """HH:MM."""
+    return Clock(time_of_day(value))
+
+
 def hours(value: object) -> Hours:
     """HH:MM-HH:MM."""
     first, dash, last = str(value).partition("-")
@@ -124,10 +138,14 @@ def silences(value: object) -> tuple[Silence, ...]:
 
 
 def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
     return quote(text, safe=" ")
 
 
 def _table(text: str) -> dict[str, object]:
+    from urllib.parse import unquote
+
     table: dict[str, object] = {}
     for part in text.split(";"):
         name, equals, item = part.partition("=")

@@ -1,5 +1,6 @@
 """`txmon replay`: judge files as fast as they can be read."""
 
+import os
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ import click
 
 from ..assembly import pipeline_of, reader_of
 from ..errors import ExitCode
+from ..notifying import with_notifications
 from ..pipeline import Pipeline
 from ..rejects import RejectLog
 from ..sinks.jsonl import JsonLines
@@ -20,11 +22,18 @@ JUDGING = (
     "direction", "level_shift", "clear", "join", "repeat",
 )  # fmt: skip
 
+TELLING = (
+    "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link",
+    "digest", "quiet", "silence", "trend_every", "spool", "drain",
+)  # fmt: skip
+
 
 @click.command(short_help="Judge files as fast as they can be read.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @options(*READING, *JUDGING, "out", "only", "fail_on")
-def replay(files: tuple[str, ...], **flags: object) -> ExitCode:
+@click.option("--notify", is_flag=True, help="Tell people of incidents, as txmon notify --test tries.")
+@options(*TELLING)
+def replay(files: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
     """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
 
     Example: txmon replay transactions_1.csv transactions_2.csv --date 2026-03-02 --only alerts
@@ -37,7 +46,8 @@ def replay(files: tuple[str, ...], **flags: object) -> ExitCode:
         pipeline = pipeline_of(settings, live=False)
         stack.callback(_report, log, pipeline)
         stream = stack.enter_context(create(settings.out)) if settings.out else sys.stdout
-        sink = JsonLines(stream, settings.only == "alerts")
+        lines = JsonLines(stream, settings.only == "alerts")
+        sink = with_notifications(lines, notify, settings, os.environ, stack, _say)
         reader = reader_of(settings, log, datetime.now(UTC).date())
         for outcome in pipeline.run(reader.records(files)):
             alerted = alerted or any(verdict.recommendation == "alert" for verdict in outcome.verdicts)
@@ -48,4 +58,8 @@ def replay(files: tuple[str, ...], **flags: object) -> ExitCode:
 def _report(log: RejectLog, pipeline: Pipeline) -> None:
     """Say what was left out, a line a kind."""
     for line in [*log.summary(), *pipeline.bucketer.summary()]:
-        click.echo(f"txmon: {line}", err=True)
+        _say(line)
+
+
+def _say(line: str) -> None:
+    click.echo(f"txmon: {line}", err=True)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, tzinfo
 from typing import Any, Final
+from uuid import NAMESPACE_OID, uuid5
 
 from ..notification import Notification
 from .wording import Message, Section, describe
@@ -53,7 +54,8 @@ def _facts(section: Section) -> Payload:
 
 def _envelope(message: Message) -> Payload:
     colour = COLOURS[message.tone]
-    body = [_text(message.title, weight="bolder", size="large", color=colour), _text(message.text)]
+    title = _text(message.title, id=message.id, weight="bolder", size="large", color=colour)
+    body = [title, _text(message.text)]
     for section in message.sections:
         items = [_text(section.heading, weight="bolder")] if len(message.sections) > 1 else []
         body.append({"type": "Container", "separator": True, "items": [*items, _facts(section)]})
@@ -85,6 +87,7 @@ def _message_card(message: Message) -> Payload:
     card: Payload = {
         "@type": "MessageCard",
         "@context": "https://schema.org/extensions",
+        "correlationId": str(uuid5(NAMESPACE_OID, message.id)),
         "summary": message.title,
         "title": message.title,
         "themeColor": THEMES[message.tone],

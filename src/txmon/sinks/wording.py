@@ -39,6 +39,7 @@ class Section:
 class Message:
     """A notification in words. Nothing in it is markdown."""
 
+    id: str  # the notification's
     title: str
     tone: Tone
     text: str
@@ -84,6 +85,7 @@ def describe(notification: Notification, tz: tzinfo = UTC, most: int = 10) -> Me
     else:
         sections = tuple(map(words.incident, shown))
     return Message(
+        id=notification.id,
         title=words.title(),
         tone=TONES.get(notification.kind, "plain"),
         text=words.text(),

@@ -1,0 +1,161 @@
+"""From settings to notifications on their way: channels, spools and the policy, put together in one place."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from .errors import ConfigError
+from .settings import Settings
+from .verdict import Outcome
+
+if TYPE_CHECKING:  # commands that tell nobody should not wait for what telling needs
+    from .channel import Channel
+    from .sinks.notify import Notifier, Policy
+
+NO_CHANNEL: Final = (
+    "nowhere to send notifications to: set TXMON_TEAMS_WEBHOOK (or teams_webhook_file), TXMON_WEBHOOK, TXMON_APPRISE"
+    " or --exec"
+)
+Say = Callable[[str], None]
+
+
+class Sink(Protocol):
+    """Whatever takes outcomes."""
+
+    def accept(self, outcome: Outcome) -> None:
+        """Take one."""
+
+
+class Both:
+    """Gives each outcome to a sink and then to the notifier, whose failure is shown once and stops nothing."""
+
+    def __init__(self, sink: Sink, notifier: "Notifier", say: Say) -> None:
+        self._sink = sink
+        self._notifier = notifier
+        self._say = say
+        self.failed = 0
+
+    def accept(self, outcome: Outcome) -> None:
+        """Give it to both."""
+        self._sink.accept(outcome)
+        try:
+            self._notifier.accept(outcome)
+        except Exception as bad:
+            self.failed += 1
+            if self.failed == 1:
+                self._say(f"notifications: unexpected {type(bad).__name__} in what to tell of {outcome.time}")
+
+    def summary(self) -> list[str]:
+        """What went wrong with deciding what to tell."""
+        return [f"notifications: {self.failed} buckets could not be told of"] if self.failed else []
+
+
+def with_notifications(
+    sink: Sink, wanted: bool, settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say
+) -> Sink:
+    """`sink`, and when `wanted` notifications besides; they are delivered, and summed up to `say`, as `stack` closes.
+
+    ConfigError when there is nowhere to send them, IoFailure when they cannot be kept.
+    """
+    if not wanted:
+        return sink
+    from .delivery import Deliveries
+    from .sinks.notify import Notifier
+
+    channels = channels_of(settings, env)
+    if not channels:
+        raise ConfigError(NO_CHANNEL)
+    deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.drain)
+    notifier = Notifier(policy_of(settings), deliveries.tell)
+    both = Both(sink, notifier, say)
+
+    def finish() -> None:
+        notifier.close()
+        deliveries.close()
+        for line in [*both.summary(), *deliveries.summary()]:
+            say(line)
+
+    stack.callback(finish)
+    return both
+
+
+def channels_of(settings: Settings, env: Mapping[str, str]) -> "list[Channel]":
+    """All ways to reach people that `settings` and secrets in `env` name, Teams first; imported when they are."""
+    tz = ZoneInfo(settings.tz)
+    found: list[Channel] = []
+    address = _secret(env, "TXMON_TEAMS_WEBHOOK", "teams_webhook_file", settings.teams_webhook_file)
+    if address is not None:
+        from .sinks.teams import Teams
+
+        kind = cast(Literal["adaptive", "messagecard"], settings.teams_format)
+        found.append(Teams(_checked(address, "TXMON_TEAMS_WEBHOOK or teams_webhook_file"), kind, tz))
+    address = _secret(env, "TXMON_WEBHOOK", "webhook_file", settings.webhook_file)
+    if address is not None:
+        from .sinks.webhook import Webhook
+
+        key = _secret(env, "TXMON_WEBHOOK_SECRET", "webhook_secret_file", settings.webhook_secret_file)
+        found.append(Webhook(_checked(address, "TXMON_WEBHOOK or webhook_file"), key, tz))
+    if settings.exec is not None:
+        from .sinks.command import Command
+
+        found.append(Command(settings.exec, env, tz))
+    addresses = _secret(env, "TXMON_APPRISE", "apprise_file", settings.apprise_file)
+    if addresses is not None:
+        from .sinks.through_apprise import Apprise
+
+        found.append(Apprise(addresses.split(), tz))
+    return found
+
+
+def policy_of(settings: Settings) -> "Policy":
+    """What `settings` say about what is told and when."""
+    from .sinks.notify import Policy
+
+    return Policy(
+        bucket=settings.bucket,
+        trend_every=settings.trend_every,
+        digest=None if settings.digest is None else settings.digest.minute,
+        quiet=settings.quiet,
+        silences=settings.silence,
+        tz=ZoneInfo(settings.tz),
+        link=settings.link,
+    )
+
+
+def spool_folder(settings: Settings, env: Mapping[str, str]) -> Path:
+    """The folder in which notifications wait, one folder a channel within."""
+    if settings.spool is not None:
+        return Path(settings.spool)
+    state = Path(env["XDG_STATE_HOME"]) if env.get("XDG_STATE_HOME") else Path.home() / ".local" / "state"
+    return state / "txmon" / "spool"
+
+
+def _secret(env: Mapping[str, str], variable: str, setting: str, file: str | None) -> str | None:
+    """From the variable, or else the file; None when neither is given. ConfigError for a file that holds none."""
+    if env.get(variable):
+        return env[variable].strip()
+    if file is None:
+        return None
+    try:
+        text = Path(file).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as bad:
+        raise ConfigError(f"{setting}: {file}: {getattr(bad, 'strerror', None) or 'not UTF-8'}") from None
+    if not text:
+        raise ConfigError(f"{setting}: {file}: the file is empty")
+    return text
+
+
+def _checked(address: str, where: str) -> str:
+    """`address` if it can be one; the error does not show it."""
+    try:
+        split = urlsplit(address)
+        good = split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0
+    except ValueError:
+        good = False
+    if not good or not address.isascii() or any(c.isspace() or not c.isprintable() for c in address):
+        raise ConfigError(f"{where} holds no http(s) address")
+    return address
