@@ -16,7 +16,6 @@ from .notification import Notification
 from .spool import Spool, Spooled
 
 RATE: Final = 4  # requests in any second
-SECOND: Final = 1.05  # seconds; a little more than one, because the way to the receiver takes different times
 MOST_QUEUED: Final = 1000  # notifications; the oldest makes room
 FIRST_DELAY: Final = 0.5  # seconds after a first failure, then twice as long each time
 LONGEST_DELAY: Final = 60.0
@@ -64,7 +63,8 @@ class Courier:
         self._log = log
         self._lock = threading.Lock()
         self._queue = deque(Waiting(name.partition("-")[2][:-5], name, None) for name in spool.names())
-        self._starts: deque[float] = deque(maxlen=RATE)
+        # of requests: a request arrives before its end and after its start, so a second from the one to the other holds
+        self._ends: deque[float] = deque(maxlen=RATE)
         self._not_before = 0.0
         self._in_a_row = 0  # failures
 
@@ -102,15 +102,15 @@ class Courier:
             if spooled is None:
                 self._queue.popleft()
                 return 0.0
-            self._starts.append(self._clock())
         answer = self._send(spooled)  # without the lock: it may take long, and `add` must not
         with self._lock:
+            self._ends.append(self._clock())
             self._conclude(waiting, answer)
             return self._pause() if self._queue else None
 
     def _pause(self) -> float:
         now = self._clock()
-        paced = self._starts[0] + SECOND if len(self._starts) == RATE else now
+        paced = self._ends[0] + 1.0 if len(self._ends) == RATE else now
         return max(self._not_before, paced) - now
 
     def _read(self, waiting: Waiting) -> Spooled | None:

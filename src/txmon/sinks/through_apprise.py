@@ -2,6 +2,7 @@
 
 import json
 import logging
+import warnings
 from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final
@@ -33,7 +34,10 @@ class Apprise:
         self._tz = tz
         self._targets = apprise.Apprise()
         for n, address in enumerate(addresses, 1):
-            if not self._targets.add(address):
+            with warnings.catch_warnings():  # its plugins, which it imports now, use what Python deprecates
+                warnings.simplefilter("ignore")
+                added = self._targets.add(address)
+            if not added:
                 raise ConfigError(f"Apprise does not know the kind of address {n} (TXMON_APPRISE or apprise_file)")
 
     def render(self, notification: Notification) -> str:
