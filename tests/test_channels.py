@@ -145,7 +145,7 @@ def test_a_host_that_is_not_known_is_said_without_it(line: Any) -> None:
     assert one.said == ["teams: the host's name is not known; will try again"]
 
 
-@pytest.mark.parametrize("code", [301, 302, 307, 401, 403, 404, 410])
+@pytest.mark.parametrize("code", [301, 302, 303, 401, 403, 404, 410])
 def test_a_wrong_address_keeps_the_cards_and_does_not_repeat_it(code: int, receiver: Start, line: Any) -> None:
     elsewhere = receiver({"code": 202})
     headers = {"Location": elsewhere.url} if code < 400 else {}
@@ -156,6 +156,13 @@ def test_a_wrong_address_keeps_the_cards_and_does_not_repeat_it(code: int, recei
     assert one.courier.counts.sent == 0
     if code >= 400:
         assert "no such flow" in one.said[0]
+
+
+def test_a_redirect_that_takes_the_card_along_is_followed(receiver: Start, line: Any) -> None:
+    elsewhere = receiver({"code": 202})
+    endpoint = receiver({"code": 307, "headers": {"Location": elsewhere.url}})
+    ids = line(teams(endpoint)).send(2)
+    assert elsewhere.taken == ids
 
 
 def test_a_card_that_is_at_fault_goes_aside_and_the_next_is_sent(receiver: Start, line: Any) -> None:
@@ -267,7 +274,7 @@ def test_a_command_that_is_not_there_may_come_back() -> None:
 
 def test_apprise_reaches_its_addresses(receiver: Start, line: Any) -> None:
     endpoint = receiver({"code": 500}, {"code": 200})
-    one = line(Apprise([f"json://127.0.0.1:{endpoint.port}/{FLOW}?sig={SIGNATURE}"], UTC))
+    one = line(Apprise(f"json://127.0.0.1:{endpoint.port}/{FLOW}?sig={SIGNATURE}", 1, UTC))
     one.send(1)
     sent = json.loads(endpoint.requests[-1]["body"])
     assert [row["code"] for row in endpoint.requests] == [500, 200]
@@ -278,9 +285,9 @@ def test_apprise_reaches_its_addresses(receiver: Start, line: Any) -> None:
 
 def test_apprise_refuses_an_address_without_showing_it() -> None:
     with pytest.raises(ConfigError) as caught:
-        Apprise([f"nonsense://{SIGNATURE}"], UTC)
+        Apprise(f"nonsense://{SIGNATURE}", 2, UTC)
     assert SIGNATURE not in str(caught.value)
-    assert "address 1" in str(caught.value)
+    assert "address 2" in str(caught.value)
 
 
 def test_secret_parts_are_hidden_whatever_surrounds_them() -> None:

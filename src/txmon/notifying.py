@@ -107,7 +107,7 @@ def channels_of(settings: Settings, env: Mapping[str, str]) -> "list[Channel]":
     if addresses is not None:
         from .sinks.through_apprise import Apprise
 
-        found.append(Apprise(addresses.split(), tz))
+        found += [Apprise(address, n, tz) for n, address in enumerate(addresses.split(), 1)]
     return found
 
 

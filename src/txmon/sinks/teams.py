@@ -56,7 +56,9 @@ class Teams:
 
     def _judge(self, response: Any) -> Answer:
         code, body = int(response.status_code), str(response.text)
-        if response.history:  # followed, as a GET without the card
+        if any(
+            int(step.status_code) not in (307, 308) for step in response.history
+        ):  # followed as a GET, without the card
             return Answer("retry", f"redirected ({status_text(int(response.history[0].status_code))})")
         if code == 200 and self._kind == "messagecard" and body.strip() != "1":
             inner = _INNER.search(body)

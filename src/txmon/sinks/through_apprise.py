@@ -3,7 +3,6 @@
 import json
 import logging
 import warnings
-from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final
 
@@ -17,12 +16,13 @@ MISSING: Final = "Apprise is not installed: install txmon[apprise]"
 
 
 class Apprise:
-    """Sends plain text to Apprise addresses. Neither its texts nor its repr hold one."""
+    """Sends plain text to one Apprise address: a channel each, so that one that fails repeats nothing to the others."""
 
-    name = "apprise"
+    def __init__(self, address: str, number: int, tz: tzinfo) -> None:
+        """address: Apprise's URL, a secret that no text or repr holds. number: names it instead, from 1.
 
-    def __init__(self, addresses: Sequence[str], tz: tzinfo) -> None:
-        """addresses: Apprise's URLs, secrets. ConfigError when the library is missing or does not know one."""
+        ConfigError when the library is missing or does not know the address.
+        """
         try:
             import apprise
         except ImportError:
@@ -31,14 +31,14 @@ class Apprise:
         logger = logging.getLogger("apprise")
         logger.propagate = False
         logger.addHandler(logging.NullHandler())
+        self.name = f"apprise-{number}"
         self._tz = tz
-        self._targets = apprise.Apprise()
-        for n, address in enumerate(addresses, 1):
-            with warnings.catch_warnings():  # its plugins, which it imports now, use what Python deprecates
-                warnings.simplefilter("ignore")
-                added = self._targets.add(address)
-            if not added:
-                raise ConfigError(f"Apprise does not know the kind of address {n} (TXMON_APPRISE or apprise_file)")
+        self._target = apprise.Apprise()
+        with warnings.catch_warnings():  # its plugins, which it imports now, use what Python deprecates
+            warnings.simplefilter("ignore")
+            added = self._target.add(address)
+        if not added:
+            raise ConfigError(f"Apprise does not know the kind of address {number} (TXMON_APPRISE or apprise_file)")
 
     def render(self, notification: Notification) -> str:
         """Title, kind and text as JSON."""
@@ -51,15 +51,15 @@ class Apprise:
         return json.dumps({"title": message.title, "kind": KINDS[message.tone], "text": "\n".join(lines)})
 
     def send(self, identity: str, body: str) -> Answer:
-        """Hand it to the library, which says only whether all addresses took it: all get it again otherwise."""
+        """Hand it to the library, which says no more than whether it was taken."""
         import apprise
 
         row = json.loads(body)
         kind = apprise.NotifyType(row["kind"])
-        done = self._targets.notify(
+        done = self._target.notify(
             body=row["text"], title=row["title"], notify_type=kind, body_format=apprise.NotifyFormat.TEXT
         )
-        return Answer("sent", "taken") if done else Answer("retry", "at least one address did not take it")
+        return Answer("sent", "taken") if done else Answer("retry", "not taken")
 
     def __repr__(self) -> str:
-        return f"Apprise({len(self._targets)} addresses)"
+        return f"Apprise({self.name!r})"
