@@ -39,6 +39,12 @@ def news(n: int, state: IncidentState = "opened") -> Notification:
     return Notification(state, T0 + 60 * n, worst_first([event]))
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The receiver is on this machine, wherever the tests run."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,.invalid")
+
+
 class Line:
     """A channel's courier, its clock and what it said."""
 

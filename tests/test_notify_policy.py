@@ -50,7 +50,9 @@ class Story:
 
     def minute(self, minute: float, *events: IncidentEvent, alerting: Sequence[str] = (), rising: str = "") -> None:
         time = T0 + int(60 * minute)
-        trends = {rising: Trend(2.0, "rising a lot")} if rising else {}
+        trends = {"failed": Trend(0.0, "stable")}
+        if rising:
+            trends[rising] = Trend(2.0, "rising a lot")
         verdicts = [verdict(minute, incident=name) for name in alerting] or [verdict(minute)]
         self.notifier.accept(Outcome(time, verdicts, events, trends))
 
@@ -229,6 +231,25 @@ def test_the_daily_summary_comes_once_a_day_at_its_time() -> None:
     assert (first.opened, first.still_open, first.totals) == (1, 1, {"failed": 5 * 49})
     assert (second.opened, second.still_open, second.totals) == (0, 1, {"failed": 5 * 144})
     assert len({told.id for told in digests}) == 3
+
+
+def test_a_correction_of_an_earlier_bucket_takes_no_time_back() -> None:
+    story = Story(Policy(digest=time_of_day("09:00")))
+    for minute in (538, 539, 540, 541, 542):
+        story.minute(minute)
+        correction = replace(verdict(539, 7), revises=True)
+        story.notifier.accept(Outcome(T0 + 60 * 539, [correction], (), {"failed": Trend(9.0, "rising a lot")}))
+    assert story.steps == [("digest", 540)]
+
+
+def test_a_bucket_told_while_still_open_does_not_end_a_trend() -> None:
+    story = Story()
+    for minute in range(20):
+        partial = replace(verdict(minute, 3), partial=True)
+        story.notifier.accept(Outcome(T0 + 60 * minute, [partial]))
+        story.minute(minute, rising="failed")
+    assert story.steps == [("trend", 14)]
+    assert story.told[0].recent.of("failed", ()) == (5,) * 15
 
 
 def test_hours_over_midnight_belong_to_the_day_on_which_they_begin() -> None:

@@ -80,19 +80,22 @@ class Notifier:
         self._trends: Mapping[str, Trend] = {}
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one closed bucket and tell what it brought."""
+        """Take one bucket, closed, still open or corrected, and tell what it brought."""
         self._history.add(outcome.time, outcome.verdicts)
-        self._trends = outcome.trends
-        self._digest(outcome)
-        self._time = outcome.time
+        if self._time is None or outcome.time >= self._time:  # a correction takes no time back
+            self._digest(outcome)
+            self._time = outcome.time
+            self._trends = outcome.trends or self._trends  # a bucket that is still open has none
+        now = self._time
         for event in outcome.events:
             self._hear(event)
         if self._due:
             alerting = {v.incident for v in outcome.verdicts if v.recommendation in ("alert", "pending")}
             for known in list(self._due.values()):
-                self._release(known, outcome.time, alerting)
-        self._flush(outcome.time + self.policy.bucket)
-        self._rises(outcome)
+                self._release(known, now, alerting)
+        self._flush(now + self.policy.bucket)
+        if outcome.trends and outcome.time == now:
+            self._rises(outcome)
 
     def close(self) -> None:
         """Tell what quiet hours still hold: the stream has ended, and nobody will come back for it."""

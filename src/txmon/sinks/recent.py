@@ -27,12 +27,12 @@ class History:
             return  # too many to keep apart: what a correction corrects is not known
         together = self._together.setdefault(time, {})
         apart = self._apart.setdefault(time, {})
+        crowded = len(verdicts) > self._most
         for verdict in verdicts:
             series = (verdict.status, verdict.key)
             together[verdict.status] = together.get(verdict.status, 0) + verdict.count - apart.get(series, 0)
-            apart[series] = verdict.count
-        if len(apart) > self._most:
-            apart.clear()
+            if not crowded:
+                apart[series] = verdict.count
         newest = max(self._together)
         for old in [start for start in self._together if start <= newest - CELLS * self._cell]:
             del self._together[old], self._apart[old]
