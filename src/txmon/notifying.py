@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -23,46 +23,41 @@ NO_CHANNEL: Final = (
 Say = Callable[[str], None]
 
 
-class Sink(Protocol):
-    """Whatever takes outcomes."""
+class Telling:
+    """A sink that tells people; what goes wrong in it is shown once, counted, and stops nothing."""
 
-    def accept(self, outcome: Outcome) -> None:
-        """Take one."""
-
-
-class Both:
-    """Gives each outcome to a sink and then to the notifier, whose failure is shown once and stops nothing."""
-
-    def __init__(self, sink: Sink, notifier: "Notifier", say: Say) -> None:
-        self._sink = sink
+    def __init__(self, notifier: "Notifier", say: Say) -> None:
         self._notifier = notifier
         self._say = say
-        self.failed = 0
+        self._failed = 0
 
     def accept(self, outcome: Outcome) -> None:
-        """Give it to both."""
-        self._sink.accept(outcome)
+        """Take one bucket."""
+        self._guarded(lambda: self._notifier.accept(outcome))
+
+    def close(self) -> None:
+        """Tell what was held back: the stream has ended."""
+        self._guarded(self._notifier.close)
+
+    def _guarded(self, act: Callable[[], None]) -> None:
         try:
-            self._notifier.accept(outcome)
+            act()
         except Exception as bad:
-            self.failed += 1
-            if self.failed == 1:
-                self._say(f"notifications: unexpected {type(bad).__name__} in what to tell of {outcome.time}")
+            self._failed += 1
+            if self._failed == 1:
+                self._say(f"notifications: unexpected {type(bad).__name__}; detection goes on")
 
     def summary(self) -> list[str]:
-        """What went wrong with deciding what to tell."""
-        return [f"notifications: {self.failed} buckets could not be told of"] if self.failed else []
+        """What went wrong."""
+        return [f"notifications: {self._failed} buckets were not told of in full"] if self._failed else []
 
 
-def with_notifications(
-    sink: Sink, wanted: bool, settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say
-) -> Sink:
-    """`sink`, and when `wanted` notifications besides; they are delivered, and summed up to `say`, as `stack` closes.
+def notifications(settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say) -> Telling:
+    """A sink that tells people what `settings` and secrets in `env` ask for.
 
-    ConfigError when there is nowhere to send them, IoFailure when they cannot be kept.
+    As `stack` closes, what waits is sent as far as `drain` allows and summed up to `say`, which gets a line a trouble
+    before. ConfigError when there is nowhere to send, IoFailure when notifications cannot be kept.
     """
-    if not wanted:
-        return sink
     from .delivery import Deliveries
     from .sinks.notify import Notifier
 
@@ -70,17 +65,16 @@ def with_notifications(
     if not channels:
         raise ConfigError(NO_CHANNEL)
     deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.drain)
-    notifier = Notifier(policy_of(settings), deliveries.tell)
-    both = Both(sink, notifier, say)
+    telling = Telling(Notifier(policy_of(settings), deliveries.tell), say)
 
     def finish() -> None:
-        notifier.close()
+        telling.close()
         deliveries.close()
-        for line in [*both.summary(), *deliveries.summary()]:
+        for line in [*telling.summary(), *deliveries.summary()]:
             say(line)
 
     stack.callback(finish)
-    return both
+    return telling
 
 
 def channels_of(settings: Settings, env: Mapping[str, str]) -> "list[Channel]":

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -9,10 +10,12 @@ import click
 
 from ..assembly import pipeline_of, reader_of
 from ..errors import ExitCode
-from ..notifying import with_notifications
+from ..notifying import notifications
+from ..pace import Pace
 from ..pipeline import Pipeline
 from ..rejects import RejectLog
 from ..sinks.jsonl import JsonLines
+from .display import Display, wanted
 from .options import load_config, options
 from .output import create
 
@@ -30,11 +33,13 @@ TELLING = (
 
 @click.command(short_help="Judge files as fast as they can be read.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@options(*READING, *JUDGING, "out", "only", "fail_on")
-@click.option("--notify", is_flag=True, help="Tell people of incidents, as txmon notify --test tries.")
+@options(*READING, *JUDGING, "out", "only", "fail_on", "chart", "speed")
+@click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
 def replay(files: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
     """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
+
+    On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets.
 
     Example: txmon replay transactions_1.csv transactions_2.csv --date 2026-03-02 --only alerts
     """
@@ -45,13 +50,25 @@ def replay(files: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=False)
         stack.callback(_report, log, pipeline)
-        stream = stack.enter_context(create(settings.out)) if settings.out else sys.stdout
-        lines = JsonLines(stream, settings.only == "alerts")
-        sink = with_notifications(lines, notify, settings, os.environ, stack, _say)
+        told = notifications(settings, os.environ, stack, _say) if notify else None
         reader = reader_of(settings, log, datetime.now(UTC).date())
+        lines = None
+        shown = wanted(settings)
+        if settings.out or not (shown and sys.stdout.isatty()):
+            stream = stack.enter_context(create(settings.out)) if settings.out else sys.stdout
+            lines = JsonLines(stream, settings.only == "alerts", flush=settings.speed is not None)
+        display = stack.enter_context(Display(settings, reader)) if shown else None
+        pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
         for outcome in pipeline.run(reader.records(files)):
+            if pace is not None:
+                pace.wait(outcome.time, display.tick if display else lambda: None)
             alerted = alerted or any(verdict.recommendation == "alert" for verdict in outcome.verdicts)
-            sink.accept(outcome)
+            if lines is not None:
+                lines.accept(outcome)
+            if display is not None:
+                display.accept(outcome)
+            if told is not None:
+                told.accept(outcome)
     return ExitCode.ALERTED if alerted and settings.fail_on == "alert" else ExitCode.OK
 
 
