@@ -3,6 +3,7 @@
 The courier is driven with a clock of the test's, so that back-off costs no time; the requests are real.
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -233,6 +234,15 @@ def test_the_webhook_tries_again(answers: list[Any], codes: list[int], left: int
     assert [row["code"] for row in endpoint.requests] == codes
     assert len(one.spool.names()) == left
     assert "X-Txmon-Signature" not in endpoint.requests[0]["headers"]
+
+
+def test_the_webhook_logs_in_with_what_its_address_says(receiver: Start, line: Any) -> None:
+    endpoint = receiver({"code": 401, "echo": True}, {"code": 200})
+    one = line(Webhook(f"http://me:{SIGNATURE}%40@127.0.0.1:{endpoint.port}/{FLOW}", None, UTC))
+    one.send(1)
+    assert [row["path"] for row in endpoint.requests] == [f"/{FLOW}"] * 2
+    login = endpoint.requests[0]["headers"]["Authorization"].removeprefix("Basic ")
+    assert base64.b64decode(login).decode() == f"me:{SIGNATURE}@"
 
 
 def test_a_webhook_document_of_ten_thousand_names_some_and_counts_the_rest() -> None:

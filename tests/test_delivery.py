@@ -32,6 +32,7 @@ class Fake:
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
         self.tried: list[str] = []
+        self.seen = threading.Event()
         self.clock: Clock | None = None
         self.at: list[float] = []
 
@@ -41,6 +42,7 @@ class Fake:
     def send(self, identity: str, body: str) -> Answer:
         self.tried.append(body.removeprefix("body of "))
         self.at.append(self.clock() if self.clock else 0.0)
+        self.seen.set()
         return self.answers.pop(0) if self.answers else Answer("sent", "202 Accepted")
 
 
@@ -276,7 +278,7 @@ def test_closing_waits_for_all_that_gets_through(tmp_path: Path) -> None:
     said: list[str] = []
     clock = Ticking()
     channel = Fake()
-    deliveries = Deliveries([channel], tmp_path, clock, said.append, patience=60.0)
+    deliveries = Deliveries([channel], tmp_path, clock, said.append, patience=600.0)
     for time in range(3):
         deliveries.tell(Notification("test", time))
     deliveries.close()
@@ -298,6 +300,7 @@ def test_closing_gives_up_on_a_dead_receiver(tmp_path: Path) -> None:
     channel = Fake(*[retry(3600.0)] * 100)
     deliveries = Deliveries([channel], tmp_path, clock, lambda line: None, patience=5.0)
     deliveries.tell(Notification("test", 1))
+    assert channel.seen.wait(30)
     deliveries.close()
     assert channel.tried == ["1"]
     assert deliveries.summary()[-1] == f"fake: 1 not sent yet, kept in {tmp_path / 'fake'}"
@@ -308,6 +311,8 @@ def test_a_second_channel_does_not_wait_for_the_first(tmp_path: Path) -> None:
     hung.name = "hung"
     deliveries = Deliveries([hung, good], tmp_path, Ticking(), lambda line: None, patience=5.0)
     deliveries.tell(Notification("test", 1))
+    assert good.seen.wait(30)
     deliveries.close()
     assert good.tried == ["1"]
+    assert deliveries.summary()[0] == "hung: 0 notifications sent"
     hung.free.set()

@@ -180,6 +180,8 @@ def test_dry_run_prints_and_sends_nothing(tmp_path: Path, receiver: Start) -> No
         (["notify", "--test"], {"TXMON_WEBHOOK": f"file:///{SIGNATURE}"}, 78, "TXMON_WEBHOOK or webhook_file holds no"),
         (["notify", "--test", "--teams-webhook-file", "gone"], {}, 78, "gone: No such file or directory"),
         (["notify", "--test"], {"TXMON_APPRISE": f"bad://{SIGNATURE}"}, 78, "Apprise does not know"),
+        (["notify", "--test", "--teams-webhook-file", f"https://h/?sig={SIGNATURE}"], {}, 2, "this is an address"),
+        (["config"], {"TXMON_WEBHOOK_FILE": f"https://h/{FLOW}"}, 78, "TXMON_WEBHOOK_FILE: this is an address"),
         (["notify", "--test", "--exec", "'x"], {}, 2, "no closing quotation"),
         (["notify", "--test", "--link", "javascript:x"], {}, 2, "no address like"),
         (["replay", SAMPLE, "--silence", "staus=denied"], {}, 2, "did you mean 'status'?"),

@@ -17,6 +17,7 @@ from .values import (
     number,
     pairs,
     path,
+    secret_file,
     show,
     size,
     switch,
@@ -148,19 +149,19 @@ class Settings:
     )
 
     teams_webhook_file: str | None = _telling(
-        None, "File that holds the Teams webhook's address; or set TXMON_TEAMS_WEBHOOK.", path, "FILE"
+        None, "File that holds the Teams webhook's address; or set TXMON_TEAMS_WEBHOOK.", secret_file, "FILE"
     )
     teams_format: str = _telling(
         "adaptive", "Card for Workflows, or for a legacy connector.", choice("adaptive", "messagecard")
     )
     webhook_file: str | None = _telling(
-        None, "File that holds the address of a JSON webhook; or set TXMON_WEBHOOK.", path, "FILE"
+        None, "File that holds the address of a JSON webhook; or set TXMON_WEBHOOK.", secret_file, "FILE"
     )
     webhook_secret_file: str | None = _telling(
-        None, "File that holds the key its requests are signed with; or set TXMON_WEBHOOK_SECRET.", path, "FILE"
+        None, "File that holds the key its requests are signed with; or set TXMON_WEBHOOK_SECRET.", secret_file, "FILE"
     )
     apprise_file: str | None = _telling(
-        None, "File with an Apprise address a line (txmon[apprise]); or set TXMON_APPRISE.", path, "FILE"
+        None, "File with an Apprise address a line (txmon[apprise]); or set TXMON_APPRISE.", secret_file, "FILE"
     )
     exec: str | None = _telling(
         None, "Command that gets each notification as JSON on its standard input.", command_line, "COMMAND"

@@ -72,6 +72,14 @@ def path(value: object) -> str:
     raise ValueError(f"{value!r} is no file name")
 
 
+def secret_file(value: object) -> str:
+    """The name of a file that holds a secret; where the secret itself is given by mistake, it is not repeated."""
+    found = path(value)
+    if "://" in found:
+        raise ValueError("this is an address; put it into a file, and give that file's name")
+    return found
+
+
 def web_address(value: object) -> str:
     """An http or https address, at most 1000 characters."""
     text = str(value)

@@ -2,11 +2,13 @@
 
 import hashlib
 import hmac
+from base64 import b64encode
 from datetime import tzinfo
 from email.message import Message as Headers
 from http.client import HTTPException
 from typing import Final
 from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ..channel import Answer, Secrets, failure_answer, http_answer
@@ -34,7 +36,12 @@ class Webhook:
 
     def __init__(self, address: str, key: str | None, tz: tzinfo, timeout: float = TIMEOUT) -> None:
         """address: a secret, as it may hold a token. key: signs the bodies with HMAC-SHA256; None: no signature."""
-        self._address = address
+        split = urlsplit(address)
+        self._address = urlunsplit(split._replace(netloc=split.netloc.rpartition("@")[2]))
+        self._login = None
+        if split.username is not None:  # urllib takes it for a part of the host's name
+            login = f"{unquote(split.username)}:{unquote(split.password or '')}"
+            self._login = "Basic " + b64encode(login.encode("utf-8")).decode("ascii")
         self._key = key
         self._tz = tz
         self._timeout = timeout
@@ -49,6 +56,8 @@ class Webhook:
         """Post the document; X-Txmon-Signature is `sha256=` and the hexadecimal HMAC of the body's bytes."""
         data = body.encode("utf-8")
         headers = {"Content-Type": "application/json", "User-Agent": "txmon", "X-Txmon-Id": identity}
+        if self._login is not None:
+            headers["Authorization"] = self._login
         if self._key is not None:
             signature = hmac.new(self._key.encode("utf-8"), data, hashlib.sha256).hexdigest()
             headers["X-Txmon-Signature"] = f"sha256={signature}"
