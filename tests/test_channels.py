@@ -201,6 +201,15 @@ def test_a_legacy_connector_has_taken_a_card_only_when_it_says_1(receiver: Start
     assert f"200 OK, but: {said}" in one.said[0]
 
 
+def test_the_webhook_follows_no_redirect(receiver: Start, line: Any) -> None:
+    elsewhere = receiver({"code": 200})
+    endpoint = receiver({"code": 302, "headers": {"Location": elsewhere.url}})
+    one = line(Webhook(endpoint.url, None, UTC))
+    one.send(1, tries=2)
+    assert one.courier.counts.sent == 0
+    assert one.said == ["webhook: 302 Found; will try again"]
+
+
 def test_the_webhook_signs_what_it_sends(receiver: Start, line: Any) -> None:
     endpoint = receiver({"code": 200})
     one = line(Webhook(endpoint.url, SIGNATURE, UTC))

@@ -180,8 +180,11 @@ def test_a_restart_sends_what_waited_first(tmp_path: Path) -> None:
     before.add(1, 2)
     before.run(1)
     before.courier.close()
+    between = Desk(tmp_path, retry(60.0))
+    between.add(2, 3)  # 2 is told again
+    between.run(1)
+    between.courier.close()
     after = Desk(tmp_path)
-    after.add(2, 3)  # 2 is told again
     after.run()
     assert after.channel.tried == ["1", "2", "3"]
 
@@ -298,12 +301,13 @@ class Ticking(Clock):
 def test_closing_gives_up_on_a_dead_receiver(tmp_path: Path) -> None:
     clock = Ticking()
     channel = Fake(*[retry(3600.0)] * 100)
-    deliveries = Deliveries([channel], tmp_path, clock, lambda line: None, patience=5.0)
+    deliveries = Deliveries([channel], tmp_path, clock, lambda line: None, patience=500.0)
     deliveries.tell(Notification("test", 1))
     assert channel.seen.wait(30)
     deliveries.close()
     assert channel.tried == ["1"]
     assert deliveries.summary()[-1] == f"fake: 1 not sent yet, kept in {tmp_path / 'fake'}"
+    Spool(tmp_path / "fake").close()  # the thread has ended
 
 
 def test_a_second_channel_does_not_wait_for_the_first(tmp_path: Path) -> None:

@@ -181,6 +181,12 @@ def test_after_a_restart_a_known_incident_is_not_opened_again() -> None:
     assert story.steps == [("reminder", 60), ("resolved", 70)]
 
 
+def test_after_a_restart_the_end_is_told_in_a_maintenance_window_too() -> None:
+    story = Story(Policy(silences=silences("status=failed")))
+    story.minute(70, step(70, "resolved"))
+    assert story.steps == [("resolved", 70)]
+
+
 def test_a_trend_is_told_at_most_each_half_hour_a_status() -> None:
     story = Story()
     for minute in range(120):
