@@ -14,7 +14,7 @@ from txmon.rejects import RejectLog
 from txmon.settings import Settings
 from txmon.sinks.notify import Notifier, Policy
 from txmon.sinks.recent import MOST_ENTRIES, History
-from txmon.trend import Trend
+from txmon.trend import Rise, Trend
 from txmon.verdict import IncidentEvent, IncidentState, Key, Outcome, Verdict
 from txmon.windows import Hours, Silence, hours, silences, time_of_day
 
@@ -50,11 +50,10 @@ class Story:
 
     def minute(self, minute: float, *events: IncidentEvent, alerting: Sequence[str] = (), rising: str = "") -> None:
         time = T0 + int(60 * minute)
-        trends = {"failed": Trend(0.0, "stable")}
-        if rising:
-            trends[rising] = Trend(2.0, "rising a lot")
+        trends = {"failed": Trend(0.5, "rising a lot"), "approved": Trend(0.0, "stable")}
+        rises = [Rise(time, rising, 2.0, 5)] if rising else []
         verdicts = [verdict(minute, incident=name) for name in alerting] or [verdict(minute)]
-        self.notifier.accept(Outcome(time, verdicts, events, trends))
+        self.notifier.accept(Outcome(time, verdicts, events, trends, rises))
 
     @property
     def steps(self) -> list[tuple[str, int]]:
@@ -189,31 +188,23 @@ def test_after_a_restart_the_end_is_told_in_a_maintenance_window_too() -> None:
 
 def test_a_trend_is_told_at_most_each_half_hour_a_status() -> None:
     story = Story()
-    for minute in range(120):
+    for minute in range(0, 120, 10):
         story.minute(minute, rising="failed")
-    assert story.steps == [("trend", 14), ("trend", 44), ("trend", 74), ("trend", 104)]
-    assert story.told[0].trends["failed"].slope == 2.0
-    assert story.told[0].recent.of("failed", ()) == (5,) * 15
+        story.minute(minute + 1, rising="denied" if minute == 50 else "")
+    assert story.steps == [("trend", 0), ("trend", 30), ("trend", 51), ("trend", 60), ("trend", 90)]
+    assert story.told[1].trends == {"failed": Trend(2.0, "rising a lot")}
+    assert story.told[1].recent.of("failed", ()) == (5, 5, 0, 0, 0, 0, 0, 0, 0, 0, 5)
 
 
-def test_no_trend_of_what_is_an_incident_already_or_of_approved_or_for_a_minute() -> None:
+def test_no_trend_of_what_is_an_incident_already() -> None:
     story = Story()
     story.minute(0, step(0, "opened", status="reversed"))
-    for minute in range(1, 60):
-        story.minute(minute, rising=("reversed", "backend_reversed", "approved")[minute // 3 % 3])
+    story.minute(1, rising="reversed")
+    story.minute(2, rising="backend_reversed")  # the same wave
     assert story.steps == [("opened", 0)]
-    alone = Story()
-    for minute in range(60):
-        alone.minute(minute, rising="failed" if minute % 2 else "")
-    assert alone.told == []
-
-
-def test_a_trend_that_is_slight_beside_the_counts_is_left_to_the_detector() -> None:
-    story = Story()
-    for minute in range(30):
-        outcome = Outcome(T0 + 60 * minute, [verdict(minute, 100)], (), {"failed": Trend(0.5, "rising a lot")})
-        story.notifier.accept(outcome)
-    assert story.told == []
+    story.minute(3, step(3, "resolved", status="reversed"))
+    story.minute(4, rising="reversed")
+    assert story.steps == [("opened", 0), ("resolved", 3), ("trend", 4)]
 
 
 def test_trends_can_be_switched_off_silenced_or_asleep() -> None:
@@ -244,18 +235,21 @@ def test_a_correction_of_an_earlier_bucket_takes_no_time_back() -> None:
     for minute in (538, 539, 540, 541, 542):
         story.minute(minute)
         correction = replace(verdict(539, 7), revises=True)
-        story.notifier.accept(Outcome(T0 + 60 * 539, [correction], (), {"failed": Trend(9.0, "rising a lot")}))
+        story.notifier.accept(Outcome(T0 + 60 * 539, [correction]))
     assert story.steps == [("digest", 540)]
 
 
-def test_a_bucket_told_while_still_open_does_not_end_a_trend() -> None:
+def test_a_bucket_told_while_still_open_counts_once_and_hides_no_trend() -> None:
     story = Story()
-    for minute in range(20):
-        partial = replace(verdict(minute, 3), partial=True)
-        story.notifier.accept(Outcome(T0 + 60 * minute, [partial]))
-        story.minute(minute, rising="failed")
-    assert story.steps == [("trend", 14)]
+    for minute in range(15):
+        story.minute(minute)
+    story.notifier.accept(Outcome(T0 + 60 * 15, [replace(verdict(15, 3), partial=True)]))
+    story.minute(15, step(15, "opened"))
     assert story.told[0].recent.of("failed", ()) == (5,) * 15
+    story.notifier.accept(Outcome(T0 + 60 * 16, [replace(verdict(16, 3), partial=True)]))
+    story.notifier.accept(Outcome(T0 + 60 * 15, [replace(verdict(15, 9), revises=True)], [step(16, "escalated")]))
+    assert story.told[1].trends["failed"].name == "rising a lot"
+    assert story.told[1].recent.of("failed", ()) == (*[5] * 13, 9, 3)
 
 
 def test_hours_over_midnight_belong_to_the_day_on_which_they_begin() -> None:

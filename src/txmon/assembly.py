@@ -1,15 +1,19 @@
 """From settings to the parts that obey them: the one place where every command gets its pipeline and its reader."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from . import state
 from .buckets import Bucketer
 from .detector import Detector, DetectorConfig
+from .errors import ConfigError
 from .incidents import IncidentPolicy, IncidentTracker
 from .pipeline import Pipeline
 from .records import ParseOptions, Record, RecordParser, Reject
 from .rejects import RejectLog
+from .rules import RuleBook
 from .settings import Settings
 from .sources.file import FileSource
 from .times import TimeParser
@@ -46,12 +50,43 @@ def reader_of(settings: Settings, log: RejectLog, today: date) -> Reader:
     return Reader(options, TimeParser(ZoneInfo(settings.tz), settings.date or today), log)
 
 
-def pipeline_of(settings: Settings, live: bool) -> Pipeline:
-    """The pipeline that `settings` ask for."""
+def pipeline_of(settings: Settings, live: bool, partial: bool = False) -> Pipeline:
+    """The pipeline that `settings` ask for; `partial`: ready to `peek` at open buckets."""
     default_lateness = LIVE_LATENESS if live else 0
     lateness = default_lateness if settings.lateness is None else settings.lateness
-    policy = IncidentPolicy(settings.bucket, settings.clear, settings.join, settings.repeat)
-    return Pipeline(Bucketer(settings.bucket, lateness), Detector(detector_config(settings)), IncidentTracker(policy))
+    policy = IncidentPolicy(settings.bucket, settings.clear, settings.join, settings.repeat, settings.confirm)
+    rules = RuleBook(settings.rule, settings.mode, settings.bucket)
+    bucketer = Bucketer(settings.bucket, lateness, track=partial)
+    return Pipeline(bucketer, Detector(detector_config(settings)), rules, IncidentTracker(policy))
+
+
+def restore(pipeline: Pipeline, settings: Settings, path: str) -> Mapping[str, Any]:
+    """Give `pipeline` the state at `path`, if there is one; where its sources are to go on, by name.
+
+    Raises ConfigError when the state is damaged, or was written with settings that it depends on.
+    """
+    found = state.load(path)
+    if found is None:
+        return {}
+    for name, value in depended_on(settings).items():
+        if found.settings.get(name) != value:
+            was = found.settings.get(name)
+            raise ConfigError(f"{path}: was written with {name} {was!r}, not {value!r}; give it that, or another file")
+    try:
+        pipeline.restore(found.pipeline)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
+        raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
+    return found.sources
+
+
+def save(pipeline: Pipeline, settings: Settings, path: str, sources: Mapping[str, Any]) -> None:
+    """Write the state of `pipeline`, and where its sources are, to `path`."""
+    state.save(path, state.State(depended_on(settings), pipeline.snapshot(), sources))
+
+
+def depended_on(settings: Settings) -> dict[str, Any]:
+    """The settings without which a state means something else."""
+    return {"bucket": settings.bucket, "by": list(settings.by)}
 
 
 def detector_config(settings: Settings) -> DetectorConfig:
@@ -69,4 +104,8 @@ def detector_config(settings: Settings) -> DetectorConfig:
         min_ratios=settings.min_ratio.table,
         directions=settings.direction,
         level_shift=settings.level_shift,
+        idle=settings.idle,
+        max_series=settings.max_series,
+        explain=settings.explain,
+        rowless=bool(settings.rule) and settings.mode != "score",
     )

@@ -8,12 +8,13 @@ share, and a collapse of the volume must not make the other shares explode.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import NormalDist
-from typing import Final
+from typing import Any, Final
 
 from .baseline import Baseline
 from .explain import explain
-from .judgement import Judgement, Thresholds, interval, judge
+from .judgement import Judgement, Thresholds, interval, judge, judge_one
 from .season import Season
+from .together import parts, shared, together
 from .verdict import TOTAL, Key, Recommendation, Verdict
 
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
@@ -25,6 +26,8 @@ DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, 
 # a row are one. Measured on clean streams at 3 to 4 sigmas (docs/methods.md).
 TESTS_A_BUCKET: Final = 0.3
 DAY: Final = 86400
+DROP_EACH: Final = 60  # buckets between two looks for idle keys
+NOTHING: Final[Mapping[str, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,19 @@ class DetectorConfig:
     min_ratios: Mapping[str, float] = field(default_factory=dict)
     directions: Mapping[str, str] = field(default_factory=dict)  # by status: above, below, both
     level_shift: float = 7200.0  # a deviation that lasted this long is the new normal
+    idle: float = 86400.0  # a key without a transaction for so long is forgotten
+    max_series: int = 2_000_000  # beyond, the keys seen least recently are forgotten
+    explain: bool = False  # say in every bucket's text which statuses make it odd
+    rowless: bool = False  # give the verdicts of statuses without a row too
 
 
 class Group:
     """The baselines of one key: its volume's and its statuses'."""
 
-    __slots__ = ("buckets", "mix_exposure", "statuses", "volume")
+    __slots__ = ("buckets", "mix_exposure", "seen", "statuses", "volume")
 
     def __init__(self, discount: float) -> None:
+        self.seen = 0  # when something of it last arrived, epoch seconds
         self.volume = Baseline(discount, TREND_GAIN)
         self.statuses: dict[str, Baseline] = {}
         self.buckets = 0  # judged so far
@@ -67,6 +75,16 @@ class Bucket:
     total: int
     usual: float  # volume expected
     warm: bool
+    age: int = 0  # buckets judged before
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What one status was expected to bring."""
+
+    expected: float  # transactions
+    driven: float  # this bucket's volume without the status's own excess
+    surety: Baseline | None  # the volume's baseline, where the expectation can be no surer than that
 
 
 class Detector:
@@ -84,6 +102,7 @@ class Detector:
         self._series = 0
         self._sigma = (-1, 0.0)  # number of series, the score that alerts among so many
         self._gates: dict[str, Thresholds] = {}
+        self.forgotten = 0  # keys dropped
 
     def sigma(self) -> float:
         """The score that alerts: given, or such that all series together alert falsely `budget` times a day."""
@@ -102,9 +121,12 @@ class Detector:
         Buckets are judged in order, those in which nothing arrived among them (with empty `counts`).
         """
         for key in counts:
-            if key not in self._groups:
-                self._groups[key] = Group(self._discount)
+            group = self._groups.get(key)
+            if group is None:
+                group = self._groups[key] = Group(self._discount)
                 self._series += 1
+            group.seen = time
+        self._drop(time)
         verdicts: list[Verdict] = []
         growth = self._season.growth(self._before, time) if self._before >= 0 else 1.0
         self._before = time
@@ -112,36 +134,93 @@ class Detector:
         for key, group in self._groups.items():
             group.volume.grow(growth)
             expected += group.volume.rate()
-            self._judge_group(time, key, group, counts.get(key, {}), verdicts)
+            self._judge_group(time, key, group, counts.get(key, NOTHING), verdicts)
         if counts:
             self._season.learn(time, sum([sum(statuses.values()) for statuses in counts.values()]), expected)
         return verdicts
 
+    def assess(self, time: int, key: Key, status: str, counts: Mapping[str, int]) -> Verdict | None:
+        """What one count, by itself, means now: of an open bucket, or of a closed one that was corrected.
+
+        Nothing is learned. None while the key is unknown or warms up.
+        """
+        group = self._groups.get(key)
+        if group is None or group.buckets < self._warmup:
+            return None
+        gates = self._thresholds(status)
+        bucket = Bucket(time, key, counts, sum(counts.values()), group.volume.rate(), True)
+        if status == TOTAL:
+            count, expected = bucket.total, bucket.usual
+            series = group.volume
+            surety: Baseline | None = None
+        else:
+            count = counts.get(status, 0)
+            known = group.statuses.get(status)
+            series = known if known is not None else self._new_series(group)
+            expectation = self._expect(bucket, count, series, gates, group.volume)
+            expected, surety = expectation.expected, expectation.surety
+        seen = judge_one(series, gates, count, expected, surety)
+        recommendation: Recommendation = "alert" if seen.passed else "ok"
+        reasons = ("score",) if seen.passed else ()
+        low, high = interval(expected, series, gates, surety)
+        text = explain(status, count, expected, low, high, seen, recommendation, reasons, "")
+        return Verdict(
+            time, status, key, count, bucket.total, expected, low, high, seen.score, 1, recommendation, reasons, text
+        )  # fmt: skip
+
+    def _new_series(self, group: Group) -> Baseline:
+        """The baseline of a status never seen before: absent from all that the group saw."""
+        series = Baseline(self._mix_discount)
+        series.exposure = group.mix_exposure
+        return series
+
     def _judge_group(self, time: int, key: Key, group: Group, counts: Mapping[str, int], out: list[Verdict]) -> None:
         for status in counts:
             if status not in group.statuses:
-                series = group.statuses[status] = Baseline(self._mix_discount)
-                series.exposure = group.mix_exposure
+                group.statuses[status] = self._new_series(group)
                 self._series += 1
         total = sum(counts.values())
-        usual = group.volume.rate()
-        bucket = Bucket(time, key, counts, total, usual, group.buckets >= self._warmup)
+        bucket = Bucket(time, key, counts, total, group.volume.rate(), group.buckets >= self._warmup, group.buckets)
         group.buckets += 1
         group.mix_exposure = group.mix_exposure * self._mix_discount + total
+        odd: list[float] = []
+        names: list[str] = []
+        alone = True  # no status alerts by itself
         if total > 0:
             for status, series in group.statuses.items():
-                verdict = self._judge_status(bucket, status, series, group.volume)
-                if status in counts or verdict.recommendation not in ("ok", "warming"):
+                verdict = self._judge_status(bucket, status, series, group.volume, odd)
+                names.append(status)
+                alone = alone and verdict.recommendation in ("ok", "warming")
+                if status in counts or self.config.rowless or verdict.recommendation not in ("ok", "warming"):
                     out.append(verdict)
-        out.append(self._judge_volume(bucket, group.volume))
+        out.append(self._judge_volume(bucket, group.volume, names, odd, alone))
 
-    def _judge_status(self, bucket: Bucket, status: str, series: Baseline, volume: Baseline) -> Verdict:
-        count = bucket.counts.get(status, 0)
+    def _drop(self, time: int) -> None:
+        """Forget keys that were idle too long, and the least recently seen where there are too many."""
+        if time % DAY // self.config.bucket % DROP_EACH == 0:
+            oldest = time - self.config.idle
+            gone = [key for key, group in self._groups.items() if group.seen < oldest]
+            # one key alone is the feed itself, whose silence goes on being silence
+            for key in gone if len(self._groups) > 1 else []:
+                self._forget(key)
+        if self._series > self.config.max_series:
+            for key in sorted(self._groups, key=lambda key: self._groups[key].seen):
+                if self._series <= self.config.max_series * 0.9:
+                    break
+                self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        self._series -= 1 + len(self._groups.pop(key).statuses)
+        self.forgotten += 1
+
+    def _expect(
+        self, bucket: Bucket, count: int, series: Baseline, gates: Thresholds, volume: Baseline
+    ) -> "Expectation":
+        """What a status should have brought, given its share, the usual volume and this bucket's."""
         share = series.rate()
         level = share * bucket.usual
         # this bucket's volume without what this status itself adds to it, or an attack would excuse itself
         driven = bucket.total - max(0.0, count - level) if series.exposure > 0.0 else float(bucket.total)
-        gates = self._thresholds(status)
         dominant = share > DOMINANT
         if gates.direction == "above":
             expected = share * max(bucket.usual, driven)
@@ -149,15 +228,25 @@ class Detector:
             expected = level
         else:
             expected = share * max(0.0, bucket.total - count + level)
-        surety = None if gates.direction == "above" and not dominant else volume
-        series.observe(count, expected)
-        judgement = judge(series, gates, surety)
-        verdict = self._conclude(bucket, status, count, expected, series, judgement, gates, surety)
+        return Expectation(expected, driven, None if gates.direction == "above" and not dominant else volume)
+
+    def _judge_status(
+        self, bucket: Bucket, status: str, series: Baseline, volume: Baseline, odd: list[float]
+    ) -> Verdict:
+        count = bucket.counts.get(status, 0)
+        gates = self._thresholds(status)
+        due = self._expect(bucket, count, series, gates, volume)
+        series.observe(count, due.expected)
+        judgement = judge(series, gates, due.surety)
+        verdict = self._conclude(bucket, status, count, due.expected, series, judgement, gates, due.surety)
+        odd.append(max(0.0, -judgement.newest if gates.direction == "below" else judgement.newest))
         relief = gates.direction == "above" and judgement.longest < -RELIEF
-        self._learn(bucket, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
+        self._learn(bucket, series, count, due.driven, RELIEF_WEIGHT if relief else 1.0)
         return verdict
 
-    def _judge_volume(self, bucket: Bucket, series: Baseline) -> Verdict:
+    def _judge_volume(
+        self, bucket: Bucket, series: Baseline, names: list[str], odd: list[float], alone: bool
+    ) -> Verdict:
         if series.alerting and bucket.total > 0 and series.counts[0] == 0.0:
             # the silence is over; what the volume is now is judged without it
             series.alerting = 0
@@ -165,7 +254,13 @@ class Detector:
         series.observe(bucket.total, bucket.usual)
         gates = self._thresholds(TOTAL)
         judgement = judge(series, gates)
-        verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None)
+        distance = together(odd) if bucket.warm else 0.0
+        if alone and distance >= gates.sigma and not judgement.passed:
+            judgement.together = bucket.total >= gates.min_count and shared(odd)
+        said = ""
+        if judgement.together or (self.config.explain and distance > 0.0):
+            said = f"together {distance:.1f} sigmas: {parts(names, odd)}"
+        verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None, said)
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
             self._learn(bucket, series, bucket.total, 1.0, RELIEF_WEIGHT if judgement.longest > RELIEF else 1.0)
@@ -197,11 +292,13 @@ class Detector:
         seen: Judgement,
         gates: Thresholds,
         volume: Baseline | None,
+        said: str = "",
     ) -> Verdict:
         recommendation: Recommendation = "ok"
         reasons: tuple[str, ...] = ()
         if not bucket.warm:
             recommendation = "warming"
+            said = f"{bucket.age} of {self._warmup} buckets learned"
         elif series.alerting > self._shift:
             series.accept_level()
             reasons = ("level shift",)
@@ -209,6 +306,9 @@ class Detector:
             recommendation = "alert"
             reasons = ("silence",) if bucket.total == 0 else ("score",)
             series.alerting += 1
+        elif seen.together:
+            recommendation = "alert"
+            reasons = ("together",)
         elif series.alerting and seen.lingers:
             recommendation = "pending"
             reasons = ("score",)
@@ -217,11 +317,42 @@ class Detector:
             series.alerting = 0
             series.restart_windows()
         low, high = interval(expected, series, gates, volume)
-        text = explain(status, count, expected, low, high, seen, recommendation, reasons)
+        text = explain(status, count, expected, low, high, seen, recommendation, reasons, said)
         return Verdict(
             bucket.time, status, bucket.key, count, bucket.total, expected, low, high, seen.score, seen.window,
             recommendation, reasons, text,
         )  # fmt: skip
+
+    def snapshot(self) -> dict[str, object]:
+        """All of the state, as JSON takes it, for `restore`."""
+        groups = [
+            [
+                [list(pair) for pair in key],
+                group.seen,
+                group.buckets,
+                group.mix_exposure,
+                group.volume.snapshot(),
+                {status: series.snapshot() for status, series in group.statuses.items()},
+            ]
+            for key, group in self._groups.items()
+        ]
+        return {"before": self._before, "season": self._season.snapshot(), "groups": groups}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be."""
+        groups: dict[Key, Group] = {}
+        for key, seen, buckets, mix_exposure, volume, statuses in state["groups"]:
+            group = Group(self._discount)
+            group.seen, group.buckets, group.mix_exposure = int(seen), int(buckets), float(mix_exposure)
+            group.volume = Baseline.restore(volume)
+            group.statuses = {str(status): Baseline.restore(series) for status, series in statuses.items()}
+            groups[tuple([(str(name), str(value)) for name, value in key])] = group
+        self._season = Season.restore(state["season"])
+        self._before = int(state["before"])
+        self._groups = groups
+        self._series = sum([1 + len(group.statuses) for group in groups.values()])
+        self._sigma = (-1, 0.0)
+        self._gates.clear()
 
     def _learn(self, bucket: Bucket, series: Baseline, count: float, exposure: float, pace: float) -> None:
         series.learn(count, exposure, ALERT_WEIGHT if series.alerting else pace, bucket.warm)

@@ -27,7 +27,7 @@ class Thresholds:
 class Judgement:
     """The scores of a series' windows in sigmas, and what the gates said of them."""
 
-    __slots__ = ("gate", "lingers", "longest", "newest", "passed", "score", "seen", "window", "window_mean")
+    __slots__ = ("gate", "lingers", "longest", "newest", "passed", "score", "seen", "together", "window", "window_mean")
 
     def __init__(self) -> None:
         self.score = 0.0  # the strongest, longer windows marked down
@@ -38,6 +38,7 @@ class Judgement:
         self.longest = 0.0  # score of the longest window
         self.passed = False
         self.lingers = False
+        self.together = False  # all statuses together are odd, though none alone is
         self.gate = ""  # the gate that held back a score over its threshold: "count", "ratio", "over", or ""
 
 
@@ -55,6 +56,21 @@ def judge(series: Baseline, gates: Thresholds, volume: Baseline | None = None) -
     if above.passed != below.passed:
         return above if above.passed else below
     return above if abs(above.score) >= abs(below.score) else below
+
+
+def judge_one(series: Baseline, gates: Thresholds, count: float, expected: float, volume: Baseline | None) -> Judgement:
+    """A single count judged by itself, without the buckets before it."""
+    result = Judgement()
+    result.seen, result.window_mean = count, expected
+    if expected <= 0.0:
+        return result
+    result.score = result.newest = count_score(count, expected, _excess(series, expected, volume))
+    sign = 1.0 if result.score > 0.0 else -1.0
+    wanted = gates.direction == "both" or (gates.direction == "above") == (sign > 0.0)
+    if wanted and sign * result.score >= gates.sigma:
+        result.gate = _gate(count, expected, gates, sign, RATIO_SLACK[0])
+        result.passed = not result.gate
+    return result
 
 
 def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | None) -> Judgement:

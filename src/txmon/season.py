@@ -5,6 +5,7 @@ learned that it is. A busier day, a smaller merchant, a new plateau need nothing
 Winters 1960, with the level left to the baseline). One shape serves every series, since it costs no state of theirs.
 """
 
+from math import floor, fsum  # fsum: mypyc takes the sum of a list for whole numbers
 from typing import Final
 
 DAY: Final = 86400
@@ -54,7 +55,7 @@ class Season:
     def _level(self, time: int) -> float:
         """Transactions a bucket usual at `time`, on the line between the middles of two bins; 0 where unknown."""
         place = (time % DAY + self._width / 2) / BIN - 0.5
-        first = int(place // 1)
+        first = floor(place)
         part = place - first
         weekend = _weekend(time)
         low, high = self._bin(weekend, first % BINS), self._bin(weekend, (first + 1) % BINS)
@@ -74,7 +75,7 @@ class Season:
                 return 0.0
             total += part * sums
             weight += part * weights
-        mean = sum(self._sums) / sum(self._weights)
+        mean = fsum(self._sums) / fsum(self._weights)
         return (total + PRIOR) / (weight + PRIOR / mean) if mean > 0.0 else 0.0
 
     def snapshot(self) -> list[float]:

@@ -22,7 +22,7 @@ from .output import create
 READING = ("format", "map", "date", "tz", "by", "strict", "rejects", "max_line")
 JUDGING = (
     "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
-    "direction", "level_shift", "clear", "join", "repeat",
+    "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",
 )  # fmt: skip
 
 TELLING = (

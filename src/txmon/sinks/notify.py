@@ -14,13 +14,11 @@ from ..notification import Day, Kind, Notification, worst_first
 from ..trend import Trend
 from ..verdict import TOTAL, IncidentEvent, IncidentState, Outcome
 from ..windows import Hours, Silence, silenced
-from .recent import CELLS, History
+from .recent import History
 
-NOT_TROUBLE: Final = frozenset(("approved", TOTAL))  # a sale makes them rise
 REVERSALS: Final = frozenset(("reversed", "backend_reversed"))  # one wave: an incident of one tells of both
 STEPS: Final[tuple[IncidentState, ...]] = ("opened", "escalated", "reminder", "resolved")  # in the order they are told
 PICTURED: Final = 20  # incidents of a notification whose series get a sparkline
-DOUBLES_IN: Final = 15  # minutes within which a trend has to add as much as the mean to be told
 WORST_OF_DAY: Final = 10
 REMEMBERED: Final = 20_000  # incidents of a day that its summary compares
 
@@ -74,7 +72,6 @@ class Notifier:
         self._due: dict[str, Known] = {}
         self._groups: dict[IncidentState, tuple[int, list[Known]]] = {}  # (since when, who)
         self._rising: dict[str, int] = {}  # status -> when its trend was last told
-        self._was_rising: frozenset[str] = frozenset()
         self._tally = Tally()
         self._time: int | None = None
         self._trends: Mapping[str, Trend] = {}
@@ -94,7 +91,7 @@ class Notifier:
             for known in list(self._due.values()):
                 self._release(known, now, alerting)
         self._flush(now + self.policy.bucket)
-        if outcome.trends and outcome.time == now:
+        if outcome.rises and self.policy.trend_every:
             self._rises(outcome)
 
     def close(self) -> None:
@@ -170,40 +167,28 @@ class Notifier:
         self._tell(Notification(kind, self._time, events, recent, trends, self.policy.link, held=held))
 
     def _rises(self, outcome: Outcome) -> None:
-        """Tell the trends that rise a lot, hold on, and are no incident already."""
-        if not self.policy.trend_every:
-            return
-        rising = frozenset(s for s, t in outcome.trends.items() if t.name == "rising a lot" and s not in NOT_TROUBLE)
-        lasting, self._was_rising = rising & self._was_rising, rising
-        if not lasting or (self.policy.quiet and self.policy.quiet.hold(outcome.time, self.policy.tz)):
+        """Tell of the statuses that began to rise a lot, unless an incident, a window or an earlier card did."""
+        if self.policy.quiet is not None and self.policy.quiet.hold(outcome.time, self.policy.tz):
             return
         in_trouble = {status for known in self._known.values() for status in known.event.statuses}
         if in_trouble & REVERSALS:
             in_trouble |= REVERSALS
-        news = {s: outcome.trends[s] for s in sorted(lasting - in_trouble) if self._is_news(s, outcome)}
+        news = {
+            rise.status: Trend(rise.slope, "rising a lot")
+            for rise in outcome.rises
+            if rise.status not in in_trouble and self._is_news(rise.status, outcome.time)
+        }
         if news:
             self._rising |= dict.fromkeys(news, outcome.time)
             self._tally.trends += 1
             recent = self._history.recent([(status, ()) for status in news], over_all_keys=True)
             self._tell(Notification("trend", outcome.time, (), recent, news, self.policy.link))
 
-    def _is_news(self, status: str, outcome: Outcome) -> bool:
-        """Whether a trend is worth a card: not told lately, not silenced, and steep beside the status's own counts.
-
-        A busy status passes the slope of "rising a lot" by chance many times a day; what rises by less than its mean
-        within a quarter of an hour is left to the detector.
-        """
-        now = outcome.time
+    def _is_news(self, status: str, now: int) -> bool:
+        """Whether the trend of `status` was not told lately, and is not silenced."""
         if now - self._rising.get(status, now - self.policy.trend_every) < self.policy.trend_every:
             return False
-        if any(s.covers((status,), ()) and s.active(now, self.policy.tz) for s in self.policy.silences):
-            return False
-        recent = self._history.recent([(status, ())], over_all_keys=True)
-        counts = recent.of(status, ())
-        if len(counts) < CELLS:
-            return False  # the slope of the first minutes is anybody's guess
-        mean = sum(counts) / CELLS * 60 / recent.width
-        return outcome.trends[status].slope * DOUBLES_IN >= mean
+        return not any(s.covers((status,), ()) and s.active(now, self.policy.tz) for s in self.policy.silences)
 
     def _digest(self, outcome: Outcome) -> None:
         """Tell the day's summary when its time of day has passed, then count this outcome to the new day."""
