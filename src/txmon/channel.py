@@ -41,6 +41,14 @@ class Channel(Protocol):
         """Try once to send `body`, whose notification's id is `identity`; failures are answers, not exceptions."""
 
 
+def attempt(channel: Channel, identity: str, body: str) -> Answer:
+    """Try once, and take a defect of a channel or its library for a failure too: its text may hold the address."""
+    try:
+        return channel.send(identity, body)
+    except Exception as bad:
+        return Answer("retry", f"unexpected {type(bad).__name__}")
+
+
 class Headers(Protocol):
     """Of an HTTP answer; names in any case."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .channel import Answer, Channel
+from .channel import Answer, Channel, attempt
 from .notification import Notification
 from .spool import Spool, Spooled
 
@@ -102,7 +102,9 @@ class Courier:
             if spooled is None:
                 self._queue.popleft()
                 return 0.0
-        answer = self._send(spooled)  # without the lock: it may take long, and `add` must not
+        answer = attempt(
+            self.channel, spooled.id, spooled.body
+        )  # without the lock: it may take long, and `add` must not
         with self._lock:
             self._ends.append(self._clock())
             self._conclude(waiting, answer)
@@ -124,12 +126,6 @@ class Courier:
             self.counts.unreadable += 1
             self._aside(waiting)
         return spooled
-
-    def _send(self, spooled: Spooled) -> Answer:
-        try:
-            return self.channel.send(spooled.id, spooled.body)
-        except Exception as bad:  # a defect of ours or of a library; its text may hold the address
-            return Answer("retry", f"unexpected {type(bad).__name__}")
 
     def _conclude(self, waiting: Waiting, answer: Answer) -> None:
         still_first = bool(self._queue) and self._queue[0] is waiting  # a full queue may have dropped it meanwhile

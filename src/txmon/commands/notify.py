@@ -6,7 +6,7 @@ import time
 
 import click
 
-from ..channel import Channel
+from ..channel import Channel, attempt
 from ..errors import ConfigError, IoFailure, UsageError
 from ..notification import Notification
 from ..notifying import NO_CHANNEL, channels_of
@@ -48,7 +48,7 @@ def notify(test: bool, dry_run: bool, **flags: object) -> None:
 
 
 def _try(channel: Channel, notification: Notification) -> bool:
-    answer = channel.send(notification.id, channel.render(notification))
+    answer = attempt(channel, notification.id, channel.render(notification))
     if answer.outcome == "sent":
         click.echo(f"{channel.name}: taken ({answer.text})")
         return True

@@ -36,7 +36,10 @@ class Apprise:
         self._target = apprise.Apprise()
         with warnings.catch_warnings():  # its plugins, which it imports now, use what Python deprecates
             warnings.simplefilter("ignore")
-            added = self._target.add(address)
+            try:
+                added = self._target.add(address)
+            except Exception:  # whatever its plugins raise may name the address
+                added = False
         if not added:
             raise ConfigError(f"Apprise does not know the kind of address {number} (TXMON_APPRISE or apprise_file)")
 
