@@ -132,7 +132,7 @@ def test_a_hang_is_tried_again_with_the_same_id(receiver: Start, line: Any) -> N
     ids = one.send(2)
     assert endpoint.taken == ids
     assert [card_id(row["body"]) for row in endpoint.requests] == [ids[0], ids[0], ids[1]]
-    assert one.said == ["teams: no answer in time; will try again", "teams: works again after 1 failed attempts"]
+    assert one.said == ["teams: no answer in time; will try again", "teams: works again after 1 failed attempt"]
 
 
 def test_a_closed_port_keeps_everything(line: Any) -> None:

@@ -112,7 +112,7 @@ def test_failures_back_off_and_success_starts_anew(tmp_path: Path) -> None:
     assert desk.courier.counts.failed == 4
     assert desk.said == [
         "fake: 503 Service Unavailable; will try again", "fake: works again after 3 failed attempts",
-        "fake: 503 Service Unavailable; will try again", "fake: works again after 1 failed attempts",
+        "fake: 503 Service Unavailable; will try again", "fake: works again after 1 failed attempt",
     ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from conftest import FLOW, SIGNATURE, Endpoint, Start, card_id
 
 TXMON = str(Path(sys.executable).with_name("txmon"))
 ROOT = Path(__file__).parents[1]
+SCHEMA = json.loads((Path(__file__).parent / "data" / "adaptive-card-1.4.schema.json").read_text())
 SAMPLE = str(ROOT / "examples" / "transactions.csv")
 REAL = ROOT.parent / "shared" / "data" / "transactions_2.csv"
 needs_data = pytest.mark.skipif(not REAL.exists(), reason=f"{REAL} is not here")
@@ -55,6 +56,9 @@ def test_a_real_day_is_at_most_twenty_cards(tmp_path: Path, receiver: Start) -> 
     opened = {name for state, name in events if state == "opened"}
     cards = [json.loads(row["body"])["attachments"][0]["content"]["body"] for row in endpoint.requests]
     titles = [body[0]["text"] for body in cards]
+    for row in endpoint.requests:
+        jsonschema.validate(json.loads(row["body"]), SCHEMA)
+        assert len(row["body"]) < 24_000
     told = [
         (body[0]["text"].partition(":")[0].lower(), fact["value"])
         for body in cards
@@ -98,7 +102,6 @@ def test_killed_between_queueing_and_sending_the_cards_arrive_after_a_restart(tm
     process.wait()
     kept = sorted(spool.glob("*.json"))
     assert len(kept) >= 10
-    assert len(hung.requests) <= 1
     (tmp_path / "empty.csv").write_text("time,status,count\n2026-03-03T00:00:00Z,approved,5\n")
     env = {"TXMON_TEAMS_WEBHOOK": good.url}
     done = txmon(tmp_path, "replay", "empty.csv", "--notify", "--spool", "spool", env=env)
@@ -124,7 +127,7 @@ def test_a_dead_webhook_changes_no_verdict_and_keeps_every_card(trouble: str, tm
     assert f"not sent yet, kept in {spool}" in done.stderr
     assert len(list(spool.glob("*.json"))) >= 10
     if trouble != "hang":
-        assert "failed attempts, the last: " in done.stderr
+        assert ", the last: " in done.stderr
         assert len(done.stderr.splitlines()) <= 5
     assert_no_secret(done, tmp_path)
 

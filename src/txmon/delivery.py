@@ -146,7 +146,7 @@ class Courier:
             self.counts.sent += 1
             self._forget(waiting)
             if self._in_a_row:
-                self._log(f"{self.channel.name}: works again after {self._in_a_row} failed attempts")
+                self._log(f"{self.channel.name}: works again after {_attempts(self._in_a_row)}")
             self._in_a_row = 0
         else:
             self.counts.refused += 1
@@ -184,7 +184,7 @@ class Courier:
         counts, name = self.counts, self.channel.name
         lines = [f"{name}: {counts.sent} notification{'' if counts.sent == 1 else 's'} sent"]
         if counts.failed:
-            lines.append(f"{name}: {counts.failed} failed attempts, the last: {counts.last}")
+            lines.append(f"{name}: {_attempts(counts.failed)}, the last: {counts.last}")
         if self._queue:
             lines.append(f"{name}: {len(self._queue)} not sent yet, kept in {self._spool.folder}")
         if counts.refused:
@@ -196,6 +196,10 @@ class Courier:
         if counts.unkept:
             lines.append(f"{name}: {counts.unkept} could not be kept in {self._spool.folder}")
         return lines
+
+
+def _attempts(count: int) -> str:
+    return f"{count} failed attempt" if count == 1 else f"{count} failed attempts"
 
 
 class Delivery:

@@ -76,7 +76,7 @@ def _envelope(message: Message) -> Payload:
 def _message_card(message: Message) -> Payload:
     sections: list[Payload] = [
         {
-            "activityTitle": section.heading if len(message.sections) > 1 else "",
+            **({"activityTitle": section.heading} if len(message.sections) > 1 else {}),
             "facts": [{"name": name, "value": value} for name, value in section.facts],
             "markdown": False,
         }
