@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from conftest import FLOW, SIGNATURE, Endpoint, Start, card_id

@@ -239,17 +239,26 @@ def test_a_correction_of_an_earlier_bucket_takes_no_time_back() -> None:
     assert story.steps == [("digest", 540)]
 
 
-def test_a_bucket_told_while_still_open_counts_once_and_hides_no_trend() -> None:
+def test_a_bucket_that_is_still_open_is_told_of_when_it_closes() -> None:
+    story = Story(Policy(digest=time_of_day("09:00")))
+    for minute in range(530, 540):
+        story.minute(minute)
+        early = replace(verdict(minute + 1, 3, incident="a"), partial=True)
+        story.notifier.accept(Outcome(T0 + 60 * (minute + 1), [early]))  # while the minute before may still be open
+    assert story.told == []
+    story.minute(540, step(540, "opened"))
+    assert story.steps == [("digest", 540), ("opened", 540)]
+    assert story.told[1].recent.of("failed", ()) == (5,) * 11
+    assert story.told[1].trends["failed"].name == "rising a lot"
+
+
+def test_a_correction_is_in_the_picture() -> None:
     story = Story()
     for minute in range(15):
         story.minute(minute)
-    story.notifier.accept(Outcome(T0 + 60 * 15, [replace(verdict(15, 3), partial=True)]))
+    story.notifier.accept(Outcome(T0 + 60 * 13, [replace(verdict(13, 9), revises=True)]))
     story.minute(15, step(15, "opened"))
-    assert story.told[0].recent.of("failed", ()) == (5,) * 15
-    story.notifier.accept(Outcome(T0 + 60 * 16, [replace(verdict(16, 3), partial=True)]))
-    story.notifier.accept(Outcome(T0 + 60 * 15, [replace(verdict(15, 9), revises=True)], [step(16, "escalated")]))
-    assert story.told[1].trends["failed"].name == "rising a lot"
-    assert story.told[1].recent.of("failed", ()) == (*[5] * 13, 9, 3)
+    assert story.told[0].recent.of("failed", ()) == (*[5] * 12, 9, 5, 5)
 
 
 def test_hours_over_midnight_belong_to_the_day_on_which_they_begin() -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -13,8 +14,10 @@ from ..errors import ExitCode
 from ..notifying import notifications
 from ..pace import Pace
 from ..pipeline import Pipeline
+from ..records import Record
 from ..rejects import RejectLog
 from ..sinks.jsonl import JsonLines
+from ..verdict import Outcome
 from .display import Display, wanted
 from .options import load_config, options
 from .output import create
@@ -34,9 +37,10 @@ TELLING = (
 @click.command(short_help="Judge files as fast as they can be read.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @options(*READING, *JUDGING, "out", "only", "fail_on", "chart", "speed")
+@click.option("--partial", is_flag=True, help="Alert early too, while a minute is still open, as watch does.")
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
-def replay(files: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
+def replay(files: tuple[str, ...], partial: bool, notify: bool, **flags: object) -> ExitCode:
     """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
 
     On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets.
@@ -48,7 +52,7 @@ def replay(files: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
     with ExitStack() as stack:
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
-        pipeline = pipeline_of(settings, live=False)
+        pipeline = pipeline_of(settings, live=False, partial=partial)
         stack.callback(_report, log, pipeline)
         told = notifications(settings, os.environ, stack, _say) if notify else None
         reader = reader_of(settings, log, datetime.now(UTC).date())
@@ -59,7 +63,7 @@ def replay(files: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
             lines = JsonLines(stream, settings.only == "alerts", flush=settings.speed is not None)
         display = stack.enter_context(Display(settings, reader)) if shown else None
         pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
-        for outcome in pipeline.run(reader.records(files)):
+        for outcome in (_peeking if partial else Pipeline.run)(pipeline, reader.records(files)):
             if pace is not None:
                 pace.wait(outcome.time, display.tick if display else lambda: None)
             alerted = alerted or any(verdict.recommendation == "alert" for verdict in outcome.verdicts)
@@ -70,6 +74,14 @@ def replay(files: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
             if told is not None:
                 told.accept(outcome)
     return ExitCode.ALERTED if alerted and settings.fail_on == "alert" else ExitCode.OK
+
+
+def _peeking(pipeline: Pipeline, records: Iterable[Record]) -> Iterator[Outcome]:
+    """All outcomes, with a look at the open buckets after every record."""
+    for record in records:
+        yield from pipeline.feed([record])
+        yield from pipeline.peek()
+    yield from pipeline.finish()
 
 
 def _report(log: RejectLog, pipeline: Pipeline) -> None:

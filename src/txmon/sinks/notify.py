@@ -77,12 +77,14 @@ class Notifier:
         self._trends: Mapping[str, Trend] = {}
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket, closed, still open or corrected, and tell what it brought."""
+        """Take one bucket and tell what it brought; what is seen in one that is still open is told when it closes."""
+        if outcome.verdicts and outcome.verdicts[0].partial:
+            return
         self._history.add(outcome.time, outcome.verdicts)
         if self._time is None or outcome.time >= self._time:  # a correction takes no time back
             self._digest(outcome)
             self._time = outcome.time
-            self._trends = outcome.trends or self._trends  # a bucket that is still open has none
+            self._trends = outcome.trends
         now = self._time
         for event in outcome.events:
             self._hear(event)
@@ -203,7 +205,7 @@ class Notifier:
         tally = self._tally
         tally.since = outcome.time if tally.since is None else tally.since
         for verdict in outcome.verdicts:
-            if verdict.status != TOTAL and not verdict.partial and not verdict.revises:
+            if verdict.status != TOTAL and not verdict.revises:
                 tally.totals[verdict.status] = tally.totals.get(verdict.status, 0) + verdict.count
 
     def _day(self, time: int) -> date | None:
