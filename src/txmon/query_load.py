@@ -222,8 +222,10 @@ class Loader:
         """Make a column of texts one of numbers or times where every value is one."""
         column = quoted(name)
         for kind in ("BIGINT", "DOUBLE", "TIMESTAMP"):
-            asked = f"SELECT count({column}), count(try_cast({column} AS {kind})) FROM {quoted(table)}"
-            filled, fits = self._one(asked)
+            # duckdb casts 1.5 to 2
+            whole = f"regexp_full_match({column}, '[+-]?\\d{{1,18}}')" if kind == "BIGINT" else "true"
+            fitting = f"count(try_cast({column} AS {kind})) FILTER (WHERE {whole})"
+            filled, fits = self._one(f"SELECT count({column}), {fitting} FROM {quoted(table)}")
             if filled and filled == fits:
                 self._connection.execute(f"ALTER TABLE {quoted(table)} ALTER {column} TYPE {kind}")
                 return
