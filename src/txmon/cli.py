@@ -9,7 +9,7 @@ import click
 from .errors import ExitCode, TxmonError
 from .version import describe
 
-COMMANDS = ("replay", "query", "simulate", "config")
+COMMANDS = ("replay", "analyze", "query", "simulate", "config")
 
 
 class LazyGroup(click.Group):
