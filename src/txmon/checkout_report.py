@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from os.path import basename
 
 from .analyze import Analysis, Reference, Run
 from .query_load import literal, quoted
@@ -14,10 +15,9 @@ def checkout_report(analysis: Analysis) -> Report:
         *_findings(analysis), *_doubtful(analysis), *_alike(analysis), *_about_references(analysis),
         *_notes(analysis), *_limits(analysis),
     ]  # fmt: skip
-    return Report(
-        f"{analysis.source}: {analysis.observed}", tuple(statements), (_grid(analysis),), (_picture(analysis),),
-        sql_of(analysis), _data(analysis),
-    )  # fmt: skip
+    title = f"{basename(analysis.source)}: {analysis.observed}"
+    grids, pictures = (_grid(analysis),), (_picture(analysis),)
+    return Report(title, tuple(statements), grids, pictures, sql_of(analysis), _data(analysis))
 
 
 def span_text(hours: Sequence[int]) -> str:
@@ -229,7 +229,7 @@ def _picture(analysis: Analysis) -> Picture:
         lines.append(Line(reference.name, tuple(hour.references[n] for hour in hours)))
     index = {hour.hour: n for n, hour in enumerate(hours)}
     return Picture(
-        f"{analysis.observed} by the hour, against what is normal", tuple(f"{hour.hour:02d}h" for hour in hours),
+        "by the hour, against what is normal", tuple(f"{hour.hour:02d}h" for hour in hours),
         tuple(lines), "sales an hour", tuple(hour.low for hour in hours), tuple(hour.high for hour in hours),
         tuple((index[run.hours[0]], index[run.hours[-1]]) for run in analysis.findings),
     )  # fmt: skip
@@ -241,7 +241,7 @@ def sql_of(analysis: Analysis) -> str:
     days = sum(reference.days for reference in means)
     usual = " + ".join(f"{reference.days} * {quoted(reference.name)}" for reference in means)
     names = ", ".join(quoted(reference.name) for reference in analysis.references)
-    file = literal(analysis.source.rsplit("/", 1)[-1])
+    file = literal(basename(analysis.source))
     where = f"\n    WHERE file = {file}" if analysis.source != "<stdin>" else ""
     return f"""-- {analysis.observed} against its references at the day's own pace, oddest hours first
 WITH usual AS (

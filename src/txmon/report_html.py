@@ -57,12 +57,16 @@ def _section(report: Report, number: int) -> str:
         if texts:
             items = "".join(f"<li>{_text(text)}</li>" for text in texts)
             parts.append(f'<h2>{heading}</h2>\n<ul class="{kind}">{items}</ul>\n')
-    for n, picture in enumerate(report.pictures):
-        caption = f"{_text(picture.title)} ({_text(picture.unit)})"
-        parts.append(f'<figure data-picture="{number + n}"><figcaption>{caption}</figcaption></figure>\n')
+        if kind == "finding":
+            parts += [_figure(picture, number + n) for n, picture in enumerate(report.pictures)]
     parts += [_table(grid) for grid in report.grids]
     parts.append(f"<h2>SQL</h2>\n<pre>{_text_lines(report.sql)}</pre>\n")
     return "".join(parts)
+
+
+def _figure(picture: Picture, number: int) -> str:
+    caption = f"{_text(picture.title)} ({_text(picture.unit)})"
+    return f'<figure data-picture="{number}"><figcaption>{caption}</figcaption></figure>\n'
 
 
 def _text_lines(text: str) -> str:
