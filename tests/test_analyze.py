@@ -394,8 +394,12 @@ def test_the_page_draws_in_a_browser(outage: Path, tmp_path: Path, browse: Calla
     before, after, spans, tip, requests = json.loads(title[1])
     assert (before, after, spans, requests) == (6, 5, 1, 0)
     assert tip.startswith("00h: today ")
-    # and with the policy the chart still draws
-    assert browse(page).count('class="line ') == 6
+    # with the policy the chart draws, and another script does not run
+    kept = tmp_path / "kept.html"
+    kept.write_text(page.read_text().replace("</body>", f"<script>{driver}</script></body>"))
+    seen = browse(kept)
+    assert seen.count('class="line ') == 6
+    assert "<title>a day's.csv: today</title>" in seen
 
 
 @pytest.fixture

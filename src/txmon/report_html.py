@@ -25,7 +25,7 @@ def write_html(reports: list[Report], stream: TextIO) -> None:
         number += len(report.pictures)
     stream.write(
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{_text(title)}</title>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy, quote=False)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<link rel="icon" href="data:,">\n<style>{style}</style>\n</head>\n<body>\n{body}'
         f'<script type="application/json" id="pictures">{_json(pictures)}</script>\n'

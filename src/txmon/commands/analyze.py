@@ -1,18 +1,21 @@
 """`txmon analyze`: the analyst's half hour with a file of checkouts or of transactions."""
 
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import click
 
 from ..errors import ExitCode, UsageError
 from ..report import Report
-from .options import options
+from ..settings import Settings
+from .options import load_config, options
 from .output import create
 
 
 @click.command(short_help="Find what is not normal in a day, with statistics, SQL and charts.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@options("map", "date", "tz", "budget", "by")
+@options("format", "map", "date", "tz", "by", "budget")
 @click.option("--observed", metavar="COLUMN", help="Checkouts: the column to judge.  [default: today, or the first]")
 @click.option("--reference", "references", multiple=True, metavar="COLUMN[:DAYS]", help="Held against (repeatable).")
 @click.option(
@@ -47,7 +50,7 @@ def analyze(
     """
     if sql + as_json + markdown > 1:
         raise UsageError("--sql, --json and --markdown exclude each other")
-    reports = [_report(path, observed, references, false_rate, flags) for path in files]
+    reports = _reports(files, observed, references, false_rate, load_config(flags).settings)
     _to_files(reports, html, png, svg)
     if as_json:
         from ..report_markdown import write_json
@@ -63,15 +66,40 @@ def analyze(
     return ExitCode.OK
 
 
-def _report(
-    path: str, observed: str | None, references: tuple[str, ...], rate: float | None, flags: dict[str, object]
-) -> Report:
+def _reports(
+    paths: Sequence[str], observed: str | None, references: tuple[str, ...], rate: float | None, settings: Settings
+) -> list[Report]:
+    """A report a file of checkouts, and one for all files of transactions: they are one stream, as for replay."""
     from ..analyze import FALSE_RATE, analyze_checkouts
     from ..checkout_report import checkout_report
     from ..checkouts import read_checkouts
+    from ..query_files import look
 
-    table = read_checkouts(path)
-    return checkout_report(analyze_checkouts(table, observed, references, FALSE_RATE if rate is None else rate))
+    if "-" in paths:
+        raise UsageError("analyze reads files, not standard input: it looks at each before it reads it")
+    streams = [path for path in paths if look(path, settings.map).table == "transactions"]
+    if streams and (observed or references or rate is not None):
+        raise UsageError("--observed, --reference and --false-rate are for checkouts, not transactions")
+    reports = [_transactions(streams, settings)] if streams else []
+    for path in paths:
+        if path not in streams:
+            found = analyze_checkouts(read_checkouts(path), observed, references, FALSE_RATE if rate is None else rate)
+            reports.append(checkout_report(found))
+    return reports
+
+
+def _transactions(paths: Sequence[str], settings: Settings) -> Report:
+    from ..assembly import pipeline_of, reader_of
+    from ..rejects import RejectLog
+    from ..transaction_report import transaction_report
+    from ..transactions import analyze_transactions
+
+    log = RejectLog()
+    reader = reader_of(settings, log, datetime.now(UTC).date())
+    found = analyze_transactions(reader.records(paths), pipeline_of(settings, live=False), settings.bucket, paths)
+    for line in log.summary():
+        click.echo(f"txmon: {line}", err=True)
+    return transaction_report(found)
 
 
 def _to_files(reports: list[Report], html: str | None, png: str | None, svg: str | None) -> None:
