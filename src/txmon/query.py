@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .checkouts import Checkouts, read_checkouts
-from .errors import BadData, IoFailure, UsageError
+from .errors import BadData, IoFailure, TxmonError, UsageError
 from .query_files import QueryFile, expand, look, table_of
 from .query_load import Loader, Rejected, literal, parquet_columns, quoted
 from .values import nearest
@@ -27,6 +27,7 @@ STATUSES: Final = ("approved", "denied", "failed", "reversed", "backend_reversed
 MOST_STATUSES: Final = 50  # columns of per_minute; a file with more has them in `transactions`
 FILLED: Final = 400  # days: over a longer span, minutes in which nothing arrived have no row
 ZONED: Final = "TIMESTAMP WITH TIME ZONE"
+RETRIES: Final = 4  # of reading a folder whose files change while it is read
 BATCH: Final = 2000  # rows fetched at a time
 
 
@@ -200,6 +201,20 @@ class Database:
                 SELECT every."{unit}", coalesce(sum(count), 0)::BIGINT AS total, {", ".join(columns)}
                 FROM every LEFT JOIN transactions ON date_trunc('{unit}', time) = every."{unit}"
                 GROUP BY 1 ORDER BY 1""")
+
+
+def open_database(
+    paths: Sequence[str], mapping: Mapping[str, str] | None = None, tz: str = "UTC", day: date | None = None
+) -> Database:
+    """A `Database` of `paths`, tried again when a folder's files changed meanwhile: a log lets old hours go."""
+    for _ in range(RETRIES):
+        listed = expand(paths)
+        try:
+            return Database(listed, mapping, tz, day)
+        except TxmonError:
+            if expand(paths) == listed:
+                raise
+    return Database(paths, mapping, tz, day)
 
 
 class _Explained:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
-from ..query import Database, Result, TableInfo, shipped, shipped_query
+from ..query import Result, TableInfo, open_database, shipped, shipped_query
 from .options import load_config, options
 from .output import create
 
@@ -66,7 +66,7 @@ def query(
     if chart and (kind is not None or out is not None):
         raise UsageError("--chart draws; it cannot have --format or --out")
     settings = load_config(flags).settings
-    with closing(Database(files, settings.map, settings.tz, settings.date)) as database:
+    with closing(open_database(files, settings.map, settings.tz, settings.date)) as database:
         for bad in database.rejected:
             click.echo(f"txmon: {bad.path}: {bad.count} rows left out: {bad.reason}", err=True)
         if sql is None:
