@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import txmon.query
 from txmon.assembly import pipeline_of, reader_of
 from txmon.errors import IoFailure
 from txmon.query import open_database
+from txmon.query_files import expand
 from txmon.rejects import RejectLog
 from txmon.settings import Settings
 from txmon.sinks.log import LogFolder
@@ -165,11 +165,10 @@ def test_an_hour_that_goes_while_the_folder_is_read_is_no_error(
     outcomes: list[Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, outcomes[:120])
-    true_expand = txmon.query.expand
     gone = [tmp_path / "verdicts-20260302T00.jsonl"]
 
     def expand_then_lose_one(paths: Sequence[str]) -> list[str]:
-        listed = true_expand(paths)
+        listed = expand(paths)
         while gone:
             gone.pop().unlink()
         return listed
