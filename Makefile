@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint sample clean
 
 demo: $(VENV)/installed
-	$(BIN)/txmon replay examples/transactions.csv --only alerts
+	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
+	@echo "The first of its lines (all in $(VENV)/verdicts.jsonl):"; head -1 $(VENV)/verdicts.jsonl
 
 test: $(VENV)/tested
 	$(BIN)/ruff check

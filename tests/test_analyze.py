@@ -1,6 +1,7 @@
 """`txmon analyze` on checkouts: what is found in real and simulated days, and in bad files."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -111,29 +112,33 @@ def test_the_days_of_the_real_means() -> None:
         assert days == {"yesterday": 1, "same_day_last_week": 1, "avg_last_week": 7, "avg_last_month": 28}
 
 
-# --- simulated days: docs/analysis.md says what 1,000 gave ---
+# --- simulated days: TXMON_SIMULATED_DAYS=1000 pytest -s -k "quiet or outages" prints what docs/analysis.md says ---
+
+DAYS = int(os.environ.get("TXMON_SIMULATED_DAYS", "200"))
 
 
-@pytest.mark.parametrize("dispersion", [0.03, 0.1])
+@pytest.mark.parametrize("dispersion", [0.001, 0.03, 0.1])
 def test_quiet_days_rarely_have_a_finding(dispersion: float) -> None:
     rng = np.random.default_rng(11)
-    cried = sum(bool(analyze_checkouts(simulated(rng, None, dispersion)).findings) for _ in range(200))
-    assert cried <= 10
+    cried = sum(bool(analyze_checkouts(simulated(rng, None, dispersion)).findings) for _ in range(DAYS))
+    print(f"dispersion {dispersion}: {cried} of {DAYS} quiet days have a finding")
+    assert cried <= 0.05 * DAYS
 
 
 def test_outages_of_three_hours_are_found_and_named() -> None:
     rng = np.random.default_rng(12)
     found, exact, wrong = 0, 0, 0
-    for _ in range(200):
+    for _ in range(DAYS):
         start = int(rng.integers(8, 21))
         outage = set(range(start, start + 3))
         runs = [set(run.hours) for run in analyze_checkouts(simulated(rng, start)).findings]
         found += any(run & outage for run in runs)
         exact += outage in runs
         wrong += any(not run & outage for run in runs)
-    assert found >= 198
-    assert exact >= 190
-    assert wrong <= 10
+    print(f"of {DAYS} outages {found} found, {exact} named hour by hour; {wrong} days have a false finding besides")
+    assert found >= 0.99 * DAYS
+    assert exact >= 0.95 * DAYS
+    assert wrong <= 0.05 * DAYS
 
 
 def test_a_surge_and_a_whole_day_without_sales_are_findings() -> None:

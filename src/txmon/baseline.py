@@ -15,7 +15,7 @@ NORMAL_MAD: Final = 0.6744897501960817  # median of |Z| for a standard normal Z
 CLIP: Final = 2.5  # innovations beyond this many standard deviations teach no more than this
 BLOCK: Final = 8.0  # transactions expected before a residual is worth a look: below, a median is all discreteness
 MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is about 1/gain residuals
-MIN_DISPERSION: Final = 1.0  # a Poisson's
+MIN_DISPERSION: Final = 1.1  # a little over a Poisson's, which no real feed keeps to
 MAX_DISPERSION: Final = 400.0
 PRIOR_EVENTS: Final = 0.5  # Jeffreys' prior for a Poisson rate: a series without events is rare, not impossible
 NEWTON_STEPS: Final = 3
@@ -170,6 +170,10 @@ class Baseline:
     def excess(self, mean: float) -> float:
         """Squared relative error of a count with this mean: overdispersion, and the level's own uncertainty."""
         return (self.dispersion() - 1.0) / mean + 1.0 / (self.events + PRIOR_EVENTS)
+
+    def grow(self, factor: float) -> None:
+        """Move the level to `factor` times what it was: the season says that this is due."""
+        self.events *= factor
 
     def forget(self) -> None:
         """Let a bucket pass that teaches nothing: the level stays, and less evidence stands behind it."""

@@ -68,9 +68,11 @@ class Bucketer:
         """What was not counted, and why, a line each."""
         lines = []
         if self.late:
-            lines.append(f"{self.late} records came after their bucket had closed; the first at {iso(self.first_late)}")
+            many = f"{self.late} records came after their" if self.late > 1 else "1 record came after its"
+            lines.append(f"{many} bucket had closed; the first at {iso(self.first_late)}")
         if self.repeated:
-            lines.append(f"{self.repeated} records repeated the id of one counted before")
+            many = f"{self.repeated} records repeated" if self.repeated > 1 else "1 record repeated"
+            lines.append(f"{many} the id of one counted before")
         return lines
 
     def _close(self) -> Iterator[OpenBucket]:
@@ -104,7 +106,8 @@ class Bucketer:
         self.late += 1
 
     def _is_repeat(self, identity: str, start: int) -> bool:
-        if any(identity in ids for ids in self._ids.values()):
+        oldest = start - REMEMBERED * self.width
+        if any(identity in ids for bucket, ids in self._ids.items() if bucket >= oldest):
             self.repeated += 1
             return True
         self._ids.setdefault(start, set()).add(identity)

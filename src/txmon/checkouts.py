@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Final
 
 from .errors import BadData
-from .plaintext import harmless
+from .printable import printable
 from .sources.file import FileSource
 
 HOUR_NAMES: Final = ("time", "hour", "hora", "h")
@@ -49,7 +49,7 @@ def parse_checkouts(source: str, data: bytes) -> Checkouts:
     if not lines:
         raise BadData(f"{source}: is empty")
     separator = max(SEPARATORS, key=lines[0][1].count)
-    names = [harmless(cell.strip().lower()) for cell in _cells(lines[0][1], separator)]
+    names = [printable(cell.strip().lower(), None) for cell in _cells(lines[0][1], separator)]
     where = _check_names(source, names)
     rows: dict[int, list[float]] = {}
     for number, line in lines[1:]:

@@ -6,9 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from math import isfinite
-from typing import TextIO
+from typing import Final, TextIO
 
-from .plaintext import no_formula
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def no_formula(text: str) -> str:
+    """`text` as a CSV cell that no spreadsheet computes: an apostrophe goes before what looks like a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def cell_text(value: object) -> str:

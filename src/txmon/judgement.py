@@ -5,8 +5,10 @@ from typing import Final
 
 from .baseline import WINDOWS, Baseline, count_limit, count_score, sum5, sum15
 
-WINDOW_PENALTY: Final = (0.0, 0.3, 0.6)  # sigmas more asked of longer sums: a lag of the level adds up in them
-LAG: Final = 0.002  # squared relative error of a volume's level: seasons are not noise
+# Squared relative errors of a level beyond what its evidence says, since neither shares nor seasons stand still:
+DRIFT: Final = 0.003  # of every level
+LAG: Final = 0.005  # of a volume's, besides: mornings and evenings
+RATIO_SLACK: Final = (1.0, 0.6, 0.4)  # of min_ratio's distance from 1, by window: a longer sum need not rise as far
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that alerted goes on
 
 
@@ -39,14 +41,20 @@ class Judgement:
         self.gate = ""  # the gate that held back a score over its threshold: "count", "ratio", "over", or ""
 
 
-def judge_above(series: Baseline, gates: Thresholds) -> Judgement:
-    """Whether `series` is above what was expected of it."""
-    return _judge(series, gates, 1.0, None)
+def judge(series: Baseline, gates: Thresholds, volume: Baseline | None = None) -> Judgement:
+    """Whether `series` is on the wrong side of what was expected of it.
 
-
-def judge_below(series: Baseline, gates: Thresholds, volume: Baseline | None = None) -> Judgement:
-    """Whether `series` is below what was expected of it; a share's level is no surer than the `volume` it is of."""
-    return _judge(series, gates, -1.0, volume)
+    volume: the baseline of the volume that the series' expectation was derived from; it can be no surer than that.
+    """
+    if gates.direction == "above":
+        return _judge(series, gates, 1.0, volume)
+    below = _judge(series, gates, -1.0, volume)
+    if gates.direction == "below":
+        return below
+    above = _judge(series, gates, 1.0, volume)
+    if above.passed != below.passed:
+        return above if above.passed else below
+    return above if abs(above.score) >= abs(below.score) else below
 
 
 def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | None) -> Judgement:
@@ -68,10 +76,10 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
             result.lingers = sign * score > LINGER
         elif i == 2:
             result.longest = score
-        marked = sign * score - WINDOW_PENALTY[i]
+        marked = sign * score
         gate = ""
         if marked >= gates.sigma:
-            gate = _gate(seen, mean, gates, sign)
+            gate = _gate(seen, mean, gates, sign, RATIO_SLACK[i])
             # an old surge in a long window must not alert a bucket that is itself normal
             if not gate and sign * (counts[0] - expectations[0]) <= 0.0:
                 gate = "over"
@@ -84,29 +92,30 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
     return result
 
 
-def _gate(seen: float, mean: float, gates: Thresholds, sign: float) -> str:
+def _gate(seen: float, mean: float, gates: Thresholds, sign: float, slack: float) -> str:
     """The name of the first gate that a significant window does not pass, or an empty text."""
+    ratio = 1.0 + (gates.min_ratio - 1.0) * slack
     if sign > 0.0:
         if seen < gates.min_count:
             return "count"
-        return "ratio" if seen < gates.min_ratio * mean else ""
+        return "ratio" if seen < ratio * mean else ""
     if mean - seen < gates.min_count:
         return "count"
-    return "ratio" if seen * gates.min_ratio > mean else ""
+    return "ratio" if seen * ratio > mean else ""
 
 
 def _excess(series: Baseline, mean: float, volume: Baseline | None) -> float:
-    own = series.excess(mean)
+    own = series.excess(mean) + DRIFT
     if series.trend_gain > 0.0:
         return own + LAG
     return max(own, volume.excess(mean) + LAG) if volume is not None else own
 
 
-def interval(expected: float, series: Baseline, gates: Thresholds) -> tuple[int, int]:
+def interval(expected: float, series: Baseline, gates: Thresholds, volume: Baseline | None = None) -> tuple[int, int]:
     """The counts of one bucket, from and to, that do not alert by themselves."""
     if expected <= 0.0:
         return 0, gates.min_count - 1
-    excess = series.excess(expected)
+    excess = _excess(series, expected, volume)
     high = max(
         count_limit(expected, excess, gates.sigma), ceil(gates.min_ratio * expected) - 1.0, gates.min_count - 1.0
     )

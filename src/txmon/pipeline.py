@@ -7,7 +7,7 @@ from .detector import Detector
 from .incidents import IncidentTracker
 from .records import Record
 from .trend import Trend, TrendTracker
-from .verdict import Outcome
+from .verdict import TOTAL, Outcome
 
 
 class Pipeline:
@@ -39,10 +39,12 @@ class Pipeline:
         return Outcome(bucket.start, verdicts, events, self._trend(bucket))
 
     def _trend(self, bucket: OpenBucket) -> dict[str, Trend]:
-        """The trend of every status seen so far, summed over the keys."""
+        """The trend of every status seen so far and of all together, summed over the keys."""
         counts = dict.fromkeys(self._statuses, 0)
+        counts[TOTAL] = 0
         for statuses in bucket.counts.values():
             for status, count in statuses.items():
                 counts[status] = counts.get(status, 0) + count
+                counts[TOTAL] += count
         self._statuses.update(counts)
         return {status: self._trends.update(bucket.start, status, count) for status, count in counts.items()}

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .plaintext import harmless
+from .printable import printable
 
 PLAIN_WIDTH = 300  # columns where the output is no terminal: what reads a file or a pipe folds lines itself
 
@@ -30,7 +30,7 @@ def table_of(
     """A table of texts; `right` says which columns are aligned at the right. Nothing in them is obeyed."""
     table = Table(box=box.SIMPLE_HEAD if unicode else box.ASCII, pad_edge=False, show_edge=False)
     for column, numeric in zip(columns, right, strict=True):
-        table.add_column(Text(harmless(column)), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(printable(column, None)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(harmless(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell, None)) for cell in row))
     return table

@@ -8,7 +8,7 @@ from html import escape
 from importlib.resources import files
 from typing import TextIO
 
-from .plaintext import harmless
+from .printable import printable
 from .report import HEADINGS, Grid, Picture, Report
 
 
@@ -38,13 +38,17 @@ def _hash(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(harmless(text))
+    return escape(printable(text, None))
 
 
 def _json(pictures: list[Picture]) -> str:
     """Data that cannot end its script element."""
     clean = [
-        {**asdict(picture), "title": harmless(picture.title), "places": [harmless(place) for place in picture.places]}
+        {
+            **asdict(picture),
+            "title": printable(picture.title, None),
+            "places": [printable(place, None) for place in picture.places],
+        }
         for picture in pictures
     ]
     return json.dumps(clean).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

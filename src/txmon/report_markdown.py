@@ -4,7 +4,7 @@ import json
 import re
 from typing import TextIO
 
-from .plaintext import harmless
+from .printable import printable
 from .report import HEADINGS, Grid, Report
 
 
@@ -22,7 +22,7 @@ def write_markdown(report: Report, stream: TextIO) -> None:
 
 def escaped(text: str) -> str:
     """`text` with what Markdown and HTML would read as their own made plain."""
-    return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", harmless(text))
+    return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", printable(text, None))
 
 
 def _table(grid: Grid) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError, IoFailure
-from .plaintext import harmless
+from .printable import printable
 from .report import Picture, Report
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def write_plot(reports: list[Report], path: str, kind: str) -> None:
         axes = figure.add_subplot(len(pictures), 1, n)
         _draw(axes, picture)
         # a dollar sign in a name would begin a formula
-        axes.set_title(harmless(f"{report.title}: {picture.title}").replace("$", r"\$"), loc="left", fontsize=11)
+        axes.set_title(printable(f"{report.title}: {picture.title}", None).replace("$", r"\$"), loc="left", fontsize=11)
     try:
         with Path(path).open("wb") as file:
             figure.savefig(file, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else {"Software": None})
@@ -53,7 +53,7 @@ def _draw(axes: "Axes", picture: Picture) -> None:
     others = 0
     for line in picture.lines:
         values = [float("nan") if value is None else value for value in line.values]
-        name = harmless(line.name).replace("$", r"\$")
+        name = printable(line.name, None).replace("$", r"\$")
         if line.role == "seen":
             marker = "o" if len(places) <= 60 else None
             axes.plot(places, values, color=SEEN, lw=2.4, marker=marker, ms=4.5, label=name, zorder=5)
@@ -63,7 +63,7 @@ def _draw(axes: "Axes", picture: Picture) -> None:
             axes.plot(places, values, color=OTHERS[others % len(OTHERS)], lw=1.1, label=name)
             others += 1
     step = max(1, -(-len(places) // MOST_LABELS))
-    axes.set_xticks(places[::step], [harmless(place) for place in picture.places[::step]], fontsize=8)
+    axes.set_xticks(places[::step], [printable(place, None) for place in picture.places[::step]], fontsize=8)
     if len(picture.places[0]) > 5:
         axes.tick_params(axis="x", rotation=45)
     axes.set_xlim(-0.6, len(places) - 0.4)

@@ -5,7 +5,7 @@ from typing import TextIO
 
 from rich.text import Text
 
-from .plaintext import harmless
+from .printable import printable
 from .render import console_of, speaks_unicode, table_of
 from .report import HEADINGS, Picture, Report
 from .textchart import Series, bars, chart
@@ -18,21 +18,21 @@ def print_report(report: Report, stream: TextIO) -> None:
     """Print `report` to `stream`, no wider than its window."""
     console = console_of(stream)
     unicode = speaks_unicode(stream)
-    console.print(Text(harmless(report.title), style="bold"))
+    console.print(Text(printable(report.title, None), style="bold"))
     width = min(console.width, READING_WIDTH) - 4
     for kind, heading in HEADINGS.items():
         texts = report.of(kind)
         if texts:
             console.print(Text(f"\n{heading}", style=STYLES.get(kind, "bold")))
         for text in texts:
-            for n, line in enumerate(wrap(harmless(text), max(20, width), break_long_words=False)):
+            for n, line in enumerate(wrap(printable(text, None), max(20, width), break_long_words=False)):
                 console.print(Text(("  - " if n == 0 else "    ") + line), soft_wrap=True)
     for picture in report.pictures:
         console.print()
         for line in draw(picture, min(console.width, READING_WIDTH), unicode):
             console.print(Text(line), soft_wrap=True)
     for grid in report.grids:
-        console.print(Text(f"\n{harmless(grid.title)}", style="bold"))
+        console.print(Text(f"\n{printable(grid.title, None)}", style="bold"))
         table = table_of(grid.columns, grid.rows, grid.right, unicode)
         for n in grid.marked:
             table.rows[n].style = "bold red"
@@ -42,9 +42,9 @@ def print_report(report: Report, stream: TextIO) -> None:
 def draw(picture: Picture, width: int, unicode: bool) -> list[str]:
     """The picture in characters: a bar a place where a day of hours fits, else each line by itself."""
     if len(picture.places) * 3 + 8 > width or not picture.high:
-        lines = [harmless(picture.title)]
+        lines = [printable(picture.title, None)]
         for line in picture.lines:
-            lines += chart(Series(harmless(line.name), line.values), width, 3, not unicode)
+            lines += chart(Series(printable(line.name, None), line.values), width, 3, not unicode)
         return [*lines, f"from {picture.places[0]} to {picture.places[-1]}, {picture.unit}"]
     return _bars_with_bounds(picture, unicode)
 
@@ -56,7 +56,7 @@ def _bars_with_bounds(picture: Picture, unicode: bool) -> list[str]:
     top = max([*(value or 0.0 for value in seen), *picture.high])
     drawn = bars(seen, height, top, not unicode)
     margin = len(f"{top:.0f}")
-    lines = [f"{harmless(picture.title)} ({picture.unit}; {_edge(unicode)} ends of normal)"]
+    lines = [f"{printable(picture.title, None)} ({picture.unit}; {_edge(unicode)} ends of normal)"]
     for row, text in enumerate(drawn):
         cells = ""
         for n in range(len(picture.places)):

@@ -100,7 +100,9 @@ class Settings:
         2 * HOUR, "Memory of a status's share in the volume.", duration(MINUTE, 7 * 86400), "TIME"
     )
     warmup: int = _detection(30 * MINUTE, "How long to learn before judging.", duration(0, 86400), "TIME")
-    budget: float = _detection(1.0, "False alarms accepted: 1/day, 2/week, 0.1/hour.", budget, "N/UNIT")
+    budget: float = _detection(
+        1 / 7, "False alarms accepted, over all series: 1/day, 1/week, 0.1/hour.", budget, "N/UNIT"
+    )
     sigma: float | None = _detection(
         None, "Score that alerts, 2 to 20; instead of a budget.", number(2, 20), "SIGMAS", default_text="from --budget"
     )
@@ -116,7 +118,11 @@ class Settings:
         "[STATUS=]X", many=True,
     )  # fmt: skip
     direction: Mapping[str, str] = _detection(
-        {}, "On which side a status alerts: approved=below.", pairs(values=("above", "below")), "STATUS=SIDE", many=True
+        {},
+        "On which side a status alerts: approved=below.",
+        pairs(values=("above", "below", "both")),
+        "STATUS=SIDE",
+        many=True,
     )
     level_shift: int = _detection(
         2 * HOUR, "After so long, a deviation is the new normal.", duration(MINUTE, 7 * 86400), "TIME"

@@ -7,7 +7,7 @@ from math import floor, isfinite
 MILLISECONDS_FROM = 1e11  # epoch numbers from here on are milliseconds: as seconds, the year 5138
 LATEST = 253402300799  # 9999-12-31T23:59:59Z
 HALF_DAY = 43200
-CACHED = 65536
+CACHED = 4096
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2})\s?h\s?(\d{1,2})?|(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE]\+?\d{1,2})?", re.ASCII)

@@ -243,7 +243,7 @@ def show(value: object, name: str) -> str:
     if name in DURATIONS and isinstance(value, int):
         return duration_text(value)
     if name == "budget" and isinstance(value, float):
-        return f"{value!r}/day"
+        return f"{value:.12g}/day" if value >= 1.0 else f"{value * 7:.12g}/week"
     if isinstance(value, ByStatus):
         return ",".join([f"{value.default:g}", *(f"{status}={item:g}" for status, item in value.table.items())])
     if isinstance(value, Mapping):

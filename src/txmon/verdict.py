@@ -83,13 +83,18 @@ def _key(key: Key) -> str:
     return "{" + ", ".join(f"{_text(name)}: {_text(value)}" for name, value in key) + "}"
 
 
+def _number(value: float) -> str:
+    """`value` with four significant digits and no exponent that a whole number can do without."""
+    return f"{value:.4g}" if value < 9999.5 else f"{value:.0f}"
+
+
 def verdict_line(v: Verdict) -> str:
     """`v` as its JSON line, without the newline. Written by hand: json.dumps takes three times as long."""
     key = f'"key": {_key(v.key)}, ' if v.key else ""
     reasons = ", ".join(map(_text, v.reasons))
     line = (
         f'{{"time": "{iso(v.time)}", "status": {_text(v.status)}, {key}"count": {v.count}, "total": {v.total}, '
-        f'"expected": {v.expected:.4g}, "low": {v.low}, "high": {v.high}, "score": {v.score:.2f}, '
+        f'"expected": {_number(v.expected)}, "low": {v.low}, "high": {v.high}, "score": {v.score:.2f}, '
         f'"window": {v.window}, "recommendation": "{v.recommendation}", "reasons": [{reasons}], "text": {_text(v.text)}'
     )
     if v.incident is not None:

@@ -105,12 +105,12 @@ def _print_shipped(show: bool) -> None:
 
 
 def _print_tables(tables: Sequence[TableInfo]) -> None:
-    from ..plaintext import harmless
+    from ..printable import printable
 
     for table in tables:
-        click.echo(f"{harmless(table.name)}  ({table.rows:,} rows)")
+        click.echo(f"{printable(table.name, None)}  ({table.rows:,} rows)")
         for column, kind in table.columns:
-            click.echo(f"    {harmless(column):24} {kind.lower()}")
+            click.echo(f"    {printable(column, None):24} {kind.lower()}")
 
 
 def _write(result: Result, how: str, out: str | None, most: int) -> None:
@@ -142,7 +142,7 @@ def _write_table(console: "Console", result: Result, most: int) -> None:
 
 
 def _draw(result: Result) -> None:
-    from ..plaintext import harmless
+    from ..printable import printable
     from ..render import console_of, speaks_unicode
     from ..textchart import Series, chart
 
@@ -154,6 +154,6 @@ def _draw(result: Result) -> None:
     plain = not speaks_unicode(sys.stdout)
     for n in drawable:
         values = [None if row[n] is None else float(row[n]) for row in rows]  # type: ignore[arg-type]
-        lines = chart(Series(harmless(result.columns[n]), values), min(console.width, 120), ascii_only=plain)
+        lines = chart(Series(printable(result.columns[n], None), values), min(console.width, 120), ascii_only=plain)
         click.echo("\n".join(lines))
-    click.echo(f"{harmless(result.columns[0])} from {rows[0][0]} to {rows[-1][0]}, {len(rows):,} rows")
+    click.echo(f"{printable(result.columns[0], None)} from {rows[0][0]} to {rows[-1][0]}, {len(rows):,} rows")

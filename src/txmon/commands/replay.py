@@ -1,6 +1,7 @@
 """`txmon replay`: judge files as fast as they can be read."""
 
 import sys
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -8,9 +9,11 @@ import click
 
 from ..assembly import pipeline_of, reader_of
 from ..errors import ExitCode
+from ..pace import Pace
 from ..pipeline import Pipeline
 from ..rejects import RejectLog
 from ..sinks.jsonl import JsonLines
+from .display import Display, wanted
 from .options import load_config, options
 from .output import create
 
@@ -23,9 +26,11 @@ JUDGING = (
 
 @click.command(short_help="Judge files as fast as they can be read.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@options(*READING, *JUDGING, "out", "only", "fail_on")
+@options(*READING, *JUDGING, "out", "only", "fail_on", "chart", "speed")
 def replay(files: tuple[str, ...], **flags: object) -> ExitCode:
     """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
+
+    On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets.
 
     Example: txmon replay transactions_1.csv transactions_2.csv --date 2026-03-02 --only alerts
     """
@@ -36,12 +41,22 @@ def replay(files: tuple[str, ...], **flags: object) -> ExitCode:
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=False)
         stack.callback(_report, log, pipeline)
-        stream = stack.enter_context(create(settings.out)) if settings.out else sys.stdout
-        sink = JsonLines(stream, settings.only == "alerts")
         reader = reader_of(settings, log, datetime.now(UTC).date())
+        lines = None
+        shown = wanted(settings)
+        if settings.out or not (shown and sys.stdout.isatty()):
+            stream = stack.enter_context(create(settings.out)) if settings.out else sys.stdout
+            lines = JsonLines(stream, settings.only == "alerts", flush=settings.speed is not None)
+        display = stack.enter_context(Display(settings, reader)) if shown else None
+        pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
         for outcome in pipeline.run(reader.records(files)):
+            if pace is not None:
+                pace.wait(outcome.time, display.tick if display else lambda: None)
             alerted = alerted or any(verdict.recommendation == "alert" for verdict in outcome.verdicts)
-            sink.accept(outcome)
+            if lines is not None:
+                lines.accept(outcome)
+            if display is not None:
+                display.accept(outcome)
     return ExitCode.ALERTED if alerted and settings.fail_on == "alert" else ExitCode.OK
 
 

@@ -9,7 +9,7 @@ from typing import IO, BinaryIO, Protocol
 
 from ..errors import IoFailure, NoInput
 
-BLOCK = 1 << 18  # bytes read at a time
+BLOCK = 1 << 16  # bytes read at a time
 LONGEST_LINE = 16 << 20  # bytes of a line that are kept: a file without newlines must not fill the memory
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"

@@ -1,0 +1,67 @@
+"""What a person sees of a run on standard error: the live chart, and the summary at the end."""
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from ..assembly import Reader
+from ..settings import Settings
+from ..verdict import Outcome
+
+if TYPE_CHECKING:
+    from ..sinks.chart import Progress
+
+PAPER_WIDTH: Final = 110
+PAPER_HEIGHT: Final = 40
+
+
+def wanted(settings: Settings) -> bool:
+    """Whether the chart is to be shown: asked for, or there is a terminal that can show it."""
+    if settings.chart == "auto":
+        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return settings.chart == "always"
+
+
+class Display:
+    """A chart and a summary as one sink; rich is imported only when there is one."""
+
+    def __init__(self, settings: Settings, reader: Reader) -> None:
+        from rich.console import Console
+
+        from ..sinks.chart import Chart
+        from ..sinks.summary import Summary
+
+        # a file or a CI log has no 80 columns and 25 lines to keep to
+        screen = sys.stderr.isatty() or "COLUMNS" in os.environ
+        width, height = (None, None) if screen else (PAPER_WIDTH, PAPER_HEIGHT)
+        self._console = Console(stderr=True, width=width, height=height, highlight=False, markup=False, emoji=False)
+        self.chart = Chart(self._console, settings.bucket, time.monotonic)
+        self._summary = Summary()
+        self._reader = reader
+
+    def __enter__(self) -> "Display":
+        self.chart.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self.chart.finish(self._progress())
+        self.chart.__exit__(kind, *rest)
+        if kind is None or issubclass(kind, KeyboardInterrupt):
+            self._summary.print(self._console)
+
+    def accept(self, outcome: Outcome) -> None:
+        """Take one bucket's outcome."""
+        self.chart.accept(outcome)
+        self._summary.accept(outcome)
+        self.tick()
+
+    def tick(self) -> None:
+        """Keep the screen alive."""
+        self.chart.tick(self._progress)
+
+    def _progress(self) -> "Progress":
+        from ..sinks.chart import Progress
+
+        source = self._reader.source
+        return Progress(source.name, source.consumed, source.size) if source is not None else Progress("")

@@ -1,0 +1,73 @@
+"""Event time: buckets close once, in order, whatever the order of arrival."""
+
+import random
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txmon.buckets import LONGEST_SILENCE, Bucketer, OpenBucket
+from txmon.records import Record
+
+events = st.lists(st.tuples(st.integers(0, 1200), st.sampled_from(["denied", "failed"])), min_size=1, max_size=120)
+
+
+def close_all(bucketer: Bucketer, records: list[Record]) -> list[OpenBucket]:
+    return [*bucketer.add(records), *bucketer.flush()]
+
+
+@given(events)
+def test_sorted_rows_are_all_counted_in_their_own_minutes(rows: list[tuple[int, str]]) -> None:
+    rows.sort()
+    closed = close_all(Bucketer(60), [Record(time, status, 1) for time, status in rows])
+    assert [bucket.start for bucket in closed] == list(range(rows[0][0] // 60 * 60, rows[-1][0] // 60 * 60 + 60, 60))
+    found = Counter({(b.start, s): n for b in closed for s, n in b.counts.get((), {}).items()})
+    assert found == Counter((time // 60 * 60, status) for time, status in rows)
+
+
+@given(events, st.integers(0, 300), st.integers(0, 10**6))
+def test_rows_shuffled_within_the_lateness_change_nothing(
+    rows: list[tuple[int, str]], lateness: int, seed: int
+) -> None:
+    rows.sort()
+    shuffler = random.Random(seed)
+    arrival = sorted(rows, key=lambda row: row[0] + shuffler.uniform(0, lateness))
+    in_order = close_all(Bucketer(60, lateness), [Record(time, status, 1) for time, status in rows])
+    shuffled = Bucketer(60, lateness)
+    assert close_all(shuffled, [Record(time, status, 1) for time, status in arrival]) == in_order
+    assert shuffled.late == 0
+
+
+@given(events, st.lists(st.integers(1, 10), max_size=30))
+def test_any_cutting_gives_the_same(rows: list[tuple[int, str]], cuts: list[int]) -> None:
+    records = [Record(time, status, 1) for time, status in rows]
+    whole = close_all(Bucketer(60, 5), records)
+    bucketer, pieces = Bucketer(60, 5), []
+    at = 0
+    for size in [*cuts, len(records)]:
+        pieces += list(bucketer.add(records[at : at + size]))
+        at += size
+    assert [*pieces, *bucketer.flush()] == whole
+
+
+def test_late_rows_are_counted_and_said() -> None:
+    bucketer = Bucketer(60)
+    close_all(bucketer, [Record(0, "a", 1), Record(200, "a", 1), Record(30, "a", 1)])
+    assert bucketer.late == 1
+    assert "1 record came after" in bucketer.summary()[0]
+
+
+def test_a_repeated_id_counts_once_and_is_forgotten_in_the_end() -> None:
+    bucketer = Bucketer(60)
+    closed = close_all(bucketer, [Record(t, "a", 1, id=i) for t, i in ((0, "x"), (30, "x"), (70, "x"), (80, "y"))])
+    assert [bucket.counts.get((), {}).get("a", 0) for bucket in closed] == [1, 1]
+    assert bucketer.repeated == 2
+    far = Bucketer(60)
+    close_all(far, [Record(t, "a", 1, id="x") for t in (0, 3600)])
+    assert far.repeated == 0
+
+
+def test_a_gap_of_more_than_a_day_is_skipped() -> None:
+    closed = close_all(Bucketer(60), [Record(0, "a", 1), Record(10 * 86400, "a", 1)])
+    assert len(closed) == LONGEST_SILENCE // 60 + 2
+    assert closed[-1].start == 10 * 86400

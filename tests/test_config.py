@@ -1,0 +1,81 @@
+"""Settings: their layers, their refusals, and that what `txmon config` prints reads back to the same."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txmon.config import as_json, as_toml, load
+from txmon.errors import ConfigError, UsageError
+from txmon.settings import DECLARATIONS, DEFAULTS
+from txmon.values import duration_text, seconds
+
+NONE: dict[str, object] = {}
+
+
+def test_flags_win_over_variables_over_the_folder_over_the_user(tmp_path: Path) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    (home / ".config" / "txmon").mkdir(parents=True)
+    here.mkdir()
+    (home / ".config" / "txmon" / "txmon.toml").write_text(
+        'bucket = "2m"\nclear = "7m"\nwarmup = "1h"\ntz = "Europe/Paris"\n'
+    )
+    (here / "txmon.toml").write_text('bucket = "3m"\nclear = "8m"\nwarmup = "2h"\n')
+    found = load({"bucket": "5m"}, {"TXMON_CLEAR": "9m", "TXMON_BUCKET": "4m"}, here, home)
+    settings = found.settings
+    assert (settings.bucket, settings.clear, settings.warmup, settings.tz) == (300, 540, 7200, "Europe/Paris")
+    assert [found.origin[n] for n in ("bucket", "clear")] == ["--bucket", "TXMON_CLEAR"]
+    assert found.origin["warmup"] == str(here / "txmon.toml")
+    assert found.origin["join"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('buckett = "1m"', "unknown setting 'buckett'; did you mean 'bucket'"),
+        ('bucket = "7s"', "bucket: '7s' is not from 10s to 1h"),
+        ('bucket = "7m"', "does not divide a day evenly"),
+        ("bucket = ", "Invalid value"),
+        ('budget = "often"', "'often' is no budget like"),
+        ('direction = {denied = "up"}', "'up' is none of above, below, both"),
+        ('tz = "Mars/Olympus"', "is no time zone"),
+    ],
+)
+def test_a_bad_file_is_refused(text: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "txmon.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(NONE, {}, tmp_path, tmp_path)
+    assert reason in str(caught.value)
+    assert "txmon.toml" in str(caught.value)
+
+
+def test_a_bad_variable_and_a_bad_flag_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="TXMON_BUCKT; did you mean 'TXMON_BUCKET'"):
+        load(NONE, {"TXMON_BUCKT": "1m"}, tmp_path, tmp_path)
+    with pytest.raises(UsageError, match="--sigma: '99' is not from 2 to 20"):
+        load({"sigma": "99"}, {}, tmp_path, tmp_path)
+    with pytest.raises(ConfigError, match="no such file"):
+        load(NONE, {"TXMON_CONFIG": str(tmp_path / "none.toml")}, tmp_path, tmp_path)
+
+
+def test_what_is_printed_reads_back(tmp_path: Path) -> None:
+    flags = {
+        "bucket": "5m", "budget": "2/week", "min_count": ("4", "failed=7"), "direction": ("approved=both",),
+        "by": "a,b", "strict": True, "date": "2026-03-02", "map": ("count=x",), "sigma": "4.25",
+    }  # fmt: skip
+    first = load(flags, {}, tmp_path, tmp_path)
+    text = as_toml(first, {"TXMON_TOKEN": True})
+    (tmp_path / "txmon.toml").write_text(text)
+    second = load(NONE, {}, tmp_path, tmp_path)
+    assert second.settings == first.settings
+    assert "# TXMON_TOKEN is set" in text
+    assert set(as_json(second)) == set(DECLARATIONS)
+    assert load(NONE, {}, tmp_path / "x", tmp_path / "x").settings == DEFAULTS
+    tomllib.loads(text)
+
+
+@given(st.integers(0, 10**8))
+def test_durations_read_back(value: int) -> None:
+    assert seconds(duration_text(value)) == value

@@ -1,0 +1,73 @@
+"""Times as people write them, against datetime."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txmon.times import TimeParser
+
+MOMENT = datetime(2026, 3, 2, 14, 33, 5, tzinfo=UTC)
+SECONDS = int(MOMENT.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-02T14:33:05Z", SECONDS),
+        ("2026-03-02 14:33:05", SECONDS),
+        ("2026-03-02T16:33:05+02:00", SECONDS),
+        ("2026-03-02T14:33:05.999", SECONDS),
+        (str(SECONDS), SECONDS),
+        (f"{SECONDS}.75", SECONDS),
+        (str(SECONDS * 1000 + 999), SECONDS),
+        ("14h33", SECONDS - 5),
+        ("14h 33", SECONDS - 5),
+        ("14h", SECONDS - 5 - 33 * 60),
+        ("14:33", SECONDS - 5),
+        (" 14:33:05 ", SECONDS),
+        ("20260302", SECONDS - 14 * 3600 - 33 * 60 - 5),
+    ],
+)
+def test_accepted_forms(text: str, expected: int) -> None:
+    assert TimeParser(UTC, date(2026, 3, 2)).parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "noon", "25:00", "14:60", "14h99", "2026-13-01", "-5", "nan", "1e30", "1 4:33"])
+def test_refused_forms(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        TimeParser(UTC, date(2026, 3, 2)).parse(text)
+
+
+def test_a_time_of_day_without_a_date_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no date"):
+        TimeParser().parse("14:33")
+
+
+def test_midnight_begins_the_next_day_and_a_late_row_stays_in_its_own() -> None:
+    times = TimeParser(UTC, date(2026, 3, 2))
+    found = [times.parse(text) for text in ("23:58", "23:59", "00:00", "23:59", "00:01")]
+    assert [f - found[0] for f in found] == [0, 60, 120, 60, 180]
+
+
+def test_a_naive_time_is_in_the_given_zone() -> None:
+    zone = ZoneInfo("America/Sao_Paulo")
+    assert TimeParser(zone).parse("2026-03-02 11:33:05") == SECONDS
+    assert TimeParser(zone, date(2026, 3, 2)).parse("11:33:05") == SECONDS
+    assert TimeParser(zone).parse("2026-03-02T14:33:05Z") == SECONDS
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)))
+def test_every_iso_time_is_read_back(moment: datetime) -> None:
+    assert TimeParser().parse(moment.isoformat()) == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
+
+
+@given(st.lists(st.integers(0, 86399), min_size=2, max_size=50))
+def test_the_cache_changes_nothing(seconds: list[int]) -> None:
+    texts = [f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" for s in seconds]
+    one = TimeParser(UTC, date(2026, 3, 2))
+    first = [one.parse(text) for text in texts]
+    other = TimeParser(UTC, date(2026, 3, 2))
+    assert first == [other.parse(f" {text}" if i % 2 else text) for i, text in enumerate(texts)]
