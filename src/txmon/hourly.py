@@ -154,7 +154,7 @@ def judge(model: Model, counts: "Floats", rate: float, days: float = 1.0) -> "tu
     use = np.ones_like(counts)
     for _ in range(4):
         prediction = predict(model, counts, use, days)
-        q = hour_q(prediction, counts, days)
+        q = hour_q(prediction, counts, days, rate)
         kept = np.array([value > rate for value in q], dtype=np.float64)
         if (kept == use).all() or kept.sum() < len(q) / 2:
             break
@@ -191,14 +191,38 @@ def tests_a_day(hours: int) -> int:
     return sum(hours - length + 1 for length in range(1, min(LONGEST, hours) + 1))
 
 
-def hour_q(prediction: Prediction, counts: "Floats", days: float) -> list[float]:
+def hour_q(prediction: Prediction, counts: "Floats", days: float, rate: float) -> list[float]:
     """The q of each hour, over single hours and runs of up to `LONGEST` neighbours tested together.
 
     A run is tested only where each of its hours is far out in the same direction; else its p is 1, which keeps the
-    family of tests the same for every day.
+    family of tests the same for every day. Once a run is found (q <= `rate`), what is left of the day has to stand by
+    itself: a great outage must not lower the bar for every other hour.
     """
-    import numpy as np
+    tests = _tests(prediction, counts, days)
+    below = prediction.z < 0
+    found = [1.0] * len(counts)
+    settled: set[int] = set()
+    while True:
+        rest = [(p, run) for p, run in tests if settled.isdisjoint(run)]
+        for n in range(len(counts)):
+            if n not in settled:
+                found[n] = 1.0
+        for q, (_, run) in zip(adjusted([p for p, _ in rest]), rest, strict=True):
+            for n in run:
+                found[n] = min(found[n], q)
+        out = [n for n in range(len(counts)) if n not in settled and found[n] <= rate]
+        if not out:
+            return found
+        first = last = min(out, key=lambda n: (found[n], float(prediction.p[n])))
+        while first - 1 in out and below[first - 1] == below[first]:
+            first -= 1
+        while last + 1 in out and below[last + 1] == below[last]:
+            last += 1
+        settled.update(range(first, last + 1))
 
+
+def _tests(prediction: Prediction, counts: "Floats", days: float) -> list[tuple[float, range]]:
+    """The p of every single hour and every run of up to `LONGEST` hours."""
     count = len(counts)
     ratio = counts / prediction.expected
     tests: list[tuple[float, range]] = [(float(prediction.p[n]), range(n, n + 1)) for n in range(count)]
@@ -210,12 +234,7 @@ def hour_q(prediction: Prediction, counts: "Floats", days: float) -> list[float]
                 (prediction.p[start : start + length] <= SUSPECT).all()
             )
             tests.append((_together(prediction, counts, run, days) if out else 1.0, run))
-    q = adjusted([p for p, _ in tests])
-    found = np.ones(count)
-    for value, (_, run) in zip(q, tests, strict=True):
-        for n in run:
-            found[n] = min(found[n], value)
-    return [float(value) for value in found]
+    return tests
 
 
 def _together(prediction: Prediction, counts: "Floats", run: range, days: float) -> float:
