@@ -19,6 +19,7 @@ from txmon.checkouts import Checkouts, parse_checkouts, read_checkouts
 from txmon.errors import BadData, TxmonError, UsageError
 from txmon.hourly import _interval, _tails, adjusted
 from txmon.query import Database
+from txmon.report_plot import write_plot
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TXMON = str(Path(sys.executable).with_name("txmon"))
@@ -426,3 +427,30 @@ def browse(tmp_path: Path) -> Callable[[Path], str]:
         return done.stdout
 
     return dump
+
+
+@REAL
+def test_the_written_analysis_says_what_the_command_says() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "analysis.md").read_text()
+    flowing = " ".join(text.replace("\n> ", " ").split())
+    for number in (1, 2):
+        (finding,) = checkout_report(real(number)).of("finding")
+        assert finding in flowing
+    assert "1.64 times" in flowing
+    assert f"{real(2).pace:.2f}" == "1.64"
+    assert f"{real(1).dispersion:.3f} in checkout_1, {real(2).dispersion:.3f} in checkout_2" in flowing
+
+
+@REAL
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_pictures_of_the_written_analysis_are_current(number: int, tmp_path: Path) -> None:
+    """Compared by their lines' points: fonts and versions of matplotlib may differ elsewhere."""
+
+    def points(path: Path) -> list[str]:
+        return re.findall(r'd="(M [^"]{200,})"', path.read_text())
+
+    fresh = tmp_path / "fresh.svg"
+    write_plot([checkout_report(real(number))], str(fresh), "svg")
+    assert len(points(fresh)) >= 6
+    kept = Path(__file__).parents[1] / "docs" / f"checkout_{number}.svg"
+    assert points(kept) == points(fresh)

@@ -18,7 +18,7 @@ from txmon.records import Record
 from txmon.rejects import RejectLog
 from txmon.settings import Settings
 from txmon.transaction_report import transaction_report
-from txmon.transactions import TransactionAnalysis, analyze_transactions, correlations
+from txmon.transactions import HOUR, TransactionAnalysis, analyze_transactions, correlations
 from txmon.verdict import iso
 
 ROOT = Path(__file__).parents[1]
@@ -74,6 +74,17 @@ def test_what_changed_is_the_status_that_was_made_to(sample: TransactionAnalysis
     assert at["13"].below > 500
     text = next(t for t in transaction_report(sample).of("finding") if t.startswith(iso(at["14"].start)[11:16]))
     assert "denied from 10" in text
+
+
+def test_what_is_missing_counts_once(sample: TransactionAnalysis) -> None:
+    """approved and the total miss the same transactions."""
+    silence = next(e for e in sample.episodes if iso(e.start)[11:13] == "16")
+    assert silence.end is not None
+    hour = range(silence.start - HOUR, silence.start, 60)
+    usual = sum(sum(sample.counts[time].values()) for time in hour) / 60
+    seen = [sum(sample.counts.get(time, {}).values()) for time in range(silence.start, silence.end, 60)]
+    missing = sum(max(0.0, usual - count) for count in seen)
+    assert 0.7 * missing < silence.below < 1.3 * missing
 
 
 def test_moments_are_the_strongest_alerts(sample: TransactionAnalysis) -> None:

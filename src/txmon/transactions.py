@@ -8,7 +8,7 @@ from typing import Final
 from .errors import BadData
 from .pipeline import Pipeline
 from .records import Record
-from .verdict import TOTAL, IncidentEvent, Verdict
+from .verdict import TOTAL, IncidentEvent, Key, Verdict
 
 HOUR: Final = 3600
 APART: Final = 900  # seconds between incidents that are still one episode
@@ -62,8 +62,8 @@ class Episode:
     start: int
     end: int | None  # None: open at the file's end
     incidents: tuple[Incident, ...]  # in time
-    above: float  # transactions above normal, over all of them
-    below: float  # missing, >= 0
+    above: float  # transactions above normal in its alerts, of all statuses
+    below: float  # missing, >= 0; the total's and a status's missing ones are the same and count once
     changes: tuple[Change, ...]  # from the hour before it to all of it, the largest first
 
 
@@ -95,9 +95,11 @@ def analyze_transactions(
     counts: dict[int, dict[str, int]] = {}
     events: dict[str, list[IncidentEvent]] = {}
     alerts: dict[tuple[str | None, str], Verdict] = {}
+    moved: dict[int, tuple[float, float]] = {}
     for outcome in pipeline.run(_counted(records, bucket, counts)):
         for event in outcome.events:
             events.setdefault(event.id, []).append(event)
+        moved[outcome.time] = _moved(outcome.verdicts)
         for verdict in outcome.verdicts:
             if verdict.recommendation == "alert":
                 slot = (verdict.incident, verdict.status)
@@ -113,7 +115,7 @@ def analyze_transactions(
     moments = sorted(alerts.values(), key=lambda verdict: (-abs(verdict.score), verdict.time, verdict.status))
     return TransactionAnalysis(
         tuple(sources), bucket, first, last, sum(total.count for total in totals), totals, counts,
-        (last - first) // bucket + 1 - len(counts), tuple(incidents), _episodes(incidents, counts, bucket),
+        (last - first) // bucket + 1 - len(counts), tuple(incidents), _episodes(incidents, counts, moved, bucket),
         tuple(moments[:TOP]), correlations(counts, [total.status for total in totals], bucket),
     )  # fmt: skip
 
@@ -125,6 +127,21 @@ def _counted(records: Iterable[Record], bucket: int, counts: dict[int, dict[str,
         statuses = counts.setdefault(start, {})
         statuses[record.status] = statuses.get(record.status, 0) + record.count
         yield record
+
+
+def _moved(verdicts: Sequence[Verdict]) -> tuple[float, float]:
+    """Transactions above and below normal in the alerts of one bucket."""
+    above = 0.0
+    below: dict[Key, float] = {}
+    for verdict in verdicts:
+        gap = verdict.count - verdict.expected
+        if verdict.recommendation != "alert":
+            continue
+        if gap < 0:
+            below[verdict.key] = max(below.get(verdict.key, 0.0), -gap)
+        elif verdict.status != TOTAL:
+            above += gap
+    return above, sum(below.values())
 
 
 def _totals(counts: Mapping[int, Mapping[str, int]]) -> tuple[StatusTotal, ...]:
@@ -158,7 +175,10 @@ def _incident(
 
 
 def _episodes(
-    incidents: Sequence[Incident], counts: Mapping[int, Mapping[str, int]], bucket: int
+    incidents: Sequence[Incident],
+    counts: Mapping[int, Mapping[str, int]],
+    moved: Mapping[int, tuple[float, float]],
+    bucket: int,
 ) -> tuple[Episode, ...]:
     """`incidents` (in time) in groups without a gap of more than `APART`."""
     last = max(counts) + bucket
@@ -174,8 +194,8 @@ def _episodes(
     for group in groups:
         ends = [last if incident.end is None else incident.end for incident in group]
         end = None if any(incident.end is None for incident in group) else max(ends)
-        above = sum(incident.excess for incident in group if incident.excess > 0)
-        below = -sum(incident.excess for incident in group if incident.excess < 0)
+        inside = [moved[time] for time in range(group[0].start, max(ends), bucket) if time in moved]
+        above, below = sum(part[0] for part in inside), sum(part[1] for part in inside)
         changes = _changes(counts, group[0].start, max(ends))
         found.append(Episode(group[0].start, end, tuple(group), above, below, changes))
     return tuple(sorted(found, key=lambda episode: (-episode.above - episode.below, episode.start)))
