@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -144,6 +145,55 @@ def test_other_files_are_tables_of_their_names(write: Callable[[str, str], Path]
     path = write("my-list.csv", "name,limit,since\nx,1.5,2026-03-02\ny,2,2026-03-03\n")
     sql = 'SELECT m."limit" * 2, m.since::DATE FROM my_list m'
     assert rows(sql, path) == [(3.0, date(2026, 3, 2)), (4.0, date(2026, 3, 3))]
+
+
+@pytest.mark.parametrize("name", ["[ab].csv", "a*.csv", "?.csv", "it's.csv", "~.csv"])
+def test_a_name_is_a_name_and_no_pattern(name: str, write: Callable[[str, str], Path]) -> None:
+    write("a.csv", "time,status\n00h 00,another\n")
+    assert rows("SELECT status FROM transactions", write(name, "time,status\n00h 00,mine\n")) == [("mine",)]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+def test_a_byte_order_mark_hides_nothing(name: str, tmp_path: Path) -> None:
+    text = "time,status\n00h 00,a\n" if name.endswith("csv") else '{"time": "00h 00", "status": "a"}\n'
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+    with closing(Database([str(tmp_path / name)])) as database:
+        assert list(database.run("SELECT status FROM transactions")) == [("a",)]
+        assert not database.rejected
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"time,status\r00h 00,a\r", b"a\0b", b"\x1f\x8b\x08 torn"])
+def test_what_is_no_table_is_a_clear_error(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_bytes(data)
+    with pytest.raises(TxmonError) as bad:
+        Database([str(path)])
+    assert str(path) in str(bad.value)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) FROM range(1000000000000) a",
+        "SELECT a.time FROM transactions a, transactions b, transactions c",
+    ],
+    ids=["no rows for long", "many rows"],
+)
+def test_an_interrupt_ends_a_long_query_with_130(sql: str, tmp_path: Path) -> None:
+    code = (
+        "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a CI may have it ignored
+        "from txmon.cli import run\nsys.exit(run(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "query", sql, str(SAMPLE), "--out", str(tmp_path / "o.csv")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        try:
+            time.sleep(1.5)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert errors.strip() == b"txmon: interrupted"
 
 
 def test_checkouts(write: Callable[[str, str], Path]) -> None:

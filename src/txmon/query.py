@@ -7,12 +7,14 @@ none, load no extension and reach no network, and those settings cannot be chang
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from threading import Thread
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from .checkouts import Checkouts, read_checkouts
 from .errors import BadData, IoFailure, TxmonError, UsageError
@@ -23,6 +25,7 @@ from .values import nearest
 if TYPE_CHECKING:
     import duckdb
 
+T = TypeVar("T")
 STATUSES: Final = ("approved", "denied", "failed", "reversed", "backend_reversed", "processing", "refunded")
 MOST_STATUSES: Final = 50  # columns of per_minute; a file with more has them in `transactions`
 FILLED: Final = 400  # days: over a longer span, minutes in which nothing arrived have no row
@@ -53,7 +56,7 @@ class Result:
         """Rows in order; BadData when the statement fails on its way."""
         while True:
             with _Explained():
-                rows = self._connection.fetchmany(BATCH)
+                rows = _interruptible(self._connection, lambda: self._connection.fetchmany(BATCH))
             if not rows:
                 return
             yield from rows
@@ -100,19 +103,21 @@ class Database:
             if not statements:
                 raise UsageError("the SQL holds no statement")
             for statement in statements:
-                self._connection.execute(statement)
+                _interruptible(self._connection, partial(self._connection.execute, statement))
             result = Result(self._connection)
             if ZONED in result.types:  # duckdb's Python client gives such moments to programs with pytz alone
                 names = zip(map(quoted, result.columns), result.types, strict=True)
                 chosen = [f"{name} AT TIME ZONE 'UTC' AS {name}" if kind == ZONED else name for name, kind in names]
-                self._connection.execute(f"SELECT {', '.join(chosen)} FROM ({statements[-1].query.rstrip('; ')})")
+                again = f"SELECT {', '.join(chosen)} FROM ({statements[-1].query.rstrip('; ')})"
+                _interruptible(self._connection, partial(self._connection.execute, again))
                 result = Result(self._connection)
         return result
 
     def write_parquet(self, sql: str, path: str) -> None:
         """The rows of `sql`, one SELECT, as a Parquet file; UsageError when it fails, IoFailure for the file."""
         with _Explained():
-            self._connection.sql(sql).write_parquet(str(self._out))
+            rows = self._connection.sql(sql)
+            _interruptible(self._connection, lambda: rows.write_parquet(str(self._out)))
         try:
             # duckdb may write to the folder of its own alone, so a statement cannot reach the user's file
             Path(path).write_bytes(self._out.read_bytes())
@@ -215,6 +220,30 @@ def open_database(
             if expand(paths) == listed:
                 raise
     return Database(paths, mapping, tz, day)
+
+
+def _interruptible(connection: "duckdb.DuckDBPyConnection", action: Callable[[], T]) -> T:
+    """What `action` on the connection returns. Ctrl-C stops it: duckdb alone would notice only at its end."""
+    result: list[T] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            result.append(action())
+        except BaseException as bad:  # raised again below, in the thread that asked
+            failure.append(bad)
+
+    worker = Thread(target=work, daemon=True)
+    worker.start()
+    try:
+        worker.join()
+    except KeyboardInterrupt:
+        connection.interrupt()
+        worker.join()
+        raise
+    if failure:
+        raise failure[0]
+    return result[0]
 
 
 class _Explained:

@@ -30,6 +30,7 @@ class QueryFile:
     delimiter: str  # of CSV; empty otherwise
     columns: tuple[str, ...]  # as they are called in the file; empty for Parquet, which names its own
     table: Table
+    first: str = ""  # the first line of JSON lines that begin with a byte order mark
 
 
 def expand(paths: Sequence[str]) -> list[str]:
@@ -57,16 +58,23 @@ def look(path: str, mapping: Mapping[str, str]) -> QueryFile:
             return QueryFile(path, "parquet", "none", "", (), "other")
         packing = "gzip" if magic.startswith(GZIP) else "zstd" if magic.startswith(ZSTD) else "none"
         lines = _first_lines(source)
+    marked = bool(lines) and lines[0].startswith(BOM)
+    if marked:
+        lines[0] = lines[0].removeprefix(BOM)
     if not lines:
         raise BadData(f"{path}: is empty")
     if b"\0" in lines[0]:
         raise BadData(f"{path}: is binary, neither CSV, JSON lines nor Parquet")
     if lines[0].lstrip().startswith(b"{"):
         columns = _json_columns(lines)
-        return QueryFile(path, "jsonl", packing, "", columns, table_of(columns, mapping))
+        first = lines[0].decode("utf-8", "replace") if marked else ""
+        return QueryFile(path, "jsonl", packing, "", columns, table_of(columns, mapping), first)
     head = lines[0].decode("utf-8", "replace")
     delimiter = max(DELIMITERS, key=head.count)
-    columns = tuple(cell.strip() for cell in next(csv.reader([head], delimiter=delimiter)))
+    try:
+        columns = tuple(cell.strip() for cell in next(csv.reader([head], delimiter=delimiter)))
+    except csv.Error:
+        raise BadData(f"{path}: the first line is no CSV header; lines must end with a newline") from None
     return QueryFile(path, "csv", packing, delimiter, columns, table_of(columns, mapping))
 
 
@@ -110,8 +118,6 @@ def _first_lines(source: FileSource) -> list[bytes]:
         found += [line for line in lines if line.strip()]
         if len(found) >= LOOKED_AT or (found and not found[0].lstrip(BOM).lstrip().startswith(b"{")):
             break
-    if found:
-        found[0] = found[0].removeprefix(BOM)
     return found[:LOOKED_AT]
 
 

@@ -3,6 +3,8 @@
 The times are the ones of `times.TimeParser`, said in SQL: duckdb reads millions of lines a second that way.
 """
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -63,6 +65,11 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """`text` as an SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def path_literal(path: str) -> str:
+    """`path` as the SQL string for exactly that file: duckdb would take `*`, `?`, `[` for patterns and ~ for a home."""
+    return literal(re.sub(r"[*?\[]", r"[\g<0>]", os.path.abspath(path)))
 
 
 class Loader:
@@ -149,7 +156,7 @@ class Loader:
 
     def _source(self, file: QueryFile) -> tuple[str, int]:
         """What to select the file's rows from, and how many of its lines are no rows."""
-        path = literal(file.path)
+        path = path_literal(file.path)
         if file.format == "parquet":
             return f"read_parquet({path})", 0
         if file.format == "jsonl":
@@ -158,6 +165,8 @@ class Loader:
                 "CREATE OR REPLACE TEMP TABLE lines AS SELECT json FROM read_ndjson_objects("
                 f"{path}, ignore_errors=true, compression='{file.packing}', maximum_object_size={MAX_LINE})"
             )
+            if file.first:  # a byte order mark hides the first line from duckdb
+                self._connection.execute("UPDATE lines SET json = ? WHERE rowid = 0 AND json IS NULL", [file.first])
             whole = "(SELECT json FROM lines WHERE json_type(json) = 'OBJECT' ORDER BY rowid)"
             (bad,) = self._one("SELECT count(*) FROM lines WHERE coalesce(json_type(json), '') <> 'OBJECT'")
             return whole, bad
@@ -245,7 +254,7 @@ def parquet_columns(connection: "duckdb.DuckDBPyConnection", path: str) -> tuple
     import duckdb
 
     try:
-        described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()
+        described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({path_literal(path)})").fetchall()
     except duckdb.Error as bad:
         raise BadData(f"{path}: {str(bad).splitlines()[0]}") from bad
     return tuple(str(row[0]) for row in described)
