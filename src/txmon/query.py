@@ -6,6 +6,7 @@ none, load no extension and reach no network, and those settings cannot be chang
 
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from importlib.resources import files as package_files
 from pathlib import Path
+from shutil import rmtree
 from threading import Thread
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -56,7 +58,7 @@ class Result:
         """Rows in order; BadData when the statement fails on its way."""
         while True:
             with _Explained():
-                rows = _interruptible(self._connection, lambda: self._connection.fetchmany(BATCH))
+                rows = _interruptible(lambda: self._connection.fetchmany(BATCH))
             if not rows:
                 return
             yield from rows
@@ -86,15 +88,14 @@ class Database:
             self._load(loader, files)
             execute("DROP TABLE IF EXISTS lines")
         self.rejected: Sequence[Rejected] = loader.rejected
-        self._out = Path(tempfile.mkdtemp(prefix="txmon-query-")) / "result.parquet"
+        # the one path that may be written: nobody can guess it, and it is there only while a result is written
+        self._out = Path(tempfile.gettempdir()) / f"txmon-query-{secrets.token_hex(16)}" / "result.parquet"
         execute(f"SET allowed_paths=[{literal(str(self._out))}]")
         execute("SET enable_external_access=false; SET lock_configuration=true")
 
     def close(self) -> None:
         """Forget everything."""
         self._connection.close()
-        self._out.unlink(missing_ok=True)
-        self._out.parent.rmdir()
 
     def run(self, sql: str) -> Result:
         """The rows of the last statement in `sql`; UsageError with duckdb's reason when one fails."""
@@ -103,26 +104,29 @@ class Database:
             if not statements:
                 raise UsageError("the SQL holds no statement")
             for statement in statements:
-                _interruptible(self._connection, partial(self._connection.execute, statement))
+                _interruptible(partial(self._connection.execute, statement))
             result = Result(self._connection)
             if ZONED in result.types:  # duckdb's Python client gives such moments to programs with pytz alone
                 names = zip(map(quoted, result.columns), result.types, strict=True)
                 chosen = [f"{name} AT TIME ZONE 'UTC' AS {name}" if kind == ZONED else name for name, kind in names]
                 again = f"SELECT {', '.join(chosen)} FROM ({statements[-1].query.rstrip('; ')})"
-                _interruptible(self._connection, partial(self._connection.execute, again))
+                _interruptible(partial(self._connection.execute, again))
                 result = Result(self._connection)
         return result
 
     def write_parquet(self, sql: str, path: str) -> None:
         """The rows of `sql`, one SELECT, as a Parquet file; UsageError when it fails, IoFailure for the file."""
-        with _Explained():
-            rows = self._connection.sql(sql)
-            _interruptible(self._connection, lambda: rows.write_parquet(str(self._out)))
         try:
-            # duckdb may write to the folder of its own alone, so a statement cannot reach the user's file
+            self._out.parent.mkdir(mode=0o700)
+            with _Explained():
+                rows = self._connection.sql(sql)
+                _interruptible(lambda: rows.write_parquet(str(self._out)))
+            # duckdb may write to that folder alone, so a statement cannot reach the user's file
             Path(path).write_bytes(self._out.read_bytes())
         except OSError as bad:
             raise IoFailure(f"{path}: {bad.strerror}") from bad
+        finally:
+            rmtree(self._out.parent, ignore_errors=True)
 
     def tables(self) -> list[TableInfo]:
         """What there is to select from."""
@@ -222,8 +226,12 @@ def open_database(
     return Database(paths, mapping, tz, day)
 
 
-def _interruptible(connection: "duckdb.DuckDBPyConnection", action: Callable[[], T]) -> T:
-    """What `action` on the connection returns. Ctrl-C stops it: duckdb alone would notice only at its end."""
+def _interruptible(action: Callable[[], T]) -> T:
+    """What `action` returns, which runs in a thread of its own so that Ctrl-C is noticed at once.
+
+    duckdb notices it at the end of a statement, and refuses `interrupt()` during one. So the statement goes on, and
+    whoever catches KeyboardInterrupt has to leave the process by `os._exit`.
+    """
     result: list[T] = []
     failure: list[BaseException] = []
 
@@ -235,12 +243,7 @@ def _interruptible(connection: "duckdb.DuckDBPyConnection", action: Callable[[],
 
     worker = Thread(target=work, daemon=True)
     worker.start()
-    try:
-        worker.join()
-    except KeyboardInterrupt:
-        connection.interrupt()
-        worker.join()
-        raise
+    worker.join()
     if failure:
         raise failure[0]
     return result[0]
@@ -264,6 +267,8 @@ class _Explained:
             ):
                 raise BadData(text) from failure
             raise UsageError(text) from failure
+        if isinstance(failure, RuntimeError) and "interrupted" in str(failure):  # how duckdb says Ctrl-C
+            raise KeyboardInterrupt from failure
 
 
 def shipped() -> dict[str, str]:

@@ -2,16 +2,16 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import UsageError
-from ..query import Result, TableInfo, open_database, shipped, shipped_query
+from ..errors import ExitCode, UsageError
+from ..query import Database, Result, TableInfo, open_database, shipped, shipped_query
 from .options import load_config, options
 from .output import create
 
@@ -66,17 +66,30 @@ def query(
     if chart and (kind is not None or out is not None):
         raise UsageError("--chart draws; it cannot have --format or --out")
     settings = load_config(flags).settings
-    with closing(open_database(files, settings.map, settings.tz, settings.date)) as database:
-        for bad in database.rejected:
-            click.echo(f"txmon: {bad.path}: {bad.count} rows left out: {bad.reason}", err=True)
-        if sql is None:
-            return _print_tables(database.tables())
-        if how == "parquet" and out is not None:
-            return database.write_parquet(sql, out)
-        result = database.run(sql)
-        if chart:
-            return _draw(result)
-        return _write(result, how, out, rows)
+    with closing(open_database(files, settings.map, settings.tz, settings.date)) as database, _at_once():
+        return _answer(database, sql, how, out, chart, rows)
+
+
+@contextmanager
+def _at_once() -> Iterator[None]:
+    """Ctrl-C ends the process here and now."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        # duckdb cannot be stopped in mid-statement, and would take an ordinary end of Python for a crash
+        click.echo("txmon: interrupted", err=True)
+        os._exit(ExitCode.INTERRUPTED)
+
+
+def _answer(database: Database, sql: str | None, how: str, out: str | None, chart: bool, rows: int) -> None:
+    for bad in database.rejected:
+        click.echo(f"txmon: {bad.path}: {bad.count} rows left out: {bad.reason}", err=True)
+    if sql is None:
+        return _print_tables(database.tables())
+    if how == "parquet" and out is not None:
+        return database.write_parquet(sql, out)
+    result = database.run(sql)
+    return _draw(result) if chart else _write(result, how, out, rows)
 
 
 def _split(arguments: Sequence[str], name: str | None) -> tuple[str | None, Sequence[str]]:
