@@ -141,6 +141,20 @@ def test_verdicts_and_incidents(tmp_path: Path) -> None:
     assert alerts == [(wanted,)]
 
 
+def test_verdicts_and_incidents_come_back_from_parquet(tmp_path: Path) -> None:
+    out = tmp_path / "v.jsonl"
+    assert txmon("replay", str(SAMPLE), "--out", str(out)).returncode == 0
+    kept = []
+    for table in ("verdicts", "incidents"):
+        sql = f"SELECT * FROM {table} ORDER BY time, text"
+        kept.append(tmp_path / f"{table}.parquet")
+        with closing(Database([str(out)])) as database:
+            database.write_parquet(sql, str(kept[-1]))
+        assert rows(sql, kept[-1]) == rows(sql, out) != []
+    timeline = shipped()["incident-timeline"]
+    assert rows(timeline, *kept) == rows(timeline, out)
+
+
 def test_other_files_are_tables_of_their_names(write: Callable[[str, str], Path]) -> None:
     path = write("my-list.csv", "name,limit,since\nx,1.5,2026-03-02\ny,2,2026-03-03\n")
     sql = 'SELECT m."limit" * 2, m.since::DATE FROM my_list m'

@@ -81,7 +81,7 @@ def look(path: str, mapping: Mapping[str, str]) -> QueryFile:
 def table_of(columns: Sequence[str], mapping: Mapping[str, str]) -> Table:
     """The table that rows with these columns belong to."""
     names = {column.lower() for column in columns}
-    if "recommendation" in names or {"event", "state"} <= names:
+    if "recommendation" in names or {"state", "label", "observed"} <= names:
         return "verdicts"
     if all(field_column(field, columns, mapping) is not None for field in ("time", "status")):
         return "transactions"

@@ -189,7 +189,7 @@ class Loader:
             source, ignored = self._source(file)
             for table, columns in (("verdicts", VERDICT), ("incidents", INCIDENT)):
                 chosen = {name: kind for name, kind in columns.items() if self._has(file, name)}
-                kept = "recommendation" if table == "verdicts" else "event"
+                kept = "recommendation" if table == "verdicts" else "label"
                 if not self._has(file, kept):
                     continue
                 values = ", ".join(self._typed(file, name, kind) for name, kind in chosen.items())
