@@ -454,3 +454,25 @@ def test_the_pictures_of_the_written_analysis_are_current(number: int, tmp_path:
     assert len(points(fresh)) >= 6
     kept = Path(__file__).parents[1] / "docs" / f"checkout_{number}.svg"
     assert points(kept) == points(fresh)
+
+
+def test_any_table_of_counts_gives_finite_numbers_or_a_clear_error() -> None:
+    rng = np.random.default_rng(16)
+    judged = 0
+    for _ in range(120):
+        count = int(rng.choice([1, 2, 5, 24]))
+        hours = tuple(sorted(map(int, rng.choice(24, count, replace=False))))
+        columns = {"today": tuple(map(float, rng.poisson(rng.choice([0, 0.1, 50, 1e6]), count)))}
+        for name, days in (("a", 1), ("b", 1), ("avg_week", 7), ("avg_month", 28))[: rng.integers(1, 5)]:
+            means = rng.poisson(float(rng.choice([0, 0.05, 40, 1e9])), count) / days
+            columns[name] = tuple(map(float, np.floor(means * 100) / 100))
+        try:
+            found = analyze_checkouts(Checkouts("x", hours, columns))
+        except BadData:
+            continue
+        judged += 1
+        numbers = [x for h in found.hours for x in (h.expected, h.low, h.high, h.z, h.p, h.q)]
+        assert np.isfinite(numbers).all()
+        assert all(0 <= h.low <= h.high and 0 <= h.p <= 1 and 0 <= h.q <= 1 for h in found.hours)
+        assert checkout_report(found).statements
+    assert judged > 60

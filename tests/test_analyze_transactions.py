@@ -127,6 +127,16 @@ def test_a_quiet_file_says_so() -> None:
     assert "per_hour" in report.sql
 
 
+def test_over_many_days_the_table_is_by_day() -> None:
+    def days() -> Iterator[Record]:
+        for hour in range(24 * 5):
+            yield Record(DAY + 3600 * hour, "approved", 100)
+
+    grids = transaction_report(analyze_transactions(days(), pipeline_of(Settings(), live=False), 60, ["x.csv"])).grids
+    (grid,) = [grid for grid in grids if grid.title == "By day and status"]
+    assert grid.rows == tuple((f"2026-03-{2 + n:02d}", "2,400", "2,400") for n in range(5))
+
+
 def test_the_sql_runs_as_it_stands(sample: TransactionAnalysis) -> None:
     report = transaction_report(sample)
     with closing(Database([str(SAMPLE)])) as database:

@@ -9,13 +9,14 @@ from typing import Final
 from .query_load import literal
 from .report import Grid, Line, Picture, Report, Statement
 from .transactions import HOUR, Episode, Incident, TransactionAnalysis
-from .values import duration_text
+from .values import DAY, duration_text
 from .verdict import iso
 
 TOLD: Final = 8  # episodes told one by one; the table has all
 MOST_PLACES: Final = 300  # points of a picture
 WIDTHS: Final = (60, 300, 600, 900, 1800, 3600, 4 * 3600, 86400)  # seconds a point
 PROBLEMS: Final = ("failed", "reversed", "backend_reversed", "denied")
+MOST_HOURS: Final = 72  # told one by one; over a longer time, days are
 CORRELATED: Final = 0.2
 
 
@@ -71,7 +72,7 @@ def _named(incident: Incident) -> str:
 def _notes(analysis: TransactionAnalysis) -> list[Statement]:
     parts = ", ".join(f"{item.status} {item.share:.2%}" for item in analysis.statuses[:8])
     found = [Statement("note", f"{analysis.total:,} transactions: {parts}.")]
-    hours = _hours(analysis)
+    hours = _sums(analysis)
     busiest = max(hours, key=lambda hour: sum(hours[hour].values()))
     found.append(
         Statement("note", f"Busiest hour: {clock(analysis, busiest)}, {sum(hours[busiest].values()):,} transactions.")
@@ -110,10 +111,11 @@ def _incidents(analysis: TransactionAnalysis) -> Grid:
     return Grid("Incidents", columns, tuple(rows), (False, False, False, False, True, True, True, False))
 
 
-def _hours(analysis: TransactionAnalysis) -> dict[int, dict[str, int]]:
+def _sums(analysis: TransactionAnalysis, width: int = HOUR) -> dict[int, dict[str, int]]:
+    """Transactions of each status in steps of `width` seconds, in time."""
     hours: dict[int, dict[str, int]] = {}
     for time, statuses in analysis.counts.items():
-        sums = hours.setdefault(time - time % HOUR, {})
+        sums = hours.setdefault(time - time % width, {})
         for status, count in statuses.items():
             sums[status] = sums.get(status, 0) + count
     return dict(sorted(hours.items()))
@@ -121,11 +123,15 @@ def _hours(analysis: TransactionAnalysis) -> dict[int, dict[str, int]]:
 
 def _by_hour(analysis: TransactionAnalysis) -> Grid:
     names = [item.status for item in analysis.statuses[:10]]
+    many = analysis.last - analysis.first > MOST_HOURS * HOUR
     rows = tuple(
-        (clock(analysis, hour), f"{sum(sums.values()):,}", *(f"{sums.get(name, 0):,}" for name in names))
-        for hour, sums in _hours(analysis).items()
-    )
-    return Grid("By hour and status", ("hour", "total", *names), rows, (False, *(True for _ in range(len(names) + 1))))
+        (iso(start)[:10] if many else clock(analysis, start), f"{sum(sums.values()):,}",
+         *(f"{sums.get(name, 0):,}" for name in names))
+        for start, sums in _sums(analysis, DAY if many else HOUR).items()
+    )  # fmt: skip
+    step = "day" if many else "hour"
+    right = (False, *(True for _ in range(len(names) + 1)))
+    return Grid(f"By {step} and status", (step, "total", *names), rows, right)
 
 
 def _shares(analysis: TransactionAnalysis) -> Grid:
@@ -217,7 +223,7 @@ def _data(analysis: TransactionAnalysis) -> dict[str, object]:
         {"time": iso(v.time), "status": v.status, "count": v.count, "expected": v.expected, "score": v.score}
         for v in analysis.moments
     ]
-    hours = [{"hour": iso(hour), **sums} for hour, sums in _hours(analysis).items()]
+    hours = [{"hour": iso(hour), **sums} for hour, sums in _sums(analysis).items()]
     correlation = [{"a": a, "b": b, "value": value} for a, b, value in analysis.correlations]
     return {
         "kind": "transactions", "sources": list(analysis.sources), "first": iso(analysis.first),
