@@ -1,20 +1,27 @@
 """From settings to the parts that obey them: the one place where every command gets its pipeline and its reader."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from . import state
 from .buckets import Bucketer
-from .detector import Detector, DetectorConfig
+from .detector import Detector
+from .errors import ConfigError
 from .incidents import IncidentPolicy, IncidentTracker
 from .pipeline import Pipeline
 from .records import ParseOptions, Record, RecordParser, Reject
 from .rejects import RejectLog
-from .settings import Settings
+from .rules import RuleBook
+from .settings import DEFAULTS, Settings
 from .sources.file import FileSource
+from .thresholds import DetectorConfig
 from .times import TimeParser
 
 LIVE_LATENESS = 5  # seconds
+DAY = 86400
+WIDE = 600  # seconds of a bucket from which a level cannot follow a day before it has seen one
 
 
 class Reader:
@@ -46,21 +53,64 @@ def reader_of(settings: Settings, log: RejectLog, today: date) -> Reader:
     return Reader(options, TimeParser(ZoneInfo(settings.tz), settings.date or today), log)
 
 
-def pipeline_of(settings: Settings, live: bool) -> Pipeline:
-    """The pipeline that `settings` ask for."""
+def pipeline_of(settings: Settings, live: bool, partial: bool = False) -> Pipeline:
+    """The pipeline that `settings` ask for; `partial`: ready to `peek` at open buckets."""
     default_lateness = LIVE_LATENESS if live else 0
     lateness = default_lateness if settings.lateness is None else settings.lateness
-    policy = IncidentPolicy(settings.bucket, settings.clear, settings.join, settings.repeat)
-    return Pipeline(Bucketer(settings.bucket, lateness), Detector(detector_config(settings)), IncidentTracker(policy))
+    clear, join = _at_least(settings, "clear", 3), _at_least(settings, "join", 2)
+    policy = IncidentPolicy(settings.bucket, clear, join, settings.repeat, settings.confirm)
+    rules = RuleBook(settings.rule, settings.mode, settings.bucket)
+    bucketer = Bucketer(settings.bucket, lateness, track=partial)
+    return Pipeline(bucketer, Detector(detector_config(settings)), rules, IncidentTracker(policy))
+
+
+def restore(pipeline: Pipeline, settings: Settings, path: str) -> Mapping[str, Any]:
+    """Give `pipeline` the state at `path`, if there is one; where its sources are to go on, by name.
+
+    Raises ConfigError when the state is damaged, or was written with settings that it depends on.
+    """
+    found = state.load(path)
+    if found is None:
+        return {}
+    for name, value in depended_on(settings).items():
+        if found.settings.get(name) != value:
+            was = found.settings.get(name)
+            raise ConfigError(f"{path}: was written with {name} {was!r}, not {value!r}; give it that, or another file")
+    try:
+        pipeline.restore(found.pipeline)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
+        raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
+    return found.sources
+
+
+def save(pipeline: Pipeline, settings: Settings, path: str, sources: Mapping[str, Any]) -> None:
+    """Write the state of `pipeline`, and where its sources are, to `path`."""
+    state.save(path, state.State(depended_on(settings), pipeline.snapshot(), sources))
+
+
+def pipeline_of_state(found: state.State, path: str) -> Pipeline:
+    """A pipeline with the state that was read from `path`, to look into; ConfigError when it does not hold together."""
+    try:
+        settings = Settings(bucket=int(found.settings["bucket"]), by=tuple(found.settings["by"]))
+        pipeline = pipeline_of(settings, live=True)
+        pipeline.restore(found.pipeline)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
+        raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
+    return pipeline
+
+
+def depended_on(settings: Settings) -> dict[str, Any]:
+    """The settings without which a state means something else."""
+    return {"bucket": settings.bucket, "by": list(settings.by)}
 
 
 def detector_config(settings: Settings) -> DetectorConfig:
-    """The part of `settings` that the detector obeys."""
+    """The part of `settings` that the detector obeys; defaults are no shorter than so many buckets."""
     return DetectorConfig(
         bucket=settings.bucket,
-        half_life=settings.half_life,
-        mix_half_life=settings.mix_half_life,
-        warmup=settings.warmup,
+        half_life=_at_least(settings, "half_life", 10),
+        mix_half_life=_at_least(settings, "mix_half_life", 30),
+        warmup=_at_least(settings, "warmup", DAY // settings.bucket + 2 if settings.bucket > WIDE else 20),
         sigma=settings.sigma,
         budget=settings.budget,
         min_count=settings.min_count.default,
@@ -68,5 +118,16 @@ def detector_config(settings: Settings) -> DetectorConfig:
         min_counts=settings.min_count.table,
         min_ratios=settings.min_ratio.table,
         directions=settings.direction,
-        level_shift=settings.level_shift,
+        level_shift=_at_least(settings, "level_shift", 12),
+        idle=settings.idle,
+        max_series=settings.max_series,
+        explain=settings.explain,
+        rowless=bool(settings.rule) and settings.mode != "score",
     )
+
+
+def _at_least(settings: Settings, name: str, buckets: int) -> int:
+    """A duration, seconds: what was asked for, or the default, which wide buckets stretch to so many of them."""
+    value = getattr(settings, name)
+    assert isinstance(value, int)
+    return max(value, buckets * settings.bucket) if value == getattr(DEFAULTS, name) else value

@@ -4,14 +4,20 @@ A bucket closes when the watermark, the newest event time less the lateness, pas
 first and the last closes, those in which nothing arrived among them: that is how silence is seen.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from .records import Record
 from .verdict import Key, iso
 
-REMEMBERED = 15  # closed buckets whose ids are kept, so that a repeated transaction is counted once
-LONGEST_SILENCE = 86400  # seconds of empty buckets after a record; a longer gap in the stream is skipped
+REMEMBERED: Final = 15  # closed buckets whose ids are kept, so that a repeated transaction is counted once
+CORRECTABLE: Final = 15  # closed buckets that a late record still corrects,
+KEPT_ROWS: Final = 100_000  # as far as they hold no more (key, status) counts than this together
+LONGEST_SILENCE: Final = 86400  # seconds of empty buckets after a record; a longer gap in the stream is skipped
+
+Counts = dict[Key, dict[str, int]]
 
 
 @dataclass(slots=True)
@@ -19,19 +25,34 @@ class OpenBucket:
     """The counts of one bucket by key and status, still growing."""
 
     start: int  # epoch seconds
-    counts: dict[Key, dict[str, int]] = field(default_factory=dict)
+    counts: Counts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A closed bucket that late records changed: its counts now, and which of them changed."""
+
+    start: int
+    counts: Counts
+    changed: tuple[tuple[Key, str], ...]
 
 
 class Bucketer:
     """Gathers records into buckets of `width` seconds and closes them `lateness` seconds after their end."""
 
-    def __init__(self, width: int, lateness: int = 0) -> None:
+    def __init__(self, width: int, lateness: int = 0, track: bool = False) -> None:
+        """track: remember which counts of open buckets grow, for `grown`."""
         self.width = width
         self.lateness = lateness
         self.late = 0  # records that came after their bucket had closed
         self.first_late = 0  # its time, epoch seconds
         self.repeated = 0  # records whose id had been counted already
+        self._track = track
+        self._grown: dict[tuple[int, Key, str], None] = {}
         self._open: dict[int, OpenBucket] = {}
+        self._closed: deque[OpenBucket] = deque()
+        self._kept = 0  # counts in the closed buckets
+        self._changed: dict[tuple[int, Key, str], None] = {}
         self._ids: dict[int, set[str]] = {}
         self._watermark: int | None = None
         self._next: int | None = None  # start of the oldest bucket that has not closed
@@ -41,10 +62,10 @@ class Bucketer:
         """Take `records` in order of arrival; yield each bucket as it closes."""
         for record in records:
             start = record.time - record.time % self.width
-            if self._next is not None and start < self._next:
-                self._refuse_late(record)
-                continue
             if record.id is not None and self._is_repeat(record.id, start):
+                continue
+            if self._next is not None and start < self._next:
+                self._take_late(record, start)
                 continue
             bucket = self._open.get(start)
             if bucket is None:
@@ -53,16 +74,43 @@ class Bucketer:
             if counts is None:
                 counts = bucket.counts[record.key] = {}
             counts[record.status] = counts.get(record.status, 0) + record.count
+            if self._track:
+                self._grown[start, record.key, record.status] = None
             if self._watermark is None or record.time - self.lateness > self._watermark:
                 self._watermark = record.time - self.lateness
                 if self._next is None or self._watermark >= self._next + self.width:
                     yield from self._close()
+
+    def advance(self, watermark: int) -> Iterator[OpenBucket]:
+        """Close what ended before `watermark` (epoch seconds), though no record says that it is so late."""
+        if self._watermark is not None and watermark > self._watermark:
+            self._watermark = watermark
+            yield from self._close()
 
     def flush(self) -> Iterator[OpenBucket]:
         """Close all that is open: the stream has ended."""
         if self._open:
             self._watermark = max(self._open) + self.width
             yield from self._close()
+
+    def corrections(self) -> list[Correction]:
+        """The closed buckets that late records changed since the last call, oldest first."""
+        if not self._changed:
+            return []
+        by_start: dict[int, list[tuple[Key, str]]] = {}
+        for start, key, status in self._changed:
+            by_start.setdefault(start, []).append((key, status))
+        self._changed.clear()
+        counts = {bucket.start: bucket.counts for bucket in self._closed}
+        return [Correction(start, counts[start], tuple(by_start[start])) for start in sorted(by_start)]
+
+    def grown(self) -> list[tuple[OpenBucket, Key, str]]:
+        """The counts of open buckets that grew since the last call."""
+        found = [
+            (self._open[start], key, status) for start, key, status in sorted(self._grown) if start in self._open
+        ]  # fmt: skip
+        self._grown.clear()
+        return found
 
     def summary(self) -> list[str]:
         """What was not counted, and why, a line each."""
@@ -96,14 +144,29 @@ class Bucketer:
             else:
                 self._last = self._next
             self._next += self.width
+            self._keep(bucket)
             yield bucket
         for start in [start for start in self._ids if start < self._next - REMEMBERED * self.width]:
             del self._ids[start]
 
-    def _refuse_late(self, record: Record) -> None:
+    def _keep(self, bucket: OpenBucket) -> None:
+        """Keep a closed bucket for late records, as long as it and those after it are not too much."""
+        self._closed.append(bucket)
+        self._kept += _rows(bucket)
+        while len(self._closed) > CORRECTABLE or (self._kept > KEPT_ROWS and len(self._closed) > 1):
+            self._kept -= _rows(self._closed.popleft())
+
+    def _take_late(self, record: Record, start: int) -> None:
         if not self.late:
             self.first_late = record.time
         self.late += 1
+        bucket = next((bucket for bucket in self._closed if bucket.start == start), None)
+        if bucket is None:
+            return
+        counts = bucket.counts.setdefault(record.key, {})
+        self._kept += record.status not in counts
+        counts[record.status] = counts.get(record.status, 0) + record.count
+        self._changed[start, record.key, record.status] = None
 
     def _is_repeat(self, identity: str, start: int) -> bool:
         oldest = start - REMEMBERED * self.width
@@ -112,3 +175,44 @@ class Bucketer:
             return True
         self._ids.setdefault(start, set()).add(identity)
         return False
+
+    def snapshot(self) -> dict[str, object]:
+        """All of the state, as JSON takes it; between two calls of `add` only."""
+        return {
+            "late": self.late,
+            "first_late": self.first_late,
+            "repeated": self.repeated,
+            "open": [[bucket.start, _pack(bucket.counts)] for bucket in self._open.values()],
+            "closed": [[bucket.start, _pack(bucket.counts)] for bucket in self._closed],
+            "changed": [[start, [list(pair) for pair in key], status] for start, key, status in self._changed],
+            "ids": [[start, sorted(ids)] for start, ids in self._ids.items()],
+            "watermark": self._watermark,
+            "next": self._next,
+            "last": self._last,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        self.late, self.first_late, self.repeated = state["late"], state["first_late"], state["repeated"]
+        self._open = {start: OpenBucket(start, _unpack(counts)) for start, counts in state["open"]}
+        self._closed = deque(OpenBucket(start, _unpack(counts)) for start, counts in state["closed"])
+        self._kept = sum(map(_rows, self._closed))
+        self._changed = {(start, _key(key), status): None for start, key, status in state["changed"]}
+        self._ids = {start: set(ids) for start, ids in state["ids"]}
+        self._watermark, self._next, self._last = state["watermark"], state["next"], state["last"]
+
+
+def _rows(bucket: OpenBucket) -> int:
+    return sum(map(len, bucket.counts.values()))
+
+
+def _pack(counts: Counts) -> list[object]:
+    return [[[list(pair) for pair in key], statuses] for key, statuses in counts.items()]
+
+
+def _unpack(rows: Iterable[Any]) -> Counts:
+    return {_key(key): {str(status): int(count) for status, count in statuses.items()} for key, statuses in rows}
+
+
+def _key(pairs: Iterable[Any]) -> Key:
+    return tuple((str(name), str(value)) for name, value in pairs)

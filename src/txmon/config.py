@@ -108,7 +108,7 @@ def _line(config: Config, name: str) -> str:
         return f"# {name} is not set"
     import json
 
-    literal = text if isinstance(value, bool) else json.dumps(text)
+    literal = text if isinstance(value, bool) else json.dumps(list(map(str, value)) if name == "rule" else text)
     return f"{name} = {literal}  # {config.origin[name]}"
 
 

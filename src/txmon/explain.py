@@ -20,9 +20,24 @@ def explain(
     seen: Judgement,
     recommendation: Recommendation,
     reasons: tuple[str, ...],
+    said: str,
 ) -> str:
-    """One line on why the verdict is what it is."""
-    name = "transactions" if status == TOTAL else status
+    """One line on why the verdict is what it is; `said` is added to it."""
+    text = _explain(status, count, expected, low, high, seen, recommendation, reasons)
+    return f"{text}; {said}" if said else text
+
+
+def _explain(
+    status: str,
+    count: int,
+    expected: float,
+    low: int,
+    high: int,
+    seen: Judgement,
+    recommendation: Recommendation,
+    reasons: tuple[str, ...],
+) -> str:
+    name = status if status != TOTAL else "transaction" if count == 1 else "transactions"
     if "silence" in reasons:
         return f"nothing arrived, {number(expected)} transactions expected"
     bound = f"at least {low}" if seen.score < 0 else f"at most {high}"
@@ -31,6 +46,8 @@ def explain(
         return f"warming up: {count} {name}"
     if "level shift" in reasons:
         return f"{text}; it has lasted long enough to be the new normal"
+    if seen.together:
+        return text
     if recommendation == "alert" and seen.window > 1:
         text += f"; {seen.seen:.0f} in {seen.window} buckets, {number(seen.window_mean)} expected"
     elif recommendation == "pending":

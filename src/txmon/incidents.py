@@ -1,54 +1,75 @@
-"""Incidents: alerts that belong together, opened once and resolved once."""
+"""Incidents: alerts that belong together, opened once, told of when they grow or last, resolved once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from .verdict import TOTAL, IncidentEvent, IncidentState, Key, Verdict, iso
 
-RESERVED_IDS = 1000  # ids remembered so that none is used twice
+RESERVED_IDS: Final = 1000  # ids remembered so that none is used twice
+STRONG: Final = 6.0  # sigmas of a score that needs no second one
+AGAIN: Final = 3  # buckets within which a weaker alert must come back
+GROWN: Final = 2.0  # times the score that was last told: it has escalated
+ESCALATE_EACH: Final = 900  # seconds at least between two escalations
+RANKS: Final = ("silence", "volume loss", "reversal wave", "issuer declines", "failures")
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentPolicy:
-    """When alerts are one incident and when it is over. Seconds."""
+    """When alerts are one incident, when it opens and when it is over. Seconds."""
 
     bucket: int = 60
     clear: int = 300
     join: int = 300
     repeat: int = 3600
+    confirm: int | None = None  # how long alerts must last; None: a strong score at once, others twice in 3 buckets
 
 
 class Incident:
-    """An open incident and what is known of it so far."""
+    """An incident, not yet opened or open, and what is known of it so far."""
 
     __slots__ = (
-        "excess",
-        "expected",
-        "id",
-        "key",
-        "label",
-        "last",
-        "members",
-        "observed",
-        "peak",
-        "score",
-        "start",
-        "told",
-    )
+        "acknowledged", "alerts", "excess", "expected", "id", "key", "label", "last", "members", "observed", "opened",
+        "peak", "root", "score", "start", "told", "told_score",
+    )  # fmt: skip
 
     def __init__(self, identity: str, key: Key, start: int) -> None:
         self.id = identity
         self.key = key
         self.start = start
+        self.last = start  # newest bucket of its alerts
+        self.opened = False
+        self.acknowledged = False
+        self.alerts: list[int] = []  # newest buckets that alerted, until it is opened
         self.told = start  # when the last event went out
-        self.members: dict[str, int] = {}  # status -> when it last alerted
+        self.told_score = 0.0
+        self.members: dict[str, int] = {}  # status -> bucket in which it last alerted
         self.label = ""
+        self.root = ""  # the status that the label is of
         self.peak = start
         self.score = 0.0
         self.observed = 0
         self.expected = 0.0
-        self.excess = 0.0
-        self.last = start
+        self.excess = 0.0  # of the root status
+
+    def take(self, verdict: Verdict) -> None:
+        """Add an alerting or pending verdict."""
+        if verdict.time != self.members.get(verdict.status):
+            self.members[verdict.status] = verdict.time
+        self.last = verdict.time
+        if verdict.recommendation == "alert":
+            if not self.alerts or self.alerts[-1] != verdict.time:
+                self.alerts = [*self.alerts[1 - AGAIN :], verdict.time]
+            label = label_of(verdict)
+            if not self.label or _rank(label) < _rank(self.label):
+                self.label = label
+                if self.root != verdict.status:
+                    self.root, self.excess, self.score = verdict.status, 0.0, 0.0
+        if verdict.status == self.root:
+            self.excess += verdict.count - verdict.expected
+            if abs(verdict.score) >= abs(self.score):
+                self.score, self.peak = verdict.score, verdict.time
+                self.observed, self.expected = verdict.count, verdict.expected
 
 
 class IncidentTracker:
@@ -59,38 +80,47 @@ class IncidentTracker:
         self._open: dict[Key, list[Incident]] = {}
         self._used: dict[str, None] = {}
 
-    def observe(self, time: int, verdicts: Sequence[Verdict]) -> tuple[Sequence[Verdict], list[IncidentEvent]]:
-        """The verdicts of one closed bucket with their incidents' ids, and the events to tell after them."""
-        events: list[IncidentEvent] = []
-        troubled = [verdict for verdict in verdicts if verdict.recommendation in ("alert", "pending")]
-        if not troubled and not self._open:
-            return verdicts, events
-        given: dict[int, str] = {}
-        opened: dict[Key, Incident] = {}
-        for verdict in troubled:
-            incident = self._find(verdict, time)
-            if incident is None and verdict.recommendation == "alert":
-                incident = opened.get(verdict.key)
-                if incident is None:
-                    incident = opened[verdict.key] = self._begin(verdict, time)
-            if incident is None:
-                continue
-            self._take(incident, verdict, time)
-            given[id(verdict)] = incident.id
-        events += [self._event("opened", incident, time) for incident in opened.values()]
-        events += self._pass_time(time, set(map(id, opened.values())))
-        if given:
-            verdicts = [replace(v, incident=given[id(v)]) if id(v) in given else v for v in verdicts]
-        return verdicts, events
+    def open(self) -> list[Incident]:
+        """The incidents that have been opened and not resolved."""
+        return [incident for incidents in self._open.values() for incident in incidents if incident.opened]
 
-    def _find(self, verdict: Verdict, time: int) -> Incident | None:
+    def acknowledge(self, identity: str) -> bool:
+        """Send no more reminders and escalations of this incident; whether it is open."""
+        for incident in self.open():
+            if incident.id == identity:
+                incident.acknowledged = True
+                return True
+        return False
+
+    def observe(self, time: int, verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[IncidentEvent]]:
+        """The verdicts with their incidents' ids, and what became of the incidents in the bucket at `time`."""
+        taken: dict[int, Incident] = {}
+        for verdict in verdicts:
+            if verdict.recommendation not in ("alert", "pending"):
+                continue
+            incident = self._of(verdict, time)
+            if incident is not None:
+                incident.take(verdict)
+                taken[id(verdict)] = incident
+        events = self._steps(time) if self._open else []
+        if any(incident.opened for incident in taken.values()):
+            verdicts = [
+                replace(v, incident=taken[id(v)].id) if id(v) in taken and taken[id(v)].opened else v for v in verdicts
+            ]
+        return list(verdicts), events
+
+    def _of(self, verdict: Verdict, time: int) -> Incident | None:
+        """The incident that `verdict` belongs to, begun if need be; None for a pending one that belongs to none."""
         candidates = self._open.get(verdict.key, ())
         for incident in candidates:
             if verdict.status in incident.members:
                 return incident
         if verdict.recommendation != "alert":
             return None
-        return next((i for i in reversed(candidates) if i.start < time <= i.start + self.policy.join), None)
+        for incident in reversed(candidates):
+            if incident.start <= time <= incident.start + self.policy.join:
+                return incident
+        return self._begin(verdict, time)
 
     def _begin(self, verdict: Verdict, time: int) -> Incident:
         stamp = iso(time).replace("-", "").replace(":", "")
@@ -110,34 +140,49 @@ class IncidentTracker:
         self._open.setdefault(verdict.key, []).append(incident)
         return incident
 
-    def _take(self, incident: Incident, verdict: Verdict, time: int) -> None:
-        incident.members[verdict.status] = time
-        incident.last = time
-        if verdict.recommendation == "alert":
-            incident.excess += verdict.count - verdict.expected
-            incident.label = _label(incident, verdict)
-        if abs(verdict.score) > abs(incident.score):
-            incident.score, incident.peak = verdict.score, time
-            incident.observed, incident.expected = verdict.count, verdict.expected
-
-    def _pass_time(self, time: int, new: set[int]) -> list[IncidentEvent]:
+    def _steps(self, time: int) -> list[IncidentEvent]:
+        """What the bucket at `time` made of every incident: opened, escalated, reminded of, resolved, or nothing."""
         events = []
         for key in list(self._open):
             for incident in list(self._open[key]):
                 for status, last in list(incident.members.items()):
                     if time - last >= self.policy.clear and len(incident.members) > 1:
                         del incident.members[status]
+                state = self._step(incident, time)
                 if time - incident.last >= self.policy.clear:
                     self._open[key].remove(incident)
-                    events.append(self._event("resolved", incident, time))
-                elif id(incident) not in new and time - incident.told >= self.policy.repeat:
-                    events.append(self._event("reminder", incident, time))
+                if state is not None:
+                    events.append(self._event(state, incident, time))
             if not self._open[key]:
                 del self._open[key]
         return events
 
+    def _step(self, incident: Incident, time: int) -> IncidentState | None:
+        """What becomes of an incident in the bucket at `time`; None for nothing that anyone is told."""
+        if time - incident.last >= self.policy.clear:
+            return "resolved" if incident.opened else None
+        if not incident.opened:
+            incident.opened = self._confirmed(incident, time)
+            return "opened" if incident.opened else None
+        if incident.acknowledged:
+            return None
+        since = time - incident.told
+        grown = abs(incident.score) >= GROWN * incident.told_score and incident.peak > incident.told
+        if grown and since >= ESCALATE_EACH:
+            return "escalated"
+        return "reminder" if since >= self.policy.repeat else None
+
+    def _confirmed(self, incident: Incident, time: int) -> bool:
+        if incident.alerts[-1:] != [time]:
+            return False
+        if self.policy.confirm is not None:
+            return time + self.policy.bucket - incident.start >= self.policy.confirm
+        recent = [alert for alert in incident.alerts if alert > time - AGAIN * self.policy.bucket]
+        return abs(incident.score) >= STRONG or len(recent) > 1
+
     def _event(self, state: IncidentState, incident: Incident, time: int) -> IncidentEvent:
         incident.told = time
+        incident.told_score = max(incident.told_score, abs(incident.score))
         statuses = tuple(incident.members)
         seen = f"{incident.observed} seen, {incident.expected:.1f} expected at {iso(incident.peak)[11:16]}"
         text = f"{incident.label}: {', '.join(statuses)}; {seen}; {incident.excess:+.0f} transactions against normal"
@@ -146,22 +191,46 @@ class IncidentTracker:
             incident.observed, incident.expected, incident.excess, text,
         )  # fmt: skip
 
+    def snapshot(self) -> dict[str, object]:
+        """All of the state, as JSON takes it."""
+        rows = [
+            {name: getattr(incident, name) for name in Incident.__slots__}
+            for incidents in self._open.values()
+            for incident in incidents
+        ]
+        return {"open": rows, "used": list(self._used)}
 
-def _label(incident: Incident, verdict: Verdict) -> str:
-    """The root label, the most telling of what its alerts say so far."""
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        self._open = {}
+        for row in state["open"]:
+            key = tuple((str(name), str(value)) for name, value in row["key"])
+            incident = Incident(row["id"], key, row["start"])
+            for name in Incident.__slots__:
+                if name != "key":
+                    setattr(incident, name, row[name])
+            self._open.setdefault(key, []).append(incident)
+        self._used = dict.fromkeys(state["used"])
+
+
+def label_of(verdict: Verdict) -> str:
+    """The root label that one alert speaks for."""
     above = verdict.score > 0
     if "silence" in verdict.reasons:
-        mine = "silence"
-    elif not above and verdict.status in (TOTAL, "approved"):
-        mine = "volume loss"
-    elif above and verdict.status in ("reversed", "backend_reversed"):
-        mine = "reversal wave"
-    elif above and verdict.status == "denied":
-        mine = "issuer declines"
-    elif above and verdict.status == "failed":
-        mine = "failures"
-    else:
-        mine = f"{verdict.status} {'above' if above else 'below'} normal"
-    order = ("silence", "volume loss", "reversal wave", "issuer declines", "failures")
-    rank = {label: n for n, label in enumerate(order)}
-    return min((mine, incident.label or mine), key=lambda label: rank.get(label, len(order)))
+        return "silence"
+    if verdict.status == TOTAL and "together" in verdict.reasons:
+        return "all statuses together"
+    if not above and verdict.status in (TOTAL, "approved"):
+        return "volume loss"
+    if above and verdict.status in ("reversed", "backend_reversed"):
+        return "reversal wave"
+    if above and verdict.status == "denied":
+        return "issuer declines"
+    if above and verdict.status == "failed":
+        return "failures"
+    name = "volume" if verdict.status == TOTAL else verdict.status
+    return f"{name} {'above' if above else 'below'} normal"
+
+
+def _rank(label: str) -> int:
+    return RANKS.index(label) if label in RANKS else len(RANKS)

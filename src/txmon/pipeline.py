@@ -1,24 +1,30 @@
 """The whole story in one loop: records in, one outcome a closed bucket out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
-from .buckets import Bucketer, OpenBucket
+from .buckets import Bucketer, Correction, OpenBucket
 from .detector import Detector
 from .incidents import IncidentTracker
 from .records import Record
-from .trend import Trend, TrendTracker
-from .verdict import TOTAL, Outcome
+from .rules import RuleBook
+from .trend import TrendTracker
+from .verdict import TOTAL, Outcome, Verdict
+
+PARTIALS: Final = 100_000  # early alerts remembered, so that each is given once
 
 
 class Pipeline:
-    """Gathers records into buckets, judges each as it closes, and keeps the incidents."""
+    """Gathers records into buckets, judges each as it closes, asks the rules, and keeps the incidents."""
 
-    def __init__(self, bucketer: Bucketer, detector: Detector, tracker: IncidentTracker) -> None:
+    def __init__(self, bucketer: Bucketer, detector: Detector, rules: RuleBook, tracker: IncidentTracker) -> None:
         self.bucketer = bucketer
         self.detector = detector
+        self.rules = rules
         self.tracker = tracker
         self._trends = TrendTracker(bucketer.width)
-        self._statuses: set[str] = set()
+        self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
 
     def run(self, records: Iterable[Record]) -> Iterator[Outcome]:
         """All outcomes of a stream that ends."""
@@ -27,24 +33,86 @@ class Pipeline:
 
     def feed(self, records: Iterable[Record]) -> Iterator[Outcome]:
         """Take `records` in order of arrival; yield an outcome for each bucket that they close."""
-        return map(self._conclude, self.bucketer.add(records))
+        for bucket in self.bucketer.add(records):
+            yield from self._conclude(bucket)
+
+    def advance(self, watermark: int) -> Iterator[Outcome]:
+        """Close what ended before `watermark` (epoch seconds): the clock says so, not a record."""
+        for bucket in self.bucketer.advance(watermark):
+            yield from self._conclude(bucket)
 
     def finish(self) -> Iterator[Outcome]:
         """Close what is still open: the stream has ended."""
-        return map(self._conclude, self.bucketer.flush())
+        for bucket in self.bucketer.flush():
+            yield from self._conclude(bucket)
+        yield from self._correct()
 
-    def _conclude(self, bucket: OpenBucket) -> Outcome:
+    def peek(self) -> list[Outcome]:
+        """Alerts of buckets that are still open and already beyond their line; each once."""
+        found: dict[int, list[Verdict]] = {}
+        for bucket, key, status in self.bucketer.grown():
+            place = (bucket.start, key, status)
+            if place in self._early:
+                continue
+            verdict = self.detector.assess(bucket.start, key, status, bucket.counts[key])
+            # only what is above: an open bucket has every chance to come up yet
+            if verdict is not None and verdict.recommendation == "alert" and verdict.score > 0:
+                self._early[place] = None
+                found.setdefault(bucket.start, []).append(replace(verdict, partial=True))
+        while len(self._early) > PARTIALS:
+            del self._early[next(iter(self._early))]
+        return [Outcome(start, found[start]) for start in sorted(found)]
+
+    def _conclude(self, bucket: OpenBucket) -> Iterator[Outcome]:
+        yield from self._correct()
         judged = self.detector.judge(bucket.start, bucket.counts)
+        trends, rises = self._trends.observe(bucket.start, bucket.counts)
+        if self.rules.rules or self.rules.only:
+            judged = self.rules.apply(judged, bucket.counts, trends)
         verdicts, events = self.tracker.observe(bucket.start, judged)
-        return Outcome(bucket.start, verdicts, events, self._trend(bucket))
+        yield Outcome(bucket.start, verdicts, events, trends, rises)
 
-    def _trend(self, bucket: OpenBucket) -> dict[str, Trend]:
-        """The trend of every status seen so far and of all together, summed over the keys."""
-        counts = dict.fromkeys(self._statuses, 0)
-        counts[TOTAL] = 0
-        for statuses in bucket.counts.values():
-            for status, count in statuses.items():
-                counts[status] = counts.get(status, 0) + count
-                counts[TOTAL] += count
-        self._statuses.update(counts)
-        return {status: self._trends.update(bucket.start, status, count) for status, count in counts.items()}
+    def _correct(self) -> Iterator[Outcome]:
+        for correction in self.bucketer.corrections():
+            verdicts = self._revised(correction)
+            if verdicts:
+                yield Outcome(correction.start, verdicts)
+
+    def _revised(self, correction: Correction) -> list[Verdict]:
+        """The verdicts of what late records changed, and of their keys' volumes."""
+        places = dict.fromkeys(correction.changed)
+        places |= dict.fromkeys((key, TOTAL) for key, _ in correction.changed)
+        verdicts = []
+        for key, status in places:
+            verdict = self.detector.assess(correction.start, key, status, correction.counts[key])
+            if verdict is not None:
+                verdicts.append(replace(verdict, revises=True))
+        return verdicts
+
+    def acknowledge(self, identity: str, normal: bool) -> bool:
+        """Silence an open incident; normal: keep what it brought out of the baselines. Whether it is open."""
+        incident = next((one for one in self.tracker.open() if one.id == identity), None)
+        if incident is None:
+            return False
+        self.tracker.acknowledge(identity)
+        if normal:
+            self.detector.exclude(incident.key, tuple(incident.members))
+        return True
+
+    def snapshot(self) -> dict[str, object]:
+        """All of the state, as JSON takes it; between two outcomes only."""
+        return {
+            "buckets": self.bucketer.snapshot(),
+            "detector": self.detector.snapshot(),
+            "rules": self.rules.snapshot(),
+            "incidents": self.tracker.snapshot(),
+            "trends": self._trends.snapshot(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        self.bucketer.restore(state["buckets"])
+        self.detector.restore(state["detector"])
+        self.rules.restore(state["rules"])
+        self.tracker.restore(state["incidents"])
+        self._trends.restore(state["trends"])

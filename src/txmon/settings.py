@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
+from .rules import Rule, parse_rules
 from .values import (
     ByStatus,
     budget,
@@ -88,6 +89,9 @@ class Settings:
     by: tuple[str, ...] = _input((), "Judge every value of these columns by itself.", column_list, "COLUMN,...")
     strict: bool = _input(False, "Stop at the first bad record, with exit code 65.", switch)
     rejects: str | None = _input(None, "Keep bad records there, whole and with the reason.", path, "FILE")
+    max_ahead: int = _input(
+        HOUR, "Refuse, live, what lies so far in the future.", duration(MINUTE, 366 * 86400), "TIME"
+    )
     max_line: int = _input(1 << 20, "Longest line that is read.", size(1 << 10, 16 << 20), "SIZE")
 
     bucket: int = _detection(MINUTE, "Width of a bucket.", duration(10, HOUR, divides_day=True), "TIME")
@@ -128,10 +132,27 @@ class Settings:
         2 * HOUR, "After so long, a deviation is the new normal.", duration(MINUTE, 7 * 86400), "TIME"
     )
 
+    rule: tuple[Rule, ...] = _detection(
+        (), "A rule beside the score: 'failed: count >= 20 or share > 5% for 3m'.", parse_rules, "RULE", many=True
+    )
+    mode: str = _detection("both", "What alerts.", choice("score", "rules", "both"))
+    explain: bool = _detection(False, "Say in every bucket which statuses make it odd, in percent.", switch)
+    idle: int = _detection(
+        86400, "After so long without a row, a key is forgotten.", duration(HOUR, 366 * 86400), "TIME"
+    )
+    max_series: int = _detection(
+        2_000_000, "Most series kept; the keys seen least recently go first.", whole(10, 10**8), "N"
+    )
+
+    confirm: int | None = _incidents(
+        None, "How long alerts must last to open an incident.", duration(0, HOUR), "TIME",
+        default_text="a strong one at once, else 2 in 3 buckets",
+    )  # fmt: skip
     clear: int = _incidents(5 * MINUTE, "Quiet time after which an incident is over.", duration(MINUTE, 86400), "TIME")
     join: int = _incidents(5 * MINUTE, "Alerts begun within this time are one incident.", duration(0, 86400), "TIME")
     repeat: int = _incidents(HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME")
 
+    state: str | None = _output(None, "Keep what was learned there, and go on from it.", path, "FILE")
     out: str | None = _output(None, "Write the lines there instead of to standard output.", path, "FILE")
     only: str = _output("all", "Which verdicts to write.", choice("all", "alerts"))
     fail_on: str = _output("none", "Exit with code 3 when something alerted.", choice("none", "alert"))

@@ -99,7 +99,7 @@ def analyze_transactions(
     for outcome in pipeline.run(_counted(records, bucket, counts)):
         for event in outcome.events:
             events.setdefault(event.id, []).append(event)
-        moved[outcome.time] = _moved(outcome.verdicts)
+        moved.setdefault(outcome.time, _moved(outcome.verdicts))  # a later outcome of a bucket corrects single statuses
         for verdict in outcome.verdicts:
             if verdict.recommendation == "alert":
                 slot = (verdict.incident, verdict.status)

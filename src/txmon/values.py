@@ -17,7 +17,10 @@ UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 10**6, "KIB": 1 << 10, "MIB": 1 << 20}
 PER_DAY: Final = {"hour": 24.0, "day": 1.0, "week": 1 / 7, "month": 1 / 30}
 DURATIONS: Final = frozenset(
-    ["bucket", "lateness", "half_life", "mix_half_life", "warmup", "level_shift", "clear", "join", "repeat"]
+    (
+        "bucket", "lateness", "half_life", "mix_half_life", "warmup", "level_shift", "clear", "join", "repeat", "idle",
+        "confirm", "max_ahead",
+    )
 )  # fmt: skip
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 
@@ -249,7 +252,7 @@ def show(value: object, name: str) -> str:
     if isinstance(value, Mapping):
         return ",".join(f"{key}={item}" for key, item in value.items())
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
+        return (" ; " if name == "rule" else ",").join(map(str, value))
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
 
-from .trend import Trend
+from .trend import Rise, Trend
 
 Recommendation = Literal["ok", "warming", "pending", "alert"]
 IncidentState = Literal["opened", "escalated", "reminder", "resolved"]
@@ -68,6 +68,7 @@ class Outcome:
     verdicts: Sequence[Verdict]
     events: Sequence[IncidentEvent] = ()
     trends: Mapping[str, Trend] = field(default_factory=dict)  # by status, over all keys
+    rises: Sequence[Rise] = ()  # statuses that began to rise a lot
 
 
 @lru_cache(maxsize=4096)
@@ -115,3 +116,10 @@ def event_line(e: IncidentEvent) -> str:
     row |= {"label": e.label, "start": iso(e.start), "peak": iso(e.peak), "observed": e.observed}
     row |= {"expected": round(e.expected, 2), "excess": round(e.excess, 1), "text": e.text}
     return json.dumps(row, ensure_ascii=False)
+
+
+def rise_line(rise: Rise) -> str:
+    """`rise` as its JSON line, without the newline."""
+    row = {"time": iso(rise.time), "event": "trend", "status": rise.status, "trend": "rising a lot"}
+    text = f"{rise.status} is rising a lot: {rise.slope:.1f} a minute more every minute, {rise.count} now"
+    return json.dumps(row | {"slope": round(rise.slope, 2), "count": rise.count, "text": text}, ensure_ascii=False)

@@ -24,8 +24,9 @@ def options(*names: str) -> Callable[[F], F]:
                 command = click.option(flag(name), name, is_flag=True, help=declaration.help)(command)
             else:
                 # the declaration's own parser reads the text, so that flags, variables and files agree
+                flags = [flag(name), "--for"] if name == "confirm" else [flag(name)]
                 option = click.option(
-                    flag(name), name, metavar=declaration.metavar or "WORD", multiple=declaration.many, help=text
+                    *flags, name, metavar=declaration.metavar or "WORD", multiple=declaration.many, help=text
                 )
                 command = option(command)
         return command

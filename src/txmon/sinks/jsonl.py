@@ -2,7 +2,7 @@
 
 from typing import TextIO
 
-from ..verdict import Outcome, event_line, verdict_line
+from ..verdict import Outcome, event_line, rise_line, verdict_line
 
 
 class JsonLines:
@@ -15,13 +15,14 @@ class JsonLines:
         self._flush = flush
 
     def accept(self, outcome: Outcome) -> None:
-        """Write the outcome's verdicts, then its incident events."""
+        """Write the outcome's verdicts, then its incident events and rises."""
         lines = [
             verdict_line(verdict)
             for verdict in outcome.verdicts
             if not self._only_alerts or verdict.recommendation in ("alert", "pending")
         ]
         lines += map(event_line, outcome.events)
+        lines += map(rise_line, outcome.rises)
         if lines:
             self._stream.write("\n".join(lines) + "\n")
             if self._flush:

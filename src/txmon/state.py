@@ -1,0 +1,102 @@
+"""The state file: everything a restart needs, written atomically, versioned, and refused when it is foreign.
+
+One JSON object: {"txmon": FORMAT, "written_by": version, "settings": {...}, "pipeline": {...}, "sources": {...}},
+gzip-packed, with the CRC that gzip keeps. Written to a temporary file beside it, synced, and renamed over it, so that
+a crash leaves the old state or the new one, never half of one.
+"""
+
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from . import __version__
+from .errors import ConfigError, IoFailure
+
+FORMAT: Final = 1
+EACH: Final = 10.0  # seconds at least between two writings
+COST: Final = 0.1  # of the running time that writing may take
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a state file holds."""
+
+    settings: Mapping[str, Any]  # those that the pipeline's state depends on
+    pipeline: Mapping[str, Any]  # Pipeline.snapshot()
+    sources: Mapping[str, Any] = field(default_factory=dict)  # by name: where reading goes on
+
+
+def save(path: str, state: State) -> None:
+    """Write `state` to `path` atomically, readable by its owner alone; IoFailure leaves what was there."""
+    row = {
+        "txmon": FORMAT, "written_by": __version__, "settings": state.settings, "pipeline": state.pipeline,
+        "sources": state.sources,
+    }  # fmt: skip
+    raw = gzip.compress(json.dumps(row, separators=(",", ":")).encode(), compresslevel=1, mtime=0)
+    target = Path(os.path.realpath(path))  # a link stays a link
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
+    except OSError as bad:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise IoFailure(f"{path}: the state cannot be written: {bad.strerror}") from bad
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def load(path: str) -> State | None:
+    """The state at `path`; None when there is no such file; ConfigError when it is none of txmon's, or damaged."""
+    try:
+        raw = Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as bad:
+        raise IoFailure(f"{path}: {bad.strerror}") from bad
+    try:
+        row = json.loads(gzip.decompress(raw))
+        version = row["txmon"]
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as bad:
+        raise ConfigError(f"{path}: is no state of txmon's, or damaged; it is left as it is") from bad
+    except Exception as bad:  # zlib's own error has no public base
+        raise ConfigError(f"{path}: is damaged ({bad}); it is left as it is") from bad
+    if version != FORMAT:
+        writer = row.get("written_by", "another version")
+        raise ConfigError(f"{path}: has format {version!r}, written by txmon {writer}; this one reads format {FORMAT}")
+    try:
+        return State(row["settings"], row["pipeline"], row["sources"])
+    except KeyError as bad:
+        raise ConfigError(f"{path}: lacks {bad}; it is left as it is") from bad
+
+
+class Saver:
+    """Says when it is time to write: each 10 seconds, or less often where writing takes long."""
+
+    def __init__(self, now: float) -> None:
+        """now: seconds, monotonic."""
+        self._due = now + EACH
+
+    def due(self, now: float) -> bool:
+        """Whether to write now."""
+        return now >= self._due
+
+    def wrote(self, began: float, ended: float) -> None:
+        """Plan the next writing after one that took from `began` to `ended`."""
+        self._due = ended + max(EACH, (ended - began) / COST)

@@ -1,0 +1,260 @@
+"""The detector: invariants that hold whatever the counts, and the cases a payments team would name."""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from txmon.detector import Detector
+from txmon.season import Season
+from txmon.thresholds import DetectorConfig
+from txmon.together import parts, together
+from txmon.verdict import Key, Verdict
+
+ALL: Key = ()
+Bucket = dict[Key, dict[str, int]]
+START = 1772409600  # a Monday
+USUAL = {"approved": 100.0, "denied": 10.0, "failed": 0.1, "reversed": 1.0}
+
+
+def day(seed: int = 1, minutes: int = 240, factor: float = 1.0) -> list[Bucket]:
+    rng = np.random.default_rng(seed)
+    rows: list[Bucket] = []
+    for _ in range(minutes):
+        counts = {status: int(rng.poisson(mean * factor)) for status, mean in USUAL.items()}
+        rows.append({ALL: {status: count for status, count in counts.items() if count}})
+    return rows
+
+
+def judge(rows: list[Bucket], **config: object) -> Iterator[list[Verdict]]:
+    detector = Detector(DetectorConfig(**config))  # type: ignore[arg-type]
+    for i, counts in enumerate(rows):
+        yield detector.judge(START + 60 * i, counts)
+
+
+def alerts(rows: list[Bucket], **config: object) -> list[tuple[int, str]]:
+    return [
+        (minute, verdict.status)
+        for minute, verdicts in enumerate(judge(rows, **config))
+        for verdict in verdicts
+        if verdict.recommendation == "alert"
+    ]
+
+
+statuses = st.dictionaries(st.sampled_from(["approved", "denied", "failed"]), st.integers(0, 3000), max_size=3)
+buckets = st.lists(st.one_of(st.just({}), statuses.map(lambda counts: {ALL: counts})), min_size=1, max_size=80)
+
+
+@given(buckets, st.integers(0, 79))
+@settings(max_examples=60, deadline=None)
+def test_snapshot_and_restore_change_nothing(rows: list[Bucket], cut: int) -> None:
+    whole = list(judge(rows, warmup=300.0))
+    detector = Detector(DetectorConfig(warmup=300.0))
+    found = []
+    for i, counts in enumerate(rows):
+        if i == cut:
+            state = json.loads(json.dumps(detector.snapshot()))
+            detector = Detector(DetectorConfig(warmup=300.0))
+            detector.restore(state)
+        found.append(detector.judge(START + 60 * i, counts))
+    assert found == whole
+
+
+@given(buckets)
+@settings(max_examples=60, deadline=None)
+def test_a_verdict_depends_on_nothing_later(rows: list[Bucket]) -> None:
+    whole = list(judge(rows, warmup=300.0))
+    for end in {1, len(rows) // 2, len(rows) - 1} - {0}:
+        assert list(judge(rows[:end], warmup=300.0)) == whole[:end]
+
+
+@given(buckets)
+@settings(max_examples=60, deadline=None)
+def test_every_verdict_is_sound(rows: list[Bucket]) -> None:
+    for minute, verdicts in enumerate(judge(rows, warmup=300.0)):
+        present = {status for counts in rows[minute].values() for status in counts}
+        assert {v.status for v in verdicts if v.recommendation in ("ok", "warming")} <= present | {"*"}
+        for v in verdicts:
+            assert 0 <= v.low <= v.high + 1
+            assert np.isfinite([v.score, v.expected]).all()
+            assert v.expected >= 0
+            assert (v.recommendation == "warming") == ((minute < 5 and rows[0] != {}) or v.recommendation == "warming")
+            assert bool(v.reasons) == (v.recommendation in ("alert", "pending")) or v.reasons == ("level shift",)
+
+
+def test_it_judges_before_it_learns() -> None:
+    rows = day(minutes=60)
+    rows.append({ALL: {"approved": 100, "denied": 60}})
+    last = list(judge(rows))[-1]
+    denied = next(v for v in last if v.status == "denied")
+    assert denied.recommendation == "alert"
+    assert denied.expected == pytest.approx(10, rel=0.3)
+
+
+def test_warm_up_is_never_ok() -> None:
+    seen = [{v.recommendation for v in verdicts} for verdicts in judge(day(minutes=40))]
+    assert seen[:30] == [{"warming"}] * 30
+    assert "warming" not in set.union(*seen[30:])
+
+
+def test_an_ordinary_day_is_quiet() -> None:
+    assert alerts(day(minutes=1440)) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "count", "within"), [("denied", 30, 1), ("failed", 6, 1), ("reversed", 9, 1), ("denied", 18, 5)]
+)
+def test_a_surge_is_found(status: str, count: int, within: int) -> None:
+    rows = day()
+    for minute in range(200, 220):
+        rows[minute][ALL][status] = count
+    found = [minute for minute, name in alerts(rows) if name == status]
+    assert found
+    assert 200 <= found[0] < 200 + within
+    assert all(minute < 228 for minute in found)
+
+
+def test_a_sale_is_no_alert_and_neither_is_its_end() -> None:
+    rows = day(minutes=150) + day(2, 60, 2.5) + day(3, 120)
+    assert [name for _, name in alerts(rows) if name not in ("*", "approved")] == []
+
+
+def test_silence_is_found_at_once_and_teaches_nothing() -> None:
+    rows: list[Bucket] = day(minutes=200)
+    for minute in range(150, 170):
+        rows[minute] = {}
+    found = alerts(rows)
+    assert found[0] == (150, "*")
+    assert {name for minute, name in found if minute >= 170} == set()
+    last = list(judge(rows))[-1]
+    assert next(v.expected for v in last if v.status == "*") == pytest.approx(111, rel=0.15)
+
+
+def test_a_collapse_is_the_volumes_and_not_the_shares() -> None:
+    rows = day()
+    for minute in range(200, 210):
+        rows[minute] = {ALL: {"approved": 5, "denied": 6}}
+    found = alerts(rows)
+    assert {name for _, name in found} == {"approved", "*"}
+    assert found[0][0] == 200
+
+
+def test_a_lasting_new_level_is_accepted_and_said() -> None:
+    rows = day(minutes=120) + [{ALL: {"approved": 100, "denied": 40}}] * 240
+    verdicts = list(judge(rows))
+    said = [m for m, vs in enumerate(verdicts) if any("level shift" in v.reasons for v in vs)]
+    assert len(said) == 1
+    assert said[0] == pytest.approx(120 + 120, abs=3)
+    assert not [v for vs in verdicts[said[0] + 1 :] for v in vs if v.recommendation == "alert"]
+
+
+@pytest.mark.parametrize(("side", "expected"), [("above", [60]), ("below", [90]), ("both", [60, 90])])
+def test_directions_of_a_single_series(side: str, expected: list[int]) -> None:
+    rng = np.random.default_rng(5)
+    rows: list[Bucket] = [{ALL: {"value": int(rng.poisson(50))}} for _ in range(120)]
+    rows[60][ALL]["value"] = 130
+    rows[90][ALL]["value"] = 4
+    assert [m for m, name in alerts(rows, directions={"value": side}) if name == "value"] == expected
+
+
+def test_gates_by_status() -> None:
+    rows = day()
+    rows[200][ALL]["failed"] = 6
+    assert (200, "failed") in alerts(rows)
+    assert alerts(rows, min_counts={"failed": 20}) == []
+    rows[200][ALL]["failed"] = 0
+    for minute in range(200, 215):
+        rows[minute][ALL]["denied"] = 17
+    assert [name for _, name in alerts(rows, min_ratios={"denied": 3.0})] == []
+    assert "denied" in {name for _, name in alerts(rows)}
+
+
+def test_a_bigger_budget_asks_for_less() -> None:
+    thresholds = []
+    for budget in (0.1, 1.0, 10.0):
+        detector = Detector(DetectorConfig(budget=budget))
+        detector.judge(START, day(minutes=1)[0])
+        thresholds.append(detector.sigma())
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert Detector(DetectorConfig(sigma=5.5)).sigma() == 5.5
+
+
+def test_all_statuses_together_see_what_none_sees() -> None:
+    rows = day(7)
+    usual = {status: mean for status, mean in USUAL.items() if status != "approved"}
+    odd = {"approved": 100, "denied": 24, "failed": 2, "reversed": 6}
+    rows[200] = {ALL: odd}
+    [verdict] = [v for v in list(judge(rows))[200] if v.recommendation == "alert"]
+    assert (verdict.status, verdict.reasons) == ("*", ("together",))
+    assert all(f"{status} " in verdict.text for status in usual)
+    explained = [v for vs in judge(day(), explain=True) for v in vs if "together" in v.text]
+    assert len(explained) > 20
+
+
+def test_the_distance_of_chance_is_rarely_large() -> None:
+    rng = np.random.default_rng(3)
+    scores = np.maximum(rng.standard_normal((20000, 7)), 0)
+    distances = np.array([together(list(row)) for row in scores])
+    assert (distances > 3).mean() < 0.004
+    assert (distances > 2).mean() == pytest.approx(0.023, abs=0.012)
+    assert parts(["a", "b", "c"], [3.0, 1.0, 0.1]) == "a 90 %"
+    assert parts(["a", "b"], [0.0, 0.0]) == ""
+
+
+def test_idle_keys_and_too_many_series_are_forgotten() -> None:
+    detector = Detector(DetectorConfig(max_series=40, idle=7200.0))
+    for i in range(300):
+        detector.judge(START + 60 * i, {(("merchant", f"m{i}"),): {"approved": 5}})
+    kept = {v.key for v in detector.judge(START + 60 * 300, {})}
+    assert len(kept) <= 20
+    assert (("merchant", "m299"),) in kept
+    assert detector.forgotten >= 280
+    idle = Detector(DetectorConfig(idle=7200.0))
+    idle.judge(START, {(("merchant", "a"),): {"approved": 5}})
+    for i in range(1, 300):
+        verdicts = idle.judge(START + 60 * i, {(("merchant", "b"),): {"approved": 5}})
+    assert {v.key for v in verdicts} == {(("merchant", "b"),)}
+
+
+def test_what_one_count_means_alone() -> None:
+    detector = Detector()
+    for i, counts in enumerate(day(minutes=120)):
+        detector.judge(START + 60 * i, counts)
+    before = json.dumps(detector.snapshot())
+    surge = detector.assess(START, ALL, "denied", {"approved": 100, "denied": 60})
+    usual = detector.assess(START, ALL, "denied", {"approved": 100, "denied": 10})
+    never = detector.assess(START, ALL, "stolen", {"approved": 100, "stolen": 9})
+    volume = detector.assess(START, ALL, "*", {"approved": 3})
+    assert [v and v.recommendation for v in (surge, usual, never, volume)] == ["alert", "ok", "alert", "alert"]
+    assert detector.assess(START, (("merchant", "x"),), "denied", {}) is None
+    assert json.dumps(detector.snapshot()) == before
+
+
+def test_the_season_knows_tomorrows_morning() -> None:
+    season = Season(60)
+    usual = 100 + 80 * np.sin(np.arange(1440) * 2 * np.pi / 1440)
+    for minute in range(2 * 1440):
+        if minute == 1440 - 1:
+            assert season.growth(START + 60 * minute, START + 60 * minute + 60) == 1.0
+        season.learn(START + 60 * minute, float(usual[minute % 1440]), 0.0)
+    for minute in range(60, 1380, 60):
+        grown = season.growth(START + 2 * 86400 + 60 * minute, START + 2 * 86400 + 60 * (minute + 30))
+        assert grown == pytest.approx(usual[minute + 30] / usual[minute], rel=0.1)
+    restored = Season.restore(json.loads(json.dumps(season.snapshot())))
+    assert restored.snapshot() == season.snapshot()
+    with pytest.raises(ValueError, match="numbers"):
+        Season.restore([1.0])
+
+
+def test_weekends_have_a_shape_of_their_own_after_two_weeks() -> None:
+    season = Season(60)
+    for minute in range(21 * 1440):
+        weekend = minute // 1440 % 7 >= 5
+        hour = minute % 1440 // 60
+        season.learn(START + 60 * minute, 100.0 if (hour < 12) != weekend else 20.0, 0.0)
+    noon, afternoon = 11 * 3600, 14 * 3600
+    assert season.growth(START + 21 * 86400 + noon, START + 21 * 86400 + afternoon) < 0.4
+    assert season.growth(START + 26 * 86400 + noon, START + 26 * 86400 + afternoon) > 2.5
