@@ -14,6 +14,7 @@ from ..pipeline import Pipeline
 from ..rejects import RejectLog
 from ..sinks.jsonl import JsonLines
 from .display import Display, wanted
+from .experiment import Experiment
 from .options import load_config, options
 from .output import create
 
@@ -27,21 +28,27 @@ JUDGING = (
 @click.command(short_help="Judge files as fast as they can be read.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @options(*READING, *JUDGING, "out", "only", "fail_on", "chart", "speed")
-def replay(files: tuple[str, ...], **flags: object) -> ExitCode:
+@click.option("--inject", multiple=True, metavar="SPEC", help="What if? Adds an incident, as simulate's (repeatable).")
+def replay(files: tuple[str, ...], inject: tuple[str, ...], **flags: object) -> ExitCode:
     """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
 
     On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets.
+
+    --inject denied:x2@14:00/20m adds what did not happen, and says whether and how soon it would have been caught.
 
     Example: txmon replay transactions_1.csv transactions_2.csv --date 2026-03-02 --only alerts
     """
     settings = load_config(flags).settings
     alerted = False
+    today = datetime.now(UTC).date()
+    experiment = Experiment(inject, settings, files, today)
     with ExitStack() as stack:
+        stack.callback(experiment.report)
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=False)
         stack.callback(_report, log, pipeline)
-        reader = reader_of(settings, log, datetime.now(UTC).date())
+        reader = reader_of(settings, log, today)
         lines = None
         shown = wanted(settings)
         if settings.out or not (shown and sys.stdout.isatty()):
@@ -49,7 +56,7 @@ def replay(files: tuple[str, ...], **flags: object) -> ExitCode:
             lines = JsonLines(stream, settings.only == "alerts", flush=settings.speed is not None)
         display = stack.enter_context(Display(settings, reader)) if shown else None
         pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
-        for outcome in pipeline.run(reader.records(files)):
+        for outcome in experiment.run(pipeline, reader.records(files)):
             if pace is not None:
                 pace.wait(outcome.time, display.tick if display else lambda: None)
             alerted = alerted or any(verdict.recommendation == "alert" for verdict in outcome.verdicts)
