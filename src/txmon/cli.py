@@ -9,7 +9,7 @@ import click
 from .errors import ExitCode, TxmonError
 from .version import describe
 
-COMMANDS = ("replay", "simulate", "evaluate", "config")
+COMMANDS = ("replay", "simulate", "evaluate", "tune", "config")
 
 
 class LazyGroup(click.Group):
