@@ -240,6 +240,7 @@ def test_files_and_labels_come_in_pairs(tmp_path: Path) -> None:
     labels = tmp_path / "l.json"
     labels.write_bytes(truth())
     assert isinstance(failure("a", "b", "--labels", str(labels)), UsageError)
+    assert isinstance(failure("-", "--labels", "-"), UsageError)
     assert isinstance(failure(str(tmp_path / "none"), "--labels", str(labels)), NoInput)
     assert isinstance(failure(str(labels), "--labels", str(tmp_path / "none")), NoInput)
 
@@ -254,3 +255,16 @@ def test_the_text_names_what_was_missed_and_what_was_false(tmp_path: Path) -> No
     assert "false: 5 more (--json names all)\n" in done.output
     assert "pages: the verdicts hold no incident lines\n" in done.output
     assert "\x1b" not in done.output
+
+
+def test_the_benchmark_says_of_txmon_what_evaluate_says(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    sample = root / "examples" / "transactions.csv"
+    subprocess.run([TXMON, "replay", str(sample), "--out", str(tmp_path / "v")], timeout=60, check=True)
+    command = [sys.executable, str(root / "benchmarks" / "detection.py"), "--shared", str(tmp_path / "none"), "--json"]
+    done = subprocess.run([*command, "--only", "txmon", "--only", "EWMA"], capture_output=True, timeout=60, check=True)
+    found = json.loads(done.stdout)
+    assert found["txmon, defaults"]["sample"] == evaluated(tmp_path / "v", sample.with_suffix(".labels.json"))
+    peer = found["EWMA, 3.5 sigma"]["sample"]
+    assert peer["incidents"] == 6
+    assert peer["false_episodes"] > 20  # a z-score on counts cries wolf
