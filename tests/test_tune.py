@@ -75,6 +75,17 @@ def test_labels_a_gate_is_lowered_where_something_is_missed() -> None:
     assert best.candidate.settings(base).min_ratio.table == {"failed": 2.0, "denied": 1.25}
 
 
+def test_a_status_of_any_text_makes_no_broken_file() -> None:
+    def odd(settings: Settings) -> Sequence[Alerts]:
+        minutes = range(600, 700, 10)
+        quiet = settings.min_count.of('a"b') > 3
+        statuses: dict[str, Sequence[int]] = {"x=1,y": minutes, "denied": [130]} | ({} if quiet else {'a"b': minutes})
+        return [alerts(1.0, **statuses)]
+
+    best = Tuner(DEFAULTS, odd, [TRUTH]).by_labels(None)
+    assert tomllib.loads("\n".join(as_toml(best.candidate))) == {"min_count": '3,a"b=5'}
+
+
 def test_labels_the_present_settings_win_among_equals() -> None:
     best = Tuner(DEFAULTS, lambda _: [alerts(denied=[130])], [TRUTH]).by_labels(None)
     assert best.candidate == Candidate()
@@ -208,6 +219,14 @@ def test_budget_and_compare_as_json(tmp_path: Path) -> None:
     assert found["toml"] == [f'sigma = "{found["proposal"]["settings"].removeprefix("sigma ")}"']
     assert len(found["gained"]) > 0
     assert found["lost"] == []
+
+
+def test_streams_of_their_own_are_named(tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text(Path(SAMPLE).read_text())
+    text = run(SAMPLE, str(other), "--labels", LABELS, "--labels", LABELS, "--sigma", "2.5")
+    assert "of 12" in text
+    assert f" in {SAMPLE}\n" in text
 
 
 def failure(*arguments: str) -> TxmonError:

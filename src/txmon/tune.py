@@ -5,6 +5,7 @@ incidents caught and false episodes (van Rijsbergen, 1979): F1 = 2 caught / (inc
 every episode counts as false, and the least sigma is sought under which they keep to a budget.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -159,7 +160,8 @@ class Tuner:
         false = Counter(episode.status for episode in trial.score.false)
         missed = Counter(s for catch in trial.score.catches if catch.delay is None for s in catch.label.statuses)
         for counter, gates in ((false, STRICTER), (missed, LOOSER)):
-            for status, _ in sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:GATED]:
+            named = [item for item in counter.items() if not set(item[0]) & set(",=")]  # a gate cannot name others
+            for status, _ in sorted(named, key=lambda item: (-item[1], item[0]))[:GATED]:
                 yield status, gates
 
     def _gated(self, candidate: Candidate, name: str, status: str, value: str) -> Candidate:
@@ -181,7 +183,7 @@ def changes(new: Trial, old: Trial, truths: Sequence[Labels]) -> tuple[list[Chan
 
 def as_toml(candidate: Candidate) -> list[str]:
     """The candidate's changes as lines of a txmon.toml."""
-    return [f'{name} = "{text}"' for name, text in candidate.changes.items()]
+    return [f"{name} = {json.dumps(text, ensure_ascii=False)}" for name, text in candidate.changes.items()]
 
 
 def alerts_of(outcomes: Iterable[Outcome]) -> Alerts:

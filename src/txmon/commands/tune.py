@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def tune(
     With --labels the best catches the most and cries wolf the least (the highest F1); a --budget beside them bounds
     the false alarms. With --budget alone it is the least sigma under which the file's own alerts come to no more: they
     all count, so take a file of ordinary days. One --labels goes with all files as one stream, as many as there are
-    files with a stream each.
+    files with a stream each. The lines written are those that differ from the settings that hold, flags among them.
 
     \b
     txmon tune day.csv --labels truth.json > txmon.toml
@@ -71,16 +72,8 @@ def tune(
     else:
         assert limit is not None
         best = tuner.by_budget(limit)
-    gained, lost = changes(best, before, tuner.truths(best.alerts))
-    name = compare or "present"
-    if machine:
-        rows = [_trial_json(trial) for trial in tuner.trials.values()]
-        found = {"compared": {**_trial_json(before), "settings": name}, "trials": rows, "proposal": _trial_json(best)}
-        found |= {"toml": as_toml(best.candidate), "gained": _changes_json(gained), "lost": _changes_json(lost)}
-        click.echo(json.dumps(found))
-    else:
-        for line in _as_text(tuner, name, before, best, gained, lost, limit):
-            click.echo(line)
+    found = Proposal(tuner, compare or "present", before, best, limit, files if len(groups) > 1 else ())
+    click.echo(json.dumps(found.as_json()) if machine else "\n".join(found.as_text()))
 
 
 def _limit(truths: Sequence[str], budget: str | None) -> float | None:
@@ -123,29 +116,57 @@ def _tuner(settings: Settings, streams: Sequence[Sequence[Record]], labels: Sequ
     return Tuner(settings, judge, labels)
 
 
-def _as_text(
-    tuner: Tuner,
-    name: str,
-    before: Trial,
-    best: Trial,
-    gained: Sequence[Change],
-    lost: Sequence[Change],
-    limit: float | None,
-) -> list[str]:
-    """All but the proposal as comments: the whole is a txmon.toml."""
-    labelled = tuner.labels is not None
-    rows = [["settings", *(["caught", "median delay (min)", "false a day"] if labelled else ["alerts a day"]), "pages"]]
-    if name != "present":
-        rows.append([printable(name), *_cells(before, labelled)])
-    trials = sorted(tuner.trials.values(), key=lambda trial: float(trial.candidate.changes.get("sigma", 0)))
-    rows += [[_row_name(trial, tuner.base), *_cells(trial, labelled)] for trial in trials]
-    lines = [*aligned(rows), "", *_notes(best, labelled, limit), *_gains(name, gained, lost)]
-    return [f"# {line}".rstrip() for line in lines] + as_toml(best.candidate)
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What was found, and how it is shown."""
+
+    tuner: Tuner
+    name: str  # of the settings that are compared with
+    before: Trial  # under them
+    best: Trial
+    limit: float | None  # episodes a day
+    files: Sequence[str]  # of each stream; empty where there is one stream only
+
+    def as_json(self) -> dict[str, object]:
+        """All of it, for machines."""
+        gained, lost = self._changes()
+        return {
+            "compared": {**_trial_json(self.before), "settings": self.name},
+            "trials": [_trial_json(trial) for trial in self.tuner.trials.values()],
+            "proposal": _trial_json(self.best),
+            "toml": as_toml(self.best.candidate),
+            "gained": _changes_json(gained),
+            "lost": _changes_json(lost),
+        }
+
+    def as_text(self) -> list[str]:
+        """A txmon.toml: all but the proposal are comments."""
+        labelled = self.tuner.labels is not None
+        figures = ["caught", "median delay (min)", "false a day"] if labelled else ["alerts a day"]
+        rows = [["settings", *figures, "pages"]]
+        if self.name != "present":
+            rows.append([printable(self.name), *_cells(self.before, labelled)])
+        trials = sorted(self.tuner.trials.values(), key=lambda trial: float(trial.candidate.changes.get("sigma", 0)))
+        rows += [[_row_name(trial, self.tuner.base), *_cells(trial, labelled)] for trial in trials]
+        lines = [*aligned(rows), "", *_notes(self.best, labelled, self.limit), *self._told()]
+        return [f"# {line}".rstrip() for line in lines] + as_toml(self.best.candidate)
+
+    def _changes(self) -> tuple[list[Change], list[Change]]:
+        return changes(self.best, self.before, self.tuner.truths(self.best.alerts))
+
+    def _told(self) -> list[str]:
+        gained, lost = self._changes()
+        lines = [f"against {printable(self.name)}: {len(gained)} alerts gained, {len(lost)} lost"]
+        for sign, found in (("+", gained), ("-", lost)):
+            lines += [f"{sign} {_change_text(change, self.files)}" for change in found[:SHOWN]]
+            if len(found) > SHOWN:
+                lines.append(f"{sign} {len(found) - SHOWN} more (--json names all)")
+        return lines
 
 
 def _row_name(trial: Trial, base: Settings) -> str:
     if trial.candidate.changes:
-        return trial.candidate.name()
+        return printable(trial.candidate.name())
     return "present " + (f"(budget {show(base.budget, 'budget')})" if base.sigma is None else f"(sigma {base.sigma:g})")
 
 
@@ -158,7 +179,7 @@ def _cells(trial: Trial, labelled: bool) -> list[str]:
 def _notes(best: Trial, labelled: bool, limit: float | None) -> list[str]:
     days = best.score.days
     what = "false episodes" if labelled else "episodes of alerts"
-    notes = [f"{days:.2f} days after the warm-up; proposed: {best.candidate.name()}"]
+    notes = [f"{days:.2f} days after the warm-up; proposed: {printable(best.candidate.name())}"]
     if limit is not None and best.rate > limit:
         notes.append(
             f"even so there are {best.rate:.2f} {what} a day, more than {limit:.3g}: look whether they are real"
@@ -170,21 +191,13 @@ def _notes(best: Trial, labelled: bool, limit: float | None) -> list[str]:
     return notes
 
 
-def _gains(name: str, gained: Sequence[Change], lost: Sequence[Change]) -> list[str]:
-    lines = [f"against {printable(name)}: {len(gained)} alerts gained, {len(lost)} lost"]
-    for sign, found in (("+", gained), ("-", lost)):
-        lines += [f"{sign} {_change_text(change)}" for change in found[:SHOWN]]
-        if len(found) > SHOWN:
-            lines.append(f"{sign} {len(found) - SHOWN} more (--json names all)")
-    return lines
-
-
-def _change_text(change: Change) -> str:
+def _change_text(change: Change, files: Sequence[str]) -> str:
     episode = change.episode
     minutes = (episode.end - episode.start).total_seconds() / 60
     length = f", {minutes:.0f} min" if minutes else ""
     truth = f" ({printable(change.truth)})" if change.truth else ""
-    return f"{stamp(episode.start)} {printable(episode.status)}{length}{truth}"
+    where = f" in {printable(files[change.stream])}" if files else ""
+    return f"{stamp(episode.start)} {printable(episode.status)}{length}{truth}{where}"
 
 
 def _trial_json(trial: Trial) -> dict[str, object]:
