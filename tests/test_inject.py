@@ -106,6 +106,15 @@ def test_a_sparse_status_surges_in_minutes_that_had_none() -> None:
     assert sum(minute in changed for minute in range(60, 80)) > 15
 
 
+@pytest.mark.parametrize("width", [10, 300, 3600])
+def test_buckets_of_any_width(width: int) -> None:
+    records = steady(hours=6, approved=100, denied=10)
+    changed = injected(records, "denied:x3@03:00/1h", width=width)
+    assert between(changed, "denied", 180, 240) == pytest.approx(1800, abs=250)
+    assert between(changed, "denied", 0, 180) == 1800
+    assert between(changed, "denied", 240, 360) == 1200
+
+
 def test_a_status_that_never_was_can_be_added() -> None:
     assert between(injected(steady(approved=100), "failed:+6@01:00/20m"), "failed", 60, 80) == pytest.approx(
         120, abs=55
@@ -198,13 +207,18 @@ def test_the_report_is_of_the_incidents_own_time_and_status() -> None:
 
 def test_the_report_says_when_the_input_alerts_by_itself() -> None:
     hit = verdict(60, "denied", 5, "alert")
-    assert reported(hit, without=(hit,)).endswith("; the input alerts there without it too: denied at once")
+    told = "denied alerts at once, but as soon without it: the input is no place to tell"
+    assert reported(hit, without=(hit,)) == told
+    assert reported(hit, without=(verdict(61, "denied", 5, "alert"),)).startswith("caught at once by denied")
+    assert reported(hit, without=(verdict(60, "failed", 5, "alert"),)).startswith("caught at once by denied")
 
 
 def test_a_sale_should_raise_no_alert() -> None:
     spec = "sale:x1.8@01:00/20m"
-    assert reported(verdict(61, "denied", 3, "ok"), spec=spec).startswith("no alert, as it should be; the strongest")
-    assert reported(verdict(61, "denied", 5, "alert"), spec=spec).startswith("a false alarm after 1 min of denied")
+    assert reported(verdict(61, "denied", 3, "ok"), spec=spec).startswith("no alert of its own, as it should be; the s")
+    hit = verdict(61, "failed", 5, "alert")
+    assert reported(hit, spec=spec, without=(hit,)) == "no alert of its own, as it should be"
+    assert reported(verdict(61, "denied", 5, "alert"), spec=spec).startswith("a false alarm after 1 min by denied")
 
 
 def run(*arguments: str, stdin: str = "") -> tuple[str, str]:
@@ -227,7 +241,7 @@ def test_replay_tells_what_became_of_it() -> None:
 def test_replay_compares_with_the_input_as_it_is() -> None:
     # the sample's own surge of reversed begins at 11:20
     _, err = run(SAMPLE, "--inject", "reversed:x2@11:20/10m", "--inject", "denied:x2@d2,14:00/5m")
-    assert "the input alerts there without it too: reversed" in err
+    assert "reversed alerts after 1 min, but as soon without it: the input is no place to tell" in err
     assert "lies outside the input, which is from 2026-03-02T00:00:00Z to 2026-03-03T00:00:00Z" in err
 
 

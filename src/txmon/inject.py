@@ -17,7 +17,8 @@ from .verdict import Key
 if TYPE_CHECKING:
     import numpy as np
 
-RECENT: Final = 15  # buckets in which something arrived, whose mean is a status's level
+RECENT: Final = 900  # seconds of buckets in which something arrived, whose mean is a status's level
+LEAST_RECENT: Final = 3  # buckets, however wide
 SEED: Final = 20260302
 MOST_EXTRA: Final = 1e12  # transactions drawn at once
 
@@ -46,7 +47,7 @@ class Injector:
         self.removed = 0
         self.first = self.last = 0  # start of the stream's first bucket, and of its newest
         self.statuses: set[str] = set()  # seen in the input
-        self._recent: deque[Arrived] = deque(maxlen=RECENT)
+        self._recent: deque[Arrived] = deque(maxlen=max(LEAST_RECENT, RECENT // width))
         self._rng: np.random.Generator | None = None
 
     def apply(self, records: Iterable[Record]) -> Iterator[Record]:

@@ -1,18 +1,18 @@
 """Whether an injected incident was caught, how soon and by which status, in words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .incident_spec import EVERY, Change, IncidentSpec
 from .inject import Injector, Span
 from .values import nearest
-from .verdict import TOTAL, Outcome, Verdict, iso
+from .verdict import TOTAL, Key, Outcome, Verdict, iso
 
 
 @dataclass(slots=True)
 class Finding:
     """What verdicts said of one incident while it lasted."""
 
-    alert: Verdict | None = None  # the first on a status that should show it
+    alerts: dict[tuple[Key, str], Verdict] = field(default_factory=dict)  # the first of each series that should show it
     strongest: Verdict | None = None  # of these statuses, once the detector was warm
 
 
@@ -52,36 +52,49 @@ def report(injector: Injector, found: Watch, without: Watch | None) -> list[str]
         return ["inject: the input holds no record"]
     lines = []
     for n, (spec, span) in enumerate(zip(injector.specs, injector.spans, strict=True)):
-        own = without.findings[n].alert if without is not None else None
-        text = _fate(spec, span, injector, found.findings[n])
-        if own is not None:
-            text += f"; the input alerts there without it too: {_series(own)} {_after(own, span)}"
+        usual = without.findings[n] if without is not None else Finding()
+        text = _no_change(spec, span, injector) or _fate(spec, span, found.findings[n], usual)
         lines.append(f"inject {spec.text}: {text}")
     return [*lines, f"inject: {injector.added} transactions added, {injector.removed} taken away"]
 
 
-def _fate(spec: IncidentSpec, span: Span, injector: Injector, finding: Finding) -> str:
+def _no_change(spec: IncidentSpec, span: Span, injector: Injector) -> str:
+    """Why the incident is in no record, or an empty text."""
     end = injector.last + injector.width
     if span[1] <= injector.first or span[0] >= end:
         return f"lies outside the input, which is from {iso(injector.first)} to {iso(end)}"
     if spec.status != EVERY and spec.change is not Change.ADD and spec.status not in injector.statuses:
         return f"changed nothing: the input has no {spec.status!r}{nearest(spec.status, injector.statuses)}"
-    if finding.alert is not None:
-        alert = finding.alert
-        if spec.change is Change.SALE:
-            return f"a false alarm {_after(alert, span)} of {_series(alert)} ({iso(alert.time)}: {alert.text})"
-        return f"caught {_after(alert, span)} by {_series(alert)} ({iso(alert.time)}: {alert.text})"
-    if finding.strongest is None:
-        return "not caught: the detector was warming up, or saw nothing of it"
+    return ""
+
+
+def _fate(spec: IncidentSpec, span: Span, finding: Finding, usual: Finding) -> str:
+    """usual: what verdicts say without the incident; an alert that they have as soon is not the incident's."""
+    own = [
+        alert
+        for series, alert in finding.alerts.items()
+        if series not in usual.alerts or usual.alerts[series].time > alert.time
+    ]
+    sale = spec.change is Change.SALE
+    if own:
+        first = min(own, key=lambda alert: alert.time)
+        text = "a false alarm" if sale else "caught"
+        return f"{text} {_after(first, span)} by {_series(first)} ({iso(first.time)}: {first.text})"
+    if finding.alerts and not sale:
+        first = min(finding.alerts.values(), key=lambda alert: alert.time)
+        return f"{_series(first)} alerts {_after(first, span)}, but as soon without it: the input is no place to tell"
+    text = "no alert of its own, as it should be" if sale else "not caught"
     best = finding.strongest
-    if spec.change is Change.SALE:
-        return f"no alert, as it should be; the strongest score was {best.score:+.1f} sigmas of {_series(best)}"
-    return f"not caught; the strongest score was {best.score:+.1f} sigmas of {_series(best)} at {iso(best.time)}"
+    if finding.alerts:  # the input's own, whose scores say nothing of the sale
+        return text
+    if best is None:
+        return f"{text}: the detector was warming up, or saw nothing of it"
+    return f"{text}; the strongest score was {best.score:+.1f} sigmas of {_series(best)} at {iso(best.time)}"
 
 
 def _take(finding: Finding, verdict: Verdict) -> None:
-    if verdict.recommendation == "alert" and finding.alert is None:
-        finding.alert = verdict
+    if verdict.recommendation == "alert":
+        finding.alerts.setdefault((verdict.key, verdict.status), verdict)
     if finding.strongest is None or abs(verdict.score) > abs(finding.strongest.score):
         finding.strongest = verdict
 
