@@ -164,6 +164,10 @@ class Settings:
     out: str | None = _output(None, "Write the lines there instead of to standard output.", path, "FILE")
     only: str = _output("all", "Which verdicts to write.", choice("all", "alerts"))
     fail_on: str = _output("none", "Exit with code 3 when something alerted.", choice("none", "alert"))
+    log: str | None = _output(None, "Keep verdicts and counts in this folder, a file an hour, for query.", path, "DIR")
+    log_keep: int | None = _output(
+        None, "How long the folder keeps them.", duration(HOUR, 3660 * 86400), "TIME", default_text="for ever"
+    )
     chart: str = _output("auto", "Whether to draw the live chart on standard error.", choice("auto", "always", "never"))
     speed: float | None = _output(
         None, "Play at so many times real time.", number(1e-3, 1e6), "X", default_text="as fast as it goes"

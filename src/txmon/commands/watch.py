@@ -17,20 +17,17 @@ from ..assembly import pipeline_of, restore, save
 from ..errors import ConfigError, ExitCode, IoFailure, UsageError
 from ..inbox import take_acknowledgements
 from ..live import Feed, LiveRun
-from ..notifying import notifications
 from ..records import ParseOptions, RecordParser
 from ..rejects import RejectLog
 from ..settings import Settings
-from ..sinks.jsonl import JsonLines
 from ..sources.live import FollowSource, LiveSource, PipeSource
 from ..state import Saver
 from ..times import TimeParser
 from ..verdict import Outcome
-from .display import Display, wanted
 from .keys import Keys
 from .options import load_config, options
-from .output import append
-from .replay import JUDGING, READING, TELLING
+from .outputs import TELLING, Outputs, tell
+from .replay import JUDGING, READING, WRITING
 
 IDLE: Final = 0.1  # seconds between two looks at a followed file, or two frames
 FRAME: Final = 0.15
@@ -38,7 +35,7 @@ FRAME: Final = 0.15
 
 @click.command(short_help="Judge a stream as it comes.")
 @click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
-@options(*READING, "max_ahead", *JUDGING, "state", "out", "only", "fail_on", "chart")
+@options(*READING, "max_ahead", *JUDGING, "state", *WRITING)
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
 def watch(paths: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
@@ -60,7 +57,7 @@ def watch(paths: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
         watcher.loop(stop)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
-    return ExitCode.ALERTED if watcher.alerted and settings.fail_on == "alert" else ExitCode.OK
+    return ExitCode.ALERTED if watcher.outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
 
 
 class _Stop:
@@ -103,24 +100,17 @@ class _Watcher:
         self._log = RejectLog(settings.rejects, settings.strict)
         stack.callback(self._log.close)
         self._pipeline = pipeline_of(settings, live=True, partial=True)
-        stack.callback(self._report)
+        stack.callback(lambda: tell([*self._log.summary(), *self._pipeline.bucketer.summary()]))
         found = restore(self._pipeline, settings, settings.state) if settings.state else {}
-        self._told = notifications(settings, os.environ, stack, _say) if notify else None
         feeds = [self._feed(path, found.get(path)) for path in paths] or [self._feed(None, None)]
         self._run = LiveRun(
             self._pipeline, feeds, self._log, settings.max_ahead, time.time, time.monotonic
         )  # fmt: skip
-        shown = wanted(settings)
-        self._lines = None
-        if settings.out or not (shown and sys.stdout.isatty()):
-            stream = stack.enter_context(append(settings.out)) if settings.out else sys.stdout
-            self._lines = JsonLines(stream, settings.only == "alerts", flush=True)
-        self._display = stack.enter_context(Display(settings)) if shown else None
-        self._keys = stack.enter_context(Keys()) if self._display is not None else None
+        self.outputs = Outputs(settings, stack, notify, live=True, reader=None)
+        self._keys = stack.enter_context(Keys()) if self.outputs.display is not None else None
         self._saver = Saver(time.monotonic())
         self._always: set[int] = set()
         self._warned = False
-        self.alerted = False
 
     def _feed(self, path: str | None, position: dict[str, Any] | None) -> Feed:
         settings = self._settings
@@ -175,22 +165,15 @@ class _Watcher:
             return 0.0
         if polled:
             return IDLE
-        return FRAME if self._display is not None else 0.5
+        return FRAME if self.outputs.display is not None else 0.5
 
     def _give(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
-            self.alerted = self.alerted or any(v.recommendation == "alert" for v in outcome.verdicts)
-            if self._lines is not None:
-                self._lines.accept(outcome)
-            if self._display is not None:
-                self._display.accept(outcome)
-            if self._told is not None:
-                self._told.accept(outcome)
+            self.outputs.accept(outcome)
 
     def _between(self) -> None:
         """What is done now and then: frames, acknowledgements, the state."""
-        if self._display is not None:
-            self._display.tick()
+        self.outputs.tick()
         if self._settings.state:
             now = time.monotonic()
             if self._saver.due(now):
@@ -211,7 +194,7 @@ class _Watcher:
             self._warned = False
         except IoFailure as bad:
             if not self._warned:
-                _say(f"{bad}; going on without")
+                tell([f"{bad}; going on without"])
             self._warned = True
 
     def _finish(self, interrupted: bool) -> None:
@@ -223,14 +206,5 @@ class _Watcher:
             self._give(list(self._pipeline.finish()))
 
     def _chart_keys(self, key: str) -> None:
-        assert self._display is not None
-        self._display.press(key)
-
-    def _report(self) -> None:
-        """Say what was left out, a line a kind."""
-        for line in [*self._log.summary(), *self._pipeline.bucketer.summary()]:
-            _say(line)
-
-
-def _say(line: str) -> None:
-    click.echo(f"txmon: {line}", err=True)
+        assert self.outputs.display is not None
+        self.outputs.display.press(key)
