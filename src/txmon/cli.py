@@ -9,7 +9,7 @@ import click
 from .errors import ExitCode, TxmonError
 from .version import describe
 
-COMMANDS = ("replay", "watch", "analyze", "query", "simulate", "ack", "state", "config")
+COMMANDS = ("replay", "watch", "analyze", "query", "simulate", "notify", "ack", "state", "config")
 
 
 class LazyGroup(click.Group):

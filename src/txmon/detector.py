@@ -142,14 +142,17 @@ class Detector:
         odd: list[float] = []
         names: list[str] = []
         alone = True  # no status alerts by itself
+        excess = 0.0  # what statuses that alert bring beyond what was expected of them
         if total > 0:
             for status, series in group.statuses.items():
                 verdict = self._judge_status(bucket, status, series, group.volume, odd)
                 names.append(status)
-                alone = alone and verdict.recommendation in ("ok", "warming")
+                if verdict.recommendation not in ("ok", "warming"):
+                    alone = False
+                    excess += max(0.0, verdict.count - verdict.expected)
                 if status in counts or self.config.rowless or verdict.recommendation not in ("ok", "warming"):
                     out.append(verdict)
-        out.append(self._judge_volume(bucket, group.volume, names, odd, alone))
+        out.append(self._judge_volume(bucket, group.volume, names, odd, alone, excess))
 
     def _drop(self, time: int) -> None:
         """Forget keys that were idle too long, and the least recently seen where there are too many."""
@@ -184,7 +187,7 @@ class Detector:
         return verdict
 
     def _judge_volume(
-        self, bucket: Bucket, series: Baseline, names: list[str], odd: list[float], alone: bool
+        self, bucket: Bucket, series: Baseline, names: list[str], odd: list[float], alone: bool, excess: float
     ) -> Verdict:
         if series.alerting and bucket.total > 0 and series.counts[0] == 0.0:
             # the silence is over; what the volume is now is judged without it
@@ -202,7 +205,9 @@ class Detector:
         verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None, said)
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
-            self._learn(bucket, TOTAL, series, bucket.total, 1.0, RELIEF_WEIGHT if judgement.longest > RELIEF else 1.0)
+            # an attack is no part of the usual volume, or its end would look like a loss
+            usual = max(0.0, bucket.total - excess)
+            self._learn(bucket, TOTAL, series, usual, 1.0, RELIEF_WEIGHT if judgement.longest > RELIEF else 1.0)
         else:
             series.forget()
         return verdict

@@ -1,5 +1,6 @@
 """`txmon replay`: judge files as fast as they can be read."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ import click
 
 from ..assembly import pipeline_of, reader_of
 from ..errors import ExitCode
+from ..notifying import notifications
 from ..pace import Pace
 from ..pipeline import Pipeline
 from ..records import Record
@@ -26,12 +28,19 @@ JUDGING = (
     "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",
 )  # fmt: skip
 
+TELLING = (
+    "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link",
+    "digest", "quiet", "silence", "trend_every", "spool", "drain",
+)  # fmt: skip
+
 
 @click.command(short_help="Judge files as fast as they can be read.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @options(*READING, *JUDGING, "out", "only", "fail_on", "chart", "speed")
 @click.option("--partial", is_flag=True, help="Alert early too, while a minute is still open, as watch does.")
-def replay(files: tuple[str, ...], partial: bool, **flags: object) -> ExitCode:
+@click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
+@options(*TELLING)
+def replay(files: tuple[str, ...], partial: bool, notify: bool, **flags: object) -> ExitCode:
     """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
 
     On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets.
@@ -45,6 +54,7 @@ def replay(files: tuple[str, ...], partial: bool, **flags: object) -> ExitCode:
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=False, partial=partial)
         stack.callback(_report, log, pipeline)
+        told = notifications(settings, os.environ, stack, _say) if notify else None
         reader = reader_of(settings, log, datetime.now(UTC).date())
         lines = None
         shown = wanted(settings)
@@ -61,6 +71,8 @@ def replay(files: tuple[str, ...], partial: bool, **flags: object) -> ExitCode:
                 lines.accept(outcome)
             if display is not None:
                 display.accept(outcome)
+            if told is not None:
+                told.accept(outcome)
     return ExitCode.ALERTED if alerted and settings.fail_on == "alert" else ExitCode.OK
 
 
@@ -75,4 +87,8 @@ def _peeking(pipeline: Pipeline, records: Iterable[Record]) -> Iterator[Outcome]
 def _report(log: RejectLog, pipeline: Pipeline) -> None:
     """Say what was left out, a line a kind."""
     for line in [*log.summary(), *pipeline.bucketer.summary()]:
-        click.echo(f"txmon: {line}", err=True)
+        _say(line)
+
+
+def _say(line: str) -> None:
+    click.echo(f"txmon: {line}", err=True)

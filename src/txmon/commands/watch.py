@@ -17,6 +17,7 @@ from ..assembly import pipeline_of, restore, save
 from ..errors import ConfigError, ExitCode, IoFailure, UsageError
 from ..inbox import take_acknowledgements
 from ..live import Feed, LiveRun
+from ..notifying import notifications
 from ..records import ParseOptions, RecordParser
 from ..rejects import RejectLog
 from ..settings import Settings
@@ -29,7 +30,7 @@ from .display import Display, wanted
 from .keys import Keys
 from .options import load_config, options
 from .output import append
-from .replay import JUDGING, READING
+from .replay import JUDGING, READING, TELLING
 
 IDLE: Final = 0.1  # seconds between two looks at a followed file, or two frames
 FRAME: Final = 0.15
@@ -38,7 +39,9 @@ FRAME: Final = 0.15
 @click.command(short_help="Judge a stream as it comes.")
 @click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
 @options(*READING, "max_ahead", *JUDGING, "state", "out", "only", "fail_on", "chart")
-def watch(paths: tuple[str, ...], **flags: object) -> ExitCode:
+@click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
+@options(*TELLING)
+def watch(paths: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
     """Judge standard input, or files as they grow, live: each minute as it closes, and at once what is beyond its line.
 
     With --state FILE a restart goes on where the last run stopped: at the same row of followed files, with the same
@@ -53,7 +56,7 @@ def watch(paths: tuple[str, ...], **flags: object) -> ExitCode:
         raise UsageError("--follow names a file twice")
     with ExitStack() as stack:
         stop = stack.enter_context(_signals())
-        watcher = _Watcher(settings, paths, stack)
+        watcher = _Watcher(settings, paths, notify, stack)
         watcher.loop(stop)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
@@ -95,13 +98,14 @@ def _signals() -> Iterator[_Stop]:
 class _Watcher:
     """The parts of one live run, and the loop that turns them."""
 
-    def __init__(self, settings: Settings, paths: tuple[str, ...], stack: ExitStack) -> None:
+    def __init__(self, settings: Settings, paths: tuple[str, ...], notify: bool, stack: ExitStack) -> None:
         self._settings = settings
         self._log = RejectLog(settings.rejects, settings.strict)
         stack.callback(self._log.close)
         self._pipeline = pipeline_of(settings, live=True, partial=True)
         stack.callback(self._report)
         found = restore(self._pipeline, settings, settings.state) if settings.state else {}
+        self._told = notifications(settings, os.environ, stack, _say) if notify else None
         feeds = [self._feed(path, found.get(path)) for path in paths] or [self._feed(None, None)]
         self._run = LiveRun(
             self._pipeline, feeds, self._log, settings.max_ahead, time.time, time.monotonic
@@ -180,6 +184,8 @@ class _Watcher:
                 self._lines.accept(outcome)
             if self._display is not None:
                 self._display.accept(outcome)
+            if self._told is not None:
+                self._told.accept(outcome)
 
     def _between(self) -> None:
         """What is done now and then: frames, acknowledgements, the state."""
@@ -205,7 +211,7 @@ class _Watcher:
             self._warned = False
         except IoFailure as bad:
             if not self._warned:
-                click.echo(f"txmon: {bad}; going on without", err=True)
+                _say(f"{bad}; going on without")
             self._warned = True
 
     def _finish(self, interrupted: bool) -> None:
@@ -223,4 +229,8 @@ class _Watcher:
     def _report(self) -> None:
         """Say what was left out, a line a kind."""
         for line in [*self._log.summary(), *self._pipeline.bucketer.summary()]:
-            click.echo(f"txmon: {line}", err=True)
+            _say(line)
+
+
+def _say(line: str) -> None:
+    click.echo(f"txmon: {line}", err=True)
