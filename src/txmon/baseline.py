@@ -18,7 +18,7 @@ MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is a
 MIN_DISPERSION: Final = 1.1  # a little over a Poisson's, which no real feed keeps to
 MAX_DISPERSION: Final = 400.0
 PRIOR_EVENTS: Final = 0.5  # Jeffreys' prior for a Poisson rate: a series without events is rare, not impossible
-NEWTON_STEPS: Final = 3
+SECANT_STEPS: Final = 6
 SLOPE_DAMPING: Final = 0.995  # a bucket: a trend that nothing confirms is gone in hours
 MAX_SLOPE: Final = 0.05
 SNAPSHOT_LENGTH: Final = 39
@@ -88,37 +88,45 @@ def count_limit(mean: float, excess: float, sigma: float) -> float:
     """The last whole count before one scores `sigma` or more: an end of the normal interval, >= 0.
 
     sigma: positive for the upper end, negative for the lower one, which is 0 where even no event at all scores less.
-    Starts from the cube-root quantile of a gamma count (Wilson & Hilferty 1931), then takes Newton steps.
+    Starts from the cube-root quantile of a gamma count (Wilson & Hilferty 1931), seldom more than a count away, then
+    walks whole counts by the secant until two neighbours lie on either side of `sigma`.
     """
     upper = sigma > 0.0
     if not upper and count_score(0.0, mean, excess) > sigma:
         return 0.0
     relative = 1.0 / mean + excess  # squared coefficient of variation
     base = 1.0 - relative / 9.0 + sigma * sqrt(relative) / 3.0
-    count = mean * base * base * base if base > 0.0 else 0.0
-    count = max(count, mean + 1.0) if upper else max(0.0, min(count, mean - 1.0))
-    for _ in range(NEWTON_STEPS):
-        here = count_score(count, mean, excess)
-        away = count_score(count + 1.0, mean, excess) if upper else -count_score(max(0.0, count - 1.0), mean, excess)
-        slope = max(away - abs(here), 1e-3)
-        step = (abs(sigma) - abs(here)) / slope
-        count = max(mean + 0.6, count + step) if upper else max(0.0, min(mean - 0.6, count - step))
-    if (
-        abs(count_score(count, mean, excess) - sigma) > 0.05
-    ):  # far from normal: Newton's line does not fit, halving does
-        count = _bisect(mean, excess, sigma, mean if upper else 0.0, max(mean, 1.0) * 1e6 if upper else mean)
-    return ceil(count - 1e-9) - 1.0 if upper else floor(count + 1e-9) + 1.0
+    # `below` is the greater of the counts that score less than the end of the interval does
+    below = ceil(mean * base * base * base) - 1.0 if base > 0.0 else 0.0
+    below = max(below, floor(mean)) if upper else max(0.0, min(below, ceil(mean) - 1.0))
+    for _ in range(SECANT_STEPS):
+        here, next_ = count_score(below, mean, excess), count_score(below + 1.0, mean, excess)
+        if _within(here, sigma, upper) and not _within(next_, sigma, upper):
+            return below if upper else below + 1.0
+        step = floor((sigma - here) / max(next_ - here, 1e-3))
+        if step == 0.0:
+            step = 1.0 if _within(next_, sigma, upper) else -1.0
+        below = max(below + step, floor(mean)) if upper else max(0.0, min(below + step, ceil(mean) - 1.0))
+    # far from normal: the secant does not fit, halving does
+    return _halve(mean, excess, sigma, upper)
 
 
-def _bisect(mean: float, excess: float, sigma: float, below: float, above: float) -> float:
-    """The count between the two whose score is `sigma`."""
-    for _ in range(60):
-        middle = 0.5 * (below + above)
-        if count_score(middle, mean, excess) < sigma:
+def _within(score: float, sigma: float, upper: bool) -> bool:
+    """Whether a count with this score lies before the end of the interval: an end itself is no longer normal."""
+    return score < sigma or (score == sigma and not upper)
+
+
+def _halve(mean: float, excess: float, sigma: float, upper: bool) -> float:
+    """What `count_limit` seeks, between two counts that it surely lies between."""
+    below = floor(mean) if upper else -1.0
+    above = ceil(max(mean, 1.0) * 1e6) if upper else ceil(mean)
+    while above - below > 1.0:
+        middle = floor(0.5 * (below + above))
+        if _within(count_score(middle, mean, excess), sigma, upper):
             below = middle
         else:
             above = middle
-    return above
+    return below if upper else above
 
 
 class Baseline:

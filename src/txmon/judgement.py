@@ -137,12 +137,11 @@ def interval(
     if expected <= 0.0:
         return 0, gates.min_count - 1
     excess = _excess(series, expected, volume, lag)
-    high = max(
-        count_limit(expected, excess, gates.sigma), ceil(gates.min_ratio * expected) - 1.0, gates.min_count - 1.0
-    )
-    low = min(
-        count_limit(expected, excess, -gates.sigma),
-        floor(expected / gates.min_ratio) + 1.0,
-        floor(expected - gates.min_count) + 1.0,
-    )
+    # the gates' bounds first: one score says whether the sigmas reach beyond them, and often they do not
+    high = max(ceil(gates.min_ratio * expected) - 1.0, gates.min_count - 1.0)
+    if count_score(high + 1.0, expected, excess) < gates.sigma:
+        high = count_limit(expected, excess, gates.sigma)
+    low = min(floor(expected / gates.min_ratio) + 1.0, floor(expected - gates.min_count) + 1.0)
+    if low > 0.0 and count_score(low - 1.0, expected, excess) > -gates.sigma:
+        low = count_limit(expected, excess, -gates.sigma)
     return max(0, int(low)), int(high)
