@@ -18,7 +18,12 @@ MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is a
 MIN_DISPERSION: Final = 1.1  # a little over a Poisson's, which no real feed keeps to
 MAX_DISPERSION: Final = 400.0
 PRIOR_EVENTS: Final = 0.5  # Jeffreys' prior for a Poisson rate: a series without events is rare, not impossible
-SECANT_STEPS: Final = 6
+NEWTON_STEPS: Final = 3
+LEAST_BASE: Final = 0.5  # of a quantile's cube root, for such a guess
+GUESSES: Final = 3  # at a limit before its steps are taken after all
+SURE: Final = 0.05  # of a score, as near as count_limit's steps come to it; where the spread is
+NARROW: Final = 0.6  # at most this part of the mean up to the limit, they come as near as
+SURER: Final = 1e-3
 SLOPE_DAMPING: Final = 0.995  # a bucket: a trend that nothing confirms is gone in hours
 MAX_SLOPE: Final = 0.05
 SNAPSHOT_LENGTH: Final = 39
@@ -88,45 +93,78 @@ def count_limit(mean: float, excess: float, sigma: float) -> float:
     """The last whole count before one scores `sigma` or more: an end of the normal interval, >= 0.
 
     sigma: positive for the upper end, negative for the lower one, which is 0 where even no event at all scores less.
-    Starts from the cube-root quantile of a gamma count (Wilson & Hilferty 1931), seldom more than a count away, then
-    walks whole counts by the secant until two neighbours lie on either side of `sigma`.
+    Starts from the cube-root quantile of a gamma count (Wilson & Hilferty 1931), then takes Newton steps.
     """
     upper = sigma > 0.0
     if not upper and count_score(0.0, mean, excess) > sigma:
         return 0.0
     relative = 1.0 / mean + excess  # squared coefficient of variation
     base = 1.0 - relative / 9.0 + sigma * sqrt(relative) / 3.0
-    # `below` is the greater of the counts that score less than the end of the interval does
-    below = ceil(mean * base * base * base) - 1.0 if base > 0.0 else 0.0
-    below = max(below, floor(mean)) if upper else max(0.0, min(below, ceil(mean) - 1.0))
-    for _ in range(SECANT_STEPS):
-        here, next_ = count_score(below, mean, excess), count_score(below + 1.0, mean, excess)
-        if _within(here, sigma, upper) and not _within(next_, sigma, upper):
-            return below if upper else below + 1.0
-        step = floor((sigma - here) / max(next_ - here, 1e-3))
-        if step == 0.0:
-            step = 1.0 if _within(next_, sigma, upper) else -1.0
-        below = max(below + step, floor(mean)) if upper else max(0.0, min(below + step, ceil(mean) - 1.0))
-    # far from normal: the secant does not fit, halving does
-    return _halve(mean, excess, sigma, upper)
+    count = mean * base * base * base if base > 0.0 else 0.0
+    count = max(count, mean + 1.0) if upper else max(0.0, min(count, mean - 1.0))
+    for _ in range(NEWTON_STEPS):
+        here = count_score(count, mean, excess)
+        away = count_score(count + 1.0, mean, excess) if upper else -count_score(max(0.0, count - 1.0), mean, excess)
+        slope = max(away - abs(here), 1e-3)
+        step = (abs(sigma) - abs(here)) / slope
+        count = max(mean + 0.6, count + step) if upper else max(0.0, min(mean - 0.6, count - step))
+    if (
+        abs(count_score(count, mean, excess) - sigma) > 0.05
+    ):  # far from normal: Newton's line does not fit, halving does
+        count = _bisect(mean, excess, sigma, mean if upper else 0.0, max(mean, 1.0) * 1e6 if upper else mean)
+    return ceil(count - 1e-9) - 1.0 if upper else floor(count + 1e-9) + 1.0
 
 
-def _within(score: float, sigma: float, upper: bool) -> bool:
-    """Whether a count with this score lies before the end of the interval: an end itself is no longer normal."""
-    return score < sigma or (score == sigma and not upper)
+def limit_above(mean: float, excess: float, sigma: float, least: float) -> float:
+    """The greater of `least` and `count_limit`, which is asked only where a few scores do not settle it.
+
+    There is an interval for every verdict, and count_limit takes a dozen scores.
+    """
+    spread = sigma * sqrt(1.0 / mean + excess)
+    sure = SURER if spread < NARROW else SURE
+    base = 1.0 - (1.0 / mean + excess) / 9.0 + spread / 3.0  # as in count_limit
+    if base <= LEAST_BASE:  # so skewed that scores need not even rise with the count
+        return max(least, count_limit(mean, excess, sigma))
+    if count_score(least + 1.0, mean, excess) >= sigma + sure:
+        return least
+    guess = max(least + 1.0, ceil(mean * base * base * base) - 1.0)
+    for _ in range(GUESSES):
+        here, away = count_score(guess, mean, excess), count_score(guess + 1.0, mean, excess)
+        if here <= sigma - sure and away >= sigma + sure:
+            return guess
+        guess = max(least + 1.0, guess + floor((sigma - here) / max(away - here, 1e-3)))
+    return max(least, count_limit(mean, excess, sigma))
 
 
-def _halve(mean: float, excess: float, sigma: float, upper: bool) -> float:
-    """What `count_limit` seeks, between two counts that it surely lies between."""
-    below = floor(mean) if upper else -1.0
-    above = ceil(max(mean, 1.0) * 1e6) if upper else ceil(mean)
-    while above - below > 1.0:
-        middle = floor(0.5 * (below + above))
-        if _within(count_score(middle, mean, excess), sigma, upper):
+def limit_below(mean: float, excess: float, sigma: float, most: float) -> float:
+    """The less of `most` and `count_limit` (sigma < 0), likewise; 0 where even no event at all is normal."""
+    if most <= 0.0:
+        return 0.0
+    spread = -sigma * sqrt(1.0 / mean + excess)
+    sure = SURER if spread < NARROW else SURE
+    if count_score(most - 1.0, mean, excess) <= sigma - sure:
+        return most
+    if count_score(0.0, mean, excess) > sigma:
+        return 0.0
+    base = 1.0 - (1.0 / mean + excess) / 9.0 - spread / 3.0
+    guess = max(1.0, min(most - 1.0, floor(mean * base * base * base) + 1.0)) if base > 0.0 else 1.0
+    for _ in range(GUESSES):
+        here, away = count_score(guess, mean, excess), count_score(guess - 1.0, mean, excess)
+        if here >= sigma + sure and away <= sigma - sure:
+            return guess
+        guess = max(1.0, min(most - 1.0, guess - floor((here - sigma) / max(here - away, 1e-3))))
+    return min(most, count_limit(mean, excess, sigma))
+
+
+def _bisect(mean: float, excess: float, sigma: float, below: float, above: float) -> float:
+    """The count between the two whose score is `sigma`."""
+    for _ in range(60):
+        middle = 0.5 * (below + above)
+        if count_score(middle, mean, excess) < sigma:
             below = middle
         else:
             above = middle
-    return below if upper else above
+    return above
 
 
 class Baseline:
