@@ -238,10 +238,10 @@ def test_the_season_knows_tomorrows_morning() -> None:
     usual = 100 + 80 * np.sin(np.arange(1440) * 2 * np.pi / 1440)
     for minute in range(2 * 1440):
         if minute == 1440 - 1:
-            assert season.growth(START + 60 * minute, START + 60 * minute + 60) == 1.0
+            assert season.growth(START + 60 * minute, START + 60 * minute + 60, 0.0) == 1.0
         season.learn(START + 60 * minute, float(usual[minute % 1440]), 0.0)
     for minute in range(60, 1380, 60):
-        grown = season.growth(START + 2 * 86400 + 60 * minute, START + 2 * 86400 + 60 * (minute + 30))
+        grown = season.growth(START + 2 * 86400 + 60 * minute, START + 2 * 86400 + 60 * (minute + 30), 0.0)
         assert grown == pytest.approx(usual[minute + 30] / usual[minute], rel=0.1)
     restored = Season.restore(json.loads(json.dumps(season.snapshot())))
     assert restored.snapshot() == season.snapshot()
@@ -256,5 +256,5 @@ def test_weekends_have_a_shape_of_their_own_after_two_weeks() -> None:
         hour = minute % 1440 // 60
         season.learn(START + 60 * minute, 100.0 if (hour < 12) != weekend else 20.0, 0.0)
     noon, afternoon = 11 * 3600, 14 * 3600
-    assert season.growth(START + 21 * 86400 + noon, START + 21 * 86400 + afternoon) < 0.4
-    assert season.growth(START + 26 * 86400 + noon, START + 26 * 86400 + afternoon) > 2.5
+    assert season.growth(START + 21 * 86400 + noon, START + 21 * 86400 + afternoon, 0.0) < 0.4
+    assert season.growth(START + 26 * 86400 + noon, START + 26 * 86400 + afternoon, 0.0) > 2.5

@@ -25,7 +25,8 @@ SURE: Final = 0.05  # of a score, as near as count_limit's steps come to it; whe
 NARROW: Final = 0.6  # at most this part of the mean up to the limit, they come as near as
 SURER: Final = 1e-3
 SLOPE_DAMPING: Final = 0.995  # a bucket: a trend that nothing confirms is gone in hours
-MAX_SLOPE: Final = 0.05
+MAX_SLOPE: Final = 0.02
+MAX_INNOVATION: Final = 0.3  # of the level: a shop that opens is a step, not a slope that goes on
 SNAPSHOT_LENGTH: Final = 39
 WINDOWS: Final = (1, 5, 15)  # buckets summed
 
@@ -246,6 +247,7 @@ class Baseline:
 
     def _learn_slope(self, innovation: float, weight: float) -> None:
         """Holt's second smoothing (1957), damped, on the innovation as a share of the level."""
+        innovation = min(MAX_INNOVATION, max(-MAX_INNOVATION, innovation))
         slope = SLOPE_DAMPING * self.slope + self.trend_gain * weight * innovation
         self.slope = min(MAX_SLOPE, max(-MAX_SLOPE, slope))
 

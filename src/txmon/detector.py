@@ -39,6 +39,7 @@ class Detector:
         self._groups: dict[Key, Group] = {}
         self._season = Season(self.config.bucket)
         self._before = -1  # start of the bucket judged last
+        self._level = 0.0  # of the total volume in it
         self._age = 0  # buckets judged
         self._kept: dict[tuple[Key, str], tuple[float, float, float, float]] = {}  # before the episode, while it lasts
         self._excluded: set[tuple[Key, str]] = set()  # episodes that someone called normal
@@ -76,6 +77,7 @@ class Detector:
             expected += group.volume.rate()
             self._judge_group(time, key, group, counts.get(key, NOTHING), verdicts)
         self._age += 1
+        self._level = expected
         if self._age <= self._warmup:
             expected = 0.0  # nothing yet that a bucket could be reined in to
         if counts:
@@ -86,7 +88,7 @@ class Detector:
         """By how much every volume's level moves before the bucket at `time` is judged."""
         before, self._before = self._before, time
         self._lag = LAG + (self._season.error(time) if self._anchored else 0.0)
-        growth = self._season.growth(before, time) if before >= 0 else 1.0
+        growth = self._season.growth(before, time, self._level) if before >= 0 else 1.0
         if growth != 1.0 and not self._anchored:
             # until now the levels trailed the day; from here on they move with it, so they must start where it is
             self._anchored = True
@@ -298,6 +300,7 @@ class Detector:
         return {
             "before": self._before,
             "age": self._age,
+            "level": self._level,
             "anchored": self._anchored,
             "kept": [[pack_key(key), status, list(known)] for (key, status), known in self._kept.items()],
             "excluded": [[pack_key(key), status] for key, status in sorted(self._excluded)],
@@ -317,6 +320,7 @@ class Detector:
         self._season = Season.restore(state["season"])
         self._before, self._age = int(state["before"]), int(state["age"])
         self._anchored = bool(state["anchored"])
+        self._level = float(state["level"])
         self._groups = groups
         self._series = sum([1 + len(group.statuses) for group in groups.values()])
         self._sigma = (-1, 0.0)

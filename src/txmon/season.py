@@ -15,7 +15,9 @@ DAY_KEEP: Final = 0.75  # what a day leaves of a bin's evidence to the next: the
 PRIOR: Final = (
     4.0  # transactions at the day's mean that stand behind every bin, so that an empty one is rare, not impossible
 )
-MOST: Final = 1.5  # a bucket teaches no more than this many times what was expected, and no less than its inverse
+STEEP: Final = 0.7  # of the relative change across a bin: what a level may be off while it happens
+MOST: Final = 1.5  # times what was expected: more than that a bucket never teaches
+BEYOND: Final = 1.3  # times the shape's own height: a level that it raises is raised no further
 TWO_WEEKS: Final = 14
 
 
@@ -37,7 +39,11 @@ class Season:
         self._overall = -1.0  # mean of all bins, asked for several times a bucket; -1 until it is summed up anew
 
     def learn(self, time: int, total: float, expected: float) -> None:
-        """Take a bucket's total volume, reined in to what was expected of it (transactions)."""
+        """Take a bucket's total volume, reined in where it is far above what was expected of it (transactions).
+
+        A surge must not be due tomorrow, for its absence would look like a loss. A fall is taken as it is: a closing
+        hour comes again, and after an outage `growth` sees that the level is not where the shape was.
+        """
         index = _weekend(time) * self._bins + time % DAY // self._bin
         day = time // DAY
         if day != self._day[index]:
@@ -45,18 +51,25 @@ class Season:
             self._day[index] = day
             self._sums[index] *= DAY_KEEP
             self._weights[index] *= DAY_KEEP
-        self._sums[index] += min(MOST * expected, max(expected / MOST, total)) if expected > 0.0 else total
+        self._sums[index] += min(MOST * expected, total) if expected > 0.0 else total
         self._weights[index] += 1.0
         self._overall = -1.0
 
-    def growth(self, start: int, end: int) -> float:
-        """Usual volume at `end` over that at `start` (epoch seconds), 0.1..10; 1 until a whole day is known."""
+    def growth(self, start: int, end: int, level: float) -> float:
+        """Usual volume at `end` over that at `start` (epoch seconds), 0.1..10; 1 until a whole day is known.
+
+        level: the present level of the total (transactions a bucket). It is not raised beyond the shape's own height:
+        where yesterday had an outage at this time and today has none, there is nothing to recover from.
+        """
         if self._width > HOUR or self._days < 2:
             return 1.0
         before, after = self.level(start), self.level(end)
         if before <= 0.0 or after <= 0.0:
             return 1.0
-        return min(10.0, max(0.1, after / before))
+        growth = min(10.0, max(0.1, after / before))
+        if growth > 1.0 and level > 0.0:
+            growth = max(1.0, min(growth, BEYOND * after / level))
+        return growth
 
     def level(self, time: int) -> float:
         """Transactions a bucket usual at `time`, on the line between the middles of two bins; 0 where unknown."""
@@ -68,9 +81,16 @@ class Season:
         return low + part * (high - low) if low > 0.0 and high > 0.0 else 0.0
 
     def error(self, time: int) -> float:
-        """Squared relative error of the shape around `time`, from the transactions that it was learned of."""
+        """Squared relative error of the shape around `time`: from the transactions that it was learned of, and where
+        it is steep, from not knowing the minute in which it rises or falls."""
         index = time % DAY // self._bin
-        return 1.0 / (self._sums[index] + self._sums[index + self._bins] + PRIOR)
+        few = 1.0 / (self._sums[index] + self._sums[index + self._bins] + PRIOR)
+        weekend = _weekend(time)
+        before, after = self._mean(weekend, (index - 1) % self._bins), self._mean(weekend, (index + 1) % self._bins)
+        if before <= 0.0 or after <= 0.0:
+            return few
+        steep = STEEP * (after - before) / (after + before)
+        return few + steep * steep
 
     def _mean(self, weekend: int, index: int) -> float:
         """A bin's mean, its neighbours' weighed in at half; 0 while nothing is known of one of the three.
