@@ -233,7 +233,13 @@ def _decoder(row: Mapping[str, object], mapping: Mapping[str, str], by: Sequence
     for i, name in enumerate(by):
         columns[f"by{i}"] = lower.get(name.lower(), "")
     used = set(columns.values())
-    if len(lower) < len(row) or "" in used or "id" in columns or len(used) < len(columns):
+    if (
+        not {"time", "status"} <= columns.keys()
+        or len(lower) < len(row)
+        or "" in used
+        or "id" in columns
+        or len(used) < len(columns)
+    ):
         return None
     kinds = {"time": str | int | float, "amount": float}
     fields: list[Any] = [(field, kinds.get(field, str)) for field in columns if field != "count"]
