@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint sample bench clean
+.PHONY: demo test lint sample bench bench-detection clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -37,10 +37,21 @@ sample: $(VENV)/installed
 	  --incident sale:x1.8@17:30/2h --incident backend_reversed:+8@21:00/8m \
 	  --labels examples/transactions.labels.json --out examples/transactions.csv
 
+# How fast, beside river, msgspec, csv.reader and duckdb; a few minutes
+bench: $(VENV)/benched
+	$(BIN)/python benchmarks/throughput.py --json benchmarks/results/throughput.json
+	$(BIN)/python benchmarks/core.py --json benchmarks/results/core.json
+	$(BIN)/python benchmarks/series.py --json benchmarks/results/series.json
+	$(BIN)/python benchmarks/latency.py --json benchmarks/results/latency.json
+	command -v valgrind >/dev/null && $(BIN)/python benchmarks/instructions.py --json benchmarks/results/instructions.json || true
+
 # txmon beside textbook detectors and the original systems; minutes, most of them the outlier factor's
-bench: $(VENV)/installed
-	$(BIN)/pip install --quiet --group bench
+bench-detection: $(VENV)/benched
 	$(BIN)/python benchmarks/detection.py
+
+$(VENV)/benched: $(VENV)/installed
+	$(BIN)/pip install --quiet --group bench
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from txmon.baseline import NORMAL_MAD, WINDOWS, Baseline, count_limit, count_score, sum5, sum15
+from txmon.baseline import (
+    NORMAL_MAD,
+    WINDOWS,
+    Baseline,
+    count_limit,
+    count_score,
+    limit_above,
+    limit_below,
+    sum5,
+    sum15,
+)  # fmt: skip
 
 MEANS = [0.01, 0.05, 0.2, 0.5, 1, 2, 5, 20, 100, 2000]
 EXCESSES = [0, 1e-4, 0.01, 0.1, 0.5, 1, 2]
@@ -128,3 +138,16 @@ def test_memory_is_bounded() -> None:
         baseline.observe(count, 1.0)
         baseline.learn(count, 1.0)
     assert len(baseline.snapshot()) == size
+
+
+@given(st.floats(0.003, 5000.0), st.floats(0.1, 3.0), st.floats(1.0, 1e5), st.floats(3.1, 5.0), st.sampled_from([3, 5]))
+def test_limits_beside_the_gates_are_those_that_all_the_steps_find(
+    mean: float, over: float, events: float, sigma: float, few: int
+) -> None:
+    excess = over / mean + 1.0 / events
+    least, most = (
+        max(float(math.ceil(1.5 * mean) - 1), few - 1.0),
+        min(math.floor(mean / 1.5) + 1.0, math.floor(mean - few) + 1.0),
+    )
+    assert limit_above(mean, excess, sigma, least) == max(least, count_limit(mean, excess, sigma))
+    assert limit_below(mean, excess, -sigma, most) == max(0.0, min(most, count_limit(mean, excess, -sigma)))

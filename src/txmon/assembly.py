@@ -16,6 +16,7 @@ from .rejects import RejectLog
 from .rules import RuleBook
 from .settings import DEFAULTS, Settings
 from .sources.file import FileSource
+from .tally import Item, Tallier
 from .thresholds import DetectorConfig
 from .times import TimeParser
 
@@ -44,6 +45,20 @@ class Reader:
                             self._log.add(record)
                         else:
                             yield record
+                parser.finish()
+
+    def items(self, paths: Iterable[str], width: int) -> Iterator[Item]:
+        """The same, with what can be added up in buckets of `width` seconds added up."""
+        for path in paths:
+            with FileSource(path) as self.source:
+                parser = RecordParser(self.source.name, self._options, self._times)
+                tallier = Tallier(parser, width)
+                for lines in self.source:
+                    for item in tallier.take(lines):
+                        if isinstance(item, Reject):
+                            self._log.add(item)
+                        else:
+                            yield item
                 parser.finish()
 
 

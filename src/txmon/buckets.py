@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .records import Record
+from .tally import Item, Tally
 from .verdict import Key, iso
 
 REMEMBERED: Final = 15  # closed buckets whose ids are kept, so that a repeated transaction is counted once
@@ -58,9 +59,13 @@ class Bucketer:
         self._next: int | None = None  # start of the oldest bucket that has not closed
         self._last = 0  # start of the newest closed bucket in which something arrived
 
-    def add(self, records: Iterable[Record]) -> Iterator[OpenBucket]:
+    def add(self, records: Iterable[Item]) -> Iterator[OpenBucket]:
         """Take `records` in order of arrival; yield each bucket as it closes."""
         for record in records:
+            if isinstance(record, Tally):
+                if self._add_tally(record):
+                    yield from self._close()
+                continue
             start = record.time - record.time % self.width
             if record.id is not None and self._is_repeat(record.id, start):
                 continue
@@ -76,10 +81,42 @@ class Bucketer:
             counts[record.status] = counts.get(record.status, 0) + record.count
             if self._track:
                 self._grown[start, record.key, record.status] = None
-            if self._watermark is None or record.time - self.lateness > self._watermark:
-                self._watermark = record.time - self.lateness
-                if self._next is None or self._watermark >= self._next + self.width:
-                    yield from self._close()
+            if self._rise(record.time):
+                yield from self._close()
+
+    def _rise(self, time: int) -> bool:
+        """Lift the watermark to a record's time; whether buckets may close."""
+        if self._watermark is not None and time - self.lateness <= self._watermark:
+            return False
+        self._watermark = time - self.lateness
+        return self._next is None or self._watermark >= self._next + self.width
+
+    def _add_tally(self, tally: Tally) -> bool:
+        """Take what came in a row to one bucket: none of it can close its own; whether others may close."""
+        if self._next is not None and tally.start < self._next:
+            self._take_late_tally(tally)
+            return False
+        bucket = self._open.get(tally.start)
+        if bucket is None:
+            self._open[tally.start] = OpenBucket(tally.start, tally.counts)
+        else:
+            _merge(bucket.counts, tally)
+        if self._track:
+            for key, status in tally.order:
+                self._grown[tally.start, key, status] = None
+        return self._rise(tally.time)
+
+    def _take_late_tally(self, tally: Tally) -> None:
+        if not self.late:
+            self.first_late = tally.first
+        self.late += tally.rows
+        bucket = next((bucket for bucket in self._closed if bucket.start == tally.start), None)
+        if bucket is not None:
+            before = _rows(bucket)
+            _merge(bucket.counts, tally)
+            self._kept += _rows(bucket) - before
+            for key, status in tally.order:
+                self._changed[tally.start, key, status] = None
 
     def advance(self, watermark: int) -> Iterator[OpenBucket]:
         """Close what ended before `watermark` (epoch seconds), though no record says that it is so late."""
@@ -202,6 +239,14 @@ class Bucketer:
         self._changed = {(start, _key(key), status): None for start, key, status in state["changed"]}
         self._ids = {start: set(ids) for start, ids in state["ids"]}
         self._watermark, self._next, self._last = state["watermark"], state["next"], state["last"]
+
+
+def _merge(counts: Counts, tally: Tally) -> None:
+    for key, status in tally.order:
+        found = counts.get(key)
+        if found is None:
+            found = counts[key] = {}
+        found[status] = found.get(status, 0) + tally.counts[key][status]
 
 
 def _rows(bucket: OpenBucket) -> int:

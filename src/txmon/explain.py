@@ -1,5 +1,6 @@
 """Verdicts in words: what was seen, what was expected, and which gate decided."""
 
+from .decimals import fixed, significant
 from .judgement import Judgement
 from .verdict import TOTAL, Recommendation
 
@@ -7,8 +8,8 @@ from .verdict import TOTAL, Recommendation
 def number(value: float) -> str:
     """`value` as an analyst would write it: 0.04, 1.4, 320."""
     if value >= 99.5:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 0.95 else f"{value:.2g}"
+        return fixed(value, 0)
+    return fixed(value, 1) if value >= 0.95 else significant(value, 2)
 
 
 def explain(
@@ -40,16 +41,16 @@ def _explain(
     name = status if status != TOTAL else "transaction" if count == 1 else "transactions"
     if "silence" in reasons:
         return f"nothing arrived, {number(expected)} transactions expected"
-    bound = f"at least {low}" if seen.score < 0 else f"at most {high}"
-    text = f"{count} {name}, {number(expected)} expected ({bound})"
     if recommendation == "warming":
         return f"warming up: {count} {name}"
+    bound = f"at least {low}" if seen.score < 0 else f"at most {high}"
+    text = f"{count} {name}, {number(expected)} expected ({bound})"
     if "level shift" in reasons:
         return f"{text}; it has lasted long enough to be the new normal"
     if seen.together:
         return text
     if recommendation == "alert" and seen.window > 1:
-        text += f"; {seen.seen:.0f} in {seen.window} buckets, {number(seen.window_mean)} expected"
+        text += f"; {fixed(seen.seen, 0)} in {seen.window} buckets, {number(seen.window_mean)} expected"
     elif recommendation == "pending":
         text += "; not back to normal yet"
     elif seen.gate == "count":

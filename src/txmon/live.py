@@ -13,6 +13,7 @@ from .pipeline import Pipeline
 from .records import Record, RecordParser, Reject
 from .rejects import RejectLog
 from .sources.live import Chunk, LiveSource
+from .tally import Item, Tallier
 from .verdict import Outcome
 
 
@@ -42,6 +43,7 @@ class Feed:
     taken: dict[str, Any] | None = None  # where a restart goes on: after the newest batch taken
     more: bool = False  # the last reading gave something, so the next one may too
     waiting: list["Batch"] = field(default_factory=list)
+    tallier: Tallier | None = None
 
 
 @dataclass(order=True, slots=True)
@@ -50,7 +52,7 @@ class Batch:
 
     time: int
     number: int
-    records: list[Record] = field(compare=False)
+    records: Sequence[Item] = field(compare=False)
     after: dict[str, Any] | None = field(compare=False)  # where its source stands after them
     feed: Feed = field(compare=False)
 
@@ -118,7 +120,7 @@ class LiveRun:
         feed.parser.admit(int(self._wall()), self._max_ahead)
         end = chunk.start + sum(map(len, chunk.lines)) + len(chunk.lines)
         if len(self.feeds) == 1:
-            self._add(feed, self._records(feed, chunk.lines), end)
+            self._add(feed, self._items(feed, chunk.lines), end)
             return
         # by the minute, so that one file's backlog does not make the other's rows late
         width, group, offset = self.pipeline.bucketer.width, list[Record](), chunk.start
@@ -132,12 +134,23 @@ class LiveRun:
             offset += len(line) + 1
         self._add(feed, group, end)
 
-    def _add(self, feed: Feed, records: list[Record], offset: int, parser: dict[str, Any] | None = None) -> None:
+    def _add(self, feed: Feed, records: Sequence[Item], offset: int, parser: dict[str, Any] | None = None) -> None:
         position = feed.source.position(offset)
         after = None if position is None else {**position, "parser": parser or feed.parser.snapshot()}
         time = records[0].time if records else feed.waiting[-1].time if feed.waiting else 0
         self._number += 1
         feed.waiting.append(Batch(time, self._number, records, after, feed))
+
+    def _items(self, feed: Feed, lines: list[bytes]) -> list[Item]:
+        if feed.tallier is None:
+            feed.tallier = Tallier(feed.parser, self.pipeline.bucketer.width)
+        found: list[Item] = []
+        for item in feed.tallier.take(lines):
+            if isinstance(item, Reject):
+                self._log.add(item)
+            else:
+                found.append(item)
+        return found
 
     def _records(self, feed: Feed, lines: list[bytes]) -> list[Record]:
         found = []

@@ -7,8 +7,8 @@ from typing import Any, Final
 from .buckets import Bucketer, Correction, OpenBucket
 from .detector import Detector
 from .incidents import IncidentTracker
-from .records import Record
 from .rules import RuleBook
+from .tally import Item
 from .trend import TrendTracker
 from .verdict import TOTAL, Outcome, Verdict
 
@@ -26,12 +26,12 @@ class Pipeline:
         self._trends = TrendTracker(bucketer.width)
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
 
-    def run(self, records: Iterable[Record]) -> Iterator[Outcome]:
+    def run(self, records: Iterable[Item]) -> Iterator[Outcome]:
         """All outcomes of a stream that ends."""
         yield from self.feed(records)
         yield from self.finish()
 
-    def feed(self, records: Iterable[Record]) -> Iterator[Outcome]:
+    def feed(self, records: Iterable[Item]) -> Iterator[Outcome]:
         """Take `records` in order of arrival; yield an outcome for each bucket that they close."""
         for bucket in self.bucketer.add(records):
             yield from self._conclude(bucket)

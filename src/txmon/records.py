@@ -61,6 +61,21 @@ class ParseOptions:
     max_line: int = 1 << 20  # bytes
 
 
+class Layout:
+    """Where the cells of a CSV line are; -1 where there is no such column."""
+
+    __slots__ = ("amount", "by", "count", "delimiter", "status", "time", "width")
+
+    def __init__(self, columns: Mapping[str, int], by: tuple[str, ...], delimiter: str, width: int) -> None:
+        self.delimiter = delimiter.encode()
+        self.width = width
+        self.time = columns["time"]
+        self.status = columns["status"]
+        self.count = columns.get("count", -1)
+        self.amount = columns.get("amount", -1)
+        self.by = [columns[f"by:{name}"] for name in by]
+
+
 class _Fault(Exception):
     """What is wrong with one line."""
 
@@ -75,8 +90,9 @@ class RecordParser:
     def __init__(self, source: str, options: ParseOptions, times: TimeParser) -> None:
         self.source = source
         self.lines = 0  # read so far
-        self._options = options
+        self.options = options
         self._times = times
+        self._layout: Layout | None = None
         self._columns: dict[str, int] | None = None  # field or dimension -> column; None before the header
         self._width = 0
         self._delimiter = ","
@@ -117,14 +133,42 @@ class RecordParser:
         Raises BadData when the source cannot be read at all: binary, no header, or a needed column is missing.
         """
         for raw in lines:
-            self.lines += 1
-            try:
-                record = self._line(raw)
-            except _Fault as fault:
-                yield Reject(self.source, self.lines, fault.kind, fault.reason, raw)
-                continue
+            record = self.one(raw)
             if record is not None:
                 yield record
+
+    def one(self, raw: bytes) -> Record | Reject | None:
+        """What one line is: None for a blank one and for the header. BadData as `parse` raises it."""
+        self.lines += 1
+        try:
+            return self._line(raw)
+        except _Fault as fault:
+            return Reject(self.source, self.lines, fault.kind, fault.reason, raw)
+
+    def ready(self) -> bool:
+        """Whether every line from here on is data: what comes first has been read."""
+        return (self._json and self._started) or (self._columns is not None and not self._again)
+
+    def is_json(self) -> bool:
+        """Whether the lines are JSON; known once `ready`."""
+        return self._json
+
+    def layout(self) -> Layout | None:
+        """Of CSV lines, once `ready`; None for JSON lines, and where records have ids."""
+        if self._layout is None and self._columns is not None and "id" not in self._columns:
+            self._layout = Layout(self._columns, self.options.by, self._delimiter, self._width)
+        return self._layout
+
+    def time_of(self, text: str) -> int:
+        """Epoch seconds of the next line's time; -1 where it is none, of which `one` says why."""
+        try:
+            return self._time(text)
+        except _Fault:
+            return -1
+
+    def absolute(self, text: str) -> bool:
+        """Whether a time that was just read means the same wherever it stands: it names its date."""
+        return self._times.absolute(text)
 
     def finish(self) -> None:
         """Raise BadData when the source held nothing at all."""
@@ -138,7 +182,7 @@ class RecordParser:
         if not self._started:
             self._refuse_binary(raw)
             self._started = True
-            if self._options.format == "auto":
+            if self.options.format == "auto":
                 self._json = text.lstrip().startswith("{")
         if self._json:
             return self._from_json(text)
@@ -153,9 +197,9 @@ class RecordParser:
         return self._from_csv(text)
 
     def _text(self, raw: bytes) -> str:
-        if len(raw) > self._options.max_line:
+        if len(raw) > self.options.max_line:
             self._started = True
-            raise _Fault("too-long", f"{len(raw)} bytes, at most {self._options.max_line} are read")
+            raise _Fault("too-long", f"{len(raw)} bytes, at most {self.options.max_line} are read")
         if not self._started:
             raw = raw.removeprefix(BOM)
         try:
@@ -176,7 +220,7 @@ class RecordParser:
         lower = {cell.lower(): i for i, cell in reversed(list(enumerate(cells)))}
         columns: dict[str, int] = {}
         for name, accepted in NAMES.items():
-            mapped = self._options.mapping.get(name)
+            mapped = self.options.mapping.get(name)
             wanted = (mapped.lower(),) if mapped is not None else accepted
             column = next((lower[column] for column in wanted if column in lower), None)
             if column is not None:
@@ -188,7 +232,7 @@ class RecordParser:
                 self._refuse_headerless(cells)
                 names, found = ", ".join(NAMES[name]), ", ".join(cells)[:200]
                 raise BadData(f"{self.source}: no column for {name!r} (accepted: {names}); columns found: {found}")
-        for dimension in self._options.by:
+        for dimension in self.options.by:
             if dimension.lower() not in lower:
                 raise BadData(f"{self.source}: no column {dimension!r} for --by; columns found: {', '.join(cells)}")
             columns[f"by:{dimension}"] = lower[dimension.lower()]
@@ -222,7 +266,7 @@ class RecordParser:
         at = columns.get
         where = at("count")
         amount, identity = at("amount"), at("id")
-        by = self._options.by
+        by = self.options.by
         return Record(
             self._time(cells[columns["time"]]),
             _status(cells[columns["status"]]),
@@ -242,7 +286,7 @@ class RecordParser:
         lower = {str(name).lower(): value for name, value in row.items()}
         values: dict[str, object] = {}
         for name, accepted in NAMES.items():
-            mapped = self._options.mapping.get(name)
+            mapped = self.options.mapping.get(name)
             for column in (mapped.lower(),) if mapped is not None else accepted:
                 if lower.get(column) is not None:
                     values[name] = lower[column]
@@ -255,7 +299,7 @@ class RecordParser:
             self._time(values["time"]),
             _status(values["status"]),
             1 if count is None else _count(count),
-            tuple([(name, _label(lower.get(name.lower()))) for name in self._options.by]),
+            tuple([(name, _label(lower.get(name.lower()))) for name in self.options.by]),
             None if amount is None else _amount(amount),
             None if identity is None else _label(identity) or None,
         )

@@ -45,6 +45,10 @@ class TimeParser:
                 self._of_day[text] = second
         return self._on_its_day(second, text)
 
+    def absolute(self, text: str) -> bool:
+        """Whether `text`, read before, means the same whatever was read meanwhile: it is no time of day."""
+        return text in self._cache
+
     def snapshot(self) -> list[object]:
         """The date that times of day have reached, as JSON takes it."""
         return [self._date.isoformat() if self._date is not None else None, self._last]

@@ -15,12 +15,16 @@ TOTAL: Final = "*"
 QUIET: Final = frozenset(("approved", TOTAL))  # their rise is good news
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class Trend:
-    """A least-squares slope in transactions a minute per minute, and its name."""
+    """A least-squares slope in transactions a minute per minute, and its name; written as `Verdict` is."""
 
     slope: float
     name: TrendName
+
+    def __init__(self, slope: float, name: TrendName) -> None:
+        self.slope = slope
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class TrendTracker:
         """bucket: the width of a bucket in seconds."""
         self._bucket = bucket
         self._length = max(3, SPAN // bucket)
+        self._scale = (60 / bucket) ** 2  # of a slope a bucket per bucket, to minutes
         self._counts: dict[str, list[int]] = {}
         self._times: dict[str, int] = {}
         self._rising: set[str] = set()  # statuses whose rise has been told
@@ -72,13 +77,17 @@ class TrendTracker:
 
     def update(self, time: int, status: str, count: int) -> Trend:
         """Add the bucket that starts at `time` (epoch seconds, later than before) and return the trend with it."""
-        counts = self._counts.setdefault(status, [])
+        counts = self._counts.get(status)
+        if counts is None:
+            counts = self._counts[status] = []
         missing = (time - self._times.get(status, time)) // self._bucket - 1
-        counts += [0] * min(max(missing, 0), self._length)
+        if missing > 0:
+            counts.extend([0] * min(missing, self._length))
         counts.append(count)
-        del counts[: -self._length]
+        while len(counts) > self._length:
+            counts.pop(0)
         self._times[status] = time
-        slope = _slope(counts) * (60 / self._bucket) ** 2
+        slope = _slope(counts) * self._scale
         return Trend(slope, name_of(slope))
 
     def _is_news(self, status: str, trend: Trend) -> bool:
@@ -92,7 +101,7 @@ class TrendTracker:
             return False
         n = len(counts)
         # of a slope through Poisson counts; twice their variance, since real ones are overdispersed
-        error = sqrt(2 * max(1.0, sum(counts) / n) * 12 / (n * (n * n - 1))) * (60 / self._bucket) ** 2
+        error = sqrt(2 * max(1.0, sum(counts) / n) * 12 / (n * (n * n - 1))) * self._scale
         if trend.slope < SIGNIFICANT * error:
             return False
         self._rising.add(status)
@@ -114,8 +123,9 @@ def _slope(counts: list[int]) -> float:
     n = len(counts)
     if n < 3:
         return 0.0
-    middle = (n - 1) / 2
-    covariance = 0.0
-    for i, count in enumerate(counts):  # a loop: mypyc takes the sum of a list for whole numbers
-        covariance += (i - middle) * count
-    return covariance * 12 / (n * (n * n - 1))
+    twice = 0  # the covariance with the places around their middle: whole numbers, so that nothing is rounded
+    place = 1 - n
+    for count in counts:
+        twice += place * count
+        place += 2
+    return twice / 2 * 12 / (n * (n * n - 1))

@@ -54,7 +54,11 @@ def replay(files: tuple[str, ...], partial: bool, inject: tuple[str, ...], notif
         reader = reader_of(settings, log, today)
         outputs = Outputs(settings, stack, notify, live=False, reader=reader)
         pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
-        for outcome in experiment.run(pipeline, reader.records(files), _peeking if partial else Pipeline.run):
+        if inject or partial:  # what an experiment changes, and early alerts come after, are single records
+            outcomes = experiment.run(pipeline, reader.records(files), _peeking if partial else Pipeline.run)
+        else:
+            outcomes = pipeline.run(reader.items(files, settings.bucket))
+        for outcome in outcomes:
             if pace is not None:
                 pace.wait(outcome.time, outputs.tick)
             outputs.accept(outcome)
