@@ -98,6 +98,18 @@ class RecordParser:
             if record is not None:
                 yield record
 
+    def take(self, row: object) -> Record | Reject:
+        """What one row makes that is decoded JSON already; it counts as a line."""
+        self.lines += 1
+        try:
+            return self._from_row(row)
+        except _Fault as fault:
+            try:
+                raw = json.dumps(row).encode()
+            except RecursionError:  # nested so deeply that it could only just be read
+                raw = b"null"
+            return Reject(self.source, self.lines, fault.kind, fault.reason, raw)
+
     def finish(self) -> None:
         """Raise BadData when the source held nothing at all."""
         if not self._started:
@@ -201,6 +213,9 @@ class RecordParser:
             row = json.loads(text)
         except (ValueError, RecursionError) as bad:
             raise _Fault("json", f"no JSON: {str(bad)[:100]}") from None
+        return self._from_row(row)
+
+    def _from_row(self, row: object) -> Record:
         if not isinstance(row, dict):
             raise _Fault("json", f"not a JSON object but a {type(row).__name__}")
         lower = {str(name).lower(): value for name, value in row.items()}
@@ -236,13 +251,23 @@ class RecordParser:
 
 
 def _label(value: object) -> str:
-    return value.strip() if isinstance(value, str) else "" if value is None else str(value)
+    return _written(value.strip()) if isinstance(value, str) else "" if value is None else _written(str(value))
+
+
+def _written(text: str) -> str:
+    """`text`, unless it cannot be written as UTF-8: JSON's escapes can spell half of a character."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise _Fault("encoding", "a character is incomplete: half of a surrogate pair") from None
+    return text
 
 
 def _status(value: object) -> str:
     if not isinstance(value, str):
         raise _Fault("status", f"a {type(value).__name__} is no status")
-    status = value.strip().lower()
+    status = _written(value.strip().lower())
     if not status:
         raise _Fault("status", "the status is empty")
     if len(status) > MAX_STATUS:

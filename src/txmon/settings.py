@@ -73,6 +73,10 @@ def _output(default: object, help_text: str, parse: Parser, metavar: str | None 
     return _setting("output", default, help_text, parse, metavar, **more)
 
 
+def _server(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
+    return _setting("server", default, help_text, parse, metavar, **more)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What holds for one run. Durations are in seconds."""
@@ -156,6 +160,17 @@ class Settings:
     speed: float | None = _output(
         None, "Play at so many times real time.", number(1e-3, 1e6), "X", default_text="as fast as it goes"
     )
+
+    host: str = _server("127.0.0.1", "Address to listen on; another than this needs TXMON_TOKEN.", path, "ADDRESS")
+    port: int = _server(8080, "Port to listen on; 0 takes any free one.", whole(0, 65535), "N")
+    allow_host: tuple[str, ...] = _server(
+        (), "Name under which clients may call, besides addresses and localhost.", column_list, "NAME,..."
+    )
+    state: str | None = _server(None, "Keep there what a restart needs.", path, "FILE")
+    tail: str | None = _server(None, "Also read this file as it grows; - is standard input.", path, "FILE")
+    ahead: int = _server(HOUR, "How far a record's time may be ahead of the clock.", duration(0, 366 * 86400), "TIME")
+    max_body: int = _server(1 << 20, "Largest body that is read.", size(1 << 10, 64 << 20), "SIZE")
+    connections: int = _server(512, "Most connections at a time.", whole(2, 10_000), "N")
 
 
 DECLARATIONS: Final[Mapping[str, Declaration]] = {f.name: f.metadata["declaration"] for f in fields(Settings)}

@@ -19,7 +19,7 @@ PER_DAY: Final = {"hour": 24.0, "day": 1.0, "week": 1 / 7, "month": 1 / 30}
 DURATIONS: Final = frozenset(
     (
         "bucket", "lateness", "half_life", "mix_half_life", "warmup", "level_shift", "clear", "join", "repeat", "idle",
-        "confirm",
+        "confirm", "ahead",
     )
 )  # fmt: skip
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)

@@ -11,3 +11,11 @@ def create(path: str) -> TextIO:
         return open(path, "w", encoding="utf-8")
     except OSError as bad:
         raise IoFailure(f"{path}: {bad.strerror}") from bad
+
+
+def append(path: str) -> TextIO:
+    """`path` opened to be written on at its end; IoFailure when that cannot be."""
+    try:
+        return open(path, "a", encoding="utf-8")
+    except OSError as bad:
+        raise IoFailure(f"{path}: {bad.strerror}") from bad

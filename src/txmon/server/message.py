@@ -45,11 +45,15 @@ class Request:
     """One request, its body still packed as it came."""
 
     method: str
-    path: str  # percent-decoded
+    path: str  # as it came, its escapes checked; `segments` decodes them
     query: str  # as it came, without the question mark
     headers: Mapping[str, str]  # names in lower case
     body: bytes = b""
     keep_alive: bool = True
+
+    def segments(self) -> tuple[str, ...]:
+        """The parts of the path, percent-decoded one by one: an escaped slash is no separator."""
+        return tuple([unquote(part) for part in self.path[1:].split("/")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +122,10 @@ def _target(target: str) -> tuple[str, str]:
     if _ESCAPE.search(path):
         raise HttpError(400, "the path has a bad escape")
     try:
-        return unquote(path, errors="strict"), query
+        unquote(path, errors="strict")
     except UnicodeDecodeError:
         raise HttpError(400, "the path is not UTF-8") from None
+    return path, query
 
 
 def _length(headers: Mapping[str, str]) -> int:
