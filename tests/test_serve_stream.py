@@ -19,6 +19,8 @@ class Listener:
         self._sock.sendall(f"GET /v1/stream{query} HTTP/1.1\r\nHost: localhost\r\n{header}\r\n".encode())
         self._file = self._sock.makefile("rb")
         self.head = b"".join(iter(self._file.readline, b"\r\n")).decode()
+        if " 200 " in self.head:
+            assert self._file.readline() == b"retry: 2000\n"  # said once the hub knows this listener
 
     def next(self) -> dict[str, str]:
         """The next event's fields; empty at the end."""
@@ -49,19 +51,8 @@ def server() -> Iterator[Server]:
         yield found
 
 
-def joined(server: Server, query: str = "", header: str = "") -> Listener:
-    """A listener whom the hub knows, so that nothing is sent before it listens."""
-    before = len(server.engine.feed.hub)
-    listener = Listener(server.port, query, header)
-    for _ in range(500):
-        if len(server.engine.feed.hub) > before:
-            return listener
-        server.client.get("/healthz")
-    pytest.fail("never joined")
-
-
 def test_what_happens_is_sent(server: Server) -> None:
-    listener = joined(server)
+    listener = Listener(server.port)
     assert "Content-Type: text/event-stream\r\n" in listener.head
     warm(server)
     first = json.loads(listener.until("bucket")["data"])
@@ -78,7 +69,7 @@ def test_what_happens_is_sent(server: Server) -> None:
 
 def test_an_early_alert_is_sent_before_its_minute_ends(server: Server) -> None:
     warm(server)
-    listener = joined(server)
+    listener = Listener(server.port)
     server.post({"time": minute(44), "status": "failed", "count": 90})
     server.engine.tick()
     found = json.loads(listener.until("verdict")["data"])
@@ -88,12 +79,16 @@ def test_an_early_alert_is_sent_before_its_minute_ends(server: Server) -> None:
 
 @pytest.mark.parametrize("way", ["header", "query"])
 def test_a_returning_client_misses_nothing_and_hears_nothing_twice(server: Server, way: str) -> None:
-    listener = joined(server)
+    listener = Listener(server.port)
     warm(server, 5)
     seen = listener.next()
     listener.close()
     last = seen["id"]
-    again = joined(server, header=f"Last-Event-ID: {last}\r\n") if way == "header" else joined(server, f"?after={last}")
+    again = (
+        Listener(server.port, header=f"Last-Event-ID: {last}\r\n")
+        if way == "header"
+        else Listener(server.port, f"?after={last}")
+    )
     told = [json.loads(again.next()["data"])["time"] for _ in range(2)]
     assert json.loads(seen["data"])["time"] == minute(0)
     assert told == [minute(1), minute(2)]
@@ -103,7 +98,7 @@ def test_a_returning_client_misses_nothing_and_hears_nothing_twice(server: Serve
 @pytest.mark.parametrize("last", ["x-3", "", "-", "1", "%7f"])
 def test_a_foreign_id_starts_anew(server: Server, last: str) -> None:
     warm(server, 5)
-    listener = joined(server, f"?after={last}")
+    listener = Listener(server.port, f"?after={last}")
     assert listener.next()["event"] == "reset"
     listener.close()
 
@@ -125,7 +120,7 @@ def test_an_id_too_old_starts_anew() -> None:
 
 def test_listeners_are_bounded_and_their_places_come_back(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "LISTENERS", 2)
-    listeners = [joined(server), joined(server)]
+    listeners = [Listener(server.port), Listener(server.port)]
     answer = server.client.get("/v1/stream")
     assert (answer.status, answer.headers["retry-after"]) == (503, "10")
     listeners[0].close()
@@ -134,7 +129,7 @@ def test_listeners_are_bounded_and_their_places_come_back(server: Server, monkey
         if len(server.engine.feed.hub) < 2:
             break
         server.client.get("/healthz")
-    joined(server).close()
+    Listener(server.port).close()
     listeners[1].close()
 
 
