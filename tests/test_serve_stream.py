@@ -63,7 +63,7 @@ def test_what_happens_is_sent(server: Server) -> None:
     row = json.loads(listener.until("incident")["data"])
     assert (row["label"], row["state"]) == ("failures", "opened")
     server.engine.tick()
-    assert json.loads(listener.until("open")["data"])["counts"] == {"approved": 101}
+    assert json.loads(listener.until("minute")["data"])["counts"] == {"approved": 101}
     listener.close()
 
 

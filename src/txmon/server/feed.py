@@ -12,7 +12,7 @@ VERDICTS: Final = 200  # alerts of one bucket that are sent one by one
 
 
 class Feed:
-    """Turns outcomes into events: `bucket`, `verdict` (alert or pending), `incident`, `trend`, and `open`."""
+    """Turns outcomes into events: `bucket`, `verdict` (alert, pending), `incident`, `trend`, `minute` (the open one)."""
 
     def __init__(self) -> None:
         self.hub = Hub()
@@ -47,7 +47,7 @@ class Feed:
         shown: dict[str, object] = {"time": iso(start), "counts": sums}
         if shown != self.shown:
             self.shown = shown
-            self.hub.publish("open", _text(shown), keep=False)
+            self.hub.publish("minute", _text(shown), keep=False)
 
 
 def _text(row: object) -> str:

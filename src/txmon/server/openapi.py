@@ -109,7 +109,7 @@ def _gets() -> Schema:
         "/v1/overview": {"get": _operation("overview", "What the page shows.", _answer("It.", ref("Overview")))},
         "/v1/stream": {
             "get": _operation(
-                "stream", "The live feed: events bucket, verdict, incident, trend, open, reset.",
+                "stream", "The live feed: events bucket, verdict, incident, trend, minute, reset.",
                 _answer("Server-sent events.", TEXT, "text/event-stream"), parameters=[after],
             )
         },
