@@ -178,7 +178,16 @@ def test_a_day_of_minutes_is_drawn_and_kept_up_with(page: Page) -> None:
             assert server.post(f"{rows[0]}\n{row}".encode(), "text/csv").status == 200
         server.engine.tick()
         assert page.wait("document.getElementById('clock').textContent === 'minute 23:59 UTC'")
-        if os.environ.get("TXMON_GOLDEN") == "write":
-            page.ask("document.querySelector('[data-minutes=\"1440\"]').scrollIntoView(false)")
-            page.picture(Path(__file__).parents[1] / "docs" / "page.png")
         assert page.complaints == []
+
+
+def test_an_incident_of_the_sample_is_shown_while_it_lasts(page: Page) -> None:
+    rows = SAMPLE.read_text().splitlines()
+    with serving() as server:
+        server.post("\n".join(row for row in rows if row < "2026-03-02T14:47" or row == rows[0]).encode(), "text/csv")
+        page.size(1280, 1100)
+        opened(page, server)
+        assert "issuer declines" in page.wait("document.querySelector('#incident-list li')?.innerText")
+        page.wait("document.querySelectorAll('figure canvas').length >= 5")
+        if os.environ.get("TXMON_GOLDEN") == "write":  # the picture of the README
+            page.picture(Path(__file__).parents[1] / "docs" / "page.png")

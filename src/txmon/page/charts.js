@@ -9,10 +9,24 @@ const charts = (() => {
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+  // All panels show the same time, whenever their status was first seen
+  function range() {
+    let first = Infinity;
+    let last = 0;
+    for (const { points } of panels.values()) {
+      if (!points.length) continue;
+      first = Math.min(first, points[0][0]);
+      last = Math.max(last, points[points.length - 1][0]);
+    }
+    return [Math.max(Math.min(first, last), last - minutes * 60), last];
+  }
+
+  const clock = (seconds) => new Date(seconds * 1e3).toISOString().slice(11, 16);
+
   // Points are [time, count, expected, low, high, score, mark]; a band is drawn once there is an expectation
   function columns(points) {
-    const last = points.length ? points[points.length - 1][0] : 0;
-    const shown = points.filter((point) => point[0] > last - minutes * 60);
+    const [from] = range();
+    const shown = points.filter((point) => point[0] >= from);
     const known = (point) => point[2] > 0;
     return [
       shown.map((p) => p[0]),
@@ -34,11 +48,11 @@ const charts = (() => {
       width, height: HEIGHT,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
       cursor: { sync: { key: "txmon" }, drag: { x: false, y: false } },
-      scales: { y: { range: (u, low, high) => [0, Math.max(4, high * 1.08)] } },
-      axes: [axis, { ...axis, size: 46 }],
+      scales: { x: { range }, y: { range: (u, low, high) => [0, Math.max(4, high * 1.08)] } },
+      axes: [{ ...axis, values: (u, ticks) => ticks.map(clock) }, { ...axis, size: 46 }],
       bands: [{ series: [1, 2], fill: colour("--band") }],
       series: [
-        { label: "time", value: (u, v) => (v == null ? "" : new Date(v * 1e3).toISOString().slice(11, 16)) },
+        { label: "time", value: (u, v) => (v == null ? "" : clock(v)) },
         { label: "at most", stroke: "transparent", points: { show: false } },
         { label: "at least", stroke: "transparent", points: { show: false } },
         { label: "expected", stroke: colour("--expected"), dash: [4, 4], points: { show: false } },
@@ -82,9 +96,8 @@ const charts = (() => {
     const index = Math.min(last, Math.max(0, from + step));
     chart.setCursor({ left: chart.valToPos(chart.data[0][index], "x"), top: 10 });
     const [time, high, low, , count, , alert] = chart.data.map((column) => column[index]);
-    const when = new Date(time * 1e3).toISOString().slice(11, 16);
     const band = high == null ? "" : `, normal ${low} to ${high}`;
-    panel.plot.setAttribute("aria-label", `${when}: ${count} ${panel.label}${band}${alert == null ? "" : ", alert"}`);
+    panel.plot.setAttribute("aria-label", `${clock(time)}: ${count} ${panel.label}${band}${alert == null ? "" : ", alert"}`);
   }
 
   function draw(panel) {

@@ -12,7 +12,7 @@ VERDICTS: Final = 200  # alerts of one bucket that are sent one by one
 
 
 class Feed:
-    """Turns outcomes into events: `bucket`, `verdict` (alert, pending), `incident`, `trend`, `minute` (the open one)."""
+    """Turns outcomes into events: bucket, verdict (alert, pending), incident, trend, and minute: the open one."""
 
     def __init__(self) -> None:
         self.hub = Hub()
