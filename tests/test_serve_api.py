@@ -384,6 +384,11 @@ def test_a_login_begins_a_session_that_ends() -> None:
         assert "Max-Age=0" in server.client.post("/v1/logout").headers["set-cookie"]
 
 
+def test_a_login_where_no_token_is_needed_changes_nothing(server: Server) -> None:
+    answer = server.client.post("/v1/login", {"token": "any"})
+    assert (answer.status, answer.headers.get("set-cookie")) == (204, None)
+
+
 def test_the_document_lists_the_routes_and_no_others(server: Server) -> None:
     listed = {
         (method.upper(), path) for path, methods in document()["paths"].items() for method in methods

@@ -180,7 +180,7 @@ class App:
             raise HttpError(422, "no token")
         if not self._guard.is_token(token):
             raise HttpError(401, "this is not the token")
-        return Response(204, headers=(self._guard.cookie(),))
+        return Response(204, headers=self._guard.cookie())
 
     def _logout(self, request: Request, _: Mapping[str, str]) -> Response:
         return Response(204, headers=(self._guard.no_cookie(),))

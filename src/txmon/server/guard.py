@@ -61,11 +61,13 @@ class Guard:
         """Whether `given` is the token; takes as long either way."""
         return self._token is None or hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
 
-    def cookie(self) -> tuple[str, str]:
-        """The header that begins a session."""
+    def cookie(self) -> tuple[tuple[str, str], ...]:
+        """The header that begins a session; none where there is no token to begin it with."""
+        if self._token is None:
+            return ()
         until = str(int(self._clock()) + SESSION)
         value = f"{until}.{self._sign(until)}"
-        return ("Set-Cookie", f"{COOKIE}={value}; Max-Age={SESSION}; Path=/; HttpOnly; SameSite=Strict")
+        return (("Set-Cookie", f"{COOKIE}={value}; Max-Age={SESSION}; Path=/; HttpOnly; SameSite=Strict"),)
 
     def no_cookie(self) -> tuple[str, str]:
         """The header that ends a session."""
