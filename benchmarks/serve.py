@@ -102,10 +102,10 @@ def load(port: int, clients: int, seconds: float, rate: float = 0.0, first: int 
     """Answers a second, and the sorted latencies in milliseconds."""
     out: multiprocessing.Queue[list[float]] = multiprocessing.Queue()
     arguments = (port, seconds, rate / clients, first, out)
-    processes = [multiprocessing.Process(target=client, args=arguments) for _ in range(clients)]
+    processes = [multiprocessing.Process(target=client, args=arguments, daemon=True) for _ in range(clients)]
     for process in processes:
         process.start()
-    times = sorted(1e3 * t for _ in processes for t in out.get())
+    times = sorted(1e3 * t for _ in processes for t in out.get(timeout=seconds + 60))
     for process in processes:
         process.join()
     return len(times) / seconds, times

@@ -7,6 +7,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import isfinite
 from typing import Final
 
@@ -25,6 +26,15 @@ NEEDED: Final = ("time", "status")
 MAX_COUNT: Final = 10**15  # above it, sums are no longer exact in a float
 MAX_STATUS: Final = 256
 DELIMITERS: Final = ",;\t|"
+PLANS: Final = 64  # kinds of JSON rows remembered
+_Plan = tuple[
+    tuple[str, ...],
+    tuple[str, ...],
+    tuple[str, ...],
+    tuple[str, ...],
+    tuple[str, ...],
+    tuple[tuple[str, str | None], ...],
+]
 BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -82,6 +92,7 @@ class RecordParser:
         self._delimiter = ","
         self._json = options.format == "jsonl"
         self._started = False
+        self._plans: dict[tuple[str, ...], _Plan] = {}  # a row's names -> where its fields are
 
     def parse(self, lines: Iterable[bytes]) -> Iterator[Record | Reject]:
         """A `Record` or a `Reject` for each line that is neither blank nor the header.
@@ -218,26 +229,41 @@ class RecordParser:
     def _from_row(self, row: object) -> Record:
         if not isinstance(row, dict):
             raise _Fault("json", f"not a JSON object but a {type(row).__name__}")
-        lower = {str(name).lower(): value for name, value in row.items()}
-        values: dict[str, object] = {}
-        for name, accepted in NAMES.items():
-            mapped = self._options.mapping.get(name)
-            for column in (mapped.lower(),) if mapped is not None else accepted:
-                if lower.get(column) is not None:
-                    values[name] = lower[column]
-                    break
-        for name in NEEDED:
-            if name not in values:
-                raise _Fault(name, f"no {name}")
-        count, amount, identity = values.get("count"), values.get("amount"), values.get("id")
+        plan = self._plans.get(tuple(row))
+        if plan is None:
+            plan = self._plan(row)
+        time_at, status_at, count_at, amount_at, id_at, by_at = plan
+        time, status = _first(row, time_at), _first(row, status_at)
+        if time is None or status is None:
+            missing = "time" if time is None else "status"
+            raise _Fault(missing, f"no {missing}")
+        count = _first(row, count_at) if count_at else None
+        amount = _first(row, amount_at) if amount_at else None
+        identity = _first(row, id_at) if id_at else None
         return Record(
-            self._time(values["time"]),
-            _status(values["status"]),
+            self._time(time),
+            _status(status),
             1 if count is None else _count(count),
-            tuple([(name, _label(lower.get(name.lower()))) for name in self._options.by]),
+            tuple([(name, _label(None if column is None else row[column])) for name, column in by_at]) if by_at else (),
             None if amount is None else _amount(amount),
             None if identity is None else _label(identity) or None,
         )
+
+    def _plan(self, row: Mapping[str, object]) -> _Plan:
+        """Where rows with the names of `row` have their fields; found once, since rows mostly look alike."""
+        lower = {name.lower(): name for name in row}
+        fields = []
+        for name, accepted in NAMES.items():
+            mapped = self._options.mapping.get(name)
+            wanted = (mapped.lower(),) if mapped is not None else accepted
+            fields.append(tuple([lower[column] for column in wanted if column in lower]))
+        by = tuple([(name, lower.get(name.lower())) for name in self._options.by])
+        time_at, status_at, count_at, amount_at, id_at = fields
+        plan = (time_at, status_at, count_at, amount_at, id_at, by)
+        if len(self._plans) >= PLANS:
+            self._plans.clear()
+        self._plans[tuple(row)] = plan
+        return plan
 
     def _time(self, value: object) -> int:
         try:
@@ -248,6 +274,15 @@ class RecordParser:
         except (ValueError, OverflowError) as bad:
             raise _Fault("time", str(bad)) from None
         raise _Fault("time", f"a {type(value).__name__} is no time")
+
+
+def _first(row: Mapping[str, object], names: tuple[str, ...]) -> object:
+    """The first of the fields called `names` that is not null."""
+    for name in names:
+        value = row[name]
+        if value is not None:
+            return value
+    return None
 
 
 def _label(value: object) -> str:
@@ -267,6 +302,15 @@ def _written(text: str) -> str:
 def _status(value: object) -> str:
     if not isinstance(value, str):
         raise _Fault("status", f"a {type(value).__name__} is no status")
+    return _spelled(value) if len(value) <= MAX_STATUS else _new_status(value)
+
+
+@lru_cache(maxsize=1024)
+def _spelled(text: str) -> str:
+    return _new_status(text)  # most are one of a few
+
+
+def _new_status(value: str) -> str:
     status = _written(value.strip().lower())
     if not status:
         raise _Fault("status", "the status is empty")
@@ -278,6 +322,8 @@ def _status(value: object) -> str:
 
 
 def _count(value: object) -> int:
+    if type(value) is int and 0 <= value <= MAX_COUNT:
+        return value
     if isinstance(value, str) and value.isdecimal() and len(value) <= 15:
         return int(value)
     shown = str(value).strip()[:60] if not isinstance(value, int) or abs(value) < MAX_COUNT else "a huge number"

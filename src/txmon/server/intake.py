@@ -40,8 +40,7 @@ class Payload:
                 yield from parser.parse(self.lines)
             except BadData as bad:
                 raise HttpError(422, str(bad).removeprefix(f"{parser.source}: ")) from None
-        for row in self.rows:
-            yield parser.take(row)
+        yield from map(parser.take, self.rows)
 
 
 def payload_of(request: Request, most: int) -> Payload:
