@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def serving(
     if settings.state is not None:
         engine.restore(restore(pipeline, settings, settings.state))
     guard = Guard(token, (settings.host, *settings.allow_host), clock)
-    app = App(engine, Intake(*parsing_of(settings, date(2026, 3, 2))), guard, debug=True)
+    app = App(engine, Intake(*parsing_of(settings, date(2026, 3, 2)), clock, UTC), guard, debug=True)
     listener = Listener("127.0.0.1", 0, app.handle, replace(Limits(), body=settings.max_body))
     listener.start()
     client = Client(listener.port)

@@ -204,6 +204,13 @@ def test_the_second_original_is_answered_as_it_was(server: Server, twice: bool) 
     assert few["info_dict"]["approved"]["anomaly"] is True
 
 
+def test_times_without_a_date_are_todays_after_a_night() -> None:
+    with serving(now=START + 17 * 3600) as server:
+        assert server.post({"time": "17:00", "status": "failed"}).json()["verdicts"][0]["time"] == minute(17 * 60)
+        server.clock.now += 16 * 3600  # 9:00 is not far enough back to be told from a late row
+        assert server.post({"time": "09:00", "status": "failed"}).json()["verdicts"][0]["time"] == minute(33 * 60)
+
+
 def test_a_minute_with_a_bad_count_is_not_taken_by_half(server: Server) -> None:
     answer = server.client.post("/send_transactions", {"time": "00h 05", "approved": 100, "denied": -1})
     assert answer.status == 400

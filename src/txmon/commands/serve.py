@@ -6,7 +6,8 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -79,7 +80,9 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    intake = Intake(*parsing_of(settings, datetime.now(UTC).date()))
+    tz = ZoneInfo(settings.tz)
+    options, times = parsing_of(settings, datetime.now(tz).date())
+    intake = Intake(options, times, time.time, tz if settings.date is None else None)
     guard = Guard(token, (settings.host, *settings.allow_host), time.time)
     app = App(engine, intake, guard, debug)
     limits = Limits(body=settings.max_body, connections=settings.connections)

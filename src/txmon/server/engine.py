@@ -85,7 +85,7 @@ class Engine:
         self.recent = Recent(settings.bucket)
         self.feed = Feed()
         self.totals = Totals(verdicts={})
-        self.trouble = ""  # the last failure of a sink or of saving
+        self.troubles: dict[str, str] = {}  # failures that last: of the output, the state, the tailed file
         self.marks: dict[str, Any] = {}  # where tailed files go on, by name
         self._log = log or RejectLog()
         self._sinks = sinks
@@ -183,9 +183,10 @@ class Engine:
         for sink in self._sinks:
             try:
                 sink(outcome)
+                self.troubles.pop("output", None)
             except OSError as bad:  # detection goes on; the page and /readyz say so
                 self.totals.sink_failures += 1
-                self.trouble = f"the output cannot be written: {bad.strerror}"
+                self.troubles["output"] = f"the output cannot be written: {bad.strerror}"
 
     def tick(self) -> None:
         """What time alone does: buckets close, early alerts go out, the state is written."""
@@ -244,7 +245,7 @@ class Engine:
             self._answers_size -= len(self._answers.popitem(last=False)[1].body)
 
     def save(self) -> bool:
-        """Write the state; whether that worked. A failure is kept in `trouble`, and tried again later."""
+        """Write the state; whether that worked. A failure is kept in `troubles`, and tried again later."""
         path = self.settings.state
         assert path is not None
         with self.lock:  # a copy, so that the disk does not hold up requests
@@ -255,10 +256,11 @@ class Engine:
             state.save(path, state.State(depended_on(self.settings), pipeline, {"serve": own}))
         except IoFailure as bad:
             self.totals.save_failures += 1
-            self.trouble = str(bad)
+            self.troubles["state"] = str(bad)
             self._dirty = True
             return False
         self.totals.saved = self.clock()
+        self.troubles.pop("state", None)
         return True
 
     def _own(self) -> dict[str, object]:
@@ -291,6 +293,11 @@ class Engine:
             written = self.save()
         self.feed.hub.close()
         return written
+
+    @property
+    def trouble(self) -> str:
+        """What does not work now, on one line; empty where all does."""
+        return "; ".join(self.troubles.values())
 
     def farewell(self) -> list[str]:
         """What was not counted, and why, a line each."""

@@ -2,8 +2,9 @@
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from typing import Any, Final
 
 from ..errors import BadData
@@ -22,6 +23,7 @@ LINES: Final = frozenset(
         "application/jsonlines",
     )
 )
+PAUSE: Final = 3600  # seconds without a record, after which a time without a date may well be of another day
 TYPES: Final = "application/json, application/x-ndjson or text/csv"
 
 
@@ -135,9 +137,15 @@ def unpack(request: Request, most: int) -> bytes:
 class Intake:
     """Parses payloads one after the other, with one sense of time; not for several threads at once."""
 
-    def __init__(self, options: ParseOptions, times: TimeParser) -> None:
+    def __init__(
+        self, options: ParseOptions, times: TimeParser, clock: Callable[[], float], tz: tzinfo | None = None
+    ) -> None:
+        """clock: epoch seconds. tz: after a pause, times without a date are those of the day there; None: never."""
         self._options = options
         self._times = times
+        self._clock = clock
+        self._tz = tz
+        self._last = clock()
 
     def parser(self, source: str, kind: str = "jsonl") -> RecordParser:
         """A parser of one source; kind: auto, csv or jsonl."""
@@ -157,6 +165,10 @@ class Intake:
 
     def timely(self, parser: RecordParser, items: Iterable[Record | Reject], latest: int) -> Iterator[Record | Reject]:
         """What `parser` gives, with a reject for each record later than `latest` (epoch seconds)."""
+        now = self._clock()
+        if self._tz is not None and now - self._last > PAUSE:
+            self._times.begin(datetime.fromtimestamp(now, self._tz).date())
+        self._last = now
         for item in items:
             if isinstance(item, Record) and item.time > latest:
                 reason = f"{iso(item.time)} is in the future"

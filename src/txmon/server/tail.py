@@ -40,7 +40,7 @@ class Tail(threading.Thread):
                 while not self._ending.is_set():
                     self._follow()
         except (TxmonError, OSError) as bad:
-            self._engine.trouble = str(bad)
+            self._engine.troubles["tail"] = str(bad)
 
     def stop(self) -> None:
         """End, once what was read is fed; standard input is not waited for."""
