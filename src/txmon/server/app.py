@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -34,6 +35,7 @@ class App:
         self._debug = debug
         self._most = UNPACKED * engine.settings.max_body
         self.draining = False
+        self._counting = threading.Lock()
         self.answers: dict[tuple[str, int], int] = {}  # (path as routed, status) -> how many
         self.router = Router(
             [
@@ -75,7 +77,8 @@ class App:
                 traceback.print_exc()
             response = as_error(HttpError(500, "unexpected failure; the server's log has it"))
         place = (where, response.status)
-        self.answers[place] = self.answers.get(place, 0) + 1
+        with self._counting:
+            self.answers[place] = self.answers.get(place, 0) + 1
         return response
 
     def _transactions(self, request: Request, _: Mapping[str, str]) -> Response:

@@ -124,13 +124,9 @@ class Engine:
         return int(self.clock()) + self.settings.ahead
 
     def _sorted(self, items: Iterable[Record | Reject]) -> tuple[list[Record], list[Reject]]:
-        records: list[Record] = []
-        rejects: list[Reject] = []
-        for item in items:
-            if isinstance(item, Reject):
-                rejects.append(item)
-            else:
-                records.append(item)
+        everything = list(items)
+        rejects = [item for item in everything if isinstance(item, Reject)]
+        records = [item for item in everything if isinstance(item, Record)]
         for reject in rejects:
             self._log.add(reject)
         self.totals.rejected += len(rejects)
