@@ -163,6 +163,10 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(page: Page, width: int) -> 
         opened(page, server)
         page.wait("document.querySelectorAll('figure canvas').length")
         assert page.ask("document.documentElement.scrollWidth") <= width
+        assert (
+            page.ask("(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector('.scroll'))")
+            == 0
+        )
         page.call("Emulation.clearDeviceMetricsOverride")
 
 
