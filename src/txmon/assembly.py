@@ -64,8 +64,13 @@ class Reader:
 
 def reader_of(settings: Settings, log: RejectLog, today: date) -> Reader:
     """The reader that `settings` ask for; `today` dates the times that have no date."""
+    return Reader(*parsing_of(settings, today), log)
+
+
+def parsing_of(settings: Settings, today: date) -> tuple[ParseOptions, TimeParser]:
+    """How `settings` ask for lines and times to be read; `today` dates the times that have no date."""
     options = ParseOptions(settings.format, settings.map, settings.by, settings.max_line)
-    return Reader(options, TimeParser(ZoneInfo(settings.tz), settings.date or today), log)
+    return options, TimeParser(ZoneInfo(settings.tz), settings.date or today)
 
 
 def pipeline_of(settings: Settings, live: bool, partial: bool = False) -> Pipeline:

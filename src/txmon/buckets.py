@@ -149,6 +149,19 @@ class Bucketer:
         self._grown.clear()
         return found
 
+    def counts(self, start: int, key: Key) -> Mapping[str, int] | None:
+        """What `key` has so far in the bucket at `start`, open or lately closed; None where that is not known."""
+        bucket = self._open.get(start) or next((bucket for bucket in self._closed if bucket.start == start), None)
+        return bucket.counts.get(key) if bucket is not None else None
+
+    def is_open(self, start: int) -> bool:
+        """Whether the bucket at `start` still takes records."""
+        return start in self._open
+
+    def newest(self) -> OpenBucket | None:
+        """The newest open bucket; None where all is closed."""
+        return self._open[max(self._open)] if self._open else None
+
     def summary(self) -> list[str]:
         """What was not counted, and why, a line each."""
         lines = []

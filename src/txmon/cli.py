@@ -9,7 +9,20 @@ import click
 from .errors import ExitCode, TxmonError
 from .version import describe
 
-COMMANDS = ("replay", "watch", "analyze", "query", "evaluate", "tune", "simulate", "notify", "ack", "state", "config")
+COMMANDS = (
+    "replay",
+    "watch",
+    "serve",
+    "analyze",
+    "query",
+    "evaluate",
+    "tune",
+    "simulate",
+    "notify",
+    "ack",
+    "state",
+    "config",
+)
 
 
 class LazyGroup(click.Group):

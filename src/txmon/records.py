@@ -7,6 +7,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
 
@@ -25,6 +26,15 @@ NEEDED: Final = ("time", "status")
 MAX_COUNT: Final = 10**15  # above it, sums are no longer exact in a float
 MAX_STATUS: Final = 256
 DELIMITERS: Final = ",;\t|"
+PLANS: Final = 64  # kinds of JSON rows remembered
+_Plan = tuple[
+    tuple[str, ...],
+    tuple[str, ...],
+    tuple[str, ...],
+    tuple[str, ...],
+    tuple[str, ...],
+    tuple[tuple[str, str | None], ...],
+]
 BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -126,6 +136,7 @@ class RecordParser:
             self._header = str(state["header"]).encode()
             self._read_header(str(state["header"]))
         self._times.restore(state["times"])
+        self._plans: dict[tuple[str, ...], _Plan] = {}  # a row's names -> where its fields are
 
     def parse(self, lines: Iterable[bytes]) -> Iterator[Record | Reject]:
         """A `Record` or a `Reject` for each line that is neither blank nor the header.
@@ -169,6 +180,18 @@ class RecordParser:
     def absolute(self, text: str) -> bool:
         """Whether a time that was just read means the same wherever it stands: it names its date."""
         return self._times.absolute(text)
+
+    def take(self, row: object) -> Record | Reject:
+        """What one row makes that is decoded JSON already; it counts as a line."""
+        self.lines += 1
+        try:
+            return self._from_row(row)
+        except _Fault as fault:
+            try:
+                raw = json.dumps(row).encode()
+            except RecursionError:  # nested so deeply that it could only just be read
+                raw = b"null"
+            return Reject(self.source, self.lines, fault.kind, fault.reason, raw)
 
     def finish(self) -> None:
         """Raise BadData when the source held nothing at all."""
@@ -281,28 +304,46 @@ class RecordParser:
             row = json.loads(text)
         except (ValueError, RecursionError) as bad:
             raise _Fault("json", f"no JSON: {str(bad)[:100]}") from None
+        return self._from_row(row)
+
+    def _from_row(self, row: object) -> Record:
         if not isinstance(row, dict):
             raise _Fault("json", f"not a JSON object but a {type(row).__name__}")
-        lower = {str(name).lower(): value for name, value in row.items()}
-        values: dict[str, object] = {}
-        for name, accepted in NAMES.items():
-            mapped = self.options.mapping.get(name)
-            for column in (mapped.lower(),) if mapped is not None else accepted:
-                if lower.get(column) is not None:
-                    values[name] = lower[column]
-                    break
-        for name in NEEDED:
-            if name not in values:
-                raise _Fault(name, f"no {name}")
-        count, amount, identity = values.get("count"), values.get("amount"), values.get("id")
+        plan = self._plans.get(tuple(row))
+        if plan is None:
+            plan = self._plan(row)
+        time_at, status_at, count_at, amount_at, id_at, by_at = plan
+        time, status = _first(row, time_at), _first(row, status_at)
+        if time is None or status is None:
+            missing = "time" if time is None else "status"
+            raise _Fault(missing, f"no {missing}")
+        count = _first(row, count_at) if count_at else None
+        amount = _first(row, amount_at) if amount_at else None
+        identity = _first(row, id_at) if id_at else None
         return Record(
-            self._time(values["time"]),
-            _status(values["status"]),
+            self._time(time),
+            _status(status),
             1 if count is None else _count(count),
-            tuple([(name, _label(lower.get(name.lower()))) for name in self.options.by]),
+            tuple([(name, _label(None if column is None else row[column])) for name, column in by_at]) if by_at else (),
             None if amount is None else _amount(amount),
             None if identity is None else _label(identity) or None,
         )
+
+    def _plan(self, row: Mapping[str, object]) -> _Plan:
+        """Where rows with the names of `row` have their fields; found once, since rows mostly look alike."""
+        lower = {name.lower(): name for name in row}
+        fields = []
+        for name, accepted in NAMES.items():
+            mapped = self.options.mapping.get(name)
+            wanted = (mapped.lower(),) if mapped is not None else accepted
+            fields.append(tuple([lower[column] for column in wanted if column in lower]))
+        by = tuple([(name, lower.get(name.lower())) for name in self.options.by])
+        time_at, status_at, count_at, amount_at, id_at = fields
+        plan = (time_at, status_at, count_at, amount_at, id_at, by)
+        if len(self._plans) >= PLANS:
+            self._plans.clear()
+        self._plans[tuple(row)] = plan
+        return plan
 
     def _time(self, value: object) -> int:
         try:
@@ -321,14 +362,42 @@ class RecordParser:
         return time
 
 
+def _first(row: Mapping[str, object], names: tuple[str, ...]) -> object:
+    """The first of the fields called `names` that is not null."""
+    for name in names:
+        value = row[name]
+        if value is not None:
+            return value
+    return None
+
+
 def _label(value: object) -> str:
-    return value.strip() if isinstance(value, str) else "" if value is None else str(value)
+    return _written(value.strip()) if isinstance(value, str) else "" if value is None else _written(str(value))
+
+
+def _written(text: str) -> str:
+    """`text`, unless it cannot be written as UTF-8: JSON's escapes can spell half of a character."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise _Fault("encoding", "a character is incomplete: half of a surrogate pair") from None
+    return text
 
 
 def _status(value: object) -> str:
     if not isinstance(value, str):
         raise _Fault("status", f"a {type(value).__name__} is no status")
-    status = value.strip().lower()
+    return _spelled(value) if len(value) <= MAX_STATUS else _new_status(value)
+
+
+@lru_cache(maxsize=1024)
+def _spelled(text: str) -> str:
+    return _new_status(text)  # most are one of a few
+
+
+def _new_status(value: str) -> str:
+    status = _written(value.strip().lower())
     if not status:
         raise _Fault("status", "the status is empty")
     if len(status) > MAX_STATUS:
@@ -339,6 +408,8 @@ def _status(value: object) -> str:
 
 
 def _count(value: object) -> int:
+    if type(value) is int and 0 <= value <= MAX_COUNT:
+        return value
     if isinstance(value, str) and value.isdecimal() and len(value) <= 15:
         return int(value)
     shown = str(value).strip()[:60] if not isinstance(value, int) or abs(value) < MAX_COUNT else "a huge number"

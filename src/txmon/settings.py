@@ -81,6 +81,10 @@ def _telling(default: object, help_text: str, parse: Parser, metavar: str | None
     return _setting("notifications", default, help_text, parse, metavar, **more)
 
 
+def _server(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
+    return _setting("server", default, help_text, parse, metavar, **more)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What holds for one run. Durations are in seconds."""
@@ -208,6 +212,15 @@ class Settings:
         default_text="~/.local/state/txmon/spool",
     )  # fmt: skip
     drain: int = _telling(10, "At the end, give up when nothing was delivered for so long.", duration(0, HOUR), "TIME")
+
+    host: str = _server("127.0.0.1", "Address to listen on; another than this needs TXMON_TOKEN.", path, "ADDRESS")
+    port: int = _server(8080, "Port to listen on; 0 takes any free one.", whole(0, 65535), "N")
+    allow_host: tuple[str, ...] = _server(
+        (), "Name under which clients may call, besides addresses and localhost.", column_list, "NAME,..."
+    )
+    tail: str | None = _server(None, "Also read this file as it grows; - is standard input.", path, "FILE")
+    max_body: int = _server(1 << 20, "Largest body that is read.", size(1 << 10, 64 << 20), "SIZE")
+    connections: int = _server(512, "Most connections at a time.", whole(2, 10_000), "N")
 
 
 DECLARATIONS: Final[Mapping[str, Declaration]] = {f.name: f.metadata["declaration"] for f in fields(Settings)}

@@ -26,6 +26,10 @@ class TimeParser:
         self._cache: dict[str, int] = {}
         self._of_day: dict[str, int] = {}
 
+    def begin(self, first_date: date) -> None:
+        """Start anew: the next time without a date is on `first_date`."""
+        self._date, self._last = first_date, None
+
     def parse(self, text: str) -> int:
         """Epoch seconds, fractions floored; ValueError with a short reason when `text` is no time."""
         found = self._cache.get(text)

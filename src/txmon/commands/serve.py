@@ -1,0 +1,122 @@
+"""`txmon serve`: the endpoint and the live page."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import click
+
+from ..assembly import parsing_of, pipeline_of, restore
+from ..errors import ConfigError, ExitCode, UsageError
+from ..notifying import notifications
+from ..rejects import RejectLog
+from ..server.app import App
+from ..server.connection import Limits
+from ..server.engine import Engine
+from ..server.guard import SHORTEST, Guard
+from ..server.intake import Intake
+from ..server.listener import Listener, is_loopback
+from ..server.tail import Tail
+from ..settings import Settings
+from ..sinks.jsonl import JsonLines
+from ..sinks.log import LogFolder
+from .options import load_config, options
+from .output import append
+from .outputs import TELLING, tell
+from .replay import JUDGING
+
+READING = ("format", "map", "date", "tz", "by", "rejects", "max_line")
+SERVING = ("host", "port", "allow_host", "state", "tail", "max_ahead", "max_body", "connections")
+PATIENCE = 20.0  # seconds that requests in flight get at the end
+TICK = 0.5  # seconds
+
+
+@click.command(short_help="Receive transactions over HTTP; a live page.")
+@options(*SERVING, *READING, *JUDGING, "out", "only", "log", "log_keep")
+@click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
+@options(*TELLING)
+def serve(notify: bool, **flags: object) -> ExitCode:
+    """Receive transactions over HTTP and answer with a recommendation; the live page is at /.
+
+    Verdicts go to standard output or --out FILE. With TXMON_TOKEN set, clients need that token
+    (Authorization: Bearer), and the page asks for it; addresses other than this machine's own are refused without.
+
+    Example: txmon serve --state txmon.state
+
+    Then: curl -H content-type:application/json -d '{"time": "2026-03-02T14:33:20Z", "status": "failed"}'
+    http://127.0.0.1:8080/v1/transactions
+    """
+    settings = load_config(flags).settings
+    token = _token(settings)
+    debug = bool(click.get_current_context().find_root().params.get("debug"))
+    with ExitStack() as stack:
+        log = RejectLog(settings.rejects)
+        stack.callback(log.close)
+        # lines go on after those of a run before, as the state does
+        stream = stack.enter_context(append(settings.out)) if settings.out else sys.stdout
+        lines = JsonLines(stream, settings.only == "alerts", flush=True)
+        pipeline = pipeline_of(settings, live=True, partial=True)
+        sinks = [lines.accept]
+        if settings.log:
+            folder = LogFolder(settings.log, settings.log_keep)
+            stack.callback(folder.close)
+            sinks.append(folder.accept)
+        if notify:
+            sinks.append(notifications(settings, os.environ, stack, lambda line: tell([line])).accept)
+        engine = Engine(settings, pipeline, time.time, log, sinks)
+        if settings.state is not None:
+            sources = restore(pipeline, settings, settings.state)
+            try:
+                engine.restore(sources)
+            except (KeyError, TypeError, ValueError, AttributeError) as bad:
+                raise ConfigError(f"{settings.state}: does not hold together ({bad!r}); it is left as it is") from bad
+        return _run(settings, engine, token, debug)
+
+
+def _token(settings: Settings) -> str | None:
+    token = os.environ.get("TXMON_TOKEN") or None
+    if token is None and not is_loopback(settings.host):
+        raise UsageError(f"--host {settings.host}: others than this machine need a token; set TXMON_TOKEN")
+    if token is not None and len(token) < SHORTEST:
+        raise ConfigError(f"TXMON_TOKEN: {len(token)} characters are too few, {SHORTEST} the least")
+    return token
+
+
+def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> ExitCode:
+    """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known."""
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    tz = ZoneInfo(settings.tz)
+    options, times = parsing_of(settings, datetime.now(tz).date())
+    intake = Intake(options, times, time.time, tz if settings.date is None else None)
+    guard = Guard(token, (settings.host, *settings.allow_host), time.time)
+    app = App(engine, intake, guard, debug)
+    limits = Limits(body=settings.max_body, connections=settings.connections)
+    listener = Listener(settings.host, settings.port, app.handle, limits)
+    tail = Tail(settings.tail, engine, intake) if settings.tail is not None else None
+    listener.start()
+    if tail is not None:
+        tail.start()
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    click.echo(f"txmon: serving on http://{shown}:{listener.port}/", err=True)
+    trouble = ""
+    while not ending.wait(TICK):
+        engine.tick()
+        if engine.trouble != trouble:
+            trouble = engine.trouble
+            click.echo(f"txmon: {trouble}", err=True)
+    app.draining = True
+    if tail is not None:
+        tail.stop()
+    engine.feed.hub.close()
+    answered = listener.stop(PATIENCE)
+    written = engine.finish()
+    for line in engine.farewell():
+        click.echo(f"txmon: {line}", err=True)
+    return ExitCode.OK if answered and written else ExitCode.IO

@@ -1,0 +1,54 @@
+"""What the live feed says of each outcome, event by event."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from ..verdict import Outcome, iso, rise_line, verdict_line
+from .hub import Hub
+from .recent import Point, Recent
+
+VERDICTS: Final = 200  # alerts of one bucket that are sent one by one
+
+
+class Feed:
+    """Turns outcomes into events: bucket, verdict (alert, pending), incident, trend, and minute: the open one."""
+
+    def __init__(self) -> None:
+        self.hub = Hub()
+        self.shown: dict[str, object] = {}  # the open bucket as it was last shown
+
+    def publish(self, outcome: Outcome, points: Mapping[str, Point], recent: Recent) -> None:
+        """Send what one outcome brought."""
+        if points:
+            trends = {status: {"slope": round(t.slope, 2), "name": t.name} for status, t in outcome.trends.items()}
+            row = {"time": iso(outcome.time), "series": points, "trends": trends, "hour": recent.last_hour()}
+            self.hub.publish("bucket", _text(row))
+        alerts = [verdict for verdict in outcome.verdicts if verdict.recommendation in ("alert", "pending")]
+        for verdict in alerts[:VERDICTS]:
+            self.hub.publish("verdict", verdict_line(verdict))
+        for event in outcome.events:
+            row_of = recent.incidents.get(event.id)
+            if row_of is not None:
+                self.incident(row_of.public())
+        for rise in outcome.rises:
+            self.hub.publish("trend", rise_line(rise))
+
+    def incident(self, row: Mapping[str, object]) -> None:
+        """Send an incident as it stands."""
+        self.hub.publish("incident", _text(row))
+
+    def show(self, start: int, counts: Iterable[Mapping[str, int]]) -> None:
+        """Send the counts of the bucket that is still open, where they changed."""
+        sums: dict[str, int] = {}
+        for statuses in counts:
+            for status, count in statuses.items():
+                sums[status] = sums.get(status, 0) + count
+        shown: dict[str, object] = {"time": iso(start), "counts": sums}
+        if shown != self.shown:
+            self.shown = shown
+            self.hub.publish("minute", _text(shown), keep=False)
+
+
+def _text(row: object) -> str:
+    return json.dumps(row, ensure_ascii=False)

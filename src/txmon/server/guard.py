@@ -1,0 +1,86 @@
+"""Who may ask: the Host allow-list, the token, the page's cookie, and no other site's forms."""
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from .message import HttpError, Request
+
+COOKIE: Final = "txmon_session"
+SESSION: Final = 12 * 3600  # seconds
+SHORTEST: Final = 16  # characters of a token
+LOGIN: Final = (("WWW-Authenticate", 'Bearer realm="txmon"'),)
+SAFE: Final = ("GET", "HEAD")
+
+
+class Guard:
+    """Lets a request pass, or raises HttpError 401, 403 or 421."""
+
+    def __init__(self, token: str | None, names: Iterable[str], clock: Callable[[], float]) -> None:
+        """token: None where everyone on this machine may ask. names: hosts allowed besides addresses and localhost."""
+        self._token = token.encode() if token is not None else None
+        self._names = {"localhost", *(name.lower().rstrip(".") for name in names)}
+        self._clock = clock
+
+    def check_origin(self, request: Request) -> None:
+        """Refuse names that are not ours (DNS rebinding), and writes that another site's page asks for."""
+        host = request.headers.get("host", "localhost").lower()
+        if not self._is_ours(host):
+            raise HttpError(421, "this host name is not served here; see --allow-host")
+        if request.method in SAFE or "authorization" in request.headers:
+            return
+        if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            raise HttpError(403, "asked for by another site")
+        origin = request.headers.get("origin")
+        if origin is not None and origin.lower().partition("://")[2] != host:
+            raise HttpError(403, "asked for by another site")
+
+    def _is_ours(self, host: str) -> bool:
+        name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+        if name.rstrip(".") in self._names:
+            return True
+        try:  # an address cannot be rebound
+            ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        return True
+
+    def check_token(self, request: Request) -> None:
+        """Refuse who has neither the token nor a session's cookie."""
+        if self._token is None:
+            return
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.is_token(given.strip()):
+            return
+        if scheme or not self._has_session(request):
+            raise HttpError(401, "a token is needed", headers=LOGIN)
+
+    def is_token(self, given: str) -> bool:
+        """Whether `given` is the token; takes as long either way."""
+        return self._token is None or hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
+
+    def cookie(self) -> tuple[tuple[str, str], ...]:
+        """The header that begins a session; none where there is no token to begin it with."""
+        if self._token is None:
+            return ()
+        until = str(int(self._clock()) + SESSION)
+        value = f"{until}.{self._sign(until)}"
+        return (("Set-Cookie", f"{COOKIE}={value}; Max-Age={SESSION}; Path=/; HttpOnly; SameSite=Strict"),)
+
+    def no_cookie(self) -> tuple[str, str]:
+        """The header that ends a session."""
+        return ("Set-Cookie", f"{COOKIE}=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict")
+
+    def _has_session(self, request: Request) -> bool:
+        for part in request.headers.get("cookie", "").split(";"):
+            name, _, value = part.strip().partition("=")
+            until, _, signature = value.partition(".")
+            if name == COOKIE and hmac.compare_digest(signature.encode("latin-1"), self._sign(until).encode()):
+                return int(until) > self._clock()
+        return False
+
+    def _sign(self, until: str) -> str:
+        assert self._token is not None
+        return hmac.new(self._token, b"session " + until.encode("latin-1"), hashlib.sha256).hexdigest()

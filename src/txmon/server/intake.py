@@ -1,0 +1,177 @@
+"""Bodies to records: one JSON object, an array of them, JSON lines or CSV, gzip-packed or not."""
+
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any, Final
+
+from ..errors import BadData
+from ..records import ParseOptions, Record, RecordParser, Reject
+from ..times import TimeParser
+from ..verdict import iso
+from .message import HttpError, Request
+
+UNPACKED: Final = 32  # times the largest body: what a packed one may unpack to
+LINES: Final = frozenset(
+    (
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonlines",
+        "application/jsonlines",
+    )
+)
+PAUSE: Final = 3600  # seconds without a record, after which a time without a date may well be of another day
+TYPES: Final = "application/json, application/x-ndjson or text/csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A body, taken apart as far as that needs no parser: decoded rows, or lines still raw."""
+
+    rows: list[object]
+    lines: list[bytes]
+    format: str = "jsonl"  # of the lines
+
+    def parse(self, parser: RecordParser) -> Iterator[Record | Reject]:
+        """The records and rejects, in order; HttpError 422 where CSV has no usable header."""
+        if self.lines:
+            try:
+                yield from parser.parse(self.lines)
+            except BadData as bad:
+                raise HttpError(422, str(bad).removeprefix(f"{parser.source}: ")) from None
+        yield from map(parser.take, self.rows)
+
+
+def payload_of(request: Request, most: int) -> Payload:
+    """The body of a request for transactions; HttpError 400, 413, 415 or 422. most: bytes of a body unpacked."""
+    body = unpack(request, most)
+    kind = content_type(request)
+    if kind == "application/json":
+        value = decode(body)
+        if isinstance(value, dict):
+            return Payload([value], [])
+        if isinstance(value, list) and value:
+            return Payload(value, [])
+        raise HttpError(422, "neither an object nor an array of objects")
+    if kind in LINES:
+        lines = body.split(b"\n")
+        if not body.strip():
+            raise HttpError(422, "no lines")
+        rows = _at_once(body, lines)
+        return Payload([], lines) if rows is None else Payload(rows, [])
+    if kind == "text/csv":
+        if not body.strip():
+            raise HttpError(422, "no lines")
+        return Payload([], body.split(b"\n"), "csv")
+    raise HttpError(415, f"send {TYPES}, not {kind or 'nothing said'}")
+
+
+def content_type(request: Request) -> str:
+    """The media type of the body, without parameters and in lower case; empty where none is named."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def decode(body: bytes) -> object:
+    """JSON to values; HttpError 400 where it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as bad:
+        raise HttpError(400, f"no JSON: {str(bad)[:100]}") from None
+
+
+def decode_object(request: Request, most: int) -> Mapping[str, Any]:
+    """The JSON object that is the body; a JSON text that holds it does too. HttpError 400, 413, 415 or 422."""
+    if content_type(request) != "application/json":
+        raise HttpError(415, "send application/json")
+    value = decode(unpack(request, most))
+    if isinstance(value, str):
+        value = decode(value.encode("utf-8", "replace"))
+    if not isinstance(value, dict):
+        raise HttpError(422, "not a JSON object")
+    return value
+
+
+def _at_once(body: bytes, lines: list[bytes]) -> list[object] | None:
+    """All `lines` decoded as one array, three times as fast as one by one; None where that may differ from it."""
+    if b"[" in body or body.startswith(b"\xef"):
+        return None  # only an array could open in one line and close in another
+    lines = lines[:-1] if not lines[-1].strip() else lines
+    if not all(line[:1] == b"{" and line.rstrip()[-1:] == b"}" for line in lines):
+        return None
+    try:
+        rows: list[object] = json.loads(b"[" + b",\n".join(lines) + b"]")
+    except (ValueError, RecursionError):
+        return None
+    return rows if len(rows) == len(lines) else None
+
+
+def unpack(request: Request, most: int) -> bytes:
+    """The body as it was before packing; HttpError 400, 413 or 415."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding == "identity":
+        return request.body
+    if coding not in ("gzip", "x-gzip"):
+        raise HttpError(415, "only gzip is unpacked", headers=(("Accept-Encoding", "gzip"),))
+    parts: list[bytes] = []
+    room = most
+    packed = request.body
+    try:
+        while packed:
+            member = zlib.decompressobj(wbits=31)
+            part = member.decompress(packed, room + 1)
+            room -= len(part)
+            if room < 0:
+                raise HttpError(413, f"the body unpacks to more than {most} bytes")
+            if not member.eof:
+                raise HttpError(400, "the gzip data ends too early")
+            parts.append(part)
+            packed = member.unused_data.lstrip(b"\0")
+    except zlib.error:
+        raise HttpError(400, "the gzip data is damaged") from None
+    return b"".join(parts)
+
+
+class Intake:
+    """Parses payloads one after the other, with one sense of time; not for several threads at once."""
+
+    def __init__(
+        self, options: ParseOptions, times: TimeParser, clock: Callable[[], float], tz: tzinfo | None = None
+    ) -> None:
+        """clock: epoch seconds. tz: after a pause, times without a date are those of the day there; None: never."""
+        self._options = options
+        self._times = times
+        self._clock = clock
+        self._tz = tz
+        self._last = clock()
+
+    def parser(self, source: str, kind: str = "jsonl") -> RecordParser:
+        """A parser of one source; kind: auto, csv or jsonl."""
+        options = self._options
+        return RecordParser(source, ParseOptions(kind, options.mapping, options.by, options.max_line), self._times)
+
+    def rows(self, rows: Sequence[object], source: str, latest: int) -> Iterator[Record | Reject]:
+        """The records and rejects of rows in txmon's own names, whatever columns files have."""
+        options = ParseOptions("jsonl", {}, self._options.by, self._options.max_line)
+        parser = RecordParser(source, options, self._times)
+        return self.timely(parser, map(parser.take, rows), latest)
+
+    def parse(self, payload: Payload, source: str, latest: int) -> Iterator[Record | Reject]:
+        """The records and rejects of `payload`, in order; those later than `latest` (epoch seconds) are rejects."""
+        parser = self.parser(source, payload.format)
+        return self.timely(parser, payload.parse(parser), latest)
+
+    def timely(self, parser: RecordParser, items: Iterable[Record | Reject], latest: int) -> Iterator[Record | Reject]:
+        """What `parser` gives, with a reject for each record later than `latest` (epoch seconds)."""
+        now = self._clock()
+        if self._tz is not None and now - self._last > PAUSE:
+            self._times.begin(datetime.fromtimestamp(now, self._tz).date())
+        self._last = now
+        for item in items:
+            if isinstance(item, Record) and item.time > latest:
+                reason = f"{iso(item.time)} is in the future"
+                yield Reject(parser.source, parser.lines, "future", reason, str(item).encode())
+            else:
+                yield item

@@ -1,0 +1,191 @@
+"""What came out lately: verdict lines, a day of every status, incidents. What the queries and the page read."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from ..incidents import Incident
+from ..trend import Trend
+from ..verdict import TOTAL, IncidentEvent, Outcome, Verdict, iso, verdict_line
+
+DAY: Final = 86400
+LINES: Final = 50_000  # verdicts kept
+STATUSES: Final = 100  # statuses that are drawn; a client may invent any number
+INCIDENTS: Final = 500
+MARKS: Final[Mapping[str, int]] = {"ok": 0, "warming": 0, "pending": 1, "alert": 2}
+
+Point = list[float]  # time (epoch seconds), count, expected, low, high, score, mark (0 quiet, 1 pending, 2 alert)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A verdict as it left, with what queries ask for."""
+
+    time: int
+    status: str
+    line: str
+
+
+@dataclass(slots=True)
+class IncidentRow:
+    """An incident as the page shows it."""
+
+    id: str
+    state: str
+    statuses: list[str]
+    key: dict[str, str]
+    label: str
+    start: int
+    peak: int
+    observed: int
+    expected: float
+    excess: float
+    text: str
+    explanation: str = ""  # the verdict that alerted last
+    acknowledged: bool = False
+    time: int = 0  # of the newest event
+
+    def public(self) -> dict[str, object]:
+        """The row as JSON has it."""
+        row: dict[str, object] = asdict(self)
+        row["time"], row["start"], row["peak"] = iso(self.time), iso(self.start), iso(self.peak)
+        row["expected"], row["excess"] = round(self.expected, 2), round(self.excess, 1)
+        return row
+
+
+@dataclass(slots=True)
+class Recent:
+    """A bounded memory of outcomes."""
+
+    bucket: int  # seconds
+    lines: deque[Kept] = field(default_factory=lambda: deque(maxlen=LINES))
+    series: dict[str, deque[Point]] = field(default_factory=dict)  # by status, over all keys
+    trends: Mapping[str, Trend] = field(default_factory=dict)
+    incidents: dict[str, IncidentRow] = field(default_factory=dict)
+    last: int | None = None  # newest closed bucket
+
+    def accept(self, outcome: Outcome) -> dict[str, Point]:
+        """Take one outcome; the points that it added or corrected, by status."""
+        for verdict in outcome.verdicts:
+            self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
+        for event in outcome.events:
+            self._take_event(event)
+        for verdict in outcome.verdicts:
+            row = self.incidents.get(verdict.incident or "")
+            if row is not None and verdict.recommendation == "alert":
+                row.explanation = verdict.text
+        sums = _sums(outcome.verdicts)
+        if any(verdict.revises for verdict in outcome.verdicts):
+            return {status: point for status, point in sums.items() if self._correct(status, point)}
+        if any(verdict.partial for verdict in outcome.verdicts):
+            return {}
+        self.trends = outcome.trends
+        self.last = outcome.time
+        return self._append(outcome.time, sums)
+
+    def _append(self, time: int, sums: dict[str, Point]) -> dict[str, Point]:
+        for status in sums:
+            if status not in self.series and len(self.series) < STATUSES:
+                self.series[status] = deque(maxlen=max(1, DAY // self.bucket))
+        added: dict[str, Point] = {}
+        for status, points in self.series.items():
+            point = sums.get(status)
+            if point is None:  # no row: a zero, with the band that held before
+                before = points[-1] if points else [0.0] * 7
+                point = [time, 0, before[2], before[3], before[4], 0.0, 0]
+            points.append(point)
+            added[status] = point
+        return added
+
+    def _correct(self, status: str, point: Point) -> bool:
+        points = self.series.get(status)
+        for i in range(len(points) - 1, -1, -1) if points else ():
+            assert points is not None
+            if points[i][0] == point[0]:
+                points[i] = point
+                return True
+            if points[i][0] < point[0]:
+                break
+        return False
+
+    def _take_event(self, event: IncidentEvent) -> None:
+        before = self.incidents.pop(event.id, None)
+        self.incidents[event.id] = IncidentRow(
+            event.id, event.state, list(event.statuses), dict(event.key), event.label, event.start, event.peak,
+            event.observed, event.expected, event.excess, event.text, before.explanation if before else "",
+            before.acknowledged if before else False, event.time,
+        )  # fmt: skip
+        while len(self.incidents) > INCIDENTS:
+            gone = next((row.id for row in self.incidents.values() if row.state == "resolved"), None)
+            del self.incidents[gone or next(iter(self.incidents))]
+
+    def refresh(self, incident: Incident) -> None:
+        """Bring the row of an open incident up to date; make one where a state file brought the incident alone."""
+        row = self.incidents.get(incident.id)
+        if row is None:
+            text = f"{incident.label}: {', '.join(incident.members)}"
+            row = self.incidents[incident.id] = IncidentRow(
+                incident.id, "opened", [], dict(incident.key), "", incident.start, 0, 0, 0.0, 0.0, text,
+                time=incident.told,
+            )  # fmt: skip
+        row.statuses, row.label, row.peak = list(incident.members), incident.label, incident.peak
+        row.observed, row.expected, row.excess = incident.observed, incident.expected, incident.excess
+        row.acknowledged = incident.acknowledged
+
+    def verdicts(self, since: int | None, status: str | None, limit: int) -> tuple[list[str], bool]:
+        """The newest `limit` lines, oldest first, and whether there were more."""
+        found: list[str] = []
+        for kept in reversed(self.lines):
+            if (since is not None and kept.time < since) or (status is not None and kept.status != status):
+                continue
+            if len(found) == limit:
+                return found[::-1], True
+            found.append(kept.line)
+        return found[::-1], False
+
+    def last_hour(self) -> dict[str, dict[str, int]]:
+        """By status: transactions, and buckets that alerted, in the hour up to the newest closed bucket."""
+        found: dict[str, dict[str, int]] = {}
+        oldest = (self.last or 0) - 3600
+        for status, points in self.series.items():
+            recent = [point for point in list(points)[-3600 // self.bucket - 1 :] if point[0] > oldest]
+            alerts = sum(point[6] == 2 for point in recent)
+            found[status] = {"total": int(sum(point[1] for point in recent)), "anomalies": alerts}
+        return found
+
+    def snapshot(self) -> dict[str, object]:
+        """All of it but the verdict lines, as JSON takes it."""
+        return {
+            "series": {status: list(points) for status, points in self.series.items()},
+            "incidents": [asdict(row) for row in self.incidents.values()],
+            "trends": {status: [trend.slope, trend.name] for status, trend in self.trends.items()},
+            "last": self.last,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        size = max(1, DAY // self.bucket)
+        self.series = {status: deque(points, maxlen=size) for status, points in state["series"].items()}
+        self.incidents = {row["id"]: IncidentRow(**row) for row in state["incidents"]}
+        self.trends = {status: Trend(slope, name) for status, (slope, name) in state["trends"].items()}
+        self.last = state["last"]
+
+
+def _sums(verdicts: Sequence[Verdict]) -> dict[str, Point]:
+    """A point a status: counts and bands added up over the keys, the strongest score, the worst mark."""
+    sums: dict[str, Point] = {}
+    for v in verdicts:
+        mark = MARKS[v.recommendation]
+        point = sums.get(v.status)
+        if point is None:
+            expected, score = round(v.expected, 2), round(v.score, 2)
+            sums[v.status] = [v.time, v.count, expected, v.low, v.high, score, mark]
+            continue
+        for i, value in enumerate((v.count, v.expected, v.low, v.high), 1):
+            point[i] += value
+        point[5] = point[5] if abs(point[5]) >= abs(v.score) else round(v.score, 2)
+        point[6] = max(point[6], mark)
+    if TOTAL in sums:  # first in every list of statuses
+        sums = {TOTAL: sums[TOTAL], **sums}
+    return sums

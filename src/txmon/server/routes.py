@@ -1,0 +1,100 @@
+"""Paths to handlers, and the questions that come with them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+from ..times import TimeParser
+from .message import HttpError, Request, Response
+
+Handler = Callable[[Request, Mapping[str, str]], Response]
+FIELDS: Final = 16  # in a query
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path, whose parts in braces are variables, what it takes, and who may call it."""
+
+    method: str
+    path: str
+    handle: Handler
+    open: bool = False  # to those without the token, too
+    listed: bool = True  # in /openapi.json
+
+
+class Router:
+    """Finds the handler of a request."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._fixed: dict[str, dict[str, Route]] = {}
+        self._patterns: list[tuple[tuple[str, ...], dict[str, Route]]] = []
+        for route in self.routes:
+            if "{" not in route.path:
+                self._fixed.setdefault(route.path, {})[route.method] = route
+            else:
+                parts = tuple(route.path[1:].split("/"))
+                self._patterns.append((parts, {route.method: route}))
+
+    def find(self, request: Request) -> tuple[Route, Mapping[str, str]]:
+        """The route of `request` and the variables in its path; HttpError 404 or 405."""
+        methods = self._fixed.get(request.path)
+        variables: dict[str, str] = {}
+        if methods is None:
+            methods, variables = self._match(request.segments())
+        route = methods.get("GET" if request.method == "HEAD" else request.method)
+        if route is None:
+            allowed = sorted({*methods, *(["HEAD"] if "GET" in methods else [])})
+            raise HttpError(405, f"{request.method} is not understood here", headers=(("Allow", ", ".join(allowed)),))
+        return route, variables
+
+    def _match(self, segments: tuple[str, ...]) -> tuple[dict[str, Route], dict[str, str]]:
+        for parts, methods in self._patterns:
+            if len(parts) == len(segments) and all(
+                part == segment or (part[0] == "{" and segment) for part, segment in zip(parts, segments, strict=True)
+            ):
+                variables = {
+                    part[1:-1]: segment for part, segment in zip(parts, segments, strict=True) if part[0] == "{"
+                }
+                return methods, variables
+        raise HttpError(404, "there is nothing here")
+
+
+class Query:
+    """The parameters after the question mark, each once and none unknown; HttpError 422 otherwise."""
+
+    def __init__(self, request: Request, *known: str) -> None:
+        try:
+            pairs = parse_qsl(request.query, keep_blank_values=True, errors="strict", max_num_fields=FIELDS)
+        except (ValueError, UnicodeDecodeError):
+            raise HttpError(422, "the query cannot be read") from None
+        self._values = dict(pairs)
+        unknown = sorted(self._values.keys() - set(known))
+        if unknown:
+            raise HttpError(422, f"unknown parameter {unknown[0]!r:.60}; known: {', '.join(known) or 'none'}")
+        if len(pairs) != len(self._values):
+            raise HttpError(422, "a parameter is given twice")
+
+    def text(self, name: str) -> str | None:
+        """A text, or None where it is absent."""
+        return self._values.get(name)
+
+    def whole(self, name: str, default: int, least: int, most: int) -> int:
+        """A whole number from `least` to `most`."""
+        text = self._values.get(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+            raise HttpError(422, f"{name} must be a whole number from {least} to {most}")
+        return int(text)
+
+    def time(self, name: str) -> int | None:
+        """A time with its date, in epoch seconds; None where it is absent."""
+        text = self._values.get(name)
+        if text is None:
+            return None
+        try:
+            return TimeParser().parse(text)
+        except ValueError as bad:
+            raise HttpError(422, f"{name}: {bad}") from None

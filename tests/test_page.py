@@ -1,0 +1,197 @@
+"""The live page: its files, and what it does in headless Chromium."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from browser import Page, browser
+from serving import SAMPLE, Server, incident, minute, serving, warm
+from txmon.server.assets import ASSETS, PAGE
+
+FOLDER = files("txmon") / "page"
+UPLOT = {  # uPlot 1.6.32, as its package has them
+    "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+    "uPlot.LICENSE": "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd",
+}
+TOKEN = "a-long-and-secret-token"
+
+
+@pytest.mark.parametrize("name", UPLOT)
+def test_uplot_is_the_one_that_was_read(name: str) -> None:
+    assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == UPLOT[name]
+
+
+def test_uplot_says_its_version_and_licence() -> None:
+    assert b"(v1.6.32)" in (FOLDER / "uPlot.iife.min.js").read_bytes()
+    assert "MIT License" in (FOLDER / "uPlot.LICENSE").read_text()
+
+
+def test_the_page_holds_no_inline_script_or_style_and_nothing_from_elsewhere() -> None:
+    text = (FOLDER / "index.html").read_text()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|https?://", text)
+    assert re.findall(r"<script(?![^>]* src=\"/assets/)", text) == []
+    for name in ("app.js", "charts.js"):
+        script = (FOLDER / name).read_text()
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|https?://", script)
+    named = set(re.findall(r'"(/assets/[^"]+)"', text))
+    assert named == set(ASSETS)
+
+
+def test_every_file_is_served_as_what_it_is() -> None:
+    with serving() as server:
+        assert server.client.get("/").body == PAGE().body
+        for path in ASSETS:
+            answer = server.client.get(path)
+            assert answer.status == 200
+            assert answer.body == (FOLDER / path.rpartition("/")[2]).read_bytes()
+        assert server.client.get("/assets/app.js").headers["content-type"].startswith("text/javascript")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with browser(tmp_path_factory.mktemp("chromium")) as found:
+        yield found
+
+
+def opened(page: Page, server: Server) -> str:
+    """The page of `server`, live."""
+    address = f"http://127.0.0.1:{server.port}/"
+    page.complaints.clear()
+    page.requested.clear()
+    page.open(address)
+    page.wait("document.getElementById('state').textContent === 'live'")
+    return address
+
+
+def test_it_loads_without_complaints_and_from_nowhere_else(page: Page) -> None:
+    with serving() as server:
+        warm(server)
+        address = opened(page, server)
+        assert page.wait("document.querySelectorAll('figure canvas').length") == 4
+        assert page.ask("[...document.querySelectorAll('figure')].map(f => f.dataset.status)") == [
+            "*", "failed", "denied", "approved",
+        ]  # fmt: skip
+        assert page.ask("document.getElementById('hour').rows.length") == 4
+        assert page.complaints == []
+        assert {url for url in page.requested if not url.startswith((address, "data:"))} == set()
+
+
+def test_a_posted_incident_appears_and_is_acknowledged(page: Page) -> None:
+    with serving() as server:
+        warm(server)
+        opened(page, server)
+        assert page.ask("document.getElementById('no-incidents').hidden") is False
+        incident(server)
+        text = page.wait("document.querySelector('#incident-list li')?.innerText")
+        assert "failures, since 00:45" in text
+        assert "60 failed, " in text
+        assert page.wait("document.querySelector('figure[data-status=failed]').dataset.mark === '2'")
+        assert "60 failed" in page.wait("document.querySelector('#log li')?.innerText")
+        page.ask("document.querySelector('#incident-list button').click()")
+        page.wait("document.querySelector('#incident-list li.acknowledged')")
+        assert server.engine.incidents()[0]["acknowledged"] is True
+        assert page.complaints == []
+
+
+def test_text_from_outside_stays_text(page: Page) -> None:
+    name = "<img src=x onerror=document.title='broken'>"
+    with serving() as server:
+        server.post([{"time": minute(i), "status": name, "count": 5} for i in range(6)])
+        opened(page, server)
+        assert page.wait("[...document.querySelectorAll('#hour th')].map(h => h.textContent)[1]") == name
+        assert page.ask("document.querySelectorAll('main img').length") == 0
+        assert page.ask("document.title") == "txmon"
+        assert page.complaints == []
+
+
+def test_it_comes_back_after_a_break_and_shows_what_it_missed(page: Page) -> None:
+    with serving() as server:
+        warm(server)
+        opened(page, server)
+        hub = server.engine.feed.hub
+        with hub._lock:  # every listener is hung up on, and reconnects by itself
+            for waiting in hub._listeners:
+                waiting.put(None)
+        incident(server)
+        page.wait("document.querySelector('#incident-list li')")
+        page.wait("document.getElementById('state').textContent === 'live'")
+
+
+def test_the_token_is_asked_for_and_the_session_kept(page: Page) -> None:
+    with serving(token=TOKEN) as server:
+        page.complaints.clear()
+        page.open(f"http://127.0.0.1:{server.port}/")
+        page.wait("document.getElementById('login').hidden === false")
+        submit = "document.getElementById('token').value = '{}'; document.querySelector('#login-form button').click()"
+        page.ask(submit.format("wrong"))
+        page.wait("document.getElementById('login-error').textContent")
+        page.ask(submit.format(TOKEN))
+        page.wait("document.getElementById('state').textContent === 'live'")
+        assert page.ask("document.cookie") == ""
+        assert page.ask(f"document.documentElement.outerHTML.includes('{TOKEN}')") is False
+        page.ask("document.getElementById('logout').click()")
+        page.wait("document.getElementById('login').hidden === false")
+
+
+def test_it_can_be_used_with_the_keyboard_and_heard(page: Page) -> None:
+    with serving() as server:
+        warm(server)
+        opened(page, server)
+        page.wait("document.querySelectorAll('figure canvas').length")
+        named = "e.getAttribute('aria-label') || e.textContent || e.labels?.length"
+        everything = "[...document.querySelectorAll('button, input, [role=img]')]"
+        assert page.ask(f"{everything}.filter(e => !({named})).length") == 0
+        page.ask("document.querySelector('figure[data-status=failed] .plot').focus()")
+        for _ in range(2):
+            page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowLeft", code="ArrowLeft")
+        said = page.ask("document.activeElement.getAttribute('aria-label')")
+        assert re.fullmatch(r"00:4\d: 1 failed, normal 0 to \d+", said)
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_a_narrow_screen_needs_no_sideways_scrolling(page: Page, width: int) -> None:
+    with serving() as server:
+        warm(server)
+        incident(server)
+        page.size(width, 800)
+        opened(page, server)
+        page.wait("document.querySelectorAll('figure canvas').length")
+        assert page.ask("document.documentElement.scrollWidth") <= width
+        assert (
+            page.ask("(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector('.scroll'))")
+            == 0
+        )
+        page.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_a_day_of_minutes_is_drawn_and_kept_up_with(page: Page) -> None:
+    with serving() as server:
+        rows = SAMPLE.read_text().splitlines()
+        server.post("\n".join(rows[:-40]).encode(), "text/csv")
+        page.size(1280, 1000)
+        opened(page, server)
+        page.ask("document.querySelector('[data-minutes=\"1440\"]').click()")
+        page.wait("document.querySelectorAll('figure canvas').length >= 5")
+        for row in rows[-40:]:
+            assert server.post(f"{rows[0]}\n{row}".encode(), "text/csv").status == 200
+        server.engine.tick()
+        assert page.wait("document.getElementById('clock').textContent === 'minute 23:59 UTC'")
+        assert page.complaints == []
+
+
+def test_an_incident_of_the_sample_is_shown_while_it_lasts(page: Page) -> None:
+    rows = SAMPLE.read_text().splitlines()
+    with serving() as server:
+        server.post("\n".join(row for row in rows if row < "2026-03-02T14:47" or row == rows[0]).encode(), "text/csv")
+        page.size(1280, 1100)
+        opened(page, server)
+        assert "issuer declines" in page.wait("document.querySelector('#incident-list li')?.innerText")
+        page.wait("document.querySelectorAll('figure canvas').length >= 5")
+        if os.environ.get("TXMON_GOLDEN") == "write":  # the picture of the README
+            page.picture(Path(__file__).parents[1] / "docs" / "page.png")

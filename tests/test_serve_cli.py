@@ -1,0 +1,159 @@
+"""`txmon serve` as a process: its refusals, its end, its restart, its file beside the requests."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving import SAMPLE, minute
+
+HERE: dict[str, str] = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+COMMAND = [sys.executable, "-m", "txmon", "serve", "--port", "0"]
+
+
+def refused(tmp_path: Path, *arguments: str, **env: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, cwd=tmp_path, env=HERE | {"HOME": str(tmp_path)} | env,
+        timeout=30, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr.decode()
+
+
+@contextmanager
+def running(tmp_path: Path, *arguments: str, **env: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE, cwd=tmp_path,
+        env=HERE | {"HOME": str(tmp_path)} | env,
+    )  # fmt: skip
+    assert process.stderr is not None
+    line = process.stderr.readline().decode()
+    found = re.search(r":(\d+)/$", line.strip())
+    assert found, line + process.stderr.read().decode()
+    try:
+        yield process, int(found[1])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """What the process prints after SIGTERM."""
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert b"Traceback" not in err
+    return process.returncode, out.decode()
+
+
+def call(port: int, method: str, path: str, body: object = None) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    raw = None if body is None else json.dumps(body)
+    connection.request(method, path, raw, {"Content-Type": "application/json"} if raw else {})
+    answer = connection.getresponse().read()
+    connection.close()
+    return json.loads(answer)
+
+
+def wait_for(true: Callable[[], object]) -> None:
+    for _ in range(300):
+        if true():
+            return
+        time.sleep(0.05)
+    pytest.fail("it never became true")
+
+
+def test_other_addresses_need_a_token(tmp_path: Path) -> None:
+    code, told = refused(tmp_path, "--host", "0.0.0.0")
+    assert (code, told) == (2, "txmon: --host 0.0.0.0: others than this machine need a token; set TXMON_TOKEN\n")
+    assert refused(tmp_path, "--host", "0.0.0.0", TXMON_TOKEN="short")[0] == 78
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--tail", "none.csv"], 66, "none.csv: no such file"),
+        (["--host", "nowhere.invalid"], 2, "need a token"),
+        (["--port", "x"], 2, "no number"),
+        (["--out", "none/out"], 74, "none/out: No such file"),
+    ],
+)
+def test_what_cannot_be_is_one_clear_line(arguments: list[str], code: int, told: str, tmp_path: Path) -> None:
+    found, text = refused(tmp_path, *arguments)
+    assert found == code
+    assert told in text
+    assert text.count("\n") == 1
+
+
+def test_a_damaged_state_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes(b"something else")
+    code, told = refused(tmp_path, "--state", "state")
+    assert code == 78
+    assert "is no state of txmon's" in told
+    assert (tmp_path / "state").read_bytes() == b"something else"
+
+
+def test_sigterm_writes_what_is_open(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, port):
+        call(port, "POST", "/v1/transactions", {"time": minute(0), "status": "failed"})
+        code, lines = end(process)
+    assert code == 0
+    assert [json.loads(line)["status"] for line in lines.splitlines()] == ["failed", "*"]
+
+
+def test_restarts_between_posts_lose_nothing_and_change_nothing(tmp_path: Path) -> None:
+    rows = SAMPLE.read_text().splitlines()[1:]
+    parts = [rows[:1500], rows[1500:3301], rows[3301:]]
+    for part in parts:
+        with running(tmp_path, "--state", "state", "--out", "out.jsonl") as (process, port):
+            body = [dict(zip(("time", "status", "count"), row.split(","), strict=True)) for row in part]
+            assert call(port, "POST", "/v1/transactions", body)["accepted"] == len(part)
+            assert end(process) == (0, "")
+    lines = [line for line in (tmp_path / "out.jsonl").read_text().splitlines() if '"partial"' not in line]
+    done = subprocess.run(
+        [sys.executable, "-m", "txmon", "replay", str(SAMPLE)], capture_output=True, env=HERE, timeout=60, check=True
+    )
+    expected = done.stdout.decode().splitlines()
+    assert lines == expected[: len(lines)]
+    assert len(expected) - len(lines) < 8  # the last minute is open still
+
+
+def test_a_file_is_read_beside_the_requests_and_after_a_restart_from_where_it_was(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text(f"time,status,count\n{minute(0)},failed,1\n{minute(0)},fai")
+    arguments = ("--tail", "log.csv", "--state", "state")
+
+    def count(port: int) -> int:
+        return int(call(port, "GET", "/v1/overview")["open"].get("counts", {}).get("failed", 0))
+
+    with running(tmp_path, *arguments) as (process, port):
+        wait_for(lambda: count(port) == 1)
+        with log.open("a") as file:
+            file.write("led,2\n")
+        wait_for(lambda: count(port) == 3)
+        assert end(process)[0] == 0
+    with log.open("a") as file:
+        file.write(f"{minute(0)},failed,4\n")
+    with running(tmp_path, *arguments) as (process, port):
+        wait_for(lambda: count(port) == 7)
+        log.rename(tmp_path / "log.1")
+        log.write_text(f"time,status,count\n{minute(0)},failed,8\n")
+        wait_for(lambda: count(port) == 15)
+        assert end(process)[0] == 0
+
+
+def test_standard_input_is_read_beside_the_requests(tmp_path: Path) -> None:
+    with running(tmp_path, "--tail", "-") as (process, port):
+        assert process.stdin is not None
+        process.stdin.write(f"time,status\n{minute(0)},failed\n".encode())
+        process.stdin.flush()
+        wait_for(lambda: call(port, "GET", "/v1/overview")["open"])
+        assert end(process)[0] == 0
