@@ -112,6 +112,7 @@ class RecordParser:
         self._again = False  # a new file of the same kind began: its header is no record
         self._ahead: int | None = None
         self._limit = 0  # newest time that is not from the future, epoch seconds
+        self._plans: dict[tuple[str, ...], _Plan] = {}  # a row's names -> where its fields are
 
     def admit(self, now: int, ahead: int) -> None:
         """Refuse from now on what lies more than `ahead` seconds beyond `now` and beyond what was read before."""
@@ -136,7 +137,6 @@ class RecordParser:
             self._header = str(state["header"]).encode()
             self._read_header(str(state["header"]))
         self._times.restore(state["times"])
-        self._plans: dict[tuple[str, ...], _Plan] = {}  # a row's names -> where its fields are
 
     def parse(self, lines: Iterable[bytes]) -> Iterator[Record | Reject]:
         """A `Record` or a `Reject` for each line that is neither blank nor the header.
