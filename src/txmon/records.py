@@ -239,6 +239,8 @@ class RecordParser:
             raise _Fault("json", f"no JSON: {str(bad)[:100]}") from None
         if not isinstance(row, dict):
             raise _Fault("json", f"not a JSON object but a {type(row).__name__}")
+        if "\\u" in text and not _is_text(row):
+            raise _Fault("encoding", "half of a surrogate pair is no character")
         lower = {str(name).lower(): value for name, value in row.items()}
         values: dict[str, object] = {}
         for name, accepted in NAMES.items():
@@ -275,6 +277,15 @@ class RecordParser:
                 raise _Fault("future", f"{str(value)[:60]!r} is more than {self._ahead} s ahead")
             self._limit = max(self._limit, time + self._ahead)
         return time
+
+
+def _is_text(row: dict[str, object]) -> bool:
+    """Whether all of `row` can be written as UTF-8: JSON can escape halves of characters, nothing can write them."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _label(value: object) -> str:
