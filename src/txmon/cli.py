@@ -87,12 +87,13 @@ def _fail(text: str, code: ExitCode, debug: bool) -> int:
 
 def _io_text(failure: OSError) -> str:
     """What went wrong, and with what, as far as that is known."""
-    if failure.filename is not None:
-        return f"{os.fsdecode(failure.filename)}: {failure.strerror}"
     if failure.errno == EBADF:
         return "standard output is closed; --out FILE writes elsewhere"
     limits = {EMFILE: " (ulimit -n says how many)", ENFILE: "", ENOMEM: ""}
-    return f"{failure.strerror}{limits[failure.errno]}" if failure.errno in limits else f"output: {failure.strerror}"
+    reason = f"{failure.strerror}{limits.get(failure.errno or 0, '')}"
+    if failure.filename is not None:
+        return f"{os.fsdecode(failure.filename)}: {reason}"
+    return reason if failure.errno in limits else f"output: {reason}"
 
 
 def _open_standard_streams() -> None:

@@ -1,7 +1,7 @@
 """Files opened for writing without walking into a trap that another user left at their path.
 
 Where several users can write (/tmp, a shared spool) one of them may put a link or a file of his own where txmon is
-going to write. Refusals are OSErrors whose `strerror` says what was met, so that every caller reports them as any other.
+going to write. Refusals are OSErrors whose `strerror` says what was met; every caller reports them as any other.
 """
 
 import errno

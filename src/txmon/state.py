@@ -94,10 +94,12 @@ def _unpacked(path: str) -> bytes:
     """The JSON of the state at `path`; OSError when it cannot be read, ConfigError when it is no gzip or a bomb."""
     check_link(path)
     # a pipe put there would be waited for, and a device read for ever
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{path}: is no file")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise ConfigError(f"{path}: is no file")
+    with open(descriptor, "rb") as file:
         most = max(SMALL, status.st_size * RATIO)
         pieces, size = [], 0
         try:
