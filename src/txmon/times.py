@@ -12,6 +12,7 @@ HALF_DAY = 43200
 HOUR = 3600
 LATE = 1200  # seconds by which a row may be late within the hour that a clock set back repeats
 CACHED = 4096
+LONGEST_CACHED = 64  # characters: a time padded to a megabyte must not be kept thousands of times
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2})\s?h\s?(\d{1,2})?|(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?", re.ASCII)
 _LEAP = re.compile(r"(:\d\d):60", re.ASCII)  # a leap second belongs to its minute
@@ -46,13 +47,13 @@ class TimeParser:
             second = _time_of_day(stripped)
             if second is None:
                 found, certain = self._absolute(stripped)
-                if not certain:
+                if not certain or len(text) > LONGEST_CACHED:
                     return found
                 if len(self._cache) >= CACHED:
                     self._cache.clear()
                 self._cache[text] = found
                 return found
-            if len(self._of_day) < CACHED:
+            if len(self._of_day) < CACHED and len(text) <= LONGEST_CACHED:
                 self._of_day[text] = second
         return self._on_its_day(second, text)
 

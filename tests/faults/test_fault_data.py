@@ -95,6 +95,18 @@ def test_half_a_surrogate_pair() -> None:
     )
 
 
+@pytest.mark.fault(
+    "a late row, and at once a row that closes many minutes", "is no crash: what can no longer be corrected is counted"
+)
+@pytest.mark.parametrize(("command", "oldest"), [("replay -", 24), ("watch", 23)])
+def test_a_late_row_whose_minute_is_gone_when_it_would_be_corrected(command: str, oldest: int) -> None:
+    rows = [*ordinary(40), (f"2026-03-02T10:{oldest}:00Z", "denied", 5), ("2026-03-02T11:10:00Z", "denied", 5)]
+    done = txmon(*command.split(), stdin=table(rows))
+    late = f"txmon: 1 record came after its bucket had closed; the first at 2026-03-02T10:{oldest}:00Z\n"
+    assert (done.code, done.err) == (0, late)
+    assert len(done.volume()) == 71
+
+
 @pytest.mark.fault("a terminal or locale without UTF-8", "writes what it cannot show as escapes, and goes on")
 def test_an_output_that_is_not_utf_8() -> None:
     done = subprocess.run(

@@ -86,8 +86,8 @@ def state_of(format_: int) -> bytes:
 def test_a_state_of_a_newer_version(tmp_path: Path) -> None:
     path = tmp_path / "state"
     path.write_bytes(state_of(2))
-    for arguments in (["watch", "--state", path], ["state", "show", path], ["ack", "x", "--state", path]):
-        done = txmon(*arguments, stdin=table(ordinary(3)))
+    for arguments in (["watch", "--state"], ["state", "show"], ["ack", "x", "--state"]):
+        done = txmon(*arguments, path, stdin=table(ordinary(3)))
         assert (done.code, done.out) == (78, b"")
         assert done.err == f"txmon: {path}: has format 2, written by txmon 9.1; this one reads format 1\n"
     assert path.read_bytes() == state_of(2)
