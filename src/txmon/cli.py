@@ -12,7 +12,10 @@ from .errors import ExitCode, TxmonError
 from .printable import printable
 from .version import describe
 
-COMMANDS = ("replay", "watch", "analyze", "query", "evaluate", "tune", "simulate", "notify", "ack", "state", "config")
+COMMANDS = (
+    "replay", "watch", "analyze", "query", "evaluate", "tune", "simulate", "notify", "ack", "state", "config", "doctor",
+    "completion",
+)  # fmt: skip
 
 
 class LazyGroup(click.Group):
