@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txmon.assembly import pipeline_of
-from txmon.commands.output import append
 from txmon.errors import IoFailure
 from txmon.inbox import leave_acknowledgement, take_acknowledgements
+from txmon.linefile import LineFile
 from txmon.live import EventClock, Feed, LiveRun
 from txmon.records import ParseOptions, RecordParser
 from txmon.rejects import RejectLog
@@ -280,8 +280,12 @@ def test_what_is_acknowledged_as_normal_teaches_nothing() -> None:
 def test_output_goes_on_after_the_last_whole_line(before: bytes, after: bytes, tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_bytes(before)
-    with append(str(path)) as file:
-        file.write("next\n")
+    said: list[str] = []
+    file = LineFile(str(path), said.append)
+    file.write("next\n")
+    file.close()
     assert path.read_bytes() == after + b"next\n"
-    with append("/dev/null") as file:
-        file.write("x")
+    device = LineFile("/dev/null", said.append)
+    device.write("x\n")
+    device.close()
+    assert said == []

@@ -138,8 +138,11 @@ class Bucketer:
         for start, key, status in self._changed:
             by_start.setdefault(start, []).append((key, status))
         self._changed.clear()
+        # a bucket that left since, pushed out by those that closed at once after its late row, is past correcting
         counts = {bucket.start: bucket.counts for bucket in self._closed}
-        return [Correction(start, counts[start], tuple(by_start[start])) for start in sorted(by_start)]
+        return [
+            Correction(start, counts[start], tuple(by_start[start])) for start in sorted(by_start) if start in counts
+        ]
 
     def grown(self) -> list[tuple[OpenBucket, Key, str]]:
         """The counts of open buckets that grew since the last call."""

@@ -2,11 +2,14 @@
 
 import os
 import sys
+from contextlib import suppress
+from errno import EBADF, EMFILE, ENFILE, ENOMEM
 from importlib import import_module
 
 import click
 
 from .errors import ExitCode, TxmonError
+from .printable import printable
 from .version import describe
 
 COMMANDS = (
@@ -23,6 +26,9 @@ COMMANDS = (
     "state",
     "config",
 )
+    "replay", "watch", "analyze", "query", "evaluate", "tune", "simulate", "notify", "ack", "state", "config", "doctor",
+    "completion",
+)  # fmt: skip
 
 
 class LazyGroup(click.Group):
@@ -57,6 +63,7 @@ def txmon(debug: bool) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line; what the process should return."""
     debug = "--debug" in arguments
+    _open_standard_streams()
     try:
         # click reports a closed pipe as 1 and prints its own errors; txmon has its own codes for both
         result = txmon.main(arguments, prog_name="txmon", standalone_mode=False)
@@ -76,7 +83,9 @@ def run(arguments: list[str]) -> int:
     except TxmonError as failure:
         return _fail(str(failure), failure.exit_code, debug)
     except OSError as failure:
-        return _fail(f"{failure.filename or 'output'}: {failure.strerror}", ExitCode.IO, debug)
+        return _fail(_io_text(failure), ExitCode.IO, debug)
+    except MemoryError:
+        return _fail("out of memory; fewer series (--max-series, --by) need less", ExitCode.FAILURE, debug)
     except Exception as failure:  # the last resort: one line instead of a traceback
         return _fail(f"unexpected {type(failure).__name__}: {failure} (--debug shows where)", ExitCode.FAILURE, debug)
 
@@ -86,5 +95,38 @@ def _fail(text: str, code: ExitCode, debug: bool) -> int:
         import traceback
 
         traceback.print_exc()
-    print(f"txmon: {' '.join(text.split())}", file=sys.stderr)
+    with suppress(OSError):  # nobody can be told; the exit code still says it
+        # names of files and columns come from outside, and a terminal obeys what it is sent
+        print(f"txmon: {printable(' '.join(text.split()), None)}", file=sys.stderr, flush=True)
     return code
+
+
+def _io_text(failure: OSError) -> str:
+    """What went wrong, and with what, as far as that is known."""
+    if failure.errno == EBADF:
+        return "standard output is closed; --out FILE writes elsewhere"
+    limits = {EMFILE: " (ulimit -n says how many)", ENFILE: "", ENOMEM: ""}
+    reason = f"{failure.strerror}{limits.get(failure.errno or 0, '')}"
+    if failure.filename is not None:
+        return f"{os.fsdecode(failure.filename)}: {reason}"
+    return reason if failure.errno in limits else f"output: {reason}"
+
+
+def _open_standard_streams() -> None:
+    """Give the process the standard streams that it was started without.
+
+    Otherwise the next file opened would be number 0, 1 or 2, and be read or written as if it were one of them. What
+    stands in for standard input cannot be read and what stands in for output cannot be written: that is an error, not
+    silence. Messages that nobody wants may go nowhere.
+    """
+    for number, (name, flags) in enumerate((("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY))):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, flags)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - to the very end
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not where a test stands in for it
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to stop

@@ -1,11 +1,14 @@
 """Settings from their layers: flags, TXMON_* variables, ./txmon.toml, the user's folder, defaults."""
 
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from .errors import ConfigError, TxmonError, UsageError
+from .safeopen import trusted
 from .settings import DECLARATIONS, DEFAULTS, Settings, flag, variable
 from .values import nearest, show
 
@@ -61,6 +64,8 @@ def _read_toml(path: Path, required: bool) -> dict[str, object]:
 
     try:
         with path.open("rb") as file:
+            if not required:
+                _refuse_others(path, os.fstat(file.fileno()))
             table = tomllib.load(file)
     except (FileNotFoundError, NotADirectoryError):
         if required:
@@ -68,12 +73,19 @@ def _read_toml(path: Path, required: bool) -> dict[str, object]:
         return {}
     except OSError as bad:
         raise ConfigError(f"{path}: {bad.strerror}") from bad
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as bad:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as bad:
         raise ConfigError(f"{path}: {bad}") from bad
     for name in table:
         if name not in DECLARATIONS:
             raise ConfigError(f"{path}: unknown setting {name!r}{nearest(name, DECLARATIONS)}")
     return table
+
+
+def _refuse_others(path: Path, status: os.stat_result) -> None:
+    """A file that is read because it lies here can run a command (exec): it must not be anybody's, as in /tmp."""
+    if not trusted(status) or status.st_mode & stat.S_IWOTH:
+        whose = "can be written by anybody" if status.st_mode & stat.S_IWOTH else "belongs to another user"
+        raise ConfigError(f"{path}: {whose} and is not obeyed; to use it all the same, name it in TXMON_CONFIG")
 
 
 def _variables(env: Mapping[str, str]) -> dict[str, str]:

@@ -92,7 +92,9 @@ class LiveRun:
         for feed in self.feeds:
             if feed.waiting:
                 came = True
-            elif not feed.source.ended and (feed.source.fileno() is None or feed.source.fileno() in ready):
+            elif not feed.source.ended and (
+                feed.source.fileno() is None or feed.source.fileno() in ready or feed.source.holds()
+            ):
                 chunk = feed.source.read()
                 feed.more = chunk is not None
                 if chunk is not None:

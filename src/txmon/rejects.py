@@ -3,11 +3,16 @@
 import base64
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from .errors import BadData, IoFailure
+from .linefile import LineFile
 from .records import Reject
+from .safeopen import open_file
+
+Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -19,17 +24,32 @@ class _Kind:
 class RejectLog:
     """Takes every reject: nothing is lost, and stderr gets one line a kind."""
 
-    def __init__(self, path: str | None = None, strict: bool = False) -> None:
-        """path: where rejects are kept as JSON lines, made (mode 0600) at once. strict: the first one raises."""
+    def __init__(self, path: str | None = None, strict: bool = False, say: Say | None = None) -> None:
+        """path: where rejects are kept as JSON lines, made (mode 0600) at once. strict: the first one raises.
+
+        say: of a live run, which adds to the rejects of the run before, and goes on when one cannot be kept: takes a
+        line then. IoFailure when `path` cannot be opened.
+        """
         self._kinds: dict[str, _Kind] = {}
         self._strict = strict
         self._path = path
-        self._file: BinaryIO | None = _create(path) if path is not None else None
+        self._file: BinaryIO | None = None
+        self._lines: LineFile | None = None
+        try:
+            if path is not None and say is not None:
+                self._lines = LineFile(path, say, private=True)
+            elif path is not None:
+                # rejects are raw payment data: for their owner's eyes only
+                self._file = os.fdopen(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, private=True), "wb")
+        except OSError as bad:
+            raise IoFailure(f"{path}: {bad.strerror}") from bad
 
     def add(self, reject: Reject) -> None:
         """Count and keep `reject`; BadData under strict, IoFailure when it cannot be kept."""
         kind = self._kinds.setdefault(reject.kind, _Kind(reject))
         kind.count += 1
+        if self._lines is not None:
+            self._lines.append(_line(reject))
         if self._file is not None:
             try:
                 self._file.write(_line(reject))
@@ -49,23 +69,17 @@ class RejectLog:
             f"{kind.first.source}:{kind.first.line}: {kind.first.reason}"
             f" ({kind.count} bad {'record' if kind.count == 1 else 'records'} of this kind: {name})"
             for name, kind in self._kinds.items()
-        ]
+        ] + (self._lines.summary() if self._lines is not None else [])
 
     def close(self) -> None:
         """Write out what is kept."""
+        if self._lines is not None:
+            self._lines.close()
         if self._file is not None:
             try:
                 self._file.close()
             except OSError as bad:
                 raise IoFailure(f"{self._path}: {bad.strerror}") from bad
-
-
-def _create(path: str) -> BinaryIO:
-    try:
-        # rejects are raw payment data: for their owner's eyes only
-        return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
-    except OSError as bad:
-        raise IoFailure(f"{path}: {bad.strerror}") from bad
 
 
 def _line(reject: Reject) -> bytes:
@@ -80,4 +94,5 @@ def _line(reject: Reject) -> bytes:
     except UnicodeDecodeError:
         row["raw"] = reject.raw.decode(errors="replace")
         row["raw_base64"] = base64.b64encode(reject.raw).decode()
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+    # a file name that is no UTF-8 is told as its bytes
+    return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"

@@ -8,7 +8,9 @@ a crash leaves the old state or the new one, never half of one.
 import gzip
 import json
 import os
+import stat
 import tempfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +18,13 @@ from typing import Any, Final
 
 from . import __version__
 from .errors import ConfigError, IoFailure
+from .safeopen import check_link
 
 FORMAT: Final = 1
 EACH: Final = 10.0  # seconds at least between two writings
 COST: Final = 0.1  # of the running time that writing may take
+SMALL: Final = 64 << 20  # bytes that any state file may unpack to; more than that only
+RATIO: Final = 200  # so many times its own size: baselines pack to a tenth, a bomb to a thousandth
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,10 @@ def save(path: str, state: State) -> None:
         "sources": state.sources,
     }  # fmt: skip
     raw = gzip.compress(json.dumps(row, separators=(",", ":")).encode(), compresslevel=1, mtime=0)
-    target = Path(os.path.realpath(path))  # a link stays a link
     temporary = None
     try:
+        check_link(path)
+        target = Path(os.path.realpath(path))  # a link stays a link
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(raw)
@@ -65,18 +71,16 @@ def _sync_folder(folder: Path) -> None:
 def load(path: str) -> State | None:
     """The state at `path`; None when there is no such file; ConfigError when it is none of txmon's, or damaged."""
     try:
-        raw = Path(path).read_bytes()
+        raw = _unpacked(path)
     except FileNotFoundError:
         return None
     except OSError as bad:
         raise IoFailure(f"{path}: {bad.strerror}") from bad
     try:
-        row = json.loads(gzip.decompress(raw))
+        row = json.loads(raw)
         version = row["txmon"]
-    except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as bad:
+    except (ValueError, KeyError, TypeError, RecursionError) as bad:
         raise ConfigError(f"{path}: is no state of txmon's, or damaged; it is left as it is") from bad
-    except Exception as bad:  # zlib's own error has no public base
-        raise ConfigError(f"{path}: is damaged ({bad}); it is left as it is") from bad
     if version != FORMAT:
         writer = row.get("written_by", "another version")
         raise ConfigError(f"{path}: has format {version!r}, written by txmon {writer}; this one reads format {FORMAT}")
@@ -84,6 +88,32 @@ def load(path: str) -> State | None:
         return State(row["settings"], row["pipeline"], row["sources"])
     except KeyError as bad:
         raise ConfigError(f"{path}: lacks {bad}; it is left as it is") from bad
+
+
+def _unpacked(path: str) -> bytes:
+    """The JSON of the state at `path`; OSError when it cannot be read, ConfigError when it is no gzip or a bomb."""
+    check_link(path)
+    # a pipe put there would be waited for, and a device read for ever
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise ConfigError(f"{path}: is no file")
+    with open(descriptor, "rb") as file:
+        most = max(SMALL, status.st_size * RATIO)
+        pieces, size = [], 0
+        try:
+            with gzip.open(file) as unpacked:
+                while piece := unpacked.read(1 << 20):
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > most:
+                        raise ConfigError(f"{path}: unpacks to more than any state of its size; it is left as it is")
+        except (OSError, EOFError, zlib.error) as bad:
+            if getattr(bad, "errno", None) is not None:
+                raise
+            raise ConfigError(f"{path}: is no state of txmon's, or damaged ({bad}); it is left as it is") from bad
+    return b"".join(pieces)
 
 
 class Saver:

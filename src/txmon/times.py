@@ -2,29 +2,39 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from math import floor, isfinite
 from typing import Any
 
 MILLISECONDS_FROM = 1e11  # epoch numbers from here on are milliseconds: as seconds, the year 5138
 LATEST = 253402300799  # 9999-12-31T23:59:59Z
 HALF_DAY = 43200
+HOUR = 3600
+LATE = 1200  # seconds by which a row may be late within the hour that a clock set back repeats
 CACHED = 4096
+LONGEST_CACHED = 64  # characters: a time padded to a megabyte must not be kept thousands of times
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2})\s?h\s?(\d{1,2})?|(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?", re.ASCII)
+_LEAP = re.compile(r"(:\d\d):60", re.ASCII)  # a leap second belongs to its minute
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE]\+?\d{1,2})?", re.ASCII)
 
 
 class TimeParser:
     """Reads times; those without a date get one, and the next when the time of day steps back by half a day."""
 
-    def __init__(self, tz: tzinfo = UTC, first_date: date | None = None) -> None:
-        """tz: of times that name no zone. first_date: of times without a date; None makes such a time an error."""
+    def __init__(self, tz: tzinfo = UTC, first_date: date | None = None, now: int | None = None) -> None:
+        """tz: of times that name no zone. first_date: of times without a date; None makes such a time an error.
+
+        now: of a live stream begun near midnight, epoch seconds: a first row within an hour of it is on its day.
+        """
         self._tz = tz
         self._date = first_date
         self._last: int | None = None  # seconds of the newest time of day
         self._cache: dict[str, int] = {}
         self._of_day: dict[str, int] = {}
+        self._now = now
+        self._fixed = isinstance(tz, timezone) or str(tz) == "UTC"  # its clocks are never set
+        self._newest = 0  # of the times that a clock set back may repeat, epoch seconds
 
     def begin(self, first_date: date) -> None:
         """Start anew: the next time without a date is on `first_date`."""
@@ -40,12 +50,14 @@ class TimeParser:
             stripped = text.strip()
             second = _time_of_day(stripped)
             if second is None:
-                found = self._absolute(stripped)
+                found, certain = self._absolute(stripped)
+                if not certain or len(text) > LONGEST_CACHED:
+                    return found
                 if len(self._cache) >= CACHED:
                     self._cache.clear()
                 self._cache[text] = found
                 return found
-            if len(self._of_day) < CACHED:
+            if len(self._of_day) < CACHED and len(text) <= LONGEST_CACHED:
                 self._of_day[text] = second
         return self._on_its_day(second, text)
 
@@ -55,16 +67,19 @@ class TimeParser:
 
     def snapshot(self) -> list[object]:
         """The date that times of day have reached, as JSON takes it."""
-        return [self._date.isoformat() if self._date is not None else None, self._last]
+        return [self._date.isoformat() if self._date is not None else None, self._last, self._newest]
 
     def restore(self, state: Sequence[Any]) -> None:
         """Take over what `snapshot` gave; ValueError or TypeError where that cannot be."""
         self._date = date.fromisoformat(state[0]) if state[0] is not None else None
         self._last = int(state[1]) if state[1] is not None else None
+        self._newest = int(state[2]) if len(state) > 2 else 0
 
     def _on_its_day(self, second: int, text: str) -> int:
         if self._date is None:
             raise ValueError(f"{text.strip()!r} has no date")
+        if self._last is None and self._now is not None:
+            self._date = self._nearest_day(second)
         day = self._date
         if self._last is None or abs(second - self._last) <= HALF_DAY:
             self._last = second
@@ -74,18 +89,44 @@ class TimeParser:
         else:  # a late row from before midnight
             day = day - timedelta(days=1)
         local = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60), self._tz)
-        return _bounded(local.timestamp(), text)
+        return _bounded(self._moment(local)[0], text)
 
-    def _absolute(self, text: str) -> int:
+    def _nearest_day(self, second: int) -> date:
+        """Which of yesterday, today and tomorrow has this second of the day within an hour of now; else today."""
+        assert self._date is not None
+        assert self._now is not None
+        for days in (0, -1, 1):
+            day = self._date + timedelta(days=days)
+            if abs(datetime.combine(day, time(), self._tz).timestamp() + second - self._now) <= HOUR:
+                return day
+        return self._date
+
+    def _absolute(self, text: str) -> tuple[int, bool]:
+        """Epoch seconds, and whether the same text always means them."""
         if _NUMBER.fullmatch(text) and not (len(text) == 8 and text.isdigit()):
-            return epoch(float(text), text)
+            return epoch(float(text), text), True
         try:
-            moment = datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(_LEAP.sub(r"\1:59", text))
         except ValueError:
             raise ValueError(f"{text[:60]!r} is no time") from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=self._tz)
-        return _bounded(moment.timestamp(), text)
+        if moment.tzinfo is not None:
+            return _bounded(moment.timestamp(), text), True
+        seconds, certain = self._moment(moment.replace(tzinfo=self._tz))
+        return _bounded(seconds, text), certain
+
+    def _moment(self, local: datetime) -> tuple[float, bool]:
+        """Epoch seconds of a local time, and whether it comes only once.
+
+        In the hour that a clock set back repeats, it is the first until the stream has been through that, then the
+        second.
+        """
+        first = local.timestamp()
+        second = first if self._fixed else local.replace(fold=1).timestamp()
+        if second <= first:  # equal on most days; less in the hour that a clock set forward leaves out
+            return first, True
+        chosen = second if first < self._newest - LATE else first
+        self._newest = max(self._newest, floor(chosen))
+        return chosen, False
 
 
 def epoch(value: float, text: str) -> int:

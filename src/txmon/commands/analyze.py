@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -95,7 +96,7 @@ def _transactions(paths: Sequence[str], settings: Settings) -> Report:
     from ..transactions import analyze_transactions
 
     log = RejectLog()
-    reader = reader_of(settings, log, datetime.now(UTC).date())
+    reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
     found = analyze_transactions(reader.records(paths), pipeline_of(settings, live=False), settings.bucket, paths)
     for line in log.summary():
         click.echo(f"txmon: {line}", err=True)

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from ..assembly import Reader
@@ -40,21 +41,22 @@ class Display:
         self.chart = Chart(self._console, settings.bucket, time.monotonic)
         self._summary = Summary()
         self._reader = reader
+        self._gone = False  # the terminal
 
     def __enter__(self) -> "Display":
         self.chart.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        self.chart.finish(self._progress())
-        self.chart.__exit__(kind, *rest)
+        self._draw(lambda: self.chart.finish(self._progress()))
+        self._draw(lambda: self.chart.__exit__(kind, *rest))
         if kind is None or issubclass(kind, KeyboardInterrupt):
-            self._summary.print(self._console)
+            self._draw(lambda: self._summary.print(self._console))
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
-        self.chart.accept(outcome)
         self._summary.accept(outcome)
+        self._draw(lambda: self.chart.accept(outcome))
         self.tick()
 
     def press(self, key: str) -> None:
@@ -64,7 +66,16 @@ class Display:
 
     def tick(self) -> None:
         """Keep the screen alive."""
-        self.chart.tick(self._progress)
+        self._draw(lambda: self.chart.tick(self._progress))
+
+    def _draw(self, step: Callable[[], None]) -> None:
+        """Do `step` unless the terminal is gone: a picture that nobody sees is no reason to stop judging."""
+        if self._gone:
+            return
+        try:
+            step()
+        except OSError:
+            self._gone = True
 
     def _progress(self) -> "Progress":
         from ..sinks.chart import Progress

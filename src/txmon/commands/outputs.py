@@ -1,25 +1,31 @@
 """Where the outcomes of a run go: lines, chart and summary, notifications, the log folder."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from typing import Final, TextIO
 
 import click
 
 from ..assembly import Reader
+from ..errors import IoFailure
+from ..linefile import LineFile
 from ..notifying import notifications
+from ..printable import printable
 from ..settings import Settings
-from ..sinks.jsonl import JsonLines
+from ..sinks.jsonl import JsonLines, Writable
 from ..sinks.log import LogFolder
 from ..verdict import Outcome
 from .display import Display, wanted
-from .output import append, create
+from .output import create
 
 TELLING = (
     "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link",
     "digest", "quiet", "silence", "trend_every", "spool", "drain",
 )  # fmt: skip
+CONTROLS: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class Outputs:
@@ -28,14 +34,13 @@ class Outputs:
     def __init__(self, settings: Settings, stack: ExitStack, notify: bool, live: bool, reader: Reader | None) -> None:
         """live: lines are flushed and added to what --out holds. reader: whose progress the chart shows."""
         self.alerted = False
+        self._out: LineFile | None = None
         sinks: list[Callable[[Outcome], None]] = []
         shown = wanted(settings)
         # on a terminal the chart takes the place of the lines
         if settings.out or not (shown and sys.stdout.isatty()):
-            opened = (append if live else create)(settings.out) if settings.out else None
-            stream = stack.enter_context(opened) if opened is not None else sys.stdout
             flush = live or settings.speed is not None
-            sinks.append(JsonLines(stream, settings.only == "alerts", flush).accept)
+            sinks.append(JsonLines(self._stream(settings.out, stack, live), settings.only == "alerts", flush).accept)
         if settings.log:
             log = LogFolder(settings.log, settings.log_keep)
             stack.callback(lambda: tell(log.summary()))
@@ -47,6 +52,25 @@ class Outputs:
         if self.display is not None:
             sinks.append(self.display.accept)
         self._sinks = sinks
+
+    def _stream(self, out: str | None, stack: ExitStack, live: bool) -> Writable:
+        """What the lines are written to: a live run goes on when its disk is full, a replay is no use without."""
+        if out is None:
+            return Harmless(sys.stdout) if sys.stdout.isatty() else sys.stdout
+        if not live:
+            return stack.enter_context(create(out))
+        try:
+            self._out = LineFile(out, lambda line: tell([line]))
+        except OSError as bad:
+            raise IoFailure(f"{out}: {bad.strerror}") from bad
+        stack.callback(self._out.close)
+        stack.callback(lambda: tell(self._out.summary() if self._out is not None else []))
+        return self._out
+
+    @property
+    def lost(self) -> bool:
+        """Whether lines that --out should hold were lost."""
+        return self._out is not None and self._out.lost > 0
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
@@ -63,4 +87,20 @@ class Outputs:
 def tell(lines: list[str]) -> None:
     """Say something on standard error, a line each."""
     for line in lines:
-        click.echo(f"txmon: {line}", err=True)
+        with suppress(OSError):  # nobody can be told
+            click.echo(f"txmon: {printable(line, None)}", err=True)
+
+
+class Harmless:
+    """A terminal that gets JSON lines: JSON escapes the controls below 32 only, a terminal obeys those from 127 too."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text` with those controls escaped, which is the same JSON."""
+        return self._stream.write(CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+    def flush(self) -> None:
+        """Flush the terminal."""
+        self._stream.flush()

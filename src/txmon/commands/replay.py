@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -43,7 +44,7 @@ def replay(files: tuple[str, ...], partial: bool, inject: tuple[str, ...], notif
     Example: txmon replay transactions_1.csv transactions_2.csv --date 2026-03-02 --only alerts
     """
     settings = load_config(flags).settings
-    today = datetime.now(UTC).date()
+    today = datetime.now(ZoneInfo(settings.tz)).date()
     experiment = Experiment(inject, settings, files, today)
     with ExitStack() as stack:
         stack.callback(experiment.report)

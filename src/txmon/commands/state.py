@@ -48,6 +48,6 @@ def show(file: str, rows: int) -> None:
         )
     console.print(table)
     for incident in pipeline.tracker.open():
-        console.print(f"open: {printable(incident.id)} {incident.label} since {iso(incident.start)}")
+        console.print(f"open: {printable(incident.id)} {printable(incident.label)} since {iso(incident.start)}")
     for name, position in found.sources.items():
         console.print(f"source: {printable(name)} at byte {position.get('offset')}")

@@ -4,8 +4,9 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -102,7 +103,7 @@ def _read(settings: Settings, groups: Sequence[Sequence[str]]) -> list[list[Reco
     log = RejectLog(None, settings.strict)
     streams = []
     for files in groups:
-        reader = reader_of(settings, log, datetime.now(UTC).date())
+        reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
         streams.append(list(condensed(reader.records(files), settings.bucket)))
     for line in log.summary():
         click.echo(f"txmon: {line}", err=True)

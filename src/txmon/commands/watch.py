@@ -3,11 +3,10 @@
 import os
 import selectors
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -31,6 +30,8 @@ from .replay import JUDGING, READING, WRITING
 
 IDLE: Final = 0.1  # seconds between two looks at a followed file, or two frames
 FRAME: Final = 0.15
+AWAY: Final = 2.0  # seconds that a turn of the loop takes only when something held txmon up
+CATCH_UP: Final = 5.0  # seconds then given to whoever feeds it
 
 
 @click.command(short_help="Judge a stream as it comes.")
@@ -57,6 +58,8 @@ def watch(paths: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
         watcher.loop(stop)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
+    if watcher.outputs.lost:
+        return ExitCode.IO
     return ExitCode.ALERTED if watcher.outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
 
 
@@ -97,7 +100,7 @@ class _Watcher:
 
     def __init__(self, settings: Settings, paths: tuple[str, ...], notify: bool, stack: ExitStack) -> None:
         self._settings = settings
-        self._log = RejectLog(settings.rejects, settings.strict)
+        self._log = RejectLog(settings.rejects, settings.strict, lambda line: tell([line]))
         stack.callback(self._log.close)
         self._pipeline = pipeline_of(settings, live=True, partial=True)
         stack.callback(lambda: tell([*self._log.summary(), *self._pipeline.bucketer.summary()]))
@@ -111,13 +114,16 @@ class _Watcher:
         self._saver = Saver(time.monotonic())
         self._always: set[int] = set()
         self._warned = False
+        self._until = 0.0  # monotonic seconds before which the clock closes nothing
 
     def _feed(self, path: str | None, position: dict[str, Any] | None) -> Feed:
         settings = self._settings
         source: LiveSource
-        source = PipeSource(sys.stdin.fileno()) if path is None else FollowSource(path, position)
+        source = PipeSource(0) if path is None else FollowSource(path, position)
         kinds = ParseOptions(settings.format, settings.map, settings.by, settings.max_line)
-        times = TimeParser(ZoneInfo(settings.tz), settings.date or datetime.now(UTC).date())
+        zone = ZoneInfo(settings.tz)
+        now = datetime.now(zone)
+        times = TimeParser(zone, settings.date or now.date(), None if settings.date else int(now.timestamp()))
         parser = RecordParser(source.name, kinds, times)
         if position is not None:
             try:
@@ -133,17 +139,29 @@ class _Watcher:
             if self._keys is not None and self._keys.descriptor is not None:
                 selector.register(self._keys.descriptor, selectors.EVENT_READ)
             self._always = self._register(selector)
-            came = False
+            came, looked = False, time.monotonic()
             while not stop.signal and not self._run.ended():
-                waited = {key.fd for key, _ in selector.select(self._patience(came))}
+                patience = self._patience(came)
+                waited = {key.fd for key, _ in selector.select(patience)}
+                looked = self._note_absence(looked, patience)
                 if stop.signal or (self._keys is not None and self._keys.quit(waited, self._chart_keys)):
                     break
                 came, outcomes = self._run.poll(waited | self._always)
                 self._give(outcomes)
-                if not came:
+                if not came and looked >= self._until:
                     self._give(self._run.tick())
                 self._between()
         self._finish(interrupted=bool(stop.signal))
+
+    def _note_absence(self, looked: float, patience: float) -> float:
+        """After having been stopped (Ctrl-Z, a paused machine), wait for the source to catch up; the time now.
+
+        Who feeds us was stopped with us as often as not: its silence meanwhile is none of the stream's.
+        """
+        now = time.monotonic()
+        if now - looked > patience + AWAY:
+            self._until = now + CATCH_UP
+        return now
 
     def _register(self, selector: selectors.BaseSelector) -> set[int]:
         """Wait for the sources that can be waited for; the descriptors that are always ready."""
@@ -161,7 +179,7 @@ class _Watcher:
     def _patience(self, came: bool) -> float:
         """Seconds to wait for something to come."""
         polled = any(feed.source.fileno() is None for feed in self._run.feeds)
-        if self._always or (polled and came):
+        if self._always or (polled and came) or any(feed.source.holds() for feed in self._run.feeds):
             return 0.0
         if polled:
             return IDLE

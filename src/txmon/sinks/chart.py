@@ -210,7 +210,7 @@ def _incident(event: IncidentEvent, now: int, utf8: bool, width: int) -> Text:
     glyph = "▲" if utf8 else "!"
     minutes = max(0, now - event.start) // 60
     text = Text(no_wrap=True, overflow="crop", style=ALERT)
-    text.append(f"{glyph} {event.label}{key_text(event.key)}")
+    text.append(f"{glyph} {printable(event.label)}{key_text(event.key)}")
     text.append(f"  since {iso(event.start)[11:16]} ({minutes} min)  {printable(event.text, 200)}", style="not bold")
     text.truncate(width)
     return text

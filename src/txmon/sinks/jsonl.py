@@ -1,14 +1,24 @@
 """Verdicts and incident events as JSON lines."""
 
-from typing import TextIO
+from typing import Protocol
 
 from ..verdict import Outcome, event_line, rise_line, verdict_line
+
+
+class Writable(Protocol):
+    """What lines are written to."""
+
+    def write(self, text: str, /) -> int:
+        """Write `text`."""
+
+    def flush(self) -> None:
+        """Hand on what was written."""
 
 
 class JsonLines:
     """Writes each outcome's lines to a text stream, which stays the caller's to close."""
 
-    def __init__(self, stream: TextIO, only_alerts: bool = False, flush: bool = False) -> None:
+    def __init__(self, stream: Writable, only_alerts: bool = False, flush: bool = False) -> None:
         """only_alerts: leave out verdicts that are neither alert nor pending. flush: after every outcome."""
         self._stream = stream
         self._only_alerts = only_alerts

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import IoFailure
+from ..safeopen import open_file
 from ..verdict import TOTAL, Key, Outcome, Verdict, event_line, iso, verdict_line
 
 HOUR: Final = 3600
@@ -115,7 +116,7 @@ class LogFolder:
 
     def _open(self, kind: str) -> int:
         path = self._folder / f"{kind}-{self._hour}.jsonl"
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = open_file(str(path), os.O_RDWR | os.O_APPEND | os.O_CREAT, private=True)
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":  # whoever wrote before was killed in mid-line
             self._torn.add(kind)

@@ -2,7 +2,6 @@
 
 import io
 import os
-import sys
 import zlib
 from collections.abc import Iterator
 from typing import IO, BinaryIO, Protocol
@@ -11,6 +10,7 @@ from ..errors import IoFailure, NoInput
 
 BLOCK = 1 << 16  # bytes read at a time
 LONGEST_LINE = 16 << 20  # bytes of a line that are kept: a file without newlines must not fill the memory
+STEP = 512  # packed bytes that zstd is given at a time: each four may be a block of 128 KB, all of one byte
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -71,7 +71,7 @@ class _Zstd:
     def unpack(self, block: bytes) -> Iterator[bytes]:
         while block:
             # a small step at a time bounds what one step may unpack to
-            step, block = block[:4096], block[4096:]
+            step, block = block[:STEP], block[STEP:]
             self._begun = True
             yield self._frame.decompress(step)
             if self._frame.eof:
@@ -155,7 +155,7 @@ class FileSource:
 def _open(path: str) -> io.BufferedReader:
     try:
         if path == "-":
-            return open(os.dup(sys.stdin.fileno()), "rb")
+            return open(os.dup(0), "rb")
         if os.path.isdir(path):
             raise NoInput(f"{path}: is a directory")
         return open(path, "rb")

@@ -10,6 +10,7 @@ from ..errors import IoFailure
 from .file import LONGEST_LINE, unpacker_of
 
 BLOCK: Final = 1 << 18  # bytes read at a time
+UNPACKED: Final = 1 << 20  # bytes unpacked at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class LiveSource(Protocol):
     def fileno(self) -> int | None:
         """What to wait for; None for a source that must be asked now and then."""
 
+    def holds(self) -> bool:
+        """Whether `read` has something to give without waiting, though the descriptor may have nothing."""
+
     def read(self) -> Chunk | None:
         """What has come since, at most a block; None for nothing."""
 
@@ -45,14 +49,41 @@ class PipeSource:
         self.ended = False
         self._descriptor = descriptor
         self._unpacker: Any = None
+        self._unpacking = False
         self._rest = b""
+        self._content: Iterator[bytes] = iter(())  # what is still to be unpacked of the block read last
 
     def fileno(self) -> int | None:
         """The descriptor."""
         return self._descriptor
 
+    def holds(self) -> bool:
+        """Whether a packed block was not unpacked to its end: a bomb must not be, at once."""
+        return self._unpacking
+
     def read(self) -> Chunk | None:
         """What the pipe holds; blocks where it holds nothing. IoFailure for damaged packed data."""
+        if not self._unpacking:
+            if not self._fill():
+                rest, self._rest = self._rest, b""
+                return Chunk([rest]) if rest else None
+            self._unpacking = True
+        size, pieces = 0, []
+        try:
+            while size < UNPACKED:
+                piece = next(self._content, None)
+                if piece is None:
+                    self._unpacking = False
+                    break
+                pieces.append(piece)
+                size += len(piece)
+        except Exception as bad:  # zlib.error and zstandard's share no base
+            raise IoFailure(f"{self.name}: the packed data is damaged ({bad})") from bad
+        lines, self._rest = split(self._rest, b"".join(pieces))
+        return Chunk(lines) if lines else None
+
+    def _fill(self) -> bool:
+        """Read a block; False at the end."""
         try:
             block = os.read(self._descriptor, BLOCK)
         except OSError as bad:
@@ -61,16 +92,11 @@ class PipeSource:
             self.ended = True
             if self._unpacker is not None and self._unpacker.unfinished():
                 raise IoFailure(f"{self.name}: the packed data ends too early")
-            rest, self._rest = self._rest, b""
-            return Chunk([rest]) if rest else None
+            return False
         if self._unpacker is None:
             self._unpacker = unpacker_of(block)
-        try:
-            content = b"".join(self._unpacker.unpack(block))
-        except Exception as bad:  # zlib.error and zstandard's share no base
-            raise IoFailure(f"{self.name}: the packed data is damaged ({bad})") from bad
-        lines, self._rest = split(self._rest, content)
-        return Chunk(lines) if lines else None
+        self._content = self._unpacker.unpack(block)
+        return True
 
     def position(self, offset: int) -> dict[str, Any] | None:
         """None: what a pipe has given is gone."""
@@ -96,6 +122,10 @@ class FollowSource:
     def fileno(self) -> int | None:
         """None: a regular file is always ready."""
         return None
+
+    def holds(self) -> bool:
+        """Never: it is asked all the time."""
+        return False
 
     def read(self) -> Chunk | None:
         """What was appended since; IoFailure where reading fails."""

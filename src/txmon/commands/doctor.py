@@ -1,0 +1,62 @@
+"""`txmon doctor`: can this installation, with these settings, do its work?"""
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ..doctor import Finding, Screen, guarded, installation, machine, memory, people, settings
+from ..errors import ExitCode, TxmonError
+from ..printable import printable
+from .options import load_config, options
+
+LOOKED_AT = (
+    "tz", "bucket", "by", "state", "out", "rejects", "log", "spool", "teams_webhook_file", "webhook_file",
+    "webhook_secret_file", "apprise_file", "exec",
+)  # fmt: skip
+MARKS = {"ok": "ok", "note": "note", "warning": "warning", "bad": "BAD"}
+
+
+@click.command(short_help="Look whether everything is in place.")
+@options(*LOOKED_AT)
+@click.option("--json", "machine_readable", is_flag=True, help="A JSON object a finding.")
+def doctor(machine_readable: bool, **flags: object) -> ExitCode:
+    """Look at versions, terminal, settings, state and notifications; exit with 1 when something is bad.
+
+    Nothing is written or sent, and no secret is shown.
+
+    Example: txmon doctor --state txmon.state
+    """
+    found = [
+        *guarded("installation", installation),
+        *guarded("machine", lambda: machine(_screen(), os.environ)),
+        *_configured(flags),
+    ]
+    for finding in found:
+        if machine_readable:
+            click.echo(json.dumps(asdict(finding)))
+        else:
+            click.echo(f"{MARKS[finding.level]:8}{finding.name:15} {printable(finding.text, None)}")
+    return ExitCode.FAILURE if any(finding.level == "bad" for finding in found) else ExitCode.OK
+
+
+def _configured(flags: dict[str, object]) -> list[Finding]:
+    try:
+        config = load_config(flags)
+    except TxmonError as bad:
+        return [Finding("configuration", "bad", str(bad))]
+    files = sorted({origin for origin in config.origin.values() if Path(origin).is_file()})
+    return [
+        *guarded("configuration", lambda: settings(config, files)),
+        *guarded("state", lambda: memory(config)),
+        *guarded("notifications", lambda: people(config, os.environ)),
+    ]
+
+
+def _screen() -> Screen:
+    size = shutil.get_terminal_size()
+    return Screen(sys.stderr.isatty(), sys.stderr.encoding or "ascii", size.columns, size.lines)

@@ -1,0 +1,201 @@
+"""What `txmon doctor` looks at: whether this installation, these settings and this state can do their work.
+
+Every check is a pure look: nothing is written, sent or waited for, and no secret is in any text.
+"""
+
+import os
+import resource
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+from .assembly import pipeline_of_state
+from .config import Config
+from .errors import TxmonError
+from .notifying import channels_of, spool_folder
+from .safeopen import trusted
+from .state import load
+from .values import duration_text
+from .verdict import iso
+from .version import compiled, describe
+
+Level = Literal["ok", "note", "warning", "bad"]
+NEEDED: Final = ("click", "duckdb", "numpy", "pandas", "pymsteams", "rich", "scipy", "zstandard")
+OPTIONAL: Final = ("apprise", "matplotlib")
+FEW_DESCRIPTORS: Final = 64
+SECRET_FILES: Final = ("teams_webhook_file", "webhook_file", "webhook_secret_file", "apprise_file")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    level: Level  # only `bad` keeps txmon from its work
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What a stream of the terminal can show."""
+
+    terminal: bool
+    encoding: str
+    columns: int
+    lines: int
+
+
+def installation() -> Iterator[Finding]:
+    """The package, its core and the libraries."""
+    yield Finding("version", "ok", describe())
+    if not compiled():
+        yield Finding(
+            "core", "note", "interpreted: right but slower; a wheel built where there is a C compiler is compiled"
+        )
+    found, missing = _versions(NEEDED)
+    yield Finding("libraries", "ok", ", ".join(found)) if found else Finding("libraries", "bad", "none")
+    if missing:
+        yield Finding("libraries", "bad", f"missing: {', '.join(missing)}; install txmon again")
+    found, missing = _versions(OPTIONAL)
+    absent = f"{'; ' if found else ''}not installed: {', '.join(missing)}" if missing else ""
+    yield Finding("extras", "note" if missing else "ok", ", ".join(found) + absent)
+
+
+def _versions(names: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    found, missing = [], []
+    for name in names:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    return found, missing
+
+
+def machine(screen: Screen, env: Mapping[str, str]) -> Iterator[Finding]:
+    """Time zones, limits and the terminal."""
+    try:
+        ZoneInfo("Europe/Berlin")
+        yield Finding("time zones", "ok", "known")
+    except (OSError, KeyError, ValueError):
+        yield Finding(
+            "time zones", "bad", "unknown: --tz cannot work; install the system's tzdata or pip install tzdata"
+        )
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    few = 0 <= descriptors < FEW_DESCRIPTORS
+    yield Finding("open files", "warning" if few else "ok", f"at most {descriptors} (ulimit -n)")
+    yield _terminal(screen, env)
+
+
+def _terminal(screen: Screen, env: Mapping[str, str]) -> Finding:
+    if not screen.terminal:
+        return Finding(
+            "terminal", "note", "standard error is none: no live chart (--chart always draws one all the same)"
+        )
+    if env.get("TERM") in (None, "", "dumb"):
+        return Finding("terminal", "note", f"TERM is {env.get('TERM') or 'not set'}: no live chart")
+    unicode = "utf" in screen.encoding.lower()
+    colour = "no colours (NO_COLOR)" if env.get("NO_COLOR") else "colours"
+    drawing = "Braille lines" if unicode else f"ASCII lines, for {screen.encoding} has no Braille"
+    return Finding("terminal", "ok", f"{screen.columns} by {screen.lines}, {colour}, {drawing}")
+
+
+def settings(config: Config, files: list[str]) -> Iterator[Finding]:
+    """Where the settings came from, and whether the files they name can be written."""
+    changed = [name for name, origin in config.origin.items() if origin != "default"]
+    where = f"from {', '.join(files)}" if files else "no txmon.toml"
+    yield Finding(
+        "configuration", "ok", f"{where}; {len(changed)} of {len(config.origin)} settings are not the default"
+    )
+    for name in ("out", "rejects", "log"):
+        path = getattr(config.settings, name)
+        if path is not None:
+            yield writable(name, Path(path))
+
+
+def writable(name: str, path: Path) -> Finding:
+    """Whether `path`, or a new file there, can be written."""
+    if path.is_symlink() and not trusted(path.lstat()):
+        return Finding(name, "bad", f"{path} is a link that another user made")
+    if path.exists():
+        good = os.access(path, os.W_OK)
+        return Finding(name, "ok" if good else "bad", f"{path} {'can' if good else 'cannot'} be written")
+    if not path.parent.is_dir():
+        return Finding(name, "warning" if name == "log" else "bad", f"there is no folder {path.parent}")
+    good = os.access(path.parent, os.W_OK | os.X_OK)
+    return Finding(name, "ok" if good else "bad", f"{path} is not there yet; it {'can' if good else 'cannot'} be made")
+
+
+def memory(config: Config) -> Iterator[Finding]:
+    """The state: whether it can be read, goes with the settings, and is private."""
+    path = config.settings.state
+    if path is None:
+        yield Finding("state", "note", "none: a restart learns anew (--state FILE keeps what was learned)")
+        return
+    try:
+        found = load(path)
+        if found is None:
+            yield writable("state", Path(path))
+            return
+        for name in ("bucket", "by"):
+            mine = getattr(config.settings, name)
+            mine = list(mine) if isinstance(mine, tuple) else mine
+            if found.settings.get(name) != mine:
+                text = f"{path} was written with {name} {found.settings.get(name)!r}, the settings say {mine!r}"
+                yield Finding("state", "bad", text)
+        pipeline = pipeline_of_state(found, path)
+    except TxmonError as bad:
+        yield Finding("state", "bad", str(bad))
+        return
+    detector, count = pipeline.detector, len(pipeline.tracker.open())
+    until = f"judged until {iso(detector.time())}" if detector.time() >= 0 else "nothing judged yet"
+    incidents = f"{count or 'no'} open incident{'' if count == 1 else 's'}"
+    yield Finding("state", "ok", f"{path}: {until}, {len(detector.describe())} series, {incidents}")
+    yield from _private("state", path)
+    if not os.access(Path(path).resolve().parent, os.W_OK | os.X_OK):
+        yield Finding("state", "bad", f"{path}: its folder cannot be written, so it cannot be replaced")
+
+
+def _private(name: str, path: str) -> Iterator[Finding]:
+    status = os.stat(path)
+    if status.st_mode & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWGRP | stat.S_IWOTH):
+        yield Finding(name, "warning", f"{path} is open to other users; chmod 600 {path}")
+
+
+def people(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether notifications have somewhere to go; where, is a secret."""
+    try:
+        names = [channel.name for channel in channels_of(config.settings, env)]
+    except TxmonError as bad:
+        yield Finding("notifications", "bad", str(bad))
+        return
+    if names:
+        yield Finding("notifications", "ok", f"set up: {', '.join(names)} (txmon notify --test tries them)")
+    else:
+        yield Finding("notifications", "note", "nowhere to send: no webhook is set (TXMON_TEAMS_WEBHOOK)")
+    for name in SECRET_FILES:
+        path = getattr(config.settings, name)
+        if path is not None:
+            yield from _private(name, os.path.expanduser(path))
+    folder = spool_folder(config.settings, env)
+    waiting = len(list(folder.glob("*/*.json"))) if folder.is_dir() else 0
+    if waiting:
+        every = duration_text(config.settings.drain)
+        yield Finding(
+            "spool",
+            "warning",
+            f"{waiting} notifications wait in {folder}; a run with --notify sends them (drain {every})",
+        )
+
+
+def guarded(name: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    """The findings of `look`; what it met that nobody thought of is a finding too."""
+    found: list[Finding] = []
+    try:
+        found.extend(look())
+    except (OSError, TxmonError) as bad:
+        found.append(Finding(name, "bad", str(bad)))
+    return found

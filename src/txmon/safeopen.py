@@ -1,0 +1,50 @@
+"""Files opened for writing without walking into a trap that another user left at their path.
+
+Where several users can write (/tmp, a shared spool) one of them may put a link or a file of his own where txmon is
+going to write. Refusals are OSErrors whose `strerror` says what was met; every caller reports them as any other.
+"""
+
+import errno
+import os
+import stat
+from typing import Final
+
+OTHERS_LINK: Final = "is a link that another user made; it is not followed"
+OTHERS_FILE: Final = "belongs to another user, who could read what is written there"
+
+
+def open_file(path: str, flags: int, mode: int = 0o666, private: bool = False) -> int:
+    """A descriptor of `path`, opened with `flags`; a file that is not there yet is made with `mode`.
+
+    private: for its owner alone. The mode is 0600 then, and a regular file of another user is refused. Nothing is
+    truncated before that is known. Raises OSError.
+    """
+    check_link(path)
+    truncate = flags & os.O_TRUNC
+    descriptor = os.open(path, flags & ~os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY, 0o600 if private else mode)
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):  # a pipe or a device has no content that waits to be read
+            if private and status.st_uid != os.geteuid():
+                raise OSError(errno.EPERM, OTHERS_FILE, path)  # noqa: TRY301
+            if truncate:
+                os.ftruncate(descriptor, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_link(path: str) -> None:
+    """Raise OSError where `path` is a link of somebody who is neither this user nor root."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return  # opening it says why
+    if stat.S_ISLNK(status.st_mode) and not trusted(status):
+        raise OSError(errno.ELOOP, OTHERS_LINK, path)
+
+
+def trusted(status: os.stat_result) -> bool:
+    """Whether what has this status is this user's or root's."""
+    return status.st_uid in (os.geteuid(), 0)
