@@ -13,21 +13,8 @@ from .printable import printable
 from .version import describe
 
 COMMANDS = (
-    "replay",
-    "watch",
-    "serve",
-    "analyze",
-    "query",
-    "evaluate",
-    "tune",
-    "simulate",
-    "notify",
-    "ack",
-    "state",
-    "config",
-)
-    "replay", "watch", "analyze", "query", "evaluate", "tune", "simulate", "notify", "ack", "state", "config", "doctor",
-    "completion",
+    "replay", "watch", "serve", "analyze", "query", "evaluate", "tune", "simulate", "notify",
+    "ack", "state", "config", "doctor", "completion",
 )  # fmt: skip
 
 

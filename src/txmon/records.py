@@ -381,7 +381,7 @@ def _written(text: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise _Fault("encoding", "a character is incomplete: half of a surrogate pair") from None
+            raise _Fault("encoding", "half of a surrogate pair is no character") from None
     return text
 
 

@@ -2,10 +2,10 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,6 @@ import click
 
 from ..assembly import parsing_of, pipeline_of, restore
 from ..errors import ConfigError, ExitCode, UsageError
-from ..notifying import notifications
 from ..rejects import RejectLog
 from ..server.app import App
 from ..server.connection import Limits
@@ -23,11 +22,8 @@ from ..server.intake import Intake
 from ..server.listener import Listener, is_loopback
 from ..server.tail import Tail
 from ..settings import Settings
-from ..sinks.jsonl import JsonLines
-from ..sinks.log import LogFolder
 from .options import load_config, options
-from .output import append
-from .outputs import TELLING, tell
+from .outputs import TELLING, Outputs
 from .replay import JUDGING
 
 READING = ("format", "map", "date", "tz", "by", "rejects", "max_line")
@@ -57,18 +53,10 @@ def serve(notify: bool, **flags: object) -> ExitCode:
     with ExitStack() as stack:
         log = RejectLog(settings.rejects)
         stack.callback(log.close)
-        # lines go on after those of a run before, as the state does
-        stream = stack.enter_context(append(settings.out)) if settings.out else sys.stdout
-        lines = JsonLines(stream, settings.only == "alerts", flush=True)
         pipeline = pipeline_of(settings, live=True, partial=True)
-        sinks = [lines.accept]
-        if settings.log:
-            folder = LogFolder(settings.log, settings.log_keep)
-            stack.callback(folder.close)
-            sinks.append(folder.accept)
-        if notify:
-            sinks.append(notifications(settings, os.environ, stack, lambda line: tell([line])).accept)
-        engine = Engine(settings, pipeline, time.time, log, sinks)
+        # the live page is this command's chart
+        outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
+        engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))
         if settings.state is not None:
             sources = restore(pipeline, settings, settings.state)
             try:
