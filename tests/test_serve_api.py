@@ -13,6 +13,7 @@ import pytest
 
 from serving import SAMPLE, START, Server, incident, minute, serving, warm
 from txmon.assembly import pipeline_of, reader_of
+from txmon.inbox import leave_acknowledgement
 from txmon.rejects import RejectLog
 from txmon.server.openapi import document
 from txmon.server.schemas import SCHEMAS
@@ -293,6 +294,16 @@ def test_the_state_brings_everything_back(tmp_path: Path) -> None:
         assert after["incidents"][0]["acknowledged"] is True
         assert server.post(more, Idempotency_Key="k1").body == answered
         assert server.engine.totals.records == 0
+
+
+def test_an_acknowledgement_left_beside_the_state_is_taken(tmp_path: Path) -> None:
+    path = str(tmp_path / "state")
+    with serving(Settings(state=path)) as server:
+        warm(server)
+        incident(server)
+        leave_acknowledgement(path, "20260302T0045-failed", False)
+        assert server.engine.finish()
+        assert server.engine.incidents()[0]["acknowledged"] is True
 
 
 def test_a_failed_state_or_sink_is_told_and_stops_nothing(tmp_path: Path) -> None:

@@ -96,7 +96,8 @@ def test_half_a_surrogate_pair() -> None:
 
 
 @pytest.mark.fault(
-    "a late row, and at once a row that closes many minutes", "corrects its minute before it is forgotten, and is counted"
+    "a late row, and at once a row that closes many minutes",
+    "corrects its minute before it is forgotten, and is counted",
 )
 @pytest.mark.parametrize(("command", "oldest"), [("replay -", 24), ("watch", 23)])
 def test_a_late_row_and_then_many_minutes_at_once(command: str, oldest: int) -> None:

@@ -11,12 +11,13 @@ from typing import Final
 from ..records import Reject
 from ..verdict import iso, verdict_line
 from .assets import ASSETS, PAGE
-from .engine import Engine, Receipt
+from .engine import Engine
 from .guard import Guard
 from .intake import UNPACKED, Intake, decode_object, payload_of
 from .message import TEXT, HttpError, Request, Response, as_error, as_json
 from .openapi import document
 from .originals import COMPLETED, POSSIBLE, about_minute, row_of, rows_of
+from .receipt import Receipt
 from .routes import Query, Route, Router
 
 LISTED: Final = 100  # rejects in one answer

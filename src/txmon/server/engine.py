@@ -5,18 +5,20 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from .. import state
 from ..assembly import LIVE_LATENESS, depended_on
 from ..errors import IoFailure
+from ..inbox import take_acknowledgements
 from ..pipeline import Pipeline
 from ..records import Record, Reject
 from ..rejects import RejectLog
 from ..settings import Settings
 from ..verdict import TOTAL, Key, Outcome, Verdict
 from .feed import Feed
+from .receipt import Answer, Receipt, Totals
 from .recent import Recent
 
 ANSWERED: Final = 1000  # verdicts in one answer
@@ -26,44 +28,6 @@ REMEMBERED_BYTES: Final = 8 << 20
 
 Sink = Callable[[Outcome], None]
 Place = tuple[int, Key, str]  # bucket, key, status
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of one request's records."""
-
-    accepted: int
-    repeated: int
-    late: int
-    verdicts: Sequence[Verdict]  # of each (bucket, series) touched, in order
-    omitted: int  # verdicts beyond those
-    rejects: Sequence[Reject]
-
-    def recommendation(self) -> str:
-        """The gravest of all."""
-        found = {verdict.recommendation for verdict in self.verdicts}
-        return next((word for word in ("alert", "pending", "warming") if word in found), "ok")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer given before, by the key that came with its request."""
-
-    digest: str
-    status: int
-    body: str
-
-
-@dataclass(slots=True)
-class Totals:
-    """Counts since the start, for the metrics."""
-
-    records: int = 0
-    rejected: int = 0
-    verdicts: dict[str, int] | None = None
-    sink_failures: int = 0
-    save_failures: int = 0
-    saved: float = 0.0  # when, epoch seconds
 
 
 class Engine:
@@ -196,14 +160,23 @@ class Engine:
             if bucket is not None:
                 self.feed.show(bucket.start, bucket.counts.values())
         began = time.monotonic()
-        if self.settings.state is not None and self._dirty and self._saver.due(began):
-            self.save()
+        if self.settings.state is not None and self._saver.due(began):
+            self._take_acknowledgements(self.settings.state)
+            if self._dirty:
+                self.save()
             self._saver.wrote(began, time.monotonic())
 
     def _publish(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
             self._tell(outcome)
             self._dirty = True
+
+    def _take_acknowledgements(self, path: str) -> None:
+        """Obey `txmon ack`, which leaves word beside the state."""
+        for identity, normal in take_acknowledgements(path):
+            with self.lock:
+                self.pipeline.acknowledge(identity, normal)
+                self.acknowledge(identity)
 
     def acknowledge(self, identity: str) -> Mapping[str, object] | None:
         """Stop the reminders of an open incident; its row, or None where none is open under that id."""
@@ -286,6 +259,7 @@ class Engine:
             if self.settings.state is None:
                 self._publish(self.pipeline.finish())
         if self.settings.state is not None:
+            self._take_acknowledgements(self.settings.state)
             written = self.save()
         self.feed.hub.close()
         return written

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..verdict import Verdict
-from .engine import Engine, Receipt
+from .engine import Engine
 from .message import HttpError
+from .receipt import Receipt
 from .schemas import STATUSES
 
 COMPLETED: Final = "TRANSACTION COMPLETED"
