@@ -14,6 +14,7 @@ from .records import MAX_COUNT, NAMES, Layout, Record, RecordParser, Reject
 from .verdict import Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
+QUOTE: Final = ord('"')  # a number: looking for a byte in bytes raises and catches an error first
 RELEARN: Final = 64  # lines of another shape before the shape of JSON lines is learned anew
 
 
@@ -80,7 +81,7 @@ class Tallier:
             if raw.endswith(b"\r"):
                 raw = raw.rstrip(b"\r\n")  # noqa: PLW2901
             cells = raw.split(layout.delimiter)
-            if len(cells) != layout.width or not raw.isascii() or b'"' in raw or len(raw) > self._max_line:
+            if len(cells) != layout.width or not raw.isascii() or QUOTE in raw or len(raw) > self._max_line:
                 self._one(raw)
                 continue
             time = self._time(cells[at_time])
