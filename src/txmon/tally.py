@@ -14,6 +14,7 @@ from .records import MAX_COUNT, NAMES, Layout, Record, RecordParser, Reject
 from .verdict import Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
+QUOTE: Final = ord('"')  # a number: looking for a byte in bytes raises and catches an error first
 RELEARN: Final = 64  # lines of another shape before the shape of JSON lines is learned anew
 
 
@@ -80,7 +81,7 @@ class Tallier:
             if raw.endswith(b"\r"):
                 raw = raw.rstrip(b"\r\n")  # noqa: PLW2901
             cells = raw.split(layout.delimiter)
-            if len(cells) != layout.width or not raw.isascii() or b'"' in raw or len(raw) > self._max_line:
+            if len(cells) != layout.width or not raw.isascii() or QUOTE in raw or len(raw) > self._max_line:
                 self._one(raw)
                 continue
             time = self._time(cells[at_time])
@@ -103,20 +104,23 @@ class Tallier:
             self._parser.lines += 1
             self._add(time, status, key, count)
 
-    def _time(self, cell: bytes) -> int:
+    def _time(self, cell: bytes | str) -> int:
         """Epoch seconds of a cell; -1 where the parser must say what is wrong."""
         if cell == self._last:
             return self._last_time
         found = self._times.get(cell)
         if found is None:
-            text = cell.decode()
+            text = cell.decode() if isinstance(cell, bytes) else cell
             found = self._parser.time_of(text)
             if found >= 0 and self._parser.absolute(text):
-                if len(self._times) >= CACHED:
-                    self._times.clear()
-                self._times[cell] = found
+                self._remember(cell, found)
         self._last, self._last_time = cell, found
         return found
+
+    def _remember(self, time: object, found: int) -> None:
+        if len(self._times) >= CACHED:
+            self._times.clear()
+        self._times[time] = found
 
     def _key(self, cells: list[bytes], layout: Layout) -> Key | None:
         cell = cells[layout.by[0]] if len(layout.by) == 1 else layout.delimiter.join([cells[at] for at in layout.by])
@@ -148,7 +152,7 @@ class Tallier:
     def _row(self, raw: bytes, row: Any) -> None:
         """Count a line that has the usual shape."""
         moment = row.time
-        time = self._last_time if moment == self._last else self._times.get(moment, -1)
+        time = self._time(moment) if isinstance(moment, str) else self._times.get(moment, -1)
         status = self._statuses.get(row.status)
         count: int = row.count
         key: Key = ()
@@ -174,12 +178,8 @@ class Tallier:
                 if len(self._statuses) >= CACHED:
                     self._statuses.clear()
                 self._statuses[status] = found.status
-            if time is not None:
-                self._last, self._last_time = time, found.time
-                if not isinstance(time, str) or self._parser.absolute(time):
-                    if len(self._times) >= CACHED:
-                        self._times.clear()
-                    self._times[time] = found.time
+            if time is not None and not isinstance(time, str):
+                self._remember(time, found.time)
 
     def _add(self, time: int, status: str, key: Key, count: int) -> None:
         tally = self._tally

@@ -123,9 +123,10 @@ def _slope(counts: list[int]) -> float:
     n = len(counts)
     if n < 3:
         return 0.0
-    twice = 0  # the covariance with the places around their middle: whole numbers, so that nothing is rounded
-    place = 1 - n
-    for count in counts:
-        twice += place * count
-        place += 2
+    # whole numbers, so that nothing is rounded, and none below 0, which mypyc multiplies slowly
+    weighted = total = 0
+    for place, count in enumerate(counts):
+        weighted += place * count
+        total += count
+    twice = 2 * weighted - (n - 1) * total  # the covariance with the places around their middle
     return twice / 2 * 12 / (n * (n * n - 1))
