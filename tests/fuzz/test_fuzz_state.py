@@ -98,7 +98,7 @@ def test_the_learned_state_itself_goes_on(tmp_path: Path) -> None:
     path.write_bytes(PACKED)
     pipeline = pipeline_of(Settings(), live=True)
     restore(pipeline, Settings(), str(path))
-    assert pipeline.snapshot() == LEARNED["pipeline"]
+    assert json.loads(json.dumps(pipeline.snapshot())) == LEARNED["pipeline"]
     outcomes = list(pipeline.feed([Record(NOW + 4000, "denied", 9)]))
     assert all(json.loads(verdict_line(v)) for outcome in outcomes for v in outcome.verdicts)
     save(pipeline, Settings(), str(path), {})
