@@ -3,7 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+<<<<<<< HEAD
 .PHONY: demo test lint sample bench bench-detection clean
+=======
+.PHONY: demo test fuzz dist reference lint sample bench clean
+>>>>>>> faults
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -14,6 +18,22 @@ test: $(VENV)/tested
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# The fuzz tests at length: FUZZ_EXAMPLES cases a target; what failed is kept in .hypothesis
+FUZZ_EXAMPLES ?= 100000
+fuzz: $(VENV)/tested
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz
+
+# The pages that are written from the code; tests compare them
+reference: $(VENV)/installed
+	$(BIN)/python docs/cli_reference.py
+	$(BIN)/python docs/reliability.py
+
+# sdist and wheel, from what git knows alone
+dist: $(BIN)/python
+	$(BIN)/pip install --quiet build
+	rm -rf build/clean && mkdir -p build/clean && git archive HEAD | tar -x -C build/clean
+	$(BIN)/python -m build --outdir dist build/clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,84 @@
+"""What is shipped: an sdist and a pure wheel from a clean copy, and the unit that runs it."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NEEDED = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "src")
+SAMPLE = ROOT / "examples" / "transactions.csv"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with what hatchling builds of a copy that holds nothing but sources, without a compiler."""
+    folder = tmp_path_factory.mktemp("build")
+    clean = folder / "clean"
+    clean.mkdir()
+    for name in NEEDED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, clean / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+        else:
+            shutil.copy(source, clean / name)
+    environment = {**os.environ, "TXMON_PURE": "1"}
+    command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder / "dist")]
+    subprocess.run(command, cwd=clean, env=environment, check=True, capture_output=True, timeout=120)
+    return folder / "dist"
+
+
+def test_the_pure_wheel_installs_and_runs(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(tmp_path)
+    assert not [name for name in names if name.endswith(".so")]
+    assert {"txmon/py.typed", "txmon/queries/per-minute.sql", "txmon/page_analyze/chart.js"} <= set(names)
+    run = [
+        sys.executable,
+        "-c",
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); from txmon.__main__ import main; main()",
+    ]
+    version = subprocess.run([*run, str(tmp_path), "--version"], capture_output=True, text=True, check=True, timeout=60)
+    assert "(interpreted core" in version.stdout
+    done = subprocess.run([*run, str(tmp_path), "replay", str(SAMPLE)], capture_output=True, check=True, timeout=120)
+    installed = [str(Path(sys.executable).with_name("txmon")), "replay", str(SAMPLE)]
+    assert done.stdout == subprocess.run(installed, capture_output=True, check=True, timeout=60).stdout
+
+
+def test_the_sdist_holds_what_a_build_needs(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "src/txmon/detector.py"} <= names
+
+
+def test_the_container_copies_what_a_build_needs() -> None:
+    text = (ROOT / "Containerfile").read_text()
+    copied = {word for line in re.findall(r"^COPY (?!--)(.*) \S+$", text, re.MULTILINE) for word in line.split()}
+    assert copied == set(NEEDED)
+    assert "USER 10001" in text
+
+
+def test_the_units_command_lines_are_txmons() -> None:
+    unit = (ROOT / "examples" / "txmon.service").read_text().replace("\\\n", " ")
+    commands = re.findall(r"^Exec\w+=/opt/txmon/bin/txmon (.*)$", unit, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        name, *arguments = shlex.split(command)
+        help_text = subprocess.run(
+            [Path(sys.executable).with_name("txmon"), name, "--help"],
+            capture_output=True, text=True, check=True, timeout=60,
+        ).stdout  # fmt: skip
+        flags = [argument for argument in arguments if argument.startswith("--")]
+        assert flags
+        assert [flag for flag in flags if not re.search(rf"{flag}\b", help_text)] == []
