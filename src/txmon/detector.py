@@ -301,6 +301,7 @@ class Detector:
             "before": self._before,
             "age": self._age,
             "level": self._level,
+            "lag": self._lag,
             "anchored": self._anchored,
             "kept": [[pack_key(key), status, list(known)] for (key, status), known in self._kept.items()],
             "excluded": [[pack_key(key), status] for key, status in sorted(self._excluded)],
@@ -320,7 +321,7 @@ class Detector:
         self._season = Season.restore(state["season"])
         self._before, self._age = int(state["before"]), int(state["age"])
         self._anchored = bool(state["anchored"])
-        self._level = float(state["level"])
+        self._level, self._lag = float(state["level"]), float(state["lag"])
         self._groups = groups
         self._series = sum([1 + len(group.statuses) for group in groups.values()])
         self._sigma = (-1, 0.0)
