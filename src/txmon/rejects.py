@@ -32,7 +32,7 @@ class RejectLog:
         kind.count += 1
         if self._file is not None:
             try:
-                self._file.write(_line(reject))
+                self._file.write(reject_line(reject))
             except OSError as bad:
                 raise IoFailure(f"{self._path}: {bad.strerror}") from bad
         if self._strict:
@@ -68,7 +68,8 @@ def _create(path: str) -> BinaryIO:
         raise IoFailure(f"{path}: {bad.strerror}") from bad
 
 
-def _line(reject: Reject) -> bytes:
+def reject_line(reject: Reject) -> bytes:
+    """`reject` as its JSON line: where it stood, why, and the line itself."""
     row: dict[str, object] = {
         "source": reject.source,
         "line": reject.line,

@@ -31,13 +31,22 @@ class State:
     sources: Mapping[str, Any] = field(default_factory=dict)  # by name: where reading goes on
 
 
-def save(path: str, state: State) -> None:
-    """Write `state` to `path` atomically, readable by its owner alone; IoFailure leaves what was there."""
+def pack(state: State) -> bytes:
+    """`state` as a state file holds it: the same bytes for the same state."""
     row = {
         "txmon": FORMAT, "written_by": __version__, "settings": state.settings, "pipeline": state.pipeline,
         "sources": state.sources,
     }  # fmt: skip
-    raw = gzip.compress(json.dumps(row, separators=(",", ":")).encode(), compresslevel=1, mtime=0)
+    return gzip.compress(json.dumps(row, separators=(",", ":")).encode(), compresslevel=1, mtime=0)
+
+
+def save(path: str, state: State) -> None:
+    """Write `state` to `path` atomically, readable by its owner alone; IoFailure leaves what was there."""
+    write(path, pack(state))
+
+
+def write(path: str, raw: bytes) -> None:
+    """Write a packed state to `path`, as `save` does."""
     target = Path(os.path.realpath(path))  # a link stays a link
     temporary = None
     try:
@@ -70,6 +79,11 @@ def load(path: str) -> State | None:
         return None
     except OSError as bad:
         raise IoFailure(f"{path}: {bad.strerror}") from bad
+    return unpack(raw, path)
+
+
+def unpack(raw: bytes, path: str) -> State:
+    """The state that `pack` made `raw` of; ConfigError, which names `path`, where it did not or not this version's."""
     try:
         row = json.loads(gzip.decompress(raw))
         version = row["txmon"]
