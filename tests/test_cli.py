@@ -67,3 +67,23 @@ def test_version_says_whether_the_core_is_compiled() -> None:
     done = txmon("--version")
     assert done.returncode == 0
     assert b"(compiled core" in done.stdout or b"(interpreted core" in done.stdout
+
+
+def test_partial_lines_are_added_and_change_no_other() -> None:
+    plain = txmon("replay", str(SAMPLE)).stdout.splitlines()
+    with_partial = txmon("replay", str(SAMPLE), "--partial").stdout.splitlines()
+    early = [line for line in with_partial if b'"partial": true' in line]
+    assert early
+    assert all(b'"recommendation": "alert"' in line for line in early)
+    assert [line for line in with_partial if b'"partial": true' not in line] == plain
+
+
+def test_out_of_order_rows_are_revised_and_said(tmp_path: Path) -> None:
+    lines = SAMPLE.read_text().splitlines()
+    moved = [*lines[:2000], *lines[2001:2020], lines[2000], *lines[2020:]]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(moved))
+    done = txmon("replay", str(path))
+    assert b'"revises": true' in done.stdout
+    assert b"1 record came after its bucket had closed" in done.stderr
+    assert b'"revises"' not in txmon("replay", str(path), "--lateness", "10m").stdout

@@ -14,11 +14,13 @@ from .pipeline import Pipeline
 from .records import ParseOptions, Record, RecordParser, Reject
 from .rejects import RejectLog
 from .rules import RuleBook
-from .settings import Settings
+from .settings import DEFAULTS, Settings
 from .sources.file import FileSource
 from .times import TimeParser
 
 LIVE_LATENESS = 5  # seconds
+DAY = 86400
+WIDE = 600  # seconds of a bucket from which a level cannot follow a day before it has seen one
 
 
 class Reader:
@@ -54,7 +56,8 @@ def pipeline_of(settings: Settings, live: bool, partial: bool = False) -> Pipeli
     """The pipeline that `settings` ask for; `partial`: ready to `peek` at open buckets."""
     default_lateness = LIVE_LATENESS if live else 0
     lateness = default_lateness if settings.lateness is None else settings.lateness
-    policy = IncidentPolicy(settings.bucket, settings.clear, settings.join, settings.repeat, settings.confirm)
+    clear, join = _at_least(settings, "clear", 3), _at_least(settings, "join", 2)
+    policy = IncidentPolicy(settings.bucket, clear, join, settings.repeat, settings.confirm)
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
     bucketer = Bucketer(settings.bucket, lateness, track=partial)
     return Pipeline(bucketer, Detector(detector_config(settings)), rules, IncidentTracker(policy))
@@ -100,12 +103,12 @@ def depended_on(settings: Settings) -> dict[str, Any]:
 
 
 def detector_config(settings: Settings) -> DetectorConfig:
-    """The part of `settings` that the detector obeys."""
+    """The part of `settings` that the detector obeys; defaults are no shorter than so many buckets."""
     return DetectorConfig(
         bucket=settings.bucket,
-        half_life=settings.half_life,
-        mix_half_life=settings.mix_half_life,
-        warmup=settings.warmup,
+        half_life=_at_least(settings, "half_life", 10),
+        mix_half_life=_at_least(settings, "mix_half_life", 30),
+        warmup=_at_least(settings, "warmup", DAY // settings.bucket + 2 if settings.bucket > WIDE else 20),
         sigma=settings.sigma,
         budget=settings.budget,
         min_count=settings.min_count.default,
@@ -113,9 +116,16 @@ def detector_config(settings: Settings) -> DetectorConfig:
         min_counts=settings.min_count.table,
         min_ratios=settings.min_ratio.table,
         directions=settings.direction,
-        level_shift=settings.level_shift,
+        level_shift=_at_least(settings, "level_shift", 12),
         idle=settings.idle,
         max_series=settings.max_series,
         explain=settings.explain,
         rowless=bool(settings.rule) and settings.mode != "score",
     )
+
+
+def _at_least(settings: Settings, name: str, buckets: int) -> int:
+    """A duration, seconds: what was asked for, or the default, which wide buckets stretch to so many of them."""
+    value = getattr(settings, name)
+    assert isinstance(value, int)
+    return max(value, buckets * settings.bucket) if value == getattr(DEFAULTS, name) else value

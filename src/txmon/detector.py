@@ -7,12 +7,13 @@ share, and a collapse of the volume must not make the other shares explode.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import fsum
 from statistics import NormalDist
 from typing import Any, Final
 
 from .baseline import Baseline
 from .explain import explain
-from .judgement import Judgement, Thresholds, interval, judge, judge_one
+from .judgement import LAG, Judgement, Thresholds, interval, judge, judge_one
 from .season import Season
 from .together import parts, shared, together
 from .verdict import TOTAL, Key, Recommendation, Verdict
@@ -26,6 +27,8 @@ DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, 
 # a row are one. Measured on clean streams at 3 to 4 sigmas (docs/methods.md).
 TESTS_A_BUCKET: Final = 0.3
 DAY: Final = 86400
+WORST_TAIL: Final = 1e-3  # no budget is so large that less than 3.1 sigmas alert: nearer, models err more than counts
+NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
 DROP_EACH: Final = 60  # buckets between two looks for idle keys
 NOTHING: Final[Mapping[str, int]] = {}
 
@@ -99,6 +102,9 @@ class Detector:
         self._groups: dict[Key, Group] = {}
         self._season = Season(self.config.bucket)
         self._before = -1  # start of the bucket judged last
+        self._age = 0  # buckets judged
+        self._lag = LAG  # squared relative error of every volume's level, in this bucket
+        self._anchored = False  # the levels follow the season
         self._series = 0
         self._sigma = (-1, 0.0)  # number of series, the score that alerts among so many
         self._gates: dict[str, Thresholds] = {}
@@ -110,7 +116,7 @@ class Detector:
             return self.config.sigma
         if self._sigma[0] != self._series:
             tests = max(1, self._series) * TESTS_A_BUCKET * DAY / self.config.bucket
-            tail = min(0.02, self.config.budget / tests)
+            tail = min(WORST_TAIL, self.config.budget / tests)
             self._sigma = (self._series, -NormalDist().inv_cdf(tail))
             self._gates.clear()
         return self._sigma[1]
@@ -128,16 +134,37 @@ class Detector:
             group.seen = time
         self._drop(time)
         verdicts: list[Verdict] = []
-        growth = self._season.growth(self._before, time) if self._before >= 0 else 1.0
-        self._before = time
+        growth = self._growth(time)
         expected = 0.0
         for key, group in self._groups.items():
             group.volume.grow(growth)
             expected += group.volume.rate()
             self._judge_group(time, key, group, counts.get(key, NOTHING), verdicts)
+        self._age += 1
+        if self._age <= self._warmup:
+            expected = 0.0  # nothing yet that a bucket could be reined in to
         if counts:
             self._season.learn(time, sum([sum(statuses.values()) for statuses in counts.values()]), expected)
         return verdicts
+
+    def _growth(self, time: int) -> float:
+        """By how much every volume's level moves before the bucket at `time` is judged."""
+        before, self._before = self._before, time
+        self._lag = LAG + (self._season.error(time) if self._anchored else 0.0)
+        growth = self._season.growth(before, time) if before >= 0 else 1.0
+        if growth != 1.0 and not self._anchored:
+            # until now the levels trailed the day; from here on they move with it, so they must start where it is
+            self._anchored = True
+            trailing = fsum([group.volume.rate() for group in self._groups.values()])
+            if trailing > 0.0:
+                growth = min(5.0, max(0.2, self._season.level(time) / trailing))
+            for group in self._groups.values():
+                group.volume.slope = 0.0
+                if self.config.bucket > NARROW:
+                    group.volume.clear_windows()
+                    for series in group.statuses.values():
+                        series.clear_windows()
+        return growth
 
     def assess(self, time: int, key: Key, status: str, counts: Mapping[str, int]) -> Verdict | None:
         """What one count, by itself, means now: of an open bucket, or of a closed one that was corrected.
@@ -159,10 +186,10 @@ class Detector:
             series = known if known is not None else self._new_series(group)
             expectation = self._expect(bucket, count, series, gates, group.volume)
             expected, surety = expectation.expected, expectation.surety
-        seen = judge_one(series, gates, count, expected, surety)
+        seen = judge_one(series, gates, count, expected, surety, self._lag)
         recommendation: Recommendation = "alert" if seen.passed else "ok"
         reasons = ("score",) if seen.passed else ()
-        low, high = interval(expected, series, gates, surety)
+        low, high = interval(expected, series, gates, surety, self._lag)
         text = explain(status, count, expected, low, high, seen, recommendation, reasons, "")
         return Verdict(
             time, status, key, count, bucket.total, expected, low, high, seen.score, 1, recommendation, reasons, text
@@ -237,7 +264,7 @@ class Detector:
         gates = self._thresholds(status)
         due = self._expect(bucket, count, series, gates, volume)
         series.observe(count, due.expected)
-        judgement = judge(series, gates, due.surety)
+        judgement = judge(series, gates, due.surety, self._lag)
         verdict = self._conclude(bucket, status, count, due.expected, series, judgement, gates, due.surety)
         odd.append(max(0.0, -judgement.newest if gates.direction == "below" else judgement.newest))
         relief = gates.direction == "above" and judgement.longest < -RELIEF
@@ -253,7 +280,7 @@ class Detector:
             series.clear_windows()
         series.observe(bucket.total, bucket.usual)
         gates = self._thresholds(TOTAL)
-        judgement = judge(series, gates)
+        judgement = judge(series, gates, None, self._lag)
         distance = together(odd) if bucket.warm else 0.0
         if alone and distance >= gates.sigma and not judgement.passed:
             judgement.together = bucket.total >= gates.min_count and shared(odd)
@@ -316,7 +343,7 @@ class Detector:
         elif series.alerting:
             series.alerting = 0
             series.restart_windows()
-        low, high = interval(expected, series, gates, volume)
+        low, high = interval(expected, series, gates, volume, self._lag)
         text = explain(status, count, expected, low, high, seen, recommendation, reasons, said)
         return Verdict(
             bucket.time, status, bucket.key, count, bucket.total, expected, low, high, seen.score, seen.window,
@@ -336,7 +363,13 @@ class Detector:
             ]
             for key, group in self._groups.items()
         ]
-        return {"before": self._before, "season": self._season.snapshot(), "groups": groups}
+        return {
+            "before": self._before,
+            "age": self._age,
+            "anchored": self._anchored,
+            "season": self._season.snapshot(),
+            "groups": groups,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be."""
@@ -348,7 +381,8 @@ class Detector:
             group.statuses = {str(status): Baseline.restore(series) for status, series in statuses.items()}
             groups[tuple([(str(name), str(value)) for name, value in key])] = group
         self._season = Season.restore(state["season"])
-        self._before = int(state["before"])
+        self._before, self._age = int(state["before"]), int(state["age"])
+        self._anchored = bool(state["anchored"])
         self._groups = groups
         self._series = sum([1 + len(group.statuses) for group in groups.values()])
         self._sigma = (-1, 0.0)

@@ -42,29 +42,32 @@ class Judgement:
         self.gate = ""  # the gate that held back a score over its threshold: "count", "ratio", "over", or ""
 
 
-def judge(series: Baseline, gates: Thresholds, volume: Baseline | None = None) -> Judgement:
+def judge(series: Baseline, gates: Thresholds, volume: Baseline | None, lag: float) -> Judgement:
     """Whether `series` is on the wrong side of what was expected of it.
 
     volume: the baseline of the volume that the series' expectation was derived from; it can be no surer than that.
+    lag: squared relative error of a volume's level, beyond what its evidence says.
     """
     if gates.direction == "above":
-        return _judge(series, gates, 1.0, volume)
-    below = _judge(series, gates, -1.0, volume)
+        return _judge(series, gates, 1.0, volume, lag)
+    below = _judge(series, gates, -1.0, volume, lag)
     if gates.direction == "below":
         return below
-    above = _judge(series, gates, 1.0, volume)
+    above = _judge(series, gates, 1.0, volume, lag)
     if above.passed != below.passed:
         return above if above.passed else below
     return above if abs(above.score) >= abs(below.score) else below
 
 
-def judge_one(series: Baseline, gates: Thresholds, count: float, expected: float, volume: Baseline | None) -> Judgement:
+def judge_one(
+    series: Baseline, gates: Thresholds, count: float, expected: float, volume: Baseline | None, lag: float
+) -> Judgement:
     """A single count judged by itself, without the buckets before it."""
     result = Judgement()
     result.seen, result.window_mean = count, expected
     if expected <= 0.0:
         return result
-    result.score = result.newest = count_score(count, expected, _excess(series, expected, volume))
+    result.score = result.newest = count_score(count, expected, _excess(series, expected, volume, lag))
     sign = 1.0 if result.score > 0.0 else -1.0
     wanted = gates.direction == "both" or (gates.direction == "above") == (sign > 0.0)
     if wanted and sign * result.score >= gates.sigma:
@@ -73,7 +76,7 @@ def judge_one(series: Baseline, gates: Thresholds, count: float, expected: float
     return result
 
 
-def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | None) -> Judgement:
+def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | None, lag: float) -> Judgement:
     result = Judgement()
     best = 0.0
     counts, expectations = series.counts, series.expectations
@@ -86,7 +89,7 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
             seen, mean = sum15(counts), sum15(expectations)
         if mean <= 0.0:
             continue
-        score = count_score(seen, mean, _excess(series, mean, volume))
+        score = count_score(seen, mean, _excess(series, mean, volume, lag))
         if i == 0:
             result.newest = score
             result.lingers = sign * score > LINGER
@@ -120,18 +123,20 @@ def _gate(seen: float, mean: float, gates: Thresholds, sign: float, slack: float
     return "ratio" if seen * ratio > mean else ""
 
 
-def _excess(series: Baseline, mean: float, volume: Baseline | None) -> float:
+def _excess(series: Baseline, mean: float, volume: Baseline | None, lag: float) -> float:
     own = series.excess(mean) + DRIFT
     if series.trend_gain > 0.0:
-        return own + LAG
-    return max(own, volume.excess(mean) + LAG) if volume is not None else own
+        return own + lag
+    return max(own, volume.excess(mean) + lag) if volume is not None else own
 
 
-def interval(expected: float, series: Baseline, gates: Thresholds, volume: Baseline | None = None) -> tuple[int, int]:
+def interval(
+    expected: float, series: Baseline, gates: Thresholds, volume: Baseline | None, lag: float
+) -> tuple[int, int]:
     """The counts of one bucket, from and to, that do not alert by themselves."""
     if expected <= 0.0:
         return 0, gates.min_count - 1
-    excess = _excess(series, expected, volume)
+    excess = _excess(series, expected, volume, lag)
     high = max(
         count_limit(expected, excess, gates.sigma), ceil(gates.min_ratio * expected) - 1.0, gates.min_count - 1.0
     )

@@ -9,10 +9,12 @@ from math import floor, fsum  # fsum: mypyc takes the sum of a list for whole nu
 from typing import Final
 
 DAY: Final = 86400
-BIN: Final = 1800  # seconds
-BINS: Final = DAY // BIN
+HOUR: Final = 3600
+BIN: Final = 1800  # seconds, or a bucket where that is longer
 DAY_KEEP: Final = 0.75  # what a day leaves of a bin's evidence to the next: the shape is that of the last four days
-PRIOR: Final = 20.0  # transactions at the day's mean that stand behind every bin: few real ones barely bend it
+PRIOR: Final = (
+    4.0  # transactions at the day's mean that stand behind every bin, so that an empty one is rare, not impossible
+)
 MOST: Final = 1.5  # a bucket teaches no more than this many times what was expected, and no less than its inverse
 TWO_WEEKS: Final = 14
 
@@ -20,20 +22,22 @@ TWO_WEEKS: Final = 14
 class Season:
     """Learns the day's shape and says how much the volume usually grows between two times."""
 
-    __slots__ = ("_day", "_days", "_sums", "_weights", "_width")
+    __slots__ = ("_bin", "_bins", "_day", "_days", "_sums", "_weights", "_width")
 
     def __init__(self, bucket: int) -> None:
-        """bucket: the width of a bucket in seconds; shapes are for buckets of at most half an hour."""
+        """bucket: the width of a bucket in seconds; a shape is learned for buckets of at most an hour."""
         self._width = bucket
+        self._bin = max(BIN, bucket)
+        self._bins = DAY // self._bin
         # transactions and buckets a bin: weekdays', then the weekend's
-        self._sums = [0.0] * (2 * BINS)
-        self._weights = [0.0] * (2 * BINS)
-        self._day = [-1] * (2 * BINS)  # on which a bin learned last, in days since the epoch
+        self._sums = [0.0] * (2 * self._bins)
+        self._weights = [0.0] * (2 * self._bins)
+        self._day = [-1] * (2 * self._bins)  # on which a bin learned last, in days since the epoch
         self._days = 0  # that taught so far
 
     def learn(self, time: int, total: float, expected: float) -> None:
         """Take a bucket's total volume, reined in to what was expected of it (transactions)."""
-        index = _weekend(time) * BINS + time % DAY // BIN
+        index = _weekend(time) * self._bins + time % DAY // self._bin
         day = time // DAY
         if day != self._day[index]:
             self._days += day > max(self._day)
@@ -45,32 +49,41 @@ class Season:
 
     def growth(self, start: int, end: int) -> float:
         """Usual volume at `end` over that at `start` (epoch seconds), 0.1..10; 1 until a whole day is known."""
-        if self._width > BIN or self._days < 2:
+        if self._width > HOUR or self._days < 2:
             return 1.0
-        before, after = self._level(start), self._level(end)
+        before, after = self.level(start), self.level(end)
         if before <= 0.0 or after <= 0.0:
             return 1.0
         return min(10.0, max(0.1, after / before))
 
-    def _level(self, time: int) -> float:
+    def level(self, time: int) -> float:
         """Transactions a bucket usual at `time`, on the line between the middles of two bins; 0 where unknown."""
-        place = (time % DAY + self._width / 2) / BIN - 0.5
+        place = (time % DAY + self._width / 2) / self._bin - 0.5
         first = floor(place)
         part = place - first
         weekend = _weekend(time)
-        low, high = self._bin(weekend, first % BINS), self._bin(weekend, (first + 1) % BINS)
+        low, high = self._mean(weekend, first % self._bins), self._mean(weekend, (first + 1) % self._bins)
         return low + part * (high - low) if low > 0.0 and high > 0.0 else 0.0
 
-    def _bin(self, weekend: int, index: int) -> float:
-        """A bin's mean, its neighbours' weighed in at half; 0 while nothing is known of one of the three."""
+    def error(self, time: int) -> float:
+        """Squared relative error of the shape around `time`, from the transactions that it was learned of."""
+        index = time % DAY // self._bin
+        return 1.0 / (self._sums[index] + self._sums[index + self._bins] + PRIOR)
+
+    def _mean(self, weekend: int, index: int) -> float:
+        """A bin's mean, its neighbours' weighed in at half; 0 while nothing is known of one of the three.
+
+        Where a bin is a single bucket its neighbours are left out: they would blur what the day is like.
+        """
         total = weight = 0.0
-        for offset, part in ((-1, 0.5), (0, 1.0), (1, 0.5)):
-            i = (index + offset) % BINS
+        side = 0.5 if self._width < self._bin else 0.0
+        for offset, part in ((-1, side), (0, 1.0), (1, side)):
+            i = (index + offset) % self._bins
             sums, weights = self._sums[i], self._weights[i]
             if self._days <= TWO_WEEKS:
-                sums, weights = sums + self._sums[i + BINS], weights + self._weights[i + BINS]
+                sums, weights = sums + self._sums[i + self._bins], weights + self._weights[i + self._bins]
             elif weekend:
-                sums, weights = self._sums[i + BINS], self._weights[i + BINS]
+                sums, weights = self._sums[i + self._bins], self._weights[i + self._bins]
             if weights <= 0.0:
                 return 0.0
             total += part * sums
@@ -85,13 +98,14 @@ class Season:
     @staticmethod
     def restore(state: list[float]) -> "Season":
         """The season whose `snapshot` was `state`; ValueError when it cannot be one."""
-        if len(state) != 2 + 6 * BINS:
-            raise ValueError(f"a season has {2 + 6 * BINS} numbers, not {len(state)}")
         season = Season(int(state[0]))
+        size = 2 * season._bins
+        if len(state) != 2 + 3 * size:
+            raise ValueError(f"a season has {2 + 3 * size} numbers, not {len(state)}")
         season._days = int(state[1])
-        season._sums = state[2 : 2 + 2 * BINS]
-        season._weights = state[2 + 2 * BINS : 2 + 4 * BINS]
-        season._day = [int(value) for value in state[2 + 4 * BINS :]]
+        season._sums = state[2 : 2 + size]
+        season._weights = state[2 + size : 2 + 2 * size]
+        season._day = [int(value) for value in state[2 + 2 * size :]]
         return season
 
 

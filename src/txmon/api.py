@@ -1,0 +1,115 @@
+"""The detector for programs: counts in, verdicts out, the same as the command line gives.
+
+>>> from txmon import Detector
+>>> detector = Detector(bucket="5m", directions={"value": "both"})
+>>> for i in range(60):
+...     verdicts = detector.update(i * 300, "value", 50 + i % 7)
+>>> [verdict] = [v for v in detector.update(60 * 300, "value", 190) + detector.flush() if v.recommendation == "alert"]
+>>> verdict.text
+'190 value, 53.6 expected (at most 84)'
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from .assembly import pipeline_of
+from .records import Record
+from .settings import DECLARATIONS, Settings
+from .values import nearest
+from .verdict import IncidentEvent, Outcome, Verdict
+
+Time = int | float | str | datetime
+
+
+class Detector:
+    """Judges counts by status in event time: each bucket when it closes, before it learns from it.
+
+    bucket: width of a bucket: "10s" to "1h", or seconds. directions: by status, the side on which it alerts: "above",
+    "below" or "both" (by default below for approved, above for all others). Every other setting of txmon.toml is a
+    keyword too, with the values it has there: `budget="1/day"`, `warmup="1h"`, `min_count=5`, `rule=["count > 9"]`.
+
+    Raises TypeError for an unknown setting, ValueError for a value that is none of its own.
+
+    >>> quiet = Detector(budget="1/week", warmup="10m")
+    >>> for minute in range(30):
+    ...     verdicts = quiet.update(f"2026-03-02T10:{minute:02}:00Z", "denied", 4)
+    >>> verdicts[0].recommendation, verdicts[0].count
+    ('ok', 4)
+    """
+
+    def __init__(self, bucket: str | int = 60, directions: Mapping[str, str] | None = None, **settings: Any) -> None:
+        values: dict[str, Any] = {"bucket": bucket, **settings}
+        if directions:
+            values["direction"] = directions
+        parsed: dict[str, Any] = {}
+        for name, value in values.items():
+            if name not in DECLARATIONS:
+                raise TypeError(f"no setting is named {name!r}{nearest(name, DECLARATIONS)}")
+            parsed[name] = DECLARATIONS[name].parse(value)
+        self.settings = Settings(**parsed)
+        self._pipeline = pipeline_of(self.settings, live=False)
+        self.events: list[IncidentEvent] = []  # of the last call
+
+    def update(
+        self,
+        time: Time,
+        status: str,
+        count: int = 1,
+        key: Mapping[str, str] | None = None,
+        id: str | None = None,  # noqa: A002
+    ) -> list[Verdict]:
+        """Count transactions; the verdicts of the buckets that this closes, oldest first (often none).
+
+        time: epoch seconds, ISO 8601 (UTC where it names no zone) or a datetime. count: >= 0. key: the values of
+        dimensions, such as {"merchant": "m1"}, judged by themselves. id: a repeat within 15 buckets counts once.
+        Raises ValueError for a time or a count that is none.
+        """
+        if count < 0:
+            raise ValueError(f"count is {count}, less than 0")
+        pairs = tuple((str(name), str(value)) for name, value in (key or {}).items())
+        return self.update_many([Record(_epoch(time), status.strip().lower(), int(count), pairs, None, id)])
+
+    def update_many(self, records: Iterable[Record]) -> list[Verdict]:
+        """The same for many records at once."""
+        return self._collect(self._pipeline.feed(records))
+
+    def flush(self) -> list[Verdict]:
+        """Close the buckets that are open: the stream has ended."""
+        return self._collect(self._pipeline.finish())
+
+    def _collect(self, outcomes: Iterator[Outcome]) -> list[Verdict]:
+        self.events = []
+        verdicts: list[Verdict] = []
+        for outcome in outcomes:
+            verdicts += outcome.verdicts
+            self.events += outcome.events
+        return verdicts
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that was learned and is open, as plain values that JSON takes."""
+        return self._pipeline.snapshot()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `snapshot` of a detector with the same settings; ValueError when it is none.
+
+        >>> first, second = Detector(), Detector()
+        >>> verdicts = [first.update(60 * minute, "denied", 4) for minute in range(100)]
+        >>> second.restore(first.snapshot())
+        >>> first.update(6000, "denied", 40) == second.update(6000, "denied", 40)
+        True
+        """
+        try:
+            self._pipeline.restore(state)
+        except (KeyError, TypeError, AttributeError, IndexError) as bad:
+            raise ValueError(f"no snapshot of a detector: {bad!r}") from bad
+
+
+def _epoch(time: Time) -> int:
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    if isinstance(time, datetime):
+        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    if time != time or time < 0:
+        raise ValueError(f"{time!r} is no time since 1970")
+    return int(time)

@@ -1,0 +1,90 @@
+"""The public Python API: its doctests, its refusals, and that it gives what the command line gives."""
+
+import csv
+import doctest
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import txmon.api
+from txmon import Detector
+from txmon.assembly import pipeline_of, reader_of
+from txmon.rejects import RejectLog
+from txmon.settings import Settings
+
+SAMPLE = Path(__file__).parents[1] / "examples" / "transactions.csv"
+
+
+def test_doctests() -> None:
+    found = doctest.testmod(txmon.api)
+    assert found.attempted > 8
+    assert found.failed == 0
+
+
+def test_the_sample_gives_the_command_lines_verdicts() -> None:
+    detector = Detector()
+    verdicts = []
+    with SAMPLE.open() as file:
+        for row in csv.DictReader(file):
+            verdicts += detector.update(row["time"], row["status"], int(row["count"]))
+    verdicts += detector.flush()
+    reader = reader_of(Settings(), RejectLog(None, False), datetime.now(UTC).date())
+    outcomes = pipeline_of(Settings(), live=False).run(reader.records([str(SAMPLE)]))
+    assert verdicts == [verdict for outcome in outcomes for verdict in outcome.verdicts]
+    assert any(verdict.recommendation == "alert" for verdict in verdicts)
+
+
+@pytest.mark.parametrize("bucket", ["10s", "5m", "30m", "1h"])
+def test_any_series_at_any_width_with_a_day_of_its_own(bucket: str) -> None:
+    detector = Detector(bucket=bucket, directions={"value": "both"})
+    width = detector.settings.bucket
+    rng = np.random.default_rng(4)
+    days = 10 if width > 300 else 4 if width == 300 else 1
+    n = days * 86400 // width
+    at = 4 * n // 5
+    alerts = []
+    for i in range(n):
+        usual = 200 + 150 * np.sin(2 * np.pi * i * width / 86400)
+        count = int(rng.poisson(usual * (3 if i == at else 1)))
+        alerts += [v for v in detector.update(i * width, "value", count) if v.recommendation == "alert"]
+    assert {v.time // width for v in alerts if v.status == "value"} >= {at}
+    false = sorted({v.time // width for v in alerts} - set(range(at, at + 4)))
+    episodes = [a for a, b in zip(false, [-99, *false], strict=False) if a - b > 3]
+    assert len(episodes) <= 1
+
+
+def test_times_of_every_kind_are_the_same() -> None:
+    moment = datetime(2026, 3, 2, 10, tzinfo=UTC)
+    verdicts = []
+    for time in (moment, moment.replace(tzinfo=None), "2026-03-02T10:00:00Z", moment.timestamp()):
+        detector = Detector()
+        detector.update(time, "Denied ")
+        verdicts.append(detector.flush())
+    assert all(found == verdicts[0] for found in verdicts)
+
+
+def test_refusals() -> None:
+    with pytest.raises(TypeError, match="no setting is named 'buget'; did you mean 'budget'"):
+        Detector(buget="1/day")
+    with pytest.raises(ValueError, match="is not from 10s to 1h"):
+        Detector(bucket="2h")
+    for time, count in (("noon", 1), (-1, 1), (float("nan"), 1), (0, -1)):
+        with pytest.raises(ValueError, match=r"."):
+            Detector().update(time, "denied", count)
+    with pytest.raises(ValueError, match="no snapshot of a detector"):
+        Detector().restore({"buckets": {}})
+    json.dumps(Detector().snapshot())
+
+
+def test_events_are_those_of_the_last_call() -> None:
+    detector = Detector()
+    opened = []
+    for minute in range(100):
+        for status, count in (("approved", 100), ("denied", 60 if minute == 90 else 10)):
+            detector.update(60 * minute, status, count)
+            opened += [(minute, event.state) for event in detector.events]
+    assert opened == [(91, "opened"), (96, "resolved")]
+    assert detector.events == []
