@@ -9,7 +9,7 @@ import click
 from .errors import ExitCode, TxmonError
 from .version import describe
 
-COMMANDS = ("replay", "simulate", "config")
+COMMANDS = ("replay", "simulate", "spark", "config")
 
 
 class LazyGroup(click.Group):

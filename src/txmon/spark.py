@@ -65,9 +65,22 @@ def detect(
     and the line's own fields, typed; those are read off the line only where a query asks for them.
     Raises ConfigError where shards cannot do what settings ask, UsageError for a missing column.
     """
-    plan = plan_for(settings or Settings(), by, shards, series, totals, start)
+    return typed(stream, plan_for(settings or Settings(), by, shards, series, totals, start))
+
+
+def typed(stream: "DataFrame", plan: Plan) -> "DataFrame":
+    """What `detect` gives, by a plan that is made already."""
+    from pyspark.sql import functions as f
+
     routed = route(stream, plan)
-    return typed(_streaming(routed, plan) if stream.isStreaming else _static(routed, plan))
+    lines = _streaming(routed, plan) if stream.isStreaming else _static(routed, plan)
+    fields = f.when(f.col("kind") != "reject", f.from_json("line", FIELDS))
+    return lines.withColumn("f", fields).select("shard", "kind", "f.*", "line")
+
+
+def lines_of(text: "DataFrame") -> "DataFrame":
+    """A frame of Spark's text source as `detect` takes raw lines: their bytes, whatever they are, and their file."""
+    return text.selectExpr("cast(value as binary) as value", "_metadata.file_path as source")
 
 
 def plan_for(
@@ -91,14 +104,6 @@ def backfill(history: "DataFrame", folder: str, settings: Settings | None = None
     states = [(int(row["shard"]), bytes(row["state"])) for row in packed.toLocalIterator()]
     write_states(folder, plan.shards, states)
     return len(states)
-
-
-def typed(lines: "DataFrame") -> "DataFrame":
-    """`lines` with the fields of their JSON as columns of their own."""
-    from pyspark.sql import functions as f
-
-    fields = f.from_json("line", FIELDS)
-    return lines.withColumn("f", f.when(f.col("kind") != "reject", fields)).select("shard", "kind", "f.*", "line")
 
 
 def _streaming(routed: "DataFrame", plan: Plan) -> "DataFrame":
