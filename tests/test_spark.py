@@ -51,10 +51,10 @@ def spark() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def merchants(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ninety minutes of 200 merchants, a row a transaction, with a wave of failures."""
+    """An hour of 200 merchants, a row a transaction, with a wave of failures."""
     path = tmp_path_factory.mktemp("stream") / "merchants.csv"
-    arguments = "--start 2026-03-02T08:00:00Z --days 0.0625 --peak 400 --seed 3 --events --merchants 200"
-    assert txmon(["simulate", *arguments.split(), "--incident", "failed:+30@08:50/12m", "--out", str(path)]) == 0
+    arguments = "--start 2026-03-02T08:00:00Z --days 0.0417 --peak 400 --seed 3 --events --merchants 200"
+    assert txmon(["simulate", *arguments.split(), "--incident", "failed:+30@08:40/12m", "--out", str(path)]) == 0
     return path
 
 
@@ -353,11 +353,11 @@ def until(driver: Driver, condition: Callable[[], bool]) -> bool:
 
 
 def test_a_driver_killed_at_random_moments_loses_and_changes_nothing(merchants: Path, tmp_path: Path) -> None:
-    folder = split(merchants, tmp_path / "in", 12)
+    folder = split(merchants, tmp_path / "in", 8)
     seed = int(os.environ.get("KILLS_SEED", "0")) or random.randrange(1, 10**6)
     dice = random.Random(seed)
     kills = 0
-    for round_ in range(int(os.environ.get("KILLS", "3"))):
+    for round_ in range(int(os.environ.get("KILLS", "2"))):
         driver = Driver(folder, tmp_path)
         batches = driver.planned() + 1 + dice.randrange(3)
         if not until(driver, lambda goal=batches: driver.planned() >= goal):  # type: ignore[misc]  # noqa: B023
