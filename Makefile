@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-spark lint sample clean
+.PHONY: demo test test-spark lint sample bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -44,6 +44,11 @@ sample: $(VENV)/installed
 	  --incident '*:x0.2@13:05/4m' --incident denied:x2.8@14:30/20m --incident silence@16:10/12m \
 	  --incident sale:x1.8@17:30/2h --incident backend_reversed:+8@21:00/8m \
 	  --labels examples/transactions.labels.json --out examples/transactions.csv
+
+# txmon beside textbook detectors and the original systems; minutes, most of them the outlier factor's
+bench: $(VENV)/installed
+	$(BIN)/pip install --quiet --group bench
+	$(BIN)/python benchmarks/detection.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

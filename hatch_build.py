@@ -12,7 +12,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-COMPILED = ("baseline", "judgement", "explain", "season", "together", "detector")
+COMPILED = ("baseline", "judgement", "explain", "season", "together", "thresholds", "group", "detector")
 
 
 class CompileCore(BuildHookInterface[Any]):

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txmon.detector import Detector, DetectorConfig
+from txmon.detector import Detector
 from txmon.season import Season
+from txmon.thresholds import DetectorConfig
 from txmon.together import parts, together
 from txmon.verdict import Key, Verdict
 

@@ -1,6 +1,7 @@
 """The life of an incident: opened once, joined, told of, resolved once, and the same after a restart."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -96,9 +97,18 @@ def test_pending_keeps_it_open_and_begins_nothing() -> None:
 
 
 def test_reminders_and_escalations() -> None:
-    minutes = {m: [verdict(m, "denied", 9 if m < 100 else 19)] for m in range(3, 140)}
+    minutes = {m: [verdict(m, "denied", 9 + m / 100)] for m in range(3, 140)}
+    for m in range(100, 140):
+        minutes[m] = [replace(minutes[m][0], count=35)]
     events, _ = play(IncidentTracker(), minutes, 150)
     assert states(events) == [("opened", 3), ("reminder", 63), ("escalated", 100), ("resolved", 144)]
+
+
+def test_a_worse_root_label_escalates() -> None:
+    minutes = {m: [verdict(m, "failed", 9)] for m in range(3, 40)}
+    minutes[5] = [*minutes[5], verdict(5, "*", -25)]
+    events, _ = play(IncidentTracker(), minutes, 41)
+    assert [(e.state, e.label) for e in events] == [("opened", "failures"), ("escalated", "silence")]
 
 
 def test_an_acknowledged_incident_is_silent_until_it_is_resolved() -> None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from . import state
 from .buckets import Bucketer
-from .detector import Detector, DetectorConfig
+from .detector import Detector
 from .errors import ConfigError
 from .incidents import IncidentPolicy, IncidentTracker
 from .pipeline import Pipeline
@@ -16,6 +16,7 @@ from .rejects import RejectLog
 from .rules import RuleBook
 from .settings import DEFAULTS, Settings
 from .sources.file import FileSource
+from .thresholds import DetectorConfig
 from .times import TimeParser
 
 LIVE_LATENESS = 5  # seconds
@@ -95,6 +96,17 @@ def save(pipeline: Pipeline, settings: Settings, path: str, sources: Mapping[str
 def state_of(pipeline: Pipeline, settings: Settings, sources: Mapping[str, Any]) -> state.State:
     """The state of `pipeline` as it is written."""
     return state.State(depended_on(settings), pipeline.snapshot(), sources)
+
+
+def pipeline_of_state(found: state.State, path: str) -> Pipeline:
+    """A pipeline with the state that was read from `path`, to look into; ConfigError when it does not hold together."""
+    try:
+        settings = Settings(bucket=int(found.settings["bucket"]), by=tuple(found.settings["by"]))
+        pipeline = pipeline_of(settings, live=True)
+        pipeline.restore(found.pipeline)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
+        raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
+    return pipeline
 
 
 def depended_on(settings: Settings) -> dict[str, Any]:

@@ -239,6 +239,14 @@ class Baseline:
         self.alerting = 0
         self.restart_windows()
 
+    def known(self) -> tuple[float, float, float, float]:
+        """What was learned, without the windows: for `recall`."""
+        return (self.events, self.exposure, self.median, self.slope)
+
+    def recall(self, known: tuple[float, float, float, float]) -> None:
+        """Know again what `known` gave, and nothing that came after."""
+        self.events, self.exposure, self.median, self.slope = known
+
     def snapshot(self) -> list[float]:
         """All of the state as plain numbers, for `restore`."""
         scalars = [

@@ -9,7 +9,9 @@ import click
 from .errors import ExitCode, TxmonError
 from .version import describe
 
-COMMANDS = ("replay", "simulate", "spark", "config")
+COMMANDS = (
+    "replay", "watch", "analyze", "query", "evaluate", "tune", "simulate", "notify", "ack", "state", "spark", "config",
+)  # fmt: skip
 
 
 class LazyGroup(click.Group):

@@ -11,7 +11,11 @@ from .values import nearest, show
 
 FILE: Final = "txmon.toml"
 # read elsewhere, and never a setting: they are secrets, or say where settings are
-RESERVED: Final = frozenset(("TXMON_CONFIG", "TXMON_TEAMS_WEBHOOK", "TXMON_TOKEN"))
+RESERVED: Final = frozenset(
+    (
+        "TXMON_CONFIG", "TXMON_TEAMS_WEBHOOK", "TXMON_WEBHOOK", "TXMON_WEBHOOK_SECRET", "TXMON_APPRISE", "TXMON_TOKEN",
+    )
+)  # fmt: skip
 BUILD: Final = frozenset(("TXMON_PURE", "TXMON_COMPILE", "TXMON_GOLDEN"))  # of txmon's own build and tests
 
 

@@ -5,89 +5,26 @@ expected at its share of the usual volume or of this bucket's, whichever is more
 share, and a collapse of the volume must not make the other shares explode.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from math import fsum
-from statistics import NormalDist
 from typing import Any, Final
 
 from .baseline import Baseline
 from .explain import explain
+from .group import Bucket, Group, SeriesState, describe, expect, pack, pack_key, unpack, unpack_key
 from .judgement import LAG, Judgement, Thresholds, interval, judge, judge_one
 from .season import Season
+from .thresholds import DetectorConfig, sigma_for, thresholds_for
 from .together import parts, shared, together
 from .verdict import TOTAL, Key, Recommendation, Verdict
 
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
 RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are better than it thought
 RELIEF: Final = 4.0  # sigmas on the safe side over the longest window that mean so
-TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed within an hour
-DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, more than a part of it
-# Effective independent tests a series makes in a bucket: its windows overlap, its gates hold much back, and alarms in
-# a row are one. Measured on clean streams at 3 to 4 sigmas (docs/methods.md).
-TESTS_A_BUCKET: Final = 0.3
 DAY: Final = 86400
-WORST_TAIL: Final = 1e-3  # no budget is so large that less than 3.1 sigmas alert: nearer, models err more than counts
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
 DROP_EACH: Final = 60  # buckets between two looks for idle keys
 NOTHING: Final[Mapping[str, int]] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class DetectorConfig:
-    """How the detector judges. Durations are in seconds."""
-
-    bucket: int = 60
-    half_life: float = 900.0  # of the volume's level
-    mix_half_life: float = 7200.0  # of a status's share in the volume
-    warmup: float = 1800.0
-    sigma: float | None = None  # score that alerts; None: from the budget
-    budget: float = 1 / 7  # false alarms a day over all series, windows and directions
-    min_count: int = 3  # transactions in a window, below which nothing alerts
-    min_ratio: float = 1.5  # seen over expected (or expected over seen), below which nothing alerts
-    min_counts: Mapping[str, int] = field(default_factory=dict)  # by status, instead of min_count
-    min_ratios: Mapping[str, float] = field(default_factory=dict)
-    directions: Mapping[str, str] = field(default_factory=dict)  # by status: above, below, both
-    level_shift: float = 7200.0  # a deviation that lasted this long is the new normal
-    idle: float = 86400.0  # a key without a transaction for so long is forgotten
-    max_series: int = 2_000_000  # beyond, the keys seen least recently are forgotten
-    explain: bool = False  # say in every bucket's text which statuses make it odd
-    rowless: bool = False  # give the verdicts of statuses without a row too
-
-
-class Group:
-    """The baselines of one key: its volume's and its statuses'."""
-
-    __slots__ = ("buckets", "mix_exposure", "seen", "statuses", "volume")
-
-    def __init__(self, discount: float) -> None:
-        self.seen = 0  # when something of it last arrived, epoch seconds
-        self.volume = Baseline(discount, TREND_GAIN)
-        self.statuses: dict[str, Baseline] = {}
-        self.buckets = 0  # judged so far
-        self.mix_exposure = 0.0  # discounted transactions: what a status never seen before has been absent from
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """The counts of one key in one bucket, with what they are judged against."""
-
-    time: int
-    key: Key
-    counts: Mapping[str, int]
-    total: int
-    usual: float  # volume expected
-    warm: bool
-    age: int = 0  # buckets judged before
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What one status was expected to bring."""
-
-    expected: float  # transactions
-    driven: float  # this bucket's volume without the status's own excess
-    surety: Baseline | None  # the volume's baseline, where the expectation can be no surer than that
 
 
 class Detector:
@@ -103,6 +40,8 @@ class Detector:
         self._season = Season(self.config.bucket)
         self._before = -1  # start of the bucket judged last
         self._age = 0  # buckets judged
+        self._kept: dict[tuple[Key, str], tuple[float, float, float, float]] = {}  # before the episode, while it lasts
+        self._excluded: set[tuple[Key, str]] = set()  # episodes that someone called normal
         self._lag = LAG  # squared relative error of every volume's level, in this bucket
         self._anchored = False  # the levels follow the season
         self._series = 0
@@ -112,12 +51,8 @@ class Detector:
 
     def sigma(self) -> float:
         """The score that alerts: given, or such that all series together alert falsely `budget` times a day."""
-        if self.config.sigma is not None:
-            return self.config.sigma
         if self._sigma[0] != self._series:
-            tests = max(1, self._series) * TESTS_A_BUCKET * DAY / self.config.bucket
-            tail = min(WORST_TAIL, self.config.budget / tests)
-            self._sigma = (self._series, -NormalDist().inv_cdf(tail))
+            self._sigma = (self._series, sigma_for(self.config, self._series))
             self._gates.clear()
         return self._sigma[1]
 
@@ -183,8 +118,8 @@ class Detector:
         else:
             count = counts.get(status, 0)
             known = group.statuses.get(status)
-            series = known if known is not None else self._new_series(group)
-            expectation = self._expect(bucket, count, series, gates, group.volume)
+            series = known if known is not None else group.new_series(self._mix_discount)
+            expectation = expect(bucket, count, series, gates, group.volume)
             expected, surety = expectation.expected, expectation.surety
         seen = judge_one(series, gates, count, expected, surety, self._lag)
         recommendation: Recommendation = "alert" if seen.passed else "ok"
@@ -195,16 +130,10 @@ class Detector:
             time, status, key, count, bucket.total, expected, low, high, seen.score, 1, recommendation, reasons, text
         )  # fmt: skip
 
-    def _new_series(self, group: Group) -> Baseline:
-        """The baseline of a status never seen before: absent from all that the group saw."""
-        series = Baseline(self._mix_discount)
-        series.exposure = group.mix_exposure
-        return series
-
     def _judge_group(self, time: int, key: Key, group: Group, counts: Mapping[str, int], out: list[Verdict]) -> None:
         for status in counts:
             if status not in group.statuses:
-                group.statuses[status] = self._new_series(group)
+                group.statuses[status] = group.new_series(self._mix_discount)
                 self._series += 1
         total = sum(counts.values())
         bucket = Bucket(time, key, counts, total, group.volume.rate(), group.buckets >= self._warmup, group.buckets)
@@ -213,14 +142,17 @@ class Detector:
         odd: list[float] = []
         names: list[str] = []
         alone = True  # no status alerts by itself
+        excess = 0.0  # what statuses that alert bring beyond what was expected of them
         if total > 0:
             for status, series in group.statuses.items():
                 verdict = self._judge_status(bucket, status, series, group.volume, odd)
                 names.append(status)
-                alone = alone and verdict.recommendation in ("ok", "warming")
+                if verdict.recommendation not in ("ok", "warming"):
+                    alone = False
+                    excess += max(0.0, verdict.count - verdict.expected)
                 if status in counts or self.config.rowless or verdict.recommendation not in ("ok", "warming"):
                     out.append(verdict)
-        out.append(self._judge_volume(bucket, group.volume, names, odd, alone))
+        out.append(self._judge_volume(bucket, group.volume, names, odd, alone, excess))
 
     def _drop(self, time: int) -> None:
         """Forget keys that were idle too long, and the least recently seen where there are too many."""
@@ -240,39 +172,22 @@ class Detector:
         self._series -= 1 + len(self._groups.pop(key).statuses)
         self.forgotten += 1
 
-    def _expect(
-        self, bucket: Bucket, count: int, series: Baseline, gates: Thresholds, volume: Baseline
-    ) -> "Expectation":
-        """What a status should have brought, given its share, the usual volume and this bucket's."""
-        share = series.rate()
-        level = share * bucket.usual
-        # this bucket's volume without what this status itself adds to it, or an attack would excuse itself
-        driven = bucket.total - max(0.0, count - level) if series.exposure > 0.0 else float(bucket.total)
-        dominant = share > DOMINANT
-        if gates.direction == "above":
-            expected = share * max(bucket.usual, driven)
-        elif gates.direction == "below" or dominant:
-            expected = level
-        else:
-            expected = share * max(0.0, bucket.total - count + level)
-        return Expectation(expected, driven, None if gates.direction == "above" and not dominant else volume)
-
     def _judge_status(
         self, bucket: Bucket, status: str, series: Baseline, volume: Baseline, odd: list[float]
     ) -> Verdict:
         count = bucket.counts.get(status, 0)
         gates = self._thresholds(status)
-        due = self._expect(bucket, count, series, gates, volume)
+        due = expect(bucket, count, series, gates, volume)
         series.observe(count, due.expected)
         judgement = judge(series, gates, due.surety, self._lag)
         verdict = self._conclude(bucket, status, count, due.expected, series, judgement, gates, due.surety)
         odd.append(max(0.0, -judgement.newest if gates.direction == "below" else judgement.newest))
         relief = gates.direction == "above" and judgement.longest < -RELIEF
-        self._learn(bucket, series, count, due.driven, RELIEF_WEIGHT if relief else 1.0)
+        self._learn(bucket, status, series, count, due.driven, RELIEF_WEIGHT if relief else 1.0)
         return verdict
 
     def _judge_volume(
-        self, bucket: Bucket, series: Baseline, names: list[str], odd: list[float], alone: bool
+        self, bucket: Bucket, series: Baseline, names: list[str], odd: list[float], alone: bool, excess: float
     ) -> Verdict:
         if series.alerting and bucket.total > 0 and series.counts[0] == 0.0:
             # the silence is over; what the volume is now is judged without it
@@ -290,7 +205,9 @@ class Detector:
         verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None, said)
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
-            self._learn(bucket, series, bucket.total, 1.0, RELIEF_WEIGHT if judgement.longest > RELIEF else 1.0)
+            # an attack is no part of the usual volume, or its end would look like a loss
+            usual = max(0.0, bucket.total - excess)
+            self._learn(bucket, TOTAL, series, usual, 1.0, RELIEF_WEIGHT if judgement.longest > RELIEF else 1.0)
         else:
             series.forget()
         return verdict
@@ -299,14 +216,7 @@ class Detector:
         sigma = self.sigma()
         found = self._gates.get(status)
         if found is None:
-            config = self.config
-            usual_direction = "below" if status in (TOTAL, "approved") else "above"
-            found = self._gates[status] = Thresholds(
-                sigma,
-                config.min_counts.get(status, config.min_count),
-                config.min_ratios.get(status, config.min_ratio),
-                config.directions.get(status, usual_direction),
-            )
+            found = self._gates[status] = thresholds_for(self.config, sigma, status)
         return found
 
     def _conclude(
@@ -332,17 +242,13 @@ class Detector:
         elif seen.passed:
             recommendation = "alert"
             reasons = ("silence",) if bucket.total == 0 else ("score",)
-            series.alerting += 1
         elif seen.together:
             recommendation = "alert"
             reasons = ("together",)
         elif series.alerting and seen.lingers:
             recommendation = "pending"
             reasons = ("score",)
-            series.alerting += 1
-        elif series.alerting:
-            series.alerting = 0
-            series.restart_windows()
+        self._count_episode(bucket, status, series, reasons)
         low, high = interval(expected, series, gates, volume, self._lag)
         text = explain(status, count, expected, low, high, seen, recommendation, reasons, said)
         return Verdict(
@@ -350,36 +256,64 @@ class Detector:
             recommendation, reasons, text,
         )  # fmt: skip
 
+    def _count_episode(self, bucket: Bucket, status: str, series: Baseline, reasons: tuple[str, ...]) -> None:
+        """Begin, go on with or end the series' episode of alerts."""
+        if reasons in (("score",), ("silence",)):
+            if not series.alerting:
+                self._kept[bucket.key, status] = series.known()
+            series.alerting += 1
+        elif series.alerting:
+            series.alerting = 0
+            series.restart_windows()
+        if not series.alerting and self._kept:
+            self._kept.pop((bucket.key, status), None)
+
+    def empty(self) -> bool:
+        """Whether nothing was judged yet."""
+        return not self._groups
+
+    def time(self) -> int:
+        """Start of the bucket judged last, epoch seconds; -1 before the first."""
+        return self._before
+
+    def describe(self) -> list[SeriesState]:
+        """What is known of every series."""
+        return describe(self._groups)
+
+    def exclude(self, key: Key, statuses: Sequence[str]) -> None:
+        """Unlearn what these series learned since they began to alert; until they are quiet, learn nothing of them."""
+        group = self._groups.get(key)
+        if group is None:
+            return
+        for status in statuses:
+            series = group.volume if status == TOTAL else group.statuses.get(status)
+            if series is not None:
+                kept = self._kept.get((key, status))
+                if series.alerting and kept is not None:
+                    series.recall(kept)
+                self._excluded.add((key, status))
+
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it, for `restore`."""
-        groups = [
-            [
-                [list(pair) for pair in key],
-                group.seen,
-                group.buckets,
-                group.mix_exposure,
-                group.volume.snapshot(),
-                {status: series.snapshot() for status, series in group.statuses.items()},
-            ]
-            for key, group in self._groups.items()
-        ]
         return {
             "before": self._before,
             "age": self._age,
             "anchored": self._anchored,
+            "kept": [[pack_key(key), status, list(known)] for (key, status), known in self._kept.items()],
+            "excluded": [[pack_key(key), status] for key, status in sorted(self._excluded)],
             "season": self._season.snapshot(),
-            "groups": groups,
+            "groups": pack(self._groups),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be."""
-        groups: dict[Key, Group] = {}
-        for key, seen, buckets, mix_exposure, volume, statuses in state["groups"]:
-            group = Group(self._discount)
-            group.seen, group.buckets, group.mix_exposure = int(seen), int(buckets), float(mix_exposure)
-            group.volume = Baseline.restore(volume)
-            group.statuses = {str(status): Baseline.restore(series) for status, series in statuses.items()}
-            groups[tuple([(str(name), str(value)) for name, value in key])] = group
+        groups = unpack(state["groups"], self._discount)
+        kept = {}
+        for key, status, known in state["kept"]:
+            events, exposure, median, slope = known
+            kept[unpack_key(key), str(status)] = (float(events), float(exposure), float(median), float(slope))
+        self._excluded = {(unpack_key(key), str(status)) for key, status in state["excluded"]}
+        self._kept = kept
         self._season = Season.restore(state["season"])
         self._before, self._age = int(state["before"]), int(state["age"])
         self._anchored = bool(state["anchored"])
@@ -388,5 +322,9 @@ class Detector:
         self._sigma = (-1, 0.0)
         self._gates.clear()
 
-    def _learn(self, bucket: Bucket, series: Baseline, count: float, exposure: float, pace: float) -> None:
+    def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:
+        if self._excluded and (bucket.key, status) in self._excluded:
+            if series.alerting:
+                return
+            self._excluded.discard((bucket.key, status))
         series.learn(count, exposure, ALERT_WEIGHT if series.alerting else pace, bucket.warm)

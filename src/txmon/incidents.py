@@ -9,7 +9,7 @@ from .verdict import TOTAL, IncidentEvent, IncidentState, Key, Verdict, iso
 RESERVED_IDS: Final = 1000  # ids remembered so that none is used twice
 STRONG: Final = 6.0  # sigmas of a score that needs no second one
 AGAIN: Final = 3  # buckets within which a weaker alert must come back
-GROWN: Final = 2.0  # times the score that was last told: it has escalated
+GROWN: Final = 2.0  # times the transactions too many (or missing) in a bucket that were last told: it has escalated
 ESCALATE_EACH: Final = 900  # seconds at least between two escalations
 RANKS: Final = ("silence", "volume loss", "reversal wave", "issuer declines", "failures")
 
@@ -30,7 +30,7 @@ class Incident:
 
     __slots__ = (
         "acknowledged", "alerts", "excess", "expected", "id", "key", "label", "last", "members", "observed", "opened",
-        "peak", "root", "score", "start", "told", "told_score",
+        "peak", "root", "score", "size", "start", "told", "told_label", "told_size",
     )  # fmt: skip
 
     def __init__(self, identity: str, key: Key, start: int) -> None:
@@ -42,12 +42,14 @@ class Incident:
         self.acknowledged = False
         self.alerts: list[int] = []  # newest buckets that alerted, until it is opened
         self.told = start  # when the last event went out
-        self.told_score = 0.0
+        self.told_size = 0.0
+        self.told_label = ""
         self.members: dict[str, int] = {}  # status -> bucket in which it last alerted
         self.label = ""
         self.root = ""  # the status that the label is of
         self.peak = start
         self.score = 0.0
+        self.size = 0.0  # most transactions too many or missing in one bucket, of the root status
         self.observed = 0
         self.expected = 0.0
         self.excess = 0.0  # of the root status
@@ -64,9 +66,10 @@ class Incident:
             if not self.label or _rank(label) < _rank(self.label):
                 self.label = label
                 if self.root != verdict.status:
-                    self.root, self.excess, self.score = verdict.status, 0.0, 0.0
+                    self.root, self.excess, self.score, self.size = verdict.status, 0.0, 0.0, 0.0
         if verdict.status == self.root:
             self.excess += verdict.count - verdict.expected
+            self.size = max(self.size, abs(verdict.count - verdict.expected))
             if abs(verdict.score) >= abs(self.score):
                 self.score, self.peak = verdict.score, verdict.time
                 self.observed, self.expected = verdict.count, verdict.expected
@@ -167,7 +170,7 @@ class IncidentTracker:
         if incident.acknowledged:
             return None
         since = time - incident.told
-        grown = abs(incident.score) >= GROWN * incident.told_score and incident.peak > incident.told
+        grown = incident.size >= GROWN * incident.told_size or incident.label != incident.told_label
         if grown and since >= ESCALATE_EACH:
             return "escalated"
         return "reminder" if since >= self.policy.repeat else None
@@ -182,7 +185,7 @@ class IncidentTracker:
 
     def _event(self, state: IncidentState, incident: Incident, time: int) -> IncidentEvent:
         incident.told = time
-        incident.told_score = max(incident.told_score, abs(incident.score))
+        incident.told_size, incident.told_label = incident.size, incident.label
         statuses = tuple(incident.members)
         seen = f"{incident.observed} seen, {incident.expected:.1f} expected at {iso(incident.peak)[11:16]}"
         text = f"{incident.label}: {', '.join(statuses)}; {seen}; {incident.excess:+.0f} transactions against normal"

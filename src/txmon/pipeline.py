@@ -89,6 +89,16 @@ class Pipeline:
                 verdicts.append(replace(verdict, revises=True))
         return verdicts
 
+    def acknowledge(self, identity: str, normal: bool) -> bool:
+        """Silence an open incident; normal: keep what it brought out of the baselines. Whether it is open."""
+        incident = next((one for one in self.tracker.open() if one.id == identity), None)
+        if incident is None:
+            return False
+        self.tracker.acknowledge(identity)
+        if normal:
+            self.detector.exclude(incident.key, tuple(incident.members))
+        return True
+
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it; between two outcomes only."""
         return {

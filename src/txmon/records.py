@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 from .errors import BadData
 from .times import TimeParser, epoch
@@ -82,6 +82,34 @@ class RecordParser:
         self._delimiter = ","
         self._json = options.format == "jsonl"
         self._started = False
+        self._header: bytes | None = None  # the line itself
+        self._again = False  # a new file of the same kind began: its header is no record
+        self._ahead: int | None = None
+        self._limit = 0  # newest time that is not from the future, epoch seconds
+
+    def admit(self, now: int, ahead: int) -> None:
+        """Refuse from now on what lies more than `ahead` seconds beyond `now` and beyond what was read before."""
+        self._ahead = ahead
+        self._limit = max(self._limit, now + ahead)
+
+    def begin(self) -> None:
+        """A new file follows: its header, if it has one, is that of the first."""
+        self._again = self._header is not None
+
+    def snapshot(self) -> dict[str, object]:
+        """What is known of the source's shape, as JSON takes it."""
+        header = None if self._header is None else self._header.decode()
+        return {"lines": self.lines, "json": self._json, "header": header, "times": self._times.snapshot()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        self.lines = int(state["lines"])
+        self._json = bool(state["json"])
+        self._started = self.lines > 0
+        if state["header"] is not None:
+            self._header = str(state["header"]).encode()
+            self._read_header(str(state["header"]))
+        self._times.restore(state["times"])
 
     def parse(self, lines: Iterable[bytes]) -> Iterator[Record | Reject]:
         """A `Record` or a `Reject` for each line that is neither blank nor the header.
@@ -104,17 +132,7 @@ class RecordParser:
             raise BadData(f"{self.source}: is empty")
 
     def _line(self, raw: bytes) -> Record | None:
-        if len(raw) > self._options.max_line:
-            self._started = True
-            raise _Fault("too-long", f"{len(raw)} bytes, at most {self._options.max_line} are read")
-        if not self._started:
-            raw = raw.removeprefix(BOM)
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError as bad:
-            if not self._started:
-                self._refuse_binary(raw)
-            raise _Fault("encoding", f"byte {bad.start + 1} is not UTF-8") from None
+        text = self._text(raw)
         if not text or text.isspace():
             return None
         if not self._started:
@@ -126,8 +144,26 @@ class RecordParser:
             return self._from_json(text)
         if self._columns is None:
             self._read_header(text)
+            self._header = text.encode()
             return None
+        if self._again:
+            self._again = False
+            if text.encode().removeprefix(BOM).strip() == (self._header or b"").strip():
+                return None
         return self._from_csv(text)
+
+    def _text(self, raw: bytes) -> str:
+        if len(raw) > self._options.max_line:
+            self._started = True
+            raise _Fault("too-long", f"{len(raw)} bytes, at most {self._options.max_line} are read")
+        if not self._started:
+            raw = raw.removeprefix(BOM)
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as bad:
+            if not self._started:
+                self._refuse_binary(raw)
+            raise _Fault("encoding", f"byte {bad.start + 1} is not UTF-8") from None
 
     def _refuse_binary(self, raw: bytes) -> None:
         if b"\0" in raw[:4096] or raw[:2] == b"PK" or raw[:4] == b"PAR1":
@@ -227,12 +263,18 @@ class RecordParser:
     def _time(self, value: object) -> int:
         try:
             if isinstance(value, str):
-                return self._times.parse(value)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                return epoch(value, str(value)[:60])
+                time = self._times.parse(value)
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                time = epoch(value, str(value)[:60])
+            else:
+                raise _Fault("time", f"a {type(value).__name__} is no time")
         except (ValueError, OverflowError) as bad:
             raise _Fault("time", str(bad)) from None
-        raise _Fault("time", f"a {type(value).__name__} is no time")
+        if self._ahead is not None:
+            if time > self._limit:
+                raise _Fault("future", f"{str(value)[:60]!r} is more than {self._ahead} s ahead")
+            self._limit = max(self._limit, time + self._ahead)
+        return time
 
 
 def _label(value: object) -> str:

@@ -13,16 +13,20 @@ from .values import (
     calendar_date,
     choice,
     column_list,
+    command_line,
     duration,
     number,
     pairs,
     path,
+    secret_file,
     show,
     size,
     switch,
     time_zone,
+    web_address,
     whole,
 )
+from .windows import Clock, Hours, Silence, clock, hours, silences
 
 Parser = Callable[[object], object]
 MINUTE: Final = 60
@@ -73,6 +77,10 @@ def _output(default: object, help_text: str, parse: Parser, metavar: str | None 
     return _setting("output", default, help_text, parse, metavar, **more)
 
 
+def _telling(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
+    return _setting("notifications", default, help_text, parse, metavar, **more)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What holds for one run. Durations are in seconds."""
@@ -89,6 +97,9 @@ class Settings:
     by: tuple[str, ...] = _input((), "Judge every value of these columns by itself.", column_list, "COLUMN,...")
     strict: bool = _input(False, "Stop at the first bad record, with exit code 65.", switch)
     rejects: str | None = _input(None, "Keep bad records there, whole and with the reason.", path, "FILE")
+    max_ahead: int = _input(
+        HOUR, "Refuse, live, what lies so far in the future.", duration(MINUTE, 366 * 86400), "TIME"
+    )
     max_line: int = _input(1 << 20, "Longest line that is read.", size(1 << 10, 16 << 20), "SIZE")
 
     bucket: int = _detection(MINUTE, "Width of a bucket.", duration(10, HOUR, divides_day=True), "TIME")
@@ -149,13 +160,54 @@ class Settings:
     join: int = _incidents(5 * MINUTE, "Alerts begun within this time are one incident.", duration(0, 86400), "TIME")
     repeat: int = _incidents(HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME")
 
+    state: str | None = _output(None, "Keep what was learned there, and go on from it.", path, "FILE")
     out: str | None = _output(None, "Write the lines there instead of to standard output.", path, "FILE")
     only: str = _output("all", "Which verdicts to write.", choice("all", "alerts"))
     fail_on: str = _output("none", "Exit with code 3 when something alerted.", choice("none", "alert"))
+    log: str | None = _output(None, "Keep verdicts and counts in this folder, a file an hour, for query.", path, "DIR")
+    log_keep: int | None = _output(
+        None, "How long the folder keeps them.", duration(HOUR, 3660 * 86400), "TIME", default_text="for ever"
+    )
     chart: str = _output("auto", "Whether to draw the live chart on standard error.", choice("auto", "always", "never"))
     speed: float | None = _output(
         None, "Play at so many times real time.", number(1e-3, 1e6), "X", default_text="as fast as it goes"
     )
+
+    teams_webhook_file: str | None = _telling(
+        None, "File that holds the Teams webhook's address; or set TXMON_TEAMS_WEBHOOK.", secret_file, "FILE"
+    )
+    teams_format: str = _telling(
+        "adaptive", "Card for Workflows, or for a legacy connector.", choice("adaptive", "messagecard")
+    )
+    webhook_file: str | None = _telling(
+        None, "File that holds the address of a JSON webhook; or set TXMON_WEBHOOK.", secret_file, "FILE"
+    )
+    webhook_secret_file: str | None = _telling(
+        None, "File that holds the key its requests are signed with; or set TXMON_WEBHOOK_SECRET.", secret_file, "FILE"
+    )
+    apprise_file: str | None = _telling(
+        None, "File with an Apprise address a line (txmon[apprise]); or set TXMON_APPRISE.", secret_file, "FILE"
+    )
+    exec: str | None = _telling(
+        None, "Command that gets each notification as JSON on its standard input.", command_line, "COMMAND"
+    )
+    link: str | None = _telling(None, "Address of the live page, for a card's button.", web_address, "URL")
+    digest: Clock | None = _telling(None, "Time of day of a daily summary.", clock, "HH:MM")
+    quiet: Hours | None = _telling(
+        None, "Hours in which all but escalations wait for their end: 22:00-06:00.", hours, "HH:MM-HH:MM"
+    )
+    silence: tuple[Silence, ...] = _telling(
+        (), "Maintenance window: status=denied;key=merchant:m1;time=02:00-04:00;weekday=sat+sun.", silences, "WINDOW",
+        many=True,
+    )  # fmt: skip
+    trend_every: int = _telling(
+        30 * MINUTE, "How often at most to tell that a status rises a lot; 0 is never.", duration(0, 86400), "TIME"
+    )
+    spool: str | None = _telling(
+        None, "Folder in which notifications wait until they are sent.", path, "FOLDER",
+        default_text="~/.local/state/txmon/spool",
+    )  # fmt: skip
+    drain: int = _telling(10, "At the end, give up when nothing was delivered for so long.", duration(0, HOUR), "TIME")
 
 
 DECLARATIONS: Final[Mapping[str, Declaration]] = {f.name: f.metadata["declaration"] for f in fields(Settings)}

@@ -13,11 +13,11 @@ from zlib import crc32
 
 from . import state
 from .assembly import LIVE_LATENESS, detector_config, pipeline_of, resume, state_of
-from .detector import Detector
 from .errors import ConfigError
 from .pipeline import Pipeline
 from .records import Record
 from .settings import Settings
+from .thresholds import sigma_for
 from .verdict import Key, Outcome, event_line, rise_line, verdict_line
 
 SEPARATOR: Final = "\x1f"  # between the values of a key: ASCII's own unit separator
@@ -80,17 +80,11 @@ def plan_of(
     if settings.sigma is None:
         if series is None:
             raise ConfigError("no shard sees how many series share the budget: say it (series), or give a sigma")
-        settings = replace(settings, sigma=sigma_for(settings, series))
+        if series < 1:
+            raise ConfigError(f"{series} series: at least one there must be")
+        settings = replace(settings, sigma=sigma_for(detector_config(settings), series))
     share = max(10, -(-settings.max_series // shards))
     return Plan(replace(settings, max_series=share), platform, shards, start)
-
-
-def sigma_for(settings: Settings, series: int) -> float:
-    """The score that alerts, so that `series` series together keep to the budget."""
-    if series < 1:
-        raise ConfigError(f"{series} series: at least one there must be")
-    one = replace(detector_config(settings), sigma=None, budget=settings.budget / series)
-    return Detector(one).sigma()  # of a single series with its part of the budget: the same tail
 
 
 def shard_of(key: str, shards: int) -> int:

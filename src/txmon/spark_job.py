@@ -9,11 +9,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import ConfigError, IoFailure, NoInput, TxmonError, UsageError
-from .settings import Settings
+from .settings import DECLARATIONS
 from .shards import Plan
 from .spark import lines_of, typed
 from .values import nearest, show
@@ -35,7 +35,7 @@ RECORD: Final = "txmon.json"  # in the checkpoint
 RATE: Final = 1000  # rows a second
 RATE_MERCHANTS: Final = 200
 RUNNING: Final = frozenset(("by", "bucket"))  # settings that hold for a checkpoint's life
-IRRELEVANT: Final = frozenset(("out", "chart", "speed", "rejects", "strict", "fail_on", "partial"))
+TOLD: Final = frozenset(("input", "detection", "incidents"))  # sections of settings that verdicts depend on
 KINDS: Final = ("json", "parquet")
 
 
@@ -208,9 +208,9 @@ def _check(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
     """Hold the checkpoint's record against what is asked for now, and write it anew."""
     path = f"{job.checkpoint}/{RECORD}"
     shown = {
-        field.name: show(getattr(plan.settings, field.name), field.name)
-        for field in fields(Settings)
-        if field.name not in IRRELEVANT
+        name: show(getattr(plan.settings, name), name)
+        for name, declaration in DECLARATIONS.items()
+        if declaration.section in TOLD
     }
     now = {"shards": plan.shards, "totals": plan.platform is not None, "settings": shown}
     before = _read(spark, path)

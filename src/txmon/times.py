@@ -1,8 +1,10 @@
 """Times as people and systems write them, to epoch seconds."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from math import floor, isfinite
+from typing import Any
 
 MILLISECONDS_FROM = 1e11  # epoch numbers from here on are milliseconds: as seconds, the year 5138
 LATEST = 253402300799  # 9999-12-31T23:59:59Z
@@ -42,6 +44,15 @@ class TimeParser:
             if len(self._of_day) < CACHED:
                 self._of_day[text] = second
         return self._on_its_day(second, text)
+
+    def snapshot(self) -> list[object]:
+        """The date that times of day have reached, as JSON takes it."""
+        return [self._date.isoformat() if self._date is not None else None, self._last]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Take over what `snapshot` gave; ValueError or TypeError where that cannot be."""
+        self._date = date.fromisoformat(state[0]) if state[0] is not None else None
+        self._last = int(state[1]) if state[1] is not None else None
 
     def _on_its_day(self, second: int, text: str) -> int:
         if self._date is None:

@@ -19,7 +19,7 @@ PER_DAY: Final = {"hour": 24.0, "day": 1.0, "week": 1 / 7, "month": 1 / 30}
 DURATIONS: Final = frozenset(
     (
         "bucket", "lateness", "half_life", "mix_half_life", "warmup", "level_shift", "clear", "join", "repeat", "idle",
-        "confirm",
+        "confirm", "max_ahead", "log_keep", "trend_every", "drain",
     )
 )  # fmt: skip
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
@@ -70,6 +70,35 @@ def path(value: object) -> str:
     if isinstance(value, str) and value:
         return value
     raise ValueError(f"{value!r} is no file name")
+
+
+def secret_file(value: object) -> str:
+    """The name of a file that holds a secret; where the secret itself is given by mistake, it is not repeated."""
+    found = path(value)
+    if "://" in found:
+        raise ValueError("this is an address; put it into a file, and give that file's name")
+    return found
+
+
+def web_address(value: object) -> str:
+    """An http or https address, at most 1000 characters."""
+    text = str(value)
+    if re.fullmatch(r"https?://[!-~]{1,990}", text) is None:
+        raise ValueError(f"{text[:60]!r} is no address like https://host:8080/")
+    return text
+
+
+def command_line(value: object) -> str:
+    """A command and its arguments, quoted as for a shell (which it is not given to)."""
+    import shlex
+
+    try:
+        words = shlex.split(str(value))
+    except ValueError as bad:
+        raise ValueError(f"{value!r}: {str(bad).lower()}") from None
+    if not words:
+        raise ValueError(f"{value!r} is no command")
+    return str(value)
 
 
 def calendar_date(value: object) -> date:

@@ -26,7 +26,8 @@ def wanted(settings: Settings) -> bool:
 class Display:
     """A chart and a summary as one sink; rich is imported only when there is one."""
 
-    def __init__(self, settings: Settings, reader: Reader) -> None:
+    def __init__(self, settings: Settings, reader: Reader | None = None) -> None:
+        """reader: whose progress is shown, where there is an end to reach."""
         from rich.console import Console
 
         from ..sinks.chart import Chart
@@ -56,6 +57,11 @@ class Display:
         self._summary.accept(outcome)
         self.tick()
 
+    def press(self, key: str) -> None:
+        """A key of the chart's: space holds it still, up and down show one status alone."""
+        self.chart.press(key)
+        self.tick()
+
     def tick(self) -> None:
         """Keep the screen alive."""
         self.chart.tick(self._progress)
@@ -63,5 +69,5 @@ class Display:
     def _progress(self) -> "Progress":
         from ..sinks.chart import Progress
 
-        source = self._reader.source
+        source = self._reader.source if self._reader is not None else None
         return Progress(source.name, source.consumed, source.size) if source is not None else Progress("")

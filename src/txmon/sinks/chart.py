@@ -60,6 +60,7 @@ class Chart:
         self.board = Board(bucket)
         self.final = False  # show all of the past instead of the newest
         self.chosen: str | None = None  # a status shown alone
+        self.paused = False  # the picture holds still; what comes is still taken
         self._console = console
         self._clock = clock
         self._progress = Progress("")
@@ -86,10 +87,22 @@ class Chart:
     def tick(self, progress: Callable[[], Progress]) -> None:
         """Draw a frame if it is time for one."""
         now = self._clock()
+        if self.paused and self._drawn > 0:
+            return
         if self._live is not None and now - self._drawn >= FRAME:
             self._drawn = now
             self._progress = progress()
             self._live.update(self.render(), refresh=True)
+
+    def press(self, key: str) -> None:
+        """space: hold the picture still, or go on. up, down: show one status alone, and at the ends all of them."""
+        if key == "space":
+            self.paused = not self.paused
+        else:
+            names = [None, *sorted({status for _, status in self.board.tracks})]
+            step = 1 if key == "down" else -1
+            self.chosen = names[(names.index(self.chosen if self.chosen in names else None) + step) % len(names)]
+        self._drawn = -1e9
 
     def finish(self, progress: Progress) -> None:
         """The input has ended: the last frame shows all of it."""
@@ -118,6 +131,8 @@ class Chart:
             moment = iso(board.time)
             text.append(f"  {moment[:10]} {moment[11:16]}", style="not bold")
             text.append(f"  {board.volume} in {_width(board.bucket)}", style="not bold")
+            if self.paused:
+                text.append("  paused", style="not bold reverse")
             if board.warming:
                 text.append("  warming up", style="not bold yellow")
         text.truncate(width)

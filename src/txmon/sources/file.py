@@ -15,7 +15,7 @@ GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 
-class _Unpacker(Protocol):
+class Unpacker(Protocol):
     """Turns blocks of a packed file into blocks of its content."""
 
     def unpack(self, block: bytes) -> Iterator[bytes]:
@@ -83,6 +83,11 @@ class _Zstd:
         return self._begun
 
 
+def unpacker_of(block: bytes) -> Unpacker:
+    """What unpacks a stream that begins with `block`."""
+    return _Gzip() if block.startswith(GZIP) else _Zstd() if block.startswith(ZSTD) else _Plain()
+
+
 class FileSource:
     """The lines of one file, or of standard input for `-`, as lists of bytes without their newline."""
 
@@ -125,11 +130,11 @@ class FileSource:
             yield [rest]
 
     def _unpacked(self) -> Iterator[bytes]:
-        unpacker: _Unpacker | None = None
+        unpacker: Unpacker | None = None
         while block := self._read():
             self.consumed += len(block)
             if unpacker is None:
-                unpacker = _Gzip() if block.startswith(GZIP) else _Zstd() if block.startswith(ZSTD) else _Plain()
+                unpacker = unpacker_of(block)
             try:
                 yield from unpacker.unpack(block)
             except zlib.error as bad:

@@ -1,0 +1,155 @@
+"""What every way of reaching people has in common: rendering, sending, answers, and secrets that stay out of texts."""
+
+import ssl
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from socket import gaierror
+from typing import Final, Literal, Protocol
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from .notification import Notification
+
+HIDDEN: Final = "[secret]"
+SHORTEST_SECRET: Final = 8  # characters; a shorter part of an address is not told from ordinary words
+PASSING: Final = frozenset((408, 425, 429))
+ADDRESS_AT_FAULT: Final = frozenset((401, 403, 404, 405, 410))  # the next card would fare no better: keep them all
+QUOTED: Final = 200  # characters of an answer's body that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one attempt to send."""
+
+    outcome: Literal["sent", "retry", "refused"]  # refused: this notification will never be taken
+    text: str  # for people; never a secret
+    after: float | None = None  # seconds to wait before anything else is sent, where the receiver named them
+
+
+class Channel(Protocol):
+    """A way to reach people."""
+
+    @property
+    def name(self) -> str:
+        """A short word: teams, webhook."""
+
+    def render(self, notification: Notification) -> str:
+        """What is kept in the spool and sent; without secrets."""
+
+    def send(self, identity: str, body: str) -> Answer:
+        """Try once to send `body`, whose notification's id is `identity`; failures are answers, not exceptions."""
+
+
+def attempt(channel: Channel, identity: str, body: str) -> Answer:
+    """Try once, and take a defect of a channel or its library for a failure too: its text may hold the address."""
+    try:
+        return channel.send(identity, body)
+    except Exception as bad:
+        return Answer("retry", f"unexpected {type(bad).__name__}")
+
+
+class Headers(Protocol):
+    """Of an HTTP answer; names in any case."""
+
+    def get(self, name: str, /) -> str | None:
+        """A header's value; None when it is absent."""
+
+
+class Secrets:
+    """Knows the secret parts of addresses, and hides them in texts."""
+
+    def __init__(self, addresses: Iterable[str]) -> None:
+        """addresses: whole URLs or bare secrets."""
+        found = {part for address in addresses for part in _parts(address)}
+        encoded = {
+            version for part in found for version in (part, quote(part, safe=""), unquote(part), repr(part)[1:-1])
+        }
+        self._parts = sorted((part for part in encoded if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
+
+    def hide(self, text: str) -> str:
+        """`text` with every secret part replaced."""
+        for part in self._parts:
+            text = text.replace(part, HIDDEN)
+        return text
+
+    def __repr__(self) -> str:
+        return "Secrets(...)"
+
+
+def _parts(address: str) -> Iterator[str]:
+    yield address
+    try:
+        split = urlsplit(address)
+        pairs = parse_qsl(split.query)
+    except ValueError:
+        return
+    if not split.scheme:
+        return
+    yield from (address.partition("://")[2], f"{split.path}?{split.query}", split.path, split.query, split.netloc)
+    yield from (value for _, value in pairs)
+    # a path's short words are routes (workflows, triggers); its long ones are what makes the address a secret
+    yield from (segment for segment in split.path.split("/") if len(segment) >= 16)
+    yield from (word for word in (split.username, split.password) if word)
+
+
+def http_answer(code: int, headers: Headers, body: str, secrets: Secrets) -> Answer:
+    """What an HTTP answer means."""
+    if 200 <= code < 300:
+        return Answer("sent", status_text(code))
+    said = " ".join(secrets.hide(body).split())[:QUOTED]
+    text = status_text(code) + (f": {said}" if said else "")
+    if code in PASSING or code >= 500:
+        return Answer("retry", text, retry_after(headers))
+    return Answer("retry" if code in ADDRESS_AT_FAULT or code < 400 else "refused", text)
+
+
+def status_text(code: int) -> str:
+    """A status code with its name."""
+    try:
+        return f"{code} {HTTPStatus(code).phrase}"
+    except ValueError:
+        return str(code)
+
+
+def retry_after(headers: Headers) -> float | None:
+    """Seconds of Retry-After; a date counts from the answer's own Date, so that no clock is needed."""
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        wanted = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("Date") or "")
+    except (TypeError, ValueError):
+        return None
+    return max(wanted.total_seconds(), 0.0)
+
+
+def failure_answer(failure: BaseException) -> Answer:
+    """What a failed connection means, in our own words: a library's may hold the address."""
+    for cause in _chain(failure):
+        name = type(cause).__name__
+        if isinstance(cause, ConnectionRefusedError):
+            return Answer("retry", "the connection was refused")
+        if isinstance(cause, gaierror):
+            return Answer("retry", "the host's name is not known")
+        if isinstance(cause, ssl.SSLError):
+            return Answer("retry", f"TLS failed ({name})")
+        if isinstance(cause, TimeoutError) or "Timeout" in name:
+            return Answer("retry", "no answer in time")
+        if isinstance(cause, ConnectionError):
+            return Answer("retry", "the connection broke")
+    return Answer("retry", f"the connection failed ({type(failure).__name__})")
+
+
+def _chain(failure: BaseException) -> Iterator[BaseException]:
+    """The failure and everything that it says caused it."""
+    seen: list[BaseException] = []
+    waiting: list[object] = [failure]
+    while waiting and len(seen) < 20:
+        one = waiting.pop(0)
+        if isinstance(one, BaseException) and one not in seen:
+            seen.append(one)
+            waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+            yield one

@@ -1,0 +1,33 @@
+"""`txmon ack`: silence an open incident."""
+
+import click
+
+from ..assembly import pipeline_of_state
+from ..errors import NoInput, UsageError
+from ..inbox import leave_acknowledgement
+from ..state import load
+from ..values import nearest
+from .options import load_config, options
+
+
+@click.command(short_help="Silence an open incident.")
+@click.argument("identity", metavar="ID")
+@click.option("--normal", is_flag=True, help="It is normal: it must not have taught the baselines anything either.")
+@options("state")
+def ack(identity: str, normal: bool, **flags: object) -> None:
+    """Send no more reminders of incident ID; the run that keeps --state FILE hears of it within seconds.
+
+    Example: txmon ack 20260302T1433-reversed --state txmon.state
+    """
+    settings = load_config(flags).settings
+    if settings.state is None:
+        raise UsageError("--state FILE is needed: the state of the run that has the incident")
+    found = load(settings.state)
+    if found is None:
+        raise NoInput(f"{settings.state}: no such file")
+    known = [incident.id for incident in pipeline_of_state(found, settings.state).tracker.open()]
+    if identity not in known:
+        some = f"; open: {', '.join(known)}" if known else "; none is open"
+        raise UsageError(f"no open incident {identity!r}{nearest(identity, known)}{some}")
+    leave_acknowledgement(settings.state, identity, normal)
+    click.echo(f"{identity}: acknowledged{' as normal' if normal else ''}; taken over within 10 seconds")

@@ -1,0 +1,126 @@
+"""`txmon analyze`: the analyst's half hour with a file of checkouts or of transactions."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+
+from ..errors import ExitCode, UsageError
+from ..report import Report
+from ..settings import Settings
+from .options import load_config, options
+from .output import create
+
+
+@click.command(short_help="Find what is not normal in a day, with statistics, SQL and charts.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@options("format", "map", "date", "tz", "by", "budget")
+@click.option("--observed", metavar="COLUMN", help="Checkouts: the column to judge.  [default: today, or the first]")
+@click.option("--reference", "references", multiple=True, metavar="COLUMN[:DAYS]", help="Held against (repeatable).")
+@click.option(
+    "--false-rate", type=click.FloatRange(1e-6, 0.5), help="Share of findings that may be false.  [default: 0.03]"
+)
+@click.option("--sql", is_flag=True, help="Print only the SQL that shows the findings.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--markdown", is_flag=True, help="As Markdown.")
+@click.option("--html", metavar="FILE", help="Also write one self-contained page with interactive charts.")
+@click.option("--png", metavar="FILE", help="Also draw the charts there (needs txmon[plot]).")
+@click.option("--svg", metavar="FILE", help="The same as SVG.")
+def analyze(
+    files: tuple[str, ...],
+    observed: str | None,
+    references: tuple[str, ...],
+    false_rate: float | None,
+    sql: bool,
+    as_json: bool,
+    markdown: bool,
+    html: str | None,
+    png: str | None,
+    svg: str | None,
+    **flags: object,
+) -> ExitCode:
+    """Say what is not normal in FILE...: checkouts by the hour (today against other days), or transactions by status.
+
+    \b
+    txmon analyze checkout.csv --html checkout.html
+    txmon analyze checkout.csv --observed today --reference avg_last_week:7 --reference yesterday
+    txmon analyze checkout.csv --sql | txmon query - checkout.csv
+    txmon analyze transactions.csv --markdown
+    """
+    if sql + as_json + markdown > 1:
+        raise UsageError("--sql, --json and --markdown exclude each other")
+    reports = _reports(files, observed, references, false_rate, load_config(flags).settings)
+    _to_files(reports, html, png, svg)
+    if as_json:
+        from ..report_markdown import write_json
+
+        write_json(reports, sys.stdout)
+    elif sql:
+        click.echo("\n".join(report.sql for report in reports), nl=False)
+    else:
+        for n, report in enumerate(reports):
+            if n:
+                click.echo()
+            _print(report, markdown)
+    return ExitCode.OK
+
+
+def _reports(
+    paths: Sequence[str], observed: str | None, references: tuple[str, ...], rate: float | None, settings: Settings
+) -> list[Report]:
+    """A report a file of checkouts, and one for all files of transactions: they are one stream, as for replay."""
+    from ..analyze import FALSE_RATE, analyze_checkouts
+    from ..checkout_report import checkout_report
+    from ..checkouts import read_checkouts
+    from ..query_files import look
+
+    if "-" in paths:
+        raise UsageError("analyze reads files, not standard input: it looks at each before it reads it")
+    streams = [path for path in paths if look(path, settings.map).table == "transactions"]
+    if streams and (observed or references or rate is not None):
+        raise UsageError("--observed, --reference and --false-rate are for checkouts, not transactions")
+    reports = [_transactions(streams, settings)] if streams else []
+    for path in paths:
+        if path not in streams:
+            found = analyze_checkouts(read_checkouts(path), observed, references, FALSE_RATE if rate is None else rate)
+            reports.append(checkout_report(found))
+    return reports
+
+
+def _transactions(paths: Sequence[str], settings: Settings) -> Report:
+    from ..assembly import pipeline_of, reader_of
+    from ..rejects import RejectLog
+    from ..transaction_report import transaction_report
+    from ..transactions import analyze_transactions
+
+    log = RejectLog()
+    reader = reader_of(settings, log, datetime.now(UTC).date())
+    found = analyze_transactions(reader.records(paths), pipeline_of(settings, live=False), settings.bucket, paths)
+    for line in log.summary():
+        click.echo(f"txmon: {line}", err=True)
+    return transaction_report(found)
+
+
+def _to_files(reports: list[Report], html: str | None, png: str | None, svg: str | None) -> None:
+    if html:
+        from ..report_html import write_html
+
+        with create(html) as file:
+            write_html(reports, file)
+    for path, kind in ((png, "png"), (svg, "svg")):
+        if path:
+            from ..report_plot import write_plot
+
+            write_plot(reports, path, kind)
+
+
+def _print(report: Report, markdown: bool) -> None:
+    if markdown:
+        from ..report_markdown import write_markdown
+
+        write_markdown(report, sys.stdout)
+    else:
+        from ..report_text import print_report
+
+        print_report(report, sys.stdout)

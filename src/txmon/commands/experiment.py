@@ -1,0 +1,63 @@
+"""`replay --inject`: the incident in the stream, and the report at the end."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+
+import click
+
+from ..assembly import pipeline_of, reader_of
+from ..incident_spec import parse_incident
+from ..inject import Injector
+from ..inject_report import Watch, report
+from ..pipeline import Pipeline
+from ..printable import printable
+from ..records import Record
+from ..rejects import RejectLog
+from ..settings import Settings
+from ..verdict import Outcome
+
+Judge = Callable[[Pipeline, Iterable[Record]], Iterator[Outcome]]
+LONGEST_LINE = 500  # characters
+
+
+class Experiment:
+    """A replay as it would have been with incidents; without any it is the replay itself."""
+
+    def __init__(self, specs: Sequence[str], settings: Settings, files: Sequence[str], today: date) -> None:
+        """today: dates the times that have no date. UsageError when a spec is none."""
+        self._injector = Injector([parse_incident(text) for text in specs], settings.bucket)
+        self._watch = Watch(self._injector)
+        self._settings = settings
+        self._files = files
+        self._today = today
+        self._finished = False
+
+    def run(self, pipeline: Pipeline, records: Iterable[Record], judge: Judge = Pipeline.run) -> Iterator[Outcome]:
+        """The outcomes of the changed stream, as `judge` gets them from the pipeline."""
+        if not self._injector.specs:
+            yield from judge(pipeline, records)
+            return
+        for outcome in judge(pipeline, self._injector.apply(records)):
+            self._watch.accept(outcome)
+            yield outcome
+        self._finished = True
+
+    def report(self) -> None:
+        """Say on standard error what became of the incidents; nothing of a run that did not end."""
+        if self._finished:
+            for line in report(self._injector, self._watch, self._without()):
+                click.echo(f"txmon: {printable(line, LONGEST_LINE)}", err=True)
+
+    def _without(self) -> Watch | None:
+        """The same watch over the input as it is, where it can be read again."""
+        if not all(os.path.isfile(path) for path in self._files):
+            return None
+        watch = Watch(self._injector)
+        # bad records have been reported, and refused under --strict, by the first reading
+        reader = reader_of(self._settings, RejectLog(None, False), self._today)
+        for outcome in pipeline_of(self._settings, live=False).run(reader.records(self._files)):
+            if watch.past(outcome.time):
+                break
+            watch.accept(outcome)
+        return watch

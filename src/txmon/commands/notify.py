@@ -1,0 +1,57 @@
+"""`txmon notify`: try the ways to people before they are needed."""
+
+import json
+import os
+import time
+
+import click
+
+from ..channel import Channel, attempt
+from ..errors import ConfigError, IoFailure, UsageError
+from ..notification import Notification
+from ..notifying import NO_CHANNEL, channels_of
+from .options import load_config, options
+
+REACHING = ("teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link")
+
+
+@click.command(short_help="Send a test card, or show what would be sent.")
+@click.option("--test", is_flag=True, help="Send one test notification and say what came back.")
+@click.option("--dry-run", is_flag=True, help="Print what --test would send, and send nothing.")
+@options(*REACHING, "tz")
+def notify(test: bool, dry_run: bool, **flags: object) -> None:
+    """Send a test notification on every channel that is set up, or show it.
+
+    The address of Teams is a secret: it is read from TXMON_TEAMS_WEBHOOK or the file that teams_webhook_file names.
+
+    Example: TXMON_TEAMS_WEBHOOK=$(cat webhook) txmon notify --test
+    """
+    if test == dry_run:
+        raise UsageError("say either --test or --dry-run")
+    settings = load_config(flags).settings
+    channels = channels_of(settings, os.environ)
+    notification = Notification("test", int(time.time()), link=settings.link)
+    if dry_run:
+        if not channels:
+            from ..sinks.cards import adaptive_card, message_card
+
+            card = message_card if settings.teams_format == "messagecard" else adaptive_card
+            click.echo(json.dumps(card(notification), indent=1, ensure_ascii=False))
+        for channel in channels:
+            click.echo(json.dumps(json.loads(channel.render(notification)), indent=1, ensure_ascii=False))
+        return
+    if not channels:
+        raise ConfigError(NO_CHANNEL)
+    failed = [channel.name for channel in channels if not _try(channel, notification)]
+    if failed:
+        raise IoFailure(f"the test did not arrive: {', '.join(failed)}")
+
+
+def _try(channel: Channel, notification: Notification) -> bool:
+    answer = attempt(channel, notification.id, channel.render(notification))
+    if answer.outcome == "sent":
+        click.echo(f"{channel.name}: taken ({answer.text})")
+        return True
+    wait = f"; to be tried again in {answer.after:g} s" if answer.after is not None else ""
+    click.echo(f"{channel.name}: not taken: {answer.text}{wait}")
+    return False

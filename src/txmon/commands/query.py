@@ -1,0 +1,172 @@
+"""`txmon query`: SQL over transactions, checkouts and verdicts."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import ExitCode, UsageError
+from ..query import Database, Result, TableInfo, open_database, shipped, shipped_query
+from .options import load_config, options
+from .output import create
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGEINT")
+
+
+@click.command(short_help="SQL over transactions, checkouts and verdicts.")
+@click.argument("arguments", nargs=-1, metavar="[SQL] FILE...")
+@options("map", "date", "tz")
+@click.option("--name", metavar="NAME", help="Run a query that comes with txmon instead of SQL.")
+@click.option("--list", "list_them", is_flag=True, help="List those queries.")
+@click.option("--show", is_flag=True, help="Print the SQL of --name (or of all) instead of running it.")
+@click.option("--format", "kind", type=click.Choice(["table", "csv", "jsonl", "parquet"]), help="Of the result.")
+@click.option("--out", metavar="FILE", help="Write the result there: .csv, .jsonl or .parquet.")
+@click.option("--chart", is_flag=True, help="Draw every number of the result over its first column.")
+@click.option("--rows", type=click.IntRange(0), default=100, show_default=True, help="Rows of a table; 0: all.")
+def query(
+    arguments: tuple[str, ...],
+    name: str | None,
+    list_them: bool,
+    show: bool,
+    kind: str | None,
+    out: str | None,
+    chart: bool,
+    rows: int,
+    **flags: object,
+) -> None:
+    """Run SQL (- reads it from standard input) over FILE...: CSV, JSON lines, Parquet, gzip, zstd, or a --log folder.
+
+    \b
+    Transactions become the tables transactions, per_minute and per_hour; checkouts, checkouts; txmon's own lines,
+    verdicts and incidents; another file, a table of its name. Without SQL: which tables and columns there are.
+    The SQL sees nothing but those files: it can read or write no other, and reach no network.
+
+    \b
+    txmon query "SELECT status, sum(count) FROM transactions GROUP BY ALL" transactions.csv
+    txmon query --name rate-by-hour transactions.csv --chart
+    txmon analyze checkout.csv --sql | txmon query - checkout.csv
+    """
+    if list_them or (show and name is None):
+        return _print_shipped(show)
+    if show and name is not None:
+        return click.echo(shipped_query(name), nl=False)
+    sql, files = _split(arguments, name)
+    how = kind or (FORMATS.get(Path(out).suffix.lower()) if out else None) or ("csv" if out else "table")
+    if how == "parquet" and out is None:
+        raise UsageError("--format parquet needs --out FILE")
+    if chart and (kind is not None or out is not None):
+        raise UsageError("--chart draws; it cannot have --format or --out")
+    settings = load_config(flags).settings
+    with closing(open_database(files, settings.map, settings.tz, settings.date)) as database, _at_once():
+        return _answer(database, sql, how, out, chart, rows)
+
+
+@contextmanager
+def _at_once() -> Iterator[None]:
+    """Ctrl-C ends the process here and now."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        # duckdb cannot be stopped in mid-statement, and would take an ordinary end of Python for a crash
+        click.echo("txmon: interrupted", err=True)
+        os._exit(ExitCode.INTERRUPTED)
+
+
+def _answer(database: Database, sql: str | None, how: str, out: str | None, chart: bool, rows: int) -> None:
+    for bad in database.rejected:
+        click.echo(f"txmon: {bad.path}: {bad.count} rows left out: {bad.reason}", err=True)
+    if sql is None:
+        return _print_tables(database.tables())
+    if how == "parquet" and out is not None:
+        return database.write_parquet(sql, out)
+    result = database.run(sql)
+    return _draw(result) if chart else _write(result, how, out, rows)
+
+
+def _split(arguments: Sequence[str], name: str | None) -> tuple[str | None, Sequence[str]]:
+    """The SQL, None for a list of the tables, and the files."""
+    if name is not None:
+        sql: str | None = shipped_query(name)
+    elif arguments and not os.path.exists(arguments[0]):
+        sql, arguments = arguments[0], arguments[1:]
+        if " " not in sql and sql != "-":
+            raise UsageError(f"{sql!r} is neither a file nor SQL")
+        sql = sys.stdin.read() if sql == "-" else sql
+    else:
+        sql = None
+    if not arguments:
+        raise UsageError("no FILE to query; for example: txmon query --name per-minute transactions.csv")
+    return sql, arguments
+
+
+def _print_shipped(show: bool) -> None:
+    queries = shipped()
+    for name, sql in queries.items():
+        if show:
+            click.echo(f"-- {name}\n{sql}")
+        else:
+            click.echo(f"{name:{max(map(len, queries))}}  {sql.splitlines()[0].removeprefix('-- ')}")
+
+
+def _print_tables(tables: Sequence[TableInfo]) -> None:
+    from ..printable import printable
+
+    for table in tables:
+        click.echo(f"{printable(table.name, None)}  ({table.rows:,} rows)")
+        for column, kind in table.columns:
+            click.echo(f"    {printable(column, None):24} {kind.lower()}")
+
+
+def _write(result: Result, how: str, out: str | None, most: int) -> None:
+    from ..export import write_csv, write_json_lines
+
+    with ExitStack() as stack:
+        stream = stack.enter_context(create(out)) if out else sys.stdout
+        if how == "csv":
+            write_csv(stream, result.columns, result)
+        elif how == "jsonl":
+            write_json_lines(stream, result.columns, result)
+        else:
+            from ..render import console_of
+
+            _write_table(console_of(stream), result, most)
+
+
+def _write_table(console: "Console", result: Result, most: int) -> None:
+    from ..export import cell_text
+    from ..render import speaks_unicode, table_of
+
+    found = iter(result)
+    shown = [[cell_text(value) for value in row] for row in (islice(found, most) if most else found)]
+    right = [kind.startswith(NUMBERS) or "INT" in kind for kind in result.types]
+    console.print(table_of(result.columns, shown, right, speaks_unicode(sys.stdout)))
+    left = sum(1 for _ in found)
+    if left:
+        console.print(f"{left:,} more rows (--rows 0 shows all)")
+
+
+def _draw(result: Result) -> None:
+    from ..printable import printable
+    from ..render import console_of, speaks_unicode
+    from ..textchart import Series, chart
+
+    rows = list(result)
+    drawable = [n for n, kind in enumerate(result.types) if n and (kind.startswith(NUMBERS) or "INT" in kind)]
+    if not rows or not drawable:
+        raise UsageError("nothing to draw: a chart needs rows, and a column of numbers after the first")
+    console = console_of(sys.stdout)
+    plain = not speaks_unicode(sys.stdout)
+    for n in drawable:
+        values = [None if row[n] is None else float(row[n]) for row in rows]  # type: ignore[arg-type]
+        lines = chart(Series(printable(result.columns[n], None), values), min(console.width, 120), ascii_only=plain)
+        click.echo("\n".join(lines))
+    click.echo(f"{printable(result.columns[0], None)} from {rows[0][0]} to {rows[-1][0]}, {len(rows):,} rows")

@@ -1,0 +1,53 @@
+"""`txmon state show`: what a state file knows."""
+
+import click
+
+from ..errors import NoInput
+from ..printable import printable
+from ..state import load
+from ..verdict import iso
+
+ROWS = 50
+
+
+@click.group("state", short_help="Show what a state file knows.")
+def state() -> None:
+    """Look into a state file.
+
+    Example: txmon state show txmon.state
+    """
+
+
+@state.command("show")
+@click.argument("file", metavar="FILE")
+@click.option("--rows", type=int, default=ROWS, show_default=True, help="Most series shown; the busiest come first.")
+def show(file: str, rows: int) -> None:
+    """Print the baselines as a table, the open incidents, and where the sources stand."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..assembly import pipeline_of_state
+
+    found = load(file)
+    if found is None:
+        raise NoInput(f"{file}: no such file")
+    pipeline = pipeline_of_state(found, file)
+    detector = pipeline.detector
+    series = sorted(detector.describe(), key=lambda one: -one.expected)
+    console = Console(markup=False, emoji=False, highlight=False)
+    if detector.time() >= 0:
+        console.print(f"judged until {iso(detector.time())}, {len(series)} series")
+    table = Table()
+    for name in ("status", "series", "expected a bucket", "dispersion", "evidence", "alerting since"):
+        table.add_column(name, justify="left" if name in ("status", "series") else "right")
+    for one in series[:rows]:
+        key = ", ".join(f"{printable(name)}={printable(value)}" for name, value in one.key)
+        since = f"{one.alerting} buckets" if one.alerting else ""
+        table.add_row(
+            printable(one.status), key, f"{one.expected:.3g}", f"{one.dispersion:.2f}", f"{one.evidence:.0f}", since
+        )
+    console.print(table)
+    for incident in pipeline.tracker.open():
+        console.print(f"open: {printable(incident.id)} {incident.label} since {iso(incident.start)}")
+    for name, position in found.sources.items():
+        console.print(f"source: {printable(name)} at byte {position.get('offset')}")

@@ -1,0 +1,219 @@
+"""`txmon tune`: settings proposed from a stream and its labels, or from an alarm budget."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from ..assembly import pipeline_of, reader_of
+from ..config import load
+from ..errors import ConfigError, NoInput, UsageError
+from ..evaluate import Alerts, Labels, stamp
+from ..printable import printable
+from ..records import Record
+from ..rejects import RejectLog
+from ..settings import DECLARATIONS, Settings
+from ..tune import Candidate, Change, Trial, Tuner, alerts_of, as_toml, changes, condensed
+from ..values import budget as parse_budget
+from ..values import duration_text, show
+from .evaluate import load_labels
+from .options import load_config, options
+from .tables import aligned, decimal
+
+SETTINGS = tuple(
+    name
+    for name, declaration in DECLARATIONS.items()
+    if declaration.section in ("input", "detection", "incidents") and name not in ("budget", "rejects")
+)
+SHOWN = 10  # alerts gained, and alerts lost, that the text names
+
+
+@click.command(short_help="Propose settings from labels or from an alarm budget.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--labels", "truths", multiple=True, metavar="FILE", help="What really happened, as JSON (repeatable).")
+@click.option("--budget", metavar="N/UNIT", help="False alarms accepted over all series: 1/day, 2/week.")
+@click.option("--compare", metavar="TOML", help="Settings to compare with, instead of the present ones.")
+@click.option("--json", "machine", is_flag=True, help="As a JSON object.")
+@options(*SETTINGS)
+def tune(
+    files: tuple[str, ...],
+    truths: tuple[str, ...],
+    budget: str | None,
+    compare: str | None,
+    machine: bool,
+    **flags: object,
+) -> None:
+    """Propose settings: judge FILE... under several, and write the best as lines of a txmon.toml.
+
+    With --labels the best catches the most and cries wolf the least (the highest F1); a --budget beside them bounds
+    the false alarms. With --budget alone it is the least sigma under which the file's own alerts come to no more: they
+    all count, so take a file of ordinary days. One --labels goes with all files as one stream, as many as there are
+    files with a stream each. The lines written are those that differ from the settings that hold, flags among them.
+
+    \b
+    txmon tune day.csv --labels truth.json > txmon.toml
+    txmon tune last_month.csv.gz --budget 1/day --compare old.toml
+    """
+    limit = _limit(truths, budget)
+    settings = load_config(flags).settings
+    old = _old(compare, settings) if compare is not None else None
+    groups = [[file] for file in files] if len(truths) > 1 else [list(files)]
+    if len(truths) > 1 and len(truths) != len(files):
+        raise UsageError(f"{len(files)} files need one --labels, or as many, not {len(truths)}")
+    labels = [load_labels(path) for path in truths] or None
+    tuner = _tuner(settings, _read(settings, groups), labels)
+    before = tuner.judged(Candidate(), old) if old is not None else tuner.run(Candidate())
+    if labels is not None:
+        best = tuner.by_labels(limit)
+    else:
+        assert limit is not None
+        best = tuner.by_budget(limit)
+    found = Proposal(tuner, compare or "present", before, best, limit, files if len(groups) > 1 else ())
+    click.echo(json.dumps(found.as_json()) if machine else "\n".join(found.as_text()))
+
+
+def _limit(truths: Sequence[str], budget: str | None) -> float | None:
+    if not truths and budget is None:
+        raise UsageError("tune needs --labels FILE, or --budget N/UNIT such as 1/day")
+    try:
+        return parse_budget(budget) if budget is not None else None
+    except ValueError as bad:
+        raise UsageError(f"--budget: {bad}") from None
+
+
+def _old(path: str, present: Settings) -> Settings:
+    """The settings of another file, alone; they must read the same transactions."""
+    if not os.path.exists(path):
+        raise NoInput(f"{path}: no such file")
+    nowhere = Path(os.devnull)
+    old = load({}, {"TXMON_CONFIG": path}, nowhere, nowhere).settings
+    if old.bucket != present.bucket:
+        buckets = f"{duration_text(old.bucket)}, and {duration_text(present.bucket)} here"
+        raise ConfigError(f"{path}: buckets of {buckets}, cannot be compared")
+    return old
+
+
+def _read(settings: Settings, groups: Sequence[Sequence[str]]) -> list[list[Record]]:
+    """Every group of files as one stream, in memory: it is judged many times."""
+    log = RejectLog(None, settings.strict)
+    streams = []
+    for files in groups:
+        reader = reader_of(settings, log, datetime.now(UTC).date())
+        streams.append(list(condensed(reader.records(files), settings.bucket)))
+    for line in log.summary():
+        click.echo(f"txmon: {line}", err=True)
+    return streams
+
+
+def _tuner(settings: Settings, streams: Sequence[Sequence[Record]], labels: Sequence[Labels] | None) -> Tuner:
+    def judge(tried: Settings) -> list[Alerts]:
+        return [alerts_of(pipeline_of(tried, live=False).run(records)) for records in streams]
+
+    return Tuner(settings, judge, labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What was found, and how it is shown."""
+
+    tuner: Tuner
+    name: str  # of the settings that are compared with
+    before: Trial  # under them
+    best: Trial
+    limit: float | None  # episodes a day
+    files: Sequence[str]  # of each stream; empty where there is one stream only
+
+    def as_json(self) -> dict[str, object]:
+        """All of it, for machines."""
+        gained, lost = self._changes()
+        return {
+            "compared": {**_trial_json(self.before), "settings": self.name},
+            "trials": [_trial_json(trial) for trial in self.tuner.trials.values()],
+            "proposal": _trial_json(self.best),
+            "toml": as_toml(self.best.candidate),
+            "gained": _changes_json(gained),
+            "lost": _changes_json(lost),
+        }
+
+    def as_text(self) -> list[str]:
+        """A txmon.toml: all but the proposal are comments."""
+        labelled = self.tuner.labels is not None
+        figures = ["caught", "median delay (min)", "false a day"] if labelled else ["alerts a day"]
+        rows = [["settings", *figures, "pages"]]
+        if self.name != "present":
+            rows.append([printable(self.name), *_cells(self.before, labelled)])
+        trials = sorted(self.tuner.trials.values(), key=lambda trial: float(trial.candidate.changes.get("sigma", 0)))
+        rows += [[_row_name(trial, self.tuner.base), *_cells(trial, labelled)] for trial in trials]
+        lines = [*aligned(rows), "", *_notes(self.best, labelled, self.limit), *self._told()]
+        return [f"# {line}".rstrip() for line in lines] + as_toml(self.best.candidate)
+
+    def _changes(self) -> tuple[list[Change], list[Change]]:
+        return changes(self.best, self.before, self.tuner.truths(self.best.alerts))
+
+    def _told(self) -> list[str]:
+        gained, lost = self._changes()
+        lines = [f"against {printable(self.name)}: {len(gained)} alerts gained, {len(lost)} lost"]
+        for sign, found in (("+", gained), ("-", lost)):
+            lines += [f"{sign} {_change_text(change, self.files)}" for change in found[:SHOWN]]
+            if len(found) > SHOWN:
+                lines.append(f"{sign} {len(found) - SHOWN} more (--json names all)")
+        return lines
+
+
+def _row_name(trial: Trial, base: Settings) -> str:
+    if trial.candidate.changes:
+        return printable(trial.candidate.name())
+    return "present " + (f"(budget {show(base.budget, 'budget')})" if base.sigma is None else f"(sigma {base.sigma:g})")
+
+
+def _cells(trial: Trial, labelled: bool) -> list[str]:
+    score = trial.score
+    caught = [f"{score.caught} of {len(score.catches)}", decimal(score.delay_median)] if labelled else []
+    return [*caught, decimal(trial.rate, 2), str(score.pages)]
+
+
+def _notes(best: Trial, labelled: bool, limit: float | None) -> list[str]:
+    days = best.score.days
+    what = "false episodes" if labelled else "episodes of alerts"
+    notes = [f"{days:.2f} days after the warm-up; proposed: {printable(best.candidate.name())}"]
+    if limit is not None and best.rate > limit:
+        notes.append(
+            f"even so there are {best.rate:.2f} {what} a day, more than {limit:.3g}: look whether they are real"
+        )
+    elif limit is not None and limit * days < 1:
+        notes.append(f"{days:.2f} days are too few to show {limit:.3g} a day: there are no {what} at all")
+    if not best.candidate.changes:
+        notes.append("nothing that was tried is better than the present settings")
+    return notes
+
+
+def _change_text(change: Change, files: Sequence[str]) -> str:
+    episode = change.episode
+    minutes = (episode.end - episode.start).total_seconds() / 60
+    length = f", {minutes:.0f} min" if minutes else ""
+    truth = f" ({printable(change.truth)})" if change.truth else ""
+    where = f" in {printable(files[change.stream])}" if files else ""
+    return f"{stamp(episode.start)} {printable(episode.status)}{length}{truth}{where}"
+
+
+def _trial_json(trial: Trial) -> dict[str, object]:
+    known = trial.score.as_json()
+    kept = ("incidents", "caught", "delay_median_min", "false_episodes", "false_per_day", "days", "pages")
+    return {"settings": trial.candidate.name(), "f1": round(trial.f1, 4), **{key: known[key] for key in kept}}
+
+
+def _changes_json(found: Sequence[Change]) -> list[dict[str, object]]:
+    return [
+        {
+            "stream": change.stream,
+            "status": change.episode.status,
+            "start": stamp(change.episode.start),
+            "end": stamp(change.episode.end),
+            "incident": change.truth,
+        }
+        for change in found
+    ]

@@ -1,0 +1,210 @@
+"""`txmon watch`: judge a stream as it comes, and never lose its place."""
+
+import os
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import click
+
+from ..assembly import pipeline_of, restore, save
+from ..errors import ConfigError, ExitCode, IoFailure, UsageError
+from ..inbox import take_acknowledgements
+from ..live import Feed, LiveRun
+from ..records import ParseOptions, RecordParser
+from ..rejects import RejectLog
+from ..settings import Settings
+from ..sources.live import FollowSource, LiveSource, PipeSource
+from ..state import Saver
+from ..times import TimeParser
+from ..verdict import Outcome
+from .keys import Keys
+from .options import load_config, options
+from .outputs import TELLING, Outputs, tell
+from .replay import JUDGING, READING, WRITING
+
+IDLE: Final = 0.1  # seconds between two looks at a followed file, or two frames
+FRAME: Final = 0.15
+
+
+@click.command(short_help="Judge a stream as it comes.")
+@click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
+@options(*READING, "max_ahead", *JUDGING, "state", *WRITING)
+@click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
+@options(*TELLING)
+def watch(paths: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
+    """Judge standard input, or files as they grow, live: each minute as it closes, and at once what is beyond its line.
+
+    With --state FILE a restart goes on where the last run stopped: at the same row of followed files, with the same
+    baselines, open minutes and incidents.
+
+    \b
+    tail -F app.log | txmon watch
+    txmon watch --follow app.jsonl --state txmon.state --out verdicts.jsonl
+    """
+    settings = load_config(flags).settings
+    if len(set(paths)) < len(paths):
+        raise UsageError("--follow names a file twice")
+    with ExitStack() as stack:
+        stop = stack.enter_context(_signals())
+        watcher = _Watcher(settings, paths, notify, stack)
+        watcher.loop(stop)
+        if stop.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+    return ExitCode.ALERTED if watcher.outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
+
+
+class _Stop:
+    """Whether a signal asked for the end, with a pipe that wakes whoever waits."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self.reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+
+    def ask(self, number: int, frame: object) -> None:
+        """End soon; the second time, at once: a reader that takes nothing must not keep txmon for ever."""
+        if self.signal:
+            os._exit(128 + number)
+        self.signal = number
+        os.write(self._writer, b"x")
+
+    def close(self) -> None:
+        os.close(self.reader)
+        os.close(self._writer)
+
+
+@contextmanager
+def _signals() -> Iterator[_Stop]:
+    stop = _Stop()
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        stop.close()
+
+
+class _Watcher:
+    """The parts of one live run, and the loop that turns them."""
+
+    def __init__(self, settings: Settings, paths: tuple[str, ...], notify: bool, stack: ExitStack) -> None:
+        self._settings = settings
+        self._log = RejectLog(settings.rejects, settings.strict)
+        stack.callback(self._log.close)
+        self._pipeline = pipeline_of(settings, live=True, partial=True)
+        stack.callback(lambda: tell([*self._log.summary(), *self._pipeline.bucketer.summary()]))
+        found = restore(self._pipeline, settings, settings.state) if settings.state else {}
+        feeds = [self._feed(path, found.get(path)) for path in paths] or [self._feed(None, None)]
+        self._run = LiveRun(
+            self._pipeline, feeds, self._log, settings.max_ahead, time.time, time.monotonic
+        )  # fmt: skip
+        self.outputs = Outputs(settings, stack, notify, live=True, reader=None)
+        self._keys = stack.enter_context(Keys()) if self.outputs.display is not None else None
+        self._saver = Saver(time.monotonic())
+        self._always: set[int] = set()
+        self._warned = False
+
+    def _feed(self, path: str | None, position: dict[str, Any] | None) -> Feed:
+        settings = self._settings
+        source: LiveSource
+        source = PipeSource(sys.stdin.fileno()) if path is None else FollowSource(path, position)
+        kinds = ParseOptions(settings.format, settings.map, settings.by, settings.max_line)
+        times = TimeParser(ZoneInfo(settings.tz), settings.date or datetime.now(UTC).date())
+        parser = RecordParser(source.name, kinds, times)
+        if position is not None:
+            try:
+                parser.restore(position["parser"])
+            except (KeyError, TypeError, ValueError) as bad:
+                raise ConfigError(f"{settings.state}: does not know its place in {path} ({bad!r})") from bad
+        return Feed(source, parser, position)
+
+    def loop(self, stop: _Stop) -> None:
+        """Go on until every source has ended or a signal asks for the end."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(stop.reader, selectors.EVENT_READ)
+            if self._keys is not None and self._keys.descriptor is not None:
+                selector.register(self._keys.descriptor, selectors.EVENT_READ)
+            self._always = self._register(selector)
+            came = False
+            while not stop.signal and not self._run.ended():
+                waited = {key.fd for key, _ in selector.select(self._patience(came))}
+                if stop.signal or (self._keys is not None and self._keys.quit(waited, self._chart_keys)):
+                    break
+                came, outcomes = self._run.poll(waited | self._always)
+                self._give(outcomes)
+                if not came:
+                    self._give(self._run.tick())
+                self._between()
+        self._finish(interrupted=bool(stop.signal))
+
+    def _register(self, selector: selectors.BaseSelector) -> set[int]:
+        """Wait for the sources that can be waited for; the descriptors that are always ready."""
+        always = set()
+        for feed in self._run.feeds:
+            descriptor = feed.source.fileno()
+            if descriptor is None:
+                continue
+            try:
+                selector.register(descriptor, selectors.EVENT_READ)
+            except PermissionError:  # a regular file as standard input
+                always.add(descriptor)
+        return always
+
+    def _patience(self, came: bool) -> float:
+        """Seconds to wait for something to come."""
+        polled = any(feed.source.fileno() is None for feed in self._run.feeds)
+        if self._always or (polled and came):
+            return 0.0
+        if polled:
+            return IDLE
+        return FRAME if self.outputs.display is not None else 0.5
+
+    def _give(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            self.outputs.accept(outcome)
+
+    def _between(self) -> None:
+        """What is done now and then: frames, acknowledgements, the state."""
+        self.outputs.tick()
+        if self._settings.state:
+            now = time.monotonic()
+            if self._saver.due(now):
+                self._acknowledge()
+                self._save()
+                self._saver.wrote(now, time.monotonic())
+
+    def _acknowledge(self) -> None:
+        assert self._settings.state is not None
+        for identity, normal in take_acknowledgements(self._settings.state):
+            self._pipeline.acknowledge(identity, normal)
+
+    def _save(self) -> None:
+        """Write the state; where that fails, say so once and go on: detection is worth more than its memory."""
+        assert self._settings.state is not None
+        try:
+            save(self._pipeline, self._settings, self._settings.state, self._run.positions())
+            self._warned = False
+        except IoFailure as bad:
+            if not self._warned:
+                tell([f"{bad}; going on without"])
+            self._warned = True
+
+    def _finish(self, interrupted: bool) -> None:
+        if self._settings.state:
+            # the open minute is in the state, for the rows that are still to come
+            self._acknowledge()
+            self._save()
+        elif not interrupted:
+            self._give(list(self._pipeline.finish()))
+
+    def _chart_keys(self, key: str) -> None:
+        assert self.outputs.display is not None
+        self.outputs.display.press(key)

@@ -1,0 +1,290 @@
+"""Delivery: from a bounded queue, on a thread of its own, at the receiver's pace, until it is sent.
+
+`Courier` decides (what next, when, what an answer means) and never waits; `Delivery` is the thread that waits for it.
+A notification is on the disk before `tell` returns and leaves it after it was sent: at least once, with a stable id.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .channel import Answer, Channel, attempt
+from .notification import Notification
+from .spool import Spool, Spooled
+
+RATE: Final = 4  # requests in any second
+MOST_QUEUED: Final = 1000  # notifications; the oldest makes room
+FIRST_DELAY: Final = 0.5  # seconds after a first failure, then twice as long each time
+LONGEST_DELAY: Final = 60.0
+LONGEST_ASKED: Final = 3600.0  # seconds of Retry-After that are obeyed
+ROTATE_AFTER: Final = 8  # failures after which a notification lets the others go first
+
+Log = Callable[[str], None]
+
+
+class Waiting:
+    """A notification in the queue."""
+
+    __slots__ = ("attempts", "body", "id", "name")
+
+    def __init__(self, identity: str, name: str | None, body: str | None) -> None:
+        self.id = identity
+        self.name = name  # of its file in the spool
+        self.body = body  # only when it could not be kept there
+        self.attempts = 0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the notifications of one channel."""
+
+    sent: int = 0
+    failed: int = 0  # attempts
+    refused: int = 0
+    dropped: int = 0  # by a full queue
+    unkept: int = 0  # that the spool could not take
+    unreadable: int = 0  # files in the spool
+    last: str = ""  # failure
+
+
+class Courier:
+    """One channel's queue, and what to do next with it. `add` and `step` may be called from two threads."""
+
+    def __init__(self, channel: Channel, spool: Spool, clock: Callable[[], float], log: Log) -> None:
+        """clock: seconds that never go back. log: takes a line each time that the channel fails or works again."""
+        self.channel = channel
+        self.counts = Counts()
+        self.progress = clock()  # when something was last sent or refused
+        self._spool = spool
+        self._clock = clock
+        self._log = log
+        self._lock = threading.Lock()
+        self._queue = deque(Waiting(name.partition("-")[2][:-5], name, None) for name in spool.names())
+        # of requests: a request arrives before its end and after its start, so a second from the one to the other holds
+        self._ends: deque[float] = deque(maxlen=RATE)
+        self._not_before = 0.0
+        self._in_a_row = 0  # failures
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def add(self, notification: Notification) -> None:
+        """Queue a notification, on the disk first; the same one twice is one."""
+        identity, body = notification.id, self.channel.render(notification)
+        with self._lock:
+            if any(waiting.id == identity for waiting in self._queue):
+                return
+            try:
+                waiting = Waiting(identity, self._spool.put(identity, body), None)
+            except OSError as bad:
+                self.counts.unkept += 1
+                if self.counts.unkept == 1:
+                    self._log(f"{self.channel.name}: the spool cannot keep notifications ({bad.strerror})")
+                waiting = Waiting(identity, None, body)
+            self._queue.append(waiting)
+            while len(self._queue) > MOST_QUEUED:
+                self._forget(self._queue.popleft())
+                self.counts.dropped += 1
+
+    def step(self) -> float | None:
+        """Send the next notification if it is time; seconds until there is more to do, None when nothing waits."""
+        with self._lock:
+            if not self._queue:
+                return None
+            pause = self._pause()
+            if pause > 0:
+                return pause
+            waiting = self._queue[0]
+            spooled = self._read(waiting)
+            if spooled is None:
+                self._queue.popleft()
+                return 0.0
+        answer = attempt(
+            self.channel, spooled.id, spooled.body
+        )  # without the lock: it may take long, and `add` must not
+        with self._lock:
+            self._ends.append(self._clock())
+            self._conclude(waiting, answer)
+            return self._pause() if self._queue else None
+
+    def _pause(self) -> float:
+        now = self._clock()
+        paced = self._ends[0] + 1.0 if len(self._ends) == RATE else now
+        return max(self._not_before, paced) - now
+
+    def _read(self, waiting: Waiting) -> Spooled | None:
+        if waiting.name is None:
+            return Spooled(waiting.id, waiting.body or "")
+        try:
+            spooled = self._spool.read(waiting.name)
+        except OSError:
+            spooled = None
+        if spooled is None:
+            self.counts.unreadable += 1
+            self._aside(waiting)
+        return spooled
+
+    def _conclude(self, waiting: Waiting, answer: Answer) -> None:
+        still_first = bool(self._queue) and self._queue[0] is waiting  # a full queue may have dropped it meanwhile
+        if answer.outcome == "retry":
+            waiting.attempts += 1
+            self.counts.failed += 1
+            delay = min(FIRST_DELAY * 2**self._in_a_row, LONGEST_DELAY)
+            delay = delay if answer.after is None else min(answer.after, LONGEST_ASKED)
+            self._not_before = self._clock() + delay
+            self._fails(answer.text)
+            if still_first and waiting.attempts % ROTATE_AFTER == 0:
+                self._queue.rotate(-1)
+            return
+        self.progress = self._clock()
+        if still_first:
+            self._queue.popleft()
+        if answer.outcome == "sent":
+            self.counts.sent += 1
+            self._forget(waiting)
+            if self._in_a_row:
+                self._log(f"{self.channel.name}: works again after {_attempts(self._in_a_row)}")
+            self._in_a_row = 0
+        else:
+            self.counts.refused += 1
+            self.counts.last = answer.text
+            self._log(f"{self.channel.name}: refused {waiting.id}: {answer.text}")
+            self._aside(waiting)
+
+    def _fails(self, text: str) -> None:
+        """Say the first failure of a row, count all."""
+        if text != self.counts.last or not self._in_a_row:
+            self._log(f"{self.channel.name}: {text}; will try again")
+        self._in_a_row = min(self._in_a_row + 1, 30)
+        self.counts.last = text
+
+    def _forget(self, waiting: Waiting) -> None:
+        if waiting.name is not None:
+            try:
+                self._spool.remove(waiting.name)
+            except OSError as bad:
+                self._log(f"{self.channel.name}: {waiting.id} stays in the spool ({bad.strerror}) and will come again")
+
+    def _aside(self, waiting: Waiting) -> None:
+        if waiting.name is not None:
+            try:
+                self._spool.set_aside(waiting.name)
+            except OSError as bad:
+                self._log(f"{self.channel.name}: {waiting.id} stays in the spool ({bad.strerror})")
+
+    def close(self) -> None:
+        """Let another process have the spool."""
+        self._spool.close()
+
+    def summary(self) -> list[str]:
+        """What became of everything, a line a kind."""
+        counts, name = self.counts, self.channel.name
+        lines = [f"{name}: {counts.sent} notification{'' if counts.sent == 1 else 's'} sent"]
+        if counts.failed:
+            lines.append(f"{name}: {_attempts(counts.failed)}, the last: {counts.last}")
+        if self._queue:
+            lines.append(f"{name}: {len(self._queue)} not sent yet, kept in {self._spool.folder}")
+        if counts.refused:
+            lines.append(f"{name}: {counts.refused} refused, kept in {self._spool.folder / 'refused'}: {counts.last}")
+        if counts.unreadable:
+            lines.append(f"{name}: {counts.unreadable} unreadable in {self._spool.folder}")
+        if counts.dropped:
+            lines.append(f"{name}: {counts.dropped} dropped, the oldest of more than {MOST_QUEUED}")
+        if counts.unkept:
+            lines.append(f"{name}: {counts.unkept} could not be kept in {self._spool.folder}")
+        return lines
+
+
+def _attempts(count: int) -> str:
+    return f"{count} failed attempt" if count == 1 else f"{count} failed attempts"
+
+
+class Delivery:
+    """A courier at work on a thread of its own."""
+
+    def __init__(self, courier: Courier, clock: Callable[[], float]) -> None:
+        """clock: the courier's."""
+        self.courier = courier
+        self._clock = clock
+        self._news = threading.Event()
+        self._closing: float | None = None  # when closing began
+        self._patience = 0.0
+        # a daemon: a receiver that hangs must not keep the process from ending, and the spool keeps what it has
+        self._thread = threading.Thread(target=self._work, name=f"notify-{courier.channel.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with what an earlier process left in the spool."""
+        self._thread.start()
+
+    def tell(self, notification: Notification) -> None:
+        """Queue a notification; never waits for the receiver."""
+        self.courier.add(notification)
+        self._news.set()
+
+    def begin_close(self, patience: float) -> None:
+        """Send what waits, then stop; give up when nothing got through for `patience` seconds."""
+        self._patience = patience
+        self._closing = self._clock()
+        self._news.set()
+
+    def end_close(self) -> None:
+        """Wait until that is done."""
+        while self._thread.is_alive() and self._clock() < self._deadline():
+            self._thread.join(0.05)
+        if not self._thread.is_alive():  # otherwise it may still be sending from there
+            self.courier.close()
+
+    def _deadline(self) -> float:
+        assert self._closing is not None
+        return max(self.courier.progress, self._closing) + self._patience
+
+    def _work(self) -> None:
+        while True:
+            self._news.clear()
+            closing = self._closing is not None
+            pause = self.courier.step()
+            if closing and (pause is None or self._clock() + pause > self._deadline()):
+                return
+            self._news.wait(pause)
+
+
+class Deliveries:
+    """All channels of a process."""
+
+    def __init__(
+        self, channels: Iterable[Channel], folder: Path, clock: Callable[[], float], log: Log, patience: float
+    ) -> None:
+        """folder: of the spools, one a channel. patience: seconds without progress after which closing gives up."""
+        self._patience = patience
+        self._spools: list[Spool] = []
+        self._all: list[Delivery] = []
+        try:
+            for channel in channels:
+                spool = Spool(folder / channel.name)
+                self._spools.append(spool)
+                self._all.append(Delivery(Courier(channel, spool, clock, log), clock))
+        except BaseException:
+            for spool in self._spools:
+                spool.close()
+            raise
+        for delivery in self._all:
+            delivery.start()
+
+    def tell(self, notification: Notification) -> None:
+        """Queue a notification on every channel."""
+        for delivery in self._all:
+            delivery.tell(notification)
+
+    def close(self) -> None:
+        """Send what waits on all channels at once, as far as patience goes; the spools keep the rest."""
+        for delivery in self._all:
+            delivery.begin_close(self._patience)
+        for delivery in self._all:
+            delivery.end_close()
+
+    def summary(self) -> list[str]:
+        """What became of everything, a line a kind and channel."""
+        return [line for delivery in self._all for line in delivery.courier.summary()]

@@ -1,0 +1,316 @@
+"""Verdicts against labels: what was caught, how soon, how often it cried wolf, how many pages that was.
+
+An incident is caught when one of its statuses alerts between its start and its end; the delay runs from the start to
+the first such alert. An alert is false outside every incident that affects its status, ten minutes after the end
+included; false alerts of one status at most five minutes apart are one episode. Nothing before the warm-up is false.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Final
+
+from .errors import BadData
+from .verdict import TOTAL
+
+GRACE: Final = timedelta(minutes=10)  # after an incident, in which its aftermath excuses alerts
+TOGETHER: Final = timedelta(minutes=5)  # alerts no further apart are one episode
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """An incident as it really was; both ends belong to it."""
+
+    kind: str
+    statuses: tuple[str, ...]  # where it should be caught
+    excuses: frozenset[str]  # where an alert is not false
+    start: datetime
+    end: datetime
+
+    def holds(self, moment: datetime) -> bool:
+        """Whether `moment` is within the incident."""
+        return self.start <= moment <= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The truth about a stream."""
+
+    warmup: datetime  # alerts before it are not false
+    incidents: tuple[Label, ...]
+
+    def excused(self, status: str, moment: datetime) -> Label | None:
+        """The incident that excuses an alert of `status`, or None."""
+        for label in self.incidents:
+            if status in label.excuses and label.start <= moment <= label.end + GRACE:
+                return label
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An incident that txmon opened."""
+
+    statuses: tuple[str, ...]
+    start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """What a run said, as far as it is scored."""
+
+    times: Mapping[str, Sequence[datetime]]  # by status, sorted
+    first: datetime | None = None  # of all verdicts
+    last: datetime | None = None
+    pages: tuple[Page, ...] = ()
+    told: bool = True  # whether the run tells of incidents at all
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """Alerts of one status close to each other."""
+
+    status: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """What became of one incident."""
+
+    label: Label
+    delay: float | None  # minutes from its start to its first alert; None: missed
+    status: str | None  # which alerted first
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well alerts fit labels."""
+
+    catches: tuple[Catch, ...] = ()
+    false: tuple[Episode, ...] = ()
+    days: float = 0.0  # from the warm-up to the last verdict
+    pages: int | None = 0  # incidents opened after the warm-up; None: the verdicts tell of none
+    false_pages: int | None = 0  # of these, on no status that an incident excuses
+
+    @property
+    def kinds(self) -> dict[str, list[float | None]]:
+        """The delays of all incidents by their kind, in the kinds' alphabetic order."""
+        kinds: dict[str, list[float | None]] = {}
+        for catch in sorted(self.catches, key=lambda catch: catch.label.kind):
+            kinds.setdefault(catch.label.kind, []).append(catch.delay)
+        return kinds
+
+    @property
+    def delays(self) -> list[float]:
+        """Minutes to the first alert of every incident caught, sorted."""
+        return sorted(catch.delay for catch in self.catches if catch.delay is not None)
+
+    @property
+    def caught(self) -> int:
+        """Incidents caught."""
+        return len(self.delays)
+
+    @property
+    def delay_median(self) -> float | None:
+        """Minutes; None when nothing was caught."""
+        return median(self.delays) if self.delays else None
+
+    @property
+    def delay_p90(self) -> float | None:
+        """Minutes within which nine of ten incidents were caught; None when nothing was."""
+        delays = self.delays
+        return delays[int(0.9 * (len(delays) - 1))] if delays else None
+
+    @property
+    def false_per_day(self) -> float | None:
+        """False episodes a day; None when there is no time after the warm-up."""
+        return round(len(self.false) / self.days, 3) if self.days else None
+
+    def as_json(self) -> dict[str, object]:
+        """For machines: times in minutes, moments in ISO 8601."""
+        total = len(self.catches)
+        return {
+            "incidents": total,
+            "caught": self.caught,
+            "recall": round(self.caught / total, 4) if total else None,
+            "delay_median_min": self.delay_median,
+            "delay_p90_min": self.delay_p90,
+            "false_episodes": len(self.false),
+            "false_per_day": self.false_per_day,
+            "days": round(self.days, 2),
+            "false_by_status": dict(Counter(episode.status for episode in self.false)),
+            "pages": self.pages,
+            "false_pages": self.false_pages,
+            "kinds": {
+                kind: {"incidents": len(got), "caught": len(hit), "delay_median_min": median(hit) if hit else None}
+                for kind, got in self.kinds.items()
+                for hit in [[delay for delay in got if delay is not None]]
+            },
+            "missed": [
+                {"kind": c.label.kind, "start": stamp(c.label.start), "end": stamp(c.label.end)}
+                for c in self.catches
+                if c.delay is None
+            ],
+            "false_alarms": [
+                {"status": e.status, "start": stamp(e.start), "end": stamp(e.end)}
+                for e in sorted(self.false, key=lambda e: e.start)
+            ],
+        }
+
+
+def stamp(moment: datetime) -> str:
+    """`moment` (in UTC) as ISO 8601 with Z."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def score(alerts: Alerts, labels: Labels) -> Score:
+    """How well one stream's alerts fit its labels."""
+    catches = tuple(_catch(label, alerts) for label in labels.incidents)
+    false = [
+        episode
+        for status, times in alerts.times.items()
+        for episode in episodes(status, (t for t in times if t >= labels.warmup and not labels.excused(status, t)))
+    ]
+    days = (alerts.last - labels.warmup).total_seconds() / 86400 if alerts.last else 0.0
+    pages = [page for page in alerts.pages if page.start >= labels.warmup]
+    wrong = [page for page in pages if not any(labels.excused(status, page.start) for status in page.statuses)]
+    counted = (len(pages), len(wrong)) if alerts.told else (None, None)
+    return Score(catches, tuple(false), days, *counted)
+
+
+def total(scores: Sequence[Score]) -> Score:
+    """The scores of several streams as one."""
+    return Score(
+        tuple(catch for one in scores for catch in one.catches),
+        tuple(episode for one in scores for episode in one.false),
+        sum(one.days for one in scores),
+        _sum(one.pages for one in scores),
+        _sum(one.false_pages for one in scores),
+    )
+
+
+def episodes(status: str, times: Iterable[datetime]) -> list[Episode]:
+    """Sorted alert times of one status as episodes."""
+    found: list[Episode] = []
+    for moment in times:
+        if found and moment - found[-1].end <= TOGETHER:
+            found[-1] = Episode(status, found[-1].start, moment)
+        else:
+            found.append(Episode(status, moment, moment))
+    return found
+
+
+def read_alerts(lines: Iterable[bytes], name: str) -> Alerts:
+    """The alerts and incidents among the JSON lines of `name`; BadData with the line's number."""
+    times: defaultdict[str, list[datetime]] = defaultdict(list)
+    pages: list[Page] = []
+    first = last = None
+    number, events = 0, 0
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        row = _json_line(line, f"{name}: line {number}")
+        if "recommendation" not in row:
+            if row.get("event") == "incident":
+                events += 1
+                pages += _page(row, f"{name}: line {number}")
+            continue
+        moment = _moment(row.get("time"), f"{name}: line {number}: time")
+        first = moment if first is None or moment < first else first
+        last = moment if last is None or moment > last else last
+        if row["recommendation"] == "alert":
+            times[_text(row.get("status"), f"{name}: line {number}: status")].append(moment)
+    if number and last is None and not events:
+        raise BadData(f"{name}: none of its {number} lines is a verdict (none has a `recommendation`)")
+    return Alerts({s: sorted(ts) for s, ts in times.items()}, first, last, tuple(pages), bool(events) or not times)
+
+
+def read_labels(content: bytes, name: str) -> Labels:
+    """The labels in the JSON text of `name`; BadData says where it is wrong."""
+    try:
+        truth = json.loads(content)
+    except json.JSONDecodeError as bad:
+        raise BadData(f"{name}: line {bad.lineno}, column {bad.colno}: {bad.msg}") from None
+    except (ValueError, RecursionError) as bad:  # not UTF-8, a number of thousands of digits, nested too deep
+        raise BadData(f"{name}: is no JSON text ({bad})") from None
+    rows = truth.get("incidents") if isinstance(truth, dict) else None
+    if not isinstance(rows, list):
+        raise BadData(f"{name}: is no object with a `warmup` and a list of `incidents`")
+    warmup = _moment(truth.get("warmup"), f"{name}: warmup")
+    return Labels(warmup, tuple(_label(row, f"{name}: incidents[{n}]") for n, row in enumerate(rows)))
+
+
+def _catch(label: Label, alerts: Alerts) -> Catch:
+    hits = [(t, status) for status in label.statuses for t in alerts.times.get(status, ()) if label.holds(t)]
+    if not hits:
+        return Catch(label, None, None)
+    moment, status = min(hits, key=lambda hit: hit[0])
+    return Catch(label, (moment - label.start).total_seconds() / 60, status)
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = list(counts)
+    return None if None in known else sum(count for count in known if count is not None)
+
+
+def _json_line(line: bytes, place: str) -> dict[str, object]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as bad:
+        raise BadData(f"{place}, column {bad.colno}: is no JSON ({bad.msg})") from None
+    except (ValueError, RecursionError):  # not UTF-8, a number of thousands of digits, nested too deep
+        raise BadData(f"{place}: is no JSON text") from None
+    if not isinstance(row, dict):
+        raise BadData(f"{place}: is no JSON object")
+    return row
+
+
+def _page(row: dict[str, object], place: str) -> list[Page]:
+    if row.get("state") != "opened":
+        return []
+    return [Page(_texts(row.get("statuses"), f"{place}: statuses"), _moment(row.get("time"), f"{place}: time"))]
+
+
+def _label(row: object, place: str) -> Label:
+    if not isinstance(row, dict):
+        raise BadData(f"{place}: is no object")
+    statuses = _texts(row.get("statuses"), f"{place}.statuses")
+    affects = _texts(row["affects"], f"{place}.affects") if "affects" in row else statuses
+    excuses = {*affects, TOTAL} if len(affects) > 1 else set(affects)
+    start, end = _moment(row.get("start"), f"{place}.start"), _moment(row.get("end"), f"{place}.end")
+    if end < start:
+        raise BadData(f"{place}: ends at {row['end']}, before its start")
+    return Label(_text(row.get("kind"), f"{place}.kind"), statuses, frozenset(excuses), start, end)
+
+
+def _texts(value: object, place: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise BadData(f"{place}: {_shown(value)} is no list of statuses")
+    return tuple(_text(item, place) for item in value)
+
+
+def _text(value: object, place: str) -> str:
+    if not isinstance(value, str):
+        raise BadData(f"{place}: {_shown(value)} is no text")
+    return value
+
+
+def _moment(value: object, place: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is not None:
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None or not 1970 <= moment.year < 9999:  # room for the grace, and for any zone
+        raise BadData(f"{place}: {_shown(value)} is no ISO 8601 time")
+    return moment
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else repr(value)[:60]

@@ -1,0 +1,130 @@
+"""One key's baselines, what is expected of its statuses, and how all of them are packed for a restart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .baseline import Baseline
+from .judgement import Thresholds
+from .verdict import TOTAL, Key
+
+TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed within an hour
+DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, more than a part of it
+
+
+class Group:
+    """The baselines of one key: its volume's and its statuses'."""
+
+    __slots__ = ("buckets", "mix_exposure", "seen", "statuses", "volume")
+
+    def __init__(self, discount: float) -> None:
+        self.seen = 0  # when something of it last arrived, epoch seconds
+        self.volume = Baseline(discount, TREND_GAIN)
+        self.statuses: dict[str, Baseline] = {}
+        self.buckets = 0  # judged so far
+        self.mix_exposure = 0.0  # discounted transactions: what a status never seen before has been absent from
+
+    def new_series(self, discount: float) -> Baseline:
+        """The baseline of a status never seen before: absent from all that the group saw."""
+        series = Baseline(discount)
+        series.exposure = self.mix_exposure
+        return series
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The counts of one key in one bucket, with what they are judged against."""
+
+    time: int
+    key: Key
+    counts: Mapping[str, int]
+    total: int
+    usual: float  # volume expected
+    warm: bool
+    age: int = 0  # buckets judged before
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What one status was expected to bring."""
+
+    expected: float  # transactions
+    driven: float  # this bucket's volume without the status's own excess
+    surety: Baseline | None  # the volume's baseline, where the expectation can be no surer than that
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesState:
+    """What is known of one series, for people."""
+
+    key: Key
+    status: str
+    expected: float  # transactions a bucket
+    dispersion: float  # variance over mean
+    evidence: float  # discounted transactions behind the level
+    alerting: int  # buckets since it last was quiet
+
+
+def expect(bucket: Bucket, count: int, series: Baseline, gates: Thresholds, volume: Baseline) -> Expectation:
+    """What a status should have brought, given its share, the usual volume and this bucket's."""
+    share = series.rate()
+    level = share * bucket.usual
+    # this bucket's volume without what this status itself adds to it, or an attack would excuse itself
+    driven = bucket.total - max(0.0, count - level) if series.exposure > 0.0 else float(bucket.total)
+    dominant = share > DOMINANT
+    if gates.direction == "above":
+        expected = share * max(bucket.usual, driven)
+    elif gates.direction == "below" or dominant:
+        expected = level
+    else:
+        expected = share * max(0.0, bucket.total - count + level)
+    return Expectation(expected, driven, None if gates.direction == "above" and not dominant else volume)
+
+
+def describe(groups: Mapping[Key, Group]) -> list[SeriesState]:
+    """What is known of every series."""
+    found = []
+    for key, group in groups.items():
+        usual = group.volume.rate()
+        every = {TOTAL: (group.volume, usual)}
+        every |= {status: (series, series.rate() * usual) for status, series in group.statuses.items()}
+        for status, (series, expected) in every.items():
+            found.append(SeriesState(key, status, expected, series.dispersion(), series.events, series.alerting))
+    return found
+
+
+def pack(groups: Mapping[Key, Group]) -> list[object]:
+    """All groups as JSON takes them."""
+    return [
+        [
+            pack_key(key),
+            group.seen,
+            group.buckets,
+            group.mix_exposure,
+            group.volume.snapshot(),
+            {status: series.snapshot() for status, series in group.statuses.items()},
+        ]
+        for key, group in groups.items()
+    ]
+
+
+def unpack(rows: Sequence[Any], discount: float) -> dict[Key, Group]:
+    """The groups that `pack` packed; ValueError or TypeError where that cannot be."""
+    groups: dict[Key, Group] = {}
+    for key, seen, buckets, mix_exposure, volume, statuses in rows:
+        group = Group(discount)
+        group.seen, group.buckets, group.mix_exposure = int(seen), int(buckets), float(mix_exposure)
+        group.volume = Baseline.restore(volume)
+        group.statuses = {str(status): Baseline.restore(series) for status, series in statuses.items()}
+        groups[unpack_key(key)] = group
+    return groups
+
+
+def pack_key(key: Key) -> list[list[str]]:
+    """A key as JSON takes it."""
+    return [list(pair) for pair in key]
+
+
+def unpack_key(pairs: Sequence[Any]) -> Key:
+    """The key that `pack_key` packed."""
+    return tuple([(str(name), str(value)) for name, value in pairs])

@@ -1,0 +1,160 @@
+"""An incident that did not happen, added to real input: records in, records out, between the reader and the buckets.
+
+What an incident takes away is thinned from the records themselves. What it adds is drawn once a bucket, from the
+status's mean over the last quarter of an hour as it really was, so that a sparse status surges as a busy one does.
+Draws are seeded by bucket: the same command gives the same stream.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from .incident_spec import EVERY, Change, IncidentSpec, changed_mean, resolve
+from .records import Record
+from .verdict import Key
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RECENT: Final = 900  # seconds of buckets in which something arrived, whose mean is a status's level
+LEAST_RECENT: Final = 3  # buckets, however wide
+SEED: Final = 20260302
+MOST_EXTRA: Final = 1e12  # transactions drawn at once
+
+Series = tuple[Key, str]
+Span = tuple[int, int]  # [start, end) in epoch seconds
+
+
+@dataclass(slots=True)
+class Arrived:
+    """What really arrived in one bucket."""
+
+    begin: int
+    counts: dict[Series, int] = field(default_factory=dict)
+
+
+class Injector:
+    """Changes a stream of records as incidents would have."""
+
+    def __init__(self, specs: Sequence[IncidentSpec], width: int) -> None:
+        """width: of a bucket, seconds."""
+        self.width = width
+        # silence last: nothing is added to it
+        self.specs = sorted(specs, key=lambda spec: spec.change is Change.SILENCE)
+        self.spans: list[Span] = []  # of each spec; empty before the first record
+        self.added = 0  # transactions
+        self.removed = 0
+        self.first = self.last = 0  # start of the stream's first bucket, and of its newest
+        self.statuses: set[str] = set()  # seen in the input
+        self._recent: deque[Arrived] = deque(maxlen=max(LEAST_RECENT, RECENT // width))
+        self._rng: np.random.Generator | None = None
+
+    def apply(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records as they would have come; those added come at their bucket's start, after its own."""
+        for record in records:
+            begin = record.time - record.time % self.width
+            if not self.spans:
+                self.first = begin
+                self.spans = [resolve(spec, begin) for spec in self.specs]
+                self._enter(begin)
+            elif begin > self.last:
+                yield from self._leave(begin)
+                self._enter(begin)
+            self._count(record, begin)
+            if self._touched(begin):
+                yield from self._thinned(record, begin)
+            else:
+                yield record
+        if self.spans:
+            yield from self._leave(self.last + self.width)
+
+    def _enter(self, begin: int) -> None:
+        self.last = begin
+        self._recent.append(Arrived(begin))
+        self._rng = None
+
+    def _random(self) -> "np.random.Generator":
+        """The generator of the newest bucket."""
+        if self._rng is None:
+            import numpy as np
+
+            self._rng = np.random.default_rng([SEED, self.last])
+        return self._rng
+
+    def _count(self, record: Record, begin: int) -> None:
+        self.statuses.add(record.status)
+        if begin == self.last:  # a late record changes no level
+            series, counts = (record.key, record.status), self._recent[-1].counts
+            counts[series] = counts.get(series, 0) + record.count
+
+    def _touched(self, begin: int) -> bool:
+        return any(start < begin + self.width and begin < end for start, end in self.spans)
+
+    def _change(self, status: str, begin: int) -> tuple[float, float]:
+        """(factor, transactions added) of a bucket's mean: every incident changes it by such a line."""
+        factor, added = 1.0, 0.0
+        for spec, span in zip(self.specs, self.spans, strict=True):
+            base = changed_mean(spec, span, begin, status, 0.0, self.width)
+            slope = changed_mean(spec, span, begin, status, 1.0, self.width) - base
+            factor, added = factor * slope, added * slope + base
+        return factor, added
+
+    def _thinned(self, record: Record, begin: int) -> Iterator[Record]:
+        """The record with what the incidents take away, or nothing where they take all of it."""
+        factor, _ = self._change(record.status, begin)
+        if factor >= 1.0 or (record.count == 0 and factor > 0.0):
+            yield record
+            return
+        kept = int(self._random().binomial(record.count, max(0.0, factor)))
+        self.removed += record.count - kept
+        if kept:
+            yield replace(record, count=kept)
+
+    def _leave(self, until: int) -> Iterator[Record]:
+        """What is added to the newest bucket and, where nothing arrived, to those before `until`."""
+        if self._touched(self.last):
+            yield from self._extra(self.last, self._recent[-1].counts)
+        gaps = {
+            moment
+            for spec, (start, end) in zip(self.specs, self.spans, strict=True)
+            if spec.change is Change.ADD
+            for low in [max(self.last + self.width, start - start % self.width)]
+            for moment in range(low, min(until, end), self.width)
+        }
+        for moment in sorted(gaps):
+            yield from self._extra(moment, {})
+
+    def _extra(self, begin: int, arrived: dict[Series, int]) -> Iterator[Record]:
+        """The transactions added to one bucket."""
+        by_key: dict[str, dict[Key, float]] = {}
+        for bucket in self._recent:
+            for (key, status), count in bucket.counts.items():
+                means = by_key.setdefault(status, {})
+                means[key] = means.get(key, 0.0) + count / len(self._recent)
+        volume: dict[Key, float] = {}
+        for means in by_key.values():
+            for key, mean in means.items():
+                volume[key] = volume.get(key, 0.0) + mean
+        named = {spec.status for spec in self.specs if spec.change is Change.ADD and spec.status != EVERY}
+        for status in sorted(self.statuses | named):
+            factor, added = self._change(status, begin)
+            if factor > 1.0 and arrived:  # nothing times two is nothing: the feed was silent
+                for key, mean in by_key.get(status, {}).items():
+                    yield from self._drawn(begin, status, key, (factor - 1.0) * mean)
+            if added > 0.0:
+                yield from self._spread(begin, status, added, volume)
+
+    def _drawn(self, begin: int, status: str, key: Key, mean: float) -> Iterator[Record]:
+        count = int(self._random().poisson(min(mean, MOST_EXTRA)))
+        if count:
+            self.added += count
+            yield Record(begin, status, count, key)
+
+    def _spread(self, begin: int, status: str, mean: float, volume: dict[Key, float]) -> Iterator[Record]:
+        """`mean` transactions over the keys as the volume is spread over them."""
+        total = sum(volume.values())
+        keys = list(volume) if total > 0 else list(volume)[:1] or [()]
+        for key in keys:
+            share = volume[key] / total if total > 0 else 1.0
+            yield from self._drawn(begin, status, key, mean * share)

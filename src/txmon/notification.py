@@ -1,0 +1,66 @@
+"""Notifications: what people are told, before it is put into anybody's words or format."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .trend import Trend
+from .verdict import IncidentEvent, Key, iso
+
+Kind = Literal["opened", "escalated", "reminder", "resolved", "trend", "digest", "test"]
+Series = tuple[str, Key]  # (status, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The newest counts of some series, for a sparkline; all of the same length, oldest first."""
+
+    width: int = 60  # seconds a count covers
+    counts: Mapping[Series, tuple[int, ...]] = field(default_factory=dict)
+    over_all_keys: bool = False  # too many series to keep apart: the key of every series is ()
+
+    def of(self, status: str, key: Key) -> tuple[int, ...]:
+        """The counts of one series; of its status over all keys where only those are kept; () when unknown."""
+        return self.counts.get((status, () if self.over_all_keys else key), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a daily summary tells. Times are epoch seconds."""
+
+    since: int
+    until: int
+    totals: Mapping[str, int]  # transactions by status
+    opened: int  # incidents begun
+    still_open: int
+    silenced: int  # incidents that a maintenance window kept back
+    trends: int  # trend notifications
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One thing to tell people: incidents that took the same step together, a trend, a daily summary, or a test."""
+
+    kind: Kind
+    time: int  # event time, epoch seconds
+    events: tuple[IncidentEvent, ...] = ()  # the worst first; of a digest, the day's worst
+    recent: Recent = field(default_factory=Recent)
+    trends: Mapping[str, Trend] = field(default_factory=dict)
+    link: str | None = None  # of the live page
+    day: Day | None = None  # of a digest
+    held: bool = False  # kept back by quiet hours or a maintenance window until now
+
+    @property
+    def id(self) -> str:
+        """The same for the same news, whichever process tells it; safe as a file's name."""
+        parts = [self.kind, *sorted(f"{e.id} {e.state} {e.time}" for e in self.events)]
+        if not self.events:
+            parts += sorted(self.trends)
+        digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{iso(self.time).replace('-', '').replace(':', '')}-{self.kind}-{digest[:12]}"
+
+
+def worst_first(events: list[IncidentEvent]) -> tuple[IncidentEvent, ...]:
+    """Events by how many transactions are out of the ordinary, most first."""
+    return tuple(sorted(events, key=lambda event: (-abs(event.excess), event.id)))

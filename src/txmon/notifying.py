@@ -1,0 +1,157 @@
+"""From settings to notifications on their way: channels, spools and the policy, put together in one place."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, cast
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from .errors import ConfigError
+from .settings import Settings
+from .verdict import Outcome
+
+if TYPE_CHECKING:  # commands that tell nobody should not wait for what telling needs
+    from .channel import Channel
+    from .sinks.notify import Notifier, Policy
+
+NO_CHANNEL: Final = (
+    "nowhere to send notifications to: set TXMON_TEAMS_WEBHOOK (or teams_webhook_file), TXMON_WEBHOOK, TXMON_APPRISE"
+    " or --exec"
+)
+Say = Callable[[str], None]
+
+
+class Telling:
+    """A sink that tells people; what goes wrong in it is shown once, counted, and stops nothing."""
+
+    def __init__(self, notifier: "Notifier", say: Say) -> None:
+        self._notifier = notifier
+        self._say = say
+        self._failed = 0
+
+    def accept(self, outcome: Outcome) -> None:
+        """Take one bucket."""
+        self._guarded(lambda: self._notifier.accept(outcome))
+
+    def close(self) -> None:
+        """Tell what was held back: the stream has ended."""
+        self._guarded(self._notifier.close)
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as bad:
+            self._failed += 1
+            if self._failed == 1:
+                self._say(f"notifications: unexpected {type(bad).__name__}; detection goes on")
+
+    def summary(self) -> list[str]:
+        """What went wrong."""
+        return [f"notifications: {self._failed} buckets were not told of in full"] if self._failed else []
+
+
+def notifications(settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say) -> Telling:
+    """A sink that tells people what `settings` and secrets in `env` ask for.
+
+    As `stack` closes, what waits is sent as far as `drain` allows and summed up to `say`, which gets a line a trouble
+    before. ConfigError when there is nowhere to send, IoFailure when notifications cannot be kept.
+    """
+    from .delivery import Deliveries
+    from .sinks.notify import Notifier
+
+    channels = channels_of(settings, env)
+    if not channels:
+        raise ConfigError(NO_CHANNEL)
+    deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.drain)
+    telling = Telling(Notifier(policy_of(settings), deliveries.tell), say)
+
+    def finish() -> None:
+        telling.close()
+        deliveries.close()
+        for line in [*telling.summary(), *deliveries.summary()]:
+            say(line)
+
+    stack.callback(finish)
+    return telling
+
+
+def channels_of(settings: Settings, env: Mapping[str, str]) -> "list[Channel]":
+    """All ways to reach people that `settings` and secrets in `env` name, Teams first; imported when they are."""
+    tz = ZoneInfo(settings.tz)
+    found: list[Channel] = []
+    address = _secret(env, "TXMON_TEAMS_WEBHOOK", "teams_webhook_file", settings.teams_webhook_file)
+    if address is not None:
+        from .sinks.teams import Teams
+
+        kind = cast(Literal["adaptive", "messagecard"], settings.teams_format)
+        found.append(Teams(_checked(address, "TXMON_TEAMS_WEBHOOK or teams_webhook_file"), kind, tz))
+    address = _secret(env, "TXMON_WEBHOOK", "webhook_file", settings.webhook_file)
+    if address is not None:
+        from .sinks.webhook import Webhook
+
+        key = _secret(env, "TXMON_WEBHOOK_SECRET", "webhook_secret_file", settings.webhook_secret_file)
+        found.append(Webhook(_checked(address, "TXMON_WEBHOOK or webhook_file"), key, tz))
+    if settings.exec is not None:
+        from .sinks.command import Command
+
+        found.append(Command(settings.exec, env, tz))
+    addresses = _secret(env, "TXMON_APPRISE", "apprise_file", settings.apprise_file)
+    if addresses is not None:
+        from .sinks.through_apprise import Apprise
+
+        found += [Apprise(address, n, tz) for n, address in enumerate(addresses.split(), 1)]
+    return found
+
+
+def policy_of(settings: Settings) -> "Policy":
+    """What `settings` say about what is told and when."""
+    from .sinks.notify import Policy
+
+    return Policy(
+        bucket=settings.bucket,
+        trend_every=settings.trend_every,
+        digest=None if settings.digest is None else settings.digest.minute,
+        quiet=settings.quiet,
+        silences=settings.silence,
+        tz=ZoneInfo(settings.tz),
+        link=settings.link,
+    )
+
+
+def spool_folder(settings: Settings, env: Mapping[str, str]) -> Path:
+    """The folder in which notifications wait, one folder a channel within."""
+    if settings.spool is not None:
+        return Path(settings.spool)
+    if settings.state is not None:
+        return Path(f"{settings.state}.spool")
+    state = Path(env["XDG_STATE_HOME"]) if env.get("XDG_STATE_HOME") else Path.home() / ".local" / "state"
+    return state / "txmon" / "spool"
+
+
+def _secret(env: Mapping[str, str], variable: str, setting: str, file: str | None) -> str | None:
+    """From the variable, or else the file; None when neither is given. ConfigError for a file that holds none."""
+    if env.get(variable):
+        return env[variable].strip()
+    if file is None:
+        return None
+    try:
+        text = Path(file).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as bad:
+        raise ConfigError(f"{setting}: {file}: {getattr(bad, 'strerror', None) or 'not UTF-8'}") from None
+    if not text:
+        raise ConfigError(f"{setting}: {file}: the file is empty")
+    return text
+
+
+def _checked(address: str, where: str) -> str:
+    """`address` if it can be one; the error does not show it."""
+    try:
+        split = urlsplit(address)
+        good = split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0
+    except ValueError:
+        good = False
+    if not good or not address.isascii() or any(c.isspace() or not c.isprintable() for c in address):
+        raise ConfigError(f"{where} holds no http(s) address")
+    return address

@@ -1,0 +1,2 @@
+-- Transactions a minute, a column a status
+SELECT * FROM per_minute ORDER BY minute;

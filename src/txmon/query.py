@@ -1,0 +1,286 @@
+"""SQL over files: duckdb in memory, loaded with the files named and then locked.
+
+Everything is read before the first statement of the user's runs; from then on the connection can read no file, write
+none, load no extension and reach no network, and those settings cannot be changed back.
+"""
+
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import partial
+from importlib.resources import files as package_files
+from pathlib import Path
+from shutil import rmtree
+from threading import Thread
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from .checkouts import Checkouts, read_checkouts
+from .errors import BadData, IoFailure, TxmonError, UsageError
+from .query_files import QueryFile, expand, look, table_of
+from .query_load import Loader, Rejected, literal, parquet_columns, quoted
+from .values import nearest
+
+if TYPE_CHECKING:
+    import duckdb
+
+T = TypeVar("T")
+STATUSES: Final = ("approved", "denied", "failed", "reversed", "backend_reversed", "processing", "refunded")
+MOST_STATUSES: Final = 50  # columns of per_minute; a file with more has them in `transactions`
+FILLED: Final = 400  # days: over a longer span, minutes in which nothing arrived have no row
+ZONED: Final = "TIMESTAMP WITH TIME ZONE"
+RETRIES: Final = 4  # of reading a folder whose files change while it is read
+BATCH: Final = 2000  # rows fetched at a time
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """A table or view, for the list of them."""
+
+    name: str
+    rows: int
+    columns: tuple[tuple[str, str], ...]  # name, type
+
+
+class Result:
+    """The rows of a statement: columns and types at once, rows as they are asked for."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        self._connection = connection
+        description = connection.description or []
+        self.columns = tuple(str(column[0]) for column in description)
+        self.types = tuple(str(column[1]) for column in description)
+
+    def __iter__(self) -> Iterator[tuple[object, ...]]:
+        """Rows in order; BadData when the statement fails on its way."""
+        while True:
+            with _Explained():
+                rows = _interruptible(lambda: self._connection.fetchmany(BATCH))
+            if not rows:
+                return
+            yield from rows
+
+
+class Database:
+    """The files of one `txmon query`, as tables."""
+
+    def __init__(
+        self, paths: Sequence[str], mapping: Mapping[str, str] | None = None, tz: str = "UTC", day: date | None = None
+    ) -> None:
+        """Read `paths` (files, or folders of logs) and lock the door.
+
+        mapping: field -> column. tz: the zone of times that name none. day: the date of times without one; today by
+        default. Raises NoInput or BadData for a file that cannot be read, UsageError where files do not go together.
+        """
+        import duckdb
+
+        self._connection = duckdb.connect(":memory:")
+        execute = self._connection.execute
+        # without these, a statement could read Python's variables, or spill to a folder it makes here
+        execute("SET python_enable_replacements=false; SET temp_directory=''; SET autoinstall_known_extensions=false")
+        execute(f"SET TimeZone={literal(tz)}")
+        files = [self._look(path, mapping or {}) for path in expand(paths)]
+        loader = Loader(self._connection, mapping or {}, day or datetime.now(UTC).date())
+        with _Explained():
+            self._load(loader, files)
+            execute("DROP TABLE IF EXISTS lines")
+        self.rejected: Sequence[Rejected] = loader.rejected
+        # the one path that may be written: nobody can guess it, and it is there only while a result is written
+        self._out = Path(tempfile.gettempdir()) / f"txmon-query-{secrets.token_hex(16)}" / "result.parquet"
+        execute(f"SET allowed_paths=[{literal(str(self._out))}]")
+        execute("SET enable_external_access=false; SET lock_configuration=true")
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._connection.close()
+
+    def run(self, sql: str) -> Result:
+        """The rows of the last statement in `sql`; UsageError with duckdb's reason when one fails."""
+        with _Explained():
+            statements = self._connection.extract_statements(sql)
+            if not statements:
+                raise UsageError("the SQL holds no statement")
+            for statement in statements:
+                _interruptible(partial(self._connection.execute, statement))
+            result = Result(self._connection)
+            if ZONED in result.types:  # duckdb's Python client gives such moments to programs with pytz alone
+                names = zip(map(quoted, result.columns), result.types, strict=True)
+                chosen = [f"{name} AT TIME ZONE 'UTC' AS {name}" if kind == ZONED else name for name, kind in names]
+                again = f"SELECT {', '.join(chosen)} FROM ({statements[-1].query.rstrip('; ')})"
+                _interruptible(partial(self._connection.execute, again))
+                result = Result(self._connection)
+        return result
+
+    def write_parquet(self, sql: str, path: str) -> None:
+        """The rows of `sql`, one SELECT, as a Parquet file; UsageError when it fails, IoFailure for the file."""
+        try:
+            self._out.parent.mkdir(mode=0o700)
+            with _Explained():
+                rows = self._connection.sql(sql)
+                _interruptible(lambda: rows.write_parquet(str(self._out)))
+            # duckdb may write to that folder alone, so a statement cannot reach the user's file
+            Path(path).write_bytes(self._out.read_bytes())
+        except OSError as bad:
+            raise IoFailure(f"{path}: {bad.strerror}") from bad
+        finally:
+            rmtree(self._out.parent, ignore_errors=True)
+
+    def tables(self) -> list[TableInfo]:
+        """What there is to select from."""
+        names = self._connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY 1"
+        ).fetchall()
+        return [self._info(str(name)) for (name,) in names]
+
+    def _info(self, name: str) -> TableInfo:
+        (rows,) = self._connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchall()[0]
+        columns = self._connection.execute(f"DESCRIBE {quoted(name)}").fetchall()
+        return TableInfo(name, int(rows), tuple((str(row[0]), str(row[1])) for row in columns))
+
+    def _look(self, path: str, mapping: Mapping[str, str]) -> QueryFile:
+        found = look(path, mapping)
+        if found.format != "parquet":
+            return found
+        columns = parquet_columns(self._connection, path)
+        return replace(found, columns=columns, table=table_of(columns, mapping))
+
+    def _load(self, loader: Loader, files: Sequence[QueryFile]) -> None:
+        kinds: dict[str, list[QueryFile]] = {}
+        for file in files:
+            kinds.setdefault(file.table, []).append(file)
+        if "transactions" in kinds:
+            loader.transactions(kinds["transactions"])
+            self._views()
+        if "verdicts" in kinds:
+            loader.verdicts(kinds["verdicts"])
+        if "checkouts" in kinds:
+            self._checkouts(loader, kinds["checkouts"])
+        taken = {"transactions", "per_minute", "per_hour", "verdicts", "incidents", "checkouts"}
+        for file in kinds.get("other", []):
+            stem = re.sub(r"\W+", "_", os.path.basename(file.path).split(".")[0]).strip("_").lower() or "file"
+            name = next(
+                name for n in range(1, len(files) + 8) if (name := f"{stem}_{n}" if n > 1 else stem) not in taken
+            )
+            taken.add(name)
+            loader.other(file, name)
+
+    def _checkouts(self, loader: Loader, files: Sequence[QueryFile]) -> None:
+        if any(file.format != "csv" for file in files):
+            for file in files:
+                loader.other(file, "checkouts")
+            return
+        tables = [read_checkouts(file.path) for file in files]
+        columns = list(dict.fromkeys(column for table in tables for column in table.columns))
+        described = ", ".join(f"{quoted(column)} DOUBLE" for column in columns)
+        self._connection.execute(f"CREATE TABLE checkouts (file VARCHAR, hour INTEGER, {described})")
+        for table in tables:
+            self._insert(table)
+
+    def _insert(self, table: Checkouts) -> None:
+        names = ", ".join(map(quoted, ["file", "hour", *table.columns]))
+        marks = ", ".join("?" * (len(table.columns) + 2))
+        for n, hour in enumerate(table.hours):
+            row = [os.path.basename(table.source), hour, *(values[n] for values in table.columns.values())]
+            self._connection.execute(f"INSERT INTO checkouts ({names}) VALUES ({marks})", row)
+
+    def _views(self) -> None:
+        """per_minute and per_hour: a column a status, minutes in which nothing arrived included."""
+        rows = self._connection.execute(
+            "SELECT status FROM transactions GROUP BY 1 ORDER BY sum(count) DESC, 1"
+        ).fetchall()
+        statuses = list(dict.fromkeys([*STATUSES, *(str(row[0]) for row in rows)]))[:MOST_STATUSES]
+        own = {"minute", "hour", "total"}  # a status of such a name gets another
+        columns = []
+        for status in statuses:
+            seen = f"coalesce(sum(count) FILTER (WHERE status = {literal(status)}), 0)::BIGINT"
+            columns.append(f"{seen} AS {quoted(status + '_' if status in own else status)}")
+        for status in statuses:
+            seen = f"coalesce(sum(count) FILTER (WHERE status = {literal(status)}), 0)"
+            columns.append(f"round({seen} / nullif(sum(count), 0), 4) AS {quoted(status + '_share')}")
+        for view, unit in (("per_minute", "minute"), ("per_hour", "hour")):
+            self._connection.execute(f"""
+                CREATE VIEW {view} AS
+                WITH every AS (
+                    SELECT unnest(CASE WHEN date_diff('day', min(time), max(time)) <= {FILLED} THEN
+                        generate_series(date_trunc('{unit}', min(time)), max(time), INTERVAL 1 {unit})
+                        ELSE list(DISTINCT date_trunc('{unit}', time)) END) AS "{unit}" FROM transactions)
+                SELECT every."{unit}", coalesce(sum(count), 0)::BIGINT AS total, {", ".join(columns)}
+                FROM every LEFT JOIN transactions ON date_trunc('{unit}', time) = every."{unit}"
+                GROUP BY 1 ORDER BY 1""")
+
+
+def open_database(
+    paths: Sequence[str], mapping: Mapping[str, str] | None = None, tz: str = "UTC", day: date | None = None
+) -> Database:
+    """A `Database` of `paths`, tried again when a folder's files changed meanwhile: a log lets old hours go."""
+    for _ in range(RETRIES):
+        listed = expand(paths)
+        try:
+            return Database(listed, mapping, tz, day)
+        except TxmonError:
+            if expand(paths) == listed:
+                raise
+    return Database(paths, mapping, tz, day)
+
+
+def _interruptible(action: Callable[[], T]) -> T:
+    """What `action` returns, which runs in a thread of its own so that Ctrl-C is noticed at once.
+
+    duckdb notices it at the end of a statement, and refuses `interrupt()` during one. So the statement goes on, and
+    whoever catches KeyboardInterrupt has to leave the process by `os._exit`.
+    """
+    result: list[T] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            result.append(action())
+        except BaseException as bad:  # raised again below, in the thread that asked
+            failure.append(bad)
+
+    worker = Thread(target=work, daemon=True)
+    worker.start()
+    worker.join()
+    if failure:
+        raise failure[0]
+    return result[0]
+
+
+class _Explained:
+    """Turns duckdb's errors into ours: the first line says it, the rest points into the SQL."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
+        import duckdb
+
+        if isinstance(failure, duckdb.Error):
+            text = " ".join(str(failure).split())
+            if "file system operations are disabled" in text or "is disabled through configuration" in text:
+                text += " (a query sees the files that were named, as tables, and nothing else)"
+            if isinstance(
+                failure, duckdb.OutOfMemoryException | duckdb.ConversionException | duckdb.OutOfRangeException
+            ):
+                raise BadData(text) from failure
+            raise UsageError(text) from failure
+        if isinstance(failure, RuntimeError) and "interrupted" in str(failure):  # how duckdb says Ctrl-C
+            raise KeyboardInterrupt from failure
+
+
+def shipped() -> dict[str, str]:
+    """The queries that come with txmon: name -> SQL, whose first line is a comment that says what it is for."""
+    folder = package_files(__package__) / "queries"
+    found = {item.name.removesuffix(".sql"): item.read_text("utf-8") for item in folder.iterdir()}
+    return {name: found[name] for name in sorted(found)}
+
+
+def shipped_query(name: str) -> str:
+    """The SQL of one of them; UsageError for another name."""
+    queries = shipped()
+    if name not in queries:
+        raise UsageError(f"no query {name!r}{nearest(name, queries)}; there are {', '.join(queries)}")
+    return queries[name]

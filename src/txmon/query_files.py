@@ -1,0 +1,134 @@
+"""What a file to query is: its packing, format, columns, and which table its rows belong to."""
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from .errors import BadData, NoInput
+from .records import BOM, DELIMITERS, NAMES
+from .sources.file import GZIP, ZSTD, FileSource
+
+Format = Literal["csv", "jsonl", "parquet"]
+Table = Literal["transactions", "verdicts", "checkouts", "other"]
+PARQUET: Final = b"PAR1"
+LOGS: Final = (".jsonl", ".parquet")  # what a folder written by --log holds
+LOOKED_AT: Final = 1000  # lines of JSON that are searched for columns
+COUNTS: Final = ("today", "yesterday", "same_day_last_week")  # a checkout file has at least one of them
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFile:
+    """A file and what a look at its beginning told."""
+
+    path: str
+    format: Format
+    packing: str  # none, gzip or zstd
+    delimiter: str  # of CSV; empty otherwise
+    columns: tuple[str, ...]  # as they are called in the file; empty for Parquet, which names its own
+    table: Table
+    first: str = ""  # the first line of JSON lines that begin with a byte order mark
+
+
+def expand(paths: Sequence[str]) -> list[str]:
+    """`paths` with every folder replaced by the logs in it, oldest name first; NoInput when one holds none."""
+    found: list[str] = []
+    for path in paths:
+        if not os.path.isdir(path):
+            found.append(path)
+            continue
+        inside = sorted(str(entry) for entry in Path(path).iterdir() if entry.suffix in LOGS)
+        if not inside:
+            raise NoInput(f"{path}: a folder without any {' or '.join(LOGS)} file")
+        found += inside
+    return found
+
+
+def look(path: str, mapping: Mapping[str, str]) -> QueryFile:
+    """What `path` is. NoInput when it cannot be opened, BadData when it is no table.
+
+    mapping: field -> column, as `--map` gives it.
+    """
+    with FileSource(path) as source:
+        magic = _magic(path)
+        if magic.startswith(PARQUET):
+            return QueryFile(path, "parquet", "none", "", (), "other")
+        packing = "gzip" if magic.startswith(GZIP) else "zstd" if magic.startswith(ZSTD) else "none"
+        lines = _first_lines(source)
+    marked = bool(lines) and lines[0].startswith(BOM)
+    if marked:
+        lines[0] = lines[0].removeprefix(BOM)
+    if not lines:
+        raise BadData(f"{path}: is empty")
+    if b"\0" in lines[0]:
+        raise BadData(f"{path}: is binary, neither CSV, JSON lines nor Parquet")
+    if lines[0].lstrip().startswith(b"{"):
+        columns = _json_columns(lines)
+        first = lines[0].decode("utf-8", "replace") if marked else ""
+        return QueryFile(path, "jsonl", packing, "", columns, table_of(columns, mapping), first)
+    head = lines[0].decode("utf-8", "replace")
+    delimiter = max(DELIMITERS, key=head.count)
+    try:
+        columns = tuple(cell.strip() for cell in next(csv.reader([head], delimiter=delimiter)))
+    except csv.Error:
+        raise BadData(f"{path}: the first line is no CSV header; lines must end with a newline") from None
+    return QueryFile(path, "csv", packing, delimiter, columns, table_of(columns, mapping))
+
+
+def table_of(columns: Sequence[str], mapping: Mapping[str, str]) -> Table:
+    """The table that rows with these columns belong to."""
+    names = {column.lower() for column in columns}
+    if "recommendation" in names or {"state", "label", "observed"} <= names:
+        return "verdicts"
+    if all(field_column(field, columns, mapping) is not None for field in ("time", "status")):
+        return "transactions"
+    has_time = field_column("time", columns, mapping) is not None or "hour" in names
+    return "checkouts" if has_time and names & set(COUNTS) else "other"
+
+
+def field_column(field: str, columns: Sequence[str], mapping: Mapping[str, str]) -> int | None:
+    """Which of `columns` holds `field`, by `mapping` or by the accepted names; None when none does.
+
+    BadData when the mapping names a column that is not there.
+    """
+    lower = [column.lower() for column in columns]
+    mapped = mapping.get(field)
+    if mapped is not None:
+        if mapped.lower() not in lower:
+            raise BadData(f"no column {mapped!r} for {field!r}; columns found: {', '.join(columns)}")
+        return lower.index(mapped.lower())
+    return next((lower.index(name) for name in NAMES[field] if name in lower), None)
+
+
+def _magic(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4)
+    except OSError as bad:
+        raise NoInput(f"{path}: {bad.strerror}") from None
+
+
+def _first_lines(source: FileSource) -> list[bytes]:
+    """The first lines that are not blank; for a table without JSON the first alone matters."""
+    found: list[bytes] = []
+    for lines in source:
+        found += [line for line in lines if line.strip()]
+        if len(found) >= LOOKED_AT or (found and not found[0].lstrip(BOM).lstrip().startswith(b"{")):
+            break
+    return found[:LOOKED_AT]
+
+
+def _json_columns(lines: Sequence[bytes]) -> tuple[str, ...]:
+    """All names in these lines, in the order in which they are first met; lines that are no JSON object name none."""
+    found: dict[str, None] = {}
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            found.update(dict.fromkeys(map(str, row)))
+    return tuple(found)

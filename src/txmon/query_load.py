@@ -1,0 +1,260 @@
+"""SQL that turns a file's rows into typed tables. Text becomes times and numbers here, and rows that don't are counted.
+
+The times are the ones of `times.TimeParser`, said in SQL: duckdb reads millions of lines a second that way.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from .errors import BadData
+from .query_files import QueryFile, field_column
+from .records import MAX_COUNT, MAX_STATUS
+
+if TYPE_CHECKING:
+    import duckdb
+
+MAX_LINE: Final = 16 << 20  # bytes
+TYPES: Final = {"time": "TIMESTAMP", "status": "VARCHAR", "count": "BIGINT", "amount": "DOUBLE", "id": "VARCHAR"}
+VERDICT: Final = {
+    "time": "TIMESTAMP", "status": "VARCHAR", "key": "JSON", "count": "BIGINT", "total": "BIGINT",
+    "expected": "DOUBLE", "low": "BIGINT", "high": "BIGINT", "score": "DOUBLE", "window": "BIGINT",
+    "recommendation": "VARCHAR", "reasons": "VARCHAR[]", "text": "VARCHAR", "incident": "VARCHAR",
+    "partial": "BOOLEAN", "revises": "BOOLEAN",
+}  # fmt: skip
+INCIDENT: Final = {
+    "time": "TIMESTAMP", "state": "VARCHAR", "id": "VARCHAR", "statuses": "VARCHAR[]", "key": "JSON",
+    "label": "VARCHAR", "start": "TIMESTAMP", "peak": "TIMESTAMP", "observed": "BIGINT", "expected": "DOUBLE",
+    "excess": "DOUBLE", "text": "VARCHAR",
+}  # fmt: skip
+
+# seconds since midnight of `14h05`, `14h 05`, `14h` and `14:05[:30[.5]]`, NULL of anything else
+OF_DAY: Final = r"""CREATE TEMP MACRO of_day(t) AS (
+    SELECT CASE WHEN fits AND h < 24 AND m < 60 AND s < 61 THEN h * 3600 + m * 60 + least(s, 59) END
+    FROM (SELECT regexp_matches(t, '^\d{1,2}(\s?h\s?(\d{1,2})?|:\d{2}(:\d{2}([.,]\d+)?)?)$') AS fits,
+                 try_cast(regexp_extract(t, '^\d{1,2}') AS INT) AS h,
+                 coalesce(try_cast(regexp_extract(t, '^\d{1,2}(\s?h\s?|:)(\d{1,2})', 2) AS INT), 0) AS m,
+                 coalesce(try_cast(regexp_extract(t, '^\d{1,2}:\d{2}:(\d{2})', 1) AS INT), 0) AS s))"""
+# a moment in UTC of ISO 8601, a date, or epoch seconds or milliseconds
+MOMENT: Final = r"""CREATE TEMP MACRO moment(t) AS (
+    CASE WHEN regexp_matches(t, '^\d+(\.\d*)?([eE]\+?\d{1,2})?$') AND length(t) <> 8
+         THEN make_timestamp(CASE WHEN try_cast(t AS DOUBLE) BETWEEN 1e11 AND 253402300799999
+                  THEN floor(try_cast(t AS DOUBLE) / 1000)::BIGINT * 1000000
+                  WHEN try_cast(t AS DOUBLE) < 1e11 THEN floor(try_cast(t AS DOUBLE))::BIGINT * 1000000 END)
+         ELSE date_trunc('second', coalesce(try_cast(t AS TIMESTAMPTZ), try_strptime(t, '%Y%m%d')::TIMESTAMPTZ)
+              AT TIME ZONE 'UTC') END)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Rows of one file that are in no table."""
+
+    path: str
+    count: int
+    reason: str
+
+
+def quoted(name: str) -> str:
+    """`name` as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """`text` as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def path_literal(path: str) -> str:
+    """`path` as the SQL string for exactly that file: duckdb would take `*`, `?`, `[` for patterns and ~ for a home."""
+    return literal(re.sub(r"[*?\[]", r"[\g<0>]", os.path.abspath(path)))
+
+
+class Loader:
+    """Brings files into the tables of a duckdb connection, one after the other."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection", mapping: Mapping[str, str], first: date) -> None:
+        """mapping: field -> column. first: the date of times that have none; they go on from file to file."""
+        self._connection = connection
+        self._mapping = mapping
+        self._first = first
+        self.rejected: list[Rejected] = []
+        connection.execute(OF_DAY)
+        connection.execute(MOMENT)
+
+    def transactions(self, files: Sequence[QueryFile]) -> None:
+        """The table `transactions`: time, status, count, then amount, id and all other columns that a file has."""
+        execute = self._connection.execute
+        columns = list(dict.fromkeys(["time", "status", "count", *(c for file in files for c in self._fields(file))]))
+        execute(f"CREATE TEMP TABLE texts (file INT, {', '.join(quoted(c) + ' VARCHAR' for c in columns)})")
+        for number, file in enumerate(files):
+            fields = self._fields(file)
+            names = ", ".join(map(quoted, fields))
+            values = ", ".join(f"trim({fields[name]})" for name in fields)
+            source, ignored = self._source(file)
+            execute(f"INSERT INTO texts (file, {names}) SELECT {number}, {values} FROM {source}")
+            if "count" not in fields:  # a row is one transaction
+                execute(f"UPDATE texts SET count = '1' WHERE file = {number}")
+            self._note(file, ignored, "a line that is no row")
+        self._type_transactions(files, columns)
+
+    def _type_transactions(self, files: Sequence[QueryFile], columns: Sequence[str]) -> None:
+        # midnight has passed where the time of day steps back by half a day; a step forward is a late row
+        self._connection.execute(f"""
+            CREATE TEMP TABLE typed AS
+            WITH parsed AS (SELECT *, rowid AS n, of_day(time) AS second FROM texts),
+            stepped AS (SELECT *, second - lag(second) OVER (ORDER BY n) AS step FROM parsed WHERE second IS NOT NULL),
+            dated AS (SELECT *, sum(CASE WHEN step < -43200 THEN 1 WHEN step > 43200 THEN -1 ELSE 0 END)
+                      OVER (ORDER BY n) AS day FROM stepped),
+            timed AS (
+                SELECT n, file, (({literal(self._first.isoformat())}::DATE + day::INT)::TIMESTAMP
+                       + to_seconds(second))::TIMESTAMPTZ AT TIME ZONE 'UTC' AS moment FROM dated
+                UNION ALL SELECT n, file, moment(time) FROM parsed WHERE second IS NULL)
+            SELECT file, moment AS time, lower(status) AS status, try_cast(count AS DOUBLE) AS number,
+                   {", ".join(quoted(c) for c in columns[3:]) or "NULL AS nothing"}
+            FROM texts JOIN (SELECT n, moment FROM timed) ON texts.rowid = n ORDER BY n""")
+        faults = {
+            "a time that is none": "time IS NULL",
+            "no status": f"status IS NULL OR status IN ('', '*') OR length(status) > {MAX_STATUS}",
+            "a count that is no whole number": f"number IS NULL OR number < 0 OR number > {MAX_COUNT}"
+            " OR number <> floor(number)",
+        }
+        for reason, condition in faults.items():
+            found = self._connection.execute(
+                f"SELECT file, count(*) FROM typed WHERE {condition} GROUP BY 1 ORDER BY 1"
+            )
+            for number, count in found.fetchall():
+                self._note(files[number], count, reason)
+            self._connection.execute(f"DELETE FROM typed WHERE {condition}")
+        rest = [f"try_cast({quoted(c)} AS {TYPES.get(c, 'VARCHAR')}) AS {quoted(c)}" for c in columns[3:]]
+        kept = ", ".join(["time", "status", "number::BIGINT AS count", *rest])
+        self._connection.execute(f"CREATE TABLE transactions AS SELECT {kept} FROM typed")
+        self._connection.execute("DROP TABLE texts; DROP TABLE typed")
+
+    def _fields(self, file: QueryFile) -> dict[str, str]:
+        """Our name -> how the file's rows are asked for it. Names are lower case, each once."""
+        taken: dict[int, str] = {}
+        for field in TYPES:
+            column = field_column(field, file.columns, self._mapping)
+            if column is not None:
+                taken[column] = field
+        fields: dict[str, str] = {name: self._value(file, file.columns[column]) for column, name in taken.items()}
+        for column, name in enumerate(file.columns):
+            if column not in taken and name.lower() not in (*fields, "file"):
+                fields[name.lower() or f"column{column}"] = self._value(file, file.columns[column])
+        return fields
+
+    @staticmethod
+    def _value(file: QueryFile, name: str) -> str:
+        if file.format == "csv":
+            return f"c{file.columns.index(name)}"
+        if file.format == "parquet":
+            return f"{quoted(name)}::VARCHAR"
+        return f"json ->> {literal('/' + name.replace('~', '~0').replace('/', '~1'))}"
+
+    def _source(self, file: QueryFile) -> tuple[str, int]:
+        """What to select the file's rows from, and how many of its lines are no rows."""
+        path = path_literal(file.path)
+        if file.format == "parquet":
+            return f"read_parquet({path})", 0
+        if file.format == "jsonl":
+            # a line that is still being written is no JSON yet: it is left out, not read in half
+            self._connection.execute(
+                "CREATE OR REPLACE TEMP TABLE lines AS SELECT json FROM read_ndjson_objects("
+                f"{path}, ignore_errors=true, compression='{file.packing}', maximum_object_size={MAX_LINE})"
+            )
+            if file.first:  # a byte order mark hides the first line from duckdb
+                self._connection.execute("UPDATE lines SET json = ? WHERE rowid = 0 AND json IS NULL", [file.first])
+            whole = "(SELECT json FROM lines WHERE json_type(json) = 'OBJECT' ORDER BY rowid)"
+            (bad,) = self._one("SELECT count(*) FROM lines WHERE coalesce(json_type(json), '') <> 'OBJECT'")
+            return whole, bad
+        columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(len(file.columns)))
+        self._connection.execute(
+            f"""CREATE OR REPLACE TEMP TABLE lines AS SELECT * FROM read_csv({path}, auto_detect=false, header=true,
+            delim={literal(file.delimiter)}, quote='"', escape='"', columns={{{columns}}}, ignore_errors=true,
+            store_rejects=true, strict_mode=false, max_line_size={MAX_LINE}, compression='{file.packing}')"""
+        )
+        (bad,) = self._one("SELECT count(DISTINCT line) FROM reject_errors")
+        self._connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
+        return "lines", bad
+
+    def verdicts(self, files: Sequence[QueryFile]) -> None:
+        """The tables `verdicts` and `incidents`, from the lines that txmon wrote."""
+        for table, columns in (("verdicts", VERDICT), ("incidents", INCIDENT)):
+            described = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
+            self._connection.execute(f"CREATE TABLE {table} ({described})")
+        for file in files:
+            source, ignored = self._source(file)
+            for table, columns in (("verdicts", VERDICT), ("incidents", INCIDENT)):
+                chosen = {name: kind for name, kind in columns.items() if self._has(file, name)}
+                kept = "recommendation" if table == "verdicts" else "label"
+                if not self._has(file, kept):
+                    continue
+                values = ", ".join(self._typed(file, name, kind) for name, kind in chosen.items())
+                condition = f"{self._value(file, kept)} IS NOT NULL"
+                self._connection.execute(
+                    f"INSERT INTO {table} ({', '.join(map(quoted, chosen))})"
+                    f" SELECT {values} FROM {source} WHERE {condition}"
+                )
+            self._note(file, ignored, "a line that is no JSON object (still being written, perhaps)")
+
+    @staticmethod
+    def _has(file: QueryFile, name: str) -> bool:
+        # a look at the first lines may have met no incident yet; a name that a line lacks is NULL there
+        return file.format == "jsonl" or name in file.columns
+
+    def _typed(self, file: QueryFile, name: str, kind: str) -> str:
+        value = self._value(file, name)
+        if kind == "TIMESTAMP":
+            return f"moment({value})"
+        if kind in ("JSON", "VARCHAR[]") and file.format == "jsonl":
+            value = value.replace("->>", "->", 1)
+            return value if kind == "JSON" else f"from_json({value}, '[\"VARCHAR\"]')"
+        return f"try_cast({value} AS {kind})"
+
+    def other(self, file: QueryFile, table: str) -> None:
+        """A table of its own, for a file that is none of txmon's: types as duckdb finds them."""
+        source, ignored = self._source(file)
+        if file.format == "parquet":
+            self._connection.execute(f"CREATE TABLE {quoted(table)} AS SELECT * FROM {source}")
+            return
+        names = dict.fromkeys(file.columns)
+        values = ", ".join(f"{self._value(file, name)} AS {quoted(name or 'column')}" for name in names)
+        self._connection.execute(f"CREATE TABLE {quoted(table)} AS SELECT {values} FROM {source}")
+        for name in names:
+            self._narrow(table, name or "column")
+        self._note(file, ignored, "a line that is no row")
+
+    def _narrow(self, table: str, name: str) -> None:
+        """Make a column of texts one of numbers or times where every value is one."""
+        column = quoted(name)
+        for kind in ("BIGINT", "DOUBLE", "TIMESTAMP"):
+            # duckdb casts 1.5 to 2
+            whole = f"regexp_full_match({column}, '[+-]?\\d{{1,18}}')" if kind == "BIGINT" else "true"
+            fitting = f"count(try_cast({column} AS {kind})) FILTER (WHERE {whole})"
+            filled, fits = self._one(f"SELECT count({column}), {fitting} FROM {quoted(table)}")
+            if filled and filled == fits:
+                self._connection.execute(f"ALTER TABLE {quoted(table)} ALTER {column} TYPE {kind}")
+                return
+
+    def _one(self, sql: str) -> tuple[int, ...]:
+        row = self._connection.execute(sql).fetchone()
+        assert row is not None
+        return row
+
+    def _note(self, file: QueryFile, count: int, reason: str) -> None:
+        if count:
+            self.rejected.append(Rejected(file.path, count, reason))
+
+
+def parquet_columns(connection: "duckdb.DuckDBPyConnection", path: str) -> tuple[str, ...]:
+    """The columns of a Parquet file; BadData when it is none."""
+    import duckdb
+
+    try:
+        described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({path_literal(path)})").fetchall()
+    except duckdb.Error as bad:
+        raise BadData(f"{path}: {str(bad).splitlines()[0]}") from bad
+    return tuple(str(row[0]) for row in described)

@@ -1,0 +1,36 @@
+"""Tables for people, drawn with rich on a given stream."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .printable import printable
+
+PLAIN_WIDTH = 300  # columns where the output is no terminal: what reads a file or a pipe folds lines itself
+
+
+def console_of(stream: TextIO) -> Console:
+    """A console on `stream`: colours and the window's width on a terminal, neither elsewhere."""
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else PLAIN_WIDTH, emoji=False)
+
+
+def speaks_unicode(stream: TextIO) -> bool:
+    """Whether box-drawing characters can be written to `stream`."""
+    return "utf" in (getattr(stream, "encoding", None) or sys.getdefaultencoding()).lower()
+
+
+def table_of(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool], unicode: bool = True
+) -> Table:
+    """A table of texts; `right` says which columns are aligned at the right. Nothing in them is obeyed."""
+    table = Table(box=box.SIMPLE_HEAD if unicode else box.ASCII, pad_edge=False, show_edge=False)
+    for column, numeric in zip(columns, right, strict=True):
+        table.add_column(Text(printable(column, None)), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell, None)) for cell in row))
+    return table

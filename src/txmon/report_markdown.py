@@ -1,0 +1,45 @@
+"""A report as Markdown and as JSON."""
+
+import json
+import re
+from typing import TextIO
+
+from .printable import printable
+from .report import HEADINGS, Grid, Report
+
+
+def write_markdown(report: Report, stream: TextIO) -> None:
+    """The report as Markdown: headings, lists, tables, the SQL."""
+    parts = [f"# {escaped(report.title)}"]
+    for kind, heading in HEADINGS.items():
+        texts = report.of(kind)
+        if texts:
+            parts.append(f"## {heading}\n\n" + "\n".join(f"- {escaped(text)}" for text in texts))
+    parts += [_table(grid) for grid in report.grids]
+    parts.append(f"## SQL\n\n```sql\n{report.sql.rstrip()}\n```")
+    stream.write("\n\n".join(parts) + "\n")
+
+
+def escaped(text: str) -> str:
+    """`text` with what Markdown and HTML would read as their own made plain."""
+    return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", printable(text, None))
+
+
+def _table(grid: Grid) -> str:
+    head = "| " + " | ".join(map(escaped, grid.columns)) + " |"
+    rule = "| " + " | ".join("---:" if right else "---" for right in grid.right) + " |"
+    rows = []
+    for n, row in enumerate(grid.rows):
+        cells = [f"**{escaped(cell)}**" if n in grid.marked and cell else escaped(cell) for cell in row]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join([f"## {escaped(grid.title)}\n", head, rule, *rows])
+
+
+def write_json(reports: list[Report], stream: TextIO) -> None:
+    """One JSON document: a list with a report a file."""
+    rows = [
+        {**report.data, "conclusions": [{"kind": s.kind, "text": s.text} for s in report.statements], "sql": report.sql}
+        for report in reports
+    ]
+    json.dump(rows, stream, ensure_ascii=False, indent=1)
+    stream.write("\n")

@@ -1,0 +1,100 @@
+"""Microsoft Teams cards: a notification as an Adaptive Card 1.4 for Workflows, or as a legacy MessageCard.
+
+Workflows takes an envelope with the card as an attachment; 28 KB is its limit (learn.microsoft.com, "Webhooks and
+connectors"), and versions of Adaptive Cards above 1.4 may show as "couldn't be displayed".
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, tzinfo
+from typing import Any, Final
+from uuid import NAMESPACE_OID, uuid5
+
+from ..notification import Notification
+from .wording import Message, Section, describe
+
+Payload = dict[str, Any]
+LIMIT: Final = 24_000  # bytes as sent; Teams refuses 28 KB, and what it adds itself is not known
+MOST_SHOWN: Final = 10  # incidents that a card tells one by one
+COLOURS: Final = {"bad": "attention", "warning": "warning", "good": "good", "plain": "default"}
+THEMES: Final = {"bad": "D13438", "warning": "FFB900", "good": "107C10", "plain": "0078D4"}
+
+
+def adaptive_card(notification: Notification, tz: tzinfo = UTC) -> Payload:
+    """The Workflows envelope of `notification`, under LIMIT bytes; times are shown in `tz`."""
+    return _fitting(notification, tz, _envelope)
+
+
+def message_card(notification: Notification, tz: tzinfo = UTC) -> Payload:
+    """The legacy connector's MessageCard of `notification`, under LIMIT bytes; times are shown in `tz`."""
+    return _fitting(notification, tz, _message_card)
+
+
+def sent_bytes(payload: Payload) -> int:
+    """The size of `payload` as pymsteams sends it: json.dumps' defaults, so 6 bytes for each sign outside ASCII."""
+    return len(json.dumps(payload))
+
+
+def _fitting(notification: Notification, tz: tzinfo, render: Callable[[Message], Payload]) -> Payload:
+    """With as many incidents one by one as fit."""
+    for most in range(MOST_SHOWN, 0, -1):
+        payload = render(describe(notification, tz, most))
+        if sent_bytes(payload) < LIMIT:
+            return payload
+    return render(describe(notification, tz, 0))
+
+
+def _text(text: str, **style: Any) -> Payload:
+    return {"type": "TextBlock", "text": text, "wrap": True, **style}
+
+
+def _facts(section: Section) -> Payload:
+    return {"type": "FactSet", "facts": [{"title": name, "value": value} for name, value in section.facts]}
+
+
+def _envelope(message: Message) -> Payload:
+    colour = COLOURS[message.tone]
+    title = _text(message.title, id=message.id, weight="bolder", size="large", color=colour)
+    body = [title, _text(message.text)]
+    for section in message.sections:
+        items = [_text(section.heading, weight="bolder")] if len(message.sections) > 1 else []
+        body.append({"type": "Container", "separator": True, "items": [*items, _facts(section)]})
+    body += [_text(line, isSubtle=True, spacing="small") for line in message.more]
+    card: Payload = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "fallbackText": message.title,
+        "body": body,
+    }
+    if message.link is not None:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": "Open the live page", "url": message.link}]
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def _message_card(message: Message) -> Payload:
+    sections: list[Payload] = [
+        {
+            **({"activityTitle": section.heading} if len(message.sections) > 1 else {}),
+            "facts": [{"name": name, "value": value} for name, value in section.facts],
+            "markdown": False,
+        }
+        for section in message.sections
+    ]
+    if message.more:
+        sections.append({"text": "; ".join(message.more), "markdown": False})
+    card: Payload = {
+        "@type": "MessageCard",
+        "@context": "https://schema.org/extensions",
+        "correlationId": str(uuid5(NAMESPACE_OID, message.id)),
+        "summary": message.title,
+        "title": message.title,
+        "themeColor": THEMES[message.tone],
+        "text": message.text,
+        "sections": sections,
+    }
+    if message.link is not None:
+        target = {"os": "default", "uri": message.link}
+        card["potentialAction"] = [{"@type": "OpenUri", "name": "Open the live page", "targets": [target]}]
+    return card

@@ -1,0 +1,71 @@
+"""Microsoft Teams, through pymsteams.
+
+pymsteams has no adaptive card, but sends whatever its payload is. It follows redirects, takes every 2xx for success,
+and its errors hold the address; what answers mean is therefore decided here.
+"""
+
+import json
+import logging
+import re
+from datetime import tzinfo
+from typing import Any, Final, Literal
+
+from ..channel import Answer, Secrets, failure_answer, http_answer, status_text
+from ..notification import Notification
+from .cards import adaptive_card, message_card
+
+TIMEOUT: Final = 10.0  # seconds to connect, and between two parts of an answer
+_INNER = re.compile(r"HTTP error (\d{3})", re.ASCII)
+
+
+class Teams:
+    """One channel of Teams. Neither its texts nor its repr hold the address."""
+
+    name = "teams"
+
+    def __init__(
+        self, address: str, kind: Literal["adaptive", "messagecard"], tz: tzinfo, timeout: float = TIMEOUT
+    ) -> None:
+        """address: the webhook's, a secret. kind: adaptive for Workflows, messagecard for a legacy connector."""
+        self._address = address
+        self._kind = kind
+        self._tz = tz
+        self._timeout = timeout
+        self._secrets = Secrets([address])
+
+    def render(self, notification: Notification) -> str:
+        """The card."""
+        card = adaptive_card if self._kind == "adaptive" else message_card
+        return json.dumps(card(notification, self._tz))
+
+    def send(self, identity: str, body: str) -> Answer:
+        """Post the card."""
+        import pymsteams  # type: ignore[import-untyped]
+
+        # at debug level it logs the address of every request
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+        card = pymsteams.connectorcard(self._address, http_timeout=self._timeout)
+        card.payload = json.loads(body)
+        try:
+            card.send()
+        except pymsteams.TeamsWebhookException:
+            pass  # its text is the answer's, which is read below
+        except OSError as failure:  # all of requests' exceptions are
+            return failure_answer(failure)
+        return self._judge(card.last_http_response)
+
+    def _judge(self, response: Any) -> Answer:
+        code, body = int(response.status_code), str(response.text)
+        if any(
+            int(step.status_code) not in (307, 308) for step in response.history
+        ):  # followed as a GET, without the card
+            return Answer("retry", f"redirected ({status_text(int(response.history[0].status_code))})")
+        if code == 200 and self._kind == "messagecard" and body.strip() != "1":
+            inner = _INNER.search(body)
+            answer = http_answer(int(inner[1]) if inner else 500, response.headers, body, self._secrets)
+            said = " ".join(self._secrets.hide(body).split())[:200]
+            return Answer("refused" if answer.outcome == "refused" else "retry", f"200 OK, but: {said}", answer.after)
+        return http_answer(code, response.headers, body, self._secrets)
+
+    def __repr__(self) -> str:
+        return f"Teams({self._kind!r})"

@@ -1,0 +1,236 @@
+"""The words of a notification: titles, facts and sparklines, the same whatever carries them."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Final, Literal
+
+from ..notification import Day, Notification
+from ..values import duration_text
+from ..verdict import TOTAL, IncidentEvent
+
+Tone = Literal["bad", "warning", "good", "plain"]
+BARS: Final = "▁▂▃▄▅▆▇█"
+LONGEST: Final = 80  # characters that a status or a key may take
+MOST_STATUSES: Final = 8
+# what markdown, HTML or a card's {{functions}} could take for theirs, and a sign that looks alike and means nothing
+_LOOKALIKE: Final = str.maketrans(
+    {
+        "*": "∗", "`": "ˋ", "[": "［", "]": "］", "<": "‹", ">": "›", "&": "＆", "#": "＃", "~": "∼", "|": "｜",
+        "\\": "＼", "{": "｛", "}": "｝", "!": "！",
+    }
+)  # fmt: skip
+TONES: Final[dict[str, Tone]] = {
+    "opened": "bad", "escalated": "bad", "reminder": "warning", "resolved": "good", "trend": "warning",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One incident's facts, or a digest's."""
+
+    heading: str
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A notification in words. Nothing in it is markdown."""
+
+    id: str  # the notification's
+    title: str
+    tone: Tone
+    text: str
+    sections: tuple[Section, ...]
+    more: tuple[str, ...]  # what the sections left out, summed up
+    link: str | None
+
+
+def plain(text: str, longest: int = LONGEST) -> str:
+    """`text` from outside on one line, without control characters or anything that markdown or HTML would act on.
+
+    Signs are replaced by lookalikes rather than escaped: renderers differ in which escapes they know.
+    """
+    line = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text[: 4 * longest])
+    line = " ".join(line.translate(_LOOKALIKE).replace("://", "∶//").split())
+    line = "".join(_underscore(line, i) if c == "_" else c for i, c in enumerate(line))
+    if line[:2] in ("- ", "+ ", "= "):
+        line = f"‐{line[1:]}"
+    return (line if len(line) <= longest else line[: longest - 1] + "…") or "?"
+
+
+def _underscore(line: str, i: int) -> str:
+    """One inside a word, as in backend_reversed, means nothing to markdown; at a word's edge it is emphasis."""
+    inside = 0 < i < len(line) - 1 and line[i - 1].isalnum() and line[i + 1].isalnum()
+    return "_" if inside else "＿"
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """Counts as bars from 0 to their greatest, rounded up so that only a zero looks like one; empty for none."""
+    top = max(*counts, 1) if counts else 1
+    return "".join(BARS[-(-count * (len(BARS) - 1) // top)] for count in counts)
+
+
+def describe(notification: Notification, tz: tzinfo = UTC, most: int = 10) -> Message:
+    """The words of `notification`, at most `most` incidents one by one; times are shown in `tz`."""
+    words = Words(notification, tz)
+    shown = notification.events[:most]
+    left = notification.events[most:]
+    if notification.day is not None:
+        sections = (words.day(notification.day), *map(words.incident, shown))
+    elif notification.kind == "trend":
+        sections = (words.trend(),)
+    else:
+        sections = tuple(map(words.incident, shown))
+    return Message(
+        id=notification.id,
+        title=words.title(),
+        tone=TONES.get(notification.kind, "plain"),
+        text=words.text(),
+        sections=sections,
+        more=_summed_up(left),
+        link=notification.link,
+    )
+
+
+class Words:
+    """Says one notification's parts; knows its zone."""
+
+    def __init__(self, notification: Notification, tz: tzinfo) -> None:
+        self._told = notification
+        self._tz = tz
+
+    def title(self) -> str:
+        """The first line: the step, the root label, the status."""
+        told = self._told
+        if told.kind == "test":
+            return "Test: txmon can reach you here"
+        if told.day is not None:
+            return f"Daily summary: {_amount(told.day.opened, 'incident')}"
+        if told.kind == "trend":
+            return f"Rising a lot: {_statuses(tuple(sorted(told.trends)))}"
+        if len(told.events) == 1:
+            event = told.events[0]
+            return f"{told.kind.capitalize()}: {plain(event.label)} - {_statuses(event.statuses)}{_of(event)}"
+        labels = Counter(event.label for event in told.events)
+        parts = [f"{plain(label)} ({count})" for label, count in labels.most_common(3)]
+        return f"{told.kind.capitalize()}: {len(told.events)} incidents - {', '.join(parts)}"
+
+    def text(self) -> str:
+        """The sentence under the title."""
+        told = self._told
+        if told.kind == "test":
+            return "This was sent by 'txmon notify --test'; nothing is wrong."
+        if told.day is not None:
+            return f"From {self.moment(told.day.since)} to {self.moment(told.day.until)}."
+        if told.kind == "trend":
+            return f"As of {self.moment(told.time)}; not an incident so far."
+        late = ", held back until now by quiet hours or a maintenance window" if told.held else ""
+        if len(told.events) == 1:
+            return f"{_seen(told.events[0])} at {self.moment(told.events[0].peak)}{late}."
+        return f"At {self.moment(told.time)}{late}."
+
+    def incident(self, event: IncidentEvent) -> Section:
+        """All that is known of one incident."""
+        minutes = duration_text(max(event.time - event.start, 0))
+        facts = [("Status", _statuses(event.statuses))]
+        facts += [("Key", plain(", ".join(f"{name}={value}" for name, value in event.key)))] if event.key else []
+        facts += [
+            ("At the worst", f"{_seen(event)} at {self.moment(event.peak)}"),
+            ("Excess so far" if event.state != "resolved" else "Excess in all", _excess(event.excess)),
+            ("Since", self.moment(event.start)),
+        ]
+        if event.state == "resolved":
+            facts.append(("Lasted", f"{minutes}, until {self.moment(event.time)}"))
+        elif event.time > event.start:
+            facts.append(("For", minutes))
+        facts += self._picture(event)
+        facts.append(("Incident", plain(event.id, 120)))
+        return Section(f"{plain(event.label)} - {_statuses(event.statuses)}{_of(event)}", tuple(facts))
+
+    def _picture(self, event: IncidentEvent) -> list[tuple[str, str]]:
+        recent = self._told.recent
+        found = []
+        for status in event.statuses[:2]:
+            counts = recent.of(status, event.key)
+            if counts:
+                span = duration_text(recent.width * len(counts))
+                whole = ", all keys" if recent.over_all_keys and event.key else ""
+                where = f" ({_status(status)}{whole})" if len(event.statuses) > 1 or whole else ""
+                low, high = min(counts), max(counts)
+                found.append((f"Last {span}{where}", f"{sparkline(counts)} {low} to {high} a {_unit(recent.width)}"))
+        named = [
+            f"{_status(status)} {self._told.trends[status].name}"
+            for status in event.statuses[:MOST_STATUSES]
+            if status in self._told.trends
+        ]
+        return [*found, ("Trend", ", ".join(named))] if named else found
+
+    def trend(self) -> Section:
+        """The statuses that rise, how fast, and their last minutes."""
+        facts = []
+        recent = self._told.recent
+        for status, trend in sorted(self._told.trends.items())[:MOST_STATUSES]:
+            counts = recent.of(status, ())
+            bars = f"{sparkline(counts)} {min(counts)} to {max(counts)} a {_unit(recent.width)}, " if counts else ""
+            facts.append((_status(status), f"{bars}{trend.slope:+.1f} a minute more every minute"))
+        return Section("Trend", tuple(facts))
+
+    def day(self, day: Day) -> Section:
+        """The day's figures."""
+        facts = [("Incidents", f"{day.opened} begun, {day.still_open} still open")]
+        if day.silenced:
+            facts.append(("Silenced", f"{day.silenced}, by maintenance windows"))
+        if day.trends:
+            facts.append(("Trends told", str(day.trends)))
+        biggest = sorted(day.totals.items(), key=lambda item: (-item[1], item[0]))
+        facts += [(_status(status), f"{count} transactions") for status, count in biggest[:MOST_STATUSES]]
+        return Section("Figures", tuple(facts))
+
+    def moment(self, seconds: int) -> str:
+        """A time for people, with its zone."""
+        return datetime.fromtimestamp(seconds, self._tz).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def _status(status: str) -> str:
+    return "total volume" if status == TOTAL else plain(status)
+
+
+def _statuses(statuses: tuple[str, ...]) -> str:
+    named = [_status(status) for status in statuses[:MOST_STATUSES]]
+    left = len(statuses) - len(named)
+    return ", ".join([*named, f"{left} more"] if left else named)
+
+
+def _of(event: IncidentEvent) -> str:
+    return f" ({plain(', '.join(value for _, value in event.key))})" if event.key else ""
+
+
+def _seen(event: IncidentEvent) -> str:
+    return f"{event.observed} seen, {event.expected:.1f} expected"
+
+
+def _excess(excess: float) -> str:
+    return f"{abs(excess):.0f} transactions {'above' if excess >= 0 else 'below'} normal"
+
+
+def _unit(width: int) -> str:
+    return "minute" if width == 60 else duration_text(width)
+
+
+def _amount(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _summed_up(events: Sequence[IncidentEvent]) -> tuple[str, ...]:
+    """A line a root label, the most frequent first."""
+    if not events:
+        return ()
+    labels = Counter(event.label for event in events)
+    lines = [f"and {len(events)} more:"]
+    for label, count in labels.most_common(5):
+        worst = max(abs(event.excess) for event in events if event.label == label)
+        lines.append(f"{plain(label)}: {_amount(count, 'incident')}, the largest {worst:.0f} transactions off normal")
+    return tuple(lines)

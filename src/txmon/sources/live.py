@@ -1,0 +1,193 @@
+"""Live sources: standard input, and files that grow. Each gives batches of whole lines with the place after them."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from ..errors import IoFailure
+from .file import LONGEST_LINE, unpacker_of
+
+BLOCK: Final = 1 << 18  # bytes read at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Whole lines, in order."""
+
+    lines: list[bytes]
+    begins: bool = False  # a new file: a header may come first
+    start: int = 0  # offset of the first line in its file
+
+
+class LiveSource(Protocol):
+    """What a live run reads from."""
+
+    name: str
+    ended: bool  # nothing will ever come again
+
+    def fileno(self) -> int | None:
+        """What to wait for; None for a source that must be asked now and then."""
+
+    def read(self) -> Chunk | None:
+        """What has come since, at most a block; None for nothing."""
+
+    def position(self, offset: int) -> dict[str, Any] | None:
+        """For a restart that goes on at this offset of the file being read; None where there is no going back."""
+
+
+class PipeSource:
+    """Standard input, or another descriptor, gzip and zstd unpacked on the way."""
+
+    def __init__(self, descriptor: int, name: str = "<stdin>") -> None:
+        self.name = name
+        self.ended = False
+        self._descriptor = descriptor
+        self._unpacker: Any = None
+        self._rest = b""
+
+    def fileno(self) -> int | None:
+        """The descriptor."""
+        return self._descriptor
+
+    def read(self) -> Chunk | None:
+        """What the pipe holds; blocks where it holds nothing. IoFailure for damaged packed data."""
+        try:
+            block = os.read(self._descriptor, BLOCK)
+        except OSError as bad:
+            raise IoFailure(f"{self.name}: {bad.strerror}") from bad
+        if not block:
+            self.ended = True
+            if self._unpacker is not None and self._unpacker.unfinished():
+                raise IoFailure(f"{self.name}: the packed data ends too early")
+            rest, self._rest = self._rest, b""
+            return Chunk([rest]) if rest else None
+        if self._unpacker is None:
+            self._unpacker = unpacker_of(block)
+        try:
+            content = b"".join(self._unpacker.unpack(block))
+        except Exception as bad:  # zlib.error and zstandard's share no base
+            raise IoFailure(f"{self.name}: the packed data is damaged ({bad})") from bad
+        lines, self._rest = split(self._rest, content)
+        return Chunk(lines) if lines else None
+
+    def position(self, offset: int) -> dict[str, Any] | None:
+        """None: what a pipe has given is gone."""
+        return None
+
+
+class FollowSource:
+    """A file that grows, is renamed and begun anew, is cut short, or does not exist yet."""
+
+    def __init__(self, path: str, position: dict[str, Any] | None = None) -> None:
+        """position: where to go on; a file that was renamed meanwhile is read to its end first."""
+        self.name = path
+        self.ended = False
+        self._descriptor: int | None = None
+        self._inode = 0
+        self._offset = 0  # bytes of whole lines given
+        self._rest = b""  # after them: the line that is being written
+        self._begins = True
+        self._rotated: list[tuple[int, bytes]] = []
+        if position is not None:
+            self._resume(position)
+
+    def fileno(self) -> int | None:
+        """None: a regular file is always ready."""
+        return None
+
+    def read(self) -> Chunk | None:
+        """What was appended since; IoFailure where reading fails."""
+        try:
+            if self._descriptor is None and not self._open():
+                return None
+            assert self._descriptor is not None
+            if os.fstat(self._descriptor).st_size < self._offset + len(self._rest):
+                self._restart()  # cut short: what is there now is new
+            block = os.read(self._descriptor, BLOCK)
+            if not block:
+                return self._end()
+        except OSError as bad:
+            raise IoFailure(f"{self.name}: {bad.strerror}") from bad
+        lines, rest = split(self._rest, block)
+        start, self._offset = self._offset, self._offset + len(self._rest) + len(block) - len(rest)
+        self._rest = rest
+        return self._chunk(lines, start)
+
+    def position(self, offset: int) -> dict[str, Any] | None:
+        """The inode and the offset."""
+        return {"inode": self._inode, "offset": offset, "begins": self._begins}
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _chunk(self, lines: list[bytes], start: int) -> Chunk | None:
+        if not lines:
+            return None
+        begins, self._begins = self._begins, False
+        return Chunk(lines, begins, start)
+
+    def _open(self) -> bool:
+        """Open what has the file's name now; whether there is such a file."""
+        try:
+            self._descriptor = os.open(self.name, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        self._inode = os.fstat(self._descriptor).st_ino
+        self._offset, self._rest, self._begins = 0, b"", True
+        return True
+
+    def _restart(self) -> None:
+        assert self._descriptor is not None
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self._offset, self._rest, self._begins = 0, b"", True
+
+    def _end(self) -> Chunk | None:
+        """Nothing more in this file: go to the next one if the name has passed to it."""
+        try:
+            renamed = os.stat(self.name).st_ino != self._inode
+        except FileNotFoundError:
+            return None  # renamed, and the new one is not there yet: more may still come to the old one
+        if not renamed:
+            return None
+        rest, self._rest = self._rest, b""
+        self.close()
+        if not rest:
+            return self.read()
+        start, self._offset = self._offset, self._offset + len(rest)
+        return self._chunk([rest], start)
+
+    def _resume(self, position: dict[str, Any]) -> None:
+        inode, offset = int(position["inode"]), int(position["offset"])
+        for path in (Path(self.name), *_siblings(Path(self.name))):
+            try:
+                descriptor = os.open(path, os.O_RDONLY)
+            except OSError:
+                continue
+            status = os.fstat(descriptor)
+            if status.st_ino == inode and status.st_size >= offset:
+                os.lseek(descriptor, offset, os.SEEK_SET)
+                self._descriptor, self._inode, self._offset = descriptor, inode, offset
+                self._begins = bool(position["begins"])
+                return
+            os.close(descriptor)
+
+
+def _siblings(path: Path) -> Iterator[Path]:
+    """Files that may be `path` before it was renamed: app.log.1 for app.log."""
+    try:
+        yield from sorted(sibling for sibling in path.parent.iterdir() if sibling.name.startswith(path.name))
+    except OSError:
+        return
+
+
+def split(rest: bytes, block: bytes) -> tuple[list[bytes], bytes]:
+    """Whole lines of `rest` and `block`, and what follows the last newline; what is too long for a line is cut."""
+    if b"\n" not in block:
+        return [], rest + block if len(rest) < LONGEST_LINE else rest
+    lines = (rest + block).split(b"\n")
+    return lines, lines.pop()

@@ -1,0 +1,100 @@
+"""A folder that keeps notifications until they are sent: one file each, written atomically, for the owner alone."""
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .errors import ConfigError, IoFailure
+
+MOST_REFUSED: Final = 100  # files kept of what a receiver would not take
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One notification as it waits."""
+
+    id: str
+    body: str
+
+
+class Spool:
+    """The notifications of one channel, in the order they came."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make and lock `folder`; IoFailure when that cannot be, ConfigError when another txmon has it."""
+        self.folder = folder
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as bad:
+            raise IoFailure(f"{folder}: {bad.strerror} (notifications wait there; --spool names another)") from bad
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise ConfigError(f"{folder}: another txmon sends from there; give --spool another folder") from None
+        for unfinished in folder.glob("*.tmp"):
+            unfinished.unlink(missing_ok=True)
+        names = self.names()
+        self._next = int(names[-1].partition("-")[0]) + 1 if names else 1
+
+    def names(self) -> list[str]:
+        """All that wait, the first first."""
+        found = (path.name for path in self.folder.glob("*.json"))
+        return sorted(name for name in found if name.partition("-")[0].isdecimal())
+
+    def put(self, identity: str, body: str) -> str:
+        """Keep a notification, on the disk before this returns; its name. OSError when that cannot be."""
+        name = f"{self._next:010}-{identity}.json"
+        self._next += 1
+        temporary = self.folder / f"{name}.tmp"
+        try:
+            descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump({"id": identity, "body": body}, file)
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(temporary, self.folder / name)
+            self._sync()
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        return name
+
+    def read(self, name: str) -> Spooled | None:
+        """A notification that waits; None when its file is gone or none of ours. OSError when it cannot be read."""
+        try:
+            row = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        if isinstance(row, dict) and isinstance(row.get("id"), str) and isinstance(row.get("body"), str):
+            return Spooled(row["id"], row["body"])
+        return None
+
+    def remove(self, name: str) -> None:
+        """Forget a notification that was sent."""
+        (self.folder / name).unlink(missing_ok=True)
+
+    def set_aside(self, name: str) -> None:
+        """Keep what will never be taken where somebody can look at it: the newest MOST_REFUSED of them."""
+        refused = self.folder / "refused"
+        refused.mkdir(mode=0o700, exist_ok=True)
+        if (self.folder / name).exists():
+            os.replace(self.folder / name, refused / name)
+        for old in sorted(refused.glob("*.json"))[:-MOST_REFUSED]:
+            old.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Leave the folder to whoever comes next."""
+        os.close(self._lock)
+
+    def _sync(self) -> None:
+        """A rename is on the disk when its folder is."""
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,56 @@
+"""How a detector is set, and what that asks of a series before it alerts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Final
+
+from .judgement import Thresholds
+from .verdict import TOTAL
+
+# Effective independent tests a series makes in a bucket: its windows overlap, its gates hold much back, and alarms in
+# a row are one. Measured on clean streams at 3 to 4 sigmas (docs/methods.md).
+TESTS_A_BUCKET: Final = 0.3
+WORST_TAIL: Final = 1e-3  # no budget is so large that less than 3.1 sigmas alert: nearer, models err more than counts
+DAY: Final = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """How the detector judges. Durations are in seconds."""
+
+    bucket: int = 60
+    half_life: float = 900.0  # of the volume's level
+    mix_half_life: float = 7200.0  # of a status's share in the volume
+    warmup: float = 1800.0
+    sigma: float | None = None  # score that alerts; None: from the budget
+    budget: float = 1 / 7  # false alarms a day over all series, windows and directions
+    min_count: int = 3  # transactions in a window, below which nothing alerts
+    min_ratio: float = 1.5  # seen over expected (or expected over seen), below which nothing alerts
+    min_counts: Mapping[str, int] = field(default_factory=dict)  # by status, instead of min_count
+    min_ratios: Mapping[str, float] = field(default_factory=dict)
+    directions: Mapping[str, str] = field(default_factory=dict)  # by status: above, below, both
+    level_shift: float = 7200.0  # a deviation that lasted this long is the new normal
+    idle: float = 86400.0  # a key without a transaction for so long is forgotten
+    max_series: int = 2_000_000  # beyond, the keys seen least recently are forgotten
+    explain: bool = False  # say in every bucket's text which statuses make it odd
+    rowless: bool = False  # give the verdicts of statuses without a row too
+
+
+def sigma_for(config: DetectorConfig, series: int) -> float:
+    """The score that alerts among so many series: as given, or such that all of them keep to the budget."""
+    if config.sigma is not None:
+        return config.sigma
+    tests = max(1, series) * TESTS_A_BUCKET * DAY / config.bucket
+    return -NormalDist().inv_cdf(min(WORST_TAIL, config.budget / tests))
+
+
+def thresholds_for(config: DetectorConfig, sigma: float, status: str) -> Thresholds:
+    """What a series of this status must exceed."""
+    usual_direction = "below" if status in (TOTAL, "approved") else "above"
+    return Thresholds(
+        sigma,
+        config.min_counts.get(status, config.min_count),
+        config.min_ratios.get(status, config.min_ratio),
+        config.directions.get(status, usual_direction),
+    )

@@ -1,0 +1,233 @@
+"""What the analysis of transactions says, in plain words, tables, pictures, SQL and data."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from os.path import basename
+from typing import Final
+
+from .query_load import literal
+from .report import Grid, Line, Picture, Report, Statement
+from .transactions import HOUR, Episode, Incident, TransactionAnalysis
+from .values import DAY, duration_text
+from .verdict import iso
+
+TOLD: Final = 8  # episodes told one by one; the table has all
+MOST_PLACES: Final = 300  # points of a picture
+WIDTHS: Final = (60, 300, 600, 900, 1800, 3600, 4 * 3600, 86400)  # seconds a point
+PROBLEMS: Final = ("failed", "reversed", "backend_reversed", "denied")
+MOST_HOURS: Final = 72  # told one by one; over a longer time, days are
+CORRELATED: Final = 0.2
+
+
+def transaction_report(analysis: TransactionAnalysis) -> Report:
+    """The report of one stream of transactions."""
+    title = f"{', '.join(map(basename, analysis.sources))}: {analysis.total:,} transactions"
+    statements = (*_findings(analysis), *_notes(analysis), *_limits(analysis))
+    grids = (_incidents(analysis), _by_hour(analysis), _shares(analysis), _moments(analysis), _together(analysis))
+    kept = tuple(grid for grid in grids if grid.rows)
+    return Report(title, statements, kept, _pictures(analysis), _sql(analysis), _data(analysis))
+
+
+def clock(analysis: TransactionAnalysis, time: int) -> str:
+    """A time of day; with its date where the file has several."""
+    text = iso(time)
+    return text[11:16] if analysis.first // 86400 == analysis.last // 86400 else f"{text[5:10]} {text[11:16]}"
+
+
+def _findings(analysis: TransactionAnalysis) -> list[Statement]:
+    if not analysis.episodes:
+        return [Statement("finding", "No incident: nothing is above or below what the file itself teaches.")]
+    found = [Statement("finding", _episode_text(analysis, episode)) for episode in analysis.episodes[:TOLD]]
+    rest = analysis.episodes[TOLD:]
+    if rest:
+        moved = sum(episode.above + episode.below for episode in rest)
+        found.append(Statement("finding", f"{len(rest)} smaller ones, {moved:,.0f} transactions in all."))
+    return found
+
+
+def _episode_text(analysis: TransactionAnalysis, episode: Episode) -> str:
+    end = clock(analysis, episode.end) if episode.end is not None else "the file's end"
+    labels = Counter(_named(incident) for incident in episode.incidents)
+    what = ", ".join(f"{label} ({count} times)" if count > 1 else label for label, count in labels.most_common())
+    worst = max(episode.incidents, key=lambda incident: abs(incident.observed - incident.expected))
+    parts = [f"{episode.above:,.0f} above"] if episode.above >= 1 else []
+    parts += [f"{episode.below:,.0f} below"] if episode.below >= 1 else []
+    text = (
+        f"{clock(analysis, episode.start)} to {end}: {what}. {' and '.join(parts) or 'Few'} normal, in transactions;"
+        f" {worst.observed:,} seen where {worst.expected:,.1f} were expected at {clock(analysis, worst.peak)}."
+    )
+    moved = [c for c in episode.changes if abs(c.during - c.before) >= 0.01][:2]
+    if moved:
+        shares = ", ".join(f"{c.status} from {c.before:.1%} to {c.during:.1%}" for c in moved)
+        text += f" Share of the volume, against the hour before: {shares}."
+    return text
+
+
+def _named(incident: Incident) -> str:
+    where = ", ".join(f"{name} {value}" for name, value in incident.key.items())
+    return f"{incident.label} at {where}" if where else incident.label
+
+
+def _notes(analysis: TransactionAnalysis) -> list[Statement]:
+    parts = ", ".join(f"{item.status} {item.share:.2%}" for item in analysis.statuses[:8])
+    found = [Statement("note", f"{analysis.total:,} transactions: {parts}.")]
+    hours = _sums(analysis)
+    busiest = max(hours, key=lambda hour: sum(hours[hour].values()))
+    found.append(
+        Statement("note", f"Busiest hour: {clock(analysis, busiest)}, {sum(hours[busiest].values()):,} transactions.")
+    )
+    if analysis.silent:
+        found.append(Statement("note", f"{analysis.silent} buckets of {_width(analysis)} without any transaction."))
+    pairs = [f"{a} and {b} ({value:+.2f})" for a, b, value in analysis.correlations[:3] if abs(value) >= CORRELATED]
+    if pairs:
+        found.append(Statement("note", f"Rise and fall together beyond the hour's level: {'; '.join(pairs)}."))
+    return found
+
+
+def _limits(analysis: TransactionAnalysis) -> list[Statement]:
+    texts = ["The detector learns from this file alone: what is wrong from its first minute on, it takes for normal."]
+    if analysis.last - analysis.first < 2 * 86400:
+        texts.append("It holds less than two days, so a time of day that is always like this cannot be told from news.")
+    texts.append("Statuses that move together need not have one cause, and a count does not say whose money it was.")
+    return [Statement("limit", text) for text in texts]
+
+
+def _width(analysis: TransactionAnalysis) -> str:
+    return duration_text(analysis.bucket)
+
+
+def _incidents(analysis: TransactionAnalysis) -> Grid:
+    rows = []
+    for incident in analysis.incidents:
+        end = clock(analysis, incident.end) if incident.end is not None else ""
+        changes = ", ".join(f"{c.status} {c.before:.1%} to {c.during:.1%}" for c in incident.changes[:2])
+        rows.append(
+            (clock(analysis, incident.start), end, _named(incident),
+             ", ".join(incident.statuses), f"{incident.observed}", f"{incident.expected:.1f}",
+             f"{incident.excess:+,.0f}", changes)
+        )  # fmt: skip
+    columns = ("from", "to", "what", "statuses", "seen", "expected", "against normal", "shares, before and during")
+    return Grid("Incidents", columns, tuple(rows), (False, False, False, False, True, True, True, False))
+
+
+def _sums(analysis: TransactionAnalysis, width: int = HOUR) -> dict[int, dict[str, int]]:
+    """Transactions of each status in steps of `width` seconds, in time."""
+    hours: dict[int, dict[str, int]] = {}
+    for time, statuses in analysis.counts.items():
+        sums = hours.setdefault(time - time % width, {})
+        for status, count in statuses.items():
+            sums[status] = sums.get(status, 0) + count
+    return dict(sorted(hours.items()))
+
+
+def _by_hour(analysis: TransactionAnalysis) -> Grid:
+    names = [item.status for item in analysis.statuses[:10]]
+    many = analysis.last - analysis.first > MOST_HOURS * HOUR
+    rows = tuple(
+        (iso(start)[:10] if many else clock(analysis, start), f"{sum(sums.values()):,}",
+         *(f"{sums.get(name, 0):,}" for name in names))
+        for start, sums in _sums(analysis, DAY if many else HOUR).items()
+    )  # fmt: skip
+    step = "day" if many else "hour"
+    right = (False, *(True for _ in range(len(names) + 1)))
+    return Grid(f"By {step} and status", (step, "total", *names), rows, right)
+
+
+def _shares(analysis: TransactionAnalysis) -> Grid:
+    rows = tuple(
+        (item.status, f"{item.count:,}", f"{item.share:.2%}", f"{item.most:,}", clock(analysis, item.busiest))
+        for item in analysis.statuses
+    )
+    return Grid("Statuses", ("status", "count", "share", "most", "at"), rows, (False, True, True, True, False))
+
+
+def _moments(analysis: TransactionAnalysis) -> Grid:
+    rows = tuple(
+        (
+            clock(analysis, v.time),
+            v.status,
+            f"{v.count}",
+            f"{v.expected:.1f}",
+            f"{v.low} to {v.high}",
+            f"{v.score:+.1f}",
+        )
+        for v in analysis.moments
+    )
+    columns = ("time", "status", "seen", "expected", "normal", "score")
+    return Grid("Top moments", columns, rows, (False, False, True, True, True, True))
+
+
+def _together(analysis: TransactionAnalysis) -> Grid:
+    rows = tuple((a, b, f"{value:+.2f}") for a, b, value in analysis.correlations[:10])
+    title = "Correlation of statuses (ranks, a running median taken out)"
+    return Grid(title, ("status", "and", "correlation"), rows, (False, False, True))
+
+
+def _pictures(analysis: TransactionAnalysis) -> tuple[Picture, ...]:
+    span = analysis.last - analysis.first + analysis.bucket
+    width = next((w for w in WIDTHS if w >= analysis.bucket and span / w <= MOST_PLACES), WIDTHS[-1])
+    start = analysis.first - analysis.first % width
+    places = range(start, analysis.last + 1, width)
+    sums: dict[str, list[float]] = {item.status: [0.0] * len(places) for item in analysis.statuses}
+    for time, statuses in analysis.counts.items():
+        for status, count in statuses.items():
+            sums[status][(time - start) // width] += count
+    names = tuple(clock(analysis, place) for place in places)
+    every = tuple(map(sum, zip(*sums.values(), strict=True)))
+    spans = tuple(
+        ((i.start - start) // width, ((i.end if i.end is not None else analysis.last) - start) // width)
+        for i in analysis.episodes
+    )
+    unit = f"transactions in {duration_text(width)}"
+    volume = [Line("total", every, "seen"), *_lines(sums, [s for s in sums if s not in PROBLEMS])]
+    problems = _lines(sums, [s for s in PROBLEMS if s in sums])
+    found = [Picture("volume", names, tuple(volume), unit, spans=spans)]
+    if problems:
+        found.append(Picture("denied, failed and reversed", names, tuple(problems), unit, spans=spans))
+    return tuple(found)
+
+
+def _lines(sums: dict[str, list[float]], chosen: Sequence[str]) -> list[Line]:
+    return [Line(status, tuple(sums[status])) for status in chosen[:8]]
+
+
+def _sql(analysis: TransactionAnalysis) -> str:
+    """The minutes of the worst episode and the half hour before it."""
+    if not analysis.episodes:
+        return "-- No incident was found: transactions by hour\nSELECT * FROM per_hour ORDER BY hour;\n"
+    worst = analysis.episodes[0]
+    until = worst.end if worst.end is not None else analysis.last
+    first, last = (literal(iso(time)[:19].replace("T", " ")) for time in (worst.start - 1800, until))
+    return f"""-- The minutes of the worst incidents, and the half hour before (--date as in the analysis)
+SELECT minute, total, approved, denied, failed, reversed, backend_reversed, denied_share, failed_share, reversed_share
+FROM per_minute
+WHERE minute BETWEEN TIMESTAMP {first} AND TIMESTAMP {last}
+ORDER BY minute;
+"""
+
+
+def _data(analysis: TransactionAnalysis) -> dict[str, object]:
+    incidents = [
+        {**asdict(i), "start": iso(i.start), "end": None if i.end is None else iso(i.end), "peak": iso(i.peak)}
+        for i in analysis.incidents
+    ]
+    episodes = [
+        {"start": iso(e.start), "end": None if e.end is None else iso(e.end), "above": round(e.above, 1),
+         "below": round(e.below, 1), "incidents": [i.id for i in e.incidents],
+         "changes": [asdict(change) for change in e.changes]}
+        for e in analysis.episodes
+    ]  # fmt: skip
+    statuses = [{**asdict(item), "busiest": iso(item.busiest)} for item in analysis.statuses]
+    moments = [
+        {"time": iso(v.time), "status": v.status, "count": v.count, "expected": v.expected, "score": v.score}
+        for v in analysis.moments
+    ]
+    hours = [{"hour": iso(hour), **sums} for hour, sums in _sums(analysis).items()]
+    correlation = [{"a": a, "b": b, "value": value} for a, b, value in analysis.correlations]
+    return {
+        "kind": "transactions", "sources": list(analysis.sources), "first": iso(analysis.first),
+        "last": iso(analysis.last), "total": analysis.total, "silent_buckets": analysis.silent,
+        "episodes": episodes, "statuses": statuses,
+        "hours": hours, "incidents": incidents, "moments": moments, "correlations": correlation,
+    }  # fmt: skip

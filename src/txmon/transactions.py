@@ -1,0 +1,254 @@
+"""A file of transactions seen as a whole: shares, hours, the incidents the detector finds in it, and what changed."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import Final
+
+from .errors import BadData
+from .pipeline import Pipeline
+from .records import Record
+from .verdict import TOTAL, IncidentEvent, Key, Verdict
+
+HOUR: Final = 3600
+APART: Final = 900  # seconds between incidents that are still one episode
+TOP: Final = 10  # moments that are told
+TREND: Final = 61  # buckets of the running median that is taken out before statuses are correlated
+FEWEST: Final = 30  # buckets in which both statuses were seen, for a correlation
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTotal:
+    """All of one status."""
+
+    status: str
+    count: int
+    share: float  # of all transactions
+    busiest: int  # bucket with the most, epoch seconds
+    most: int  # transactions in it
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A status whose share of the volume an incident moved."""
+
+    status: str
+    before: float  # share in the hour before
+    during: float
+    count: int  # transactions during the incident
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An incident from its opening to its end."""
+
+    id: str
+    key: Mapping[str, str]
+    label: str
+    statuses: tuple[str, ...]
+    start: int  # first alerting bucket, epoch seconds
+    end: int | None  # bucket at which it was over; None: open at the file's end
+    peak: int  # bucket of the strongest score
+    observed: int  # in the alerting series there
+    expected: float
+    excess: float  # transactions above normal (negative: missing)
+    changes: tuple[Change, ...]  # the largest first
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """Incidents that overlap or follow each other closely: what people would call one bad afternoon."""
+
+    start: int
+    end: int | None  # None: open at the file's end
+    incidents: tuple[Incident, ...]  # in time
+    above: float  # transactions above normal in its alerts, of all statuses
+    below: float  # missing, >= 0; the total's and a status's missing ones are the same and count once
+    changes: tuple[Change, ...]  # from the hour before it to all of it, the largest first
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionAnalysis:
+    """All that the file tells."""
+
+    sources: tuple[str, ...]
+    bucket: int  # seconds
+    first: int  # first and last bucket, epoch seconds
+    last: int
+    total: int
+    statuses: tuple[StatusTotal, ...]  # most first
+    counts: Mapping[int, Mapping[str, int]]  # bucket -> status -> transactions
+    silent: int  # buckets between first and last in which nothing arrived
+    incidents: tuple[Incident, ...]  # in time
+    episodes: tuple[Episode, ...]  # most transactions against normal first
+    moments: tuple[Verdict, ...]  # the alerts with the strongest scores, one an incident and status
+    correlations: tuple[tuple[str, str, float], ...]  # of statuses, strongest first
+
+
+def analyze_transactions(
+    records: Iterable[Record], pipeline: Pipeline, bucket: int, sources: Sequence[str]
+) -> TransactionAnalysis:
+    """Run `records` through `pipeline` and look at what came of it. BadData when there are none.
+
+    bucket: the width of the pipeline's buckets, seconds.
+    """
+    counts: dict[int, dict[str, int]] = {}
+    events: dict[str, list[IncidentEvent]] = {}
+    alerts: dict[tuple[str | None, str], Verdict] = {}
+    moved: dict[int, tuple[float, float]] = {}
+    for outcome in pipeline.run(_counted(records, bucket, counts)):
+        for event in outcome.events:
+            events.setdefault(event.id, []).append(event)
+        moved.setdefault(outcome.time, _moved(outcome.verdicts))  # a later outcome of a bucket corrects single statuses
+        for verdict in outcome.verdicts:
+            if verdict.recommendation == "alert":
+                slot = (verdict.incident, verdict.status)
+                if slot not in alerts or abs(verdict.score) > abs(alerts[slot].score):
+                    alerts[slot] = verdict
+    if not counts:
+        raise BadData(f"{', '.join(sources)}: no transaction could be read")
+    first, last = min(counts), max(counts)
+    totals = _totals(counts)
+    incidents = sorted(
+        (_incident(steps, alerts, counts, bucket) for steps in events.values()), key=lambda i: (i.start, i.id)
+    )
+    moments = sorted(alerts.values(), key=lambda verdict: (-abs(verdict.score), verdict.time, verdict.status))
+    return TransactionAnalysis(
+        tuple(sources), bucket, first, last, sum(total.count for total in totals), totals, counts,
+        (last - first) // bucket + 1 - len(counts), tuple(incidents), _episodes(incidents, counts, moved, bucket),
+        tuple(moments[:TOP]), correlations(counts, [total.status for total in totals], bucket),
+    )  # fmt: skip
+
+
+def _counted(records: Iterable[Record], bucket: int, counts: dict[int, dict[str, int]]) -> Iterator[Record]:
+    """`records` as they are, added up on their way."""
+    for record in records:
+        start = record.time - record.time % bucket
+        statuses = counts.setdefault(start, {})
+        statuses[record.status] = statuses.get(record.status, 0) + record.count
+        yield record
+
+
+def _moved(verdicts: Sequence[Verdict]) -> tuple[float, float]:
+    """Transactions above and below normal in the alerts of one bucket."""
+    above = 0.0
+    below: dict[Key, float] = {}
+    for verdict in verdicts:
+        gap = verdict.count - verdict.expected
+        if verdict.recommendation != "alert":
+            continue
+        if gap < 0:
+            below[verdict.key] = max(below.get(verdict.key, 0.0), -gap)
+        elif verdict.status != TOTAL:
+            above += gap
+    return above, sum(below.values())
+
+
+def _totals(counts: Mapping[int, Mapping[str, int]]) -> tuple[StatusTotal, ...]:
+    sums: dict[str, int] = {}
+    most: dict[str, tuple[int, int]] = {}
+    for start in sorted(counts):
+        for status, count in counts[start].items():
+            sums[status] = sums.get(status, 0) + count
+            if count > most.get(status, (-1, 0))[0]:
+                most[status] = (count, start)
+    total = max(1, sum(sums.values()))
+    found = [StatusTotal(s, n, n / total, most[s][1], most[s][0]) for s, n in sums.items()]
+    return tuple(sorted(found, key=lambda item: (-item.count, item.status)))
+
+
+def _incident(
+    steps: Sequence[IncidentEvent],
+    alerts: Mapping[tuple[str | None, str], Verdict],
+    counts: Mapping[int, Mapping[str, int]],
+    bucket: int,
+) -> Incident:
+    last = steps[-1]
+    end = last.time if last.state == "resolved" else None
+    statuses = {status: None for step in steps for status in step.statuses}
+    statuses |= {status: None for identity, status in alerts if identity == last.id}
+    until = end if end is not None else max(counts) + bucket
+    return Incident(
+        last.id, dict(last.key), last.label, tuple(statuses), last.start, end, last.peak, last.observed, last.expected,
+        last.excess, _changes(counts, last.start, until),
+    )  # fmt: skip
+
+
+def _episodes(
+    incidents: Sequence[Incident],
+    counts: Mapping[int, Mapping[str, int]],
+    moved: Mapping[int, tuple[float, float]],
+    bucket: int,
+) -> tuple[Episode, ...]:
+    """`incidents` (in time) in groups without a gap of more than `APART`."""
+    last = max(counts) + bucket
+    groups: list[list[Incident]] = []
+    until = 0
+    for incident in incidents:
+        if not groups or incident.start > until + APART:
+            groups.append([])
+            until = 0
+        groups[-1].append(incident)
+        until = max(until, last if incident.end is None else incident.end)
+    found = []
+    for group in groups:
+        ends = [last if incident.end is None else incident.end for incident in group]
+        end = None if any(incident.end is None for incident in group) else max(ends)
+        inside = [moved[time] for time in range(group[0].start, max(ends), bucket) if time in moved]
+        above, below = sum(part[0] for part in inside), sum(part[1] for part in inside)
+        changes = _changes(counts, group[0].start, max(ends))
+        found.append(Episode(group[0].start, end, tuple(group), above, below, changes))
+    return tuple(sorted(found, key=lambda episode: (-episode.above - episode.below, episode.start)))
+
+
+def _changes(counts: Mapping[int, Mapping[str, int]], start: int, end: int) -> tuple[Change, ...]:
+    """The shares of the statuses in the hour before `start` and from there to `end`, largest change first."""
+    before = _shares(counts, start - HOUR, start)
+    during = _shares(counts, start, end)
+    if not before or not during:
+        return ()
+    found = [
+        Change(status, before.get(status, (0.0, 0))[0], *during.get(status, (0.0, 0)))
+        for status in dict.fromkeys([*before, *during])
+    ]
+    return tuple(sorted(found, key=lambda change: (-abs(change.during - change.before), change.status)))
+
+
+def _shares(counts: Mapping[int, Mapping[str, int]], start: int, end: int) -> dict[str, tuple[float, int]]:
+    sums: dict[str, int] = {}
+    for time, statuses in counts.items():
+        if start <= time < end:
+            for status, count in statuses.items():
+                sums[status] = sums.get(status, 0) + count
+    total = sum(sums.values())
+    return {status: (count / total, count) for status, count in sums.items()} if total else {}
+
+
+def correlations(
+    counts: Mapping[int, Mapping[str, int]], statuses: Sequence[str], bucket: int
+) -> tuple[tuple[str, str, float], ...]:
+    """Spearman's rank correlation of each two statuses, bucket by bucket, after a running median is taken out of each.
+
+    Without that, all would correlate: they share the day's ups and downs. Statuses seen in few buckets are left out.
+    """
+    import pandas as pd
+
+    seen = {s: sum(1 for row in counts.values() if row.get(s)) for s in statuses if s != TOTAL}
+    chosen = [status for status in statuses if seen.get(status, 0) >= FEWEST][:10]
+    if len(chosen) < 2:
+        return ()
+    times = range(min(counts), max(counts) + bucket, bucket)
+    if len(times) > 50 * len(counts):  # mostly gap: nothing runs along there
+        return ()
+    frame = pd.DataFrame({s: [counts.get(t, {}).get(s, 0) for t in times] for s in chosen}, dtype=float)
+    alive = pd.Series([t in counts for t in times])
+    rest = (frame - frame.rolling(TREND, center=True, min_periods=10).median())[alive]
+    matrix = rest.corr(method="spearman")
+    values = matrix.to_numpy().tolist()
+    found = [
+        (chosen[i], chosen[j], round(values[i][j], 3))
+        for i in range(len(chosen))
+        for j in range(i + 1, len(chosen))
+        if not isnan(values[i][j])  # where one never varies
+    ]
+    return tuple(sorted(found, key=lambda item: (-abs(item[2]), item[0], item[1])))

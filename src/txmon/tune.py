@@ -1,0 +1,252 @@
+"""Settings proposed from a stream: the budget or the sigma, then the gates, each tried on all of it.
+
+A trial judges every stream under changed settings and scores the alerts. With labels the best is the highest F1 of
+incidents caught and false episodes (van Rijsbergen, 1979): F1 = 2 caught / (incidents + caught + false). Without labels
+every episode counts as false, and the least sigma is sought under which they keep to a budget.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from .evaluate import TOGETHER, Alerts, Episode, Labels, Page, Score, episodes, score, total
+from .records import Record
+from .settings import DECLARATIONS, Settings
+from .values import show
+from .verdict import Key, Outcome
+
+BUDGETS: Final = ("1/month", "1/week", "1/day", "3/day", "10/day")
+WILD: Final = (5.0, 6.0, 8.0)  # sigmas beyond what budgets ask for: streams that are wilder than counts should be
+LADDER: Final = (2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 8.0, 12.0, 20.0)
+STEP: Final = 0.1  # sigmas to which the least sigma is found
+GATED: Final = 3  # statuses whose gates are tried
+STRICTER: Final = (("min_count", "5"), ("min_count", "8"), ("min_ratio", "2"), ("min_ratio", "3"))
+LOOSER: Final = (("min_count", "2"), ("min_ratio", "1.25"))
+
+Judge = Callable[[Settings], Sequence[Alerts]]  # the alerts of every stream under these settings
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Settings that differ from the present ones."""
+
+    changes: Mapping[str, str] = field(default_factory=dict)  # setting -> value as its flag takes it
+
+    def settings(self, base: Settings) -> Settings:
+        """`base` with the changes."""
+        parsed: dict[str, Any] = {name: DECLARATIONS[name].parse(text) for name, text in self.changes.items()}
+        return replace(base, **parsed)
+
+    def name(self) -> str:
+        """Its changes in words."""
+        return ", ".join(f"{name} {text}" for name, text in self.changes.items()) or "present"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of a candidate."""
+
+    candidate: Candidate
+    alerts: tuple[Alerts, ...]  # of every stream
+    score: Score
+
+    @property
+    def rate(self) -> float:
+        """False episodes a day; without labels, episodes."""
+        return len(self.score.false) / self.score.days if self.score.days > 0 else 0.0
+
+    @property
+    def f1(self) -> float:
+        """0 to 1: incidents caught against those missed and what was false."""
+        caught = self.score.caught
+        whole = len(self.score.catches) + caught + len(self.score.false)
+        return 2 * caught / whole if whole else 1.0
+
+    @property
+    def delay(self) -> float:
+        """Mean minutes to an alert, of the incidents caught."""
+        delays = self.score.delays
+        return sum(delays) / len(delays) if delays else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An episode of alerts that one of two trials has alone."""
+
+    stream: int  # which, from 0
+    episode: Episode
+    truth: str | None  # the kind of incident that it belongs to; None: false, or there are no labels
+
+
+class Tuner:
+    """Tries candidates on streams and remembers what came of each."""
+
+    def __init__(self, base: Settings, judge: Judge, labels: Sequence[Labels] | None) -> None:
+        """labels: one a stream; None: there are none, and every alert counts."""
+        self.base = base
+        self.labels = labels
+        self.trials: dict[str, Trial] = {}  # by the candidate's name, in the order of trying
+        self._judge = judge
+
+    def run(self, candidate: Candidate) -> Trial:
+        """The trial of `candidate`, once only."""
+        name = candidate.name()
+        if name not in self.trials:
+            self.trials[name] = self.judged(candidate, candidate.settings(self.base))
+        return self.trials[name]
+
+    def judged(self, candidate: Candidate, settings: Settings) -> Trial:
+        """What comes of `settings`; not remembered."""
+        alerts = tuple(self._judge(settings))
+        truths = self.truths(alerts)
+        return Trial(candidate, alerts, total([score(one, truth) for one, truth in zip(alerts, truths, strict=True)]))
+
+    def truths(self, alerts: Sequence[Alerts]) -> Sequence[Labels]:
+        """The labels of each stream; empty ones where there are none."""
+        return self.labels or [Labels(one.first or datetime(1970, 1, 1, tzinfo=UTC), ()) for one in alerts]
+
+    def by_labels(self, budget: float | None) -> Trial:
+        """The best trial by the labels; within `budget` false episodes a day where one is given and one can be."""
+
+        def worth(trial: Trial) -> tuple[float, ...]:
+            # whole minutes, and the present settings first among equals: a few incidents prove no more than that
+            delay = -float(round(trial.delay))
+            if budget is None:
+                return (round(trial.f1, 3), delay)
+            over = max(0.0, trial.rate - budget)
+            return (-over, float(trial.score.caught), delay, -trial.rate)
+
+        best = max(map(self.run, self._thresholds()), key=worth)
+        for status, gates in self._doubtful(best):
+            for name, value in gates:
+                trial = self.run(self._gated(best.candidate, name, status, value))
+                best = trial if worth(trial) > worth(best) else best
+        return best
+
+    def by_budget(self, budget: float) -> Trial:
+        """The least sigma under which there are at most `budget` episodes a day; the greatest where none is enough."""
+        low: float | None = None
+        for sigma in LADDER:
+            best = self.run(_sigma(sigma))
+            if best.rate <= budget:
+                break
+            low = sigma
+        else:
+            return best
+        if low is None:
+            return best
+        high = sigma
+        while high - low > 1.5 * STEP:
+            middle = round((low + high) / 2, 1)
+            trial = self.run(_sigma(middle))
+            if trial.rate <= budget:
+                high, best = middle, trial
+            else:
+                low = middle
+        return best
+
+    def _thresholds(self) -> Iterator[Candidate]:
+        found = [Candidate({"budget": budget}) for budget in BUDGETS] + [_sigma(sigma) for sigma in WILD]
+        if self.base.sigma is not None:  # which a file cannot unset, and which overrules every budget
+            found = [_sigma(sigma) for sigma in LADDER]
+        yield Candidate()
+        yield from (candidate for candidate in found if candidate.settings(self.base) != self.base)
+
+    def _doubtful(self, trial: Trial) -> Iterator[tuple[str, Sequence[tuple[str, str]]]]:
+        """(status, gates to try): stricter where it was false, looser where something was missed."""
+        false = Counter(episode.status for episode in trial.score.false)
+        missed = Counter(s for catch in trial.score.catches if catch.delay is None for s in catch.label.statuses)
+        for counter, gates in ((false, STRICTER), (missed, LOOSER)):
+            named = [item for item in counter.items() if not set(item[0]) & set(",=")]  # a gate cannot name others
+            for status, _ in sorted(named, key=lambda item: (-item[1], item[0]))[:GATED]:
+                yield status, gates
+
+    def _gated(self, candidate: Candidate, name: str, status: str, value: str) -> Candidate:
+        present = show(getattr(candidate.settings(self.base), name), name)
+        others = [part for part in present.split(",") if not part.startswith(f"{status}=")]
+        return Candidate({**candidate.changes, name: ",".join([*others, f"{status}={value}"])})
+
+
+def changes(new: Trial, old: Trial, truths: Sequence[Labels]) -> tuple[list[Change], list[Change]]:
+    """(gained, lost): the episodes after the warm-up that only `new` has, and those that only `old` has."""
+    gained: list[Change] = []
+    lost: list[Change] = []
+    for n, (mine, theirs, truth) in enumerate(zip(new.alerts, old.alerts, truths, strict=True)):
+        ours, others = _after_warmup(mine, truth), _after_warmup(theirs, truth)
+        gained += [_change(n, episode, truth) for episode in ours if not _met(episode, others)]
+        lost += [_change(n, episode, truth) for episode in others if not _met(episode, ours)]
+    return gained, lost
+
+
+def as_toml(candidate: Candidate) -> list[str]:
+    """The candidate's changes as lines of a txmon.toml."""
+    return [f"{name} = {json.dumps(text, ensure_ascii=False)}" for name, text in candidate.changes.items()]
+
+
+def alerts_of(outcomes: Iterable[Outcome]) -> Alerts:
+    """What a run of the pipeline said, as far as it is scored."""
+    times: dict[str, list[datetime]] = {}
+    pages = []
+    first = last = None
+    for outcome in outcomes:
+        last = outcome.time
+        first = last if first is None else first
+        for status in {v.status for v in outcome.verdicts if v.recommendation == "alert"}:
+            times.setdefault(status, []).append(_moment(outcome.time))
+        pages += [Page(e.statuses, _moment(e.time)) for e in outcome.events if e.state == "opened"]
+    ordered = {status: times[status] for status in sorted(times)}
+    return Alerts(ordered, _moment(first), _moment(last), tuple(pages)) if first is not None else Alerts({})
+
+
+def condensed(records: Iterable[Record], width: int) -> Iterator[Record]:
+    """The same transactions in fewer records, with the same verdicts: neighbours of one bucket and series are one.
+
+    Records with an id stay as they are, since a repeat of one must still be known. width: of a bucket, seconds.
+    """
+    counts: dict[tuple[Key, str], int] = {}
+    newest = 0
+    for record in records:
+        if counts and (record.id is not None or record.time // width != newest // width):
+            yield from (Record(newest, status, count, key) for (key, status), count in counts.items())
+            counts.clear()
+        if record.id is not None:
+            yield record
+            continue
+        newest = max(newest, record.time) if counts else record.time
+        series = (record.key, record.status)
+        counts[series] = counts.get(series, 0) + record.count
+    yield from (Record(newest, status, count, key) for (key, status), count in counts.items())
+
+
+def _sigma(value: float) -> Candidate:
+    return Candidate({"sigma": f"{value:g}"})
+
+
+def _after_warmup(alerts: Alerts, truth: Labels) -> list[Episode]:
+    found = [
+        episode
+        for status, times in alerts.times.items()
+        for episode in episodes(status, [moment for moment in times if moment >= truth.warmup])
+    ]
+    return sorted(found, key=lambda episode: (episode.start, episode.status))
+
+
+def _met(episode: Episode, others: Iterable[Episode]) -> bool:
+    return any(
+        other.status == episode.status
+        and other.start <= episode.end + TOGETHER
+        and episode.start <= other.end + TOGETHER
+        for other in others
+    )
+
+
+def _change(stream: int, episode: Episode, truth: Labels) -> Change:
+    label = truth.excused(episode.status, episode.start)
+    return Change(stream, episode, label.kind if label else None)
+
+
+def _moment(seconds: int | None) -> datetime:
+    return datetime.fromtimestamp(seconds or 0, UTC)

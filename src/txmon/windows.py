@@ -1,0 +1,195 @@
+"""Recurring windows: hours of the day, and the maintenance windows ([[silence]]) in which incidents are not told.
+
+Parsers take what a flag, a variable or a TOML file holds and raise ValueError with a short reason.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import Final
+
+from .values import nearest
+from .verdict import TOTAL, IncidentEvent, Key
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+FIELDS: Final = ("status", "key", "time", "weekday")
+DAY_MINUTES: Final = 24 * 60
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day, in minutes since midnight."""
+
+    minute: int
+
+    def __str__(self) -> str:
+        return clock_text(self.minute)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """From one time of day to another, in minutes since midnight; over midnight when the end is not after the start."""
+
+    start: int
+    end: int  # excluded
+
+    def __str__(self) -> str:
+        return f"{clock_text(self.start)}-{clock_text(self.end)}"
+
+    def day_of(self, local: datetime) -> datetime | None:
+        """The day on which the window that holds at `local` began; None when none holds."""
+        minute = local.hour * 60 + local.minute
+        if self.start < self.end:
+            return local if self.start <= minute < self.end else None
+        if minute >= self.start:
+            return local
+        return local - timedelta(days=1) if minute < self.end else None
+
+    def hold(self, time: int, tz: tzinfo) -> bool:
+        """Whether `time` (epoch seconds) is within the window."""
+        return self.day_of(datetime.fromtimestamp(time, tz)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A maintenance window; what is not given matches everything."""
+
+    statuses: tuple[str, ...] = ()
+    key: Key = ()
+    hours: Hours | None = None
+    weekdays: tuple[int, ...] = ()  # 0 is Monday; the day on which the hours begin
+
+    def __str__(self) -> str:
+        """As the flag takes it: status=denied;key=merchant:m1;time=02:00-04:00;weekday=sat+sun."""
+        parts = []
+        if self.statuses:
+            parts.append("status=" + "+".join(map(_quoted, self.statuses)))
+        if self.key:
+            parts.append("key=" + "+".join(f"{_quoted(name)}:{_quoted(value)}" for name, value in self.key))
+        if self.hours is not None:
+            parts.append(f"time={self.hours}")
+        if self.weekdays:
+            parts.append("weekday=" + "+".join(WEEKDAYS[day] for day in self.weekdays))
+        return ";".join(parts)
+
+    def active(self, time: int, tz: tzinfo) -> bool:
+        """Whether the window holds at `time` (epoch seconds) in zone `tz`."""
+        local = datetime.fromtimestamp(time, tz)
+        began = local if self.hours is None else self.hours.day_of(local)
+        return began is not None and (not self.weekdays or began.weekday() in self.weekdays)
+
+    def covers(self, statuses: tuple[str, ...], key: Key) -> bool:
+        """Whether all of an incident is meant: one that also has another status is not silenced.
+
+        Total volume goes with whatever else is in the incident, since a status's dip is also one of the whole.
+        """
+        named = {status for status in statuses if status != TOTAL} or {TOTAL}
+        return (not self.statuses or named <= set(self.statuses)) and set(self.key) <= set(key)
+
+
+def silenced(silences: tuple[Silence, ...], event: IncidentEvent, time: int, tz: tzinfo) -> bool:
+    """Whether a maintenance window keeps `event` back at `time` (epoch seconds)."""
+    return any(silence.covers(event.statuses, event.key) and silence.active(time, tz) for silence in silences)
+
+
+def clock_text(minute: int) -> str:
+    """Minutes since midnight as HH:MM."""
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def time_of_day(value: object) -> int:
+    """HH:MM to minutes since midnight."""
+    match = _CLOCK.fullmatch(str(value).strip())
+    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
+        raise ValueError(f"{value!r} is no time of day like 09:00")
+    return int(match[1]) * 60 + int(match[2])
+
+
+def clock(value: object) -> Clock:
+    """HH:MM."""
+    return Clock(time_of_day(value))
+
+
+def hours(value: object) -> Hours:
+    """HH:MM-HH:MM."""
+    first, dash, last = str(value).partition("-")
+    if not dash:
+        raise ValueError(f"{value!r} is no window like 22:00-06:00")
+    found = Hours(time_of_day(first), DAY_MINUTES if last.strip() == "24:00" else time_of_day(last))
+    if found.start == found.end:
+        raise ValueError(f"{value!r} begins when it ends")
+    return found
+
+
+def silences(value: object) -> tuple[Silence, ...]:
+    """Maintenance windows from TOML tables, or texts like `status=denied;time=02:00-04:00;weekday=sat+sun`."""
+    items = [value] if isinstance(value, Mapping) else value
+    if isinstance(items, str):
+        items = [item for item in items.split(",") if item.strip()]
+    if not isinstance(items, list | tuple) or not items:
+        raise ValueError(f"{value!r} is no maintenance window like status=denied;time=02:00-04:00")
+    tables = []
+    for item in items:
+        texts = item.split(",") if isinstance(item, str) else [item]
+        tables += [_table(text) if isinstance(text, str) else text for text in texts]
+    return tuple(map(_silence, tables))
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text, safe=" ")
+
+
+def _table(text: str) -> dict[str, object]:
+    from urllib.parse import unquote
+
+    table: dict[str, object] = {}
+    for part in text.split(";"):
+        name, equals, item = part.partition("=")
+        if not equals or not item.strip():
+            raise ValueError(f"{part!r} is no NAME=VALUE of a maintenance window")
+        words = [word.strip() for word in item.split("+")]
+        if name.strip() == "key":
+            pairs = [word.partition(":") for word in words]
+            if not all(found for _, found, _ in pairs):
+                raise ValueError(f"{item!r} is no key like merchant:m1")
+            table["key"] = {unquote(column): unquote(word) for column, _, word in pairs}
+        else:
+            table[name.strip()] = [unquote(word) for word in words]
+    return table
+
+
+def _silence(table: object) -> Silence:
+    if not isinstance(table, Mapping) or not table:
+        raise ValueError(f"{table!r} is no maintenance window: it needs one of {', '.join(FIELDS)}")
+    for name in table:
+        if name not in FIELDS:
+            raise ValueError(f"{name!r} is none of {', '.join(FIELDS)}{nearest(str(name), FIELDS)}")
+    key = table.get("key", {})
+    if not isinstance(key, Mapping) or not all(map(str, key.values())):
+        raise ValueError(f"{key!r} is no table of a column and its value")
+    window = _words(table.get("time", ()))
+    if len(window) > 1:
+        raise ValueError("a maintenance window has one time; write another [[silence]] for the other")
+    return Silence(
+        statuses=tuple(status.lower() for status in _words(table.get("status", ()))),
+        key=tuple((str(name), str(item)) for name, item in key.items()),
+        hours=hours(window[0]) if window else None,
+        weekdays=tuple(sorted({_weekday(day) for day in _words(table.get("weekday", ()))})),
+    )
+
+
+def _words(value: object) -> tuple[str, ...]:
+    words = tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
+    if not all(words):
+        raise ValueError("a maintenance window has an empty value")
+    return words
+
+
+def _weekday(day: str) -> int:
+    if day.lower()[:3] not in WEEKDAYS:
+        raise ValueError(f"{day!r} is none of {', '.join(WEEKDAYS)}{nearest(day.lower(), WEEKDAYS)}")
+    return WEEKDAYS.index(day.lower()[:3])

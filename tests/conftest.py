@@ -1,0 +1,66 @@
+"""Fixtures that several test modules share."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SIGNATURE = "Zq7-kX93mVtR2bLw8NfYp4sHc6JdGa1eUo5iTy0xQAE"
+FLOW = "d41f8c0be5a94e07a3b2c6d8e9f01234"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A receiver that runs."""
+
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """As Workflows gives them: a path with an id, and a signature that is the secret."""
+        route = f"/workflows/{FLOW}/triggers/manual/paths/invoke"
+        return f"http://127.0.0.1:{self.port}{route}?api-version=2016-06-01&sp=%2Ftriggers&sv=1.0&sig={SIGNATURE}"
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """What arrived so far, the first first."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+
+    @property
+    def taken(self) -> list[str]:
+        """The notification ids of all cards that were answered with a 2xx."""
+        return [card_id(row["body"]) for row in self.requests if row["code"] < 300 and not row["hang"]]
+
+
+def card_id(body: str) -> str:
+    """The stable id of an adaptive card, or of a document."""
+    row = json.loads(body)
+    return str(row["attachments"][0]["content"]["body"][0]["id"] if "attachments" in row else row["id"])
+
+
+Start = Callable[..., Endpoint]
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[Start]:
+    """Starts receivers: receiver(answer, answer, ...), the last for all that follow."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*answers: dict[str, Any]) -> Endpoint:
+        log = tmp_path / f"received-{len(running)}.jsonl"
+        command = [sys.executable, str(Path(__file__).with_name("receiver.py")), json.dumps(answers or ({},)), str(log)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        assert process.stdout is not None
+        return Endpoint(int(process.stdout.readline()), log)
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()

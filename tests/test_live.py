@@ -1,0 +1,287 @@
+"""Live sources: growing, renamed, cut, torn and merged files; the clock; the keys; acknowledgements."""
+
+import os
+import random
+from datetime import UTC, date
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from txmon.assembly import pipeline_of
+from txmon.commands.output import append
+from txmon.errors import IoFailure
+from txmon.inbox import leave_acknowledgement, take_acknowledgements
+from txmon.live import EventClock, Feed, LiveRun
+from txmon.records import ParseOptions, RecordParser
+from txmon.rejects import RejectLog
+from txmon.settings import Settings
+from txmon.sources.live import FollowSource, PipeSource
+from txmon.times import TimeParser
+from txmon.verdict import Outcome, verdict_line
+
+NOW = 1772500000.0
+
+
+def parser(name: str = "f") -> RecordParser:
+    return RecordParser(name, ParseOptions(), TimeParser(UTC, date(2026, 3, 2)))
+
+
+def drain(source: FollowSource) -> list[bytes]:
+    lines = []
+    while (chunk := source.read()) is not None:
+        lines += chunk.lines
+    return lines
+
+
+def test_a_file_that_is_not_there_yet_grows_and_ends_in_half_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    source = FollowSource(str(path))
+    assert source.read() is None
+    with path.open("ab", buffering=0) as file:
+        file.write(b"one\ntw")
+        assert drain(source) == [b"one"]
+        file.write(b"o\nthree\n")
+        assert drain(source) == [b"two", b"three"]
+    assert source.position(14) == {"inode": path.stat().st_ino, "offset": 14, "begins": False}
+
+
+def test_a_renamed_file_is_read_to_its_end_and_then_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(b"one\n")
+    source = FollowSource(str(path))
+    assert drain(source) == [b"one"]
+    with path.open("ab", buffering=0) as old:
+        path.rename(tmp_path / "app.log.1")
+        old.write(b"two\nlast")
+    assert drain(source) == [b"two"]
+    path.write_bytes(b"three\n")
+    assert drain(source) == [b"last", b"three"]
+
+
+def test_a_file_cut_short_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(b"one\ntwo\n")
+    source = FollowSource(str(path))
+    assert drain(source) == [b"one", b"two"]
+    path.write_bytes(b"new\n")
+    chunk = source.read()
+    assert chunk is not None
+    assert (chunk.lines, chunk.begins) == ([b"new"], True)
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_restart_goes_on_where_it_was(renamed: bool, tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(b"one\ntwo\nthree\n")
+    first = FollowSource(str(path))
+    first.read()
+    position = first.position(4)
+    if renamed:
+        path.rename(tmp_path / "app.log.1")
+        path.write_bytes(b"four\n")
+    again = FollowSource(str(path), position)
+    assert drain(again) == [b"two", b"three", *([b"four"] if renamed else [])]
+
+
+def test_a_header_is_met_again_in_every_new_file() -> None:
+    reader = parser()
+    assert len(list(reader.parse([b"time,status,count", b"10:00,denied,1"]))) == 1
+    reader.begin()
+    assert len(list(reader.parse([b"time,status,count", b"10:01,denied,1"]))) == 1
+    reader.begin()
+    assert len(list(reader.parse([b"10:02,denied,1"]))) == 1
+    other = parser()
+    other.restore(reader.snapshot())
+    assert list(other.parse([b"10:03,denied,4"])) == list(reader.parse([b"10:03,denied,4"]))
+
+
+def test_rows_from_the_future_are_rejected_but_a_files_own_day_is_not() -> None:
+    reader = parser()
+    reader.admit(1772409600, 3600)  # midnight
+    rows = [f"{hour:02}:00,denied,1".encode() for hour in range(24) for _ in range(2)]
+    kinds = [getattr(r, "kind", "") for r in reader.parse([b"time,status,count", *rows, b"2099-01-01,denied,1"])]
+    assert kinds == [""] * 48 + ["future"]
+
+
+def run_of(paths: list[Path], positions: dict[str, object], monotonic: list[float]) -> LiveRun:
+    feeds = []
+    for path in paths:
+        position = positions.get(str(path))
+        reader = parser(str(path))
+        if isinstance(position, dict):
+            reader.restore(position["parser"])
+            feeds.append(Feed(FollowSource(str(path), position), reader, position))
+        else:
+            feeds.append(Feed(FollowSource(str(path)), reader))
+    pipeline = pipeline_of(Settings(), live=True)
+    return LiveRun(pipeline, feeds, RejectLog(), 3600, lambda: NOW, lambda: monotonic[0])
+
+
+def minutes(count: int, seed: int) -> list[bytes]:
+    rng = random.Random(seed)
+    rows = []
+    for minute in range(count):
+        moment = f"2026-03-02T{minute // 60:02}:{minute % 60:02}:{rng.randrange(60):02}Z"
+        rows.append(f"{moment},approved,{rng.randint(80, 120)}".encode())
+        rows.append(f"{moment},denied,{40 if 80 <= minute < 90 else rng.randint(5, 15)}".encode())
+    return rows
+
+
+def lines_of(outcomes: list[Outcome]) -> list[str]:
+    return [verdict_line(verdict) for outcome in outcomes for verdict in outcome.verdicts if not verdict.partial]
+
+
+def everything(run: LiveRun) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    while True:
+        came, more = run.poll(())
+        if not came:
+            return outcomes
+        outcomes += more
+
+
+@given(cuts=st.lists(st.integers(1, 5000), max_size=8), restarts=st.lists(st.booleans(), min_size=9, max_size=9))
+@settings(max_examples=20, deadline=None)
+def test_any_growth_and_any_restart_give_the_same(
+    cuts: list[int], restarts: list[bool], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("follow")
+    whole = folder / "whole.csv"
+    raw = b"\n".join([b"time,status,count", *minutes(120, 1)]) + b"\n"
+    whole.write_bytes(raw)
+    expected = lines_of(everything(run_of([whole], {}, [0.0])))
+    growing = folder / "growing.csv"
+    growing.write_bytes(b"")
+    run = run_of([growing], {}, [0.0])
+    found: list[str] = []
+    for (a, b), restart in zip(pairwise(sorted({0, *cuts, len(raw)})), restarts, strict=False):
+        with growing.open("ab") as file:
+            file.write(raw[a:b])
+        found += lines_of(everything(run))
+        if restart:
+            state, positions = run.pipeline.snapshot(), run.positions()
+            run = run_of([growing], positions, [0.0])
+            run.pipeline.restore(state)
+    assert found == expected
+
+
+def test_two_files_with_a_backlog_are_one_stream(tmp_path: Path) -> None:
+    rows = minutes(1440, 2)
+    both, denied, approved = (tmp_path / name for name in ("both.csv", "denied.csv", "approved.csv"))
+    header = b"time,status,count\n"
+    both.write_bytes(header + b"\n".join(rows) + b"\n")
+    denied.write_bytes(header + b"\n".join(row for row in rows if b"denied" in row) + b"\n")
+    # the same rows, but in a file so large that it is read in many blocks
+    padded = [row + b" " * 400 for row in rows if b"approved" in row]
+    approved.write_bytes(header + b"\n".join(padded) + b"\n")
+    expected = lines_of(everything(run_of([both], {}, [0.0])))
+    run = run_of([denied, approved], {}, [0.0])
+    found = lines_of(everything(run))
+    assert sorted(found) == sorted(expected)
+    assert run.pipeline.bucketer.late == 0
+
+
+def test_the_event_clock_goes_on_between_rows_and_never_back() -> None:
+    clock = EventClock()
+    assert clock.now(5.0) is None
+    clock.note(1000, 5.0)
+    assert [clock.now(5.0), clock.now(65.0)] == [1000, 1060]
+    clock.note(1010, 65.0)  # a row that came late
+    assert clock.now(65.0) == 1060
+    clock.note(1100, 65.0)
+    assert clock.now(66.0) == 1101
+
+
+def test_a_feed_that_stops_is_silence_within_two_buckets(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_bytes(b"time,status,count\n" + b"\n".join(minutes(60, 3)) + b"\n")
+    monotonic = [0.0]
+    run = run_of([path], {}, monotonic)
+    everything(run)
+    found = None
+    for second in range(0, 200, 5):
+        monotonic[0] = float(second)
+        for outcome in run.tick():
+            if any("silence" in verdict.reasons for verdict in outcome.verdicts) and found is None:
+                found = second
+    assert found is not None
+    assert found <= 125 + 5
+
+
+def test_a_pipe_gives_its_last_line_without_a_newline_and_packed_data() -> None:
+    import gzip
+
+    for data in (b"one\ntwo", gzip.compress(b"one\ntwo")):
+        reader, writer = os.pipe()
+        os.write(writer, data)
+        os.close(writer)
+        source = PipeSource(reader)
+        lines = []
+        while not source.ended:
+            chunk = source.read()
+            lines += chunk.lines if chunk else []
+        assert lines == [b"one", b"two"]
+        os.close(reader)
+    reader, writer = os.pipe()
+    os.write(writer, gzip.compress(b"one\ntwo\n" * 1000)[:-9])
+    os.close(writer)
+    source = PipeSource(reader)
+    assert source.read() is not None
+    with pytest.raises(IoFailure, match="ends too early"):
+        source.read()
+    os.close(reader)
+
+
+def test_acknowledgements_are_taken_once_and_nonsense_is_skipped(tmp_path: Path) -> None:
+    state = str(tmp_path / "state")
+    assert take_acknowledgements(state) == []
+    leave_acknowledgement(state, "a", False)
+    leave_acknowledgement(state, "b", True)
+    with open(f"{state}.ack", "a") as file:
+        file.write("nonsense\n[]\n")
+    assert take_acknowledgements(state) == [("a", False), ("b", True)]
+    assert take_acknowledgements(state) == []
+    with pytest.raises(IoFailure):
+        leave_acknowledgement(str(tmp_path / "no" / "state"), "a", False)
+
+
+def test_what_is_acknowledged_as_normal_teaches_nothing() -> None:
+    from txmon.records import Record
+
+    def play(normal: bool) -> tuple[float, list[str]]:
+        pipeline = pipeline_of(Settings(), live=True)
+        events: list[str] = []
+        for minute in range(200):
+            denied = 60 if 100 <= minute < 160 else 10
+            rows = [Record(60 * minute, "approved", 100), Record(60 * minute, "denied", denied)]
+            for outcome in pipeline.feed(rows):
+                events += [event.state for event in outcome.events]
+            if minute == 120:
+                [incident] = pipeline.tracker.open()
+                assert pipeline.acknowledge(incident.id, normal)
+                pipeline.restore(pipeline.snapshot())
+        assert not pipeline.acknowledge("none", normal)
+        [expected] = [one.expected for one in pipeline.detector.describe() if one.status == "denied"]
+        return expected, events
+
+    (plain, _), (excluded, events) = play(False), play(True)
+    assert events == ["opened", "resolved"]  # and its end is no loss of volume
+    assert excluded == pytest.approx(10, abs=0.6)
+    assert plain > excluded
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(b"", b""), (b"one\n", b"one\n"), (b"one\ntor", b"one\n"), (b"tor", b""), (b"a\n" + b"x" * 200000, b"a\n")],
+)
+def test_output_goes_on_after_the_last_whole_line(before: bytes, after: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(before)
+    with append(str(path)) as file:
+        file.write("next\n")
+    assert path.read_bytes() == after + b"next\n"
+    with append("/dev/null") as file:
+        file.write("x")
