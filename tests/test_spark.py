@@ -30,7 +30,7 @@ from txmon.rules import parse_rules
 from txmon.settings import Settings
 from txmon.shards import file_of, plan_of
 from txmon.sinks.jsonl import JsonLines
-from txmon.spark import detect
+from txmon.spark import backfill, detect
 from txmon.spark_job import Job, files, run, session
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")]
@@ -303,6 +303,48 @@ def test_made_up_rows_are_judged(spark: Any, tmp_path: Path) -> None:
     finally:
         query.stop()
     assert {"time", "status", "merchant"} == set(json.loads(rows[0].value))
+
+
+def moved(path: Path, folder: Path, at: Path, parts: int, first: int) -> None:
+    """The files of `folder` from the `first` on, out of it into `at`."""
+    at.mkdir()
+    for number in range(first, parts):
+        (folder / f"{number:04d}.csv").rename(at / f"{number:04d}.csv")
+
+
+def test_a_job_goes_on_with_more_shards_as_if_it_had_never_stopped(
+    spark: Any, merchants: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = split(merchants, tmp_path / "in", 4)
+    moved(merchants, folder, tmp_path / "later", 4, 3)
+    drain(spark, folder, EXACT, tmp_path / "old")
+    for part in sorted((tmp_path / "later").iterdir()):
+        part.rename(folder / part.name)
+    new = str(tmp_path / "states")
+    assert txmon(["spark", "rebalance", str(tmp_path / "old" / "state"), "--shards", "7", "--to", new]) == 0
+    assert drain(spark, folder, EXACT, tmp_path / "new", shards=7, start=new) == []
+    got, wanted = written(tmp_path / "old") + written(tmp_path / "new"), closed(replayed(merchants, EXACT))
+    assert sorted(got) == wanted, differences(got, wanted)
+    with pytest.raises(ConfigError, match="holds the state of 7 shards, not of 4: rebalance it, or use 7"):
+        drain(spark, folder, EXACT, tmp_path / "other", start=new)
+    with pytest.raises(ConfigError, match="holds the batches of another checkpoint"):
+        run(spark, Job(f"files:{folder}", f"{tmp_path}/third", f"{tmp_path}/new/out"), plan_of(EXACT, 7), print)
+
+
+def test_a_backfill_is_where_the_stream_begins(spark: Any, merchants: Path, tmp_path: Path) -> None:
+    folder = split(merchants, tmp_path / "in", 4)
+    moved(merchants, folder, tmp_path / "later", 4, 2)
+    learned = str(tmp_path / "states")
+    history = files(spark, str(folder), stream=False)
+    assert backfill(history, learned, EXACT, shards=SHARDS) == SHARDS + 1
+    drain(spark, tmp_path / "later", EXACT, tmp_path, start=learned)
+    wanted = closed(replayed(merchants, EXACT))
+    begin = min(map(start_of, written(tmp_path, "verdict")))
+    wanted = [line for line in wanted if start_of(line) >= begin]
+    got = written(tmp_path)
+    assert len(wanted) > 5000
+    assert '"warming"' not in "".join(line for line in got if start_of(line) > "2026-03-02T08:45")
+    assert sorted(got) == wanted, differences(got, wanted)
 
 
 class Driver:

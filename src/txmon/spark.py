@@ -97,7 +97,11 @@ def backfill(history: "DataFrame", folder: str, settings: Settings | None = None
     goes on where the history ends.
     """
     given: dict[str, Any] = {"by": (), "shards": 16, "series": None, "totals": True, "start": None} | arguments
-    plan = plan_for(settings or Settings(), **given)
+    return learn(history, folder, plan_for(settings or Settings(), **given))
+
+
+def learn(history: "DataFrame", folder: str, plan: Plan) -> int:
+    """What `backfill` does, by a plan that is made already."""
     routed = route(history, plan)
     until = _newest(routed) - plan.lateness
     packed = _by_shard(routed, plan).mapInArrow(_runner(plan, until, final=False), f"shard int, {STATE}")

@@ -16,6 +16,8 @@ from .errors import ConfigError, IoFailure, NoInput, TxmonError, UsageError
 from .settings import DECLARATIONS
 from .shards import Plan
 from .spark import lines_of, typed
+from .spark_files import exists, read_text, write_text
+from .spark_state import place_in
 from .values import nearest, show
 
 if TYPE_CHECKING:
@@ -91,16 +93,21 @@ def session(shards: int, defaults: Mapping[str, str] | None = None) -> "SparkSes
     return found
 
 
-def read(spark: "SparkSession", job: Job) -> "DataFrame":
-    """The stream that `job.source` names, as raw lines; UsageError for a name that means nothing."""
+def read(spark: "SparkSession", job: Job, start: str | None = None) -> "DataFrame":
+    """The stream that `job.source` names, as raw lines; UsageError for a name that means nothing.
+
+    start: a folder of saved states, whose place in the source the stream goes on from.
+    """
+    place = place_in(start) if start is not None else {}
     kind, _, rest = job.source.partition(":")
     if kind == "files" and rest:
-        return files(spark, rest, job.files)
+        stream = files(spark, rest, job.files)
+        return stream.where(~stream["source"].isin(place["files"])) if place.get("files") else stream
     if kind == "rate" and (not rest or rest.isdecimal()):
         return _rate(spark, int(rest or RATE))
     servers, slash, topic = rest.rpartition("/")
     if kind == "kafka" and slash and servers and topic:
-        return _kafka(spark, servers, topic)
+        return _kafka(spark, servers, topic, place.get("offsets"))
     hint = nearest(kind, ("files", "kafka", "rate"))
     raise UsageError(f"--source {job.source!r} is none of files:DIR, kafka:SERVERS/TOPIC, rate{hint}")
 
@@ -126,8 +133,9 @@ def _rate(spark: "SparkSession", rows: int) -> "DataFrame":
     return made.selectExpr(f"cast({row} as binary) as value", "'rate' as source")
 
 
-def _kafka(spark: "SparkSession", servers: str, topic: str) -> "DataFrame":
-    options = {"kafka.bootstrap.servers": servers, "subscribe": topic, "failOnDataLoss": "true"}
+def _kafka(spark: "SparkSession", servers: str, topic: str, offsets: Any) -> "DataFrame":
+    begin = json.dumps(offsets) if offsets else "earliest"  # the checkpoint's own place goes before it
+    options = {"kafka.bootstrap.servers": servers, "subscribe": topic, "startingOffsets": begin}
     try:
         stream = spark.readStream.format("kafka").options(**options).load()
     except Exception as bad:
@@ -149,7 +157,7 @@ def run(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
     if job.kind not in KINDS:
         raise UsageError(f"{job.kind!r} is none of {', '.join(KINDS)}")
     _check(spark, job, plan, say)
-    source = read(spark, job)
+    source = read(spark, job, plan.start)
     if job.source.startswith(("kafka", "rate")):
         plan = replace(plan, settings=replace(plan.settings, format="jsonl"))  # messages have no header
     lines = typed(source, plan)
@@ -213,7 +221,9 @@ def _check(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
         if declaration.section in TOLD
     }
     now = {"shards": plan.shards, "totals": plan.platform is not None, "settings": shown}
-    before = _read(spark, path)
+    before = _record(spark, path)
+    if before is None and exists(spark, f"{job.out}/batch=0"):
+        raise ConfigError(f"{job.out}: holds the batches of another checkpoint, which new ones would overwrite")
     if before is not None:
         for name in ("shards", "totals"):
             if before[name] != now[name]:
@@ -228,36 +238,18 @@ def _check(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
             if name in RUNNING:
                 raise ConfigError(f"{job.checkpoint}: was begun with {name} {was!r}, not {value!r}")
             say(f"{name} was {was or 'not set'}, is {value or 'not set'} from here on")
-    _write(spark, path, now)
+    write_text(spark, path, json.dumps(now, indent=1))
 
 
-def _read(spark: "SparkSession", path: str) -> dict[str, Any] | None:
-    """The JSON object at `path` of any file system that Spark knows; None without one."""
-    system, place = _place(spark, path)
-    if not system.exists(place):
+def _record(spark: "SparkSession", path: str) -> dict[str, Any] | None:
+    """What the checkpoint was begun with; None for a new one."""
+    if not exists(spark, path):
         return None
-    text = spark.sparkContext.wholeTextFiles(path).values().first()
     try:
-        found = json.loads(text)
+        found = json.loads(read_text(spark, path))
         return found if isinstance(found["settings"], dict) else None
     except (ValueError, KeyError, TypeError) as bad:
         raise ConfigError(f"{path}: is damaged ({bad!r})") from bad
-
-
-def _write(spark: "SparkSession", path: str, row: Mapping[str, Any]) -> None:
-    try:
-        system, place = _place(spark, path)
-        stream = system.create(place, True)
-        stream.write(json.dumps(row, indent=1).encode())
-        stream.close()
-    except Exception as bad:
-        raise IoFailure(f"{path}: cannot be written ({str(bad).splitlines()[0]})") from bad
-
-
-def _place(spark: "SparkSession", path: str) -> tuple[Any, Any]:
-    jvm: Any = spark.sparkContext._jvm
-    place = jvm.org.apache.hadoop.fs.Path(path)
-    return place.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), place
 
 
 def _failure(text: str) -> TxmonError:

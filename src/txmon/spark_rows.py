@@ -38,10 +38,14 @@ def route(stream: "DataFrame", plan: Plan) -> "DataFrame":
         frame = canonical(stream, plan.settings.by)
     settings = plan.settings
     keyed, platform, shards = bool(settings.by), plan.platform is not None, plan.shards
+    # a shard is called for the first time when it has a row, and its saved state may know of keys that have gone silent
+    woken = plan.start is not None
 
     def run(batches: "Arrow") -> "Arrow":
         records = _parsed(batches, settings) if lines else batches
         yield from _routed(records, shards, keyed, platform)
+        if woken:
+            yield _wake(shards)
 
     return frame.mapInArrow(run, ROUTED)
 
@@ -150,6 +154,16 @@ def _routed(batches: "Arrow", shards: int, keyed: bool, platform: bool) -> "Arro
             yield from _summed(kept.filter(pyarrow.compute.invert(bad)) if keyed else kept).to_batches()
 
 
+def _wake(shards: int) -> Any:
+    """A row for every shard, with nothing in it."""
+    import pyarrow
+
+    n = shards + 1
+    columns = [pyarrow.nulls(n, kind) for kind in _types()]
+    to = [pyarrow.array(range(PLATFORM, shards), pyarrow.int32()), pyarrow.array([0] * n, pyarrow.int64())]
+    return pyarrow.record_batch([*columns, *to], [*_names(), "shard", "row"])
+
+
 def _placed(table: Any, shards: Any, rows: Any) -> Any:
     return table.append_column("shard", shards).append_column("row", rows)
 
@@ -179,5 +193,5 @@ def rows_of(frame: "pandas.DataFrame") -> Iterator[Row]:
     for time, row, status, count, identity, key, reject in zip(*columns, strict=True):
         if reject is not None:
             yield Row(0, int(row), "", 0, None, "", reject)
-        else:  # a column with nulls in it is one of floats, exact up to 2^53
+        elif status is not None:  # a column with nulls in it is one of floats, exact up to 2^53
             yield Row(int(time), int(row), status, int(count), identity, key, None)

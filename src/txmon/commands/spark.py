@@ -79,6 +79,52 @@ def spark(
     run(session(plan.shards), job, plan, _say)
 
 
+@spark.command(short_help="Take a job's state to another number of shards.")
+@click.argument("checkpoint", metavar="CHECKPOINT")
+@click.option("--shards", type=click.IntRange(1), required=True, metavar="N", help="How many there are to be.")
+@click.option("--to", "folder", required=True, metavar="DIR", help="Where the new states are written.")
+def rebalance(checkpoint: str, shards: int, folder: str) -> None:
+    """Deal the keys of a stopped job's CHECKPOINT out to another number of shards, baselines and all.
+
+    The job goes on with a new checkpoint and a new --out, from where the old one stopped:
+
+    \b
+    txmon spark rebalance state --shards 64 --to moved
+    txmon spark --source files:incoming ... --shards 64 --start moved --checkpoint state64 --out verdicts64
+    """
+    from ..rebalance import rebalance as dealt
+    from ..spark_job import session
+    from ..spark_state import read_checkpoint, write_folder
+
+    found = session(shards)
+    states = dealt(read_checkpoint(found, checkpoint), shards)
+    for line in write_folder(found, checkpoint, folder, shards, states):
+        _say(line)
+
+
+@spark.command(short_help="Learn from history before a job begins.")
+@click.option("--source", required=True, metavar="files:DIR", help="The history.")
+@click.option("--to", "folder", required=True, metavar="DIR", help="Where the states are written.")
+@planning
+@options(*READING, *JUDGING)
+def backfill(
+    source: str, folder: str, shards: int | None, series: int | None, no_totals: bool, **flags: object
+) -> None:
+    """Learn what is normal from files of the past; `txmon spark --start DIR` begins with that.
+
+    Example: txmon spark backfill --source files:last-week --by merchant --sigma 5 --to learned
+    """
+    from ..spark import learn
+    from ..spark_job import files, session
+
+    kind, _, path = source.partition(":")
+    if kind != "files" or not path:
+        raise UsageError(f"--source {source!r} is no files:DIR")
+    plan = _plan(load_config(flags).settings, shards or SHARDS, series, no_totals, None)
+    count = learn(files(session(plan.shards), path, stream=False), folder, plan)
+    _say(f"the states of {count} shards are in {folder}")
+
+
 def _plan(settings: Settings, shards: int, series: int | None, no_totals: bool, start: str | None) -> Plan:
     plan = plan_of(settings, shards, series, not no_totals, start)
     if settings.sigma is None and plan.settings.sigma is not None:
