@@ -199,6 +199,29 @@ def test_poison_goes_to_the_rejects_and_the_job_lives(spark: Any, tmp_path: Path
     assert sorted(got) == wanted, differences(got, wanted)
 
 
+def test_the_far_future_and_half_characters_are_refused(spark: Any, tmp_path: Path) -> None:
+    def rows(first: int, last: int) -> list[str]:
+        lines = minutes(first, last).decode().splitlines()
+        cells = [line.split(",") for line in lines]
+        return [json.dumps({"time": t, "status": s, "count": int(n), "merchant": m}) for t, s, n, m in cells]
+
+    future = '{"time": "9998-01-01T00:00:00Z", "status": "failed", "merchant": "m1"}'
+    lone = '{"time": "2026-03-02T10:50:00Z", "status": "failed", "merchant": "\\ud800"}'
+    good = [*rows(0, 50), *rows(50, 60)]
+    put(tmp_path / "in", 0, "\n".join([*rows(0, 50), future, lone, ""]).encode())
+    put(tmp_path / "in", 1, "\n".join([*rows(50, 60), ""]).encode())
+    said = drain(spark, tmp_path / "in", EXACT, tmp_path)
+    assert said == [f"batch 0: 2 bad records, in {tmp_path}/out/batch=0/kind=reject"]
+    rejects = [json.loads(line) for line in written(tmp_path, "reject")]
+    assert sorted((row["kind"], "9998" in row["raw"] or "ud800" in row["raw"]) for row in rejects) == [
+        ("encoding", True), ("future", False),
+    ]  # fmt: skip
+    whole = tmp_path / "whole.jsonl"
+    whole.write_text("\n".join([*good, ""]))
+    got, wanted = [line for line in written(tmp_path) if '"raw"' not in line], closed(replayed(whole, EXACT))
+    assert sorted(got) == wanted, differences(got, wanted)
+
+
 def test_a_typed_frame_gives_typed_columns_and_its_bad_rows_back(spark: Any) -> None:
     begin = datetime(2026, 3, 2, 10, tzinfo=UTC)
     rows = [(begin.replace(minute=m), "Failed", 5, f"m{n}") for m in range(40) for n in range(2)]

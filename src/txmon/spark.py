@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .buckets import CORRECTABLE
 from .settings import Settings
-from .shards import Line, Plan, Row, Shard, plan_of, write_states
-from .spark_rows import route, rows_of
+from .shards import Line, Plan, Row, Shard, plan_of, without_collection, write_states
+from .spark_rows import admitted, route, rows_of
 
 if TYPE_CHECKING:
     import pandas
@@ -117,7 +117,11 @@ def _streaming(routed: "DataFrame", plan: Plan) -> "DataFrame":
     # Spark drops what is older than its watermark before any code of ours sees it. Its watermark is told to stay so
     # far behind that all a shard can still correct arrives; `_stateful` adds the same time on again.
     behind = plan.lateness + CORRECTABLE * plan.settings.bucket
-    clocked = routed.withColumn("clock", f.timestamp_seconds("time")).withWatermark("clock", f"{behind} seconds")
+    clocked = (
+        admitted(routed, plan)
+        .withColumn("clock", f.timestamp_seconds("time"))
+        .withWatermark("clock", f"{behind} seconds")
+    )
     grouped = clocked.groupBy("shard")
     return grouped.applyInPandasWithState(
         _stateful(plan, behind), LINE, STATE, "append", GroupStateTimeout.EventTimeTimeout
@@ -131,10 +135,11 @@ def _stateful(plan: Plan, behind: int) -> Callable[..., Any]:
         now = state.getCurrentWatermarkMs()  # 0 in the first batch
         watermark = now // 1000 + behind - plan.lateness if now > 0 else None
         packed = bytes(state.get[0]) if state.exists else None
-        shard = Shard(plan, int(key[0]), packed, watermark)
         rows = [row for frame in frames for row in rows_of(frame)]
-        lines = shard.take(rows, watermark)
-        state.update((shard.pack(),))
+        with without_collection():
+            shard = Shard(plan, int(key[0]), packed, watermark)
+            lines = shard.take(rows, watermark)
+            state.update((shard.pack(),))
         state.setTimeoutTimestamp(max(0, now) + 1)
         yield from _frames(int(key[0]), lines)
 

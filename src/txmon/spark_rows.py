@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from .errors import BadData, UsageError
-from .records import ParseOptions, RecordParser, Reject
+from .records import ParseOptions, Record, RecordParser, Reject
 from .rejects import reject_line
 from .settings import Settings
 from .shards import PLATFORM, SEPARATOR, Plan, Row, shard_of
@@ -83,6 +83,25 @@ def canonical(frame: "DataFrame", by: Sequence[str]) -> "DataFrame":
     )
 
 
+def admitted(routed: "DataFrame", plan: Plan) -> "DataFrame":
+    """`routed`, with what lies more than `max_ahead` in the future refused: it would end the present for all.
+
+    The present is the batch's own, which Spark remembers: a batch that is run again refuses the same rows.
+    """
+    from pyspark.sql import functions as f
+
+    ahead = plan.settings.max_ahead
+    future = f.coalesce(f.col("time") > f.unix_timestamp(f.current_timestamp()) + ahead, f.expr("false"))
+    raw = f.to_json(f.struct("time", "status", "count", f.translate("key", SEPARATOR, ",").alias("key")))
+    fault = [("source", f.lit("stream")), ("kind", f.lit("future")), ("reason", f.lit(f"more than {ahead} s ahead"))]
+    line = f.to_json(f.struct(*[value.alias(name) for name, value in [*fault, ("raw", raw)]]))
+    once = f.expr("true") if not plan.settings.by else f.col("shard") != PLATFORM
+    kept = routed.where(~future | once)
+    return kept.withColumn("reject", f.when(future, line).otherwise(f.col("reject"))).withColumn(
+        "time", f.when(~future, f.col("time"))
+    )
+
+
 def _fault(time: "Column", status: "Column", count: "Column", exact: "Column") -> "Column":
     """The field that makes a row no record, or null."""
     from pyspark.sql import functions as f
@@ -106,20 +125,33 @@ def _parsed(batches: "Arrow", settings: Settings) -> "Arrow":
                 # the date of a bare time of day is a file's own, and rows of a stream have no file: only --date helps
                 parser, refused = RecordParser(source, options, TimeParser(ZoneInfo(settings.tz), settings.date)), ""
             try:
-                found = [Reject(source, 0, "source", refused, raw)] if refused else list(parser.parse([raw or b""]))
+                found: list[Record | Reject] = (
+                    [Reject(source, 0, "source", refused, raw)] if refused else list(parser.parse([raw or b""]))
+                )
             except BadData as bad:
                 refused = str(bad)
                 found = [Reject(source, parser.lines, "source", refused, raw)]
-            rows += [_columns(one) for one in found]
+            rows += [_columns(one, source, parser.lines, raw or b"") for one in found]
         columns = list(zip(*rows, strict=True)) if rows else [()] * 6
         yield pyarrow.record_batch([pyarrow.array(c, t) for c, t in zip(columns, _types(), strict=True)], _names())
 
 
-def _columns(one: Any) -> tuple[object, ...]:
-    if isinstance(one, Reject):
-        return None, None, None, None, None, reject_line(one).decode().rstrip("\n")
-    key = SEPARATOR.join([value.replace(SEPARATOR, " ") for _, value in one.key])
-    return one.time, one.status, one.count, one.id, key, None
+def _columns(one: Record | Reject, source: str, line: int, raw: bytes) -> tuple[object, ...]:
+    if isinstance(one, Record):
+        key = SEPARATOR.join([value.replace(SEPARATOR, " ") for _, value in one.key])
+        if not _is_lone(f"{one.status}{key}{one.id}"):
+            return one.time, one.status, one.count, one.id, key, None
+        one = Reject(source, line, "encoding", "half a surrogate pair is no character", raw)
+    return None, None, None, None, None, reject_line(one).decode().rstrip("\n")
+
+
+def _is_lone(text: str) -> bool:
+    """Whether `text` holds half a surrogate pair: JSON can say it, and neither Arrow nor UTF-8 can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _names() -> list[str]:

@@ -9,7 +9,7 @@ import gzip
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -31,13 +31,17 @@ class State:
     sources: Mapping[str, Any] = field(default_factory=dict)  # by name: where reading goes on
 
 
-def pack(state: State) -> bytes:
-    """`state` as a state file holds it: the same bytes for the same state."""
+def pack(state: State, encode: Callable[[Any], bytes] | None = None) -> bytes:
+    """`state` as a state file holds it: the same bytes for the same state.
+
+    encode: a quicker way to JSON than Python's own.
+    """
     row = {
         "txmon": FORMAT, "written_by": __version__, "settings": state.settings, "pipeline": state.pipeline,
         "sources": state.sources,
     }  # fmt: skip
-    return gzip.compress(json.dumps(row, separators=(",", ":")).encode(), compresslevel=1, mtime=0)
+    text = encode(row) if encode is not None else json.dumps(row, separators=(",", ":")).encode()
+    return gzip.compress(text, compresslevel=1, mtime=0)
 
 
 def save(path: str, state: State) -> None:
@@ -82,10 +86,10 @@ def load(path: str) -> State | None:
     return unpack(raw, path)
 
 
-def unpack(raw: bytes, path: str) -> State:
+def unpack(raw: bytes, path: str, decode: Callable[[bytes], Any] = json.loads) -> State:
     """The state that `pack` made `raw` of; ConfigError, which names `path`, where it did not or not this version's."""
     try:
-        row = json.loads(gzip.decompress(raw))
+        row = decode(gzip.decompress(raw))
         version = row["txmon"]
     except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as bad:
         raise ConfigError(f"{path}: is no state of txmon's, or damaged; it is left as it is") from bad
