@@ -12,7 +12,10 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-COMPILED = ("baseline", "judgement", "explain", "season", "together", "thresholds", "group", "detector")
+COMPILED = (
+    "times", "trend", "verdict", "records", "buckets", "baseline", "judgement", "explain", "season", "together",
+    "thresholds", "group", "detector", "incidents", "pipeline", "sinks/jsonl",
+)  # fmt: skip
 
 
 class CompileCore(BuildHookInterface[Any]):

@@ -164,7 +164,11 @@ def test_outputs(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not (DATA / "transactions_1.csv").exists(), reason=f"the real transaction files are not in {DATA}")
 def test_the_real_afternoon_is_one_episode() -> None:
-    worst = analyzed([DATA / "transactions_1.csv"]).episodes[0]
+    found = analyzed([DATA / "transactions_1.csv"])
+    worst = found.episodes[0]
+    (text, *_) = transaction_report(found).of("finding")
+    assert text.startswith("14:31 to 18:38: ")  # docs/analysis.md says so
+    assert "approved from 90.6% to 63.8%, reversed from 0.3% to 20.6%" in text
     assert iso(worst.start)[11:13] == "14"
     assert worst.end is not None
     assert "18:20" <= iso(worst.end)[11:16] <= "19:10"

@@ -19,6 +19,11 @@ MIN_DISPERSION: Final = 1.1  # a little over a Poisson's, which no real feed kee
 MAX_DISPERSION: Final = 400.0
 PRIOR_EVENTS: Final = 0.5  # Jeffreys' prior for a Poisson rate: a series without events is rare, not impossible
 NEWTON_STEPS: Final = 3
+LEAST_BASE: Final = 0.5  # of a quantile's cube root, for such a guess
+GUESSES: Final = 3  # at a limit before its steps are taken after all
+SURE: Final = 0.05  # of a score, as near as count_limit's steps come to it; where the spread is
+NARROW: Final = 0.6  # at most this part of the mean up to the limit, they come as near as
+SURER: Final = 1e-3
 SLOPE_DAMPING: Final = 0.995  # a bucket: a trend that nothing confirms is gone in hours
 MAX_SLOPE: Final = 0.05
 SNAPSHOT_LENGTH: Final = 39
@@ -108,6 +113,47 @@ def count_limit(mean: float, excess: float, sigma: float) -> float:
     ):  # far from normal: Newton's line does not fit, halving does
         count = _bisect(mean, excess, sigma, mean if upper else 0.0, max(mean, 1.0) * 1e6 if upper else mean)
     return ceil(count - 1e-9) - 1.0 if upper else floor(count + 1e-9) + 1.0
+
+
+def limit_above(mean: float, excess: float, sigma: float, least: float) -> float:
+    """The greater of `least` and `count_limit`, which is asked only where a few scores do not settle it.
+
+    There is an interval for every verdict, and count_limit takes a dozen scores.
+    """
+    spread = sigma * sqrt(1.0 / mean + excess)
+    sure = SURER if spread < NARROW else SURE
+    base = 1.0 - (1.0 / mean + excess) / 9.0 + spread / 3.0  # as in count_limit
+    if base <= LEAST_BASE:  # so skewed that scores need not even rise with the count
+        return max(least, count_limit(mean, excess, sigma))
+    if count_score(least + 1.0, mean, excess) >= sigma + sure:
+        return least
+    guess = max(least + 1.0, ceil(mean * base * base * base) - 1.0)
+    for _ in range(GUESSES):
+        here, away = count_score(guess, mean, excess), count_score(guess + 1.0, mean, excess)
+        if here <= sigma - sure and away >= sigma + sure:
+            return guess
+        guess = max(least + 1.0, guess + floor((sigma - here) / max(away - here, 1e-3)))
+    return max(least, count_limit(mean, excess, sigma))
+
+
+def limit_below(mean: float, excess: float, sigma: float, most: float) -> float:
+    """The less of `most` and `count_limit` (sigma < 0), likewise; 0 where even no event at all is normal."""
+    if most <= 0.0:
+        return 0.0
+    spread = -sigma * sqrt(1.0 / mean + excess)
+    sure = SURER if spread < NARROW else SURE
+    if count_score(most - 1.0, mean, excess) <= sigma - sure:
+        return most
+    if count_score(0.0, mean, excess) > sigma:
+        return 0.0
+    base = 1.0 - (1.0 / mean + excess) / 9.0 - spread / 3.0
+    guess = max(1.0, min(most - 1.0, floor(mean * base * base * base) + 1.0)) if base > 0.0 else 1.0
+    for _ in range(GUESSES):
+        here, away = count_score(guess, mean, excess), count_score(guess - 1.0, mean, excess)
+        if here >= sigma + sure and away <= sigma - sure:
+            return guess
+        guess = max(1.0, min(most - 1.0, guess - floor((here - sigma) / max(here - away, 1e-3))))
+    return min(most, count_limit(mean, excess, sigma))
 
 
 def _bisect(mean: float, excess: float, sigma: float, below: float, above: float) -> float:

@@ -154,6 +154,8 @@ class Bucketer:
         self._closed.append(bucket)
         self._kept += _rows(bucket)
         while len(self._closed) > CORRECTABLE or (self._kept > KEPT_ROWS and len(self._closed) > 1):
+            if self._changed and any(start == self._closed[0].start for start, _, _ in self._changed):
+                return  # its correction has not been asked for yet
             self._kept -= _rows(self._closed.popleft())
 
     def _take_late(self, record: Record, start: int) -> None:

@@ -31,26 +31,32 @@ class Group:
         return series
 
 
-@dataclass(frozen=True, slots=True)
 class Bucket:
     """The counts of one key in one bucket, with what they are judged against."""
 
-    time: int
-    key: Key
-    counts: Mapping[str, int]
-    total: int
-    usual: float  # volume expected
-    warm: bool
-    age: int = 0  # buckets judged before
+    __slots__ = ("age", "counts", "key", "time", "total", "usual", "warm")
+
+    def __init__(
+        self, time: int, key: Key, counts: Mapping[str, int], total: int, usual: float, warm: bool, age: int = 0
+    ) -> None:
+        self.time = time
+        self.key = key
+        self.counts = counts
+        self.total = total
+        self.usual = usual  # volume expected
+        self.warm = warm
+        self.age = age  # buckets judged before
 
 
-@dataclass(frozen=True, slots=True)
 class Expectation:
     """What one status was expected to bring."""
 
-    expected: float  # transactions
-    driven: float  # this bucket's volume without the status's own excess
-    surety: Baseline | None  # the volume's baseline, where the expectation can be no surer than that
+    __slots__ = ("driven", "expected", "surety")
+
+    def __init__(self, expected: float, driven: float, surety: Baseline | None) -> None:
+        self.expected = expected  # transactions
+        self.driven = driven  # this bucket's volume without the status's own excess
+        self.surety = surety  # the volume's baseline, where the expectation can be no surer than that
 
 
 @dataclass(frozen=True, slots=True)

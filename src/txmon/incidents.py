@@ -11,6 +11,10 @@ STRONG: Final = 6.0  # sigmas of a score that needs no second one
 AGAIN: Final = 3  # buckets within which a weaker alert must come back
 GROWN: Final = 2.0  # times the transactions too many (or missing) in a bucket that were last told: it has escalated
 ESCALATE_EACH: Final = 900  # seconds at least between two escalations
+FIELDS: Final = (
+    "acknowledged", "alerts", "excess", "expected", "id", "key", "label", "last", "members", "observed", "opened",
+    "peak", "root", "score", "size", "start", "told", "told_label", "told_size",
+)  # fmt: skip
 RANKS: Final = ("silence", "volume loss", "reversal wave", "issuer declines", "failures")
 
 
@@ -28,10 +32,7 @@ class IncidentPolicy:
 class Incident:
     """An incident, not yet opened or open, and what is known of it so far."""
 
-    __slots__ = (
-        "acknowledged", "alerts", "excess", "expected", "id", "key", "label", "last", "members", "observed", "opened",
-        "peak", "root", "score", "size", "start", "told", "told_label", "told_size",
-    )  # fmt: skip
+    __slots__ = FIELDS
 
     def __init__(self, identity: str, key: Key, start: int) -> None:
         self.id = identity
@@ -197,7 +198,7 @@ class IncidentTracker:
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it."""
         rows = [
-            {name: getattr(incident, name) for name in Incident.__slots__}
+            {name: getattr(incident, name) for name in FIELDS}
             for incidents in self._open.values()
             for incident in incidents
         ]
@@ -209,7 +210,7 @@ class IncidentTracker:
         for row in state["open"]:
             key = tuple((str(name), str(value)) for name, value in row["key"])
             incident = Incident(row["id"], key, row["start"])
-            for name in Incident.__slots__:
+            for name in FIELDS:
                 if name != "key":
                     setattr(incident, name, row[name])
             self._open.setdefault(key, []).append(incident)

@@ -3,7 +3,7 @@
 from math import ceil, floor
 from typing import Final
 
-from .baseline import WINDOWS, Baseline, count_limit, count_score, sum5, sum15
+from .baseline import WINDOWS, Baseline, count_score, limit_above, limit_below, sum5, sum15
 
 # Squared relative errors of a level beyond what its evidence says, since neither shares nor seasons stand still:
 DRIFT: Final = 0.003  # of every level
@@ -137,12 +137,13 @@ def interval(
     if expected <= 0.0:
         return 0, gates.min_count - 1
     excess = _excess(series, expected, volume, lag)
-    high = max(
-        count_limit(expected, excess, gates.sigma), ceil(gates.min_ratio * expected) - 1.0, gates.min_count - 1.0
+    high = limit_above(
+        expected, excess, gates.sigma, max(ceil(gates.min_ratio * expected) - 1.0, gates.min_count - 1.0)
     )
-    low = min(
-        count_limit(expected, excess, -gates.sigma),
-        floor(expected / gates.min_ratio) + 1.0,
-        floor(expected - gates.min_count) + 1.0,
+    low = limit_below(
+        expected,
+        excess,
+        -gates.sigma,
+        min(floor(expected / gates.min_ratio) + 1.0, floor(expected - gates.min_count) + 1.0),
     )
     return max(0, int(low)), int(high)

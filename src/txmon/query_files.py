@@ -15,7 +15,7 @@ from .sources.file import GZIP, ZSTD, FileSource
 Format = Literal["csv", "jsonl", "parquet"]
 Table = Literal["transactions", "verdicts", "checkouts", "other"]
 PARQUET: Final = b"PAR1"
-LOGS: Final = (".jsonl", ".parquet")  # what a folder written by --log holds
+LOGS: Final = (".jsonl", ".parquet")  # what is read of a folder
 LOOKED_AT: Final = 1000  # lines of JSON that are searched for columns
 COUNTS: Final = ("today", "yesterday", "same_day_last_week")  # a checkout file has at least one of them
 
@@ -34,7 +34,7 @@ class QueryFile:
 
 
 def expand(paths: Sequence[str]) -> list[str]:
-    """`paths` with every folder replaced by the logs in it, oldest name first; NoInput when one holds none."""
+    """`paths` with every folder replaced by the logs in it, first name first; NoInput when one holds none."""
     found: list[str] = []
     for path in paths:
         if not os.path.isdir(path):

@@ -22,7 +22,7 @@ TWO_WEEKS: Final = 14
 class Season:
     """Learns the day's shape and says how much the volume usually grows between two times."""
 
-    __slots__ = ("_bin", "_bins", "_day", "_days", "_sums", "_weights", "_width")
+    __slots__ = ("_bin", "_bins", "_day", "_days", "_overall", "_sums", "_weights", "_width")
 
     def __init__(self, bucket: int) -> None:
         """bucket: the width of a bucket in seconds; a shape is learned for buckets of at most an hour."""
@@ -34,6 +34,7 @@ class Season:
         self._weights = [0.0] * (2 * self._bins)
         self._day = [-1] * (2 * self._bins)  # on which a bin learned last, in days since the epoch
         self._days = 0  # that taught so far
+        self._overall = -1.0  # mean of all bins, asked for several times a bucket; -1 until it is summed up anew
 
     def learn(self, time: int, total: float, expected: float) -> None:
         """Take a bucket's total volume, reined in to what was expected of it (transactions)."""
@@ -46,6 +47,7 @@ class Season:
             self._weights[index] *= DAY_KEEP
         self._sums[index] += min(MOST * expected, max(expected / MOST, total)) if expected > 0.0 else total
         self._weights[index] += 1.0
+        self._overall = -1.0
 
     def growth(self, start: int, end: int) -> float:
         """Usual volume at `end` over that at `start` (epoch seconds), 0.1..10; 1 until a whole day is known."""
@@ -88,7 +90,9 @@ class Season:
                 return 0.0
             total += part * sums
             weight += part * weights
-        mean = fsum(self._sums) / fsum(self._weights)
+        if self._overall < 0.0:
+            self._overall = fsum(self._sums) / fsum(self._weights)
+        mean = self._overall
         return (total + PRIOR) / (weight + PRIOR / mean) if mean > 0.0 else 0.0
 
     def snapshot(self) -> list[float]:

@@ -115,5 +115,7 @@ def _slope(counts: list[int]) -> float:
     if n < 3:
         return 0.0
     middle = (n - 1) / 2
-    covariance = sum([(i - middle) * count for i, count in enumerate(counts)])
+    covariance = 0.0
+    for i, count in enumerate(counts):  # a loop: mypyc takes the sum of a list for whole numbers
+        covariance += (i - middle) * count
     return covariance * 12 / (n * (n * n - 1))

@@ -20,9 +20,13 @@ Key = tuple[tuple[str, str], ...]  # ((dimension, value), ...) in the order of -
 TOTAL = "*"  # the status of a key's total volume, and of silence
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False)
 class Verdict:
-    """What was seen of one series in one bucket, what was expected, and what to do about it."""
+    """What was seen of one series in one bucket, what was expected, and what to do about it.
+
+    A value like the others here, and nobody may change one. It is not frozen, and writes its own `__init__`, because
+    there is one for every series and bucket: a frozen dataclass sets 16 attributes through `object.__setattr__`.
+    """
 
     time: int  # start of the bucket, epoch seconds
     status: str
@@ -37,9 +41,45 @@ class Verdict:
     recommendation: Recommendation
     reasons: tuple[str, ...]  # why it is not ok: "score", "silence", "rule:NAME"; empty when ok
     text: str  # the same for people
-    incident: str | None = None
-    partial: bool = False  # the bucket is still open
-    revises: bool = False  # replaces an earlier verdict of the same bucket
+    incident: str | None
+    partial: bool  # the bucket is still open
+    revises: bool  # replaces an earlier verdict of the same bucket
+
+    def __init__(
+        self,
+        time: int,
+        status: str,
+        key: Key,
+        count: int,
+        total: int,
+        expected: float,
+        low: int,
+        high: int,
+        score: float,
+        window: int,
+        recommendation: Recommendation,
+        reasons: tuple[str, ...],
+        text: str,
+        incident: str | None = None,
+        partial: bool = False,
+        revises: bool = False,
+    ) -> None:
+        self.time = time
+        self.status = status
+        self.key = key
+        self.count = count
+        self.total = total
+        self.expected = expected
+        self.low = low
+        self.high = high
+        self.score = score
+        self.window = window
+        self.recommendation = recommendation
+        self.reasons = reasons
+        self.text = text
+        self.incident = incident
+        self.partial = partial
+        self.revises = revises
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def query(
     rows: int,
     **flags: object,
 ) -> None:
-    """Run SQL (- reads it from standard input) over FILE...: CSV, JSON lines, Parquet, gzip, zstd, or a --log folder.
+    """Run SQL (- reads it from standard input) over FILE...: CSV, JSON lines, Parquet, gzip, zstd, a folder of logs.
 
     \b
     Transactions become the tables transactions, per_minute and per_hour; checkouts, checkouts; txmon's own lines,

@@ -1,0 +1,47 @@
+"""What the README says is what happens."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from txmon.cli import COMMANDS
+from txmon.settings import DECLARATIONS, flag
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+FOLDER = Path(sys.executable).parent
+
+
+def test_the_pipe_prints_the_line_below_it() -> None:
+    command, line = re.findall(r"^    \$ (.*)\n    (\{.*\})$", README, re.MULTILINE)[0]
+    environment = {"PATH": f"{FOLDER}:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, timeout=60, check=True
+    )
+    assert done.stdout.decode().rstrip("\n") == line
+
+
+def test_the_python_example_runs() -> None:
+    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+    assert done.stdout == b""
+
+
+def test_every_command_is_in_the_readme_or_the_changelog() -> None:
+    text = README + (ROOT / "CHANGELOG.md").read_text()
+    assert [name for name in COMMANDS if f"txmon {name}" not in text] == []
+
+
+def test_every_setting_is_a_flag_of_some_command() -> None:
+    found = ""
+    for name in COMMANDS:
+        done = subprocess.run([str(FOLDER / "txmon"), name, "--help"], capture_output=True, timeout=60, check=True)
+        found += done.stdout.decode()
+    assert [name for name in DECLARATIONS if flag(name) not in found] == []
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert len(links) > 6
+    assert [link for link in links if not link.startswith("https:") and not (ROOT / link).exists()] == []
