@@ -438,6 +438,14 @@ def test_a_driver_killed_at_random_moments_loses_and_changes_nothing(merchants: 
     assert sorted(got) == wanted, f"seed {seed}: {differences(got, wanted)}"
 
 
+def test_nothing_but_a_running_job_imports_spark() -> None:
+    code = (
+        "import sys, txmon.commands.spark, txmon.spark, txmon.spark_job, txmon.spark_state, txmon.rebalance;"
+        "sys.exit(' '.join({'pyspark', 'pandas', 'pyarrow', 'orjson', 'confluent_kafka'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).stderr.decode().strip() == ""
+
+
 def test_what_shards_cannot_do_is_refused() -> None:
     with pytest.raises(ConfigError, match="no shard sees how many series"):
         plan_of(replace(EXACT, sigma=None), 4)
