@@ -32,6 +32,7 @@ from txmon.shards import file_of, plan_of
 from txmon.sinks.jsonl import JsonLines
 from txmon.spark import backfill, detect
 from txmon.spark_job import Job, files, run, session
+from txmon.verdict import Outcome, event_line
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")]
 ROOT = Path(__file__).parents[1]
@@ -352,6 +353,28 @@ def test_a_job_goes_on_with_more_shards_as_if_it_had_never_stopped(
         drain(spark, folder, EXACT, tmp_path / "other", start=new)
     with pytest.raises(ConfigError, match="holds the batches of another checkpoint"):
         run(spark, Job(f"files:{folder}", f"{tmp_path}/third", f"{tmp_path}/new/out"), plan_of(EXACT, 7), print)
+
+
+def test_people_are_told_of_incidents_and_of_no_batch_twice(spark: Any, merchants: Path, tmp_path: Path) -> None:
+    folder = split(merchants, tmp_path / "in", 2)
+    told: list[Outcome] = []
+    for kind in ("json", "parquet"):
+        told.clear()
+        at = tmp_path / kind
+        job = Job(f"files:{folder}", f"{at}/state", f"{at}/out", kind=kind, every=0)
+        run(spark, job, plan_of(EXACT, SHARDS), print, told.append)
+        events = [event_line(event) for outcome in told for event in outcome.events]
+        wanted = [line for line in closed(replayed(merchants, EXACT)) if '"event": "incident"' in line]
+        assert sorted(events) == wanted
+        assert all(verdict.incident for outcome in told for verdict in outcome.verdicts)
+        assert [outcome.time for outcome in told] == sorted(outcome.time for outcome in told)
+        # as if it had crashed after the telling, before Spark took note of the batch
+        told.clear()
+        done = max((int(path.name) for path in (at / "state" / "commits").glob("[0-9]*")), default=0)
+        for path in (at / "state" / "commits").glob(f"*{done}*"):
+            path.unlink()
+        run(spark, job, plan_of(EXACT, SHARDS), print, told.append)
+        assert told == []
 
 
 def test_a_backfill_is_where_the_stream_begins(spark: Any, merchants: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from .shards import Plan
 from .spark import lines_of, typed
 from .spark_files import exists, read_text, write_text
 from .spark_state import place_in
+from .spark_tell import Tell, Teller
 from .values import nearest, show
 
 if TYPE_CHECKING:
@@ -148,8 +149,10 @@ def _kafka(spark: "SparkSession", servers: str, topic: str, offsets: Any) -> "Da
     return stream.selectExpr("value", "concat(topic, '/', partition) as source")
 
 
-def run(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
-    """Run `job` to its end, or until it is interrupted; `say` gets what a person should know.
+def run(spark: "SparkSession", job: Job, plan: Plan, say: Say, tell: Tell | None = None) -> None:
+    """Run `job` to its end, or until it is interrupted.
+
+    say: gets what a person at the terminal should know. tell: gets the outcomes that hold incidents.
 
     Raises ConfigError when the checkpoint was begun with another `by`, bucket or number of shards, or its state is
     damaged or of another version.
@@ -161,7 +164,7 @@ def run(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
     if job.source.startswith(("kafka", "rate")):
         plan = replace(plan, settings=replace(plan.settings, format="jsonl"))  # messages have no header
     lines = typed(source, plan)
-    sink = _Sink(job, say)
+    sink = _Sink(job, say, Teller(spark, job.checkpoint, tell) if tell is not None else None)
     writer = lines.writeStream.foreachBatch(sink).option("checkpointLocation", job.checkpoint).queryName("txmon")
     trigger = writer.trigger(processingTime=f"{job.every} seconds") if job.every else writer.trigger(availableNow=True)
     query = trigger.start()
@@ -179,11 +182,11 @@ def run(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
 class _Sink:
     """Writes each batch, once however often it is run, and says what was bad or late in it."""
 
-    def __init__(self, job: Job, say: Say) -> None:
+    def __init__(self, job: Job, say: Say, teller: Teller | None) -> None:
         self.query: Any = None
         self._job = job
         self._say = say
-        self._dropped = 0
+        self._teller = teller
         self._last = -1
 
     def __call__(self, batch: "DataFrame", number: int) -> None:
@@ -200,6 +203,11 @@ class _Sink:
             watched.select("kind", "line").write.mode("overwrite").partitionBy("kind").text(folder)
         if rejects := int(seen.get["rejects"]):
             self._say(f"batch {number}: {rejects} bad record{'s' * (rejects > 1)}, in {folder}/kind=reject")
+        if self._teller is not None and exists(batch.sparkSession, f"{folder}/kind=verdict"):
+            # what is written is read, for the batch would be judged again
+            reader = batch.sparkSession.read
+            found = reader.parquet(folder) if self._job.kind == "parquet" else reader.text(folder)
+            self._teller.batch(number, found.withColumnRenamed("value", "line"))
 
     def report(self) -> None:
         """Say how many records the batch before came too late even to correct a verdict."""

@@ -1,15 +1,19 @@
 """`txmon spark`: the same detector on a cluster, and the care of its state."""
 
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Final, TypeVar
 
 import click
 
 from ..errors import UsageError
+from ..notifying import notifications
 from ..settings import Settings
 from ..shards import Plan, plan_of
 from ..values import duration
 from .options import load_config, options
+from .outputs import TELLING
 
 READING: Final = ("format", "map", "date", "tz", "by", "max_line")
 JUDGING: Final = (
@@ -41,7 +45,9 @@ def planning(command: F) -> F:
 @click.option("--files-a-batch", type=click.IntRange(1), metavar="N", help="Most files that a batch takes.")
 @click.option("--start", metavar="DIR", help="Begin with the states saved there (backfill, rebalance).")
 @planning
-@options(*READING, *JUDGING, "only")
+@options(*READING, "max_ahead", *JUDGING, "only")
+@click.option("--notify", is_flag=True, help="Tell people of incidents, from the driver.")
+@options(*TELLING)
 def spark(
     source: str | None,
     checkpoint: str | None,
@@ -54,6 +60,7 @@ def spark(
     shards: int | None,
     series: int | None,
     no_totals: bool,
+    notify: bool,
     **flags: object,
 ) -> None:
     """Judge a stream on Spark: by itself on this machine, under spark-submit on a cluster.
@@ -70,13 +77,16 @@ def spark(
     missing = [name for name, value in (("source", source), ("checkpoint", checkpoint), ("out", out)) if not value]
     if not (source and checkpoint and out):
         raise UsageError(f"--{missing[0]} is needed (txmon spark --help)")
-    plan = _plan(load_config(flags).settings, shards or SHARDS, series, no_totals, start)
+    settings = load_config(flags).settings
+    plan = _plan(settings, shards or SHARDS, series, no_totals, start)
     try:
         seconds = 0 if once else duration(1, 3600)(every)
     except ValueError as bad:
         raise UsageError(f"--every: {bad}") from None
     job = Job(source, checkpoint, out, kind, seconds, files_a_batch)
-    run(session(plan.shards), job, plan, _say)
+    with ExitStack() as stack:
+        telling = notifications(settings, os.environ, stack, _say).accept if notify else None
+        run(session(plan.shards), job, plan, _say, telling)
 
 
 @spark.command(short_help="Take a job's state to another number of shards.")
