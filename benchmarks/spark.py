@@ -1,9 +1,10 @@
-"""Records a second and bytes a key of the detector on Spark, beside `txmon replay` and beside one call a key.
+"""What the detector costs on Spark, a record and a key, beside `txmon replay` and beside one call a key.
 
     .venv/bin/python benchmarks/spark.py --keys 1000,100000 --a-key 1000
 
 Every key has one record in each minute; a minute is a micro-batch. The first batch, in which Spark and its workers
-start, is left out; of the others the median counts. Only alerts are written, so that the sink is not what is measured.
+start, is left out. Costs are processor time of all processes (JVM, workers, driver), so that a busy machine does not
+change them; `seconds` are the clock's, the median's. Only alerts are written, so that the sink is not what is measured.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -46,27 +46,50 @@ def minutes(folder: Path, keys: int, count: int) -> list[Path]:
 
 
 def on_spark(spark: Any, folder: Path, keys: int, shards: int, totals: bool = True) -> dict[str, float]:
-    """Seconds a warm batch, and bytes of packed state a key."""
+    """Of a warm batch: seconds, and seconds of all processes' processor time; bytes of packed state a key."""
+    marks: list[float] = []
+
+    def sink(batch: Any, _: int) -> None:
+        marks.append(processor_time(os.getpid()))
+        batch.write.format("noop").mode("overwrite").save()
+
     with tempfile.TemporaryDirectory() as checkpoint:
         lines = typed(files(spark, str(folder), CORES), plan_of(SETTINGS, shards, totals=totals)).select("kind", "line")
-        writer = lines.writeStream.foreachBatch(lambda batch, _: batch.write.format("noop").mode("overwrite").save())
+        writer = lines.writeStream.foreachBatch(sink)
         query = writer.option("checkpointLocation", checkpoint).trigger(availableNow=True).start()
         query.awaitTermination()
         seconds = [one.durationMs["triggerExecution"] / 1000 for one in query.recentProgress if one.numInputRows]
         stored = spark.read.format("statestore").load(checkpoint).where(f"key.shard <> {PLATFORM}")
         size = stored.selectExpr("sum(length(value.groupState.state))").first()[0]
     warm = statistics.median(seconds[1:])
-    return {"seconds": warm, "records_a_second": keys / warm, "bytes_a_key": size / keys}
+    worked = (marks[len(seconds) - 1] - marks[1]) / (len(seconds) - 2)
+    return {"seconds": warm, "us_a_record": 1e6 * worked / keys, "bytes_a_key": size / keys}
+
+
+def processor_time(process: int) -> float:
+    """Seconds of processor time that a process and all below it have used."""
+    stat = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    children = [child for task in Path(f"/proc/{process}/task").iterdir() for child in _children(task)]
+    own = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(map(processor_time, children))
+
+
+def _children(task: Path) -> list[int]:
+    try:
+        return [int(child) for child in (task / "children").read_text().split()]
+    except OSError:  # it has just ended
+        return []
 
 
 def replayed(paths: list[Path], keys: int, count: int) -> float:
-    """Records a second of `txmon replay`, one core, its start left out."""
+    """Processor time of `txmon replay`, microseconds a record, its start left out."""
     command = [sys.executable, "-m", "txmon", "replay", "--by", "merchant", "--sigma", "6", "--only", "alerts"]
 
     def seconds(some: list[Path]) -> float:
-        began = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([*command, "--chart", "never", *map(str, some)], check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - began
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     # files of one minute are halves of it: replay wants them as one, in order of time
     whole = []
@@ -75,7 +98,7 @@ def replayed(paths: list[Path], keys: int, count: int) -> float:
         rows = sorted(row for half in halves for row in half[1:])
         whole.append(paths[0].parent.parent / f"whole-{minute:03d}.csv")
         whole[-1].write_text("\n".join([halves[0][0], *rows, ""]))
-    return keys * (count - 1) / (seconds(whole) - seconds(whole[:1]))
+    return 1e6 * (seconds(whole) - seconds(whole[:1])) / (keys * (count - 1))
 
 
 def main() -> None:
@@ -83,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keys", default="1000,100000")
     parser.add_argument("--shards", type=int, default=16)
-    parser.add_argument("--minutes", type=int, default=5)
+    parser.add_argument("--minutes", type=int, default=5, help="at least 3")
     parser.add_argument("--a-key", type=int, default=0, metavar="N", help="also a shard a key, with N keys")
     options = parser.parse_args()
     spark = session(options.shards, {"spark.master": f"local[{CORES}]", "spark.driver.memory": "4g"})
@@ -94,11 +117,11 @@ def main() -> None:
             paths = minutes(stream, keys, options.minutes)
             found = {"keys": keys, "shards": options.shards, **on_spark(spark, stream, keys, options.shards)}
             one = replayed(paths, keys, options.minutes)
-            found |= {"replay_records_a_second": one, "cost_a_core": one / (found["records_a_second"] / CORES)}
+            found |= {"replay_us_a_record": one, "times_replay": found["us_a_record"] / one}
             if keys == options.a_key:
                 # so many shards that nearly every key has one of its own
                 found["a_key_seconds"] = on_spark(spark, stream, keys, 65536, totals=False)["seconds"]
-            found["driver_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+            found["records_a_second_a_core"] = 1e6 / found["us_a_record"]
             print(json.dumps({name: round(value, 2) for name, value in found.items()}), flush=True)
     spark.stop()
 
