@@ -86,6 +86,10 @@ class KafkaSource:
         """None: librdkafka waits in threads of its own."""
         return None
 
+    def holds(self) -> bool:
+        """Never: it is asked all the time."""
+        return False
+
     def read(self) -> Chunk | None:
         """The messages that have come, oldest first; IoFailure for what no retry will cure."""
         self._settle()
