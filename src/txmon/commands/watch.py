@@ -109,8 +109,8 @@ class _Watcher:
         self._pipeline = pipeline_of(settings, live=True, partial=True)
         stack.callback(lambda: tell([*self._log.summary(), *self._pipeline.bucketer.summary()]))
         found = restore(self._pipeline, settings, settings.state) if settings.state else {}
-        feeds = [self._feed(FollowSource(path, found.get(path)), found.get(path)) for path in paths]
         self._topic = _topic(*topic, found) if topic is not None else None
+        feeds = [self._feed(FollowSource(path, found.get(path)), found.get(path)) for path in paths]
         if self._topic is not None:
             stack.callback(self._topic.close)
             feeds.append(self._feed(self._topic, None))
