@@ -28,8 +28,8 @@ def test_the_python_example_runs() -> None:
     assert done.stdout == b""
 
 
-def test_every_command_is_in_the_readme_or_the_changelog() -> None:
-    text = README + (ROOT / "CHANGELOG.md").read_text()
+def test_every_command_is_in_the_readme_the_changelog_or_the_page_on_clusters() -> None:
+    text = README + (ROOT / "CHANGELOG.md").read_text() + (ROOT / "docs" / "cluster.md").read_text()
     assert [name for name in COMMANDS if f"txmon {name}" not in text] == []
 
 

@@ -92,6 +92,12 @@ def restore(pipeline: Pipeline, settings: Settings, path: str) -> Mapping[str, A
     found = state.load(path)
     if found is None:
         return {}
+    resume(pipeline, settings, found, path)
+    return found.sources
+
+
+def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str) -> None:
+    """Give `pipeline` the state `found` at `path`; ConfigError when it does not fit `settings`, or together."""
     for name, value in depended_on(settings).items():
         if found.settings.get(name) != value:
             was = found.settings.get(name)
@@ -100,12 +106,16 @@ def restore(pipeline: Pipeline, settings: Settings, path: str) -> Mapping[str, A
         pipeline.restore(found.pipeline)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
         raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
-    return found.sources
 
 
 def save(pipeline: Pipeline, settings: Settings, path: str, sources: Mapping[str, Any]) -> None:
     """Write the state of `pipeline`, and where its sources are, to `path`."""
-    state.save(path, state.State(depended_on(settings), pipeline.snapshot(), sources))
+    state.save(path, state_of(pipeline, settings, sources))
+
+
+def state_of(pipeline: Pipeline, settings: Settings, sources: Mapping[str, Any]) -> state.State:
+    """The state of `pipeline` as it is written."""
+    return state.State(depended_on(settings), pipeline.snapshot(), sources)
 
 
 def pipeline_of_state(found: state.State, path: str) -> Pipeline:

@@ -14,7 +14,7 @@ from .version import describe
 
 COMMANDS = (
     "replay", "watch", "serve", "analyze", "query", "evaluate", "tune", "simulate", "notify",
-    "ack", "state", "config", "doctor", "completion",
+    "ack", "state", "spark", "config", "doctor", "completion",
 )  # fmt: skip
 
 

@@ -49,10 +49,10 @@ class RejectLog:
         kind = self._kinds.setdefault(reject.kind, _Kind(reject))
         kind.count += 1
         if self._lines is not None:
-            self._lines.append(_line(reject))
+            self._lines.append(reject_line(reject))
         if self._file is not None:
             try:
-                self._file.write(_line(reject))
+                self._file.write(reject_line(reject))
             except OSError as bad:
                 raise IoFailure(f"{self._path}: {bad.strerror}") from bad
         if self._strict:
@@ -82,7 +82,8 @@ class RejectLog:
                 raise IoFailure(f"{self._path}: {bad.strerror}") from bad
 
 
-def _line(reject: Reject) -> bytes:
+def reject_line(reject: Reject) -> bytes:
+    """`reject` as its JSON line: where it stood, why, and the line itself."""
     row: dict[str, object] = {
         "source": reject.source,
         "line": reject.line,

@@ -4,7 +4,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -19,6 +19,7 @@ from ..live import Feed, LiveRun
 from ..records import ParseOptions, RecordParser
 from ..rejects import RejectLog
 from ..settings import Settings
+from ..sources.kafka import KafkaSource
 from ..sources.live import FollowSource, LiveSource, PipeSource
 from ..state import Saver
 from ..times import TimeParser
@@ -36,10 +37,12 @@ CATCH_UP: Final = 5.0  # seconds then given to whoever feeds it
 
 @click.command(short_help="Judge a stream as it comes.")
 @click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
+@click.option("--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, a JSON object a message (txmon[kafka]).")
+@click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
 @options(*READING, "max_ahead", *JUDGING, "state", *WRITING)
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
-def watch(paths: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
+def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, **flags: object) -> ExitCode:
     """Judge standard input, or files as they grow, live: each minute as it closes, and at once what is beyond its line.
 
     With --state FILE a restart goes on where the last run stopped: at the same row of followed files, with the same
@@ -48,13 +51,14 @@ def watch(paths: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
     \b
     tail -F app.log | txmon watch
     txmon watch --follow app.jsonl --state txmon.state --out verdicts.jsonl
+    txmon watch --kafka broker:9092/transactions --state txmon.state
     """
     settings = load_config(flags).settings
     if len(set(paths)) < len(paths):
         raise UsageError("--follow names a file twice")
     with ExitStack() as stack:
         stop = stack.enter_context(_signals())
-        watcher = _Watcher(settings, paths, notify, stack)
+        watcher = _Watcher(settings, paths, (kafka, group) if kafka else None, notify, stack)
         watcher.loop(stop)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
@@ -98,14 +102,23 @@ def _signals() -> Iterator[_Stop]:
 class _Watcher:
     """The parts of one live run, and the loop that turns them."""
 
-    def __init__(self, settings: Settings, paths: tuple[str, ...], notify: bool, stack: ExitStack) -> None:
+    def __init__(
+        self, settings: Settings, paths: tuple[str, ...], topic: tuple[str, str] | None, notify: bool, stack: ExitStack
+    ) -> None:
+        """topic: SERVERS/TOPIC and the group."""
         self._settings = settings
         self._log = RejectLog(settings.rejects, settings.strict, lambda line: tell([line]))
         stack.callback(self._log.close)
         self._pipeline = pipeline_of(settings, live=True, partial=True)
         stack.callback(lambda: tell([*self._log.summary(), *self._pipeline.bucketer.summary()]))
         found = restore(self._pipeline, settings, settings.state) if settings.state else {}
-        feeds = [self._feed(path, found.get(path)) for path in paths] or [self._feed(None, None)]
+        self._topic = _topic(*topic, found) if topic is not None else None
+        feeds = [self._feed(FollowSource(path, found.get(path)), found.get(path)) for path in paths]
+        if self._topic is not None:
+            stack.callback(self._topic.close)
+            feeds.append(self._feed(self._topic, None))
+        if not feeds:
+            feeds.append(self._feed(PipeSource(0), None))
         self._run = LiveRun(
             self._pipeline, feeds, self._log, settings.max_ahead, time.time, time.monotonic
         )  # fmt: skip
@@ -116,11 +129,11 @@ class _Watcher:
         self._warned = False
         self._until = 0.0  # monotonic seconds before which the clock closes nothing
 
-    def _feed(self, path: str | None, position: dict[str, Any] | None) -> Feed:
+    def _feed(self, source: LiveSource, position: dict[str, Any] | None) -> Feed:
         settings = self._settings
-        source: LiveSource
-        source = PipeSource(0) if path is None else FollowSource(path, position)
-        kinds = ParseOptions(settings.format, settings.map, settings.by, settings.max_line)
+        # a message has no header
+        kind = settings.format if source is not self._topic else "jsonl"
+        kinds = ParseOptions(kind, settings.map, settings.by, settings.max_line)
         zone = ZoneInfo(settings.tz)
         now = datetime.now(zone)
         times = TimeParser(zone, settings.date or now.date(), None if settings.date else int(now.timestamp()))
@@ -129,7 +142,7 @@ class _Watcher:
             try:
                 parser.restore(position["parser"])
             except (KeyError, TypeError, ValueError) as bad:
-                raise ConfigError(f"{settings.state}: does not know its place in {path} ({bad!r})") from bad
+                raise ConfigError(f"{settings.state}: does not know its place in {source.name} ({bad!r})") from bad
         return Feed(source, parser, position)
 
     def loop(self, stop: _Stop) -> None:
@@ -192,12 +205,19 @@ class _Watcher:
     def _between(self) -> None:
         """What is done now and then: frames, acknowledgements, the state."""
         self.outputs.tick()
+        now = time.monotonic()
+        if (self._settings.state or self._topic) and self._saver.due(now):
+            self._keep()
+            self._saver.wrote(now, time.monotonic())
+
+    def _keep(self) -> None:
+        """Write the state, and only then tell Kafka that what is in it is read; without a state, that it is judged."""
         if self._settings.state:
-            now = time.monotonic()
-            if self._saver.due(now):
-                self._acknowledge()
-                self._save()
-                self._saver.wrote(now, time.monotonic())
+            self._acknowledge()
+            self._save()
+        place = self._run.positions().get(self._topic.name) if self._topic is not None and not self._warned else None
+        if self._topic is not None and place is not None:
+            self._topic.saved(place)
 
     def _acknowledge(self) -> None:
         assert self._settings.state is not None
@@ -216,13 +236,20 @@ class _Watcher:
             self._warned = True
 
     def _finish(self, interrupted: bool) -> None:
+        # the open minute is in the state, for the rows that are still to come
+        self._keep()
         if self._settings.state:
-            # the open minute is in the state, for the rows that are still to come
-            self._acknowledge()
-            self._save()
-        elif not interrupted:
+            return
+        if not interrupted:
             self._give(list(self._pipeline.finish()))
 
     def _chart_keys(self, key: str) -> None:
         assert self.outputs.display is not None
         self.outputs.display.press(key)
+
+
+def _topic(address: str, group: str, found: Mapping[str, Any]) -> KafkaSource:
+    servers, slash, topic = address.rpartition("/")
+    if not (servers and slash and topic):
+        raise UsageError(f"--kafka {address!r} is no SERVERS/TOPIC, like broker:9092/transactions")
+    return KafkaSource(servers, topic, group, found.get(f"kafka:{address}"))

@@ -1,0 +1,146 @@
+"""`txmon spark`: the same detector on a cluster, and the care of its state."""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Final, TypeVar
+
+import click
+
+from ..errors import UsageError
+from ..notifying import notifications
+from ..settings import Settings
+from ..shards import Plan, plan_of
+from ..values import duration
+from .options import load_config, options
+from .outputs import TELLING
+
+READING: Final = ("format", "map", "date", "tz", "by", "max_line")
+JUDGING: Final = (
+    "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
+    "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",
+)  # fmt: skip
+SHARDS: Final = 16
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def planning(command: F) -> F:
+    """Gives a command what a plan is made of."""
+    for option in (
+        click.option("--no-totals", is_flag=True, help="Do not judge the platform as a whole."),
+        click.option("--series", type=int, metavar="N", help="How many series will share the budget, without --sigma."),
+        click.option("--shards", type=int, metavar="N", help=f"Shards, for good.  [default: {SHARDS}]"),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("spark", invoke_without_command=True, short_help="The same detector on Spark.")
+@click.option("--source", metavar="SOURCE", help="files:DIR, kafka:SERVERS/TOPIC, rate or rate:N (rows a second).")
+@click.option("--checkpoint", metavar="DIR", help="Where the job's progress and its state are kept.")
+@click.option("--out", "out", metavar="DIR", help="Where batch=<id>/kind=<kind> are written.")
+@click.option("--as", "kind", type=click.Choice(["json", "parquet"]), default="json", show_default=True)
+@click.option("--every", default="10s", show_default=True, metavar="TIME", help="Time between batches.")
+@click.option("--once", is_flag=True, help="Take what is there, and end.")
+@click.option("--files-a-batch", type=click.IntRange(1), metavar="N", help="Most files that a batch takes.")
+@click.option("--start", metavar="DIR", help="Begin with the states saved there (backfill, rebalance).")
+@planning
+@options(*READING, "max_ahead", *JUDGING, "only")
+@click.option("--notify", is_flag=True, help="Tell people of incidents, from the driver.")
+@options(*TELLING)
+def spark(
+    source: str | None,
+    checkpoint: str | None,
+    out: str | None,
+    kind: str,
+    every: str,
+    once: bool,
+    files_a_batch: int | None,
+    start: str | None,
+    shards: int | None,
+    series: int | None,
+    no_totals: bool,
+    notify: bool,
+    **flags: object,
+) -> None:
+    """Judge a stream on Spark: by itself on this machine, under spark-submit on a cluster.
+
+    The lines are those of `txmon replay` with the same settings and a --sigma (docs/cluster.md says what else that
+    takes). A killed job goes on from its checkpoint, and no line is lost, changed or there twice.
+
+    Example: txmon spark --source files:incoming --by merchant --sigma 5 --checkpoint state --out verdicts
+    """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    from ..spark_job import Job, run, session
+
+    missing = [name for name, value in (("source", source), ("checkpoint", checkpoint), ("out", out)) if not value]
+    if not (source and checkpoint and out):
+        raise UsageError(f"--{missing[0]} is needed (txmon spark --help)")
+    settings = load_config(flags).settings
+    plan = _plan(settings, shards or SHARDS, series, no_totals, start)
+    try:
+        seconds = 0 if once else duration(1, 3600)(every)
+    except ValueError as bad:
+        raise UsageError(f"--every: {bad}") from None
+    job = Job(source, checkpoint, out, kind, seconds, files_a_batch)
+    with ExitStack() as stack:
+        telling = notifications(settings, os.environ, stack, _say).accept if notify else None
+        run(session(plan.shards), job, plan, _say, telling)
+
+
+@spark.command(short_help="Take a job's state to another number of shards.")
+@click.argument("checkpoint", metavar="CHECKPOINT")
+@click.option("--shards", type=click.IntRange(1), required=True, metavar="N", help="How many there are to be.")
+@click.option("--to", "folder", required=True, metavar="DIR", help="Where the new states are written.")
+def rebalance(checkpoint: str, shards: int, folder: str) -> None:
+    """Deal the keys of a stopped job's CHECKPOINT out to another number of shards, baselines and all.
+
+    The job goes on with a new checkpoint and a new --out, from where the old one stopped:
+
+    \b
+    txmon spark rebalance state --shards 64 --to moved
+    txmon spark --source files:incoming ... --shards 64 --start moved --checkpoint state64 --out verdicts64
+    """
+    from ..rebalance import rebalance as dealt
+    from ..spark_job import session
+    from ..spark_state import read_checkpoint, write_folder
+
+    found = session(shards)
+    states = dealt(read_checkpoint(found, checkpoint), shards)
+    for line in write_folder(found, checkpoint, folder, shards, states):
+        _say(line)
+
+
+@spark.command(short_help="Learn from history before a job begins.")
+@click.option("--source", required=True, metavar="files:DIR", help="The history.")
+@click.option("--to", "folder", required=True, metavar="DIR", help="Where the states are written.")
+@planning
+@options(*READING, *JUDGING)
+def backfill(
+    source: str, folder: str, shards: int | None, series: int | None, no_totals: bool, **flags: object
+) -> None:
+    """Learn what is normal from files of the past; `txmon spark --start DIR` begins with that.
+
+    Example: txmon spark backfill --source files:last-week --by merchant --sigma 5 --to learned
+    """
+    from ..spark import learn
+    from ..spark_job import files, session
+
+    kind, _, path = source.partition(":")
+    if kind != "files" or not path:
+        raise UsageError(f"--source {source!r} is no files:DIR")
+    plan = _plan(load_config(flags).settings, shards or SHARDS, series, no_totals, None)
+    count = learn(files(session(plan.shards), path, stream=False), folder, plan)
+    _say(f"the states of {count} shards are in {folder}")
+
+
+def _plan(settings: Settings, shards: int, series: int | None, no_totals: bool, start: str | None) -> Plan:
+    plan = plan_of(settings, shards, series, not no_totals, start)
+    if settings.sigma is None and plan.settings.sigma is not None:
+        _say(f"{series} series share the budget: --sigma {plan.settings.sigma!r}")
+    return plan
+
+
+def _say(text: str) -> None:
+    click.echo(f"txmon: {text}", err=True)

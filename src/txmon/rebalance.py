@@ -1,0 +1,131 @@
+"""States taken from N shards to M, no baseline lost: every key goes, with all that is known of it, to its new shard.
+
+What is not a key's is given to all: transactions' ids, so that a repeat is still known, and the shape of the day,
+which becomes the sum of what the shards have seen, each new shard's part of it being an equal one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from .buckets import CORRECTABLE
+from .errors import ConfigError
+from .incidents import RESERVED_IDS
+from .shards import PLATFORM, SEPARATOR, shard_of
+from .state import State
+
+Parts = Sequence[Mapping[str, Any]]
+Mine = Callable[[Any], bool]  # whether a packed key belongs to the shard
+
+KNOWN: Final = {
+    "": {"buckets", "detector", "rules", "incidents", "trends"},
+    "buckets": {
+        "late", "first_late", "repeated", "open", "closed", "changed", "ids", "watermark", "next", "last",
+    },
+    "detector": {"before", "age", "anchored", "kept", "excluded", "season", "groups"},
+    "incidents": {"open", "used"},
+}  # fmt: skip
+LEVEL: Final = "level"  # the shard's expected volume, which later versions keep for the shape of the day
+
+
+def rebalance(states: Sequence[tuple[int, State]], shards: int) -> list[tuple[int, State]]:
+    """The states of `shards` shards that hold what `states`, by shard, hold; the platform's stays as it is.
+
+    Raises ConfigError when they are not all at the same place in time, or hold what this version does not know.
+    """
+    keyed = [state for number, state in states if number != PLATFORM]
+    found = [(number, state) for number, state in states if number == PLATFORM]
+    if not keyed:
+        return found
+    settings = keyed[0].settings
+    parts = [state.pipeline for state in keyed]
+    for part in parts:
+        _check(part)
+    if any(state.settings != settings for state in keyed):
+        raise ConfigError("the shards' states were written with different settings")
+    if len({part["buckets"]["watermark"] for part in parts}) > 1:
+        raise ConfigError("the shards are not at the same minute: let the job run to the end of a batch (--once) first")
+    return found + [(number, State(settings, _shard(parts, number, shards))) for number in range(shards)]
+
+
+def _check(part: Mapping[str, Any]) -> None:
+    """Refuse a state with more or less in it than is dealt out here: what is not known would be lost."""
+    for name, known in KNOWN.items():
+        there = set(part[name] if name else part)
+        if there - {LEVEL} != known:
+            raise ConfigError(f"a state's {name or 'parts'} are {sorted(there ^ known)} more or less than is known")
+
+
+def _shard(parts: Parts, number: int, shards: int) -> dict[str, Any]:
+    def mine(key: Any) -> bool:
+        return shard_of(SEPARATOR.join([value for _, value in key]), shards) == number
+
+    return {
+        "buckets": _buckets([part["buckets"] for part in parts], mine, first=number == 0),
+        "detector": _detector([part["detector"] for part in parts], mine, shards),
+        "rules": [row for part in parts for row in part["rules"] if mine(row[1])],
+        "incidents": {
+            "open": [row for part in parts for row in part["incidents"]["open"] if mine(row["key"])],
+            "used": list(dict.fromkeys(one for part in parts for one in part["incidents"]["used"]))[-RESERVED_IDS:],
+        },
+        "trends": {"counts": {}, "times": {}, "rising": []},  # of statuses over all keys: the platform's
+    }
+
+
+def _buckets(parts: Parts, mine: Mine, first: bool) -> dict[str, Any]:
+    """first: of the shard that goes on with the counters."""
+    ids: dict[int, set[str]] = {}
+    for part in parts:
+        for start, some in part["ids"]:
+            ids.setdefault(start, set()).update(some)
+    opened = [[start, counts] for start, counts in _by_start(parts, "open", mine) if counts]
+    closed = _by_start(parts, "closed", mine)[-CORRECTABLE:]
+    early = [part["first_late"] for part in parts if part["late"]]
+    return {
+        "late": sum(part["late"] for part in parts) if first else 0,
+        "first_late": min(early, default=0) if first else 0,
+        "repeated": sum(part["repeated"] for part in parts) if first else 0,
+        "open": opened,
+        "closed": closed,
+        "changed": [row for part in parts for row in part["changed"] if mine(row[1])],
+        "ids": [[start, sorted(some)] for start, some in sorted(ids.items())],
+        "watermark": parts[0]["watermark"],
+        "next": _newest(parts, "next"),
+        "last": _newest(parts, "last"),
+    }
+
+
+def _by_start(parts: Parts, name: str, mine: Mine) -> list[list[Any]]:
+    """The buckets of all parts, oldest first, with the counts of one shard's keys."""
+    found: dict[int, list[Any]] = {}
+    for part in parts:
+        for start, counts in part[name]:
+            found.setdefault(start, []).extend(row for row in counts if mine(row[0]))
+    return [[start, counts] for start, counts in sorted(found.items())]
+
+
+def _detector(parts: Parts, mine: Mine, shards: int) -> dict[str, Any]:
+    level = {LEVEL: sum(part[LEVEL] for part in parts) / shards} if all(LEVEL in part for part in parts) else {}
+    return {
+        **level,
+        "before": _newest(parts, "before"),
+        "age": _newest(parts, "age"),
+        "anchored": any(part["anchored"] for part in parts),
+        "kept": [row for part in parts for row in part["kept"] if mine(row[0])],
+        "excluded": [row for part in parts for row in part["excluded"] if mine(row[0])],
+        "season": _season([part["season"] for part in parts], shards),
+        "groups": [row for part in parts for row in part["groups"] if mine(row[0])],
+    }
+
+
+def _season(seasons: Sequence[Sequence[float]], shards: int) -> list[float]:
+    """width, days, then for each bin: transactions, buckets, and the day it last learned."""
+    size = (len(seasons[0]) - 2) // 3
+    columns = list(zip(*seasons, strict=True))
+    sums = [sum(column) / shards for column in columns[2 : 2 + size]]
+    weights = [max(column) for column in columns[2 + size : 2 + 2 * size]]
+    days = [max(column) for column in columns[2 + 2 * size :]]
+    return [columns[0][0], max(columns[1]), *sums, *weights, *days]
+
+
+def _newest(parts: Parts, name: str) -> int | None:
+    return max((part[name] for part in parts if part[name] is not None), default=None)

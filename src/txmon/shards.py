@@ -1,0 +1,234 @@
+"""Keys dealt out to shards: the plan that all of them follow, and what one shard does with a batch of rows.
+
+A shard is a whole pipeline over some of the keys: all statuses of a key share it, so its verdicts and incidents are
+those of one process. One more, the platform's, sees every row without its key, and gives what no shard can: the
+platform's totals, its incidents and its trends. Nothing here knows Spark.
+"""
+
+import gc
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+from . import state
+from .assembly import LIVE_LATENESS, detector_config, pipeline_of, resume, state_of
+from .errors import ConfigError
+from .pipeline import Pipeline
+from .records import Record
+from .settings import Settings
+from .thresholds import sigma_for
+from .verdict import Key, Outcome, event_line, rise_line, verdict_line
+
+SEPARATOR: Final = "\x1f"  # between the values of a key: ASCII's own unit separator
+PLATFORM: Final = -1  # the shard that sees every row, without its key
+MOST_SHARDS: Final = 65536
+
+
+class Row(NamedTuple):
+    """A record on its way to its shard."""
+
+    time: int  # epoch seconds
+    order: int  # of arrival, among rows of one time
+    status: str
+    many: int  # transactions
+    id: str | None
+    key: str  # values joined by SEPARATOR
+    reject: str | None  # the line of a bad record, which then has nothing else
+
+
+class Line(NamedTuple):
+    """A line that leaves a shard."""
+
+    kind: str  # verdict, incident, trend or reject
+    text: str  # JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every shard needs to know; the same on the driver and on every worker."""
+
+    settings: Settings  # of the keyed shards: with `by`, and a sigma
+    platform: Settings | None  # of the platform's shard; None: there is none
+    shards: int
+    start: str | None = None  # folder of saved states to begin with
+
+    @property
+    def lateness(self) -> int:
+        """Seconds that a record may be late."""
+        return LIVE_LATENESS if self.settings.lateness is None else self.settings.lateness
+
+
+def plan_of(
+    settings: Settings, shards: int, series: int | None = None, totals: bool = True, start: str | None = None
+) -> Plan:
+    """The plan for `settings`, or a ConfigError that says what one process could do and shards cannot.
+
+    series: how many series all shards together will have, for the budget to be shared among; not needed with a sigma.
+    totals: whether the platform as a whole is judged too.
+    """
+    if not 1 <= shards <= MOST_SHARDS:
+        raise ConfigError(f"{shards} shards: from 1 to {MOST_SHARDS} can be")
+    if start is not None and (found := shards_in(start)) != shards:
+        raise ConfigError(f"{start}: holds the state of {found} shards, not of {shards}: rebalance it, or use {found}")
+    platform = replace(settings, by=()) if totals or not settings.by else None
+    if not settings.by:
+        return Plan(settings, platform, shards, start)
+    slopes = [rule.name for rule in settings.rule if "slope" in rule.names]
+    if slopes and settings.mode != "score":
+        raise ConfigError(f"rule {slopes[0]}: the slope is of a status over all keys, and no shard sees them all")
+    if settings.sigma is None:
+        if series is None:
+            raise ConfigError("no shard sees how many series share the budget: say it (series), or give a sigma")
+        if series < 1:
+            raise ConfigError(f"{series} series: at least one there must be")
+        settings = replace(settings, sigma=sigma_for(detector_config(settings), series))
+    share = max(10, -(-settings.max_series // shards))
+    return Plan(replace(settings, max_series=share), platform, shards, start)
+
+
+def shard_of(key: str, shards: int) -> int:
+    """The shard of a key (values joined by SEPARATOR); the same in every process and version."""
+    return crc32(key.encode()) % shards
+
+
+class Shard:
+    """One shard's pipeline, from its packed state or from nothing."""
+
+    def __init__(self, plan: Plan, number: int, packed: bytes | None = None, watermark: int | None = None) -> None:
+        """watermark: epoch seconds before which all buckets have closed elsewhere, when this shard is a new one.
+
+        Raises ConfigError when `packed` is damaged, of another version, or of other settings.
+        """
+        self._plan = plan
+        self._number = number
+        settings = plan.platform if number == PLATFORM else plan.settings
+        assert settings is not None
+        self._settings = settings
+        self._pipeline = pipeline_of(settings, live=True)
+        name = f"shard {number}"
+        found = state.unpack(packed, name, decoder()) if packed is not None else None
+        if found is None and plan.start is not None:
+            found = state.load(file_of(plan.start, number))
+        if found is not None:
+            resume(self._pipeline, settings, found, name)
+        elif watermark is not None:
+            _begin_at(self._pipeline, watermark, settings.bucket)
+
+    def take(self, rows: Iterable[Row], watermark: int | None = None) -> list[Line]:
+        """Close what ended before `watermark` (epoch seconds), then take `rows`; the lines that this brought.
+
+        The rows of a batch came after all those before: what the watermark closed, they are late for.
+        """
+        lines: list[Line] = []
+        if watermark is not None:
+            self._tell(self._pipeline.advance(watermark), lines)
+        records = []
+        for row in sorted(rows, key=_arrival):
+            if row.reject is not None:
+                lines.append(Line("reject", row.reject))
+            else:
+                records.append(Record(row.time, row.status, row.many, self._key(row.key), None, row.id))
+        self._tell(self._pipeline.feed(records), lines)
+        return lines
+
+    def end(self, until: int) -> list[Line]:
+        """Close everything that began before `until` (epoch seconds): the stream has ended."""
+        lines: list[Line] = []
+        self._tell(self._pipeline.advance(until), lines)
+        self._tell(self._pipeline.finish(), lines)
+        return lines
+
+    def pack(self) -> bytes:
+        """The state, as a state file holds it."""
+        return state.pack(state_of(self._pipeline, self._settings, {}), encoder())
+
+    def _key(self, text: str) -> Key:
+        if self._number == PLATFORM:
+            return ()
+        return tuple(zip(self._settings.by, text.split(SEPARATOR), strict=True))
+
+    def _tell(self, outcomes: Iterator[Outcome], lines: list[Line]) -> None:
+        thin = self._settings.only == "alerts"
+        for outcome in outcomes:
+            lines += [
+                Line("verdict", verdict_line(verdict))
+                for verdict in outcome.verdicts
+                if not thin or verdict.recommendation in ("alert", "pending")
+            ]
+            lines += [Line("incident", event_line(event)) for event in outcome.events]
+            if self._number == PLATFORM:  # a trend is of a status over all keys
+                lines += [Line("trend", rise_line(rise)) for rise in outcome.rises]
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: packing and unpacking make millions of lists, and no cycle among them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def encoder() -> Callable[[Any], bytes] | None:
+    """orjson's, which takes a ninth of the time; None, for Python's own, where it is not installed."""
+    try:
+        import orjson
+    except ImportError:
+        return None
+    return orjson.dumps
+
+
+def decoder() -> Callable[[bytes], Any]:
+    """orjson's, or Python's own."""
+    try:
+        import orjson
+    except ImportError:
+        return json.loads
+    return orjson.loads
+
+
+def _arrival(row: Row) -> tuple[int, int]:
+    return row.time, row.order
+
+
+def _begin_at(pipeline: Pipeline, watermark: int, bucket: int) -> None:
+    """Let a new pipeline know that all buckets before `watermark` are closed: rows for them come too late."""
+    begun: dict[str, Any] = dict(pipeline.bucketer.snapshot())
+    first = watermark - watermark % bucket
+    pipeline.bucketer.restore(begun | {"watermark": watermark, "next": first, "last": first})
+
+
+def file_of(folder: str, shard: int) -> str:
+    """The state file of a shard within a folder of states."""
+    return str(Path(folder) / (f"shard-{shard:05d}.state" if shard != PLATFORM else "platform.state"))
+
+
+def shards_in(folder: str) -> int:
+    """Of how many shards `folder` holds the states; ConfigError when it holds none."""
+    try:
+        return int((Path(folder) / "shards").read_text())
+    except (OSError, ValueError) as bad:
+        raise ConfigError(f"{folder}: is no folder of shards' states ({bad})") from bad
+
+
+def write_states(folder: str, shards: int, packed: Iterable[tuple[int, bytes]]) -> None:
+    """Write packed states by shard into `folder`; the count last, so that a folder half written is none."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    (Path(folder) / "shards").unlink(missing_ok=True)
+    for number, raw in packed:
+        state.write(file_of(folder, number), raw)
+    (Path(folder) / "shards").write_text(f"{shards}\n")
+
+
+def read_states(folder: str) -> Sequence[tuple[int, state.State]]:
+    """The states in `folder` by shard, the platform's first; a shard that never had a row has none."""
+    numbers = [PLATFORM, *range(shards_in(folder))]
+    found = [(number, state.load(file_of(folder, number))) for number in numbers]
+    return [(number, one) for number, one in found if one is not None]

@@ -1,0 +1,223 @@
+"""The same detector on a cluster: a streaming or static DataFrame of transactions in, a DataFrame of verdicts out.
+
+    from txmon.spark import detect
+    verdicts = detect(transactions, Settings(sigma=5.0), by=("merchant",), shards=64)
+
+Keys are hashed into shards; a shard is a whole pipeline over its keys (txmon.shards), and its packed state is one
+value of Spark's state store. The verdicts, incidents and trends are those of `txmon replay --by` with the same
+settings, byte for byte, and the platform's those of `txmon replay` without --by. Three things need all keys at once,
+and no shard has them: the number of series, so a shard wants a `sigma` or a count (`series`) instead of taking it from
+the budget; the slope of a status in a rule, which is refused; and the shape of the day, which each shard learns from
+its own keys from the second day on: from then scores differ from replay's by as much as those shapes do
+(docs/cluster.md).
+
+Buckets close by Spark's own watermark, the newest event time of all batches before: a micro-batch later than in one
+process, and with the same lines. What arrives in one batch counts as arrived at once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from .buckets import CORRECTABLE
+from .settings import Settings
+from .shards import Line, Plan, Row, Shard, plan_of, without_collection, write_states
+from .spark_rows import admitted, route, rows_of
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+    from pyspark.sql import DataFrame
+
+    Arrow = Iterator[pyarrow.RecordBatch]
+
+CHUNK: Final = 20_000  # lines handed to Spark at a time
+LINE: Final = "shard int, kind string, line string"
+STATE: Final = "state binary"
+FIELDS: Final = (
+    "time timestamp, status string, key map<string,string>, count long, total long, expected double, low long, "
+    "high long, score double, window int, recommendation string, reasons array<string>, text string, incident string, "
+    "revises boolean, state string, id string, statuses array<string>, label string, start timestamp, peak timestamp, "
+    "observed long, excess double, trend string, slope double"
+)
+
+
+def detect(
+    stream: "DataFrame",
+    settings: Settings | None = None,
+    *,
+    by: Sequence[str] = (),
+    shards: int = 16,
+    series: int | None = None,
+    totals: bool = True,
+    start: str | None = None,
+) -> "DataFrame":
+    """The verdicts, incidents, trends and rejects of `stream`, streaming or static, a row a line.
+
+    stream: columns `time` (a timestamp, or epoch seconds), `status`, `count` (optional), `id` (optional) and those of
+    `by`; or raw lines, `value` (bytes or text) with `source` (where from), read as txmon reads files. A row that is no
+    record becomes one of kind `reject`.
+    by: columns whose values are judged each by itself; else those of `settings`. shards: fixed for a checkpoint's life.
+    series: how many series there will be, for the budget; not needed where settings have a sigma.
+    totals: whether the platform as a whole is judged too, as lines without a key. start: a folder of saved states.
+
+    Columns of the result: `shard`, `kind` (verdict, incident, trend, reject), `line` (the JSON line of the contract),
+    and the line's own fields, typed; those are read off the line only where a query asks for them.
+    Raises ConfigError where shards cannot do what settings ask, UsageError for a missing column.
+    """
+    return typed(stream, plan_for(settings or Settings(), by, shards, series, totals, start))
+
+
+def typed(stream: "DataFrame", plan: Plan) -> "DataFrame":
+    """What `detect` gives, by a plan that is made already."""
+    from pyspark.sql import functions as f
+
+    routed = route(stream, plan)
+    lines = _streaming(routed, plan) if stream.isStreaming else _static(routed, plan)
+    fields = f.when(f.col("kind") != "reject", f.from_json("line", FIELDS))
+    return lines.withColumn("f", fields).select("shard", "kind", "f.*", "line")
+
+
+def lines_of(text: "DataFrame") -> "DataFrame":
+    """A frame of Spark's text source as `detect` takes raw lines: their bytes, whatever they are, and their file."""
+    return text.selectExpr("cast(value as binary) as value", "_metadata.file_path as source")
+
+
+def plan_for(
+    settings: Settings, by: Sequence[str], shards: int, series: int | None, totals: bool, start: str | None
+) -> Plan:
+    """The plan that `detect` follows for the same arguments."""
+    return plan_of(replace(settings, by=tuple(by)) if by else settings, shards, series, totals, start)
+
+
+def backfill(history: "DataFrame", folder: str, settings: Settings | None = None, **arguments: Any) -> int:
+    """Learn from a static DataFrame, and write each shard's state into `folder` (the driver's); how many were written.
+
+    The arguments are those of `detect`, which takes the folder as `start`. The newest buckets stay open: the stream
+    goes on where the history ends.
+    """
+    given: dict[str, Any] = {"by": (), "shards": 16, "series": None, "totals": True, "start": None} | arguments
+    return learn(history, folder, plan_for(settings or Settings(), **given))
+
+
+def learn(history: "DataFrame", folder: str, plan: Plan) -> int:
+    """What `backfill` does, by a plan that is made already."""
+    routed = route(history, plan)
+    until = _newest(routed) - plan.lateness
+    packed = _by_shard(routed, plan).mapInArrow(_runner(plan, until, final=False), f"shard int, {STATE}")
+    states = [(int(row["shard"]), bytes(row["state"])) for row in packed.toLocalIterator()]
+    write_states(folder, plan.shards, states)
+    return len(states)
+
+
+def _streaming(routed: "DataFrame", plan: Plan) -> "DataFrame":
+    from pyspark.sql import functions as f
+    from pyspark.sql.streaming.state import GroupStateTimeout
+
+    # Spark drops what is older than its watermark before any code of ours sees it. Its watermark is told to stay so
+    # far behind that all a shard can still correct arrives; `_stateful` adds the same time on again.
+    behind = plan.lateness + CORRECTABLE * plan.settings.bucket
+    clocked = (
+        admitted(routed, plan)
+        .withColumn("clock", f.timestamp_seconds("time"))
+        .withWatermark("clock", f"{behind} seconds")
+    )
+    grouped = clocked.groupBy("shard")
+    return grouped.applyInPandasWithState(
+        _stateful(plan, behind), LINE, STATE, "append", GroupStateTimeout.EventTimeTimeout
+    )
+
+
+def _stateful(plan: Plan, behind: int) -> Callable[..., Any]:
+    """What Spark calls for each shard that has rows, and for each one whenever the watermark has moved."""
+
+    def run(key: tuple[int], frames: "Iterator[pandas.DataFrame]", state: Any) -> "Iterator[pandas.DataFrame]":
+        now = state.getCurrentWatermarkMs()  # 0 in the first batch
+        watermark = now // 1000 + behind - plan.lateness if now > 0 else None
+        packed = bytes(state.get[0]) if state.exists else None
+        rows = [row for frame in frames for row in rows_of(frame)]
+        with without_collection():
+            shard = Shard(plan, int(key[0]), packed, watermark)
+            lines = shard.take(rows, watermark)
+            state.update((shard.pack(),))
+        state.setTimeoutTimestamp(max(0, now) + 1)
+        yield from _frames(int(key[0]), lines)
+
+    return run
+
+
+def _frames(shard: int, lines: Sequence[Line]) -> "Iterator[pandas.DataFrame]":
+    import pandas
+
+    for begin in range(0, len(lines), CHUNK):
+        part = lines[begin : begin + CHUNK]
+        kinds, texts = zip(*part, strict=True)
+        yield pandas.DataFrame({"shard": shard, "kind": kinds, "line": texts}).astype({"shard": "int32"})
+
+
+def _static(routed: "DataFrame", plan: Plan) -> "DataFrame":
+    until = _newest(routed)
+    return _by_shard(routed, plan).mapInArrow(
+        _runner(plan, until - until % plan.settings.bucket + plan.settings.bucket, final=True), LINE
+    )
+
+
+def _newest(routed: "DataFrame") -> int:
+    """The newest event time (epoch seconds) of all rows; 0 without any. Reads the input."""
+    from pyspark.sql import functions as f
+
+    newest = routed.agg(f.max("time")).first()
+    return int(newest[0]) if newest is not None and newest[0] is not None else 0
+
+
+def _by_shard(routed: "DataFrame", plan: Plan) -> "DataFrame":
+    """All rows of a shard together, in order of time."""
+    tasks = routed.sparkSession.conf.get("spark.sql.shuffle.partitions")
+    placed = routed.repartition(min(plan.shards + 1, int(str(tasks))), "shard")
+    return placed.sortWithinPartitions("shard", "time", "row")
+
+
+def _runner(plan: Plan, until: int, final: bool) -> Callable[["Arrow"], "Arrow"]:
+    """Runs the shards of a partition one after the other; gives their lines, or where it is not final their states."""
+
+    def run(batches: "Arrow") -> "Arrow":
+        shard: Shard | None = None
+        number = 0
+        for here, rows in _runs(batches):
+            if shard is not None and here != number:
+                yield from _last(shard, number, until, final)
+                shard = None
+            if shard is None:
+                shard, number = Shard(plan, here), here
+            lines = shard.take(rows)
+            if final:
+                yield from _arrow(number, lines)
+        if shard is not None:
+            yield from _last(shard, number, until, final)
+
+    return run
+
+
+def _last(shard: Shard, number: int, until: int, final: bool) -> "Arrow":
+    import pyarrow
+
+    if final:
+        yield from _arrow(number, shard.end(until))
+        return
+    shard.take((), until)
+    yield pyarrow.record_batch({"shard": pyarrow.array([number], pyarrow.int32()), "state": [shard.pack()]})
+
+
+def _arrow(number: int, lines: Sequence[Line]) -> "Arrow":
+    import pyarrow
+
+    for frame in _frames(number, lines):
+        yield pyarrow.RecordBatch.from_pandas(frame, preserve_index=False)
+
+
+def _runs(batches: "Iterable[pyarrow.RecordBatch]") -> Iterator[tuple[int, list[Row]]]:
+    """(shard, its rows in a row)."""
+    for batch in batches:
+        frame = batch.to_pandas()
+        for number, part in frame.groupby("shard", sort=False):
+            yield int(number), list(rows_of(part))

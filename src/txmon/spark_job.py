@@ -1,0 +1,270 @@
+"""A streaming job around `txmon.spark.detect`: the session, the sources, the sink and the checkpoint's own record.
+
+The sink is one `foreachBatch` that overwrites `batch=<id>`: a batch that is run again after a crash writes the same
+lines to the same place, so that a plain glob over the folder sees every line once.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from .errors import ConfigError, IoFailure, NoInput, TxmonError, UsageError
+from .settings import DECLARATIONS
+from .shards import Plan
+from .spark import lines_of, typed
+from .spark_files import exists, read_text, write_text
+from .spark_state import place_in
+from .spark_tell import Tell, Teller
+from .values import nearest, show
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Say = Callable[[str], None]
+
+WHOLE: Final = str(1 << 40)  # bytes: no file is read in two parts, for its header and its line numbers
+ROCKSDB: Final = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+LOCAL: Final = {  # for a session on this machine: nobody else is to reach it, and stderr is a person's
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.log.level": "ERROR",
+}
+RECORD: Final = "txmon.json"  # in the checkpoint
+RATE: Final = 1000  # rows a second
+RATE_MERCHANTS: Final = 200
+RUNNING: Final = frozenset(("by", "bucket"))  # settings that hold for a checkpoint's life
+TOLD: Final = frozenset(("input", "detection", "incidents"))  # sections of settings that verdicts depend on
+KINDS: Final = ("json", "parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one streaming query reads, keeps and writes."""
+
+    source: str  # files:DIR, kafka:SERVERS/TOPIC, rate or rate:N
+    checkpoint: str
+    out: str
+    kind: str = "json"  # or parquet
+    every: int = 10  # seconds between batches; 0: take what is there, and end
+    files: int | None = None  # most files a batch
+
+
+def session(shards: int, defaults: Mapping[str, str] | None = None) -> "SparkSession":
+    """The Spark session, as spark-submit set it up; what it left open is set for txmon. ConfigError without PySpark."""
+    try:
+        from pyspark import SparkConf, SparkContext
+        from pyspark.sql import SparkSession
+    except ImportError as bad:
+        raise ConfigError(f"needs PySpark ({bad}): pip install 'txmon[spark]', and Java 17") from bad
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # or workers take the first python3 on the PATH
+    try:
+        SparkContext._ensure_initialized()  # the JVM, so that SparkConf sees what spark-submit was given
+    except Exception as bad:
+        raise ConfigError(f"Spark does not start ({bad}): it needs Java 17 or later") from bad
+    conf = SparkConf()
+    conf.setIfMissing("spark.master", "local[*]")
+    conf.setIfMissing("spark.app.name", "txmon")
+    if str(conf.get("spark.master")).startswith("local"):
+        for name, value in {
+            "driver.host": "127.0.0.1",
+            "driver.bindAddress": "127.0.0.1",
+            "ui.enabled": "false",
+        }.items():
+            conf.setIfMissing(f"spark.{name}", value)
+        conf.setIfMissing("spark.log.level", "ERROR")
+    given = {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        "spark.sql.files.maxPartitionBytes": WHOLE,
+        "spark.sql.files.openCostInBytes": WHOLE,
+        **(defaults or {}),
+    }
+    for name, value in given.items():
+        conf.setIfMissing(name, value)
+    found = SparkSession.builder.config(conf=conf).getOrCreate()
+    if not conf.contains("spark.sql.shuffle.partitions"):
+        tasks = min(shards + 1, 2 * found.sparkContext.defaultParallelism)
+        found.conf.set("spark.sql.shuffle.partitions", str(tasks))
+    return found
+
+
+def read(spark: "SparkSession", job: Job, start: str | None = None) -> "DataFrame":
+    """The stream that `job.source` names, as raw lines; UsageError for a name that means nothing.
+
+    start: a folder of saved states, whose place in the source the stream goes on from.
+    """
+    place = place_in(start) if start is not None else {}
+    kind, _, rest = job.source.partition(":")
+    if kind == "files" and rest:
+        stream = files(spark, rest, job.files)
+        return stream.where(~stream["source"].isin(place["files"])) if place.get("files") else stream
+    if kind == "rate" and (not rest or rest.isdecimal()):
+        return _rate(spark, int(rest or RATE))
+    servers, slash, topic = rest.rpartition("/")
+    if kind == "kafka" and slash and servers and topic:
+        return _kafka(spark, servers, topic, place.get("offsets"))
+    hint = nearest(kind, ("files", "kafka", "rate"))
+    raise UsageError(f"--source {job.source!r} is none of files:DIR, kafka:SERVERS/TOPIC, rate{hint}")
+
+
+def files(spark: "SparkSession", folder: str, most: int | None = None, stream: bool = True) -> "DataFrame":
+    """The lines of all files in `folder`, oldest file first; as a stream, of those still to come as well."""
+    reader: Any = spark.readStream if stream else spark.read
+    if most is not None and stream:
+        reader = reader.option("maxFilesPerTrigger", most)
+    if "://" not in folder and not os.path.isdir(folder):
+        raise NoInput(f"{folder}: no such folder")
+    return lines_of(reader.format("text").load(folder))
+
+
+def _rate(spark: "SparkSession", rows: int) -> "DataFrame":
+    """Made-up transactions, so many a second, to try a cluster with."""
+    made = spark.readStream.format("rate").option("rowsPerSecond", rows).load()
+    status = "case when value % 50 = 0 then 'failed' when value % 17 = 0 then 'denied' else 'approved' end"
+    row = (
+        f"to_json(struct(unix_seconds(timestamp) as time, {status} as status, "
+        f"concat('m', pmod(hash(value), {RATE_MERCHANTS})) as merchant))"
+    )
+    return made.selectExpr(f"cast({row} as binary) as value", "'rate' as source")
+
+
+def _kafka(spark: "SparkSession", servers: str, topic: str, offsets: Any) -> "DataFrame":
+    begin = json.dumps(offsets) if offsets else "earliest"  # the checkpoint's own place goes before it
+    options = {"kafka.bootstrap.servers": servers, "subscribe": topic, "startingOffsets": begin}
+    try:
+        stream = spark.readStream.format("kafka").options(**options).load()
+    except Exception as bad:
+        if "data source" not in str(bad).lower():
+            raise
+        raise ConfigError(
+            "Spark has no Kafka connector: start with spark-submit --packages "
+            f"org.apache.spark:spark-sql-kafka-0-10_2.13:{spark.version}"
+        ) from bad
+    return stream.selectExpr("value", "concat(topic, '/', partition) as source")
+
+
+def run(spark: "SparkSession", job: Job, plan: Plan, say: Say, tell: Tell | None = None) -> None:
+    """Run `job` to its end, or until it is interrupted.
+
+    say: gets what a person at the terminal should know. tell: gets the outcomes that hold incidents.
+
+    Raises ConfigError when the checkpoint was begun with another `by`, bucket or number of shards, or its state is
+    damaged or of another version.
+    """
+    if job.kind not in KINDS:
+        raise UsageError(f"{job.kind!r} is none of {', '.join(KINDS)}")
+    _check(spark, job, plan, say)
+    source = read(spark, job, plan.start)
+    if job.source.startswith(("kafka", "rate")):
+        plan = replace(plan, settings=replace(plan.settings, format="jsonl"))  # messages have no header
+    lines = typed(source, plan)
+    sink = _Sink(job, say, Teller(spark, job.checkpoint, tell) if tell is not None else None)
+    writer = lines.writeStream.foreachBatch(sink).option("checkpointLocation", job.checkpoint).queryName("txmon")
+    trigger = writer.trigger(processingTime=f"{job.every} seconds") if job.every else writer.trigger(availableNow=True)
+    query = trigger.start()
+    sink.query = query
+    try:
+        query.awaitTermination()
+    except KeyboardInterrupt:
+        query.stop()
+        raise
+    except Exception as bad:
+        raise _failure(str(bad)) from bad
+    sink.report()
+
+
+class _Sink:
+    """Writes each batch, once however often it is run, and says what was bad or late in it."""
+
+    def __init__(self, job: Job, say: Say, teller: Teller | None) -> None:
+        self.query: Any = None
+        self._job = job
+        self._say = say
+        self._teller = teller
+        self._last = -1
+
+    def __call__(self, batch: "DataFrame", number: int) -> None:
+        from pyspark.sql import Observation
+        from pyspark.sql import functions as f
+
+        self.report()
+        seen = Observation("txmon")
+        watched = batch.observe(seen, f.count_if(f.col("kind") == "reject").alias("rejects"))
+        folder = f"{self._job.out}/batch={number}"
+        if self._job.kind == "parquet":
+            watched.write.mode("overwrite").partitionBy("kind").parquet(folder)
+        else:
+            watched.select("kind", "line").write.mode("overwrite").partitionBy("kind").text(folder)
+        if rejects := int(seen.get["rejects"]):
+            self._say(f"batch {number}: {rejects} bad record{'s' * (rejects > 1)}, in {folder}/kind=reject")
+        if self._teller is not None and exists(batch.sparkSession, f"{folder}/kind=verdict"):
+            # what is written is read, for the batch would be judged again
+            reader = batch.sparkSession.read
+            found = reader.parquet(folder) if self._job.kind == "parquet" else reader.text(folder)
+            self._teller.batch(number, found.withColumnRenamed("value", "line"))
+
+    def report(self) -> None:
+        """Say how many records the batch before came too late even to correct a verdict."""
+        progress = self.query.lastProgress if self.query is not None else None
+        if progress is None or progress.batchId == self._last:
+            return
+        self._last = progress.batchId
+        dropped = sum(operator.numRowsDroppedByWatermark for operator in progress.stateOperators)
+        if dropped:
+            self._say(f"batch {progress.batchId}: {dropped} rows came too late to correct anything")
+
+
+def _check(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
+    """Hold the checkpoint's record against what is asked for now, and write it anew."""
+    path = f"{job.checkpoint}/{RECORD}"
+    shown = {
+        name: show(getattr(plan.settings, name), name)
+        for name, declaration in DECLARATIONS.items()
+        if declaration.section in TOLD
+    }
+    now = {"shards": plan.shards, "totals": plan.platform is not None, "settings": shown}
+    before = _record(spark, path)
+    if before is None and exists(spark, f"{job.out}/batch=0"):
+        raise ConfigError(f"{job.out}: holds the batches of another checkpoint, which new ones would overwrite")
+    if before is not None:
+        for name in ("shards", "totals"):
+            if before[name] != now[name]:
+                raise ConfigError(
+                    f"{job.checkpoint}: was begun with {name} {before[name]}, not {now[name]}; `txmon spark rebalance` "
+                    "takes its state to a new checkpoint"
+                )
+        for name, value in shown.items():
+            was = before["settings"].get(name, "")
+            if was == value:
+                continue
+            if name in RUNNING:
+                raise ConfigError(f"{job.checkpoint}: was begun with {name} {was!r}, not {value!r}")
+            say(f"{name} was {was or 'not set'}, is {value or 'not set'} from here on")
+    write_text(spark, path, json.dumps(now, indent=1))
+
+
+def _record(spark: "SparkSession", path: str) -> dict[str, Any] | None:
+    """What the checkpoint was begun with; None for a new one."""
+    if not exists(spark, path):
+        return None
+    try:
+        found = json.loads(read_text(spark, path))
+        return found if isinstance(found["settings"], dict) else None
+    except (ValueError, KeyError, TypeError) as bad:
+        raise ConfigError(f"{path}: is damaged ({bad!r})") from bad
+
+
+def _failure(text: str) -> TxmonError:
+    """The error that a query's failure stands for: one of txmon's own from a worker, or what Spark said first."""
+    own = re.search(r"txmon\.errors\.(\w+): (.*)", text)
+    if own is not None:
+        kind = {"ConfigError": ConfigError, "IoFailure": IoFailure}.get(own[1], TxmonError)
+        return kind(own[2].strip())
+    said = re.search(r"^(?:\w+\.)*(\w*(?:Error|Exception): .*)$", text, re.MULTILINE)
+    return TxmonError(f"the query failed: {said[1] if said else text.strip().splitlines()[0]}")

@@ -1,0 +1,73 @@
+"""Incidents from a cluster's lines to people: told by the driver, each batch once."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+from .spark_files import exists, read_text, write_text
+from .verdict import IncidentEvent, Key, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+TOLD: Final = "told"  # in the checkpoint: the newest batch that people were told of
+Tell = Callable[[Outcome], None]
+
+
+class Teller:
+    """Tells people of each batch's incidents; of one that is run again after a crash no second time."""
+
+    def __init__(self, spark: "SparkSession", checkpoint: str, tell: Tell) -> None:
+        self._spark = spark
+        self._path = f"{checkpoint}/{TOLD}"
+        self._tell = tell
+        self._told = int(read_text(spark, self._path)) if exists(spark, self._path) else -1
+
+    def batch(self, number: int, lines: "DataFrame") -> None:
+        """Tell of a batch that is written: `lines` with `kind` and `line`, of which incidents reach the driver."""
+        if number <= self._told:
+            return
+        member = "kind = 'verdict' and contains(line, '\"incident\": ')"
+        wanted = lines.where(f"kind = 'incident' or ({member})").select("line").toLocalIterator()
+        for outcome in outcomes(row["line"] for row in wanted):
+            self._tell(outcome)
+        # a crash between the two tells this batch again: better than never, and under the same ids
+        write_text(self._spark, self._path, str(number))
+        self._told = number
+
+
+def outcomes(lines: Iterable[str]) -> list[Outcome]:
+    """The outcomes that these lines of verdicts and incidents are of, in the order of their buckets."""
+    rows = sorted(map(json.loads, lines), key=lambda row: str(row["time"]))
+    found = []
+    for time, group in groupby(rows, key=lambda row: str(row["time"])):
+        some = list(group)
+        verdicts = [_verdict(row) for row in some if "recommendation" in row]
+        found.append(Outcome(_epoch(time), verdicts, [_event(row) for row in some if "event" in row]))
+    return found
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    plain = {name: row[name] for name in ("status", "count", "total", "expected", "low", "high", "score", "window")}
+    return Verdict(
+        time=_epoch(row["time"]), key=_key(row), recommendation=row["recommendation"], reasons=tuple(row["reasons"]),
+        text=row["text"], incident=row.get("incident"), revises=row.get("revises", False), **plain,
+    )  # fmt: skip
+
+
+def _event(row: Mapping[str, Any]) -> IncidentEvent:
+    plain = {name: row[name] for name in ("state", "id", "label", "observed", "expected", "excess", "text")}
+    return IncidentEvent(
+        time=_epoch(row["time"]), statuses=tuple(row["statuses"]), key=_key(row), start=_epoch(row["start"]),
+        peak=_epoch(row["peak"]), **plain,
+    )  # fmt: skip
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return tuple(row.get("key", {}).items())
+
+
+def _epoch(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp())

@@ -1,0 +1,219 @@
+"""A Kafka topic as a source of watch, against librdkafka's own mock cluster."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("confluent_kafka")
+
+from confluent_kafka import Producer
+
+from txmon.cli import run as txmon
+from txmon.errors import ConfigError
+from txmon.sources.kafka import KafkaSource
+
+FAST = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 200, "fetch.wait.max.ms": 50}
+SECONDS = 60.0
+
+
+class Cluster:
+    """A mock cluster: it lives as long as the producer that brought it up."""
+
+    def __init__(self) -> None:
+        self.producer = Producer({"test.mock.num.brokers": 1, "linger.ms": 0})
+        brokers = self.producer.list_topics(timeout=30).brokers.values()
+        self.servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+        self._topics = 0
+
+    def topic(self) -> str:
+        """A new topic of four partitions: the mock makes what it is asked for."""
+        self._topics += 1
+        name = f"transactions-{self._topics}"
+        until(lambda: len(self.producer.list_topics(name, timeout=30).topics[name].partitions) == 4)
+        return name
+
+    def send(self, topic: str, partition: int, values: list[bytes], stamps: list[int]) -> None:
+        for value, stamp in zip(values, stamps, strict=True):
+            self.producer.produce(topic, value, partition=partition, timestamp=stamp)
+        assert self.producer.flush(30) == 0
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Cluster:
+    return Cluster()
+
+
+@pytest.fixture
+def sources() -> Iterator[list[KafkaSource]]:
+    found: list[KafkaSource] = []
+    yield found
+    for source in found:
+        source.close()
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def read(source: KafkaSource, many: int) -> tuple[list[bytes], dict[str, Any]]:
+    """At least so many lines, and the position after them."""
+    lines: list[bytes] = []
+    place: dict[str, Any] = {}
+
+    def more() -> bool:
+        nonlocal place
+        chunk = source.read()
+        if chunk is not None:
+            lines.extend(chunk.lines)
+            place = source.position(chunk.start + sum(map(len, chunk.lines)) + len(chunk.lines)) or {}
+        return len(lines) >= many
+
+    until(more)
+    return lines, place
+
+
+def numbered(first: int, last: int) -> list[bytes]:
+    return [str(n).encode() for n in range(first, last)]
+
+
+def test_partitions_with_a_backlog_come_in_the_order_of_their_time(
+    cluster: Cluster, sources: list[KafkaSource]
+) -> None:
+    topic = cluster.topic()
+    for partition in range(3):
+        values = [f"{n:05d}-{partition}".encode() for n in range(4000)]
+        cluster.send(topic, partition, values, [10**12 + 1000 * n for n in range(4000)])
+    sources.append(KafkaSource(cluster.servers, topic, "order", options={**FAST, "fetch.message.max.bytes": 20_000}))
+    lines, place = read(sources[0], 12_000)
+    assert [line[:5] for line in lines] == sorted(line[:5] for line in lines)
+    assert len(set(lines)) == 12_000
+    assert place == {"offsets": {"0": 4000, "1": 4000, "2": 4000}}
+
+
+def test_a_restart_goes_on_at_the_position(cluster: Cluster, sources: list[KafkaSource]) -> None:
+    topic = cluster.topic()
+    for partition in range(2):
+        values = numbered(1000 * partition, 1000 * partition + 100)
+        cluster.send(topic, partition, values, [10**12 + n for n in range(100)])
+    first = KafkaSource(cluster.servers, topic, "restart", options=FAST)
+    given: list[bytes] = []
+    chunk = None
+    while len(given) + len(chunk.lines if chunk else []) < 200:
+        given += chunk.lines if chunk else []
+        chunk = first.read()
+    assert chunk is not None
+    half = len(chunk.lines) // 2  # a position in the middle of what was read
+    place = first.position(chunk.start + sum(len(line) + 1 for line in chunk.lines[:half]))
+    first.close()
+    sources.append(KafkaSource(cluster.servers, topic, "restart", position=json.loads(json.dumps(place)), options=FAST))
+    rest, _ = read(sources[0], len(chunk.lines) - half)
+    assert sorted(given + chunk.lines[:half] + rest) == sorted(numbered(0, 100) + numbered(1000, 1100))
+
+
+def test_the_group_learns_of_what_was_saved_and_of_no_more(cluster: Cluster, sources: list[KafkaSource]) -> None:
+    topic = cluster.topic()
+    cluster.send(topic, 0, numbered(0, 50), [10**12] * 50)
+    first = KafkaSource(cluster.servers, topic, "saved", options=FAST)
+    _, place = read(first, 50)
+    first.saved(place)
+    cluster.send(topic, 0, numbered(50, 80), [10**12] * 30)
+    assert read(first, 30)[0] == numbered(50, 80)
+    first.close()
+    # without a state, where the group stands; with an older one, that too: another process had the partition since
+    for position in (None, {"offsets": {"0": 3}}):
+        source = KafkaSource(cluster.servers, topic, "saved", position=position, options=FAST)
+        assert read(source, 30)[0] == numbered(50, 80)
+        source.close()
+    sources.append(KafkaSource(cluster.servers, topic, "saved", position={"offsets": {"0": 70}}, options=FAST))
+    assert read(sources[0], 10)[0] == numbered(70, 80)
+
+
+def test_a_second_process_takes_partitions_over_and_gives_them_back(
+    cluster: Cluster, sources: list[KafkaSource]
+) -> None:
+    topic = cluster.topic()
+    first = KafkaSource(cluster.servers, topic, "shared", options=FAST)
+    second = KafkaSource(cluster.servers, topic, "shared", options=FAST)
+    seen: dict[KafkaSource, list[bytes]] = {first: [], second: []}
+    number = 0
+
+    def both() -> bool:
+        nonlocal number
+        for partition in range(2):
+            cluster.send(topic, partition, [f"{number}-{partition}".encode()], [10**12 + number])
+        number += 1
+        for source in seen:
+            chunk = source.read()
+            if chunk is not None:
+                seen[source] += chunk.lines
+                source.saved(source.position(chunk.start + sum(len(line) + 1 for line in chunk.lines)) or {})
+        return all(len(lines) > 5 for lines in seen.values())
+
+    until(both)
+    second.close()
+    sources.append(first)
+    wanted = {f"{n}-{partition}".encode() for n in range(number) for partition in range(2)}
+
+    def rest() -> bool:
+        chunk = first.read()
+        seen[first] += chunk.lines if chunk else []
+        return wanted <= {*seen[first], *seen[second]}
+
+    until(rest)
+
+
+def test_options_that_mean_nothing_are_refused(cluster: Cluster) -> None:
+    with pytest.raises(ConfigError, match=r'No such configuration property: "no\.such"'):
+        KafkaSource(cluster.servers, "t", "g", options={"no.such": 1})
+
+
+def test_without_the_library_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
+    with pytest.raises(ConfigError, match=r"pip install 'txmon\[kafka\]'"):
+        KafkaSource("127.0.0.1:9", "t", "g")
+
+
+def test_an_address_without_a_topic_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert txmon(["watch", "--kafka", "broker:9092"]) == 2
+    assert "is no SERVERS/TOPIC" in capfd.readouterr().err
+
+
+def watching(arguments: list[str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-m", "txmon", "watch", *arguments], stderr=subprocess.PIPE)
+
+
+def test_watch_goes_on_from_its_state_as_if_it_had_never_stopped(cluster: Cluster, tmp_path: Path) -> None:
+    stream, out, state = tmp_path / "stream.jsonl", tmp_path / "out.jsonl", tmp_path / "state"
+    arguments = "--start 2026-03-02T08:00:00Z --days 0.05 --format jsonl --incident failed:+30@08:50/8m --seed 4"
+    assert txmon(["simulate", *arguments.split(), "--out", str(stream)]) == 0
+    lines = stream.read_bytes().splitlines()
+    stamps = [10**12 + 1000 * n for n in range(len(lines))]
+    topic = cluster.topic()
+    command = ["--kafka", f"{cluster.servers}/{topic}", "--group", "watch", "--sigma", "5", "--chart", "never"]
+    for part in (slice(0, 200), slice(200, None)):
+        cluster.send(topic, 0, lines[part], stamps[part])
+        newest = json.loads(lines[part][-1])["time"]
+        process = watching([*command, "--state", str(state), "--out", str(out)])
+        closed = [json.loads(line)["time"] for line in lines[part]]
+        last = max(moment for moment in closed if moment < newest)
+        until(lambda last=last: out.exists() and f'"time": "{last}"' in out.read_text())  # type: ignore[misc]
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, said.decode()
+    whole = tmp_path / "whole.jsonl"
+    assert txmon(["replay", str(stream), "--sigma", "5", "--chart", "never", "--out", str(whole)]) == 0
+    wanted = [line for line in whole.read_text().splitlines() if json.loads(line)["time"] < newest]
+    got = [line for line in out.read_text().splitlines() if '"partial"' not in line]
+    assert got == wanted
+    assert os.stat(state).st_size > 0
