@@ -13,7 +13,8 @@ test: $(VENV)/tested
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	# those two need more than the rest, and have a target of their own: test-spark
+	$(BIN)/python -m pytest --ignore tests/test_spark.py --ignore tests/test_kafka.py
 
 # The fuzz tests at length: FUZZ_EXAMPLES cases a target; what failed is kept in .hypothesis
 FUZZ_EXAMPLES ?= 100000
