@@ -182,7 +182,8 @@ def encoder() -> Callable[[Any], bytes] | None:
         import orjson
     except ImportError:
         return None
-    return orjson.dumps
+    dumps: Callable[[Any], bytes] = orjson.dumps  # untyped where it is not installed
+    return dumps
 
 
 def decoder() -> Callable[[bytes], Any]:
@@ -191,7 +192,8 @@ def decoder() -> Callable[[bytes], Any]:
         import orjson
     except ImportError:
         return json.loads
-    return orjson.loads
+    loads: Callable[[bytes], Any] = orjson.loads
+    return loads
 
 
 def _arrival(row: Row) -> tuple[int, int]:
