@@ -102,3 +102,13 @@ def test_a_rise_is_told_once() -> None:
     rises = [rise for o in new().run(records) for rise in o.rises]
     assert [rise.status for rise in rises] == ["denied"]
     assert 61 < (rises[0].time - START) // 60 < 72
+
+
+def test_what_was_forgotten_is_said() -> None:
+    pipeline = pipeline_of(Settings(max_series=10), live=False)
+    records = [Record(START + 60 * m, "approved", 5, (("merchant", f"m{m}"),)) for m in range(30)]
+    list(pipeline.run(records))
+    assert pipeline.summary() == [
+        f"{pipeline.detector.forgotten} keys were forgotten: idle (--idle), or too many (--max-series)"
+    ]
+    assert pipeline.detector.forgotten >= 20

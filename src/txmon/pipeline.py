@@ -89,6 +89,13 @@ class Pipeline:
                 verdicts.append(replace(verdict, revises=True))
         return verdicts
 
+    def summary(self) -> list[str]:
+        """What was not counted or was forgotten, a line each."""
+        lines = self.bucketer.summary()
+        if self.detector.forgotten:
+            lines.append(f"{self.detector.forgotten} keys were forgotten: idle (--idle), or too many (--max-series)")
+        return lines
+
     def acknowledge(self, identity: str, normal: bool) -> bool:
         """Silence an open incident; normal: keep what it brought out of the baselines. Whether it is open."""
         incident = next((one for one in self.tracker.open() if one.id == identity), None)

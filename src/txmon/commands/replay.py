@@ -51,7 +51,7 @@ def replay(files: tuple[str, ...], partial: bool, inject: tuple[str, ...], notif
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=False, partial=partial)
-        stack.callback(lambda: tell([*log.summary(), *pipeline.bucketer.summary()]))
+        stack.callback(lambda: tell([*log.summary(), *pipeline.summary()]))
         reader = reader_of(settings, log, today)
         outputs = Outputs(settings, stack, notify, live=False, reader=reader)
         pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None

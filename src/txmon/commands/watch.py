@@ -110,7 +110,7 @@ class _Watcher:
         self._log = RejectLog(settings.rejects, settings.strict, lambda line: tell([line]))
         stack.callback(self._log.close)
         self._pipeline = pipeline_of(settings, live=True, partial=True)
-        stack.callback(lambda: tell([*self._log.summary(), *self._pipeline.bucketer.summary()]))
+        stack.callback(lambda: tell([*self._log.summary(), *self._pipeline.summary()]))
         found = restore(self._pipeline, settings, settings.state) if settings.state else {}
         self._topic = _topic(*topic, found) if topic is not None else None
         feeds = [self._feed(FollowSource(path, found.get(path)), found.get(path)) for path in paths]
