@@ -21,10 +21,9 @@ KNOWN: Final = {
     "buckets": {
         "late", "first_late", "repeated", "open", "closed", "changed", "ids", "watermark", "next", "last",
     },
-    "detector": {"before", "age", "anchored", "kept", "excluded", "season", "groups"},
+    "detector": {"before", "age", "anchored", "level", "lag", "kept", "excluded", "season", "groups"},
     "incidents": {"open", "used"},
 }  # fmt: skip
-LEVEL: Final = "level"  # the shard's expected volume, which later versions keep for the shape of the day
 
 
 def rebalance(states: Sequence[tuple[int, State]], shards: int) -> list[tuple[int, State]]:
@@ -51,7 +50,7 @@ def _check(part: Mapping[str, Any]) -> None:
     """Refuse a state with more or less in it than is dealt out here: what is not known would be lost."""
     for name, known in KNOWN.items():
         there = set(part[name] if name else part)
-        if there - {LEVEL} != known:
+        if there != known:
             raise ConfigError(f"a state's {name or 'parts'} are {sorted(there ^ known)} more or less than is known")
 
 
@@ -104,9 +103,9 @@ def _by_start(parts: Parts, name: str, mine: Mine) -> list[list[Any]]:
 
 
 def _detector(parts: Parts, mine: Mine, shards: int) -> dict[str, Any]:
-    level = {LEVEL: sum(part[LEVEL] for part in parts) / shards} if all(LEVEL in part for part in parts) else {}
     return {
-        **level,
+        "level": sum(part["level"] for part in parts) / shards,
+        "lag": max(part["lag"] for part in parts),
         "before": _newest(parts, "before"),
         "age": _newest(parts, "age"),
         "anchored": any(part["anchored"] for part in parts),
