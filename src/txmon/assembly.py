@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from . import state
 from .buckets import Bucketer
-from .detector import Detector
+from .detector import NARROW, Detector
 from .errors import ConfigError
 from .incidents import IncidentPolicy, IncidentTracker
 from .pipeline import Pipeline
@@ -22,7 +22,6 @@ from .times import TimeParser
 
 LIVE_LATENESS = 5  # seconds
 DAY = 86400
-WIDE = 600  # seconds of a bucket from which a level cannot follow a day before it has seen one
 
 
 class Reader:
@@ -140,7 +139,7 @@ def detector_config(settings: Settings) -> DetectorConfig:
         bucket=settings.bucket,
         half_life=_at_least(settings, "half_life", 10),
         mix_half_life=_at_least(settings, "mix_half_life", 30),
-        warmup=_at_least(settings, "warmup", DAY // settings.bucket + 2 if settings.bucket > WIDE else 20),
+        warmup=_at_least(settings, "warmup", DAY // settings.bucket + 2 if settings.bucket > NARROW else 20),
         sigma=settings.sigma,
         budget=settings.budget,
         min_count=settings.min_count.default,

@@ -127,7 +127,7 @@ class Detector:
         recommendation: Recommendation = "alert" if seen.passed else "ok"
         reasons = ("score",) if seen.passed else ()
         low, high = interval(expected, series, gates, surety, self._lag)
-        text = explain(status, count, expected, low, high, seen, recommendation, reasons, "")
+        text = explain(status, count, expected, low, high, seen, recommendation, reasons)
         return Verdict(
             time, status, key, count, bucket.total, expected, low, high, seen.score, 1, recommendation, reasons, text
         )  # fmt: skip
@@ -252,7 +252,9 @@ class Detector:
             reasons = ("score",)
         self._count_episode(bucket, status, series, reasons)
         low, high = interval(expected, series, gates, volume, self._lag)
-        text = explain(status, count, expected, low, high, seen, recommendation, reasons, said)
+        text = explain(status, count, expected, low, high, seen, recommendation, reasons)
+        if said:
+            text += f"; {said}"
         return Verdict(
             bucket.time, status, bucket.key, count, bucket.total, expected, low, high, seen.score, seen.window,
             recommendation, reasons, text,
@@ -269,10 +271,6 @@ class Detector:
             series.restart_windows()
         if not series.alerting and self._kept:
             self._kept.pop((bucket.key, status), None)
-
-    def empty(self) -> bool:
-        """Whether nothing was judged yet."""
-        return not self._groups
 
     def time(self) -> int:
         """Start of the bucket judged last, epoch seconds; -1 before the first."""

@@ -21,23 +21,8 @@ def explain(
     seen: Judgement,
     recommendation: Recommendation,
     reasons: tuple[str, ...],
-    said: str,
 ) -> str:
-    """One line on why the verdict is what it is; `said` is added to it."""
-    text = _explain(status, count, expected, low, high, seen, recommendation, reasons)
-    return f"{text}; {said}" if said else text
-
-
-def _explain(
-    status: str,
-    count: int,
-    expected: float,
-    low: int,
-    high: int,
-    seen: Judgement,
-    recommendation: Recommendation,
-    reasons: tuple[str, ...],
-) -> str:
+    """One line on why the verdict is what it is."""
     name = status if status != TOTAL else "transaction" if count == 1 else "transactions"
     if "silence" in reasons:
         return f"nothing arrived, {number(expected)} transactions expected"
