@@ -150,7 +150,8 @@ class IncidentTracker:
         for key in list(self._open):
             for incident in list(self._open[key]):
                 for status, last in list(incident.members.items()):
-                    if time - last >= self.policy.clear and len(incident.members) > 1:
+                    # what alerted last stays: the end is told of it
+                    if time - last >= self.policy.clear and last < incident.last:
                         del incident.members[status]
                 state = self._step(incident, time)
                 if time - incident.last >= self.policy.clear:

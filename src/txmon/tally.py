@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
 
-from .records import MAX_COUNT, NAMES, Layout, Record, RecordParser, Reject
+from .fields import MAX_COUNT, NAMES
+from .records import Layout, Record, RecordParser, Reject
 from .verdict import Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
