@@ -269,6 +269,34 @@ def test_silence_is_seen_by_the_clock_alone() -> None:
         assert server.clock.now <= START + 60 * 50 + 2 * 60
 
 
+def test_a_feed_that_is_posted_by_the_minute_is_neither_late_nor_silent(tmp_path: Path) -> None:
+    """Each minute comes whole, ten seconds after its end: the clock waits for it, after a restart too."""
+    settings = Settings(state=str(tmp_path / "state"))
+
+    def go_on(server: Server, first: int, last: int) -> None:
+        for i in range(first, last):
+            server.clock.now = START + 60 * i + 70
+            rows = [{"time": START + 60 * i + second, "status": "approved", "count": 40} for second in (5, 30, 55)]
+            assert server.post(rows).status == 200
+            for _ in range(60):
+                server.clock.now += 1
+                server.engine.tick()
+
+    with serving(settings, now=START) as server:
+        go_on(server, 0, 45)
+        assert server.engine.finish()
+        late, now = server.engine.pipeline.bucketer.late, server.clock.now
+    with serving(settings, now=now) as server:
+        go_on(server, 45, 60)
+        late += server.engine.pipeline.bucketer.late
+        assert server.engine.incidents() == []
+        # the clock is that late, and no later
+        server.clock.now += 180
+        server.engine.tick()
+        assert [row["label"] for row in server.engine.incidents()] == ["silence"]
+    assert late == 0
+
+
 def test_the_past_posted_is_not_hurried_by_the_clock(server: Server) -> None:
     warm(server)
     server.engine.tick()

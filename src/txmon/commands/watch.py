@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from ..assembly import pipeline_of, restore, save
-from ..errors import ConfigError, ExitCode, IoFailure, UsageError
+from ..errors import ExitCode, IoFailure, UsageError
 from ..inbox import take_acknowledgements
-from ..live import Feed, LiveRun
+from ..live import Feed, LiveRun, go_on
 from ..records import ParseOptions, RecordParser
 from ..rejects import RejectLog
 from ..settings import Settings
@@ -139,10 +139,7 @@ class _Watcher:
         times = TimeParser(zone, settings.date or now.date(), None if settings.date else int(now.timestamp()))
         parser = RecordParser(source.name, kinds, times)
         if position is not None:
-            try:
-                parser.restore(position["parser"])
-            except (KeyError, TypeError, ValueError) as bad:
-                raise ConfigError(f"{settings.state}: does not know its place in {source.name} ({bad!r})") from bad
+            go_on(parser, position, settings.state)
         return Feed(source, parser, position)
 
     def loop(self, stop: _Stop) -> None:

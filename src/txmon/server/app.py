@@ -182,7 +182,7 @@ class App:
         token = decode_object(request, self._most).get("token")
         if not isinstance(token, str):
             raise HttpError(422, "no token")
-        if not self._guard.is_token(token):
+        if not self._guard.is_token(token, request.peer):
             raise HttpError(401, "this is not the token")
         return Response(204, headers=self._guard.cookie())
 

@@ -3,7 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
@@ -55,11 +55,13 @@ class Connection:
         self._handle = handle
         self._draining = draining
         self._rest = b""
+        self._peer = ""
 
     def serve(self) -> None:
         """Answer requests until the connection ends; closes the socket."""
         try:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._peer = str(self._sock.getpeername()[0])
             while self._one():
                 pass
         except (Hangup, OSError):
@@ -111,11 +113,11 @@ class Connection:
         if length > self._limits.body:
             raise HttpError(413, f"the body has {length} bytes, at most {self._limits.body} are read", close=True)
         self._rest = self._rest[end + len(END) :]
-        if length == 0:
-            return request
-        self._expect(request, length)
-        body = self._body(length, deadline)
-        return Request(request.method, request.path, request.query, request.headers, body, request.keep_alive)
+        body = b""
+        if length:
+            self._expect(request, length)
+            body = self._body(length, deadline)
+        return replace(request, body=body, peer=self._peer)
 
     def _expect(self, request: Request, length: int) -> None:
         wish = request.headers.get("expect")

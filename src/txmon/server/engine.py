@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from .. import state
-from ..assembly import LIVE_LATENESS, depended_on
+from ..assembly import depended_on
 from ..errors import IoFailure
 from ..inbox import take_acknowledgements
+from ..live import EventClock
 from ..pipeline import Pipeline
 from ..records import Record, Reject
 from ..rejects import RejectLog
@@ -53,11 +54,11 @@ class Engine:
         self.marks: dict[str, Any] = {}  # where tailed files go on, by name
         self._log = log or RejectLog()
         self._sinks = sinks
-        self._lateness = LIVE_LATENESS if settings.lateness is None else settings.lateness
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._answers_size = 0
         self._newest = 0  # event time
         self._live = False  # whether the newest record came about when it happened
+        self._stream = EventClock()
         self._began = clock()
         self._saver = state.Saver(time.monotonic())
         self._dirty = False
@@ -95,9 +96,12 @@ class Engine:
             self._log.add(reject)
         self.totals.rejected += len(rejects)
         newest = max([record.time for record in records], default=-1)
-        if newest >= self._newest:
-            self._newest = newest
-            self._live = self.clock() - newest <= self._lateness + max(LIVE, 2 * self.settings.bucket)
+        if records:
+            now = self.clock()
+            self._stream.note(newest, now, now)
+            if newest >= self._newest:
+                self._newest = newest
+                self._live = now - newest <= self.pipeline.bucketer.lateness + max(LIVE, 2 * self.settings.bucket)
         return records, rejects
 
     def _now(self, place: Place) -> Verdict | None:
@@ -153,8 +157,9 @@ class Engine:
         with self.lock:
             now = self.clock()
             # after a restart, clients get time to send what they could not send meanwhile
-            if self._live and now - self._began >= 2 * self.settings.bucket:
-                self._publish(self.pipeline.advance(int(now) - self._lateness))
+            there = self._stream.now(now)
+            if self._live and there is not None and now - self._began >= 2 * self.settings.bucket:
+                self._publish(self.pipeline.advance(there - self.pipeline.bucketer.lateness))
             self._publish(self.pipeline.peek())
             bucket = self.pipeline.bucketer.newest()
             if bucket is not None:
@@ -236,6 +241,7 @@ class Engine:
         return {
             "newest": self._newest,
             "live": self._live,
+            "ahead": self._stream.ahead,
             "recent": self.recent.snapshot(),
             "answers": [[key, a.digest, a.status, a.body] for key, a in self._answers.items()],
             "marks": self.marks,
@@ -247,6 +253,8 @@ class Engine:
         if own is None:
             return
         self._newest, self._live = int(own["newest"]), bool(own["live"])
+        ahead = own.get("ahead", 0.0)  # before it was kept, the stream's clock was the wall's
+        self._stream.ahead = None if ahead is None else float(ahead)
         self.recent.restore(own["recent"])
         for key, digest, status, body in own["answers"]:
             self._remember(key, Answer(digest, status, body))
