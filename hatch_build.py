@@ -13,7 +13,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
-    "decimals", "times", "trend", "verdict", "fields", "records", "tally", "buckets", "baseline", "judgement",
+    "decimals", "times", "trend", "verdict", "keys", "fields", "records", "tally", "buckets", "baseline", "judgement",
     "explain", "season", "together", "thresholds", "group", "detector", "incidents", "pipeline", "sinks/jsonl",
 )  # fmt: skip
 

@@ -211,7 +211,7 @@ def test_idle_keys_and_too_many_series_are_forgotten() -> None:
     kept = {v.key for v in detector.judge(START + 60 * 300, {})}
     assert len(kept) <= 20
     assert (("merchant", "m299"),) in kept
-    assert detector.forgotten >= 280
+    assert detector.forgotten == 300 - len(kept)
     idle = Detector(DetectorConfig(idle=7200.0))
     idle.judge(START, {(("merchant", "a"),): {"approved": 5}})
     for i in range(1, 300):
@@ -221,6 +221,7 @@ def test_idle_keys_and_too_many_series_are_forgotten() -> None:
 
 def test_what_one_count_means_alone() -> None:
     detector = Detector()
+    assert detector.time() == -1
     for i, counts in enumerate(day(minutes=120)):
         detector.judge(START + 60 * i, counts)
     before = json.dumps(detector.snapshot())
@@ -229,6 +230,17 @@ def test_what_one_count_means_alone() -> None:
     never = detector.assess(START, ALL, "stolen", {"approved": 100, "stolen": 9})
     volume = detector.assess(START, ALL, "*", {"approved": 3})
     assert [v and v.recommendation for v in (surge, usual, never, volume)] == ["alert", "ok", "alert", "alert"]
+    assert [v and v.reasons for v in (surge, usual, never, volume)] == [("score",), (), ("score",), ("score",)]
+    assert surge is not None
+    assert (surge.time, surge.key, surge.status, surge.count, surge.total, surge.window) == (
+        START,
+        ALL,
+        "denied",
+        60,
+        160,
+        1,
+    )
+    assert surge.text.startswith("60 denied, ")
     assert detector.assess(START, (("merchant", "x"),), "denied", {}) is None
     assert json.dumps(detector.snapshot()) == before
 

@@ -123,6 +123,7 @@ class _Watcher:
             self._pipeline, feeds, self._log, settings.max_ahead, time.time, time.monotonic
         )  # fmt: skip
         self.outputs = Outputs(settings, stack, notify, live=True, reader=None)
+        self.outputs.restore(found, settings.state or "")
         self._keys = stack.enter_context(Keys()) if self.outputs.display is not None else None
         self._saver = Saver(time.monotonic())
         self._always: set[int] = set()
@@ -225,12 +226,14 @@ class _Watcher:
         """Write the state; where that fails, say so once and go on: detection is worth more than its memory."""
         assert self._settings.state is not None
         try:
-            save(self._pipeline, self._settings, self._settings.state, self._run.positions())
+            positions = {**self._run.positions(), **self.outputs.positions()}
+            save(self._pipeline, self._settings, self._settings.state, positions)
             self._warned = False
         except IoFailure as bad:
             if not self._warned:
                 tell([f"{bad}; going on without"])
             self._warned = True
+        self.outputs.kept(not self._warned)
 
     def _finish(self, interrupted: bool) -> None:
         # the open minute is in the state, for the rows that are still to come

@@ -41,8 +41,12 @@ class Engine:
         clock: Callable[[], float],
         log: RejectLog | None = None,
         sinks: Sequence[Sink] = (),
+        more: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        """clock: epoch seconds. sinks: called in order under the lock; one that raises OSError is counted."""
+        """clock: epoch seconds. sinks: called in order under the lock; one that raises OSError is counted.
+
+        more: what else the state is to keep, by name; asked for under the lock.
+        """
         self.settings = settings
         self.pipeline = pipeline
         self.clock = clock
@@ -54,6 +58,7 @@ class Engine:
         self.marks: dict[str, Any] = {}  # where tailed files go on, by name
         self._log = log or RejectLog()
         self._sinks = sinks
+        self._more = more
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._answers_size = 0
         self._newest = 0  # event time
@@ -223,11 +228,11 @@ class Engine:
         path = self.settings.state
         assert path is not None
         with self.lock:  # a copy, so that the disk does not hold up requests
-            copy = marshal.dumps((self.pipeline.snapshot(), self._own()))
+            copy = marshal.dumps((self.pipeline.snapshot(), {**self._more(), "serve": self._own()}))
             self._dirty = False
-        pipeline, own = marshal.loads(copy)
+        pipeline, sources = marshal.loads(copy)
         try:
-            state.save(path, state.State(depended_on(self.settings), pipeline, {"serve": own}))
+            state.save(path, state.State(depended_on(self.settings), pipeline, sources))
         except IoFailure as bad:
             self.totals.save_failures += 1
             self.troubles["state"] = str(bad)
