@@ -179,7 +179,7 @@ def test_a_state_without_a_place_in_the_file_is_refused(place: object, tmp_path:
         wait_for(lambda: call(port, "GET", "/v1/overview")["open"])
         assert end(process)[0] == 0
     row = json.loads(gzip.decompress((tmp_path / "state").read_bytes()))
-    row["sources"]["serve"]["marks"]["log.csv"] = place
+    row["sources"]["serve"]["positions"]["log.csv"] = place
     (tmp_path / "state").write_bytes(gzip.compress(json.dumps(row).encode()))
     code, told = refused(tmp_path, *arguments)
     assert code == 78

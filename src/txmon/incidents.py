@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from .keys import unpack_key
+from .key_packing import unpack_key
 from .verdict import TOTAL, IncidentEvent, IncidentState, Key, Verdict, iso
 
 RESERVED_IDS: Final = 1000  # ids remembered so that none is used twice

@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import ConfigError
 from .pipeline import Pipeline
-from .records import Record, RecordParser, Reject
+from .records import Record, RecordParser
 from .rejects import RejectLog
 from .sources.live import Chunk, LiveSource
 from .tally import Item, Tallier
@@ -146,7 +146,7 @@ class LiveRun:
         width, group, offset = self.pipeline.bucketer.width, list[Record](), chunk.start
         for line in chunk.lines:
             before = place(feed.source, feed.parser, offset)
-            for record in self._records(feed, [line]):
+            for record in self._log.sift(feed.parser.parse([line])):
                 if group and record.time // width != group[-1].time // width:
                     self._wait(feed, group, before)
                     group = []
@@ -165,22 +165,7 @@ class LiveRun:
     def _items(self, feed: Feed, lines: list[bytes]) -> list[Item]:
         if feed.tallier is None:
             feed.tallier = Tallier(feed.parser, self.pipeline.bucketer.width)
-        found: list[Item] = []
-        for item in feed.tallier.take(lines):
-            if isinstance(item, Reject):
-                self._log.add(item)
-            else:
-                found.append(item)
-        return found
-
-    def _records(self, feed: Feed, lines: list[bytes]) -> list[Record]:
-        found = []
-        for record in feed.parser.parse(lines):
-            if isinstance(record, Reject):
-                self._log.add(record)
-            else:
-                found.append(record)
-        return found
+        return self._log.sift(feed.tallier.take(lines))
 
     def _due(self) -> list[Batch]:
         """The batches that no source with more to read can still come before, in order of event time."""

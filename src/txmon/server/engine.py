@@ -55,7 +55,7 @@ class Engine:
         self.feed = Feed()
         self.totals = Totals(verdicts={})
         self.troubles: dict[str, str] = {}  # failures that last: of the output, the state, the tailed file
-        self.marks: dict[str, Any] = {}  # where tailed files go on, by name
+        self.positions: dict[str, Any] = {}  # where tailed files go on, by name
         self._log = log or RejectLog()
         self._sinks = sinks
         self._more = more
@@ -249,7 +249,7 @@ class Engine:
             "ahead": self._stream.ahead,
             "recent": self.recent.snapshot(),
             "answers": [[key, a.digest, a.status, a.body] for key, a in self._answers.items()],
-            "marks": self.marks,
+            "positions": self.positions,
         }
 
     def restore(self, sources: Mapping[str, Any]) -> None:
@@ -263,7 +263,7 @@ class Engine:
         self.recent.restore(own["recent"])
         for key, digest, status, body in own["answers"]:
             self._remember(key, Answer(digest, status, body))
-        self.marks = dict(own["marks"])
+        self.positions = dict(own["positions"])
 
     def finish(self) -> bool:
         """End: write the state, or close what is open where there is none; whether all was written."""

@@ -29,7 +29,7 @@ class Tail(threading.Thread):
         self._piped = path == "-"
         if not self._piped and not (Path(path).is_file() and os.access(path, os.R_OK)):
             raise NoInput(f"{path}: no such file, or not to be read")
-        found = None if self._piped else engine.marks.get(path)
+        found = None if self._piped else engine.positions.get(path)
         self._source: LiveSource = PipeSource(0) if self._piped else FollowSource(path, found)
         self._parser = intake.parser(self._source.name, engine.settings.format)
         if found is not None:
@@ -61,4 +61,4 @@ class Tail(threading.Thread):
             engine.take(self._intake.timely(self._parser, self._parser.parse(chunk.lines), engine.latest()))
             after = place(self._source, self._parser, chunk.end())
             if after is not None:  # together with what it stands for, or a state between them would count twice
-                engine.marks[self._source.name] = after
+                engine.positions[self._source.name] = after

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any, cast
 
-from ..keys import pack_key, unpack_key
+from ..key_packing import pack_key, unpack_key
 from ..verdict import IncidentEvent, IncidentState
 
 
