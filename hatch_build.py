@@ -14,7 +14,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
     "decimals", "times", "trend", "verdict", "key_packing", "fields", "records", "tally", "buckets", "baseline",
-    "judgement", "explain", "season", "together", "thresholds", "group", "detector", "incidents", "pipeline", "sinks/jsonl",
+    "judgement", "explain", "season", "together", "thresholds", "group", "detector", "incidents", "pipeline",
+    "sinks/jsonl",
 )  # fmt: skip
 
 
