@@ -106,6 +106,19 @@ def test_the_dispersion_is_the_variance_over_the_mean(mean: float, dispersion: f
     assert scale**2 == pytest.approx(dispersion, rel=0.15)
 
 
+def test_what_teaches_nothing_leaves_the_level_and_takes_evidence() -> None:
+    baseline = Baseline(DISCOUNT)
+    for _ in range(60):
+        baseline.learn(100.0, 1.0)
+    level, doubt = baseline.rate(), baseline.excess(100.0)
+    for _ in range(5000):
+        baseline.forget()
+        assert baseline.rate() == pytest.approx(level)
+        assert baseline.excess(100.0) >= doubt
+        doubt = baseline.excess(100.0)
+    assert doubt > 1.0
+
+
 def test_one_spike_does_not_move_the_level() -> None:
     baseline = Baseline(DISCOUNT)
     for _ in range(200):

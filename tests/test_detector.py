@@ -219,6 +219,53 @@ def test_idle_keys_and_too_many_series_are_forgotten() -> None:
     assert {v.key for v in verdicts} == {(("merchant", "b"),)}
 
 
+@pytest.mark.parametrize("keys", [1, 2])
+def test_the_newest_key_is_kept_however_many_series_it_has(keys: int) -> None:
+    detector = Detector(DetectorConfig(max_series=6, warmup=600.0))
+    counts = {f"status{i}": 20 for i in range(9)}
+    for i in range(30):
+        rows: Bucket = {(("merchant", "a"),): counts}
+        if keys == 2 and i < 5:
+            rows[(("merchant", "old"),)] = {"approved": 5}
+        verdicts = detector.judge(START + 60 * i, rows)
+    assert {v.recommendation for v in verdicts} == {"ok"}
+    assert len(verdicts) == 10
+    assert detector.forgotten == (4 if keys == 2 else 0)
+
+
+def test_a_key_alone_is_never_idle() -> None:
+    """It is the feed, and its silence goes on being silence."""
+    detector = Detector(DetectorConfig(idle=3600.0))
+    for i in range(60):
+        detector.judge(START + 60 * i, {(("merchant", "a"),): {"approved": 100}})
+    for i in range(60, 300):
+        [verdict] = detector.judge(START + 60 * i, {})
+    assert verdict.key == (("merchant", "a"),)
+    assert detector.forgotten == 0
+
+
+def test_hours_of_silence_raise_no_level() -> None:
+    detector = Detector(DetectorConfig(level_shift=86400.0))
+    for i in range(60):
+        detector.judge(START + 60 * i, {ALL: {"approved": 100}})
+    for i in range(60, 360):
+        [verdict] = detector.judge(START + 60 * i, {})
+        assert verdict.expected < 110
+    back = [v for i in range(360, 400) for v in detector.judge(START + 60 * i, {ALL: {"approved": 100}})]
+    assert {v.recommendation for v in back} == {"ok"}
+
+
+def test_the_season_knows_all_keys_together() -> None:
+    """Two keys whose days differ: the level of a morning is expected of both before it comes."""
+    detector = Detector(DetectorConfig(bucket=900, warmup=7200.0))
+    for i in range(3 * 96 + 40):
+        many = 400 if 32 <= i % 96 < 80 else 40
+        rows: Bucket = {(("merchant", "a"),): {"approved": many}, (("merchant", "b"),): {"approved": 10}}
+        verdicts = detector.judge(START + 900 * i, rows)
+    expected = {v.key: v.expected for v in verdicts if v.status == "*"}
+    assert expected[("merchant", "a"),] == pytest.approx(400, rel=0.2)
+
+
 def test_what_one_count_means_alone() -> None:
     detector = Detector()
     assert detector.time() == -1
