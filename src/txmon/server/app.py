@@ -87,7 +87,8 @@ class App:
         engine = self._engine
 
         def make() -> tuple[int, str]:
-            receipt = engine.take(self._intake.parse(payload, "POST /v1/transactions", engine.latest()))
+            source, width = "POST /v1/transactions", engine.settings.bucket
+            receipt = engine.take(self._intake.parse(payload, source, engine.latest(), width))
             return 200 if receipt.accepted else 400, _receipt(receipt)
 
         return self._once(request, make)

@@ -110,14 +110,14 @@ class Connection:
         if end > HEAD:
             raise HttpError(431, f"the headers are longer than {HEAD} bytes", close=True)
         request, length = parse_head(self._rest[:end])
+        request = replace(request, peer=self._peer)
         if length > self._limits.body:
             raise HttpError(413, f"the body has {length} bytes, at most {self._limits.body} are read", close=True)
         self._rest = self._rest[end + len(END) :]
-        body = b""
-        if length:
-            self._expect(request, length)
-            body = self._body(length, deadline)
-        return replace(request, body=body, peer=self._peer)
+        if length == 0:
+            return request
+        self._expect(request, length)
+        return replace(request, body=self._body(length, deadline))
 
     def _expect(self, request: Request, length: int) -> None:
         wish = request.headers.get("expect")

@@ -14,9 +14,10 @@ from ..errors import IoFailure
 from ..inbox import take_acknowledgements
 from ..live import EventClock
 from ..pipeline import Pipeline
-from ..records import Record, Reject
+from ..records import Reject
 from ..rejects import RejectLog
 from ..settings import Settings
+from ..tally import Item, Tally
 from ..verdict import TOTAL, Key, Outcome, Verdict
 from .feed import Feed
 from .receipt import Answer, Receipt, Totals
@@ -68,24 +69,25 @@ class Engine:
         self._saver = state.Saver(time.monotonic())
         self._dirty = False
 
-    def take(self, items: Iterable[Record | Reject]) -> Receipt:
+    def take(self, items: Iterable[Item | Reject]) -> Receipt:
         """Parse and feed `items`; an exception of theirs is raised before anything is fed."""
         with self.lock:
             records, rejects = self._sorted(items)
             bucketer = self.pipeline.bucketer
             late, repeated = bucketer.late, bucketer.repeated
-            width = bucketer.width
+            # before they are fed: a tally may become the bucket that others add to
+            places = dict.fromkeys([place for item in records for place in _places(item, bucketer.width)])
+            accepted = sum([item.rows if isinstance(item, Tally) else 1 for item in records])
             closed: dict[Place, Verdict] = {}
             for outcome in self.pipeline.feed(records):
                 self._tell(outcome)
                 closed.update({(v.time, v.key, v.status): v for v in outcome.verdicts})
-            places = dict.fromkeys([(r.time - r.time % width, r.key, r.status) for r in records])
             answered = list(places)[-ANSWERED:]
             verdicts = [v for v in (closed.get(place) or self._now(place) for place in answered) if v is not None]
-            self.totals.records += len(records)
+            self.totals.records += accepted
             self._dirty = True
             return Receipt(
-                len(records), bucketer.repeated - repeated, bucketer.late - late, verdicts,
+                accepted, bucketer.repeated - repeated, bucketer.late - late, verdicts,
                 len(places) - len(answered), rejects,
             )  # fmt: skip
 
@@ -93,10 +95,10 @@ class Engine:
         """The latest time a record may have, epoch seconds: one from the future would make all others late for good."""
         return int(self.clock()) + self.settings.max_ahead
 
-    def _sorted(self, items: Iterable[Record | Reject]) -> tuple[list[Record], list[Reject]]:
+    def _sorted(self, items: Iterable[Item | Reject]) -> tuple[list[Item], list[Reject]]:
         everything = list(items)
         rejects = [item for item in everything if isinstance(item, Reject)]
-        records = [item for item in everything if isinstance(item, Record)]
+        records = [item for item in everything if not isinstance(item, Reject)]
         for reject in rejects:
             self._log.add(reject)
         self.totals.rejected += len(rejects)
@@ -301,3 +303,10 @@ class Engine:
                 "open": self.feed.shown,
                 "trouble": self.trouble,
             }
+
+
+def _places(item: Item, width: int) -> list[Place]:
+    """What a record, or each of those that were added up, counts to."""
+    if isinstance(item, Tally):
+        return [(item.start, key, status) for key, statuses in item.counts.items() for status in statuses]
+    return [(item.time - item.time % width, item.key, item.status)]
