@@ -1,9 +1,18 @@
-"""Limits of the house: how long a module and a function may be before it must say why."""
+"""The house: how long a module and a function may be before it must say why, and one name for one thing."""
 
 import ast
+import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+from txmon.incidents import IncidentPolicy
+from txmon.server.recent import IncidentRow
+from txmon.settings import DECLARATIONS
+from txmon.sinks.notify import Policy
+from txmon.thresholds import DetectorConfig
+from txmon.verdict import IncidentEvent, Verdict, event_line, verdict_line
 
 PACKAGE = Path(__file__).parents[1] / "src" / "txmon"
 MODULE = 350  # lines
@@ -51,3 +60,21 @@ def test_what_is_too_long_is_seen() -> None:
 def test_every_reason_is_for_something_long() -> None:
     every = {name: lines for m in modules() for name, lines in lengths(m, (PACKAGE / m).read_text()).items()}
     assert all(every[name] > (FUNCTION if ":" in name else MODULE) for name in REASONS)
+
+
+def test_a_setting_has_one_name_from_the_flag_to_the_core() -> None:
+    """But for what holds one value a status, and for what is no setting."""
+    own = {DetectorConfig: {"min_counts", "min_ratios", "directions", "rowless"}, Policy: {"group", "silences"}}
+    for config in (DetectorConfig, IncidentPolicy, Policy):
+        names = {field.name for field in fields(config)}
+        assert names - set(DECLARATIONS) == own.get(config, set())
+
+
+def test_a_line_has_the_names_of_its_value() -> None:
+    verdict = Verdict(0, "a", (("merchant", "m"),), 1, 2, 3.0, 0, 4, 5.0, 1, "alert", ("score",), "t", "i", True, True)
+    assert list(json.loads(verdict_line(verdict))) == [field.name for field in fields(Verdict)]
+    event = IncidentEvent(0, "opened", "i", ("a",), (("merchant", "m"),), "failures", 0, 0, 1, 2.0, 3.0, "t")
+    row = json.loads(event_line(event))
+    assert row.pop("event") == "incident"
+    assert list(row) == [field.name for field in fields(IncidentEvent)]
+    assert set(row) <= {field.name for field in fields(IncidentRow)}

@@ -14,7 +14,7 @@ from txmon.notification import Notification
 from txmon.rejects import RejectLog
 from txmon.settings import Settings
 from txmon.sinks.notify import Notifier, Policy
-from txmon.sinks.recent import MOST_ENTRIES, History
+from txmon.sinks.recent import MOST_ENTRIES, RecentCounts
 from txmon.trend import Rise, Trend
 from txmon.verdict import IncidentEvent, IncidentState, Key, Outcome, Verdict
 from txmon.windows import Hours, Silence, hours, silences, time_of_day
@@ -334,7 +334,7 @@ def test_a_wrong_silence_says_what_is_wrong(value: object, says: str) -> None:
 
 
 def test_history_keeps_quarter_of_an_hour_in_minutes() -> None:
-    history = History(10)
+    history = RecentCounts(10)
     for n in range(600):
         history.add(T0 + 10 * n, [replace(verdict(0), time=T0 + 10 * n, count=n % 7)])
     counts = history.recent([("failed", ())]).of("failed", ())
@@ -342,7 +342,7 @@ def test_history_keeps_quarter_of_an_hour_in_minutes() -> None:
 
 
 def test_a_correction_replaces_the_count() -> None:
-    history = History(60)
+    history = RecentCounts(60)
     for count in (5, 8):
         history.add(T0, [verdict(0, count)])
     assert history.recent([("failed", ())]).of("failed", ()) == (8,)
@@ -350,7 +350,7 @@ def test_a_correction_replaces_the_count() -> None:
 
 
 def test_too_many_series_are_kept_together() -> None:
-    history = History(60)
+    history = RecentCounts(60)
     many = [replace(verdict(0, 1), key=(("m", str(n)),)) for n in range(MOST_ENTRIES // 15 + 1)]
     history.add(T0, many)
     recent = history.recent([("failed", many[0].key)])

@@ -19,8 +19,8 @@ from ..rejects import RejectLog
 from ..settings import Settings
 from ..tally import Item, Tally
 from ..verdict import TOTAL, Key, Outcome, Verdict
-from .feed import Feed
-from .receipt import Answer, Receipt, Totals
+from .feed import PageFeed
+from .receipt import GivenAnswer, Receipt, Totals
 from .recent import Recent
 
 ANSWERED: Final = 1000  # verdicts in one answer
@@ -53,14 +53,14 @@ class Engine:
         self.clock = clock
         self.lock = threading.RLock()
         self.recent = Recent(settings.bucket)
-        self.feed = Feed()
+        self.feed = PageFeed()
         self.totals = Totals(verdicts={})
         self.troubles: dict[str, str] = {}  # failures that last: of the output, the state, the tailed file
         self.positions: dict[str, Any] = {}  # where tailed files go on, by name
         self._log = log or RejectLog()
         self._sinks = sinks
         self._more = more
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._answers: OrderedDict[str, GivenAnswer] = OrderedDict()
         self._answers_size = 0
         self._newest = 0  # event time
         self._live = False  # whether the newest record came about when it happened
@@ -216,10 +216,10 @@ class Engine:
             if before is not None:
                 return (before.status, before.body) if before.digest == digest else None
             status, body = make()
-            self._remember(key, Answer(digest, status, body))
+            self._remember(key, GivenAnswer(digest, status, body))
             return status, body
 
-    def _remember(self, key: str, answer: Answer) -> None:
+    def _remember(self, key: str, answer: GivenAnswer) -> None:
         self._answers[key] = answer
         self._answers_size += len(answer.body)
         while len(self._answers) > REMEMBERED or self._answers_size > REMEMBERED_BYTES:
@@ -264,7 +264,7 @@ class Engine:
         self._stream.ahead = None if ahead is None else float(ahead)
         self.recent.restore(own["recent"])
         for key, digest, status, body in own["answers"]:
-            self._remember(key, Answer(digest, status, body))
+            self._remember(key, GivenAnswer(digest, status, body))
         self.positions = dict(own["positions"])
 
     def finish(self) -> bool:

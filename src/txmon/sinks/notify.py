@@ -15,7 +15,7 @@ from ..trend import Trend
 from ..verdict import TOTAL, IncidentEvent, IncidentState, Outcome
 from ..windows import Hours, Silence, silenced
 from .notify_state import DayTally, Known, Memory
-from .recent import History
+from .recent import RecentCounts
 
 REVERSALS: Final = frozenset(("reversed", "backend_reversed"))  # one wave: an incident of one tells of both
 STEPS: Final[tuple[IncidentState, ...]] = ("opened", "escalated", "reminder", "resolved")  # in the order they are told
@@ -44,7 +44,7 @@ class Notifier:
     def __init__(self, policy: Policy, tell: Callable[[Notification], None]) -> None:
         self.policy = policy
         self._tell = tell
-        self._history = History(policy.bucket)
+        self._history = RecentCounts(policy.bucket)
         self._memory = Memory()
         self._trends: Mapping[str, Trend] = {}
 
