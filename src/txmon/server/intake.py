@@ -123,11 +123,13 @@ def decode_object(request: Request, most: int) -> Mapping[str, Any]:
 def _at_once(lines: list[bytes]) -> list[object] | None:
     """All `lines` decoded as one array, three times as fast as one by one; None where that may differ from it."""
     lines = lines[:-1] if not lines[-1].strip() else lines
-    # only an array could open in one line and close in another
-    if not all(line[:1] == b"{" and line.rstrip()[-1:] == b"}" and b"[" not in line for line in lines):
+    together = b",\n".join(lines)
+    if b"[" in together:
+        return None  # only an array could open in one line and close in another
+    if not all(line[:1] == b"{" and line.rstrip()[-1:] == b"}" for line in lines):
         return None
     try:
-        rows: list[object] = json.loads(b"[" + b",\n".join(lines) + b"]")
+        rows: list[object] = json.loads(b"[" + together + b"]")
     except (ValueError, RecursionError):
         return None
     return rows if len(rows) == len(lines) else None
