@@ -152,7 +152,7 @@ class Bucketer:
         self._grown.clear()
         return found
 
-    def counts(self, start: int, key: Key) -> Mapping[str, int] | None:
+    def counts(self, start: int, key: Key) -> dict[str, int] | None:
         """What `key` has so far in the bucket at `start`, open or lately closed; None where that is not known."""
         bucket = self._open.get(start) or next((bucket for bucket in self._closed if bucket.start == start), None)
         return bucket.counts.get(key) if bucket is not None else None

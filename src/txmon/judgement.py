@@ -1,27 +1,15 @@
-"""A series against its thresholds: the scores of its windows, the gates they pass, and the normal interval."""
+"""A series against its thresholds: the scores of its windows, and the gates they pass."""
 
-from math import ceil, floor
 from typing import Final
 
-from .baseline import WINDOWS, Baseline, count_score, limit_above, limit_below, sum5, sum15
+from .baseline import WINDOWS, Baseline, sum5, sum15
+from .limits import Thresholds, count_score
 
 # Squared relative errors of a level beyond what its evidence says, since neither shares nor seasons stand still:
 DRIFT: Final = 0.003  # of every level
 LAG: Final = 0.005  # of a volume's, besides: mornings and evenings
 RATIO_SLACK: Final = (1.0, 0.6, 0.4)  # of min_ratio's distance from 1, by window: a longer sum need not rise as far
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that alerted goes on
-
-
-class Thresholds:
-    """What a series of one status must exceed to alert."""
-
-    __slots__ = ("direction", "min_count", "min_ratio", "sigma")
-
-    def __init__(self, sigma: float, min_count: int, min_ratio: float, direction: str) -> None:
-        self.sigma = sigma
-        self.min_count = min_count
-        self.min_ratio = min_ratio
-        self.direction = direction
 
 
 class Judgement:
@@ -67,7 +55,7 @@ def judge_one(
     result.seen, result.window_mean = count, expected
     if expected <= 0.0:
         return result
-    result.score = result.newest = count_score(count, expected, _excess(series, expected, volume, lag))
+    result.score = result.newest = count_score(count, expected, excess_of(series, expected, volume, lag))
     sign = 1.0 if result.score > 0.0 else -1.0
     wanted = gates.direction == "both" or (gates.direction == "above") == (sign > 0.0)
     if wanted and sign * result.score >= gates.sigma:
@@ -89,7 +77,7 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
             seen, mean = sum15(counts), sum15(expectations)
         if mean <= 0.0:
             continue
-        score = count_score(seen, mean, _excess(series, mean, volume, lag))
+        score = count_score(seen, mean, excess_of(series, mean, volume, lag))
         if i == 0:
             result.newest = score
             result.lingers = sign * score > LINGER
@@ -123,27 +111,9 @@ def _gate(seen: float, mean: float, gates: Thresholds, sign: float, slack: float
     return "ratio" if seen * ratio > mean else ""
 
 
-def _excess(series: Baseline, mean: float, volume: Baseline | None, lag: float) -> float:
+def excess_of(series: Baseline, mean: float, volume: Baseline | None, lag: float) -> float:
+    """Squared relative error of a count of `series` with this mean, as `judge` takes it."""
     own = series.excess(mean) + DRIFT
     if series.trend_gain > 0.0:
         return own + lag
     return max(own, volume.excess(mean) + lag) if volume is not None else own
-
-
-def interval(
-    expected: float, series: Baseline, gates: Thresholds, volume: Baseline | None, lag: float
-) -> tuple[int, int]:
-    """The counts of one bucket, from and to, that do not alert by themselves."""
-    if expected <= 0.0:
-        return 0, gates.min_count - 1
-    excess = _excess(series, expected, volume, lag)
-    high = limit_above(
-        expected, excess, gates.sigma, max(ceil(gates.min_ratio * expected) - 1.0, gates.min_count - 1.0)
-    )
-    low = limit_below(
-        expected,
-        excess,
-        -gates.sigma,
-        min(floor(expected / gates.min_ratio) + 1.0, floor(expected - gates.min_count) + 1.0),
-    )
-    return max(0, int(low)), int(high)

@@ -47,6 +47,7 @@ class Tallier:
         self._times: dict[object, int] = {}  # cell or value -> epoch seconds
         self._statuses: dict[object, str] = {}
         self._keys: dict[object, Key] = {}
+        self._counts: dict[bytes, int] = {}  # of short cells
         self._last: object = None  # the time before, which a time of day may repeat
         self._last_time = 0
         self._decode: Callable[[bytes], Any] | None = None  # of JSON lines that look like those before
@@ -77,19 +78,20 @@ class Tallier:
     def _csv(self, lines: Sequence[bytes], layout: Layout) -> None:
         at_time, at_status, at_count, at_amount = layout.time, layout.status, layout.count, layout.amount
         key: Key | None = ()
+        delimiter, width, statuses, longest = layout.delimiter, layout.width, self._statuses, self._max_line
+        together = b"".join(lines)  # looked at in one go; most of the time there is nothing odd in any of them
+        plain = together.isascii() and QUOTE not in together
+        returns = b"\r" in together
         for raw in lines:
-            if raw.endswith(b"\r"):
+            if returns and raw.endswith(b"\r"):
                 raw = raw.rstrip(b"\r\n")  # noqa: PLW2901
-            cells = raw.split(layout.delimiter)
-            if len(cells) != layout.width or not raw.isascii() or QUOTE in raw or len(raw) > self._max_line:
+            cells = raw.split(delimiter)
+            if len(cells) != width or len(raw) > longest or not (plain or (raw.isascii() and QUOTE not in raw)):
                 self._one(raw)
                 continue
             time = self._time(cells[at_time])
-            status = self._statuses.get(cells[at_status])
-            count = 1
-            if at_count >= 0:
-                cell = cells[at_count]
-                count = int(cell) if cell.isdigit() and len(cell) <= 15 else -1
+            status = statuses.get(cells[at_status])
+            count = self._count(cells[at_count]) if at_count >= 0 else 1
             if layout.by:
                 key = self._key(cells, layout)
             if (
@@ -103,6 +105,17 @@ class Tallier:
                 continue
             self._parser.lines += 1
             self._add(time, status, key, count)
+
+    def _count(self, cell: bytes) -> int:
+        """The number in a cell; -1 where the parser must look at it."""
+        found = self._counts.get(cell)
+        if found is None:
+            if not cell.isdigit() or len(cell) > 15:
+                return -1
+            found = int(cell)
+            if len(self._counts) < CACHED and len(cell) < 6:
+                self._counts[cell] = found
+        return found
 
     def _time(self, cell: bytes | str) -> int:
         """Epoch seconds of a cell; -1 where the parser must say what is wrong."""

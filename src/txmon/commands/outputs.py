@@ -74,7 +74,7 @@ class Outputs:
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
-        self.alerted = self.alerted or any(verdict.recommendation == "alert" for verdict in outcome.verdicts)
+        self.alerted = self.alerted or outcome.alerted()
         for sink in self._sinks:
             sink(outcome)
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from ..verdict import Outcome, event_line, rise_line, verdict_line
+from ..verdict import Outcome, event_line, iso, rise_line, verdict_line_at
 
 
 class Writable(Protocol):
@@ -26,8 +26,9 @@ class JsonLines:
 
     def accept(self, outcome: Outcome) -> None:
         """Write the outcome's verdicts, then its incident events and rises."""
+        moment = iso(outcome.time)
         lines = [
-            verdict_line(verdict)
+            verdict_line_at(verdict, moment)
             for verdict in outcome.verdicts
             if not self._only_alerts or verdict.recommendation in ("alert", "pending")
         ]
