@@ -11,6 +11,8 @@ over `exposure`, both forgotten at the same rate, so that `events / exposure` is
 from math import exp, log, sqrt
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 NORMAL_MAD: Final = 0.6744897501960817  # median of |Z| for a standard normal Z
 CLIP: Final = 2.5  # innovations beyond this many standard deviations teach no more than this
 BLOCK: Final = 8.0  # transactions expected before a residual is worth a look: below, a median is all discreteness
@@ -51,6 +53,7 @@ def sum15(ring: Ring) -> float:
     return newer + ring[10] + ring[11] + ring[12] + ring[13] + ring[14]
 
 
+@mypyc_attr(acyclic=True)
 class Baseline:
     """The learned normal of one series and its last fifteen buckets, in about 400 bytes.
 

@@ -6,7 +6,10 @@ from typing import Final
 TIE: Final = 1e-4  # how near to a half the scaled number's own rounding could decide: `format` knows its exact value
 LARGEST: Final = 1e8  # scaled; above it a float's last digit comes near to TIE
 TWO: Final = [f"{i:02}" for i in range(100)]
-THREE: Final = [f"{i:03}" for i in range(1000)]
+WHOLE: Final = [str(i) for i in range(1000)]
+REMEMBERED: Final = 10_000  # numbers, without their point, whose texts are kept
+# by decimals, then number; empty until the first time
+_texts: Final = [[""] * REMEMBERED for _ in range(4)]
 
 
 def fixed(value: float, places: int) -> str:
@@ -21,12 +24,27 @@ def fixed(value: float, places: int) -> str:
         return format(value, f".{places}f")
     if rest > 0.5:
         digits += 1
-    sign = "-" if value < 0.0 or (value == 0.0 and copysign(1.0, value) < 0.0) else ""
+    found = pointed(digits, places)
+    return "-" + found if value < 0.0 or (value == 0.0 and copysign(1.0, value) < 0.0) else found
+
+
+def whole(number: int) -> str:
+    """`number` in digits."""
+    return WHOLE[number] if 0 <= number < 1000 else str(number)
+
+
+def pointed(number: int, places: int) -> str:
+    """`number`, 0 or more, with a point before its last digits, 0 to 7 of them."""
     if places == 0:
-        return f"{sign}{digits}"
-    if places == 1:
-        return f"{sign}{digits // 10}.{digits % 10}"
-    return f"{sign}{digits // 100}.{TWO[digits % 100]}"
+        return whole(number)
+    if number >= REMEMBERED or places > 3:
+        text = str(number).rjust(places + 1, "0")
+        return f"{text[:-places]}.{text[-places:]}"
+    found = _texts[places][number]
+    if not found:
+        text = str(number).rjust(places + 1, "0")
+        found = _texts[places][number] = f"{text[:-places]}.{text[-places:]}"
+    return found
 
 
 def significant(value: float, digits: int) -> str:
@@ -60,12 +78,4 @@ def significant(value: float, digits: int) -> str:
     while places > 0 and number % 10 == 0:
         number //= 10
         places -= 1
-    if places == 0:
-        return str(number)
-    if places == 1:
-        return f"{number // 10}.{number % 10}"
-    if places == 2:
-        return f"{number // 100}.{TWO[number % 100]}"
-    if places == 3:
-        return f"{number // 1000}.{THREE[number % 1000]}"
-    return "0." + str(number).rjust(places, "0")
+    return pointed(number, places)

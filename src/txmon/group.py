@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mypy_extensions import mypyc_attr
+
 from .baseline import Baseline
 from .limits import Thresholds
 from .verdict import TOTAL, Key
@@ -12,6 +14,7 @@ TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed
 DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, more than a part of it
 
 
+@mypyc_attr(acyclic=True)
 class Group:
     """The baselines of one key: its volume's and its statuses'."""
 
@@ -31,6 +34,7 @@ class Group:
         return series
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Bucket:
     """The counts of one key in one bucket, with what they are judged against."""
 

@@ -1,6 +1,6 @@
 """Incidents: alerts that belong together, opened once, told of when they grow or last, resolved once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -107,7 +107,7 @@ class IncidentTracker:
                 incident.take(verdict)
                 taken[id(verdict)] = incident
         events = self._steps(time) if self._open else []
-        if taken and any([incident.opened for incident in taken.values()]):
+        if taken and any(incident.opened for incident in taken.values()):
             verdicts = [
                 v.changed(incident=taken[id(v)].id) if id(v) in taken and taken[id(v)].opened else v for v in verdicts
             ]

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from .baseline import WINDOWS, Baseline, sum5, sum15
 from .limits import Thresholds, count_score
 
@@ -12,6 +14,7 @@ RATIO_SLACK: Final = (1.0, 0.6, 0.4)  # of min_ratio's distance from 1, by windo
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that alerted goes on
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Judgement:
     """The scores of a series' windows in sigmas, and what the gates said of them."""
 

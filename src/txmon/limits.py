@@ -7,6 +7,8 @@ an `excess` (the squared relative error of the mean).
 from math import ceil, floor, log, sqrt
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 NEWTON_STEPS: Final = 3
 LEAST_BASE: Final = 0.5  # of a quantile's cube root, for such a guess
 GUESSES: Final = 3  # at a limit before its steps are taken after all
@@ -15,6 +17,7 @@ NARROW: Final = 0.6  # at most this part of the mean up to the limit, they come 
 SURER: Final = 1e-3
 
 
+@mypyc_attr(acyclic=True)
 class Thresholds:
     """What a series of one status must exceed to alert."""
 

@@ -122,7 +122,8 @@ class Season:
     def _known(self, weekend: int, index: int) -> tuple[float, float]:
         """Transactions and buckets of a bin: weekdays and weekends are one until two weeks are known."""
         if self._days <= TWO_WEEKS:
-            return self._sums[index] + self._sums[index + self._bins], self._weights[index] + self._weights[index + self._bins]
+            other = index + self._bins
+            return self._sums[index] + self._sums[other], self._weights[index] + self._weights[other]
         place = weekend * self._bins + index
         return self._sums[place], self._weights[place]
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
 
+from mypy_extensions import mypyc_attr
+
 from .records import MAX_COUNT, NAMES, Layout, Record, RecordParser, Reject
 from .verdict import Key
 
@@ -18,10 +20,11 @@ QUOTE: Final = ord('"')  # a number: looking for a byte in bytes raises and catc
 RELEARN: Final = 64  # lines of another shape before the shape of JSON lines is learned anew
 
 
+@mypyc_attr(acyclic=True)
 class Tally:
     """Records of one bucket that arrived one after the other, added up."""
 
-    __slots__ = ("counts", "first", "order", "rows", "start", "time")
+    __slots__ = ("counts", "first", "rows", "start", "time")
 
     def __init__(self, start: int, time: int) -> None:
         self.start = start  # of the bucket, epoch seconds
@@ -29,7 +32,6 @@ class Tally:
         self.time = time  # of the newest
         self.rows = 0
         self.counts: dict[Key, dict[str, int]] = {}
-        self.order: list[tuple[Key, str]] = []  # as they first arrived
 
 
 Item = Record | Tally
@@ -205,12 +207,7 @@ class Tallier:
         counts = tally.counts.get(key)
         if counts is None:
             counts = tally.counts[key] = {}
-        before = counts.get(status)
-        if before is None:
-            tally.order.append((key, status))
-            counts[status] = count
-        else:
-            counts[status] = before + count
+        counts[status] = counts.get(status, 0) + count
 
     def _flush(self) -> None:
         if self._tally.rows:

@@ -9,9 +9,12 @@ are on that side. That many degrees of freedom give its tail; a cube root makes 
 from math import fsum, sqrt  # fsum: mypyc takes the sum of a list for whole numbers
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 MOST: Final = 0.7  # of the squared distance
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Odd:
     """The statuses of one bucket, and how far each is on the wrong side."""
 
@@ -49,5 +52,7 @@ class Odd:
         total = fsum([score * score for score in self._scores])
         if total <= 0.0:
             return ""
-        shares = sorted([(-score * score / total, status) for status, score in zip(self._names, self._scores, strict=True)])
+        shares = sorted(
+            [(-score * score / total, status) for status, score in zip(self._names, self._scores, strict=True)]
+        )
         return ", ".join([f"{status} {-100.0 * share:.0f} %" for share, status in shares if share <= -0.1])

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any, Final, Literal
 
+from mypy_extensions import mypyc_attr
+
 TrendName = Literal["rising a lot", "rising", "stable", "falling", "falling a lot"]
 
 SPAN: Final = 18 * 60  # seconds; the original system looked back 0.3 hours
@@ -61,19 +63,25 @@ class TrendTracker:
 
     def observe(self, time: int, counts: dict[Any, dict[str, int]]) -> tuple[dict[str, Trend], list[Rise]]:
         """Take the counts by key and status of the bucket at `time`; every status's trend so far, and news."""
-        sums = dict.fromkeys(self._lines, 0)
-        total = 0
+        total = self._lines.get(TOTAL)
+        if total is None:
+            total = self._lines[TOTAL] = Line(self._length, time)
         for statuses in counts.values():
             for status, count in statuses.items():
-                sums[status] = sums.get(status, 0) + count
-                total += count
-        sums[TOTAL] = total
+                line = self._lines.get(status)
+                if line is None:
+                    line = self._lines[status] = Line(self._length, time)
+                line.open += count
+                total.open += count
         trends: dict[str, Trend] = {}
         rises: list[Rise] = []
-        for status, count in sums.items():
-            trend = trends[status] = self.update(time, status, count)
-            if self._is_news(status, trend):
-                rises.append(Rise(time, status, trend.slope, count))
+        for status, line in self._lines.items():
+            trend = trends[status] = self._step(line, time)
+            if trend.name == "rising a lot":
+                if self._is_news(status, line, trend.slope):
+                    rises.append(Rise(time, status, trend.slope, line.counts[-1]))
+            elif self._rising and trend.name != "rising":
+                self._rising.discard(status)
         return trends, rises
 
     def update(self, time: int, status: str, count: int) -> Trend:
@@ -81,27 +89,29 @@ class TrendTracker:
         line = self._lines.get(status)
         if line is None:
             line = self._lines[status] = Line(self._length, time)
+        line.open = count
+        return self._step(line, time)
+
+    def _step(self, line: "Line", time: int) -> Trend:
+        """The trend with the bucket at `time`, which `line` has the counts of."""
         missing = (time - line.time) // self._bucket - 1
-        for _ in range(min(missing, self._length)):
-            line.add(0)
-        line.add(count)
+        if missing > 0:
+            for _ in range(min(missing, self._length)):
+                line.add(0)
+        line.add(line.open)
+        line.open = 0
         line.time = time
         slope = line.slope() * self._scale
         return Trend(slope, name_of(slope))
 
-    def _is_news(self, status: str, trend: Trend) -> bool:
+    def _is_news(self, status: str, line: "Line", slope: float) -> bool:
         """Whether a status began to rise a lot, beyond what chance gives counts of its size."""
-        if trend.name != "rising a lot":
-            if trend.name in ("stable", "falling", "falling a lot"):
-                self._rising.discard(status)
-            return False
-        line = self._lines[status]
         n = len(line.counts)
         if status in QUIET or status in self._rising or n < self._length:
             return False
         # of a slope through Poisson counts; twice their variance, since real ones are overdispersed
         error = sqrt(2 * max(1.0, line.total / n) * 12 / (n * (n * n - 1))) * self._scale
-        if trend.slope < SIGNIFICANT * error:
+        if slope < SIGNIFICANT * error:
             return False
         self._rising.add(status)
         return True
@@ -125,19 +135,21 @@ class TrendTracker:
         self._rising = set(state["rising"])
 
 
+@mypyc_attr(acyclic=True)
 class Line:
     """The newest counts of one status and the least-squares line through them.
 
     Sums of whole numbers, moved on by each count: nothing is rounded, so nothing adds up.
     """
 
-    __slots__ = ("_length", "_weighted", "counts", "time", "total")
+    __slots__ = ("_length", "_weighted", "counts", "open", "time", "total")
 
     def __init__(self, length: int, time: int) -> None:
         """length: counts kept. time: start of the bucket of the newest, epoch seconds."""
         self._length = length
         self.time = time
         self.counts: list[int] = []  # oldest first
+        self.open = 0  # transactions of the bucket that is being added up
         self.total = 0
         self._weighted = 0  # sum of place times count, the oldest's place being 0
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from .decimals import TWO, fixed, significant
+from mypy_extensions import mypyc_attr
+
+from .decimals import TWO, fixed, significant, whole
 from .limits import Thresholds, normal_interval
 from .trend import Rise, Trend
 
@@ -21,11 +23,14 @@ Key = tuple[tuple[str, str], ...]  # ((dimension, value), ...) in the order of -
 TOTAL: Final = "*"  # the status of a key's total volume, and of silence
 CACHED: Final = 4096  # texts remembered of a kind
 NO_TRENDS: Final[Mapping[str, Trend]] = {}
+# the middle of a line that finds nothing, by window
+OK: Final = [f', "window": {window}, "recommendation": "ok", "reasons": [], "text": ' for window in range(16)]
 _quoted: Final = json.encoder.encode_basestring  # JSON string, non-ASCII left as it is
 _midnights: Final[dict[int, str]] = {}
 _names: Final[dict[str, str]] = {}
 
 
+@mypyc_attr(acyclic=True)
 class Verdict:
     """What was seen of one series in one bucket, what was expected, and what to do about it.
 
@@ -34,8 +39,9 @@ class Verdict:
     """
 
     __slots__ = (
-        "_gate", "_gates", "_high", "_low", "_mean", "_said", "_seen", "_spread", "_text", "_together", "count", "expected",
-        "incident", "key", "partial", "reasons", "recommendation", "revises", "score", "status", "time", "total", "window",
+        "_gate", "_gates", "_high", "_low", "_mean", "_said", "_seen", "_spread", "_text", "_together", "count",
+        "expected", "incident", "key", "partial", "reasons", "recommendation", "revises", "score", "status", "time",
+        "total", "window",
     )  # fmt: skip
 
     def __init__(
@@ -87,8 +93,8 @@ class Verdict:
     ) -> None:
         """Say what interval and text follow from, once, where the verdict was made with neither.
 
-        excess: squared relative error of `expected`. seen, mean: transactions in the window, and expected in it. gate: what
-        held back a score over its threshold. together: all statuses together are odd. said: added to the text.
+        excess: squared relative error of `expected`. seen, mean: transactions in the window, and expected in it.
+        gate: what held back a score over its threshold. together: all statuses together are odd. said: added to it.
         """
         self._gates, self._spread = gates, excess
         self._seen, self._mean, self._gate, self._together, self._said = seen, mean, gate, together, said
@@ -122,32 +128,37 @@ class Verdict:
             self._text = found
         return found
 
+    def is_plain(self) -> bool:
+        """Whether the text is made of numbers, the status, and nothing that others said."""
+        return self._gates is not None and not self._said
+
     def _explain(self) -> str:
         """What was seen, what was expected, and which gate decided."""
         if self.reasons and "silence" in self.reasons:
             return f"nothing arrived, {number(self.expected)} transactions expected"
         name = self.status if self.status != TOTAL else "transaction" if self.count == 1 else "transactions"
         if self.recommendation == "warming":
-            return f"warming up: {self.count} {name}"
+            return f"warming up: {whole(self.count)} {name}"
         expected = number(self.expected)
         if self.score < 0.0:
-            text = f"{self.count} {name}, {expected} expected (at least {self.low})"
+            text = f"{whole(self.count)} {name}, {expected} expected (at least {whole(self.low)})"
         else:
-            text = f"{self.count} {name}, {expected} expected (at most {self.high})"
+            text = f"{whole(self.count)} {name}, {expected} expected (at most {whole(self.high)})"
         if self.reasons and "level shift" in self.reasons:
             return f"{text}; it has lasted long enough to be the new normal"
-        if self._together:
-            return text
+        return text if self._together else text + self._remark()
+
+    def _remark(self) -> str:
+        """What the numbers of the one bucket do not say."""
         if self.recommendation == "alert":
-            if self.window > 1:
-                text += f"; {fixed(self._seen, 0)} in {self.window} buckets, {number(self._mean)} expected"
-        elif self.recommendation == "pending":
-            text += "; not back to normal yet"
-        elif self._gate == "count":
-            text += "; unusual, but too few to alert"
-        elif self._gate == "ratio":
-            text += "; significant, but too near the expectation to alert"
-        return text
+            if self.window == 1:
+                return ""
+            return f"; {fixed(self._seen, 0)} in {self.window} buckets, {number(self._mean)} expected"
+        if self.recommendation == "pending":
+            return "; not back to normal yet"
+        if self._gate == "count":
+            return "; unusual, but too few to alert"
+        return "; significant, but too near the expectation to alert" if self._gate == "ratio" else ""
 
     def changed(
         self,
@@ -159,12 +170,11 @@ class Verdict:
         revises: bool = False,
     ) -> "Verdict":
         """A verdict that differs in what is given; `partial` and `revises` can only be added."""
-        other = Verdict(
+        return Verdict(
             self.time, self.status, self.key, self.count, self.total, self.expected, self.low, self.high, self.score,
             self.window, recommendation or self.recommendation, self.reasons if reasons is None else reasons,
             text or self.text, incident or self.incident, partial or self.partial, revises or self.revises,
         )  # fmt: skip
-        return other
 
     def __repr__(self) -> str:
         """The verdict as its JSON line."""
@@ -197,6 +207,7 @@ class IncidentEvent:
     text: str
 
 
+@mypyc_attr(acyclic=True)
 class Outcome:
     """All that closing one bucket brought: what every sink receives, bucket after bucket."""
 
@@ -259,20 +270,33 @@ def _key(key: Key) -> str:
 
 def verdict_line(v: Verdict) -> str:
     """`v` as its JSON line, without the newline."""
-    return verdict_line_at(v, iso(v.time))
+    return verdict_line_from(v, line_start(v.time))
 
 
-def verdict_line_at(v: Verdict, moment: str) -> str:
-    """The same where the caller knows `iso(v.time)`. Written by hand: json.dumps takes many times as long."""
+def line_start(time: int) -> str:
+    """How the line of every verdict of the bucket at `time` begins."""
+    return f'{{"time": "{iso(time)}", "status": '
+
+
+def verdict_line_from(v: Verdict, start: str) -> str:
+    """The same where the caller knows `line_start(v.time)`. Written by hand: json.dumps takes many times as long."""
+    status = _quoted_name(v.status)
     key = f'"key": {_key(v.key)}, ' if v.key else ""
-    reasons = ", ".join([_quoted(reason) for reason in v.reasons]) if v.reasons else ""
+    if v.recommendation == "ok" and not v.reasons:
+        said = OK[v.window] if v.window < len(OK) else OK[0].replace("0", whole(v.window))
+    else:
+        reasons = ", ".join([_quoted(reason) for reason in v.reasons])
+        said = (
+            f', "window": {whole(v.window)}, "recommendation": "{v.recommendation}", "reasons": [{reasons}], "text": '
+        )
+    # what a text is made of needs no escapes, but for the status and what others said
+    text = f'"{v.text}"' if v.is_plain() and len(status) == len(v.status) + 2 else _quoted(v.text)
     # four significant digits, and no exponent that a whole number can do without
     expected = significant(v.expected, 4) if v.expected < 9999.5 else format(v.expected, ".0f")
     # no format specification in this text: mypyc compiles such a text to a plain concatenation
     line = (
-        f'{{"time": "{moment}", "status": {_quoted_name(v.status)}, {key}"count": {v.count}, "total": {v.total}, '
-        f'"expected": {expected}, "low": {v.low}, "high": {v.high}, "score": {fixed(v.score, 2)}, "window": {v.window}, '
-        f'"recommendation": "{v.recommendation}", "reasons": [{reasons}], "text": {_quoted(v.text)}'
+        f'{start}{status}, {key}"count": {whole(v.count)}, "total": {whole(v.total)}, "expected": {expected}, '
+        f'"low": {whole(v.low)}, "high": {whole(v.high)}, "score": {fixed(v.score, 2)}{said}{text}'
     )
     if v.incident is not None:
         line += f', "incident": {_quoted(v.incident)}'

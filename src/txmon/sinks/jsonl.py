@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from ..verdict import Outcome, event_line, iso, rise_line, verdict_line_at
+from ..verdict import Outcome, event_line, line_start, rise_line, verdict_line_from
 
 
 class Writable(Protocol):
@@ -26,9 +26,9 @@ class JsonLines:
 
     def accept(self, outcome: Outcome) -> None:
         """Write the outcome's verdicts, then its incident events and rises."""
-        moment = iso(outcome.time)
+        start = line_start(outcome.time)
         lines = [
-            verdict_line_at(verdict, moment)
+            verdict_line_from(verdict, start)
             for verdict in outcome.verdicts
             if not self._only_alerts or verdict.recommendation in ("alert", "pending")
         ]
