@@ -13,7 +13,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
-    "decimals", "times", "trend", "limits", "verdict", "records", "tally", "buckets", "baseline", "judgement",
+    "decimals", "times", "trend", "limits", "verdict", "lines", "records", "tally", "buckets", "baseline", "judgement",
     "season", "together", "thresholds", "group", "detector", "incidents", "pipeline", "sinks/jsonl",
 )  # fmt: skip
 

@@ -10,7 +10,8 @@ from common import arguments, cpu, tell
 from river import stats
 
 from txmon.baseline import Baseline
-from txmon.judgement import Thresholds, judge
+from txmon.judgement import judge
+from txmon.limits import Thresholds
 
 
 def txmon(values: list[float]) -> None:

@@ -71,7 +71,7 @@ class TimeParser:
         return found
 
     def _plain(self, text: str) -> int:
-        """Epoch seconds of `2026-03-02T14:33:00Z`, the way most systems write it; -1 for any other, and for mistakes."""
+        """Epoch seconds of `2026-03-02T14:33:00Z`, as most systems write it; -1 for any other, and for mistakes."""
         length = len(text)
         if not ((length == 20 and text[19] == "Z") or (length == 19 and self._utc)) or not text.isascii():
             return -1

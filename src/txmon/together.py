@@ -48,7 +48,7 @@ class Odd:
         return bool(squares) and max(squares) <= MOST * fsum(squares)
 
     def parts(self) -> str:
-        """`denied 72 %, failed 20 %`: the statuses that make up at least a tenth of the squared distance, largest first."""
+        """`denied 72 %, failed 20 %`: statuses that make up at least a tenth of the squared distance, largest first."""
         total = fsum([score * score for score in self._scores])
         if total <= 0.0:
             return ""

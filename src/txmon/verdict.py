@@ -1,10 +1,5 @@
-"""Verdicts and incident events: the values that leave the core, and the JSON line each becomes.
+"""Verdicts and incident events: the values that leave the core. Times are epoch seconds (UTC)."""
 
-The line's shape is the contract of docs/verdict.schema.json: keys in the order written here, optional ones absent where
-they do not apply. Times are epoch seconds (UTC) inside and ISO 8601 with `Z` on the line.
-"""
-
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,11 +18,7 @@ Key = tuple[tuple[str, str], ...]  # ((dimension, value), ...) in the order of -
 TOTAL: Final = "*"  # the status of a key's total volume, and of silence
 CACHED: Final = 4096  # texts remembered of a kind
 NO_TRENDS: Final[Mapping[str, Trend]] = {}
-# the middle of a line that finds nothing, by window
-OK: Final = [f', "window": {window}, "recommendation": "ok", "reasons": [], "text": ' for window in range(16)]
-_quoted: Final = json.encoder.encode_basestring  # JSON string, non-ASCII left as it is
 _midnights: Final[dict[int, str]] = {}
-_names: Final[dict[str, str]] = {}
 
 
 @mypyc_attr(acyclic=True)
@@ -176,13 +167,20 @@ class Verdict:
             text or self.text, incident or self.incident, partial or self.partial, revises or self.revises,
         )  # fmt: skip
 
+    def values(self) -> tuple[object, ...]:
+        """All that the verdict says, in the order in which `Verdict` takes it."""
+        return (
+            self.time, self.status, self.key, self.count, self.total, self.expected, self.low, self.high, self.score,
+            self.window, self.recommendation, self.reasons, self.text, self.incident, self.partial, self.revises,
+        )  # fmt: skip
+
     def __repr__(self) -> str:
-        """The verdict as its JSON line."""
-        return f"Verdict({verdict_line(self)})"
+        """All that the verdict says."""
+        return f"Verdict{self.values()}"
 
     def __eq__(self, other: object) -> bool:
-        """Verdicts that read alike are alike."""
-        return isinstance(other, Verdict) and verdict_line(self) == verdict_line(other)
+        """Verdicts that say the same are the same."""
+        return isinstance(other, Verdict) and self.values() == other.values()
 
     def __hash__(self) -> int:
         """Goes with __eq__."""
@@ -252,74 +250,3 @@ def iso(seconds: int) -> str:
         midnight = _midnights[day] = datetime.fromtimestamp(day * 86400, UTC).strftime("%Y-%m-%dT")
     second = seconds - day * 86400
     return f"{midnight}{TWO[second // 3600]}:{TWO[second // 60 % 60]}:{TWO[second % 60]}Z"
-
-
-def _quoted_name(name: str) -> str:
-    """A status in quotes: there are few, and each is written often."""
-    found = _names.get(name)
-    if found is None:
-        if len(_names) >= CACHED:
-            _names.clear()
-        found = _names[name] = _quoted(name)
-    return found
-
-
-def _key(key: Key) -> str:
-    return "{" + ", ".join([f"{_quoted(name)}: {_quoted(value)}" for name, value in key]) + "}"
-
-
-def verdict_line(v: Verdict) -> str:
-    """`v` as its JSON line, without the newline."""
-    return verdict_line_from(v, line_start(v.time))
-
-
-def line_start(time: int) -> str:
-    """How the line of every verdict of the bucket at `time` begins."""
-    return f'{{"time": "{iso(time)}", "status": '
-
-
-def verdict_line_from(v: Verdict, start: str) -> str:
-    """The same where the caller knows `line_start(v.time)`. Written by hand: json.dumps takes many times as long."""
-    status = _quoted_name(v.status)
-    key = f'"key": {_key(v.key)}, ' if v.key else ""
-    if v.recommendation == "ok" and not v.reasons:
-        said = OK[v.window] if v.window < len(OK) else OK[0].replace("0", whole(v.window))
-    else:
-        reasons = ", ".join([_quoted(reason) for reason in v.reasons])
-        said = (
-            f', "window": {whole(v.window)}, "recommendation": "{v.recommendation}", "reasons": [{reasons}], "text": '
-        )
-    # what a text is made of needs no escapes, but for the status and what others said
-    text = f'"{v.text}"' if v.is_plain() and len(status) == len(v.status) + 2 else _quoted(v.text)
-    # four significant digits, and no exponent that a whole number can do without
-    expected = significant(v.expected, 4) if v.expected < 9999.5 else format(v.expected, ".0f")
-    # no format specification in this text: mypyc compiles such a text to a plain concatenation
-    line = (
-        f'{start}{status}, {key}"count": {whole(v.count)}, "total": {whole(v.total)}, "expected": {expected}, '
-        f'"low": {whole(v.low)}, "high": {whole(v.high)}, "score": {fixed(v.score, 2)}{said}{text}'
-    )
-    if v.incident is not None:
-        line += f', "incident": {_quoted(v.incident)}'
-    if v.partial:
-        line += ', "partial": true'
-    if v.revises:
-        line += ', "revises": true'
-    return line + "}"
-
-
-def event_line(e: IncidentEvent) -> str:
-    """`e` as its JSON line, without the newline."""
-    row: dict[str, object] = {"time": iso(e.time), "event": "incident", "state": e.state, "id": e.id}
-    row["statuses"] = list(e.statuses)
-    if e.key:
-        row["key"] = dict(e.key)
-    row |= {"label": e.label, "start": iso(e.start), "peak": iso(e.peak), "observed": e.observed}
-    row |= {"expected": round(e.expected, 2), "excess": round(e.excess, 1), "text": e.text}
-    return json.dumps(row, ensure_ascii=False)
-
-
-def rise_line(rise: Rise) -> str:
-    """`rise` as its JSON line, without the newline."""
-    row = {"time": iso(rise.time), "event": "trend", "status": rise.status, "trend": "rising a lot"}
-    text = f"{rise.status} is rising a lot: {rise.slope:.1f} a minute more every minute, {rise.count} now"
-    return json.dumps(row | {"slope": round(rise.slope, 2), "count": rise.count, "text": text}, ensure_ascii=False)
