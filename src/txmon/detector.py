@@ -39,8 +39,8 @@ class Detector:
 
     def __init__(self, config: DetectorConfig | None = None) -> None:
         self.config = config or DetectorConfig()
-        self._discount = 0.5 ** (self.config.bucket / self.config.half_life)
-        self._mix_discount = 0.5 ** (self.config.bucket / self.config.mix_half_life)
+        self._discount: float = 0.5 ** (self.config.bucket / self.config.half_life)
+        self._mix_discount: float = 0.5 ** (self.config.bucket / self.config.mix_half_life)
         self._warmup = int(self.config.warmup // self.config.bucket)
         self._shift = int(self.config.level_shift // self.config.bucket)
         self._groups: dict[Key, Group] = {}
@@ -154,7 +154,7 @@ class Detector:
             total += count
         bucket = Bucket(time, key, counts, total, group.volume.rate(), group.buckets >= self._warmup, group.buckets)
         group.buckets += 1
-        group.mix_exposure = group.mix_exposure * self._mix_discount + total
+        group.mix_exposure = group.mix_exposure * self._mix_discount + float(total)
         odd = Odd()
         alone = True  # no status alerts by itself
         excess = 0.0  # what statuses that alert bring beyond what was expected of them

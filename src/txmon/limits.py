@@ -99,7 +99,9 @@ def limit_above(mean: float, excess: float, sigma: float, least: float) -> float
     base = 1.0 - (1.0 / mean + excess) / 9.0 + spread / 3.0  # as in count_limit
     if base <= LEAST_BASE:  # so skewed that scores need not even rise with the count
         return max(least, count_limit(mean, excess, sigma))
-    if count_score(least + 1.0, mean, excess) >= sigma + sure:
+    # no score above the mean is more than Pearson's residual, from 1 on: the variance grows with the mean
+    pearson = (least + 0.5 - mean) / sqrt(mean + excess * mean * mean)
+    if pearson >= sigma and count_score(least + 1.0, mean, excess) >= sigma + sure:
         return least
     guess = max(least + 1.0, ceil(mean * base * base * base) - 1.0)
     for _ in range(GUESSES):

@@ -57,18 +57,18 @@ def verdict_line_from(v: Verdict, start: str) -> str:
     text = f'"{v.text}"' if v.is_plain() and len(status) == len(v.status) + 2 else _quoted(v.text)
     # four significant digits, and no exponent that a whole number can do without
     expected = significant(v.expected, 4) if v.expected < 9999.5 else format(v.expected, ".0f")
-    # no format specification in this text: mypyc compiles such a text to a plain concatenation
-    line = (
-        f'{start}{status}, {key}"count": {whole(v.count)}, "total": {whole(v.total)}, "expected": {expected}, '
-        f'"low": {whole(v.low)}, "high": {whole(v.high)}, "score": {fixed(v.score, 2)}{said}{text}'
-    )
+    more = ""
     if v.incident is not None:
-        line += f', "incident": {_quoted(v.incident)}'
+        more = f', "incident": {_quoted(v.incident)}'
     if v.partial:
-        line += ', "partial": true'
+        more += ', "partial": true'
     if v.revises:
-        line += ', "revises": true'
-    return line + "}"
+        more += ', "revises": true'
+    # no format specification in this text: mypyc compiles such a text to a plain concatenation
+    return (
+        f'{start}{status}, {key}"count": {whole(v.count)}, "total": {whole(v.total)}, "expected": {expected}, '
+        f'"low": {whole(v.low)}, "high": {whole(v.high)}, "score": {fixed(v.score, 2)}{said}{text}{more}}}'
+    )
 
 
 def event_line(e: IncidentEvent) -> str:

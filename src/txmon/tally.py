@@ -198,11 +198,12 @@ class Tallier:
 
     def _add(self, time: int, status: str, key: Key, count: int) -> None:
         tally = self._tally
-        if time < tally.start or time >= tally.start + self._width or tally.start < 0:
-            self._flush()
-            tally = self._tally = Tally(time - time % self._width, time)
-        if time > tally.time:
-            tally.time = time
+        if time != tally.time:
+            if time < tally.start or time >= tally.start + self._width or tally.start < 0:
+                self._flush()
+                tally = self._tally = Tally(time - time % self._width, time)
+            elif time > tally.time:
+                tally.time = time
         tally.rows += 1
         counts = tally.counts.get(key)
         if counts is None:

@@ -1,8 +1,8 @@
 """JSON lines made and written by forks of the process: half of a replay's work is making its lines.
 
 Verdicts are gathered; a fork then has them all, at no cost, and makes their lines while this process judges on. There
-is one fork at a time, so the lines stay in order. What stops a fork (a full disk, a reader who has enough) it tells over a
-pipe, and this process fails as if it had written the lines itself.
+is one fork at a time, so the lines stay in order. What stops a fork (a full disk, a reader who has enough) it tells
+over a pipe, and this process fails as if it had written the lines itself.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from ..verdict import Outcome
 from .jsonl import JsonLines, Writable
 
-MANY: Final = 40_000  # verdicts a fork: a fork takes about as long as the lines of some hundred
+MANY: Final = 20_000  # verdicts a fork: a fork takes about as long as the lines of some hundred
 
 
 class ForkedLines:
