@@ -49,7 +49,12 @@ def sum5(ring: Ring) -> float:
 
 def sum15(ring: Ring) -> float:
     """The sum of all fifteen entries."""
-    newer = sum5(ring) + ring[5] + ring[6] + ring[7] + ring[8] + ring[9]
+    return rest15(sum5(ring), ring)
+
+
+def rest15(newest: float, ring: Ring) -> float:
+    """The same, given the sum of the five newest."""
+    newer = newest + ring[5] + ring[6] + ring[7] + ring[8] + ring[9]
     return newer + ring[10] + ring[11] + ring[12] + ring[13] + ring[14]
 
 
@@ -102,7 +107,11 @@ class Baseline:
 
     def excess(self, mean: float) -> float:
         """Squared relative error of a count with this mean: overdispersion, and the level's own uncertainty."""
-        return (self.dispersion() - 1.0) / mean + 1.0 / (self.events + PRIOR_EVENTS)
+        return (self.dispersion() - 1.0) / mean + self.doubt()
+
+    def doubt(self) -> float:
+        """Squared relative error of the level itself: less, the more events are behind it."""
+        return 1.0 / (self.events + PRIOR_EVENTS)
 
     def grow(self, factor: float) -> None:
         """Move the level to `factor` times what it was: the season says that this is due."""

@@ -4,7 +4,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from .baseline import WINDOWS, Baseline, sum5, sum15
+from .baseline import WINDOWS, Baseline, rest15, sum5
 from .limits import Thresholds, count_score
 
 # Squared relative errors of a level beyond what its evidence says, since neither shares nor seasons stand still:
@@ -39,11 +39,9 @@ def judge(series: Baseline, gates: Thresholds, volume: Baseline | None, lag: flo
     volume: the baseline of the volume that the series' expectation was derived from; it can be no surer than that.
     lag: squared relative error of a volume's level, beyond what its evidence says.
     """
-    if gates.direction == "above":
-        return _judge(series, gates, 1.0, volume, lag)
+    if gates.sign != 0.0:
+        return _judge(series, gates, gates.sign, volume, lag)
     below = _judge(series, gates, -1.0, volume, lag)
-    if gates.direction == "below":
-        return below
     above = _judge(series, gates, 1.0, volume, lag)
     if above.passed != below.passed:
         return above if above.passed else below
@@ -67,39 +65,65 @@ def judge_one(
     return result
 
 
+def score_all(series: Baseline, gates: Thresholds, counts: list[float]) -> list[float]:
+    """Scores a whole series at once, each count before it is learned from: the strongest score of its windows, sigmas.
+
+    The series is judged against its own level, one bucket after the other, with no volume around it.
+    """
+    scores: list[float] = []
+    for count in counts:
+        series.observe(count, series.rate())
+        scores.append(judge(series, gates, None, LAG).score)
+        series.learn(count, 1.0)
+    return scores
+
+
 def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | None, lag: float) -> Judgement:
     result = Judgement()
-    best = 0.0
     counts, expectations = series.counts, series.expectations
+    # as in excess_of, for three means at once
+    spread, few = series.dispersion() - 1.0, series.doubt()
+    theirs, their_few = (volume.dispersion() - 1.0, volume.doubt()) if volume is not None else (0.0, 0.0)
+    trends = series.trend_gain > 0.0
+    seen, mean = counts[0], expectations[0]
+    off = sign * (seen - mean)
     for i in range(3):
-        if i == 0:
-            seen, mean = counts[0], expectations[0]
-        elif i == 1:
+        if i == 1:
             seen, mean = sum5(counts), sum5(expectations)
-        else:
-            seen, mean = sum15(counts), sum15(expectations)
+        elif i == 2:
+            seen, mean = rest15(seen, counts), rest15(mean, expectations)
         if mean <= 0.0:
             continue
-        score = count_score(seen, mean, excess_of(series, mean, volume, lag))
-        if i == 0:
-            result.newest = score
-            result.lingers = sign * score > LINGER
-        elif i == 2:
-            result.longest = score
-        marked = sign * score
-        gate = ""
-        if marked >= gates.sigma:
-            gate = _gate(seen, mean, gates, sign, RATIO_SLACK[i])
-            # an old surge in a long window must not alert a bucket that is itself normal
-            if not gate and sign * (counts[0] - expectations[0]) <= 0.0:
-                gate = "over"
-        passed = marked >= gates.sigma and not gate
-        if (passed and not result.passed) or (passed == result.passed and marked > best) or i == 0:
-            best = marked
-            result.score, result.window, result.seen, result.window_mean = score, WINDOWS[i], seen, mean
-            result.gate = gate
-            result.passed = passed
+        excess = spread / mean + few + DRIFT
+        if trends:
+            excess += lag
+        elif volume is not None:
+            excess = max(excess, theirs / mean + their_few + lag)
+        _weigh(result, i, count_score(seen, mean, excess), seen, mean, gates, sign, off)
     return result
+
+
+def _weigh(
+    result: Judgement, i: int, score: float, seen: float, mean: float, gates: Thresholds, sign: float, off: float
+) -> None:
+    """Take the i-th window if it is stronger than those before; off: how far the newest bucket is on the wrong side."""
+    marked = sign * score
+    if i == 0:
+        result.newest = score
+        result.lingers = marked > LINGER
+    elif i == 2:
+        result.longest = score
+    gate = ""
+    if marked >= gates.sigma:
+        gate = _gate(seen, mean, gates, sign, RATIO_SLACK[i])
+        # an old surge in a long window must not alert a bucket that is itself normal
+        if not gate and off <= 0.0:
+            gate = "over"
+    passed = marked >= gates.sigma and not gate
+    if (passed and not result.passed) or (passed == result.passed and marked > sign * result.score) or i == 0:
+        result.score, result.window, result.seen, result.window_mean = score, WINDOWS[i], seen, mean
+        result.gate = gate
+        result.passed = passed
 
 
 def _gate(seen: float, mean: float, gates: Thresholds, sign: float, slack: float) -> str:

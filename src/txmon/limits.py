@@ -21,13 +21,14 @@ SURER: Final = 1e-3
 class Thresholds:
     """What a series of one status must exceed to alert."""
 
-    __slots__ = ("direction", "min_count", "min_ratio", "sigma")
+    __slots__ = ("direction", "min_count", "min_ratio", "sigma", "sign")
 
     def __init__(self, sigma: float, min_count: int, min_ratio: float, direction: str) -> None:
         self.sigma = sigma
         self.min_count = min_count
         self.min_ratio = min_ratio
-        self.direction = direction
+        self.direction = direction  # above, below, both
+        self.sign = 1.0 if direction == "above" else -1.0 if direction == "below" else 0.0
 
 
 def count_score(count: float, mean: float, excess: float) -> float:

@@ -6,7 +6,7 @@ cells are looked up as they are. What cannot be looked up (a new status, a quote
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
 
@@ -52,7 +52,7 @@ class Tallier:
         self._counts: dict[bytes, int] = {}  # of short cells
         self._last: object = None  # the time before, which a time of day may repeat
         self._last_time = 0
-        self._decode: Callable[[bytes], Any] | None = None  # of JSON lines that look like those before
+        self._decode: Any = None  # decoder of JSON lines that look like those before, None before the first
         self._odd = RELEARN  # lines that looked different since
         self._tally = Tally(-1, -1)
         self._out: list[Item | Reject] = []
@@ -149,13 +149,15 @@ class Tallier:
         return key
 
     def _json(self, lines: Sequence[bytes]) -> None:
+        if self._json_together(lines):
+            return
         for raw in lines:
             if self._odd >= RELEARN:
                 self._learn(raw)
             row = None
             if self._decode is not None and raw.isascii() and len(raw) <= self._max_line:
                 try:
-                    row = self._decode(raw)
+                    row = self._decode.decode(raw)
                 except (ValueError, RecursionError):  # another shape, or no JSON at all
                     row = None
             if row is None:
@@ -164,21 +166,48 @@ class Tallier:
             else:
                 self._row(raw, row)
 
+    def _json_together(self, lines: Sequence[bytes]) -> bool:
+        """Count lines that all have the usual shape in one go; False, with nothing done, where they do not."""
+        if self._decode is None or self._odd >= RELEARN:
+            return False
+        together = b"\n".join(lines)
+        # so every line ends what it begins: as many objects as lines is one each
+        usual = together.startswith(b"{") and together.count(b"}\n{") == len(lines) - 1
+        if not usual or not together.isascii() or len(together) > self._max_line:
+            return False
+        try:
+            rows: list[Any] = self._decode.decode_lines(together)
+        except (ValueError, RecursionError):
+            return False
+        if len(rows) != len(lines):
+            return False
+        for i in range(len(rows)):
+            self._row(lines[i], rows[i])
+        return True
+
     def _row(self, raw: bytes, row: Any) -> None:
         """Count a line that has the usual shape."""
         moment = row.time
         time = self._time(moment) if isinstance(moment, str) else self._times.get(moment, -1)
         status = self._statuses.get(row.status)
         count: int = row.count
-        key: Key = ()
-        if self._by:
-            values: list[str] = [getattr(row, f"by{i}") for i in range(len(self._by))]
-            key = tuple([(name, value.strip()) for name, value in zip(self._by, values, strict=True)])
+        key = self._json_key(row) if self._by else ()
         if time < 0 or status is None or not 0 <= count <= MAX_COUNT:
             self._one(raw, row.status, moment)
             return
         self._parser.lines += 1
         self._add(time, status, key, count)
+
+    def _json_key(self, row: Any) -> Key:
+        value: object = row.by0 if len(self._by) == 1 else tuple([getattr(row, f"by{i}") for i in range(len(self._by))])
+        key = self._keys.get(value)
+        if key is None:
+            values: list[str] = [getattr(row, f"by{i}") for i in range(len(self._by))]
+            key = tuple([(name, value.strip()) for name, value in zip(self._by, values, strict=True)])
+            if len(self._keys) >= CACHED:
+                self._keys.clear()
+            self._keys[value] = key
+        return key
 
     def _one(self, raw: bytes, status: object = None, time: object = None) -> None:
         """Let the parser read a line; remember what it made of its status and its time."""
@@ -232,7 +261,7 @@ def _is_amount(cell: bytes) -> bool:
         return False
 
 
-def _decoder(row: Mapping[str, object], mapping: Mapping[str, str], by: Sequence[str]) -> Callable[[bytes], Any] | None:
+def _decoder(row: Mapping[str, object], mapping: Mapping[str, str], by: Sequence[str]) -> Any:
     """What decodes lines with the columns of `row` and no others; None where each line must be read by itself."""
     lower = {name.lower(): name for name in row}
     columns: dict[str, str] = {}  # field -> column
@@ -265,5 +294,4 @@ def _decoder(row: Mapping[str, object], mapping: Mapping[str, str], by: Sequence
         shape = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
     except ValueError:  # columns whose names it does not take
         return None
-    decode: Callable[[bytes], Any] = msgspec.json.Decoder(shape).decode
-    return decode
+    return msgspec.json.Decoder(shape)
