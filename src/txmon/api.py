@@ -117,7 +117,7 @@ def score_counts(counts: Iterable[float], half_life: float = 15.0, direction: st
     Raises ValueError for a count below 0 or none, a half life of 0 or less, another direction.
 
     >>> [round(score, 1) for score in score_counts([20, 22, 19, 21, 20, 60])][-2:]
-    [0.0, 5.7]
+    [1.3, 5.6]
     """
     values = [float(count) for count in counts]
     if not all(0.0 <= value < inf for value in values):

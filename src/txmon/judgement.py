@@ -10,7 +10,10 @@ from .limits import Thresholds, count_score
 # Squared relative errors of a level beyond what its evidence says, since neither shares nor seasons stand still:
 DRIFT: Final = 0.003  # of every level
 LAG: Final = 0.005  # of a volume's, besides: mornings and evenings
-RATIO_SLACK: Final = (1.0, 0.6, 0.4)  # of min_ratio's distance from 1, by window: a longer sum need not rise as far
+# of min_ratio's distance from 1, by window: a longer sum need not rise as far
+SLACK_1: Final = 1.0
+SLACK_5: Final = 0.6
+SLACK_15: Final = 0.4
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that alerted goes on
 
 
@@ -60,7 +63,7 @@ def judge_one(
     sign = 1.0 if result.score > 0.0 else -1.0
     wanted = gates.direction == "both" or (gates.direction == "above") == (sign > 0.0)
     if wanted and sign * result.score >= gates.sigma:
-        result.gate = _gate(count, expected, gates, sign, RATIO_SLACK[0])
+        result.gate = _gate(count, expected, gates, sign, SLACK_1)
         result.passed = not result.gate
     return result
 
@@ -115,7 +118,7 @@ def _weigh(
         result.longest = score
     gate = ""
     if marked >= gates.sigma:
-        gate = _gate(seen, mean, gates, sign, RATIO_SLACK[i])
+        gate = _gate(seen, mean, gates, sign, SLACK_1 if i == 0 else SLACK_5 if i == 1 else SLACK_15)
         # an old surge in a long window must not alert a bucket that is itself normal
         if not gate and off <= 0.0:
             gate = "over"
