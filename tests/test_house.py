@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from txmon.incidents import IncidentPolicy
+from txmon.lines import event_line, verdict_line
 from txmon.server.recent import IncidentRow
 from txmon.settings import DECLARATIONS
 from txmon.sinks.notify import Policy
 from txmon.thresholds import DetectorConfig
-from txmon.verdict import IncidentEvent, Verdict, event_line, verdict_line
+from txmon.verdict import IncidentEvent, Verdict
 
 PACKAGE = Path(__file__).parents[1] / "src" / "txmon"
 MODULE = 350  # lines
@@ -72,7 +73,12 @@ def test_a_setting_has_one_name_from_the_flag_to_the_core() -> None:
 
 def test_a_line_has_the_names_of_its_value() -> None:
     verdict = Verdict(0, "a", (("merchant", "m"),), 1, 2, 3.0, 0, 4, 5.0, 1, "alert", ("score",), "t", "i", True, True)
-    assert list(json.loads(verdict_line(verdict))) == [field.name for field in fields(Verdict)]
+    line = json.loads(verdict_line(verdict))
+    assert [line.pop("time"), line.pop("key")] == ["1970-01-01T00:00:00Z", {"merchant": "m"}]
+    assert {name: value if name != "reasons" else tuple(value) for name, value in line.items()} == {
+        name: getattr(verdict, name) for name in line
+    }
+    assert len(line) == 14
     event = IncidentEvent(0, "opened", "i", ("a",), (("merchant", "m"),), "failures", 0, 0, 1, 2.0, 3.0, "t")
     row = json.loads(event_line(event))
     assert row.pop("event") == "incident"
