@@ -209,17 +209,17 @@ def commands(text: str) -> list[list[str]]:
             words = list(lexer)
         except ValueError:  # a quotation that goes on in the next line
             continue
-        inside = False
+        inside, first = False, True  # in a txmon command; where a command's name may stand
         for word in words:
-            if set(word) <= set("|;&()"):
-                inside = False
-            elif set(word) <= set("<>"):
-                inside = False
+            if set(word) <= set("|;&()<>"):
+                inside, first = False, set(word) != {"<"} and set(word) != {">"}
             elif inside:
                 found[-1].append(word)
-            elif re.fullmatch(r"\$?\(?(.*/)?(txmon|txmon_submit\.py)", word):
+            elif (first and re.fullmatch(r"(.*/)?txmon", word)) or word.endswith("txmon_submit.py"):
                 inside = True
                 found.append([])
+            else:
+                first = first and (word in ("sudo", "then", "do", "{") or bool(re.match(r"[A-Z_]+=", word)))
     return [words for words in found if words]
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 import doc_blocks
+from txmon import config
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 GENERATED = ROOT / "docs" / "reference" / "cli.md"  # compared with the help, whose examples test_examples.py runs
 
 
@@ -45,6 +46,15 @@ def test_the_flags_of_blocks_that_do_not_run_exist(path: Path) -> None:
         if block.is_shell and (block.not_run or block.data):
             for words in doc_blocks.commands(block.text):
                 assert doc_blocks.unknown(words) is None, f"line {block.line}: txmon {' '.join(words)}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_the_settings_shown_are_settings(path: Path, tmp_path: Path) -> None:
+    for block in doc_blocks.blocks(path.read_text()):
+        if block.kind == "toml":
+            shown = tmp_path / "txmon.toml"
+            shown.write_text(block.text)
+            config.load({}, {"TXMON_CONFIG": str(shown)}, tmp_path, tmp_path)
 
 
 def test_most_blocks_run() -> None:
