@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-spark fuzz dist reference lint sample bench bench-detection clean
+.PHONY: demo test test-spark fuzz dist reference docs lint sample bench bench-detection clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -24,7 +24,17 @@ fuzz: $(VENV)/tested
 # The pages that are written from the code; tests compare them
 reference: $(VENV)/installed
 	$(BIN)/python docs/cli_reference.py
+	$(BIN)/python docs/reference_pages.py
+	$(BIN)/python docs/man_pages.py
 	$(BIN)/python docs/reliability.py
+
+# The site of docs/ in build/site; it needs no network, neither to build nor to read
+docs: $(VENV)/documented
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+$(VENV)/documented: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --group docs
+	touch $@
 
 # sdist and wheel, from what git knows alone
 dist: $(BIN)/python
@@ -43,7 +53,7 @@ $(BIN)/python:
 SOURCES := pyproject.toml hatch_build.py $(shell find src -name '*.py' -o -name '*.toml')
 
 $(VENV)/installed: $(BIN)/python $(SOURCES)
-	# one wheel for both: the core takes its time to compile
+	@# one wheel for both: the core takes its time to compile
 	rm -rf $(VENV)/wheel
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir $(VENV)/wheel .
 	$(BIN)/pip install --quiet --force-reinstall --no-deps $(VENV)/wheel/*.whl

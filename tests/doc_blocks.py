@@ -39,6 +39,7 @@ NOTE = re.compile(r"<!-- (not run|data|prints)(?:: (.*?))? -->")
 PORT = "8080"  # stands in pages for the port that txmon serve has by default; another is free for sure
 TIME = 240.0  # seconds for a whole page
 NOWHERE = Path(os.devnull)
+OWN = ("query", "simulate", "evaluate")  # commands with options of their own that have a setting's name
 
 
 @dataclass(frozen=True)
@@ -232,9 +233,9 @@ def unknown(words: list[str]) -> str | None:
     try:
         while True:
             context = command.make_context(command.name, list(words), parent=parent)
-            config.load(
-                {name: value for name, value in context.params.items() if name in DECLARATIONS}, {}, NOWHERE, NOWHERE
-            )
+            flags = {name: value for name, value in context.params.items() if name in DECLARATIONS}
+            if command.name not in OWN:
+                config.load(flags, {}, NOWHERE, NOWHERE)
             rest = [*_protected(context), *context.args] if isinstance(command, click.Group) else []
             if not rest:
                 return None

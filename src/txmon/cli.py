@@ -42,8 +42,9 @@ def txmon(debug: bool) -> None:
     """Learns what is normal in a stream of transactions and says when failed, reversed or denied are above it.
 
     \b
-    txmon replay transactions.csv          judge a file
-    txmon simulate | txmon replay -        try it without data
+    Examples:
+      txmon replay transactions.csv --only alerts      # judge a file
+      txmon simulate | txmon replay - --only alerts    # try it without data
     """
 
 

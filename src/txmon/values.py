@@ -43,15 +43,22 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def choice(*words: str) -> Callable[[object], str]:
-    """One of `words`."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Takes one of `words`."""
 
-    def parse(value: object) -> str:
-        if isinstance(value, str) and value in words:
+    words: tuple[str, ...]
+
+    def __call__(self, value: object) -> str:
+        """The word; ValueError for any other."""
+        if isinstance(value, str) and value in self.words:
             return value
-        raise ValueError(f"{value!r} is none of {', '.join(words)}{nearest(str(value), words)}")
+        raise ValueError(f"{value!r} is none of {', '.join(self.words)}{nearest(str(value), self.words)}")
 
-    return parse
+
+def choice(*words: str) -> Choice:
+    """One of `words`."""
+    return Choice(words)
 
 
 def switch(value: object) -> bool:

@@ -41,7 +41,11 @@ def replay(files: tuple[str, ...], partial: bool, inject: tuple[str, ...], notif
 
     --inject denied:x2@14:00/20m adds what did not happen, and says whether and how soon it would have been caught.
 
-    Example: txmon replay transactions_1.csv transactions_2.csv --date 2026-03-02 --only alerts
+    \b
+    Examples:
+      txmon replay transactions.csv --only alerts
+      txmon replay monday.csv.gz tuesday.csv.gz --date 2026-03-02 --out verdicts.jsonl
+      txmon replay transactions.csv --inject denied:x2@14:00/20m --only alerts
     """
     settings = load_config(flags).settings
     today = datetime.now(ZoneInfo(settings.tz)).date()

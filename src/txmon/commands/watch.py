@@ -49,9 +49,10 @@ def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, *
     baselines, open minutes and incidents.
 
     \b
-    tail -F app.log | txmon watch
-    txmon watch --follow app.jsonl --state txmon.state --out verdicts.jsonl
-    txmon watch --kafka broker:9092/transactions --state txmon.state
+    Examples:
+      cat transactions.csv | txmon watch --only alerts
+      txmon watch --follow app.jsonl --state txmon.state --out verdicts.jsonl
+      txmon watch --kafka broker:9092/transactions --state txmon.state
     """
     settings = load_config(flags).settings
     if len(set(paths)) < len(paths):

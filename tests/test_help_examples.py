@@ -1,0 +1,89 @@
+"""Every command's --help shows examples, and each of them does what it says, in a folder with the files it names."""
+
+import gzip
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import doc_blocks
+from conftest import Start
+from txmon.cli import txmon
+
+ROOT = Path(__file__).parents[1]
+TXMON = str(Path(sys.executable).with_name("txmon"))
+# what goes on until it is told to end
+SERVICES = ("txmon serve", "txmon watch --follow", "txmon simulate --live")
+# what needs more than this machine has; parsed all the same
+ELSEWHERE = {"txmon spark": "PySpark and Java", "txmon watch --kafka": "a broker"}
+
+
+def paths(command: click.Command = txmon, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """All commands: (), ("replay",), ("state", "show") ..."""
+    yield before
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from paths(below, (*before, name))
+
+
+def examples(path: tuple[str, ...]) -> list[str]:
+    """The examples of a command, from what --help prints."""
+    done = subprocess.run([TXMON, *path, "--help"], capture_output=True, text=True, timeout=60, check=True)
+    _, found, after = done.stdout.partition("  Examples:\n")
+    assert found, done.stdout
+    lines = after.partition("\n\n")[0].splitlines()
+    assert all(line.startswith("    ") for line in lines), done.stdout
+    return [line.strip() for line in lines]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the examples name."""
+    folder = tmp_path_factory.mktemp("made")
+    for name in ("transactions.csv", "checkouts.csv"):
+        shutil.copy(ROOT / "examples" / name, folder)
+    lines = (folder / "transactions.csv").read_text().splitlines(keepends=True)
+    until = "".join(line for line in lines if line < "2026-03-02T14:40" or line == lines[0])
+    run = {"cwd": folder, "check": True, "timeout": 60, "capture_output": True}
+    subprocess.run([TXMON, "watch", "--state", "txmon.state"], input=until.encode(), **run)  # type: ignore[call-overload]
+    simulate = [TXMON, "simulate", "--days", "0.6", "--incident", "denied:x3@12:00/20m", "--labels", "truth.json"]
+    subprocess.run([*simulate, "--out", "day.csv"], **run)  # type: ignore[call-overload]
+    (folder / "last_week.csv.gz").write_bytes(gzip.compress((folder / "day.csv").read_bytes()))
+    for name in ("monday.csv.gz", "tuesday.csv.gz"):  # times of day, which take their date from --date
+        (folder / name).write_bytes(gzip.compress(b"".join(line.encode()[11:] if line[0] == "2" else line.encode() for line in lines)))
+    (folder / "old.toml").write_text("sigma = 8\n")
+    (folder / "app.jsonl").write_text('{"time": "2026-03-02T00:00:00Z", "status": "approved"}\n')
+    return folder
+
+
+@pytest.mark.parametrize("path", list(paths()), ids=" ".join)
+def test_the_examples_do_what_they_say(path: tuple[str, ...], made: Path, receiver: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    shutil.copytree(made, folder)
+    (folder / "webhook").write_text(receiver().url)
+    (folder / "webhook").chmod(0o600)
+    steps, running = [], False
+    for line in examples(path):
+        for words in doc_blocks.commands(line):
+            assert doc_blocks.unknown(words) is None, line
+        if not line.startswith(tuple(ELSEWHERE)):
+            service = line.startswith(SERVICES)
+            running = running or service
+            steps.append(doc_blocks.Step(0, f"{line} &\nsleep 2" if service else line, None))
+    if running:  # it must have lived until now, and end well when it is told to
+        steps.append(doc_blocks.Step(0, "kill -0 $! && kill $! && wait $!", ""))
+    wrong = doc_blocks.run(steps, folder)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_there_are_examples_of_all_kinds() -> None:
+    found = [line for path in paths() for line in examples(path)]
+    for kind in (*SERVICES, *ELSEWHERE):
+        assert any(line.startswith(kind) for line in found), kind
