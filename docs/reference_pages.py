@@ -1,6 +1,6 @@
-"""Writes the tables of docs/reference/ that come from the code: `python docs/reference_pages.py` (--check compares only).
+"""Writes the tables of docs/reference/ from the code: `python docs/reference_pages.py` (--check compares only).
 
-Each page holds text of its own and, between `<!-- written by docs/reference_pages.py: NAME -->` and `<!-- end -->`, tables.
+A page has text of its own and, between `<!-- written by docs/reference_pages.py: NAME -->` and `<!-- end -->`, tables.
 """
 
 import json

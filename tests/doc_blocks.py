@@ -1,4 +1,4 @@
-"""The shell blocks of Markdown pages: found, run by bash, their output compared; or checked, where they cannot run here.
+"""The shell blocks of Markdown pages: found, run by bash, their output compared; or only parsed, if marked so.
 
 A page's blocks are one bash session in a folder that holds a copy of examples/, so that what one block makes the next
 one finds, and a server that one starts in the background answers the next. What a block may say of itself, in a comment
@@ -26,6 +26,7 @@ import click
 
 from txmon import config
 from txmon.cli import txmon
+from txmon.errors import TxmonError
 from txmon.settings import DECLARATIONS
 
 SHELLS = ("bash", "sh", "shell")
@@ -152,7 +153,7 @@ def run(todo: list[Step], folder: Path, seconds: float = TIME) -> list[str]:
     """Run the steps in `folder` as one bash session that ends at the first failure; what went wrong."""
     port = _free_port()
     outputs = [folder / f".output-{n}" for n in range(len(todo))]
-    script = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT"]
+    script = ["set -e", "trap 'kill $(jobs -p) $! 2>/dev/null || true; wait' EXIT"]
     for step, output in zip(todo, outputs, strict=True):
         script += ["{", step.command.replace(PORT, port), f"}} >{shlex.quote(str(output))} 2>&1"]
     with subprocess.Popen(
@@ -249,10 +250,8 @@ def unknown(words: list[str]) -> str | None:
         return None if open_end else missing.format_message()
     except click.ClickException as wrong:
         return wrong.format_message()
-    except config.TxmonError as wrong:
+    except TxmonError as wrong:
         return str(wrong)
-
-
 
 
 def _protected(context: click.Context) -> list[str]:

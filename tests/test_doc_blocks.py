@@ -134,7 +134,9 @@ def test_what_never_ends_is_ended(tmp_path: Path) -> None:
     assert "not done after 0.5 s" in wrong
 
 
-@pytest.mark.parametrize("block", ["```\n$ txmon doctor\n```\n", "```text\nmake test\n```\n", "```\nA=1 txmon watch\n```\n"])
+@pytest.mark.parametrize(
+    "block", ["```\n$ txmon doctor\n```\n", "```text\nmake test\n```\n", "```\nA=1 txmon watch\n```\n"]
+)
 def test_commands_that_nobody_would_run_are_seen(block: str) -> None:
     assert len(doc_blocks.unlabelled(block)) == 1
     assert doc_blocks.unlabelled("```json\n{}\n```\n\n    a table of txmon\n") == []
@@ -157,7 +159,8 @@ def test_a_flag_that_is_none_is_seen(text: str, told: str) -> None:
 
 
 def test_commands_are_found_in_pipes() -> None:
-    text = "cat a | txmon watch --only alerts > out 2>&1; /opt/txmon/bin/txmon replay \\\n  b --tz UTC  # so\ntxmon spark ... --start x"
+    text = "cat a | txmon watch --only alerts > out 2>&1; /opt/txmon/bin/txmon replay \\\n  b --tz UTC  # so\n"
+    text += "txmon spark ... --start x"
     assert doc_blocks.commands(text) == [
         ["watch", "--only", "alerts"], ["replay", "b", "--tz", "UTC"], ["spark", "...", "--start", "x"]
     ]  # fmt: skip

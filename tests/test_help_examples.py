@@ -49,15 +49,21 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     for name in ("transactions.csv", "checkouts.csv"):
         shutil.copy(ROOT / "examples" / name, folder)
-    lines = (folder / "transactions.csv").read_text().splitlines(keepends=True)
-    until = "".join(line for line in lines if line < "2026-03-02T14:40" or line == lines[0])
-    run = {"cwd": folder, "check": True, "timeout": 60, "capture_output": True}
-    subprocess.run([TXMON, "watch", "--state", "txmon.state"], input=until.encode(), **run)  # type: ignore[call-overload]
-    simulate = [TXMON, "simulate", "--days", "0.6", "--incident", "denied:x3@12:00/20m", "--labels", "truth.json"]
-    subprocess.run([*simulate, "--out", "day.csv"], **run)  # type: ignore[call-overload]
+    head, *rows = (folder / "transactions.csv").read_text().splitlines(keepends=True)
+    until = head + "".join(row for row in rows if row < "2026-03-02T14:40")
+
+    def run(*arguments: str, given: str = "") -> None:
+        subprocess.run(
+            [TXMON, *arguments], cwd=folder, input=given.encode(), capture_output=True, timeout=60, check=True
+        )
+
+    run("watch", "--state", "txmon.state", given=until)
+    incident = ("--incident", "denied:x3@12:00/20m", "--labels", "truth.json")
+    run("simulate", "--days", "0.6", *incident, "--out", "day.csv")
     (folder / "last_week.csv.gz").write_bytes(gzip.compress((folder / "day.csv").read_bytes()))
-    for name in ("monday.csv.gz", "tuesday.csv.gz"):  # times of day, which take their date from --date
-        (folder / name).write_bytes(gzip.compress(b"".join(line.encode()[11:] if line[0] == "2" else line.encode() for line in lines)))
+    timed = gzip.compress((head + "".join(row.partition("T")[2] for row in rows)).encode())  # the date is --date's
+    (folder / "monday.csv.gz").write_bytes(timed)
+    (folder / "tuesday.csv.gz").write_bytes(timed)
     (folder / "old.toml").write_text("sigma = 8\n")
     (folder / "app.jsonl").write_text('{"time": "2026-03-02T00:00:00Z", "status": "approved"}\n')
     return folder
@@ -78,7 +84,7 @@ def test_the_examples_do_what_they_say(path: tuple[str, ...], made: Path, receiv
             running = running or service
             steps.append(doc_blocks.Step(0, f"{line} &\nsleep 2" if service else line, None))
     if running:  # it must have lived until now, and end well when it is told to
-        steps.append(doc_blocks.Step(0, "kill -0 $! && kill $! && wait $!", ""))
+        steps.append(doc_blocks.Step(0, "kill -0 $! && kill $(jobs -p) $! && wait $!", ""))
     wrong = doc_blocks.run(steps, folder)
     assert not wrong, "\n".join(wrong)
 
