@@ -122,12 +122,12 @@ def routes() -> Iterator[str]:
                 answer = next(iter(operation["responses"].values()))
                 token = "no" if operation.get("security") == [] else "yes"
                 body = ", ".join(f"`{kind}`" for kind in operation.get("requestBody", {}).get("content", {}))
-                takes = ", ".join(f"`{p['name']}`" for p in operation.get("parameters", []))
+                gives = "; ".join(f"`{kind}`" for kind in answer.get("content", {"nothing": None}))
                 what = " ".join(filter(None, [operation["summary"], operation.get("description", "")]))
-                gives = "; ".join(f"`{kind}`" for kind in answer.get("content", {})) or "nothing"
-                yield f"`{method.upper()} {path}`", token, what, "; ".join(filter(None, [takes, body])), gives
+                answers = "" if gives == "`application/json`" else f" Answers {gives.replace('`nothing`', 'nothing')}."
+                yield f"`{method.upper()} {path}`", token, what + answers, body
 
-    yield from table("request | token | does | takes | answers", rows())
+    yield from table("request | token | does; answers JSON where nothing else is said | body", rows())
 
 
 def parameters() -> Iterator[str]:
