@@ -37,9 +37,9 @@ class ByStatus(Generic[T]):
         return self.table.get(status, self.default)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or nothing where no known word is near."""
-    close = difflib.get_close_matches(word, list(known), 1)
+def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """`; did you mean 'x'?`, or nothing where no known word is at least so much `alike`, from 0 to 1."""
+    close = difflib.get_close_matches(word, list(known), 1, alike)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -231,10 +231,11 @@ def whole(least: int, most: int) -> Callable[[object], int]:
 
 
 def _items(value: object) -> list[tuple[str | None, object]]:
-    """(name, value) pairs from a TOML table, a list of NAME=VALUE texts, or one such text with commas."""
+    """(name, value) pairs from a TOML table, or from texts like NAME=VALUE,NAME=VALUE: one, or a list of them."""
     if isinstance(value, Mapping):
         return [(str(name), item) for name, item in value.items()]
-    texts = value if isinstance(value, list | tuple) else str(value).split(",") if isinstance(value, str) else [value]
+    given = value if isinstance(value, list | tuple) else [value]
+    texts = [piece for text in given for piece in (text.split(",") if isinstance(text, str) else [text])]
     found: list[tuple[str | None, object]] = []
     for text in texts:
         name, equals, item = str(text).partition("=")

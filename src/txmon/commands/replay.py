@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from ..assembly import pipeline_of, reader_of
+from ..assembly import misspelt, pipeline_of, reader_of
 from ..errors import ExitCode
 from ..pace import Pace
 from ..pipeline import Pipeline
@@ -55,7 +55,7 @@ def replay(files: tuple[str, ...], partial: bool, inject: tuple[str, ...], notif
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=False, partial=partial)
-        stack.callback(lambda: tell([*log.summary(), *pipeline.summary()]))
+        stack.callback(lambda: tell([*log.summary(), *pipeline.summary(), *misspelt(settings, pipeline)]))
         reader = reader_of(settings, log, today)
         outputs = Outputs(settings, stack, notify, live=False, reader=reader)
         pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
