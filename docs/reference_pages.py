@@ -37,7 +37,7 @@ def verdict_fields(kind: str) -> Iterator[str]:
     def rows() -> Iterator[tuple[str, ...]]:
         for name, field in shape["properties"].items():
             base = schema["$defs"][field["$ref"].rpartition("/")[2]] if "$ref" in field else {}
-            whole = {**base, **field}
+            whole = {**base, **{key: value for key, value in field.items() if key != "$ref"}}
             present = "always" if name in shape["required"] else "where it applies"
             yield f"`{name}`", kind_of(whole), present, whole.get("description", "")
 
