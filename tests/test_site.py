@@ -5,11 +5,15 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from browser import browser
 from test_packaging import built  # noqa: F401 - a fixture: the wheel
 from txmon.cli import COMMANDS
 from txmon.server.openapi import document
@@ -142,7 +146,19 @@ def test_the_site_asks_for_nothing_from_elsewhere(site: Path) -> None:
         assert [address for address in loaded if re.match(r"(https?:)?//", address)] == [], path
 
 
-def test_the_site_can_be_searched(site: Path) -> None:
-    index = (site / "search" / "search_index.json").read_text()
-    assert "budget" in index
-    assert "promtool" in index
+def test_a_browser_reads_it_without_complaint_and_asks_nobody_else(site: Path, tmp_path: Path) -> None:
+    quiet = partial(SimpleHTTPRequestHandler, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), quiet) as server, browser(tmp_path) as page:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            here = f"http://127.0.0.1:{server.server_port}/"
+            for name in ("index.html", "tutorial.html", "reference/configuration.html", "analysis.html"):
+                page.open(here + name)
+                page.wait("document.readyState == 'complete' && document.querySelector('h1')")
+            page.open(f"{here}index.html?q=promtool")
+            found = page.wait("document.querySelector('.md-search-result__item a')?.href")
+            assert "how-to/prometheus.html" in found
+            assert page.complaints == []
+            assert [url for url in page.requested if not url.startswith((here, "data:"))] == []
+        finally:
+            server.shutdown()
