@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -33,6 +34,7 @@ def paths(command: click.Command = txmon, before: tuple[str, ...] = ()) -> Itera
             yield from paths(below, (*before, name))
 
 
+@cache
 def examples(path: tuple[str, ...]) -> list[str]:
     """The examples of a command, from what --help prints."""
     done = subprocess.run([TXMON, *path, "--help"], capture_output=True, text=True, timeout=60, check=True)
