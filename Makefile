@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-spark fuzz dist reference docs lint sample bench bench-detection clean
+.PHONY: demo test test-spark fuzz dist reference lint sample bench bench-detection clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -27,14 +27,6 @@ reference: $(VENV)/installed
 	$(BIN)/python docs/reference_pages.py
 	$(BIN)/python docs/man_pages.py
 	$(BIN)/python docs/reliability.py
-
-# The site of docs/ in build/site; it needs no network, neither to build nor to read
-docs: $(VENV)/documented
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-
-$(VENV)/documented: $(BIN)/python pyproject.toml
-	$(BIN)/pip install --quiet --group docs
-	touch $@
 
 # sdist and wheel, from what git knows alone
 dist: $(BIN)/python
@@ -66,6 +58,15 @@ $(VENV)/tested: $(VENV)/installed
 
 $(VENV)/spark: $(VENV)/installed
 	$(BIN)/pip install --quiet --group spark
+	touch $@
+
+.PHONY: docs
+# The site of docs/ in build/site; it needs no network, neither to build nor to read
+docs: $(VENV)/documented
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+$(VENV)/documented: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --group docs
 	touch $@
 
 # The shipped sample: a day with six incidents and a busy sale; the same command makes the same bytes
