@@ -19,10 +19,8 @@ from .sources.file import FileSource
 from .tally import Item, Tallier
 from .thresholds import DetectorConfig
 from .times import TimeParser
-from .values import nearest
 
 LIVE_LATENESS = 5  # seconds
-ALIKE = 0.75  # how alike two statuses are of which one is a slip: reversed and backend_reversed are not
 DAY = 86400
 
 
@@ -83,26 +81,6 @@ def pipeline_of(settings: Settings, live: bool, partial: bool = False) -> Pipeli
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
     bucketer = Bucketer(settings.bucket, lateness, track=partial)
     return Pipeline(bucketer, Detector(detector_config(settings)), rules, IncidentTracker(policy))
-
-
-def misspelt(settings: Settings, pipeline: Pipeline) -> list[str]:
-    """A line for each status that `settings` name, that no row has had, and that is nearly one that rows have had."""
-    named = {
-        "--min-count": settings.min_count.table,
-        "--min-ratio": settings.min_ratio.table,
-        "--direction": settings.direction,
-        "--rule": [rule.status for rule in settings.rule if rule.status],
-        "--silence": [status for window in settings.silence for status in window.statuses],
-    }
-    if not any(named.values()):
-        return []
-    seen = {series.status for series in pipeline.detector.describe()}
-    return [
-        f"{option}: no row had the status {status!r}{near}"
-        for option, statuses in named.items()
-        for status in statuses
-        if status not in seen and (near := nearest(status, seen, ALIKE))
-    ]
 
 
 def restore(pipeline: Pipeline, settings: Settings, path: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from ..assembly import misspelt, pipeline_of, reader_of
+from ..assembly import pipeline_of, reader_of
 from ..errors import ExitCode
 from ..pace import Pace
 from ..pipeline import Pipeline
@@ -18,6 +18,7 @@ from ..verdict import Outcome
 from .experiment import Experiment
 from .options import load_config, options
 from .outputs import TELLING, Outputs, tell
+from .slips import misspelt
 
 READING = ("format", "map", "date", "tz", "by", "strict", "rejects", "max_line")
 JUDGING = (
