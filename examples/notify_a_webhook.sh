@@ -8,7 +8,7 @@ export TXMON_WEBHOOK="http://127.0.0.1:$port/" TXMON_WEBHOOK_SECRET=not-a-secret
 
 python3 "$data/receive_webhook.py" "$port" > received.txt & receiver=$!
 trap 'kill $receiver; wait $receiver || true' EXIT
-sleep 1
+until curl --silent --output /dev/null "$TXMON_WEBHOOK"; do sleep 0.2; done # it listens
 
 txmon notify --test
 txmon replay "$data/transactions.csv" --notify --spool spool --out verdicts.jsonl

@@ -146,7 +146,7 @@ def test_commands_that_nobody_would_run_are_seen(block: str) -> None:
     ("text", "told"),
     [
         ("txmon replay a.csv --budgte 1/day", "No such option '--budgte'"),
-        ("cat a | txmon whatch", "No such command 'whatch'"),
+        ("cat a | txmon whatch", "no command 'whatch'"),
         ("txmon replay a.csv --bucket 7m7s", "does not divide a day"),
         ("txmon ack", "Missing argument"),
         ("txmon spark rebalance x --shards 4 --too y", "No such option '--too'"),

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 TXMON = str(Path(sys.executable).with_name("txmon"))
 # what goes on until it is told to end
 SERVICES = ("txmon serve", "txmon watch --follow", "txmon simulate --live")
+SERVED = f"http://127.0.0.1:{doc_blocks.PORT}/readyz"
 # what needs more than this machine has; parsed all the same
 ELSEWHERE = {"txmon spark": "PySpark and Java", "txmon watch --kafka": "a broker"}
 
@@ -84,7 +85,10 @@ def test_the_examples_do_what_they_say(path: tuple[str, ...], made: Path, receiv
         if not line.startswith(tuple(ELSEWHERE)):
             service = line.startswith(SERVICES)
             running = running or service
-            steps.append(doc_blocks.Step(0, f"{line} &\nsleep 2" if service else line, None))
+            ready = (
+                f"until curl -s -o ready {SERVED}; do sleep 0.2; done" if line.startswith(SERVICES[0]) else "sleep 2"
+            )
+            steps.append(doc_blocks.Step(0, f"{line} &\n{ready}" if service else line, None))
     if running:  # it must have lived until now, and end well when it is told to
         steps.append(doc_blocks.Step(0, "kill -0 $! && kill $(jobs -p) $! && wait $!", ""))
     wrong = doc_blocks.run(steps, folder)
