@@ -20,8 +20,9 @@ TXMON = str(Path(sys.executable).with_name("txmon"))
 # what goes on until it is told to end
 SERVICES = ("txmon serve", "txmon watch --follow", "txmon simulate --live")
 SERVED = f"http://127.0.0.1:{doc_blocks.PORT}/readyz"
-# until it catches SIGTERM: before that it can only be killed
-CATCHES = "until (( 0x$(awk '/SigCgt/ {print $2}' /proc/$!/status) & 0x4000 )); do sleep 0.2; done"
+# until it is no shell any more and catches SIGTERM: before that it can only be killed
+CATCHES = """until [[ $(readlink /proc/$!/exe) == *python* ]] &&
+    (( 0x$(awk '/SigCgt/ {print $2}' /proc/$!/status) & 0x4000 )); do sleep 0.2; done"""
 # what needs more than this machine has; parsed all the same
 ELSEWHERE = {"txmon spark": "PySpark and Java", "txmon watch --kafka": "a broker"}
 
