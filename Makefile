@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PURE := $(VENV)/pure
 
-.PHONY: demo test test-spark fuzz dist reference lint sample bench bench-detection clean
+.PHONY: demo test test-spark coverage mutants fuzz dist reference lint sample bench bench-detection clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -15,6 +16,28 @@ test: $(VENV)/tested
 	$(BIN)/mypy
 	# those two need more than the rest, and have a target of their own: test-spark
 	$(BIN)/python -m pytest --ignore tests/test_spark.py --ignore tests/test_kafka.py
+
+# Which lines the tests run, those of the commands that they start among them; on plain Python, since compiled code has
+# no lines. Left out: what needs the compiled core, and what builds wheels.
+HOOK := import os; os.environ["COVERAGE_PROCESS_START"] = "$(CURDIR)/pyproject.toml"; \
+	os.environ["COVERAGE_FILE"] = "$(CURDIR)/$(PURE)/coverage"; import coverage; coverage.process_startup()
+coverage: $(PURE)/ready
+	rm -f $(PURE)/coverage*
+	site=$$($(PURE)/bin/python -c 'import site; print(site.getsitepackages()[0])'); trap "rm -f $$site/a_coverage.pth" EXIT; \
+	echo '$(HOOK)' > $$site/a_coverage.pth; \
+	$(PURE)/bin/python -m pytest -q --ignore tests/test_spark.py --ignore tests/test_kafka.py \
+	  --ignore tests/test_packaging.py --ignore tests/test_compiled.py; \
+	tests=$$?; rm -f $$site/a_coverage.pth; \
+	COVERAGE_FILE=$(PURE)/coverage $(PURE)/bin/coverage combine --quiet $(PURE) && \
+	COVERAGE_FILE=$(PURE)/coverage $(PURE)/bin/coverage report && exit $$tests
+
+# How many changes to the core's learning modules the tests notice (docs/testing.md). All of them take an hour;
+# MUTANTS='*__mutmut_*[147]' takes three tenths, the same each time.
+MUTANTS ?= *
+mutants: $(PURE)/ready
+	rm -rf mutants
+	$(PURE)/bin/mutmut run --max-children 2 '$(MUTANTS)'
+	$(PURE)/bin/python tests/mutants.py
 
 # The fuzz tests at length: FUZZ_EXAMPLES cases a target; what failed is kept in .hypothesis
 FUZZ_EXAMPLES ?= 100000
@@ -56,6 +79,13 @@ $(VENV)/tested: $(VENV)/installed
 	$(BIN)/pip install --quiet --group dev
 	touch $@
 
+# plain Python, read from src as it is
+$(PURE)/ready: pyproject.toml
+	$(PYTHON) -m venv $(PURE)
+	$(PURE)/bin/pip install --quiet --upgrade "pip>=25.1"
+	$(PURE)/bin/pip install --quiet --editable . --group house
+	touch $@
+
 $(VENV)/spark: $(VENV)/installed
 	$(BIN)/pip install --quiet --group spark
 	touch $@
@@ -93,4 +123,4 @@ $(VENV)/benched: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -119,8 +119,11 @@ class Baseline:
 
     def forget(self) -> None:
         """Let a bucket pass that teaches nothing: the level stays, and less evidence stands behind it."""
-        self.events *= self.discount
-        self.exposure *= self.discount
+        # the prior is a part of the level, and does not fade: without it, hours of silence would multiply the level
+        events = self.discount * (self.events + PRIOR_EVENTS) - PRIOR_EVENTS
+        if events > 0.0:
+            self.events = events
+            self.exposure *= self.discount
 
     def learn(self, count: float, exposure: float, weight: float = 1.0, warm: bool = True) -> None:
         """Move the level and the dispersion towards `count` events over `exposure`; `weight` 0..1 slows both."""

@@ -56,14 +56,17 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         pipeline = pipeline_of(settings, live=True, partial=True)
         # the live page is this command's chart
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
-        engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))
+        engine = Engine(settings, pipeline, time.time, log, (outputs.accept,), outputs.positions)
         if settings.state is not None:
             sources = restore(pipeline, settings, settings.state)
+            outputs.restore(sources, settings.state)
             try:
                 engine.restore(sources)
             except (KeyError, TypeError, ValueError, AttributeError) as bad:
                 raise ConfigError(f"{settings.state}: does not hold together ({bad!r}); it is left as it is") from bad
-        return _run(settings, engine, token, debug)
+        code, written = _run(settings, engine, token, debug)
+        outputs.kept(written and settings.state is not None)
+        return code
 
 
 def _token(settings: Settings) -> str | None:
@@ -75,8 +78,8 @@ def _token(settings: Settings) -> str | None:
     return token
 
 
-def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> ExitCode:
-    """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known."""
+def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> tuple[ExitCode, bool]:
+    """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known: whether that worked."""
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
@@ -107,4 +110,4 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
     written = engine.finish()
     for line in engine.farewell():
         click.echo(f"txmon: {line}", err=True)
-    return ExitCode.OK if answered and written else ExitCode.IO
+    return ExitCode.OK if answered and written else ExitCode.IO, written

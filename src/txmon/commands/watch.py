@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from ..assembly import pipeline_of, restore, save
-from ..errors import ConfigError, ExitCode, IoFailure, UsageError
+from ..errors import ExitCode, IoFailure, UsageError
 from ..inbox import take_acknowledgements
-from ..live import Feed, LiveRun
+from ..live import Feed, LiveRun, go_on
 from ..records import ParseOptions, RecordParser
 from ..rejects import RejectLog
 from ..settings import Settings
@@ -138,6 +138,7 @@ class _Watcher:
             self._pipeline, feeds, self._log, settings.max_ahead, time.time, time.monotonic
         )  # fmt: skip
         self.outputs = Outputs(settings, stack, notify, live=True, reader=None)
+        self.outputs.restore(found, settings.state or "")
         self._keys = stack.enter_context(Keys()) if self.outputs.display is not None else None
         self._saver = Saver(time.monotonic())
         self._always: set[int] = set()
@@ -154,10 +155,7 @@ class _Watcher:
         times = TimeParser(zone, settings.date or now.date(), None if settings.date else int(now.timestamp()))
         parser = RecordParser(source.name, kinds, times)
         if position is not None:
-            try:
-                parser.restore(position["parser"])
-            except (KeyError, TypeError, ValueError) as bad:
-                raise ConfigError(f"{settings.state}: does not know its place in {source.name} ({bad!r})") from bad
+            go_on(parser, position, settings.state)
         return Feed(source, parser, position)
 
     def loop(self, stop: _Stop) -> None:
@@ -243,12 +241,14 @@ class _Watcher:
         """Write the state; where that fails, say so once and go on: detection is worth more than its memory."""
         assert self._settings.state is not None
         try:
-            save(self._pipeline, self._settings, self._settings.state, self._run.positions())
+            positions = {**self._run.positions(), **self.outputs.positions()}
+            save(self._pipeline, self._settings, self._settings.state, positions)
             self._warned = False
         except IoFailure as bad:
             if not self._warned:
                 tell([f"{bad}; going on without"])
             self._warned = True
+        self.outputs.kept(not self._warned)
 
     def _finish(self, interrupted: bool) -> None:
         # the open minute is in the state, for the rows that are still to come
