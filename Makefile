@@ -47,6 +47,8 @@ fuzz: $(VENV)/tested
 # The pages that are written from the code; tests compare them
 reference: $(VENV)/installed
 	$(BIN)/python docs/cli_reference.py
+	$(BIN)/python docs/reference_pages.py
+	$(BIN)/python docs/man_pages.py
 	$(BIN)/python docs/reliability.py
 
 # sdist and wheel, from what git knows alone
@@ -66,8 +68,11 @@ $(BIN)/python:
 SOURCES := pyproject.toml hatch_build.py $(shell find src -name '*.py' -o -name '*.toml')
 
 $(VENV)/installed: $(BIN)/python $(SOURCES)
-	$(BIN)/pip install --quiet --force-reinstall --no-deps .
-	$(BIN)/pip install --quiet .
+	@# one wheel for both: the core takes its time to compile
+	rm -rf $(VENV)/wheel
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir $(VENV)/wheel .
+	$(BIN)/pip install --quiet --force-reinstall --no-deps $(VENV)/wheel/*.whl
+	$(BIN)/pip install --quiet $(VENV)/wheel/*.whl
 	touch $@
 
 $(VENV)/tested: $(VENV)/installed
@@ -83,6 +88,15 @@ $(PURE)/ready: pyproject.toml
 
 $(VENV)/spark: $(VENV)/installed
 	$(BIN)/pip install --quiet --group spark
+	touch $@
+
+.PHONY: docs
+# The site of docs/ in build/site; it needs no network, neither to build nor to read
+docs: $(VENV)/documented
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+$(VENV)/documented: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --group docs
 	touch $@
 
 # The shipped sample: a day with six incidents and a busy sale; the same command makes the same bytes

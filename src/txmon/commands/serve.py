@@ -42,10 +42,10 @@ def serve(notify: bool, **flags: object) -> ExitCode:
     Verdicts go to standard output or --out FILE. With TXMON_TOKEN set, clients need that token
     (Authorization: Bearer), and the page asks for it; addresses other than this machine's own are refused without.
 
-    Example: txmon serve --state txmon.state
-
-    Then: curl -H content-type:application/json -d '{"time": "2026-03-02T14:33:20Z", "status": "failed"}'
-    http://127.0.0.1:8080/v1/transactions
+    \b
+    Examples:
+      txmon serve --state txmon.state
+      curl -H content-type:text/csv --data-binary @transactions.csv http://127.0.0.1:8080/v1/transactions
     """
     settings = load_config(flags).settings
     token = _token(settings)

@@ -35,7 +35,21 @@ AWAY: Final = 2.0  # seconds that a turn of the loop takes only when something h
 CATCH_UP: Final = 5.0  # seconds then given to whoever feeds it
 
 
-@click.command(short_help="Judge a stream as it comes.")
+class _Watch(click.Command):
+    """Says what to do instead where a file is given as to replay."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; UsageError."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as wrong:
+            if "unexpected extra argument" not in wrong.message:
+                raise
+            hint = "--follow FILE reads a file as it grows, `txmon replay FILE` as it is"
+            raise click.UsageError(f"{wrong.message}; {hint}", ctx) from None
+
+
+@click.command(cls=_Watch, short_help="Judge a stream as it comes.")
 @click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
 @click.option("--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, a JSON object a message (txmon[kafka]).")
 @click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
@@ -49,9 +63,10 @@ def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, *
     baselines, open minutes and incidents.
 
     \b
-    tail -F app.log | txmon watch
-    txmon watch --follow app.jsonl --state txmon.state --out verdicts.jsonl
-    txmon watch --kafka broker:9092/transactions --state txmon.state
+    Examples:
+      cat transactions.csv | txmon watch --only alerts
+      txmon watch --follow app.jsonl --state txmon.state --out verdicts.jsonl
+      txmon watch --kafka broker:9092/transactions --state txmon.state
     """
     settings = load_config(flags).settings
     if len(set(paths)) < len(paths):
