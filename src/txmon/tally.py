@@ -78,9 +78,9 @@ class Tallier:
         at_time, at_status, at_count, at_amount = layout.time, layout.status, layout.count, layout.amount
         key: Key | None = ()
         for raw in lines:
-            if raw.endswith(b"\r"):
-                raw = raw.rstrip(b"\r\n")  # noqa: PLW2901
-            cells = raw.split(layout.delimiter)
+            # a bad record is kept as it came, with its carriage return
+            text = raw.rstrip(b"\r\n") if raw.endswith(b"\r") else raw
+            cells = text.split(layout.delimiter)
             if len(cells) != layout.width or not raw.isascii() or QUOTE in raw or len(raw) > self._max_line:
                 self._one(raw)
                 continue
