@@ -224,8 +224,11 @@ class Baseline:
 
     def forget(self) -> None:
         """Let a bucket pass that teaches nothing: the level stays, and less evidence stands behind it."""
-        self.events *= self.discount
-        self.exposure *= self.discount
+        if self.exposure > 0.0:
+            rate = self.rate()
+            self.events *= self.discount
+            # not the exposure times the discount as well: the prior's events would be over less and less of it
+            self.exposure = (self.events + PRIOR_EVENTS) / rate
 
     def learn(self, count: float, exposure: float, weight: float = 1.0, warm: bool = True) -> None:
         """Move the level and the dispersion towards `count` events over `exposure`; `weight` 0..1 slows both."""
