@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .errors import ConfigError, TxmonError, UsageError
+from .printable import printable
 from .safeopen import trusted
 from .settings import DECLARATIONS, DEFAULTS, Settings, flag, variable
 from .values import nearest, show
@@ -122,10 +123,25 @@ def _line(config: Config, name: str) -> str:
     text = show(value, name)
     if not text and value == getattr(DEFAULTS, name):
         return f"# {name} is not set"
-    import json
+    if name == "rule":
+        literal = f"[{', '.join(_quoted(str(rule)) for rule in value)}]"
+    else:
+        literal = text if isinstance(value, bool) else _quoted(text)
+    return f"{name} = {literal}  # {printable(config.origin[name], None)}"
 
-    literal = text if isinstance(value, bool) else json.dumps(list(map(str, value)) if name == "rule" else text)
-    return f"{name} = {literal}  # {config.origin[name]}"
+
+def _quoted(text: str) -> str:
+    """`text` as a TOML string of printable ASCII; half a character, which TOML cannot spell, is U+FFFD."""
+    found = []
+    for character in text:
+        code = ord(character)
+        if " " <= character <= "~":
+            found.append(f"\\{character}" if character in '"\\' else character)
+        elif 0xD800 <= code <= 0xDFFF:
+            found.append("\\ufffd")
+        else:
+            found.append(f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}")
+    return f'"{"".join(found)}"'
 
 
 def as_json(config: Config) -> dict[str, dict[str, object]]:

@@ -10,6 +10,7 @@ import os
 import tempfile
 import tomllib
 from collections.abc import Iterable
+from copy import deepcopy
 from datetime import UTC, date
 from math import isclose, isnan
 from pathlib import Path
@@ -61,7 +62,7 @@ def records(data: bytes) -> None:
     assert _summed(found) == _summed(tallied)
     assert slow.snapshot() == fast.snapshot()
     _parser(how).restore(json.loads(json.dumps(slow.snapshot())))
-    if how & 64:
+    if how & 64 and sum(data) % 16 == 0:
         _judged_alike(found, tallied, BY[how >> 2 & 3])
 
 
@@ -287,7 +288,7 @@ def _edited(data: bytes) -> Any:
         try:
             for key in path[:-1]:
                 place = place[key]
-            place[path[-1]] = JUNK[data[at + 2] % len(JUNK)]
+            place[path[-1]] = deepcopy(JUNK[data[at + 2] % len(JUNK)])
         except (KeyError, TypeError, IndexError):
             continue  # an edit before took the place away
     return row
