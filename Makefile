@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-spark fuzz dist reference lint sample bench bench-detection clean
+.PHONY: demo test test-spark fuzz fuzz-long dist reference lint sample bench bench-detection clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -20,6 +20,16 @@ test: $(VENV)/tested
 FUZZ_EXAMPLES ?= 100000
 fuzz: $(VENV)/tested
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz
+
+# A target at length, guided by coverage: no crash, no case over 1 s, no 500 MB; its corpus is kept in tests/fuzz/corpus
+TARGET ?= records
+SECONDS ?= 1800
+fuzz-long: $(VENV)/fuzzed
+	$(BIN)/python tests/fuzz/long.py $(TARGET) --seconds $(SECONDS)
+
+$(VENV)/fuzzed: $(VENV)/tested
+	$(BIN)/pip install --quiet --group fuzz
+	touch $@
 
 # The pages that are written from the code; tests compare them
 reference: $(VENV)/installed

@@ -1,7 +1,7 @@
 """What the pipeline's part of a state must look like, checked before it is taken over: types, lengths and ranges.
 
-The checksum of a state finds accidents. This finds what was edited, or written by something else: without it such a state
-would be restored, and fail in a later minute, at each start anew.
+The checksum of a state finds accidents. This finds what was edited, or written by something else: without it such a
+state would be restored, and fail in a later minute, at each start anew.
 """
 
 from collections.abc import Mapping
@@ -95,7 +95,10 @@ class _Pipeline(msgspec.Struct):
 
 
 def check(pipeline: Mapping[str, Any], bucket: int) -> None:
-    """Raise ValueError, which says where, unless `pipeline` looks like a Pipeline's snapshot with buckets of so many s."""
+    """Raise ValueError, which says where, unless `pipeline` looks like a Pipeline's snapshot.
+
+    bucket: the width of its buckets, seconds.
+    """
     found = msgspec.convert(pipeline, _Pipeline)
     _check_times(found.buckets, bucket)
     _check_changed(found.buckets)

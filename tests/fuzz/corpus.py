@@ -1,4 +1,4 @@
-"""The kept corpus: one file a target in corpus/, a base64 line a case, sorted; what a long run found to reach new code."""
+"""The kept corpus, what long runs found to reach new code: a file a target in corpus/, a base64 line a case, sorted."""
 
 import base64
 from collections.abc import Iterable

@@ -39,7 +39,7 @@ class HttpTarget:
             yield server
 
     def __call__(self, data: bytes) -> None:
-        """The first byte chooses: raw bytes, or a body or a path in a request that is whole; the second, how it is cut."""
+        """The first byte chooses: raw bytes, or a body or a path in a whole request; the second, how it is cut."""
         if len(data) < 2:
             return
         self._cases += 1

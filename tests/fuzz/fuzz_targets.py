@@ -168,10 +168,7 @@ def rules(data: bytes) -> None:
         return
     text = data[1:].decode(errors="replace")
     try:
-        if data[0] & 1:
-            found = parse_rules(tomllib.loads(text).get("rule", []))
-        else:
-            found = (parse_rule(text),)
+        found = parse_rules(tomllib.loads(text).get("rule", [])) if data[0] & 1 else (parse_rule(text),)
     except (ValueError, RecursionError) as bad:  # the TOML reader's own, which config turns into one line
         assert 0 < len(str(bad)) < 5000
         assert isinstance(bad, ValueError) or data[0] & 1

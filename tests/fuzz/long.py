@@ -1,11 +1,11 @@
-"""Coverage-guided fuzzing at length: `make fuzz-long TARGET=records SECONDS=1800`, or `python tests/fuzz/long.py records`.
+"""Coverage-guided fuzzing at length: `make fuzz-long TARGET=records SECONDS=1800`.
 
-libFuzzer (by atheris) mutates the kept corpus and whatever reaches new code. A run ends at a crash, at a case of more than
-a second of processor time, or above 500 MB; the case is then kept in build/fuzz. Otherwise what it found is reduced to
-what adds coverage and kept in tests/fuzz/corpus, which the ordinary test run replays.
+libFuzzer (by atheris) mutates the kept corpus and whatever reaches new code. A run ends at a crash, at a case of more
+than a second of processor time, or above 500 MB; the case is then kept in build/fuzz. Otherwise what it found is
+reduced to what adds coverage and kept in tests/fuzz/corpus, which the ordinary test run replays.
 
-The sources are run as plain Python, so that their coverage is seen. --compiled runs the installed, compiled core instead,
-where only the corpus guides.
+The sources are run as plain Python, so that their coverage is seen. --compiled runs the installed, compiled core, where
+only the corpus guides.
 """
 
 import argparse

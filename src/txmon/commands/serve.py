@@ -13,6 +13,7 @@ import click
 
 from ..assembly import parsing_of, pipeline_of, restore
 from ..errors import ConfigError, ExitCode, UsageError
+from ..printable import printable
 from ..rejects import RejectLog
 from ..server.app import App
 from ..server.connection import Limits
@@ -98,7 +99,7 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
         engine.tick()
         if engine.trouble != trouble:
             trouble = engine.trouble
-            click.echo(f"txmon: {trouble}", err=True)
+            click.echo(f"txmon: {printable(trouble, None)}", err=True)
     app.draining = True
     if tail is not None:
         tail.stop()
@@ -106,5 +107,5 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
     answered = listener.stop(PATIENCE)
     written = engine.finish()
     for line in engine.farewell():
-        click.echo(f"txmon: {line}", err=True)
+        click.echo(f"txmon: {printable(line, None)}", err=True)
     return ExitCode.OK if answered and written else ExitCode.IO

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from ..printable import printable
 from ..records import Reject
 from ..verdict import iso, verdict_line
 from .assets import ASSETS, PAGE
@@ -73,7 +74,7 @@ class App:
         except HttpError as wrong:
             response = as_error(wrong)
         except Exception as bad:  # the last resort: one request must not end the server
-            print(f"txmon: unexpected {type(bad).__name__} in {where}: {bad}", file=sys.stderr)
+            print(f"txmon: unexpected {type(bad).__name__} in {where}: {printable(str(bad), 500)}", file=sys.stderr)
             if self._debug:
                 traceback.print_exc()
             response = as_error(HttpError(500, "unexpected failure; the server's log has it"))
