@@ -151,3 +151,18 @@ def test_limits_beside_the_gates_are_those_that_all_the_steps_find(
     )
     assert limit_above(mean, excess, sigma, least) == max(least, count_limit(mean, excess, sigma))
     assert limit_below(mean, excess, -sigma, most) == max(0.0, min(most, count_limit(mean, excess, -sigma)))
+
+
+@pytest.mark.parametrize("discount", [0.5, 0.95, 0.9995])
+def test_a_level_outlives_any_number_of_buckets_that_teach_nothing(discount: float) -> None:
+    baseline = Baseline(discount)
+    for _ in range(300):
+        baseline.learn(100.0, 1.0)
+    before, evidence = baseline.rate(), baseline.events
+    for _ in range(5000):
+        baseline.forget()
+    assert baseline.rate() == pytest.approx(before)
+    assert baseline.events < evidence
+    unknown = Baseline(discount)
+    unknown.forget()
+    assert unknown.rate() == 0.0

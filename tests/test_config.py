@@ -76,6 +76,26 @@ def test_what_is_printed_reads_back(tmp_path: Path) -> None:
     tomllib.loads(text)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sigma", "4.123456789"), ("min_count", "12345678"), ("min_count", "3,failed=999999999"), ("speed", "1234567.5"),
+        ("min_ratio", "1.0000001,denied=2.5"), ("by", "m\U0001f600,\x7f"), ("by", 'a"b,c\\d'), ("exec", "cat '\x9b31m'"),
+    ],
+)  # fmt: skip
+def test_all_digits_and_characters_read_back(name: str, text: str, tmp_path: Path) -> None:
+    first = load({name: text.split(",") if name.startswith("min_") else text}, {}, tmp_path, tmp_path)
+    written = as_toml(first, {})
+    assert written.isascii()
+    (tmp_path / "txmon.toml").write_text(written)
+    assert load(NONE, {}, tmp_path, tmp_path).settings == first.settings
+
+
+def test_half_a_character_is_written_as_one_that_stands_for_it(tmp_path: Path) -> None:
+    written = as_toml(load({"out": "a\udcffb"}, {}, tmp_path, tmp_path), {})
+    assert tomllib.loads(written)["out"] == "a\ufffdb"
+
+
 @given(st.integers(0, 10**8))
 def test_durations_read_back(value: int) -> None:
     assert seconds(duration_text(value)) == value

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -160,6 +161,18 @@ def test_gzip_is_unpacked_up_to_a_limit(server: Server) -> None:
     assert server.post(packed[:-100], "text/csv", Content_Encoding="gzip").status == 400
     assert server.post(b"no gzip", "text/csv", Content_Encoding="gzip").status == 400
     assert server.post(packed, "text/csv", Content_Encoding="br").status == 415
+    in_parts = b"".join(
+        gzip.compress(line + b"\n") + b"\0" * 5000 for line in (b"time,status", b"2026-03-02T10:00:00Z,a")
+    )
+    assert server.post(in_parts, "text/csv", Content_Encoding="gzip").json()["accepted"] == 1
+    assert server.post(in_parts + b"\x1f", "text/csv", Content_Encoding="gzip").status == 400
+
+
+def test_thousands_of_gzip_members_take_no_longer_than_their_length(server: Server) -> None:
+    member = gzip.compress(b"")
+    began = time.process_time()
+    assert server.post(member * (1_000_000 // len(member)), "text/csv", Content_Encoding="gzip").status == 422
+    assert time.process_time() - began < 1.5  # each was once given a copy of all that follows it: 3 s and more
 
 
 def test_a_repeated_id_is_counted_once(server: Server) -> None:

@@ -9,7 +9,7 @@ from trap_tools import OTHER, TABLE, mode, txmon
 
 from txmon.errors import IoFailure
 from txmon.inbox import leave_acknowledgement, take_acknowledgements
-from txmon.safeopen import OTHERS_FILE, OTHERS_LINK
+from txmon.safeopen import OTHERS_FILE, OTHERS_LINK, OTHERS_PIPE
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
 BAD = TABLE + b"x,denied,1\n"
@@ -28,6 +28,51 @@ def test_another_users_link_is_never_followed(name: str, there: bool, tmp_path: 
     assert OTHERS_LINK in done.stderr.decode()
     assert done.returncode == 74
     assert (victim.read_bytes() if victim.exists() else None) == (b"precious" if there else None)
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["out", "rejects", "state"])
+def test_another_users_pipe_is_neither_waited_for_nor_written_to(name: str, tmp_path: Path) -> None:
+    trap = tmp_path / "pipe"
+    os.mkfifo(trap, 0o666)
+    os.chown(trap, OTHER, OTHER)
+    began = time.monotonic()
+    for command in (["watch"], ["replay", "-"]):
+        if name != "state" or command == ["watch"]:
+            done = txmon(*command, f"--{name}", trap, stdin=BAD)
+            assert OTHERS_PIPE in done.stderr.decode()
+            assert done.returncode == 74
+    assert time.monotonic() - began < 20
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["query", "SELECT 1 AS a", "DATA", "--out", "LINK.csv"],
+        ["query", "SELECT 1 AS a", "DATA", "--out", "LINK.jsonl"],
+        ["query", "SELECT 1 AS a", "DATA", "--out", "LINK.parquet"],
+        ["analyze", "DATA", "--html", "LINK.html"],
+        ["analyze", "DATA", "--png", "LINK.png"],
+        ["analyze", "DATA", "--svg", "LINK.svg"],
+        ["simulate", "--days", "0.1", "--out", "LINK.csv"],
+        ["simulate", "--days", "0.1", "--labels", "LINK.json"],
+        ["replay", "DATA", "--out", "LINK.jsonl"],
+    ],
+    ids=lambda arguments: " ".join(arguments),
+)
+def test_no_command_writes_through_another_users_link(arguments: list[str], tmp_path: Path) -> None:
+    data, victim = tmp_path / "data.csv", tmp_path / "victim"
+    data.write_bytes(TABLE)
+    victim.write_bytes(b"precious")
+    name = next(argument for argument in arguments if argument.startswith("LINK"))
+    link = tmp_path / name
+    link.symlink_to(victim)
+    os.chown(link, OTHER, OTHER, follow_symlinks=False)
+    given = [str(data) if argument == "DATA" else str(link) if argument == name else argument for argument in arguments]
+    done = txmon(*given, stdin=b"")
+    assert (done.returncode, victim.read_bytes()) == (74, b"precious"), done.stderr
+    assert OTHERS_LINK in done.stderr.decode()
 
 
 @pytest.mark.parametrize("name", ["out", "rejects", "state"])
