@@ -79,8 +79,9 @@ def test_what_is_printed_reads_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("sigma", "4.123456789"), ("min_count", "12345678"), ("min_count", "3,failed=999999999"), ("speed", "1234567.5"),
-        ("min_ratio", "1.0000001,denied=2.5"), ("by", "m\U0001f600,\x7f"), ("by", 'a"b,c\\d'), ("exec", "cat '\x9b31m'"),
+        ("sigma", "4.123456789"), ("min_count", "12345678"),
+        ("min_count", "3,failed=999999999"), ("speed", "123456.75"), ("min_ratio", "1.0000001,denied=2.5"), ("by", "m\U0001f600,\x7f"),
+        ("by", 'a"b,c\\d'), ("exec", "cat '\x9b31m'"),
     ],
 )  # fmt: skip
 def test_all_digits_and_characters_read_back(name: str, text: str, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_another_users_pipe_is_neither_waited_for_nor_written_to(name: str, tmp_
         ["simulate", "--days", "0.1", "--labels", "LINK.json"],
         ["replay", "DATA", "--out", "LINK.jsonl"],
     ],
-    ids=lambda arguments: " ".join(arguments),
+    ids=" ".join,
 )
 def test_no_command_writes_through_another_users_link(arguments: list[str], tmp_path: Path) -> None:
     data, victim = tmp_path / "data.csv", tmp_path / "victim"
