@@ -80,7 +80,8 @@ def test_what_is_printed_reads_back(tmp_path: Path) -> None:
     ("name", "text"),
     [
         ("sigma", "4.123456789"), ("min_count", "12345678"),
-        ("min_count", "3,failed=999999999"), ("speed", "123456.75"), ("min_ratio", "1.0000001,denied=2.5"), ("by", "m\U0001f600,\x7f"),
+        ("min_count", "3,failed=999999999"), ("speed", "123456.75"), ("min_ratio", "1.0000001,denied=2.5"),
+        ("by", "m\U0001f600,\x7f"),
         ("by", 'a"b,c\\d'), ("exec", "cat '\x9b31m'"),
     ],
 )  # fmt: skip

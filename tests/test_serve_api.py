@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import socket
 import time
 from collections.abc import Iterator
 from datetime import date
@@ -369,7 +370,8 @@ def test_a_failure_inside_is_a_500_that_tells_nothing(server: Server, capsys: py
 @pytest.mark.parametrize(
     ("host", "status"),
     [("127.0.0.1:80", 200), ("localhost", 200), ("LOCALHOST:8080", 200), ("[::1]:80", 200), ("10.1.2.3", 200),
-     ("txmon.example", 200), ("evil.example", 421), ("localhost.evil.example", 421), ("", 421)],
+     ("txmon.example", 200), ("evil.example", 421), ("localhost.evil.example", 421), ("", 421),
+     ("localhost:80@evil.example", 421), ("localhost:", 200), ("127.0.0.1:80:90", 421)],
 )  # fmt: skip
 def test_a_foreign_host_name_is_refused(host: str, status: int) -> None:
     with serving(Settings(allow_host=("txmon.example",))) as server:
@@ -394,6 +396,17 @@ def test_the_token_is_asked_for() -> None:
         assert server.post(FAILED, Authorization="Bearer wrong").status == 401
         assert server.post(FAILED, Authorization=f"Basic {TOKEN}").status == 401
         assert server.post(FAILED, Authorization=f"Bearer {TOKEN}").status == 200
+
+
+def test_a_body_is_not_read_of_who_has_no_token() -> None:
+    with serving(token=TOKEN) as server:
+        refused = {"/v1/transactions": b"401", "/v1/login": b"413", "/nothing": b"404", "/metrics": b"405"}
+        for path, status in refused.items():
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", server.port), 5) as sock:
+                sock.sendall(head.encode())  # and nothing of the body: the answer comes all the same
+                assert sock.recv(1000).startswith(b"HTTP/1.1 " + status)
+        assert server.app.answers["/v1/transactions", 401] == 1
 
 
 def test_a_login_begins_a_session_that_ends() -> None:

@@ -1,6 +1,7 @@
 """The command line: finds the subcommand, and turns every failure into one line and its exit code."""
 
 import os
+import resource
 import sys
 from contextlib import suppress
 from errno import EBADF, EMFILE, ENFILE, ENOMEM
@@ -50,6 +51,8 @@ def txmon(debug: bool) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line; what the process should return."""
     debug = "--debug" in arguments
+    with suppress(OSError, ValueError):  # the memory holds payment data and secrets: none of it goes to a core file
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     _open_standard_streams()
     try:
         # click reports a closed pipe as 1 and prints its own errors; txmon has its own codes for both

@@ -1,11 +1,14 @@
 """Links, files and pipes that another user left where txmon reads and writes."""
 
 import os
+import re
+import resource
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from trap_tools import OTHER, TABLE, mode, txmon
+from trap_tools import OTHER, TABLE, TXMON, mode, txmon
 
 from txmon.errors import IoFailure
 from txmon.inbox import leave_acknowledgement, take_acknowledgements
@@ -181,3 +184,20 @@ def test_roots_acknowledgement_is_readable_to_the_run_that_owns_the_state(tmp_pa
     os.chown(state, OTHER, OTHER)
     leave_acknowledgement(str(state), "a", False)
     assert (tmp_path / "state.ack").stat().st_uid == OTHER
+
+
+def test_no_core_file_holds_what_txmon_knew() -> None:
+    limit = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    with subprocess.Popen([TXMON, "watch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(TABLE)
+        child.stdin.flush()
+        assert child.stdout.readline()
+        limits = Path(f"/proc/{child.pid}/limits").read_text()
+        child.stdin.close()
+        child.stdout.read()
+    found = re.search(r"Max core file size +(\d+)", limits)
+    assert found is not None
+    assert found[1] == "0"
+    assert resource.getrlimit(resource.RLIMIT_CORE)[1] == limit

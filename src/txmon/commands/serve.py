@@ -87,7 +87,7 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
     guard = Guard(token, (settings.host, *settings.allow_host), time.time)
     app = App(engine, intake, guard, debug)
     limits = Limits(body=settings.max_body, connections=settings.connections)
-    listener = Listener(settings.host, settings.port, app.handle, limits)
+    listener = Listener(settings.host, settings.port, app.handle, limits, app.admit)
     tail = Tail(settings.tail, engine, intake) if settings.tail is not None else None
     listener.start()
     if tail is not None:

@@ -23,6 +23,7 @@ from .routes import Query, Route, Router
 
 LISTED: Final = 100  # rejects in one answer
 NEWEST: Final = 10_000  # verdicts in one answer
+OPEN_BODY: Final = 4096  # bytes of a body that somebody without the token may send: a login
 KEY: Final = 200  # characters of an Idempotency-Key
 
 
@@ -61,6 +62,24 @@ class App:
             ]
         )
 
+    def admit(self, request: Request, length: int) -> None:
+        """Refuse, before it is read, the body of who may not send one; HttpError, which ends the connection.
+
+        length: of the body, bytes. Without this, whoever has no token could still fill the memory with bodies.
+        """
+        where = "other"
+        try:
+            self._guard.check_origin(request)
+            route, _ = self.router.find(request)
+            where = route.path
+            if not route.open:
+                self._guard.check_token(request)
+            elif length > OPEN_BODY:
+                raise HttpError(413, f"the body has {length} bytes, at most {OPEN_BODY} are read here")  # noqa: TRY301
+        except HttpError as wrong:
+            self._count(where, wrong.status)
+            raise
+
     def handle(self, request: Request) -> Response:
         """The answer to any request; never raises."""
         where = "other"
@@ -78,10 +97,12 @@ class App:
             if self._debug:
                 traceback.print_exc()
             response = as_error(HttpError(500, "unexpected failure; the server's log has it"))
-        place = (where, response.status)
-        with self._counting:
-            self.answers[place] = self.answers.get(place, 0) + 1
+        self._count(where, response.status)
         return response
+
+    def _count(self, where: str, status: int) -> None:
+        with self._counting:
+            self.answers[where, status] = self.answers.get((where, status), 0) + 1
 
     def _transactions(self, request: Request, _: Mapping[str, str]) -> Response:
         payload = payload_of(request, self._most)
