@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from re import _parser as sre  # type: ignore[attr-defined]  # the one parser of patterns there is
+from re import _parser as sre  # the one parser of patterns there is
 from typing import Any
 
 import pytest
@@ -27,7 +27,9 @@ def patterns() -> Iterator[tuple[str, str | bytes]]:
                 and (node.func.value.id == "re" and node.func.attr in CALLS)
             ):
                 assert isinstance(node.args[0], ast.Constant), f"{path.name}:{node.lineno}: a pattern that is computed"
-                yield f"{path.relative_to(SOURCES)}:{node.lineno} {node.func.attr}", node.args[0].value
+                pattern = node.args[0].value
+                assert isinstance(pattern, str | bytes)
+                yield f"{path.relative_to(SOURCES)}:{node.lineno} {node.func.attr}", pattern
 
 
 FOUND = dict(patterns())
@@ -83,7 +85,7 @@ def took(pattern: str | bytes, unit: str, size: int, search: bool) -> float:
     text: Any = (unit * (size // len(unit))) + "\x01"
     if isinstance(pattern, bytes):
         text = text.encode("latin-1", "replace")
-    ready = re.compile(pattern, 0 if isinstance(pattern, bytes) else re.ASCII)  # type: ignore[arg-type]
+    ready = re.compile(pattern, 0 if isinstance(pattern, bytes) else re.ASCII)
     began = time.process_time()
     ready.fullmatch(text)
     if search:
