@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-spark fuzz fuzz-long dist reference lint sample bench bench-detection clean
+.PHONY: demo test test-oldest test-spark fuzz fuzz-long audit dist reference lint sample bench bench-detection clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -29,6 +29,25 @@ fuzz-long: $(VENV)/fuzzed
 
 $(VENV)/fuzzed: $(VENV)/tested
 	$(BIN)/pip install --quiet --group fuzz
+	touch $@
+
+# What txmon brings along: libraries, versions, licences; fails on a licence that is not known to be permissive
+audit: $(VENV)/tested
+	$(BIN)/python tests/audit.py
+
+# The oldest libraries that pyproject.toml allows (uv picks them), and the tests of what uses them; `make test` has the newest
+OLDEST := tests/test_cli.py tests/test_golden.py tests/test_query.py tests/test_analyze.py tests/test_analyze_transactions.py \
+	tests/test_chart.py tests/test_notify_cli.py tests/test_notifying.py tests/test_serve_api.py
+test-oldest: $(VENV)/oldest/ready
+	$(VENV)/oldest/bin/python -m pytest $(OLDEST)
+
+$(VENV)/oldest/ready: $(BIN)/python $(SOURCES)
+	$(BIN)/pip install --quiet uv
+	rm -rf $(VENV)/oldest
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)/oldest
+	TXMON_PURE=1 $(BIN)/uv pip install --quiet --python $(VENV)/oldest --resolution lowest-direct .
+	$(BIN)/uv pip install --quiet --python $(VENV)/oldest pytest hypothesis jsonschema pexpect matplotlib apprise
+	$(BIN)/uv pip list --quiet --python $(VENV)/oldest
 	touch $@
 
 # The pages that are written from the code; tests compare them
