@@ -116,8 +116,8 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
 
 
 def _bounded(baseline: Numbers) -> bool:
-    events, exposure = baseline[3:5]
-    return exposure == 0.0 or events + 1.0 <= LARGEST * exposure
+    events, exposure, alerting = baseline[3], baseline[4], baseline[8]
+    return events + 1.0 <= LARGEST * exposure if exposure > 0.0 else alerting == 0.0
 
 
 def _check_times(buckets: _Buckets, bucket: int) -> None:

@@ -242,7 +242,7 @@ def by_status(parse_one: Callable[[object], T], default: T) -> Callable[[object]
         general = default
         table: dict[str, T] = {}
         for status, item in _items(value):
-            if status is None or status == "default":
+            if status is None or status.lower() == "default":
                 general = parse_one(item)
             else:
                 table[status.lower()] = parse_one(item)
