@@ -17,8 +17,14 @@ FAILED = {
     "records": [
         "EAh0aW1lLHN0YXR1cwoiMjAyNjAtMy0wMlQxMDowMDowMFoiLCJhLCJBdXRob3JpemF0aW9uOiBCZWFyZXIgZnV6ei10b2tlbi0wMTIzNDU2Nzg5DQoiYiIKCiAgCngK",
     ],
-    "config": ["AWJ1ZGdldD0wLjEvaG91cg==", "lIxt8qSkpKRzpHNvbHBlpKSkpKQkpA==", "AmJ1Y2tldCA9ICIxbSIKYnVkZ2V0ID0gIjIvZGF5IgpieSA9IFsibWVyY2hhbnQiXQptaW5fY291bnQgPSB7ZGVmQXVsdCA9IDMsIGZhaWxlZCA9IDV9CmRpcmVjdGlvbiA9IHthcHByb3ZlZCA9ICJiZWxvdyJ9CnNpbGVuY2UgPSBbInN0YXR1cz1kZW5pZWQ7dGltZT0wMjowMC0wNDowMCJdCnF1aWV0ID0gIjIyOjAwLTA2OjAwIgpbW3J1bGVdXQpzdGF0dXMgPSAiZmFpbGVkIgp3aGVuID0gImNvdW50ID49IDIwIG9yIHNoYXJlID4gMC4wNSIKZm9yID0gIjNtIgo="],
-    "state": ["AgGPHA==", "AgACAA==", "/8YABA==", "WwIClp4Z", "OqCKLw==", "YpeTfo0=", "3v4EhbI=", "rgB2Eu46BOs=", "/peXje+ed53/cMI="],
+    "config": [
+        "AWJ1ZGdldD0wLjEvaG91cg==",
+        "lIxt8qSkpKRzpHNvbHBlpKSkpKQkpA==", "Am1pbl9jb3VudCA9IHtEZWZhdWx0ID0gMywgZmFpbGVkID0gNX0K",
+    ],
+    "state": [
+        "AgGPHA==", "AgACAA==", "/8YABA==", "WwIClp4Z", "OqCKLw==", "YpeTfo0=", "3v4EhbI=", "rgB2Eu46BOs=",
+        "/peXje+ed53/cMI=",
+    ],
 }  # fmt: skip
 
 
