@@ -93,6 +93,20 @@ def test_all_digits_and_characters_read_back(name: str, text: str, tmp_path: Pat
     assert load(NONE, {}, tmp_path, tmp_path).settings == first.settings
 
 
+def test_rules_that_no_text_spells_read_back(tmp_path: Path) -> None:
+    tables = [
+        {"name": "spike", "when": "count > 3"}, {"status": "two words", "when": "share > 5%", "for": "3m"},
+        {"status": "a:b", "when": "count > 1"}, {"when": "count\n> 1"}, {"when": "score > 4"},
+    ]  # fmt: skip
+    first = load({"rule": tables}, {}, tmp_path, tmp_path)
+    written = as_toml(first, {})
+    assert '"score > 4"' in written
+    (tmp_path / "txmon.toml").write_text(written)
+    second = load(NONE, {}, tmp_path, tmp_path)
+    assert second.settings.rule == first.settings.rule
+    assert [rule.name for rule in second.settings.rule][:2] == ["spike", "rule2"]
+
+
 def test_half_a_character_is_written_as_one_that_stands_for_it(tmp_path: Path) -> None:
     written = as_toml(load({"out": "a\udcffb"}, {}, tmp_path, tmp_path), {})
     assert tomllib.loads(written)["out"] == "a\ufffdb"

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from .errors import ConfigError, TxmonError, UsageError
 from .printable import printable
+from .rules import Rule, parse_rule
 from .safeopen import trusted
 from .settings import DECLARATIONS, DEFAULTS, Settings, flag, variable
-from .values import nearest, show
+from .values import duration_text, nearest, show
 
 FILE: Final = "txmon.toml"
 # read elsewhere, and never a setting: they are secrets, or say where settings are
@@ -124,10 +125,21 @@ def _line(config: Config, name: str) -> str:
     if not text and value == getattr(DEFAULTS, name):
         return f"# {name} is not set"
     if name == "rule":
-        literal = f"[{', '.join(_quoted(str(rule)) for rule in value)}]"
+        literal = f"[{', '.join(_rule(rule, number) for number, rule in enumerate(value, 1))}]"
     else:
         literal = text if isinstance(value, bool) else _quoted(text)
     return f"{name} = {literal}  # {printable(config.origin[name], None)}"
+
+
+def _rule(rule: Rule, number: int) -> str:
+    """A rule as TOML: its text where that reads back to it, else (a name, a status of two words) its table."""
+    try:
+        if parse_rule(str(rule), number) == rule:
+            return _quoted(str(rule))
+    except ValueError:
+        pass
+    parts = {"name": rule.name, "status": rule.status, "when": rule.text, "for": duration_text(rule.hold)}
+    return f"{{{', '.join(f'{key} = {_quoted(text)}' for key, text in parts.items())}}}"
 
 
 def _quoted(text: str) -> str:

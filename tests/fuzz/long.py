@@ -5,7 +5,7 @@ than a second of processor time, or above 500 MB; the case is then kept in build
 reduced to what adds coverage and kept in tests/fuzz/corpus, which the ordinary test run replays.
 
 The sources are run as plain Python, so that their coverage is seen. --compiled runs the installed, compiled core, where
-only the corpus guides.
+only the corpus guides; so does the HTTP target, whose server is plain Python in either case.
 """
 
 import argparse
@@ -26,7 +26,10 @@ SECOND: Final = 1.0  # of processor time that a case may take
 MEMORY: Final = 500  # MB
 LENGTHS: Final = {"records": 700, "rules": 400, "config": 400, "state": 1500, "http": 1500}
 # what guides: where not all of txmon does, instrumenting it would only cost cases
-GUIDES: Final = {"records": ["txmon.records", "txmon.tally", "txmon.times", "txmon.rejects", "fuzz_targets"]}
+GUIDES: Final = {
+    "records": ["txmon.records", "txmon.tally", "txmon.times", "txmon.rejects", "fuzz_targets"],
+    "http": ["txmon.server", "fuzz_http"],
+}
 KEPT: Final = 180_000  # bytes of a target's corpus
 
 
@@ -35,6 +38,7 @@ def child(target: str, arguments: list[str], compiled: bool) -> None:
     import atheris
 
     sys.path.insert(0, str(ROOT / "tests"))
+    compiled = compiled or target == "http"  # a request may bring a day of silence, which is judged at once
     if not compiled:
         sys.path.insert(0, str(ROOT / "src"))
     with atheris.instrument_imports(include=GUIDES.get(target, ["txmon", "fuzz_targets", "fuzz_http"])):
