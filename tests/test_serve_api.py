@@ -226,6 +226,16 @@ def test_times_without_a_date_are_todays_after_a_night() -> None:
         assert server.post({"time": "09:00", "status": "failed"}).json()["verdicts"][0]["time"] == minute(33 * 60)
 
 
+def test_times_of_day_from_the_future_do_not_move_the_date() -> None:
+    with serving(now=START + 3600) as server:
+        rows = [
+            {"time": time, "status": "a"} for time in ("00:30", "23:59", "00:01", "23:59", "00:02", "23:58", "00:31")
+        ]
+        answer = server.post(rows).json()
+        assert [reject["kind"] for reject in answer["rejects"]] == ["future"] * 3
+        assert server.post({"time": "00:32", "status": "a"}).json()["accepted"] == 1
+
+
 def test_a_minute_with_a_bad_count_is_not_taken_by_half(server: Server) -> None:
     answer = server.client.post("/send_transactions", {"time": "00h 05", "approved": 100, "denied": -1})
     assert answer.status == 400

@@ -106,6 +106,8 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
     engine.feed.hub.close()
     answered = listener.stop(PATIENCE)
     written = engine.finish()
+    if engine.trouble != trouble:
+        click.echo(f"txmon: {printable(engine.trouble, None)}", err=True)
     for line in engine.farewell():
         click.echo(f"txmon: {printable(line, None)}", err=True)
     return ExitCode.OK if answered and written else ExitCode.IO

@@ -179,8 +179,15 @@ class Intake:
         if self._tz is not None and now - self._last > PAUSE:
             self._times.begin(datetime.fromtimestamp(now, self._tz).date())
         self._last = now
-        for item in items:
+        rest = iter(items)
+        while True:
+            before = self._times.snapshot()
+            item = next(rest, None)
+            if item is None:
+                return
             if isinstance(item, Record) and item.time > latest:
+                # nor does it move the date of the times that have none: 23:59 and 00:01 would, a day for each pair
+                self._times.restore(before)
                 reason = f"{iso(item.time)} is in the future"
                 yield Reject(parser.source, parser.lines, "future", reason, str(item).encode())
             else:
