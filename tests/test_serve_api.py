@@ -228,11 +228,11 @@ def test_times_without_a_date_are_todays_after_a_night() -> None:
 
 def test_times_of_day_from_the_future_do_not_move_the_date() -> None:
     with serving(now=START + 3600) as server:
-        rows = [
-            {"time": time, "status": "a"} for time in ("00:30", "11:00", "22:00", "00:31")
-        ]
+        rows = [{"time": time, "status": "a"} for time in ("00:30", "11:00", "22:00", "00:31")]
         answer = server.post(rows).json()
-        assert [reject["kind"] for reject in answer["rejects"]] == ["future"] * 2
+        assert [reject["kind"] for reject in answer["rejects"]] == [
+            "future"
+        ]  # 11:00; without it before, 22:00 is yesterday
         assert server.post({"time": "00:32", "status": "a"}).json()["accepted"] == 1
 
 

@@ -1,5 +1,6 @@
 """The command line: finds the subcommand, and turns every failure into one line and its exit code."""
 
+import gc
 import os
 import resource
 import sys
@@ -53,6 +54,8 @@ def run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     with suppress(OSError, ValueError):  # the memory holds payment data and secrets: none of it goes to a core file
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    # nothing here makes many cycles; looking for them as often as usual takes a fortieth of a replay
+    gc.set_threshold(20_000, 20, 20)
     _open_standard_streams()
     try:
         # click reports a closed pipe as 1 and prints its own errors; txmon has its own codes for both

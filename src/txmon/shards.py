@@ -17,11 +17,12 @@ from zlib import crc32
 from . import state
 from .assembly import LIVE_LATENESS, detector_config, pipeline_of, resume, state_of
 from .errors import ConfigError
+from .lines import event_line, rise_line, verdict_line
 from .pipeline import Pipeline
 from .records import Record
 from .settings import Settings
 from .thresholds import sigma_for
-from .verdict import Key, Outcome, event_line, rise_line, verdict_line
+from .verdict import Key, Outcome
 
 SEPARATOR: Final = "\x1f"  # between the values of a key: ASCII's own unit separator
 PLATFORM: Final = -1  # the shard that sees every row, without its key
