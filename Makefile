@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SPARK := .venv-spark
 
 .PHONY: demo test test-spark fuzz dist reference lint sample bench bench-detection clean
 
@@ -32,9 +33,10 @@ dist: $(BIN)/python
 	rm -rf build/clean && mkdir -p build/clean && git archive HEAD | tar -x -C build/clean
 	$(BIN)/python -m build --outdir dist build/clean
 
-# On real Spark and librdkafka's mock cluster: 850 MB more, pandas 2 instead of 3, and a Java 17 (`java -version`)
-test-spark: $(VENV)/spark
-	$(BIN)/python -m pytest tests/test_spark.py tests/test_kafka.py
+# On real Spark and librdkafka's mock cluster: 850 MB more, pandas 2 instead of 3, so in an environment of its own,
+# and a Java 17 (`java -version`)
+test-spark: $(SPARK)/tested
+	$(SPARK)/bin/python -m pytest tests/test_spark.py tests/test_kafka.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -51,8 +53,11 @@ $(VENV)/tested: $(VENV)/installed
 	$(BIN)/pip install --quiet --group dev
 	touch $@
 
-$(VENV)/spark: $(VENV)/installed
-	$(BIN)/pip install --quiet --group spark
+$(SPARK)/tested: $(SOURCES)
+	test -x $(SPARK)/bin/pip || $(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/pip install --quiet --upgrade "pip>=25.1"
+	$(SPARK)/bin/pip install --quiet --force-reinstall --no-deps .
+	$(SPARK)/bin/pip install --quiet . --group spark
 	touch $@
 
 # The shipped sample: a day with six incidents and a busy sale; the same command makes the same bytes
@@ -79,4 +84,4 @@ $(VENV)/benched: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SPARK) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,6 +1,6 @@
 """What the detector costs on Spark, a record and a key, beside `txmon replay` and beside one call a key.
 
-    .venv/bin/python benchmarks/spark.py --keys 1000,100000 --a-key 1000
+    .venv-spark/bin/python benchmarks/spark.py --keys 1000,100000 --a-key 1000
 
 Every key has one record in each minute; a minute is a micro-batch. The first batch, in which Spark and its workers
 start, is left out. Costs are processor time of all processes (JVM, workers, driver), so that a busy machine does not
