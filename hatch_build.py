@@ -13,7 +13,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
-    "decimals", "times", "trend", "verdict", "records", "tally", "buckets", "baseline", "judgement", "explain",
+    "decimals", "times", "trend", "verdict", "records", "tally", "buckets", "baseline", "census", "judgement", "explain",
     "season", "together", "thresholds", "group", "detector", "incidents", "pipeline", "sinks/jsonl",
 )  # fmt: skip
 

@@ -5,7 +5,7 @@ first and the last closes, those in which nothing arrived among them: that is ho
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ class OpenBucket:
 
     start: int  # epoch seconds
     counts: Counts = field(default_factory=dict)
+    whole: dict[str, int] | None = None  # by status over all keys, where `counts` are of some keys only,
+    sample: tuple[int, dict[str, list[str]]] | None = None  # and of all keys those of a level, with their statuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,33 @@ class Bucketer:
             self._kept += _rows(bucket) - before
             for key, status in tally.order:
                 self._changed[tally.start, key, status] = None
+
+    def note(
+        self, start: int, whole: Mapping[str, int], sample: tuple[int, Mapping[str, Sequence[str]]] | None = None
+    ) -> None:
+        """Take what came of all keys, those elsewhere among them, in the bucket at `start`; late, it is left out.
+
+        sample: a level, and the keys of that level and above with their statuses (census). The bucket is open from
+        then on, though none of the keys here has a row in it.
+        """
+        if self._next is not None and start < self._next:
+            return
+        bucket = self._open.get(start)
+        if bucket is None:
+            bucket = self._open[start] = OpenBucket(start)
+        if self._watermark is None:
+            self._watermark = start - self.lateness
+        if bucket.whole is None:
+            bucket.whole = {}
+        for status, count in whole.items():
+            bucket.whole[status] = bucket.whole.get(status, 0) + count
+        if sample is None:
+            return
+        level, keys = bucket.sample if bucket.sample is not None else (0, {})
+        bucket.sample = (max(level, sample[0]), keys)
+        for key, statuses in sample[1].items():
+            known = keys.setdefault(key, [])
+            known.extend([status for status in statuses if status not in known])
 
     def advance(self, watermark: int) -> Iterator[OpenBucket]:
         """Close what ended before `watermark` (epoch seconds), though no record says that it is so late."""
@@ -237,7 +266,9 @@ class Bucketer:
             "late": self.late,
             "first_late": self.first_late,
             "repeated": self.repeated,
-            "open": [[bucket.start, _pack(bucket.counts)] for bucket in self._open.values()],
+            "open": [
+                [bucket.start, _pack(bucket.counts), bucket.whole, bucket.sample] for bucket in self._open.values()
+            ],
             "closed": [[bucket.start, _pack(bucket.counts)] for bucket in self._closed],
             "changed": [[start, [list(pair) for pair in key], status] for start, key, status in self._changed],
             "ids": [[start, sorted(ids)] for start, ids in self._ids.items()],
@@ -249,12 +280,19 @@ class Bucketer:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
         self.late, self.first_late, self.repeated = state["late"], state["first_late"], state["repeated"]
-        self._open = {start: OpenBucket(start, _unpack(counts)) for start, counts in state["open"]}
+        self._open = {row[0]: _reopened(row) for row in state["open"]}
         self._closed = deque(OpenBucket(start, _unpack(counts)) for start, counts in state["closed"])
         self._kept = sum(map(_rows, self._closed))
         self._changed = {(start, _key(key), status): None for start, key, status in state["changed"]}
         self._ids = {start: set(ids) for start, ids in state["ids"]}
         self._watermark, self._next, self._last = state["watermark"], state["next"], state["last"]
+
+
+def _reopened(row: Sequence[Any]) -> OpenBucket:
+    """An open bucket of a snapshot; of older ones it has its counts alone."""
+    start, counts, *more = row
+    whole, sample = more if more else (None, None)
+    return OpenBucket(start, _unpack(counts), whole, (int(sample[0]), dict(sample[1])) if sample is not None else None)
 
 
 def _merge(counts: Counts, tally: Tally) -> None:

@@ -10,6 +10,7 @@ from math import fsum
 from typing import Any, Final
 
 from .baseline import Baseline
+from .census import Census, Sample, level_of, text_of, totals
 from .explain import explain
 from .group import Bucket, Group, SeriesState, describe, expect, pack, pack_key, unpack, unpack_key
 from .judgement import LAG, Judgement, Thresholds, interval, judge, judge_one
@@ -39,50 +40,110 @@ class Detector:
         self._groups: dict[Key, Group] = {}
         self._season = Season(self.config.bucket)
         self._before = -1  # start of the bucket judged last
-        self._level = 0.0  # of the total volume in it
+        self._seen = -1  # start of the last in which anything arrived
+        self._level = 0.0  # of the total volume in the one before
         self._age = 0  # buckets judged
         self._kept: dict[tuple[Key, str], tuple[float, float, float, float]] = {}  # before the episode, while it lasts
         self._excluded: set[tuple[Key, str]] = set()  # episodes that someone called normal
         self._lag = LAG  # squared relative error of every volume's level, in this bucket
         self._anchored = False  # the levels follow the season
         self._series = 0
+        self._whole: Group | None = None  # all keys as one: what the season is learned from where there are keys
+        self._census = Census()
+        self._sample: Sample | None = None  # instead of the census, where most keys are elsewhere
+        self._sharing = 0  # series that share the budget, by the census
         self._sigma = (-1, 0.0)  # number of series, the score that alerts among so many
         self._gates: dict[str, Thresholds] = {}
         self.forgotten = 0  # keys dropped
 
     def sigma(self) -> float:
         """The score that alerts: given, or such that all series together alert falsely `budget` times a day."""
-        if self._sigma[0] != self._series:
-            self._sigma = (self._series, sigma_for(self.config, self._series))
+        if self._sigma[0] != self._sharing:
+            self._sigma = (self._sharing, sigma_for(self.config, self._sharing))
             self._gates.clear()
         return self._sigma[1]
 
-    def judge(self, time: int, counts: Mapping[Key, Mapping[str, int]]) -> list[Verdict]:
+    def judge(
+        self,
+        time: int,
+        counts: Mapping[Key, Mapping[str, int]],
+        whole: Mapping[str, int] | None = None,
+        sample: tuple[int, Mapping[str, Sequence[str]]] | None = None,
+    ) -> list[Verdict]:
         """The verdicts of the bucket that starts at `time` (epoch seconds), given its counts by key and status.
 
         Buckets are judged in order, those in which nothing arrived among them (with empty `counts`).
+        whole: the counts by status over all keys, for a detector that has only some of them, or that need not sum them
+        up again. sample: where it has only some, a level, and of all keys those of that level with their statuses.
         """
-        for key in counts:
-            group = self._groups.get(key)
-            if group is None:
-                group = self._groups[key] = Group(self._discount)
-                self._series += 1
-            group.seen = time
+        if whole is None:
+            whole = totals(counts)
+        self._enlist(time, counts, sample)
+        if whole:
+            self._seen = time
         self._drop(time)
+        census = self._sample.census if self._sample is not None else self._census
+        self._sharing = census.series()
         verdicts: list[Verdict] = []
         growth = self._growth(time)
-        expected = 0.0
+        expected = self._judge_whole(time, whole, growth)
         for key, group in self._groups.items():
             group.volume.grow(growth)
-            expected += group.volume.rate()
+            if expected < 0.0:
+                expected = group.volume.rate()
             self._judge_group(time, key, group, counts.get(key, NOTHING), verdicts)
         self._age += 1
         self._level = expected
         if self._age <= self._warmup:
             expected = 0.0  # nothing yet that a bucket could be reined in to
-        if counts:
-            self._season.learn(time, sum([sum(statuses.values()) for statuses in counts.values()]), expected)
+        if whole:
+            self._season.learn(time, sum(whole.values()), expected)
         return verdicts
+
+    def _enlist(
+        self,
+        time: int,
+        counts: Mapping[Key, Mapping[str, int]],
+        sample: tuple[int, Mapping[str, Sequence[str]]] | None,
+    ) -> None:
+        """Begin a baseline for every series that is new in the bucket at `time`, and count it."""
+        for key, statuses in counts.items():
+            group = self._groups.get(key)
+            if group is None:
+                group = self._groups[key] = Group(self._discount)
+                self._series += 1
+                self._census.add_key(level_of(text_of(key)))
+            group.seen = time
+            for status in statuses:
+                if status not in group.statuses:
+                    group.statuses[status] = group.new_series(self._mix_discount)
+                    self._series += 1
+                    self._census.add_series(level_of(text_of(key)))
+        self._census.settle()
+        if sample is not None:
+            if self._sample is None:
+                self._sample = Sample()
+            self._sample.take(time, sample[0], sample[1])
+
+    def _judge_whole(self, time: int, whole: Mapping[str, int], growth: float) -> float:
+        """Let all keys as one be judged and learned, unheard; the volume expected of them, -1 where there is one key.
+
+        The season needs that level. A sum over the keys' own levels would do, but no shard of a cluster has all keys.
+        """
+        if len(self._groups) == 1 and () in self._groups:
+            return -1.0
+        group = self._whole
+        if group is None:
+            if not whole:
+                return 0.0
+            group = self._whole = Group(self._discount)
+        for status in sorted(whole):  # the order in which they came is not known everywhere
+            if status not in group.statuses:
+                group.statuses[status] = group.new_series(self._mix_discount)
+        group.volume.grow(growth)
+        expected = group.volume.rate()
+        self._judge_group(time, (), group, whole, [])
+        return expected
 
     def _growth(self, time: int) -> float:
         """By how much every volume's level moves before the bucket at `time` is judged."""
@@ -92,10 +153,12 @@ class Detector:
         if growth != 1.0 and not self._anchored:
             # until now the levels trailed the day; from here on they move with it, so they must start where it is
             self._anchored = True
-            trailing = fsum([group.volume.rate() for group in self._groups.values()])
+            groups = [*self._groups.values()] + ([self._whole] if self._whole is not None else [])
+            of_all = [self._whole] if self._whole is not None else groups
+            trailing = fsum([group.volume.rate() for group in of_all])
             if trailing > 0.0:
                 growth = min(5.0, max(0.2, self._season.level(time) / trailing))
-            for group in self._groups.values():
+            for group in groups:
                 group.volume.slope = 0.0
                 if self.config.bucket > NARROW:
                     group.volume.clear_windows()
@@ -133,10 +196,6 @@ class Detector:
         )  # fmt: skip
 
     def _judge_group(self, time: int, key: Key, group: Group, counts: Mapping[str, int], out: list[Verdict]) -> None:
-        for status in counts:
-            if status not in group.statuses:
-                group.statuses[status] = group.new_series(self._mix_discount)
-                self._series += 1
         total = sum(counts.values())
         bucket = Bucket(time, key, counts, total, group.volume.rate(), group.buckets >= self._warmup, group.buckets)
         group.buckets += 1
@@ -160,10 +219,12 @@ class Detector:
         """Forget keys that were idle too long, and the least recently seen where there are too many."""
         if time % DAY // self.config.bucket % DROP_EACH == 0:
             oldest = time - self.config.idle
-            gone = [key for key, group in self._groups.items() if group.seen < oldest]
-            # one key alone is the feed itself, whose silence goes on being silence
-            for key in gone if len(self._groups) > 1 else []:
-                self._forget(key)
+            # while nothing at all arrives it is the feed that is silent, and goes on being that, not its keys
+            if self._seen >= oldest:
+                for key in [key for key, group in self._groups.items() if group.seen < oldest]:
+                    self._forget(key)
+                if self._sample is not None:
+                    self._sample.drop(int(oldest))
         if self._series > self.config.max_series:
             for key in sorted(self._groups, key=lambda key: self._groups[key].seen):
                 if self._series <= self.config.max_series * 0.9:
@@ -171,7 +232,9 @@ class Detector:
                 self._forget(key)
 
     def _forget(self, key: Key) -> None:
-        self._series -= 1 + len(self._groups.pop(key).statuses)
+        series = 1 + len(self._groups.pop(key).statuses)
+        self._series -= series
+        self._census.drop_key(level_of(text_of(key)), series)
         self.forgotten += 1
 
     def _judge_status(
@@ -297,6 +360,7 @@ class Detector:
         """All of the state, as JSON takes it, for `restore`."""
         return {
             "before": self._before,
+            "seen": self._seen,
             "age": self._age,
             "level": self._level,
             "lag": self._lag,
@@ -305,6 +369,9 @@ class Detector:
             "excluded": [[pack_key(key), status] for key, status in sorted(self._excluded)],
             "season": self._season.snapshot(),
             "groups": pack(self._groups),
+            "whole": pack({(): self._whole} if self._whole is not None else {}),
+            "sampled": self._census.level,
+            "sample": self._sample.snapshot() if self._sample is not None else None,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -321,9 +388,21 @@ class Detector:
         self._anchored = bool(state["anchored"])
         self._level, self._lag = float(state["level"]), float(state["lag"])
         self._groups = groups
-        self._series = sum([1 + len(group.statuses) for group in groups.values()])
+        self._restore_whole(state)
         self._sigma = (-1, 0.0)
         self._gates.clear()
+
+    def _restore_whole(self, state: Mapping[str, Any]) -> None:
+        """What is of all keys; a state written before there was such a thing begins anew with it."""
+        self._seen = int(state.get("seen", self._before))
+        self._whole = unpack(state.get("whole", []), self._discount).get(())
+        self._census = Census(int(state.get("sampled", 0)))
+        for key, group in self._groups.items():
+            self._census.add_key(level_of(text_of(key)), 1 + len(group.statuses))
+        self._series = sum([1 + len(group.statuses) for group in self._groups.values()])
+        found = state.get("sample")
+        self._sample = Sample.restore(found) if found is not None else None
+        self._sharing = (self._sample.census if self._sample is not None else self._census).series()
 
     def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:
         if self._excluded and (bucket.key, status) in self._excluded:

@@ -1,8 +1,9 @@
 """Keys dealt out to shards: the plan that all of them follow, and what one shard does with a batch of rows.
 
 A shard is a whole pipeline over some of the keys: all statuses of a key share it, so its verdicts and incidents are
-those of one process. One more, the platform's, sees every row without its key, and gives what no shard can: the
-platform's totals, its incidents and its trends. Nothing here knows Spark.
+those of one process. Of the other shards' keys it is told what a judgement needs (txmon.notes). One more, the
+platform's, sees every row without its key, and gives the platform's totals, incidents and trends. Nothing here knows
+Spark.
 """
 
 import gc
@@ -16,22 +17,23 @@ from zlib import crc32
 
 from . import state
 from .assembly import LIVE_LATENESS, detector_config, pipeline_of, resume, state_of
+from .census import SEPARATOR
 from .errors import ConfigError
+from .notes import Note
 from .pipeline import Pipeline
 from .records import Record
 from .settings import Settings
 from .thresholds import sigma_for
 from .verdict import Key, Outcome, event_line, rise_line, verdict_line
 
-SEPARATOR: Final = "\x1f"  # between the values of a key: ASCII's own unit separator
 PLATFORM: Final = -1  # the shard that sees every row, without its key
 MOST_SHARDS: Final = 65536
 
 
 class Row(NamedTuple):
-    """A record on its way to its shard."""
+    """A record on its way to its shard, or several of one key, status and bucket added up."""
 
-    time: int  # epoch seconds
+    time: int  # epoch seconds, of the first of them
     order: int  # of arrival, among rows of one time
     status: str
     many: int  # transactions
@@ -51,7 +53,7 @@ class Line(NamedTuple):
 class Plan:
     """What every shard needs to know; the same on the driver and on every worker."""
 
-    settings: Settings  # of the keyed shards: with `by`, and a sigma
+    settings: Settings  # of the keyed shards: with `by`
     platform: Settings | None  # of the platform's shard; None: there is none
     shards: int
     start: str | None = None  # folder of saved states to begin with
@@ -61,13 +63,18 @@ class Plan:
         """Seconds that a record may be late."""
         return LIVE_LATENESS if self.settings.lateness is None else self.settings.lateness
 
+    @property
+    def census(self) -> bool:
+        """Whether shards must agree on how many series share the budget."""
+        return bool(self.settings.by) and self.settings.sigma is None
+
 
 def plan_of(
     settings: Settings, shards: int, series: int | None = None, totals: bool = True, start: str | None = None
 ) -> Plan:
     """The plan for `settings`, or a ConfigError that says what one process could do and shards cannot.
 
-    series: how many series all shards together will have, for the budget to be shared among; not needed with a sigma.
+    series: how many series all shards together will have, for the budget to be shared among; else they are counted.
     totals: whether the platform as a whole is judged too.
     """
     if not 1 <= shards <= MOST_SHARDS:
@@ -77,12 +84,7 @@ def plan_of(
     platform = replace(settings, by=()) if totals or not settings.by else None
     if not settings.by:
         return Plan(settings, platform, shards, start)
-    slopes = [rule.name for rule in settings.rule if "slope" in rule.names]
-    if slopes and settings.mode != "score":
-        raise ConfigError(f"rule {slopes[0]}: the slope is of a status over all keys, and no shard sees them all")
-    if settings.sigma is None:
-        if series is None:
-            raise ConfigError("no shard sees how many series share the budget: say it (series), or give a sigma")
+    if settings.sigma is None and series is not None:
         if series < 1:
             raise ConfigError(f"{series} series: at least one there must be")
         settings = replace(settings, sigma=sigma_for(detector_config(settings), series))
@@ -118,14 +120,17 @@ class Shard:
         elif watermark is not None:
             _begin_at(self._pipeline, watermark, settings.bucket)
 
-    def take(self, rows: Iterable[Row], watermark: int | None = None) -> list[Line]:
+    def take(self, rows: Iterable[Row], watermark: int | None = None, notes: Iterable[Note] = ()) -> list[Line]:
         """Close what ended before `watermark` (epoch seconds), then take `rows`; the lines that this brought.
 
-        The rows of a batch came after all those before: what the watermark closed, they are late for.
+        notes: of what all shards got in the same batch. The rows of a batch came after all those before: what the
+        watermark closed, they are late for.
         """
         lines: list[Line] = []
         if watermark is not None:
             self._tell(self._pipeline.advance(watermark), lines)
+        for note in notes:
+            self._pipeline.bucketer.note(note.start, note.whole, note.sample)
         records = []
         for row in sorted(rows, key=_arrival):
             if row.reject is not None:

@@ -60,14 +60,13 @@ class TrendTracker:
         self._times: dict[str, int] = {}
         self._rising: set[str] = set()  # statuses whose rise has been told
 
-    def observe(self, time: int, counts: Mapping[Any, Mapping[str, int]]) -> tuple[dict[str, Trend], list[Rise]]:
-        """Take the counts by key and status of the bucket at `time`; every status's trend so far, and news."""
+    def observe(self, time: int, totals: Mapping[str, int]) -> tuple[dict[str, Trend], list[Rise]]:
+        """Take the counts by status, over all keys, of the bucket at `time`; every status's trend so far, and news."""
         sums = dict.fromkeys(self._counts, 0)
         sums[TOTAL] = 0
-        for statuses in counts.values():
-            for status, count in statuses.items():
-                sums[status] = sums.get(status, 0) + count
-                sums[TOTAL] += count
+        for status, count in totals.items():
+            sums[status] = count
+            sums[TOTAL] += count
         trends, rises = {}, []
         for status, count in sums.items():
             trend = trends[status] = self.update(time, status, count)
