@@ -196,7 +196,7 @@ def sharded(settings: Settings, shards: int, some: Sequence[Row], batch: int) ->
 @pytest.mark.parametrize("keys", [12, 600])
 def test_shards_say_what_one_process_says_for_days_and_without_a_sigma(keys: int) -> None:
     # 600 keys are more than a census holds: their number is an estimate, and the same one everywhere
-    some = days(keys, hours=50 if keys < 100 else 4)
+    some = days(keys, hours=50 if keys < 100 else 1.5)
     settings = replace(MANY, rule=parse_rules("failed: slope > 0.05 and count > 20"))
     got, wanted = sharded(settings, 5, some, 3600 if keys > 100 else 7200), one_process(settings, some)
     assert any("rule:" in line for line in wanted)
