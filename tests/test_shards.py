@@ -51,7 +51,7 @@ def fed(plan: Plan, some: Sequence[Row], watermark: int) -> list[tuple[int, stat
         shard = Shard(plan, number)
         shard.take(part, notes=notes)
         shard.take((), watermark)
-        states.append((number, state.unpack(shard.pack(), "it")))
+        states.append((number, state.unpack(shard.save(), "it")))
     return states
 
 

@@ -53,10 +53,10 @@ def spark() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def merchants(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An hour of 200 merchants, a row a transaction, with a wave of failures."""
+    """Three quarters of an hour of 200 merchants, a row a transaction, with a wave of failures."""
     path = tmp_path_factory.mktemp("stream") / "merchants.csv"
-    arguments = "--start 2026-03-02T08:00:00Z --days 0.0417 --peak 400 --seed 3 --events --merchants 200"
-    assert txmon(["simulate", *arguments.split(), "--incident", "failed:+30@08:40/12m", "--out", str(path)]) == 0
+    arguments = "--start 2026-03-02T08:00:00Z --days 0.0319 --peak 400 --seed 3 --events --merchants 200"
+    assert txmon(["simulate", *arguments.split(), "--incident", "failed:+30@08:34/8m", "--out", str(path)]) == 0
     return path
 
 
@@ -149,7 +149,7 @@ def test_the_sample_in_micro_batches_equals_replay(spark: Any, tmp_path: Path) -
 def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two days and three hours of 200 merchants, a row a transaction, with a wave of failures on the last day."""
     path = tmp_path_factory.mktemp("days") / "merchants.csv"
-    arguments = "--start 2026-03-02T00:00:00Z --days 2.125 --peak 40 --seed 8 --events --merchants 200"
+    arguments = "--start 2026-03-02T00:00:00Z --days 2.125 --peak 25 --seed 8 --events --merchants 200"
     assert txmon(["simulate", *arguments.split(), "--incident", "failed:+30@10:40/40m", "--out", str(path)]) == 0
     return path
 
@@ -506,7 +506,7 @@ def test_a_kafka_topic_gets_every_line_and_after_a_crash_some_twice_with_the_sam
 ) -> None:
     cluster = Cluster()
     topic = cluster.topic()
-    folder = split(merchants, tmp_path / "in", 4)
+    folder = split(merchants, tmp_path / "in", 3)
     out = f"kafka:{cluster.servers}/{topic}"
     driver = Driver(folder, tmp_path, out)
 

@@ -159,6 +159,28 @@ class Bucketer:
             self._watermark = max(self._open) + self.width
             yield from self._close()
 
+    def unsettled(self) -> bool:
+        """Whether late records changed closed buckets whose corrections have not been asked for."""
+        return bool(self._changed)
+
+    def is_late(self, time: int) -> bool:
+        """Whether a record of this time (epoch seconds) would come after its bucket had closed."""
+        return self._next is not None and time - time % self.width < self._next
+
+    def surrender(self) -> list[OpenBucket]:
+        """The closed buckets that are kept for late records, oldest first; they are no longer kept here."""
+        closed = list(self._closed)
+        self._closed.clear()
+        self._kept = 0
+        return closed
+
+    def recall(self, rows: Iterable[Any]) -> None:
+        """Take back closed buckets, [start, counts] as a snapshot has them, that were surrendered before those here."""
+        older = [OpenBucket(start, _unpack(counts)) for start, counts in rows]
+        self._closed.extendleft(reversed(older))
+        self._kept += sum([_rows(bucket) for bucket in older])
+        self._trim()
+
     def corrections(self) -> list[Correction]:
         """The closed buckets that late records changed since the last call, oldest first."""
         if not self._changed:
@@ -235,6 +257,9 @@ class Bucketer:
         """Keep a closed bucket for late records, as long as it and those after it are not too much."""
         self._closed.append(bucket)
         self._kept += _rows(bucket)
+        self._trim()
+
+    def _trim(self) -> None:
         while len(self._closed) > CORRECTABLE or (self._kept > KEPT_ROWS and len(self._closed) > 1):
             if self._changed and any(start == self._closed[0].start for start, _, _ in self._changed):
                 return  # its correction has not been asked for yet
@@ -267,9 +292,10 @@ class Bucketer:
             "first_late": self.first_late,
             "repeated": self.repeated,
             "open": [
-                [bucket.start, _pack(bucket.counts), bucket.whole, bucket.sample] for bucket in self._open.values()
+                [bucket.start, pack_counts(bucket.counts), bucket.whole, bucket.sample]
+                for bucket in self._open.values()
             ],
-            "closed": [[bucket.start, _pack(bucket.counts)] for bucket in self._closed],
+            "closed": [[bucket.start, pack_counts(bucket.counts)] for bucket in self._closed],
             "changed": [[start, [list(pair) for pair in key], status] for start, key, status in self._changed],
             "ids": [[start, sorted(ids)] for start, ids in self._ids.items()],
             "watermark": self._watermark,
@@ -307,7 +333,8 @@ def _rows(bucket: OpenBucket) -> int:
     return sum(map(len, bucket.counts.values()))
 
 
-def _pack(counts: Counts) -> list[object]:
+def pack_counts(counts: Counts) -> list[object]:
+    """Counts as JSON takes them."""
     return [[[list(pair) for pair in key], statuses] for key, statuses in counts.items()]
 
 

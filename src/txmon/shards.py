@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from . import state
+from . import blob, state
 from .assembly import LIVE_LATENESS, detector_config, pipeline_of, resume, state_of
+from .buckets import pack_counts
 from .census import SEPARATOR
 from .errors import ConfigError
 from .notes import Note
@@ -112,11 +113,17 @@ class Shard:
         self._settings = settings
         self._pipeline = pipeline_of(settings, live=True)
         name = f"shard {number}"
-        found = state.unpack(packed, name, decoder()) if packed is not None else None
-        if found is None and plan.start is not None:
+        self._name = name
+        self._closed: tuple[blob.Closed, ...] = ()  # buckets that no late row has asked for
+        found = None
+        if packed is not None:
+            found, self._closed = blob.unpack(packed, name, decoder())
+        elif plan.start is not None:
             found = state.load(file_of(plan.start, number))
         if found is not None:
             resume(self._pipeline, settings, found, name)
+            if self._pipeline.bucketer.unsettled():
+                self._recall()
         elif watermark is not None:
             _begin_at(self._pipeline, watermark, settings.bucket)
 
@@ -129,16 +136,29 @@ class Shard:
         lines: list[Line] = []
         if watermark is not None:
             self._tell(self._pipeline.advance(watermark), lines)
+        bucketer = self._pipeline.bucketer
         for note in notes:
-            self._pipeline.bucketer.note(note.start, note.whole, note.sample)
+            bucketer.note(note.start, note.whole, note.sample)
         records = []
+        keys: dict[str, Key] = {}
         for row in sorted(rows, key=_arrival):
             if row.reject is not None:
                 lines.append(Line("reject", row.reject))
-            else:
-                records.append(Record(row.time, row.status, row.many, self._key(row.key), None, row.id))
+                continue
+            key = keys.get(row.key)
+            if key is None:
+                key = keys[row.key] = self._key(row.key)
+            records.append(Record(row.time, row.status, row.many, key, None, row.id))
+        if records and bucketer.is_late(records[0].time):
+            self._recall()
         self._tell(self._pipeline.feed(records), lines)
         return lines
+
+    def _recall(self) -> None:
+        """Give the closed buckets back to the pipeline: late rows correct them."""
+        decode = decoder()
+        self._pipeline.bucketer.recall([blob.unpack_closed(one, self._name, decode) for one in self._closed])
+        self._closed = ()
 
     def end(self, until: int) -> list[Line]:
         """Close everything that began before `until` (epoch seconds): the stream has ended."""
@@ -148,7 +168,18 @@ class Shard:
         return lines
 
     def pack(self) -> bytes:
+        """The state, as a state store holds it."""
+        encode = encoder() or _json
+        closed = [
+            blob.pack_closed(bucket.start, pack_counts(bucket.counts), encode)
+            for bucket in self._pipeline.bucketer.surrender()
+        ]
+        self._closed = blob.kept([*self._closed, *closed])
+        return blob.pack(state_of(self._pipeline, self._settings, {}), self._closed, encode)
+
+    def save(self) -> bytes:
         """The state, as a state file holds it."""
+        self._recall()
         return state.pack(state_of(self._pipeline, self._settings, {}), encoder())
 
     def _key(self, text: str) -> Key:
@@ -189,6 +220,10 @@ def encoder() -> Callable[[Any], bytes] | None:
         return None
     dumps: Callable[[Any], bytes] = orjson.dumps  # untyped where it is not installed
     return dumps
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def decoder() -> Callable[[bytes], Any]:

@@ -205,7 +205,7 @@ def _last(shard: Shard, number: int, until: int, final: bool) -> "Arrow":
         yield from _arrow(number, shard.end(until))
         return
     shard.take((), until)
-    yield pyarrow.record_batch({"shard": pyarrow.array([number], pyarrow.int32()), "state": [shard.pack()]})
+    yield pyarrow.record_batch({"shard": pyarrow.array([number], pyarrow.int32()), "state": [shard.save()]})
 
 
 def _arrow(number: int, lines: Sequence[Line]) -> "Arrow":

@@ -41,12 +41,17 @@ def pack(state: State, encode: Callable[[Any], bytes] | None = None) -> bytes:
 
     encode: a quicker way to JSON than Python's own.
     """
-    row = {
+    row = row_of(state)
+    text = encode(row) if encode is not None else json.dumps(row, separators=(",", ":")).encode()
+    return gzip.compress(text, compresslevel=1, mtime=0)
+
+
+def row_of(state: State) -> dict[str, Any]:
+    """`state` as the JSON object that is written."""
+    return {
         "txmon": FORMAT, "written_by": __version__, "settings": state.settings, "pipeline": state.pipeline,
         "sources": state.sources,
     }  # fmt: skip
-    text = encode(row) if encode is not None else json.dumps(row, separators=(",", ":")).encode()
-    return gzip.compress(text, compresslevel=1, mtime=0)
 
 
 def save(path: str, state: State) -> None:
@@ -89,7 +94,7 @@ def load(path: str) -> State | None:
         return None
     except OSError as bad:
         raise IoFailure(f"{path}: {bad.strerror}") from bad
-    return _state(raw, path, json.loads)
+    return state_of(raw, path, json.loads)
 
 
 def unpack(raw: bytes, path: str, decode: Callable[[bytes], Any] = json.loads) -> State:
@@ -98,10 +103,11 @@ def unpack(raw: bytes, path: str, decode: Callable[[bytes], Any] = json.loads) -
         text = gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as bad:
         raise ConfigError(f"{path}: is no state of txmon's, or damaged; it is left as it is") from bad
-    return _state(text, path, decode)
+    return state_of(text, path, decode)
 
 
-def _state(text: bytes, path: str, decode: Callable[[bytes], Any]) -> State:
+def state_of(text: bytes, path: str, decode: Callable[[bytes], Any]) -> State:
+    """The state that `text` is the JSON of; ConfigError, which names `path`, where it is none or not this version's."""
     try:
         row = decode(text)
         version = row["txmon"]
