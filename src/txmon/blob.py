@@ -1,14 +1,15 @@
 """A shard's state as a state store holds it: rewritten each batch, so made to be quick to read and write.
 
-It is the state of a state file, packed by zstd instead of gzip, with one thing apart: each closed bucket, kept for late
+It is the state of a state file, as MessagePack in zstd instead of JSON in gzip, with one thing apart: each closed bucket, kept for late
 rows alone, is packed by itself when it closes, and from then on carried along unread until a late row asks for it.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import zstandard
 
 from . import state
@@ -20,9 +21,6 @@ GZIP: Final = b"\x1f\x8b"  # what a state file begins with
 HEAD: Final = struct.Struct("<I")  # of the whole: how many closed buckets
 ENTRY: Final = struct.Struct("<qII")  # of a closed bucket: its start (epoch seconds), its counts, its bytes
 LARGEST: Final = 1 << 31  # bytes that a state unpacks to
-
-Encode = Callable[[Any], bytes]
-Decode = Callable[[bytes], Any]
 
 
 class Closed(NamedTuple):
@@ -40,17 +38,17 @@ class Blob(NamedTuple):
     closed: tuple[Closed, ...]
 
 
-def pack(whole: state.State, closed: Sequence[Closed], encode: Encode) -> bytes:
+def pack(whole: state.State, closed: Sequence[Closed]) -> bytes:
     """`whole`, without the closed buckets, and those: the same bytes for the same state."""
     entries = b"".join([ENTRY.pack(one.start, one.rows, len(one.raw)) for one in closed])
-    text = zstandard.ZstdCompressor(level=1).compress(encode(state.row_of(whole)))
+    text = zstandard.ZstdCompressor(level=1).compress(msgspec.msgpack.encode(state.row_of(whole)))
     return b"".join([MAGIC, HEAD.pack(len(closed)), entries, *[one.raw for one in closed], text])
 
 
-def unpack(raw: bytes, name: str, decode: Decode) -> Blob:
+def unpack(raw: bytes, name: str) -> Blob:
     """What `pack` packed, or a state file's content; ConfigError, which names `name`, where it is neither."""
     if raw.startswith(GZIP):
-        return Blob(state.unpack(raw, name, decode), ())
+        return Blob(state.unpack(raw, name), ())
     if not raw.startswith(MAGIC):
         raise ConfigError(f"{name}: is no state of txmon's, or of a later version; it is left as it is")
     try:
@@ -66,19 +64,22 @@ def unpack(raw: bytes, name: str, decode: Decode) -> Blob:
         text = zstandard.ZstdDecompressor().decompress(raw[at:], max_output_size=LARGEST)
     except (ValueError, struct.error, zstandard.ZstdError, MemoryError) as bad:
         raise ConfigError(f"{name}: is no state of txmon's, or damaged ({bad}); it is left as it is") from bad
-    return Blob(state.state_of(text, name, decode), tuple(closed))
+    return Blob(state.state_of(text, name, msgspec.msgpack.decode), tuple(closed))
 
 
-def pack_closed(start: int, counts: Sequence[Any], encode: Encode) -> Closed:
+def pack_closed(start: int, counts: Sequence[Any]) -> Closed:
     """A closed bucket with its counts, as a snapshot has them."""
     rows = sum([len(statuses) for _, statuses in counts])
-    return Closed(start, rows, zstandard.ZstdCompressor(level=1).compress(encode(counts)))
+    return Closed(start, rows, zstandard.ZstdCompressor(level=1).compress(msgspec.msgpack.encode(counts)))
 
 
-def unpack_closed(closed: Closed, name: str, decode: Decode) -> list[object]:
+def unpack_closed(closed: Closed, name: str) -> list[object]:
     """The start and the counts of a closed bucket, as a snapshot has them; ConfigError where it is damaged."""
     try:
-        return [closed.start, decode(zstandard.ZstdDecompressor().decompress(closed.raw, max_output_size=LARGEST))]
+        return [
+            closed.start,
+            msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(closed.raw, max_output_size=LARGEST)),
+        ]
     except (ValueError, zstandard.ZstdError) as bad:
         raise ConfigError(f"{name}: is damaged ({bad}); it is left as it is") from bad
 
@@ -92,10 +93,10 @@ def kept(closed: Sequence[Closed]) -> tuple[Closed, ...]:
     return tuple(found)
 
 
-def whole_of(blob: Blob, name: str, decode: Decode) -> state.State:
+def whole_of(blob: Blob, name: str) -> state.State:
     """The state with its closed buckets in it, as a state file has it."""
     if not blob.closed:
         return blob.state
     buckets = dict(blob.state.pipeline["buckets"])
-    buckets["closed"] = [unpack_closed(one, name, decode) for one in blob.closed] + list(buckets["closed"])
+    buckets["closed"] = [unpack_closed(one, name) for one in blob.closed] + list(buckets["closed"])
     return replace(blob.state, pipeline={**blob.state.pipeline, "buckets": buckets})

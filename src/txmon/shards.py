@@ -7,8 +7,7 @@ Spark.
 """
 
 import gc
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,7 +116,7 @@ class Shard:
         self._closed: tuple[blob.Closed, ...] = ()  # buckets that no late row has asked for
         found = None
         if packed is not None:
-            found, self._closed = blob.unpack(packed, name, decoder())
+            found, self._closed = blob.unpack(packed, name)
         elif plan.start is not None:
             found = state.load(file_of(plan.start, number))
         if found is not None:
@@ -156,8 +155,7 @@ class Shard:
 
     def _recall(self) -> None:
         """Give the closed buckets back to the pipeline: late rows correct them."""
-        decode = decoder()
-        self._pipeline.bucketer.recall([blob.unpack_closed(one, self._name, decode) for one in self._closed])
+        self._pipeline.bucketer.recall([blob.unpack_closed(one, self._name) for one in self._closed])
         self._closed = ()
 
     def end(self, until: int) -> list[Line]:
@@ -169,18 +167,15 @@ class Shard:
 
     def pack(self) -> bytes:
         """The state, as a state store holds it."""
-        encode = encoder() or _json
-        closed = [
-            blob.pack_closed(bucket.start, pack_counts(bucket.counts), encode)
-            for bucket in self._pipeline.bucketer.surrender()
-        ]
+        surrendered = self._pipeline.bucketer.surrender()
+        closed = [blob.pack_closed(bucket.start, pack_counts(bucket.counts)) for bucket in surrendered]
         self._closed = blob.kept([*self._closed, *closed])
-        return blob.pack(state_of(self._pipeline, self._settings, {}), self._closed, encode)
+        return blob.pack(state_of(self._pipeline, self._settings, {}), self._closed)
 
     def save(self) -> bytes:
         """The state, as a state file holds it."""
         self._recall()
-        return state.pack(state_of(self._pipeline, self._settings, {}), encoder())
+        return state.pack(state_of(self._pipeline, self._settings, {}))
 
     def _key(self, text: str) -> Key:
         if self._number == PLATFORM:
@@ -210,30 +205,6 @@ def without_collection() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
-
-
-def encoder() -> Callable[[Any], bytes] | None:
-    """orjson's, which takes a ninth of the time; None, for Python's own, where it is not installed."""
-    try:
-        import orjson
-    except ImportError:
-        return None
-    dumps: Callable[[Any], bytes] = orjson.dumps  # untyped where it is not installed
-    return dumps
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
-
-
-def decoder() -> Callable[[bytes], Any]:
-    """orjson's, or Python's own."""
-    try:
-        import orjson
-    except ImportError:
-        return json.loads
-    loads: Callable[[bytes], Any] = orjson.loads
-    return loads
 
 
 def _arrival(row: Row) -> tuple[int, int]:

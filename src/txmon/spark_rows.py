@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 RECORD: Final = "time long, status string, count long, id string, key string, reject string"
 LINES: Final = {"value", "source"}  # columns of a frame of raw lines
+BACKSLASH: Final = ord("\\")
 NOW: Final = "now"  # the batch's own present, epoch seconds, where the future is refused
 
 
@@ -105,14 +106,14 @@ def _parsed(batches: "Arrow", settings: Settings) -> "Arrow":
             if parser is None or parser.source != source:
                 # the date of a bare time of day is a file's own, and rows of a stream have no file: only --date helps
                 parser, refused = RecordParser(source, options, TimeParser(ZoneInfo(settings.tz), settings.date)), ""
+            found: Record | Reject | None
             try:
-                found: list[Record | Reject] = (
-                    [Reject(source, 0, "source", refused, raw)] if refused else list(parser.parse([raw or b""]))
-                )
+                found = Reject(source, 0, "source", refused, raw) if refused else parser.one(raw or b"")
             except BadData as bad:
                 refused = str(bad)
-                found = [Reject(source, parser.lines, "source", refused, raw)]
-            rows += [_columns(one, source, parser.lines, raw or b"") for one in found]
+                found = Reject(source, parser.lines, "source", refused, raw)
+            if found is not None:
+                rows.append(_columns(found, source, parser.lines, raw or b""))
         columns = list(zip(*rows, strict=True)) if rows else [()] * 6
         read = pyarrow.record_batch([pyarrow.array(c, t) for c, t in zip(columns, types(), strict=True)], names())
         if NOW in batch.schema.names:
@@ -145,7 +146,8 @@ def _admitted(batches: "Arrow", ahead: int) -> "Arrow":
 def _columns(one: Record | Reject, source: str, line: int, raw: bytes) -> tuple[object, ...]:
     if isinstance(one, Record):
         key = SEPARATOR.join([value.replace(SEPARATOR, " ") for _, value in one.key])
-        if not _is_lone(f"{one.status}{key}{one.id}"):
+        # only JSON's \\u can make half a character: what is read as UTF-8 has none
+        if BACKSLASH not in raw or not _is_lone(f"{one.status}{key}{one.id}"):
             return one.time, one.status, one.count, one.id, key, None
         one = Reject(source, line, "encoding", "half a surrogate pair is no character", raw)
     return None, None, None, None, None, reject_line(one).decode().rstrip("\n")

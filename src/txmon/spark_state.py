@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import blob, state
 from .errors import ConfigError, NoInput
-from .shards import decoder, write_states
+from .shards import write_states
 from .spark_files import exists, listed, read_text
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def read_checkpoint(spark: "SparkSession", checkpoint: str) -> list[tuple[int, s
     found = rows.selectExpr("key.shard as shard", "value.groupState.state as state").toLocalIterator()
     states = []
     for row in found:
-        name, decode = f"shard {row['shard']}", decoder()
-        states.append((int(row["shard"]), blob.whole_of(blob.unpack(bytes(row["state"]), name, decode), name, decode)))
+        name = f"shard {row['shard']}"
+        states.append((int(row["shard"]), blob.whole_of(blob.unpack(bytes(row["state"]), name), name)))
     return sorted(states, key=lambda one: one[0])
 
 
