@@ -1,7 +1,7 @@
 """A shard's state as a state store holds it: rewritten each batch, so made to be quick to read and write.
 
-It is the state of a state file, as MessagePack in zstd instead of JSON in gzip, with one thing apart: each closed bucket, kept for late
-rows alone, is packed by itself when it closes, and from then on carried along unread until a late row asks for it.
+It is the state of a state file, as MessagePack in zstd instead of JSON in gzip, with one thing apart: each closed
+bucket, kept for late rows alone, is packed by itself when it closes, and carried along unread until one asks for it.
 """
 
 import struct
