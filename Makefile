@@ -14,8 +14,8 @@ test: $(VENV)/tested
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	# those two need more than the rest, and have a target of their own: test-spark
-	$(BIN)/python -m pytest --ignore tests/test_spark.py --ignore tests/test_kafka.py
+	# those need more than the rest, and have a target of their own: test-spark
+	$(BIN)/python -m pytest --ignore tests/test_spark.py --ignore tests/test_spark_route.py --ignore tests/test_kafka.py
 
 # The fuzz tests at length: FUZZ_EXAMPLES cases a target; what failed is kept in .hypothesis
 FUZZ_EXAMPLES ?= 100000
@@ -36,7 +36,7 @@ dist: $(BIN)/python
 # On real Spark and librdkafka's mock cluster: 850 MB more, pandas 2 instead of 3, so in an environment of its own,
 # and a Java 17 (`java -version`)
 test-spark: $(SPARK)/tested
-	$(SPARK)/bin/python -m pytest tests/test_spark.py tests/test_kafka.py
+	$(SPARK)/bin/python -m pytest tests/test_spark.py tests/test_spark_route.py tests/test_kafka.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

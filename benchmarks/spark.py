@@ -2,8 +2,9 @@
 
     .venv-spark/bin/python benchmarks/spark.py --keys 1000,100000 --a-key 1000
 
-Every key has one record in each minute; a minute is a micro-batch. The first half of the batches is left out. Costs are processor time of all processes (JVM, workers, driver), so that a busy machine does not
-change them; `seconds` are the clock's, the median's. Only alerts are written, so that the sink is not what is measured.
+Every key has one record in each minute; a minute is a micro-batch. The first half of the batches is left out. Costs are
+processor time of all processes (JVM, workers, driver), so that a busy machine changes them little; `seconds` are the
+clock's, the median's. Only alerts are written, so that the sink is not what is measured.
 """
 
 import argparse
