@@ -28,7 +28,7 @@ def planning(command: F) -> F:
     """Gives a command what a plan is made of."""
     for option in (
         click.option("--no-totals", is_flag=True, help="Do not judge the platform as a whole."),
-        click.option("--series", type=int, metavar="N", help="How many series will share the budget, without --sigma."),
+        click.option("--series", type=int, metavar="N", help="How many series share the budget; else counted."),
         click.option("--shards", type=int, metavar="N", help=f"Shards, for good.  [default: {SHARDS}]"),
     ):
         command = option(command)
@@ -71,7 +71,7 @@ def spark(
     goes on from its checkpoint, and no line is lost or changed; in a folder none is there twice, in Kafka it has the
     same key and batch then.
 
-    Example: txmon spark --source files:incoming --by merchant --sigma 5 --checkpoint state --out verdicts
+    Example: txmon spark --source files:incoming --by merchant --checkpoint state --out verdicts
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
@@ -125,7 +125,7 @@ def backfill(
 ) -> None:
     """Learn what is normal from files of the past; `txmon spark --start DIR` begins with that.
 
-    Example: txmon spark backfill --source files:last-week --by merchant --sigma 5 --to learned
+    Example: txmon spark backfill --source files:last-week --by merchant --to learned
     """
     from ..spark import learn
     from ..spark_job import files, session
