@@ -105,9 +105,11 @@ def test_dealt_out_anew_the_shards_say_the_same(before: int, after: int) -> None
 def test_what_is_of_all_keys_is_the_same_in_every_shard_and_stays_so() -> None:
     states = fed(plan_of(MANY, 3), rows(0, 50), BEGIN + 49 * 60)
     detectors = [one.pipeline["detector"] for _, one in states + rebalance(states, 2)]
-    for name in ("season", "whole", "sample", "level", "lag", "seen"):
+    for name in ("season", "whole", "level", "lag", "seen"):
         assert detectors[0][name], name
         assert all(one[name] == detectors[0][name] for one in detectors), name
+    assert len(detectors[0]["roll"]["sample"]["keys"]) == 20
+    assert all(one["roll"]["sample"] == detectors[0]["roll"]["sample"] for one in detectors)
     assert sum(len(one["groups"]) for one in detectors[3:]) == 20
 
 

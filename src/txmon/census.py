@@ -139,3 +139,55 @@ class Sample:
             sample._keys[str(key)] = (int(seen), [str(name) for name in names])
             sample.census.add_key(level_of(str(key)), 1 + len(names))
         return sample
+
+
+class Roll:
+    """The series of a detector that share the budget: those of its own keys, or of all keys, once told of a sample."""
+
+    __slots__ = ("_census", "_sample")
+
+    def __init__(self) -> None:
+        self._census = Census()
+        self._sample: Sample | None = None
+
+    def add_key(self, key: Key, series: int = 1) -> None:
+        """Enter a key with so many series."""
+        self._census.add_key(level_of(text_of(key)), series)
+
+    def add_series(self, key: Key) -> None:
+        """Enter a status of a key that is entered already."""
+        self._census.add_series(level_of(text_of(key)))
+
+    def drop_key(self, key: Key, series: int) -> None:
+        """Strike out a key with its series."""
+        self._census.drop_key(level_of(text_of(key)), series)
+
+    def close(self, time: int, sample: tuple[int, Mapping[str, Sequence[str]]] | None) -> None:
+        """All of the bucket at `time` is entered; sample: a level, and of all keys those of that level and above."""
+        self._census.settle()
+        if sample is not None:
+            if self._sample is None:
+                self._sample = Sample()
+            self._sample.take(time, sample[0], sample[1])
+
+    def forget(self, oldest: int) -> None:
+        """Strike out keys elsewhere that were last seen before `oldest`, epoch seconds."""
+        if self._sample is not None:
+            self._sample.drop(oldest)
+
+    def series(self) -> int:
+        """How many there are."""
+        return self._sample.census.series() if self._sample is not None else self._census.series()
+
+    def snapshot(self) -> dict[str, object]:
+        """What `restore` cannot count again."""
+        return {"level": self._census.level, "sample": self._sample.snapshot() if self._sample is not None else None}
+
+    @staticmethod
+    def restore(state: Mapping[str, Any]) -> "Roll":
+        """The roll whose `snapshot` was `state`, its own keys not entered yet; KeyError, TypeError or ValueError."""
+        roll = Roll()
+        roll._census.level = int(state["level"])
+        if state["sample"] is not None:
+            roll._sample = Sample.restore(state["sample"])
+        return roll

@@ -10,7 +10,7 @@ from math import fsum
 from typing import Any, Final
 
 from .baseline import Baseline
-from .census import Census, Sample, level_of, text_of, totals
+from .census import Roll, totals
 from .explain import explain
 from .group import Bucket, Group, SeriesState, describe, expect, pack, pack_key, unpack, unpack_key
 from .judgement import LAG, Judgement, Thresholds, interval, judge, judge_one
@@ -49,9 +49,8 @@ class Detector:
         self._anchored = False  # the levels follow the season
         self._series = 0
         self._whole: Group | None = None  # all keys as one: what the season is learned from where there are keys
-        self._census = Census()
-        self._sample: Sample | None = None  # instead of the census, where most keys are elsewhere
-        self._sharing = 0  # series that share the budget, by the census
+        self._roll = Roll()
+        self._sharing = 0  # series that share the budget, by the roll
         self._sigma = (-1, 0.0)  # number of series, the score that alerts among so many
         self._gates: dict[str, Thresholds] = {}
         self.forgotten = 0  # keys dropped
@@ -82,8 +81,7 @@ class Detector:
         if whole:
             self._seen = time
         self._drop(time)
-        census = self._sample.census if self._sample is not None else self._census
-        self._sharing = census.series()
+        self._sharing = self._roll.series()
         verdicts: list[Verdict] = []
         growth = self._growth(time)
         expected = self._judge_whole(time, whole, growth)
@@ -112,18 +110,14 @@ class Detector:
             if group is None:
                 group = self._groups[key] = Group(self._discount)
                 self._series += 1
-                self._census.add_key(level_of(text_of(key)))
+                self._roll.add_key(key)
             group.seen = time
             for status in statuses:
                 if status not in group.statuses:
                     group.statuses[status] = group.new_series(self._mix_discount)
                     self._series += 1
-                    self._census.add_series(level_of(text_of(key)))
-        self._census.settle()
-        if sample is not None:
-            if self._sample is None:
-                self._sample = Sample()
-            self._sample.take(time, sample[0], sample[1])
+                    self._roll.add_series(key)
+        self._roll.close(time, sample)
 
     def _judge_whole(self, time: int, whole: Mapping[str, int], growth: float) -> float:
         """Let all keys as one be judged and learned, unheard; the volume expected of them, -1 where there is one key.
@@ -223,8 +217,7 @@ class Detector:
             if self._seen >= oldest:
                 for key in [key for key, group in self._groups.items() if group.seen < oldest]:
                     self._forget(key)
-                if self._sample is not None:
-                    self._sample.drop(int(oldest))
+                self._roll.forget(int(oldest))
         if self._series > self.config.max_series:
             for key in sorted(self._groups, key=lambda key: self._groups[key].seen):
                 if self._series <= self.config.max_series * 0.9:
@@ -234,7 +227,7 @@ class Detector:
     def _forget(self, key: Key) -> None:
         series = 1 + len(self._groups.pop(key).statuses)
         self._series -= series
-        self._census.drop_key(level_of(text_of(key)), series)
+        self._roll.drop_key(key, series)
         self.forgotten += 1
 
     def _judge_status(
@@ -370,8 +363,7 @@ class Detector:
             "season": self._season.snapshot(),
             "groups": pack(self._groups),
             "whole": pack({(): self._whole} if self._whole is not None else {}),
-            "sampled": self._census.level,
-            "sample": self._sample.snapshot() if self._sample is not None else None,
+            "roll": self._roll.snapshot(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -396,13 +388,12 @@ class Detector:
         """What is of all keys; a state written before there was such a thing begins anew with it."""
         self._seen = int(state.get("seen", self._before))
         self._whole = unpack(state.get("whole", []), self._discount).get(())
-        self._census = Census(int(state.get("sampled", 0)))
+        self._roll = Roll.restore(state["roll"]) if "roll" in state else Roll()
+        self._series = 0
         for key, group in self._groups.items():
-            self._census.add_key(level_of(text_of(key)), 1 + len(group.statuses))
-        self._series = sum([1 + len(group.statuses) for group in self._groups.values()])
-        found = state.get("sample")
-        self._sample = Sample.restore(found) if found is not None else None
-        self._sharing = (self._sample.census if self._sample is not None else self._census).series()
+            self._roll.add_key(key, 1 + len(group.statuses))
+            self._series += 1 + len(group.statuses)
+        self._sharing = self._roll.series()
 
     def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:
         if self._excluded and (bucket.key, status) in self._excluded:

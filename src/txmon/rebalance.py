@@ -23,8 +23,7 @@ KNOWN: Final = {
         "late", "first_late", "repeated", "open", "closed", "changed", "ids", "watermark", "next", "last",
     },
     "detector": {
-        "before", "seen", "age", "anchored", "level", "lag", "kept", "excluded", "season", "groups", "whole", "sampled",
-        "sample",
+        "before", "seen", "age", "anchored", "level", "lag", "kept", "excluded", "season", "groups", "whole", "roll",
     },
     "incidents": {"open", "used"},
 }  # fmt: skip
@@ -108,7 +107,6 @@ def _by_start(parts: Parts, name: str, mine: Mine) -> list[list[Any]]:
 
 
 def _detector(parts: Parts, mine: Mine) -> dict[str, Any]:
-    # `sampled` is the level of a census that each detector takes of its own keys: beside a sample it is not asked
     dealt = ("kept", "excluded", "groups")
     return {**parts[0], **{name: [row for part in parts for row in part[name] if mine(row[0])] for name in dealt}}
 
