@@ -13,8 +13,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = (
-    "decimals", "times", "trend", "verdict", "records", "tally", "buckets", "baseline", "census", "judgement", "explain",
-    "season", "together", "thresholds", "group", "detector", "incidents", "pipeline", "sinks/jsonl",
+    "decimals", "times", "trend", "limits", "verdict", "lines", "records", "tally", "buckets", "baseline", "census",
+    "judgement", "season", "together", "thresholds", "group", "detector", "incidents", "pipeline", "sinks/jsonl",
 )  # fmt: skip
 
 

@@ -9,17 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from txmon.baseline import (
-    NORMAL_MAD,
-    WINDOWS,
-    Baseline,
-    count_limit,
-    count_score,
-    limit_above,
-    limit_below,
-    sum5,
-    sum15,
-)  # fmt: skip
+from txmon.baseline import NORMAL_MAD, WINDOWS, Baseline, sum5, sum15
+from txmon.limits import count_limit, count_score, limit_above, limit_below
 
 MEANS = [0.01, 0.05, 0.2, 0.5, 1, 2, 5, 20, 100, 2000]
 EXCESSES = [0, 1e-4, 0.01, 0.1, 0.5, 1, 2]

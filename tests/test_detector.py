@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from txmon.detector import Detector
 from txmon.season import Season
 from txmon.thresholds import DetectorConfig
-from txmon.together import parts, together
+from txmon.together import Odd
 from txmon.verdict import Key, Verdict
 
 ALL: Key = ()
@@ -194,14 +194,21 @@ def test_all_statuses_together_see_what_none_sees() -> None:
     assert len(explained) > 20
 
 
+def odd(statuses: str, scores: list[float]) -> Odd:
+    found = Odd()
+    for status, score in zip(statuses, scores, strict=True):
+        found.add(status, score)
+    return found
+
+
 def test_the_distance_of_chance_is_rarely_large() -> None:
     rng = np.random.default_rng(3)
     scores = np.maximum(rng.standard_normal((20000, 7)), 0)
-    distances = np.array([together(list(row)) for row in scores])
+    distances = np.array([odd("abcdefg", list(row)).distance() for row in scores])
     assert (distances > 3).mean() < 0.004
     assert (distances > 2).mean() == pytest.approx(0.023, abs=0.012)
-    assert parts(["a", "b", "c"], [3.0, 1.0, 0.1]) == "a 90 %"
-    assert parts(["a", "b"], [0.0, 0.0]) == ""
+    assert odd("abc", [3.0, 1.0, 0.1]).parts() == "a 90 %"
+    assert odd("ab", [0.0, 0.0]).parts() == ""
 
 
 def test_idle_keys_and_too_many_series_are_forgotten() -> None:

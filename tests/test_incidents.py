@@ -1,7 +1,6 @@
 """The life of an incident: opened once, joined, told of, resolved once, and the same after a restart."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -11,11 +10,13 @@ from txmon.verdict import IncidentEvent, Recommendation, Verdict
 MINUTE = 60
 
 
-def verdict(minute: int, status: str, score: float, recommendation: Recommendation = "alert", key: str = "") -> Verdict:
+def verdict(
+    minute: int, status: str, score: float, recommendation: Recommendation = "alert", key: str = "", count: int = 20
+) -> Verdict:
     reasons = ("silence",) if status == "*" and score < -20 else ("score",)
     return Verdict(
-        minute * MINUTE, status, (("merchant", key),) if key else (), 20 if score > 0 else 0, 100, 5.0, 0, 9, score, 1,
-        recommendation, reasons, "text",
+        minute * MINUTE, status, (("merchant", key),) if key else (), count if score > 0 else 0, 100, 5.0, 0, 9, score,
+        1, recommendation, reasons, "text",
     )  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def test_pending_keeps_it_open_and_begins_nothing() -> None:
 def test_reminders_and_escalations() -> None:
     minutes = {m: [verdict(m, "denied", 9 + m / 100)] for m in range(3, 140)}
     for m in range(100, 140):
-        minutes[m] = [replace(minutes[m][0], count=35)]
+        minutes[m] = [verdict(m, "denied", 9 + m / 100, count=35)]
     events, _ = play(IncidentTracker(), minutes, 150)
     assert states(events) == [("opened", 3), ("reminder", 63), ("escalated", 100), ("resolved", 144)]
 

@@ -14,13 +14,14 @@ from txmon.assembly import pipeline_of
 from txmon.errors import IoFailure
 from txmon.inbox import leave_acknowledgement, take_acknowledgements
 from txmon.linefile import LineFile
+from txmon.lines import verdict_line
 from txmon.live import EventClock, Feed, LiveRun
 from txmon.records import ParseOptions, RecordParser
 from txmon.rejects import RejectLog
 from txmon.settings import Settings
 from txmon.sources.live import FollowSource, PipeSource
 from txmon.times import TimeParser
-from txmon.verdict import Outcome, verdict_line
+from txmon.verdict import Outcome
 
 NOW = 1772500000.0
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,12 +13,13 @@ import pytest
 
 from txmon.assembly import pipeline_of, reader_of
 from txmon.errors import IoFailure
+from txmon.lines import event_line, verdict_line
 from txmon.query import open_database
 from txmon.query_files import expand
 from txmon.rejects import RejectLog
 from txmon.settings import Settings
 from txmon.sinks.log import LogFolder
-from txmon.verdict import Outcome, Verdict, event_line, verdict_line
+from txmon.verdict import Outcome, Verdict
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "transactions.csv"
 HOUR = 3600
@@ -34,8 +34,7 @@ def outcomes() -> list[Outcome]:
 
 
 def verdict(time: int, count: int, status: str = "approved", **more: object) -> Verdict:
-    plain = Verdict(time, status, (), count, count, 0.0, 0, 2, 0.0, 1, "ok", (), "x")
-    return replace(plain, **more)  # type: ignore[arg-type]
+    return Verdict(time, status, (), count, count, 0.0, 0, 2, 0.0, 1, "ok", (), "x").changed(**more)  # type: ignore[arg-type]
 
 
 def write(folder: Path, outcomes: Iterable[Outcome], keep: int | None = None) -> LogFolder:

@@ -23,10 +23,12 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 MERCHANT: Key = (("merchant", "m1"),)
 
 
-def verdict(minute: float, count: int = 5, status: str = "failed", incident: str | None = None) -> Verdict:
+def verdict(
+    minute: float, count: int = 5, status: str = "failed", incident: str | None = None, key: Key = ()
+) -> Verdict:
     recommendation = "alert" if incident else "ok"
     time = T0 + int(60 * minute)
-    return Verdict(time, status, (), count, 100, 1.0, 0, 3, 9.0, 1, recommendation, (), "text", incident)  # type: ignore[arg-type]
+    return Verdict(time, status, key, count, 100, 1.0, 0, 3, 9.0, 1, recommendation, (), "text", incident)  # type: ignore[arg-type]
 
 
 def step(
@@ -234,7 +236,7 @@ def test_a_correction_of_an_earlier_bucket_takes_no_time_back() -> None:
     story = Story(Policy(digest=time_of_day("09:00")))
     for minute in (538, 539, 540, 541, 542):
         story.minute(minute)
-        correction = replace(verdict(539, 7), revises=True)
+        correction = verdict(539, 7).changed(revises=True)
         story.notifier.accept(Outcome(T0 + 60 * 539, [correction]))
     assert story.steps == [("digest", 540)]
 
@@ -243,7 +245,7 @@ def test_a_bucket_that_is_still_open_is_told_of_when_it_closes() -> None:
     story = Story(Policy(digest=time_of_day("09:00")))
     for minute in range(530, 540):
         story.minute(minute)
-        early = replace(verdict(minute + 1, 3, incident="a"), partial=True)
+        early = verdict(minute + 1, 3, incident="a").changed(partial=True)
         story.notifier.accept(Outcome(T0 + 60 * (minute + 1), [early]))  # while the minute before may still be open
     assert story.told == []
     story.minute(540, step(540, "opened"))
@@ -256,7 +258,7 @@ def test_a_correction_is_in_the_picture() -> None:
     story = Story()
     for minute in range(15):
         story.minute(minute)
-    story.notifier.accept(Outcome(T0 + 60 * 13, [replace(verdict(13, 9), revises=True)]))
+    story.notifier.accept(Outcome(T0 + 60 * 13, [verdict(13, 9).changed(revises=True)]))
     story.minute(15, step(15, "opened"))
     assert story.told[0].recent.of("failed", ()) == (*[5] * 12, 9, 5, 5)
 
@@ -313,7 +315,7 @@ def test_a_wrong_silence_says_what_is_wrong(value: object, says: str) -> None:
 def test_history_keeps_quarter_of_an_hour_in_minutes() -> None:
     history = History(10)
     for n in range(600):
-        history.add(T0 + 10 * n, [replace(verdict(0), time=T0 + 10 * n, count=n % 7)])
+        history.add(T0 + 10 * n, [verdict(n / 6, n % 7)])
     counts = history.recent([("failed", ())]).of("failed", ())
     assert counts == tuple(sum(n % 7 for n in range(600 - 90 + 6 * i, 600 - 84 + 6 * i)) for i in range(15))
 
@@ -328,7 +330,7 @@ def test_a_correction_replaces_the_count() -> None:
 
 def test_too_many_series_are_kept_together() -> None:
     history = History(60)
-    many = [replace(verdict(0, 1), key=(("m", str(n)),)) for n in range(MOST_ENTRIES // 15 + 1)]
+    many = [verdict(0, 1, key=(("m", str(n)),)) for n in range(MOST_ENTRIES // 15 + 1)]
     history.add(T0, many)
     recent = history.recent([("failed", many[0].key)])
     assert recent.over_all_keys

@@ -15,13 +15,14 @@ from txmon import state
 from txmon.assembly import detector_config, pipeline_of
 from txmon.detector import Detector
 from txmon.errors import ConfigError
+from txmon.lines import event_line, verdict_line
 from txmon.notes import notes_of, read
 from txmon.rebalance import rebalance
 from txmon.records import Record
 from txmon.rules import parse_rules
 from txmon.settings import Settings
 from txmon.shards import PLATFORM, Plan, Row, Shard, plan_of, read_states, shard_of, shards_in, write_states
-from txmon.verdict import Key, event_line, verdict_line
+from txmon.verdict import Key
 
 BEGIN = 1772445600  # 2026-03-02T10:00:00Z
 EXACT = Settings(by=("merchant",), sigma=4.5, lateness=0)

@@ -26,6 +26,7 @@ from broker import Cluster
 from txmon.assembly import pipeline_of, reader_of
 from txmon.cli import run as txmon
 from txmon.errors import ConfigError, NoInput, UsageError
+from txmon.lines import event_line
 from txmon.rejects import RejectLog
 from txmon.rules import parse_rules
 from txmon.settings import Settings
@@ -33,7 +34,7 @@ from txmon.shards import file_of, plan_of
 from txmon.sinks.jsonl import JsonLines
 from txmon.spark import backfill, detect
 from txmon.spark_job import Job, files, run, session
-from txmon.verdict import Outcome, event_line
+from txmon.verdict import Outcome
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")]
 ROOT = Path(__file__).parents[1]

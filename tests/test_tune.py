@@ -18,11 +18,11 @@ from txmon.commands.tune import tune
 from txmon.config import load
 from txmon.errors import BadData, ConfigError, NoInput, TxmonError, UsageError
 from txmon.evaluate import Alerts, Label, Labels
+from txmon.lines import verdict_line
 from txmon.records import Record
 from txmon.rejects import RejectLog
 from txmon.settings import DEFAULTS, Settings
 from txmon.tune import Candidate, Change, Tuner, alerts_of, as_toml, changes, condensed
-from txmon.verdict import verdict_line
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SAMPLE = str(EXAMPLES / "transactions.csv")

@@ -11,9 +11,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from .assembly import pipeline_of
+from .baseline import Baseline
+from .judgement import score_all
+from .limits import Thresholds
 from .records import Record
 from .settings import DECLARATIONS, Settings
 from .values import nearest
@@ -103,6 +107,26 @@ class Detector:
             self._pipeline.restore(state)
         except (KeyError, TypeError, AttributeError, IndexError) as bad:
             raise ValueError(f"no snapshot of a detector: {bad!r}") from bad
+
+
+def score_counts(counts: Iterable[float], half_life: float = 15.0, direction: str = "above") -> list[float]:
+    """The scores of one series of counts at equal times, each before it is learned from: sigmas, positive above normal.
+
+    For notebooks: no statuses, no season, no alerts. counts: >= 0, oldest first. half_life: of the level, in counts.
+    direction: "above", "below" or "both": whose strongest score over the last 1, 5 and 15 counts is given.
+    Raises ValueError for a count below 0 or none, a half life of 0 or less, another direction.
+
+    >>> [round(score, 1) for score in score_counts([20, 22, 19, 21, 20, 60])][-2:]
+    [1.3, 5.6]
+    """
+    values = [float(count) for count in counts]
+    if not all(0.0 <= value < inf for value in values):
+        raise ValueError("counts are numbers from 0 on")
+    if not 0.0 < half_life < inf:
+        raise ValueError(f"half_life is {half_life}, not above 0")
+    if direction not in ("above", "below", "both"):
+        raise ValueError(f"direction is {direction!r}, not above, below or both")
+    return score_all(Baseline(0.5 ** (1.0 / half_life)), Thresholds(inf, 0, 1.0, direction), values)
 
 
 def _epoch(time: Time) -> int:

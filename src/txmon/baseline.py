@@ -8,8 +8,10 @@ over `exposure`, both forgotten at the same rate, so that `events / exposure` is
 1 - discount later, and `events` is how much evidence stands behind it.
 """
 
-from math import ceil, exp, floor, log, sqrt
+from math import exp, log, sqrt
 from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 NORMAL_MAD: Final = 0.6744897501960817  # median of |Z| for a standard normal Z
 CLIP: Final = 2.5  # innovations beyond this many standard deviations teach no more than this
@@ -18,12 +20,6 @@ MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is a
 MIN_DISPERSION: Final = 1.1  # a little over a Poisson's, which no real feed keeps to
 MAX_DISPERSION: Final = 400.0
 PRIOR_EVENTS: Final = 0.5  # Jeffreys' prior for a Poisson rate: a series without events is rare, not impossible
-NEWTON_STEPS: Final = 3
-LEAST_BASE: Final = 0.5  # of a quantile's cube root, for such a guess
-GUESSES: Final = 3  # at a limit before its steps are taken after all
-SURE: Final = 0.05  # of a score, as near as count_limit's steps come to it; where the spread is
-NARROW: Final = 0.6  # at most this part of the mean up to the limit, they come as near as
-SURER: Final = 1e-3
 SLOPE_DAMPING: Final = 0.995  # a bucket: a trend that nothing confirms is gone in hours
 MAX_SLOPE: Final = 0.02
 MAX_INNOVATION: Final = 0.3  # of the level: a shop that opens is a step, not a slope that goes on
@@ -53,121 +49,16 @@ def sum5(ring: Ring) -> float:
 
 def sum15(ring: Ring) -> float:
     """The sum of all fifteen entries."""
-    newer = sum5(ring) + ring[5] + ring[6] + ring[7] + ring[8] + ring[9]
+    return rest15(sum5(ring), ring)
+
+
+def rest15(newest: float, ring: Ring) -> float:
+    """The same, given the sum of the five newest."""
+    newer = newest + ring[5] + ring[6] + ring[7] + ring[8] + ring[9]
     return newer + ring[10] + ring[11] + ring[12] + ring[13] + ring[14]
 
 
-def count_score(count: float, mean: float, excess: float) -> float:
-    """How many sigmas `count` lies from `mean`: positive above, negative below, 0 within half a count of it.
-
-    The normal quantile of the tail probability P(Y >= count) above the mean, P(Y <= count) below it, for a negative
-    binomial Y with that mean and variance mean + excess * mean**2 (Poisson at excess = 0). It is the signed root of
-    the deviance with the saddlepoint's correction, r* = r + log(u / r) / r with u the Pearson residual, both taken
-    half a count towards the mean (Lugannani & Rice 1980; Daniels 1987, section 6). Within 0.06 sigma of the exact
-    tail from 1.5 sigma on (tests/test_baseline.py), and it keeps growing where probabilities underflow.
-
-    count: >= 0. mean: > 0. excess: >= 0, the squared relative error of the mean (1 / shape of its gamma mixture).
-    """
-    if count > mean + 0.5:
-        y = count - 0.5
-    elif count < mean - 0.5:
-        y = count + 0.5
-    else:
-        return 0.0
-    pearson = (y - mean) / sqrt(mean + excess * mean * mean)
-    ratio = y / mean
-    if excess * mean < 1e-9:
-        deviance = 2.0 * (y * log(ratio) - (y - mean))
-    else:
-        shape = 1.0 / excess
-        deviance = 2.0 * (y * log(ratio) - (y + shape) * log((y + shape) / (mean + shape)))
-    if deviance < 1e-4:  # r* is 0/0 at the mean; there the Pearson residual is as good
-        return pearson
-    root = sqrt(deviance)
-    if y > mean:
-        return root + log(pearson / root) / root
-    # a skewed count is below its mean more often than not: that is not being above it
-    return min(0.0, -root - log(-pearson / root) / root)
-
-
-def count_limit(mean: float, excess: float, sigma: float) -> float:
-    """The last whole count before one scores `sigma` or more: an end of the normal interval, >= 0.
-
-    sigma: positive for the upper end, negative for the lower one, which is 0 where even no event at all scores less.
-    Starts from the cube-root quantile of a gamma count (Wilson & Hilferty 1931), then takes Newton steps.
-    """
-    upper = sigma > 0.0
-    if not upper and count_score(0.0, mean, excess) > sigma:
-        return 0.0
-    relative = 1.0 / mean + excess  # squared coefficient of variation
-    base = 1.0 - relative / 9.0 + sigma * sqrt(relative) / 3.0
-    count = mean * base * base * base if base > 0.0 else 0.0
-    count = max(count, mean + 1.0) if upper else max(0.0, min(count, mean - 1.0))
-    for _ in range(NEWTON_STEPS):
-        here = count_score(count, mean, excess)
-        away = count_score(count + 1.0, mean, excess) if upper else -count_score(max(0.0, count - 1.0), mean, excess)
-        slope = max(away - abs(here), 1e-3)
-        step = (abs(sigma) - abs(here)) / slope
-        count = max(mean + 0.6, count + step) if upper else max(0.0, min(mean - 0.6, count - step))
-    if (
-        abs(count_score(count, mean, excess) - sigma) > 0.05
-    ):  # far from normal: Newton's line does not fit, halving does
-        count = _bisect(mean, excess, sigma, mean if upper else 0.0, max(mean, 1.0) * 1e6 if upper else mean)
-    return ceil(count - 1e-9) - 1.0 if upper else floor(count + 1e-9) + 1.0
-
-
-def limit_above(mean: float, excess: float, sigma: float, least: float) -> float:
-    """The greater of `least` and `count_limit`, which is asked only where a few scores do not settle it.
-
-    There is an interval for every verdict, and count_limit takes a dozen scores.
-    """
-    spread = sigma * sqrt(1.0 / mean + excess)
-    sure = SURER if spread < NARROW else SURE
-    base = 1.0 - (1.0 / mean + excess) / 9.0 + spread / 3.0  # as in count_limit
-    if base <= LEAST_BASE:  # so skewed that scores need not even rise with the count
-        return max(least, count_limit(mean, excess, sigma))
-    if count_score(least + 1.0, mean, excess) >= sigma + sure:
-        return least
-    guess = max(least + 1.0, ceil(mean * base * base * base) - 1.0)
-    for _ in range(GUESSES):
-        here, away = count_score(guess, mean, excess), count_score(guess + 1.0, mean, excess)
-        if here <= sigma - sure and away >= sigma + sure:
-            return guess
-        guess = max(least + 1.0, guess + floor((sigma - here) / max(away - here, 1e-3)))
-    return max(least, count_limit(mean, excess, sigma))
-
-
-def limit_below(mean: float, excess: float, sigma: float, most: float) -> float:
-    """The less of `most` and `count_limit` (sigma < 0), likewise; 0 where even no event at all is normal."""
-    if most <= 0.0:
-        return 0.0
-    spread = -sigma * sqrt(1.0 / mean + excess)
-    sure = SURER if spread < NARROW else SURE
-    if count_score(most - 1.0, mean, excess) <= sigma - sure:
-        return most
-    if count_score(0.0, mean, excess) > sigma:
-        return 0.0
-    base = 1.0 - (1.0 / mean + excess) / 9.0 - spread / 3.0
-    guess = max(1.0, min(most - 1.0, floor(mean * base * base * base) + 1.0)) if base > 0.0 else 1.0
-    for _ in range(GUESSES):
-        here, away = count_score(guess, mean, excess), count_score(guess - 1.0, mean, excess)
-        if here >= sigma + sure and away <= sigma - sure:
-            return guess
-        guess = max(1.0, min(most - 1.0, guess - floor((here - sigma) / max(here - away, 1e-3))))
-    return min(most, count_limit(mean, excess, sigma))
-
-
-def _bisect(mean: float, excess: float, sigma: float, below: float, above: float) -> float:
-    """The count between the two whose score is `sigma`."""
-    for _ in range(60):
-        middle = 0.5 * (below + above)
-        if count_score(middle, mean, excess) < sigma:
-            below = middle
-        else:
-            above = middle
-    return above
-
-
+@mypyc_attr(acyclic=True)
 class Baseline:
     """The learned normal of one series and its last fifteen buckets, in about 400 bytes.
 
@@ -216,7 +107,11 @@ class Baseline:
 
     def excess(self, mean: float) -> float:
         """Squared relative error of a count with this mean: overdispersion, and the level's own uncertainty."""
-        return (self.dispersion() - 1.0) / mean + 1.0 / (self.events + PRIOR_EVENTS)
+        return (self.dispersion() - 1.0) / mean + self.doubt()
+
+    def doubt(self) -> float:
+        """Squared relative error of the level itself: less, the more events are behind it."""
+        return 1.0 / (self.events + PRIOR_EVENTS)
 
     def grow(self, factor: float) -> None:
         """Move the level to `factor` times what it was: the season says that this is due."""

@@ -104,8 +104,9 @@ class Bucketer:
         else:
             _merge(bucket.counts, tally)
         if self._track:
-            for key, status in tally.order:
-                self._grown[tally.start, key, status] = None
+            for key, statuses in tally.counts.items():
+                for status in statuses:
+                    self._grown[tally.start, key, status] = None
         return self._rise(tally.time)
 
     def _take_late_tally(self, tally: Tally) -> None:
@@ -117,8 +118,9 @@ class Bucketer:
             before = _rows(bucket)
             _merge(bucket.counts, tally)
             self._kept += _rows(bucket) - before
-            for key, status in tally.order:
-                self._changed[tally.start, key, status] = None
+            for key, statuses in tally.counts.items():
+                for status in statuses:
+                    self._changed[tally.start, key, status] = None
 
     def note(
         self, start: int, whole: Mapping[str, int], sample: tuple[int, Mapping[str, Sequence[str]]] | None = None
@@ -186,7 +188,8 @@ class Bucketer:
         if not self._changed:
             return []
         by_start: dict[int, list[tuple[Key, str]]] = {}
-        for start, key, status in self._changed:
+        # sorted: how the lines were cut into tallies must not show
+        for start, key, status in sorted(self._changed):
             by_start.setdefault(start, []).append((key, status))
         self._changed.clear()
         # a bucket that left since, pushed out by those that closed at once after its late row, is past correcting
@@ -203,7 +206,7 @@ class Bucketer:
         self._grown.clear()
         return found
 
-    def counts(self, start: int, key: Key) -> Mapping[str, int] | None:
+    def counts(self, start: int, key: Key) -> dict[str, int] | None:
         """What `key` has so far in the bucket at `start`, open or lately closed; None where that is not known."""
         bucket = self._open.get(start) or next((bucket for bucket in self._closed if bucket.start == start), None)
         return bucket.counts.get(key) if bucket is not None else None
@@ -250,8 +253,9 @@ class Bucketer:
             self._next += self.width
             self._keep(bucket)
             yield bucket
-        for start in [start for start in self._ids if start < self._next - REMEMBERED * self.width]:
-            del self._ids[start]
+        if self._ids:
+            for start in [start for start in self._ids if start < self._next - REMEMBERED * self.width]:
+                del self._ids[start]
 
     def _keep(self, bucket: OpenBucket) -> None:
         """Keep a closed bucket for late records, as long as it and those after it are not too much."""
@@ -322,15 +326,20 @@ def _reopened(row: Sequence[Any]) -> OpenBucket:
 
 
 def _merge(counts: Counts, tally: Tally) -> None:
-    for key, status in tally.order:
+    for key, statuses in tally.counts.items():
         found = counts.get(key)
         if found is None:
-            found = counts[key] = {}
-        found[status] = found.get(status, 0) + tally.counts[key][status]
+            counts[key] = statuses
+        else:
+            for status, count in statuses.items():
+                found[status] = found.get(status, 0) + count
 
 
 def _rows(bucket: OpenBucket) -> int:
-    return sum(map(len, bucket.counts.values()))
+    rows = 0
+    for statuses in bucket.counts.values():
+        rows += len(statuses)
+    return rows
 
 
 def pack_counts(counts: Counts) -> list[object]:

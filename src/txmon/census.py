@@ -28,7 +28,7 @@ def level_of(text: str) -> int:
     return 32 - (crc32(text.encode("utf-8", "surrogatepass")) * SPREAD % 4294967296).bit_length()
 
 
-def totals(counts: Mapping[Key, Mapping[str, int]]) -> dict[str, int]:
+def totals(counts: dict[Key, dict[str, int]]) -> dict[str, int]:
     """Transactions by status over all keys."""
     found: dict[str, int] = {}
     for statuses in counts.values():

@@ -1,5 +1,6 @@
 """The command line: finds the subcommand, and turns every failure into one line and its exit code."""
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -50,6 +51,8 @@ def txmon(debug: bool) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line; what the process should return."""
     debug = "--debug" in arguments
+    # nothing here makes many cycles; looking for them as often as usual takes a fortieth of a replay
+    gc.set_threshold(20_000, 20, 20)
     _open_standard_streams()
     try:
         # click reports a closed pipe as 1 and prints its own errors; txmon has its own codes for both

@@ -1,51 +1,81 @@
 """Numbers as text, exactly as `format` writes them and several times as fast: every verdict has four of them."""
 
-from math import copysign, floor
+from math import copysign
 from typing import Final
 
-POWERS: Final = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7]
 TIE: Final = 1e-4  # how near to a half the scaled number's own rounding could decide: `format` knows its exact value
 LARGEST: Final = 1e8  # scaled; above it a float's last digit comes near to TIE
 TWO: Final = [f"{i:02}" for i in range(100)]
+WHOLE: Final = [str(i) for i in range(1000)]
+REMEMBERED: Final = 10_000  # numbers, without their point, whose texts are kept
+# by decimals, then number; empty until the first time
+_texts: Final = [[""] * REMEMBERED for _ in range(4)]
 
 
 def fixed(value: float, places: int) -> str:
     """`value` with so many decimals, 0 to 2."""
-    scaled = abs(value) * POWERS[places]
-    whole = floor(scaled)
-    rest = scaled - whole
-    if not scaled < LARGEST or abs(rest - 0.5) < TIE:
+    size = -value if value < 0.0 else value
+    scaled = size if places == 0 else size * 10.0 if places == 1 else size * 100.0
+    if not scaled < LARGEST:
         return format(value, f".{places}f")
-    digits = int(whole) + (1 if rest > 0.5 else 0)
-    sign = "-" if copysign(1.0, value) < 0.0 else ""
+    digits = int(scaled)
+    rest = scaled - float(digits)
+    if 0.5 - TIE < rest < 0.5 + TIE:
+        return format(value, f".{places}f")
+    if rest > 0.5:
+        digits += 1
+    found = pointed(digits, places)
+    return "-" + found if value < 0.0 or (value == 0.0 and copysign(1.0, value) < 0.0) else found
+
+
+def whole(number: int) -> str:
+    """`number` in digits."""
+    return WHOLE[number] if 0 <= number < 1000 else str(number)
+
+
+def pointed(number: int, places: int) -> str:
+    """`number`, 0 or more, with a point before its last digits, 0 to 7 of them."""
     if places == 0:
-        return sign + str(digits)
-    if places == 1:
-        return sign + str(digits // 10) + "." + str(digits % 10)
-    return sign + str(digits // 100) + "." + TWO[digits % 100]
+        return whole(number)
+    if number >= REMEMBERED or places > 3:
+        text = str(number).rjust(places + 1, "0")
+        return f"{text[:-places]}.{text[-places:]}"
+    found = _texts[places][number]
+    if not found:
+        text = str(number).rjust(places + 1, "0")
+        found = _texts[places][number] = f"{text[:-places]}.{text[-places:]}"
+    return found
 
 
 def significant(value: float, digits: int) -> str:
     """`value` with so many significant digits, 2 to 4, as the format `g` writes it."""
-    places = digits
-    bound = 0.1
-    while value < bound and bound > 5e-4:
-        bound *= 0.1
+    places, edge, scale = digits, 1.0, 1.0  # decimals; the power of ten above the value; 10 to the digits
+    for _ in range(digits):
+        scale *= 10.0
+    if value < 0.1:
+        edge = 0.1
         places += 1
-    edge = 1.0
-    while value >= edge and places > 0:
-        edge *= 10.0
-        places -= 1
+        while value < 0.1 * edge and places < digits + 3:
+            edge *= 0.1
+            places += 1
+            scale *= 10.0
+        scale *= 10.0
+    else:
+        while value >= edge and places > 0:
+            edge *= 10.0
+            scale /= 10.0
+            places -= 1
     # next to a power of ten the digits may be one more or less, and so small a number has an exponent
-    if value < 1.01e-4 or value >= edge * 0.9999 or abs(value / bound - 1.0) < 1e-9:
+    if value < 1.01e-4 or value >= edge * 0.9999 or (value < 0.11 and value < edge * 0.1000001):
         return format(value, f".{digits}g")
-    scaled = value * POWERS[places]
-    whole = floor(scaled)
-    rest = scaled - whole
-    if abs(rest - 0.5) < TIE:
+    scaled = value * scale
+    number = int(scaled)
+    rest = scaled - float(number)
+    if 0.5 - TIE < rest < 0.5 + TIE:
         return format(value, f".{digits}g")
-    found = str(int(whole) + (1 if rest > 0.5 else 0))
-    if places == 0:
-        return found
-    found = found.rjust(places + 1, "0")
-    return (found[:-places] + "." + found[-places:]).rstrip("0").rstrip(".")
+    if rest > 0.5:
+        number += 1
+    while places > 0 and number % 10 == 0:
+        number //= 10
+        places -= 1
+    return pointed(number, places)

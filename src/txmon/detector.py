@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from .baseline import Baseline
 from .census import Roll, totals
-from .explain import explain
+from .decimals import fixed
 from .group import Bucket, Group, SeriesState, describe, expect, pack, pack_key, unpack, unpack_key
-from .judgement import LAG, Judgement, Thresholds, interval, judge, judge_one
+from .judgement import LAG, Judgement, excess_of, judge, judge_one
+from .limits import Thresholds
 from .season import Season
 from .thresholds import DetectorConfig, sigma_for, thresholds_for
-from .together import parts, shared, together
+from .together import Odd
 from .verdict import TOTAL, Key, Recommendation, Verdict
 
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
@@ -25,7 +26,13 @@ RELIEF: Final = 4.0  # sigmas on the safe side over the longest window that mean
 DAY: Final = 86400
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
 DROP_EACH: Final = 60  # buckets between two looks for idle keys
-NOTHING: Final[Mapping[str, int]] = {}
+NOTHING: Final[dict[str, int]] = {}
+# why a series alerts
+NO_REASON: Final[tuple[str, ...]] = ()
+SCORE: Final[tuple[str, ...]] = ("score",)
+SILENCE: Final[tuple[str, ...]] = ("silence",)
+TOGETHER: Final[tuple[str, ...]] = ("together",)
+LEVEL_SHIFT: Final[tuple[str, ...]] = ("level shift",)
 
 
 class Detector:
@@ -33,8 +40,8 @@ class Detector:
 
     def __init__(self, config: DetectorConfig | None = None) -> None:
         self.config = config or DetectorConfig()
-        self._discount = 0.5 ** (self.config.bucket / self.config.half_life)
-        self._mix_discount = 0.5 ** (self.config.bucket / self.config.mix_half_life)
+        self._discount: float = 0.5 ** (self.config.bucket / self.config.half_life)
+        self._mix_discount: float = 0.5 ** (self.config.bucket / self.config.mix_half_life)
         self._warmup = int(self.config.warmup // self.config.bucket)
         self._shift = int(self.config.level_shift // self.config.bucket)
         self._groups: dict[Key, Group] = {}
@@ -65,8 +72,8 @@ class Detector:
     def judge(
         self,
         time: int,
-        counts: Mapping[Key, Mapping[str, int]],
-        whole: Mapping[str, int] | None = None,
+        counts: dict[Key, dict[str, int]],
+        whole: dict[str, int] | None = None,
         sample: tuple[int, Mapping[str, Sequence[str]]] | None = None,
     ) -> list[Verdict]:
         """The verdicts of the bucket that starts at `time` (epoch seconds), given its counts by key and status.
@@ -95,13 +102,16 @@ class Detector:
         if self._age <= self._warmup:
             expected = 0.0  # nothing yet that a bucket could be reined in to
         if whole:
-            self._season.learn(time, sum(whole.values()), expected)
+            total = 0
+            for count in whole.values():
+                total += count
+            self._season.learn(time, total, expected)
         return verdicts
 
     def _enlist(
         self,
         time: int,
-        counts: Mapping[Key, Mapping[str, int]],
+        counts: dict[Key, dict[str, int]],
         sample: tuple[int, Mapping[str, Sequence[str]]] | None,
     ) -> None:
         """Begin a baseline for every series that is new in the bucket at `time`, and count it."""
@@ -119,7 +129,7 @@ class Detector:
                     self._roll.add_series(key)
         self._roll.close(time, sample)
 
-    def _judge_whole(self, time: int, whole: Mapping[str, int], growth: float) -> float:
+    def _judge_whole(self, time: int, whole: dict[str, int], growth: float) -> float:
         """Let all keys as one be judged and learned, unheard; the volume expected of them, -1 where there is one key.
 
         The season needs that level. A sum over the keys' own levels would do, but no shard of a cluster has all keys.
@@ -160,7 +170,7 @@ class Detector:
                         series.clear_windows()
         return growth
 
-    def assess(self, time: int, key: Key, status: str, counts: Mapping[str, int]) -> Verdict | None:
+    def assess(self, time: int, key: Key, status: str, counts: dict[str, int]) -> Verdict | None:
         """What one count, by itself, means now: of an open bucket, or of a closed one that was corrected.
 
         Nothing is learned. None while the key is unknown or warms up.
@@ -178,36 +188,38 @@ class Detector:
             count = counts.get(status, 0)
             known = group.statuses.get(status)
             series = known if known is not None else group.new_series(self._mix_discount)
-            expectation = expect(bucket, count, series, gates, group.volume)
-            expected, surety = expectation.expected, expectation.surety
+            expected, _, by_volume = expect(bucket, count, series, gates)
+            surety = group.volume if by_volume else None
         seen = judge_one(series, gates, count, expected, surety, self._lag)
         recommendation: Recommendation = "alert" if seen.passed else "ok"
-        reasons = ("score",) if seen.passed else ()
-        low, high = interval(expected, series, gates, surety, self._lag)
-        text = explain(status, count, expected, low, high, seen, recommendation, reasons)
-        return Verdict(
-            time, status, key, count, bucket.total, expected, low, high, seen.score, 1, recommendation, reasons, text
+        reasons = SCORE if seen.passed else NO_REASON
+        verdict = Verdict(
+            time, status, key, count, bucket.total, expected, -1, -1, seen.score, 1, recommendation, reasons, None
         )  # fmt: skip
+        excess = excess_of(series, expected, surety, self._lag) if expected > 0.0 else 0.0
+        verdict.reason(gates, excess, seen.seen, seen.window_mean, seen.gate, False, "")
+        return verdict
 
-    def _judge_group(self, time: int, key: Key, group: Group, counts: Mapping[str, int], out: list[Verdict]) -> None:
-        total = sum(counts.values())
+    def _judge_group(self, time: int, key: Key, group: Group, counts: dict[str, int], out: list[Verdict]) -> None:
+        total = 0
+        for count in counts.values():
+            total += count
         bucket = Bucket(time, key, counts, total, group.volume.rate(), group.buckets >= self._warmup, group.buckets)
         group.buckets += 1
-        group.mix_exposure = group.mix_exposure * self._mix_discount + total
-        odd: list[float] = []
-        names: list[str] = []
+        group.mix_exposure = group.mix_exposure * self._mix_discount + float(total)
+        odd = Odd()
         alone = True  # no status alerts by itself
         excess = 0.0  # what statuses that alert bring beyond what was expected of them
         if total > 0:
             for status, series in group.statuses.items():
                 verdict = self._judge_status(bucket, status, series, group.volume, odd)
-                names.append(status)
-                if verdict.recommendation not in ("ok", "warming"):
+                quiet = verdict.recommendation == "ok" or verdict.recommendation == "warming"
+                if not quiet:
                     alone = False
                     excess += max(0.0, verdict.count - verdict.expected)
-                if status in counts or self.config.rowless or verdict.recommendation not in ("ok", "warming"):
+                if not quiet or self.config.rowless or status in counts:
                     out.append(verdict)
-        out.append(self._judge_volume(bucket, group.volume, names, odd, alone, excess))
+        out.append(self._judge_volume(bucket, group.volume, odd, alone, excess))
 
     def _drop(self, time: int) -> None:
         """Forget keys that were idle too long, and the least recently seen where there are too many."""
@@ -230,23 +242,20 @@ class Detector:
         self._roll.drop_key(key, series)
         self.forgotten += 1
 
-    def _judge_status(
-        self, bucket: Bucket, status: str, series: Baseline, volume: Baseline, odd: list[float]
-    ) -> Verdict:
+    def _judge_status(self, bucket: Bucket, status: str, series: Baseline, volume: Baseline, odd: Odd) -> Verdict:
         count = bucket.counts.get(status, 0)
         gates = self._thresholds(status)
-        due = expect(bucket, count, series, gates, volume)
-        series.observe(count, due.expected)
-        judgement = judge(series, gates, due.surety, self._lag)
-        verdict = self._conclude(bucket, status, count, due.expected, series, judgement, gates, due.surety)
-        odd.append(max(0.0, -judgement.newest if gates.direction == "below" else judgement.newest))
+        expected, driven, by_volume = expect(bucket, count, series, gates)
+        series.observe(count, expected)
+        surety = volume if by_volume else None
+        judgement = judge(series, gates, surety, self._lag)
+        verdict = self._conclude(bucket, status, count, expected, series, judgement, gates, surety, "")
+        odd.add(status, -judgement.newest if gates.direction == "below" else judgement.newest)
         relief = gates.direction == "above" and judgement.longest < -RELIEF
-        self._learn(bucket, status, series, count, due.driven, RELIEF_WEIGHT if relief else 1.0)
+        self._learn(bucket, status, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
         return verdict
 
-    def _judge_volume(
-        self, bucket: Bucket, series: Baseline, names: list[str], odd: list[float], alone: bool, excess: float
-    ) -> Verdict:
+    def _judge_volume(self, bucket: Bucket, series: Baseline, odd: Odd, alone: bool, excess: float) -> Verdict:
         if series.alerting and bucket.total > 0 and series.counts[0] == 0.0:
             # the silence is over; what the volume is now is judged without it
             series.alerting = 0
@@ -254,12 +263,12 @@ class Detector:
         series.observe(bucket.total, bucket.usual)
         gates = self._thresholds(TOTAL)
         judgement = judge(series, gates, None, self._lag)
-        distance = together(odd) if bucket.warm else 0.0
+        distance = odd.distance() if bucket.warm else 0.0
         if alone and distance >= gates.sigma and not judgement.passed:
-            judgement.together = bucket.total >= gates.min_count and shared(odd)
+            judgement.together = bucket.total >= gates.min_count and odd.is_shared()
         said = ""
         if judgement.together or (self.config.explain and distance > 0.0):
-            said = f"together {distance:.1f} sigmas: {parts(names, odd)}"
+            said = f"together {fixed(distance, 1)} sigmas: {odd.parts()}"
         verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None, said)
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
@@ -287,38 +296,40 @@ class Detector:
         seen: Judgement,
         gates: Thresholds,
         volume: Baseline | None,
-        said: str = "",
+        said: str,
     ) -> Verdict:
         recommendation: Recommendation = "ok"
-        reasons: tuple[str, ...] = ()
+        reasons = NO_REASON
+        alerts = False
+        excess = excess_of(series, expected, volume, self._lag) if expected > 0.0 else 0.0
         if not bucket.warm:
             recommendation = "warming"
             said = f"{bucket.age} of {self._warmup} buckets learned"
         elif series.alerting > self._shift:
             series.accept_level()
-            reasons = ("level shift",)
+            reasons = LEVEL_SHIFT
+            excess = excess_of(series, expected, volume, self._lag) if expected > 0.0 else 0.0
         elif seen.passed:
-            recommendation = "alert"
-            reasons = ("silence",) if bucket.total == 0 else ("score",)
+            recommendation, alerts = "alert", True
+            reasons = SILENCE if bucket.total == 0 else SCORE
         elif seen.together:
             recommendation = "alert"
-            reasons = ("together",)
+            reasons = TOGETHER
         elif series.alerting and seen.lingers:
-            recommendation = "pending"
-            reasons = ("score",)
-        self._count_episode(bucket, status, series, reasons)
-        low, high = interval(expected, series, gates, volume, self._lag)
-        text = explain(status, count, expected, low, high, seen, recommendation, reasons)
-        if said:
-            text += f"; {said}"
-        return Verdict(
-            bucket.time, status, bucket.key, count, bucket.total, expected, low, high, seen.score, seen.window,
-            recommendation, reasons, text,
+            recommendation, alerts = "pending", True
+            reasons = SCORE
+        if alerts or series.alerting or self._kept:
+            self._count_episode(bucket, status, series, alerts)
+        verdict = Verdict(
+            bucket.time, status, bucket.key, count, bucket.total, expected, -1, -1, seen.score, seen.window,
+            recommendation, reasons, None,
         )  # fmt: skip
+        verdict.reason(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, said)
+        return verdict
 
-    def _count_episode(self, bucket: Bucket, status: str, series: Baseline, reasons: tuple[str, ...]) -> None:
+    def _count_episode(self, bucket: Bucket, status: str, series: Baseline, alerts: bool) -> None:
         """Begin, go on with or end the series' episode of alerts."""
-        if reasons in (("score",), ("silence",)):
+        if alerts:
             if not series.alerting:
                 self._kept[bucket.key, status] = series.known()
             series.alerting += 1

@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mypy_extensions import mypyc_attr
+
 from .baseline import Baseline
-from .judgement import Thresholds
+from .limits import Thresholds
 from .verdict import TOTAL, Key
 
 TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed within an hour
 DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, more than a part of it
 
 
+@mypyc_attr(acyclic=True)
 class Group:
     """The baselines of one key: its volume's and its statuses'."""
 
@@ -31,13 +34,14 @@ class Group:
         return series
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Bucket:
     """The counts of one key in one bucket, with what they are judged against."""
 
     __slots__ = ("age", "counts", "key", "time", "total", "usual", "warm")
 
     def __init__(
-        self, time: int, key: Key, counts: Mapping[str, int], total: int, usual: float, warm: bool, age: int = 0
+        self, time: int, key: Key, counts: dict[str, int], total: int, usual: float, warm: bool, age: int = 0
     ) -> None:
         self.time = time
         self.key = key
@@ -46,17 +50,6 @@ class Bucket:
         self.usual = usual  # volume expected
         self.warm = warm
         self.age = age  # buckets judged before
-
-
-class Expectation:
-    """What one status was expected to bring."""
-
-    __slots__ = ("driven", "expected", "surety")
-
-    def __init__(self, expected: float, driven: float, surety: Baseline | None) -> None:
-        self.expected = expected  # transactions
-        self.driven = driven  # this bucket's volume without the status's own excess
-        self.surety = surety  # the volume's baseline, where the expectation can be no surer than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +64,22 @@ class SeriesState:
     alerting: int  # buckets since it last was quiet
 
 
-def expect(bucket: Bucket, count: int, series: Baseline, gates: Thresholds, volume: Baseline) -> Expectation:
-    """What a status should have brought, given its share, the usual volume and this bucket's."""
+def expect(bucket: Bucket, count: int, series: Baseline, gates: Thresholds) -> tuple[float, float, bool]:
+    """What a status should have brought, given its share, the usual volume and this bucket's.
+
+    Returns the transactions expected; this bucket's volume without the status's own excess; and whether the expectation
+    can be no surer than the volume's.
+    """
     share = series.rate()
     level = share * bucket.usual
     # this bucket's volume without what this status itself adds to it, or an attack would excuse itself
     driven = bucket.total - max(0.0, count - level) if series.exposure > 0.0 else float(bucket.total)
     dominant = share > DOMINANT
     if gates.direction == "above":
-        expected = share * max(bucket.usual, driven)
-    elif gates.direction == "below" or dominant:
-        expected = level
-    else:
-        expected = share * max(0.0, bucket.total - count + level)
-    return Expectation(expected, driven, None if gates.direction == "above" and not dominant else volume)
+        return share * max(bucket.usual, driven), driven, dominant
+    if gates.direction == "below" or dominant:
+        return level, driven, True
+    return share * max(0.0, bucket.total - count + level), driven, True
 
 
 def describe(groups: Mapping[Key, Group]) -> list[SeriesState]:

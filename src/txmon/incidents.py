@@ -1,7 +1,7 @@
 """Incidents: alerts that belong together, opened once, told of when they grow or last, resolved once."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from .verdict import TOTAL, IncidentEvent, IncidentState, Key, Verdict, iso
@@ -96,22 +96,22 @@ class IncidentTracker:
                 return True
         return False
 
-    def observe(self, time: int, verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[IncidentEvent]]:
+    def observe(self, time: int, verdicts: list[Verdict]) -> tuple[list[Verdict], list[IncidentEvent]]:
         """The verdicts with their incidents' ids, and what became of the incidents in the bucket at `time`."""
         taken: dict[int, Incident] = {}
         for verdict in verdicts:
-            if verdict.recommendation not in ("alert", "pending"):
+            if verdict.recommendation == "ok" or verdict.recommendation == "warming":
                 continue
             incident = self._of(verdict, time)
             if incident is not None:
                 incident.take(verdict)
                 taken[id(verdict)] = incident
         events = self._steps(time) if self._open else []
-        if any(incident.opened for incident in taken.values()):
+        if taken and any(incident.opened for incident in taken.values()):
             verdicts = [
-                replace(v, incident=taken[id(v)].id) if id(v) in taken and taken[id(v)].opened else v for v in verdicts
+                v.changed(incident=taken[id(v)].id) if id(v) in taken and taken[id(v)].opened else v for v in verdicts
             ]
-        return list(verdicts), events
+        return verdicts, events
 
     def _of(self, verdict: Verdict, time: int) -> Incident | None:
         """The incident that `verdict` belongs to, begun if need be; None for a pending one that belongs to none."""

@@ -1,29 +1,23 @@
-"""A series against its thresholds: the scores of its windows, the gates they pass, and the normal interval."""
+"""A series against its thresholds: the scores of its windows, and the gates they pass."""
 
-from math import ceil, floor
 from typing import Final
 
-from .baseline import WINDOWS, Baseline, count_score, limit_above, limit_below, sum5, sum15
+from mypy_extensions import mypyc_attr
+
+from .baseline import WINDOWS, Baseline, rest15, sum5
+from .limits import Thresholds, count_score
 
 # Squared relative errors of a level beyond what its evidence says, since neither shares nor seasons stand still:
 DRIFT: Final = 0.003  # of every level
 LAG: Final = 0.005  # of a volume's, besides: mornings and evenings
-RATIO_SLACK: Final = (1.0, 0.6, 0.4)  # of min_ratio's distance from 1, by window: a longer sum need not rise as far
+# of min_ratio's distance from 1, by window: a longer sum need not rise as far
+SLACK_1: Final = 1.0
+SLACK_5: Final = 0.6
+SLACK_15: Final = 0.4
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that alerted goes on
 
 
-class Thresholds:
-    """What a series of one status must exceed to alert."""
-
-    __slots__ = ("direction", "min_count", "min_ratio", "sigma")
-
-    def __init__(self, sigma: float, min_count: int, min_ratio: float, direction: str) -> None:
-        self.sigma = sigma
-        self.min_count = min_count
-        self.min_ratio = min_ratio
-        self.direction = direction
-
-
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Judgement:
     """The scores of a series' windows in sigmas, and what the gates said of them."""
 
@@ -48,11 +42,9 @@ def judge(series: Baseline, gates: Thresholds, volume: Baseline | None, lag: flo
     volume: the baseline of the volume that the series' expectation was derived from; it can be no surer than that.
     lag: squared relative error of a volume's level, beyond what its evidence says.
     """
-    if gates.direction == "above":
-        return _judge(series, gates, 1.0, volume, lag)
+    if gates.sign != 0.0:
+        return _judge(series, gates, gates.sign, volume, lag)
     below = _judge(series, gates, -1.0, volume, lag)
-    if gates.direction == "below":
-        return below
     above = _judge(series, gates, 1.0, volume, lag)
     if above.passed != below.passed:
         return above if above.passed else below
@@ -67,48 +59,74 @@ def judge_one(
     result.seen, result.window_mean = count, expected
     if expected <= 0.0:
         return result
-    result.score = result.newest = count_score(count, expected, _excess(series, expected, volume, lag))
+    result.score = result.newest = count_score(count, expected, excess_of(series, expected, volume, lag))
     sign = 1.0 if result.score > 0.0 else -1.0
     wanted = gates.direction == "both" or (gates.direction == "above") == (sign > 0.0)
     if wanted and sign * result.score >= gates.sigma:
-        result.gate = _gate(count, expected, gates, sign, RATIO_SLACK[0])
+        result.gate = _gate(count, expected, gates, sign, SLACK_1)
         result.passed = not result.gate
     return result
 
 
+def score_all(series: Baseline, gates: Thresholds, counts: list[float]) -> list[float]:
+    """Scores a whole series at once, each count before it is learned from: the strongest score of its windows, sigmas.
+
+    The series is judged against its own level, one bucket after the other, with no volume around it.
+    """
+    scores: list[float] = []
+    for count in counts:
+        series.observe(count, series.rate())
+        scores.append(judge(series, gates, None, LAG).score)
+        series.learn(count, 1.0)
+    return scores
+
+
 def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | None, lag: float) -> Judgement:
     result = Judgement()
-    best = 0.0
     counts, expectations = series.counts, series.expectations
+    # as in excess_of, for three means at once
+    spread, few = series.dispersion() - 1.0, series.doubt()
+    theirs, their_few = (volume.dispersion() - 1.0, volume.doubt()) if volume is not None else (0.0, 0.0)
+    trends = series.trend_gain > 0.0
+    seen, mean = counts[0], expectations[0]
+    off = sign * (seen - mean)
     for i in range(3):
-        if i == 0:
-            seen, mean = counts[0], expectations[0]
-        elif i == 1:
+        if i == 1:
             seen, mean = sum5(counts), sum5(expectations)
-        else:
-            seen, mean = sum15(counts), sum15(expectations)
+        elif i == 2:
+            seen, mean = rest15(seen, counts), rest15(mean, expectations)
         if mean <= 0.0:
             continue
-        score = count_score(seen, mean, _excess(series, mean, volume, lag))
-        if i == 0:
-            result.newest = score
-            result.lingers = sign * score > LINGER
-        elif i == 2:
-            result.longest = score
-        marked = sign * score
-        gate = ""
-        if marked >= gates.sigma:
-            gate = _gate(seen, mean, gates, sign, RATIO_SLACK[i])
-            # an old surge in a long window must not alert a bucket that is itself normal
-            if not gate and sign * (counts[0] - expectations[0]) <= 0.0:
-                gate = "over"
-        passed = marked >= gates.sigma and not gate
-        if (passed and not result.passed) or (passed == result.passed and marked > best) or i == 0:
-            best = marked
-            result.score, result.window, result.seen, result.window_mean = score, WINDOWS[i], seen, mean
-            result.gate = gate
-            result.passed = passed
+        excess = spread / mean + few + DRIFT
+        if trends:
+            excess += lag
+        elif volume is not None:
+            excess = max(excess, theirs / mean + their_few + lag)
+        _weigh(result, i, count_score(seen, mean, excess), seen, mean, gates, sign, off)
     return result
+
+
+def _weigh(
+    result: Judgement, i: int, score: float, seen: float, mean: float, gates: Thresholds, sign: float, off: float
+) -> None:
+    """Take the i-th window if it is stronger than those before; off: how far the newest bucket is on the wrong side."""
+    marked = sign * score
+    if i == 0:
+        result.newest = score
+        result.lingers = marked > LINGER
+    elif i == 2:
+        result.longest = score
+    gate = ""
+    if marked >= gates.sigma:
+        gate = _gate(seen, mean, gates, sign, SLACK_1 if i == 0 else SLACK_5 if i == 1 else SLACK_15)
+        # an old surge in a long window must not alert a bucket that is itself normal
+        if not gate and off <= 0.0:
+            gate = "over"
+    passed = marked >= gates.sigma and not gate
+    if (passed and not result.passed) or (passed == result.passed and marked > sign * result.score) or i == 0:
+        result.score, result.window, result.seen, result.window_mean = score, WINDOWS[i], seen, mean
+        result.gate = gate
+        result.passed = passed
 
 
 def _gate(seen: float, mean: float, gates: Thresholds, sign: float, slack: float) -> str:
@@ -123,27 +141,9 @@ def _gate(seen: float, mean: float, gates: Thresholds, sign: float, slack: float
     return "ratio" if seen * ratio > mean else ""
 
 
-def _excess(series: Baseline, mean: float, volume: Baseline | None, lag: float) -> float:
+def excess_of(series: Baseline, mean: float, volume: Baseline | None, lag: float) -> float:
+    """Squared relative error of a count of `series` with this mean, as `judge` takes it."""
     own = series.excess(mean) + DRIFT
     if series.trend_gain > 0.0:
         return own + lag
     return max(own, volume.excess(mean) + lag) if volume is not None else own
-
-
-def interval(
-    expected: float, series: Baseline, gates: Thresholds, volume: Baseline | None, lag: float
-) -> tuple[int, int]:
-    """The counts of one bucket, from and to, that do not alert by themselves."""
-    if expected <= 0.0:
-        return 0, gates.min_count - 1
-    excess = _excess(series, expected, volume, lag)
-    high = limit_above(
-        expected, excess, gates.sigma, max(ceil(gates.min_ratio * expected) - 1.0, gates.min_count - 1.0)
-    )
-    low = limit_below(
-        expected,
-        excess,
-        -gates.sigma,
-        min(floor(expected / gates.min_ratio) + 1.0, floor(expected - gates.min_count) + 1.0),
-    )
-    return max(0, int(low)), int(high)

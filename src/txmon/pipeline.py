@@ -1,7 +1,6 @@
 """The whole story in one loop: records in, one outcome a closed bucket out."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from .buckets import Bucketer, Correction, OpenBucket
@@ -59,7 +58,7 @@ class Pipeline:
             # only what is above: an open bucket has every chance to come up yet
             if verdict is not None and verdict.recommendation == "alert" and verdict.score > 0:
                 self._early[place] = None
-                found.setdefault(bucket.start, []).append(replace(verdict, partial=True))
+                found.setdefault(bucket.start, []).append(verdict.changed(partial=True))
         while len(self._early) > PARTIALS:
             del self._early[next(iter(self._early))]
         return [Outcome(start, found[start]) for start in sorted(found)]
@@ -88,7 +87,7 @@ class Pipeline:
         for key, status in places:
             verdict = self.detector.assess(correction.start, key, status, correction.counts[key])
             if verdict is not None:
-                verdicts.append(replace(verdict, revises=True))
+                verdicts.append(verdict.changed(revises=True))
         return verdicts
 
     def summary(self) -> list[str]:

@@ -12,7 +12,7 @@ factor     = NUMBER [ "%" ] | NAME | "-" factor | "(" expression ")"
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from .trend import Trend
@@ -269,10 +269,10 @@ class RuleBook:
         recommendation: Recommendation = "ok" if silenced else verdict.recommendation
         reasons = () if silenced else verdict.reasons
         if not held:
-            return replace(verdict, recommendation=recommendation, reasons=reasons)
+            return verdict.changed(recommendation=recommendation, reasons=reasons)
         said = "; ".join(f"rule {rule.name}: {rule}" for rule in held)
         reasons = (*reasons, *(f"rule:{rule.name}" for rule in held))
-        return replace(verdict, recommendation="alert", reasons=reasons, text=f"{verdict.text}; {said}")
+        return verdict.changed(recommendation="alert", reasons=reasons, text=f"{verdict.text}; {said}")
 
     def _holds(self, rule: Rule, verdict: Verdict, trends: Mapping[str, Trend]) -> bool:
         if rule.status and rule.status != verdict.status:

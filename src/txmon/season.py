@@ -5,7 +5,6 @@ learned that it is. A busier day, a smaller merchant, a new plateau need nothing
 Winters 1960, with the level left to the baseline). One shape serves every series, since it costs no state of theirs.
 """
 
-from math import floor, fsum  # fsum: mypyc takes the sum of a list for whole numbers
 from typing import Final
 
 DAY: Final = 86400
@@ -24,7 +23,7 @@ TWO_WEEKS: Final = 14
 class Season:
     """Learns the day's shape and says how much the volume usually grows between two times."""
 
-    __slots__ = ("_bin", "_bins", "_day", "_days", "_overall", "_sums", "_weights", "_width")
+    __slots__ = ("_bin", "_bins", "_day", "_days", "_means", "_overall", "_sums", "_weights", "_width")
 
     def __init__(self, bucket: int) -> None:
         """bucket: the width of a bucket in seconds; a shape is learned for buckets of at most an hour."""
@@ -37,6 +36,7 @@ class Season:
         self._day = [-1] * (2 * self._bins)  # on which a bin learned last, in days since the epoch
         self._days = 0  # that taught so far
         self._overall = -1.0  # mean of all bins, asked for several times a bucket; -1 until it is summed up anew
+        self._means: dict[int, float] = {}  # of bins, likewise
 
     def learn(self, time: int, total: float, expected: float) -> None:
         """Take a bucket's total volume, reined in where it is far above what was expected of it (transactions).
@@ -54,6 +54,7 @@ class Season:
         self._sums[index] += min(MOST * expected, total) if expected > 0.0 else total
         self._weights[index] += 1.0
         self._overall = -1.0
+        self._means.clear()
 
     def growth(self, start: int, end: int, level: float) -> float:
         """Usual volume at `end` over that at `start` (epoch seconds), 0.1..10; 1 until a whole day is known.
@@ -73,9 +74,9 @@ class Season:
 
     def level(self, time: int) -> float:
         """Transactions a bucket usual at `time`, on the line between the middles of two bins; 0 where unknown."""
-        place = (time % DAY + self._width / 2) / self._bin - 0.5
-        first = floor(place)
-        part = place - first
+        place = (time % DAY + self._width / 2) / self._bin + 0.5  # 1 more, so that none is below 0
+        first = int(place) - 1
+        part = place - 1.0 - first
         weekend = _weekend(time)
         low, high = self._mean(weekend, first % self._bins), self._mean(weekend, (first + 1) % self._bins)
         return low + part * (high - low) if low > 0.0 and high > 0.0 else 0.0
@@ -97,23 +98,34 @@ class Season:
 
         Where a bin is a single bucket its neighbours are left out: they would blur what the day is like.
         """
-        total = weight = 0.0
+        place = weekend * self._bins + index
+        found = self._means.get(place)
+        if found is None:
+            found = self._means[place] = self._mean_of(weekend, index)
+        return found
+
+    def _mean_of(self, weekend: int, index: int) -> float:
         side = 0.5 if self._width < self._bin else 0.0
-        for offset, part in ((-1, side), (0, 1.0), (1, side)):
-            i = (index + offset) % self._bins
-            sums, weights = self._sums[i], self._weights[i]
-            if self._days <= TWO_WEEKS:
-                sums, weights = sums + self._sums[i + self._bins], weights + self._weights[i + self._bins]
-            elif weekend:
-                sums, weights = self._sums[i + self._bins], self._weights[i + self._bins]
+        total, weight = 0.0, 0.0
+        for step in (-1, 0, 1):
+            sums, weights = self._known(weekend, (index + step) % self._bins)
             if weights <= 0.0:
                 return 0.0
+            part = 1.0 if step == 0 else side
             total += part * sums
             weight += part * weights
         if self._overall < 0.0:
-            self._overall = fsum(self._sums) / fsum(self._weights)
+            self._overall = _total(self._sums) / _total(self._weights)
         mean = self._overall
         return (total + PRIOR) / (weight + PRIOR / mean) if mean > 0.0 else 0.0
+
+    def _known(self, weekend: int, index: int) -> tuple[float, float]:
+        """Transactions and buckets of a bin: weekdays and weekends are one until two weeks are known."""
+        if self._days <= TWO_WEEKS:
+            other = index + self._bins
+            return self._sums[index] + self._sums[other], self._weights[index] + self._weights[other]
+        place = weekend * self._bins + index
+        return self._sums[place], self._weights[place]
 
     def snapshot(self) -> list[float]:
         """All of the state as plain numbers, for `restore`."""
@@ -131,6 +143,14 @@ class Season:
         season._weights = state[2 + size : 2 + 2 * size]
         season._day = [int(value) for value in state[2 + 2 * size :]]
         return season
+
+
+def _total(values: list[float]) -> float:
+    """The sum; mypyc takes `sum` of a list for one of whole numbers."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
 
 
 def _weekend(time: int) -> int:

@@ -19,12 +19,13 @@ from .assembly import LIVE_LATENESS, detector_config, pipeline_of, resume, state
 from .buckets import pack_counts
 from .census import SEPARATOR
 from .errors import ConfigError
+from .lines import event_line, rise_line, verdict_line
 from .notes import Note
 from .pipeline import Pipeline
 from .records import Record
 from .settings import Settings
 from .thresholds import sigma_for
-from .verdict import Key, Outcome, event_line, rise_line, verdict_line
+from .verdict import Key, Outcome
 
 PLATFORM: Final = -1  # the shard that sees every row, without its key
 MOST_SHARDS: Final = 65536

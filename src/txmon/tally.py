@@ -6,9 +6,11 @@ cells are looked up as they are. What cannot be looked up (a new status, a quote
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
+
+from mypy_extensions import mypyc_attr
 
 from .records import MAX_COUNT, NAMES, Layout, Record, RecordParser, Reject
 from .verdict import Key
@@ -18,10 +20,11 @@ QUOTE: Final = ord('"')  # a number: looking for a byte in bytes raises and catc
 RELEARN: Final = 64  # lines of another shape before the shape of JSON lines is learned anew
 
 
+@mypyc_attr(acyclic=True)
 class Tally:
     """Records of one bucket that arrived one after the other, added up."""
 
-    __slots__ = ("counts", "first", "order", "rows", "start", "time")
+    __slots__ = ("counts", "first", "rows", "start", "time")
 
     def __init__(self, start: int, time: int) -> None:
         self.start = start  # of the bucket, epoch seconds
@@ -29,7 +32,6 @@ class Tally:
         self.time = time  # of the newest
         self.rows = 0
         self.counts: dict[Key, dict[str, int]] = {}
-        self.order: list[tuple[Key, str]] = []  # as they first arrived
 
 
 Item = Record | Tally
@@ -47,9 +49,10 @@ class Tallier:
         self._times: dict[object, int] = {}  # cell or value -> epoch seconds
         self._statuses: dict[object, str] = {}
         self._keys: dict[object, Key] = {}
+        self._counts: dict[bytes, int] = {}  # of short cells
         self._last: object = None  # the time before, which a time of day may repeat
         self._last_time = 0
-        self._decode: Callable[[bytes], Any] | None = None  # of JSON lines that look like those before
+        self._decode: Any = None  # decoder of JSON lines that look like those before, None before the first
         self._odd = RELEARN  # lines that looked different since
         self._tally = Tally(-1, -1)
         self._out: list[Item | Reject] = []
@@ -77,19 +80,20 @@ class Tallier:
     def _csv(self, lines: Sequence[bytes], layout: Layout) -> None:
         at_time, at_status, at_count, at_amount = layout.time, layout.status, layout.count, layout.amount
         key: Key | None = ()
+        delimiter, width, statuses, longest = layout.delimiter, layout.width, self._statuses, self._max_line
+        together = b"".join(lines)  # looked at in one go; most of the time there is nothing odd in any of them
+        plain = together.isascii() and QUOTE not in together
+        returns = b"\r" in together
         for raw in lines:
-            if raw.endswith(b"\r"):
+            if returns and raw.endswith(b"\r"):
                 raw = raw.rstrip(b"\r\n")  # noqa: PLW2901
-            cells = raw.split(layout.delimiter)
-            if len(cells) != layout.width or not raw.isascii() or QUOTE in raw or len(raw) > self._max_line:
+            cells = raw.split(delimiter)
+            if len(cells) != width or len(raw) > longest or not (plain or (raw.isascii() and QUOTE not in raw)):
                 self._one(raw)
                 continue
             time = self._time(cells[at_time])
-            status = self._statuses.get(cells[at_status])
-            count = 1
-            if at_count >= 0:
-                cell = cells[at_count]
-                count = int(cell) if cell.isdigit() and len(cell) <= 15 else -1
+            status = statuses.get(cells[at_status])
+            count = self._count(cells[at_count]) if at_count >= 0 else 1
             if layout.by:
                 key = self._key(cells, layout)
             if (
@@ -103,6 +107,17 @@ class Tallier:
                 continue
             self._parser.lines += 1
             self._add(time, status, key, count)
+
+    def _count(self, cell: bytes) -> int:
+        """The number in a cell; -1 where the parser must look at it."""
+        found = self._counts.get(cell)
+        if found is None:
+            if not cell.isdigit() or len(cell) > 15:
+                return -1
+            found = int(cell)
+            if len(self._counts) < CACHED and len(cell) < 6:
+                self._counts[cell] = found
+        return found
 
     def _time(self, cell: bytes | str) -> int:
         """Epoch seconds of a cell; -1 where the parser must say what is wrong."""
@@ -134,13 +149,15 @@ class Tallier:
         return key
 
     def _json(self, lines: Sequence[bytes]) -> None:
+        if self._json_together(lines):
+            return
         for raw in lines:
             if self._odd >= RELEARN:
                 self._learn(raw)
             row = None
             if self._decode is not None and raw.isascii() and len(raw) <= self._max_line:
                 try:
-                    row = self._decode(raw)
+                    row = self._decode.decode(raw)
                 except (ValueError, RecursionError):  # another shape, or no JSON at all
                     row = None
             if row is None:
@@ -149,21 +166,48 @@ class Tallier:
             else:
                 self._row(raw, row)
 
+    def _json_together(self, lines: Sequence[bytes]) -> bool:
+        """Count lines that all have the usual shape in one go; False, with nothing done, where they do not."""
+        if self._decode is None or self._odd >= RELEARN:
+            return False
+        together = b"\n".join(lines)
+        # so every line ends what it begins: as many objects as lines is one each
+        usual = together.startswith(b"{") and together.count(b"}\n{") == len(lines) - 1
+        if not usual or not together.isascii() or len(together) > self._max_line:
+            return False
+        try:
+            rows: list[Any] = self._decode.decode_lines(together)
+        except (ValueError, RecursionError):
+            return False
+        if len(rows) != len(lines):
+            return False
+        for i in range(len(rows)):
+            self._row(lines[i], rows[i])
+        return True
+
     def _row(self, raw: bytes, row: Any) -> None:
         """Count a line that has the usual shape."""
         moment = row.time
         time = self._time(moment) if isinstance(moment, str) else self._times.get(moment, -1)
         status = self._statuses.get(row.status)
         count: int = row.count
-        key: Key = ()
-        if self._by:
-            values: list[str] = [getattr(row, f"by{i}") for i in range(len(self._by))]
-            key = tuple([(name, value.strip()) for name, value in zip(self._by, values, strict=True)])
+        key = self._json_key(row) if self._by else ()
         if time < 0 or status is None or not 0 <= count <= MAX_COUNT:
             self._one(raw, row.status, moment)
             return
         self._parser.lines += 1
         self._add(time, status, key, count)
+
+    def _json_key(self, row: Any) -> Key:
+        value: object = row.by0 if len(self._by) == 1 else tuple([getattr(row, f"by{i}") for i in range(len(self._by))])
+        key = self._keys.get(value)
+        if key is None:
+            values: list[str] = [getattr(row, f"by{i}") for i in range(len(self._by))]
+            key = tuple([(name, value.strip()) for name, value in zip(self._by, values, strict=True)])
+            if len(self._keys) >= CACHED:
+                self._keys.clear()
+            self._keys[value] = key
+        return key
 
     def _one(self, raw: bytes, status: object = None, time: object = None) -> None:
         """Let the parser read a line; remember what it made of its status and its time."""
@@ -183,21 +227,17 @@ class Tallier:
 
     def _add(self, time: int, status: str, key: Key, count: int) -> None:
         tally = self._tally
-        if time < tally.start or time >= tally.start + self._width or tally.start < 0:
-            self._flush()
-            tally = self._tally = Tally(time - time % self._width, time)
-        if time > tally.time:
-            tally.time = time
+        if time != tally.time:
+            if time < tally.start or time >= tally.start + self._width or tally.start < 0:
+                self._flush()
+                tally = self._tally = Tally(time - time % self._width, time)
+            elif time > tally.time:
+                tally.time = time
         tally.rows += 1
         counts = tally.counts.get(key)
         if counts is None:
             counts = tally.counts[key] = {}
-        before = counts.get(status)
-        if before is None:
-            tally.order.append((key, status))
-            counts[status] = count
-        else:
-            counts[status] = before + count
+        counts[status] = counts.get(status, 0) + count
 
     def _flush(self) -> None:
         if self._tally.rows:
@@ -221,7 +261,7 @@ def _is_amount(cell: bytes) -> bool:
         return False
 
 
-def _decoder(row: Mapping[str, object], mapping: Mapping[str, str], by: Sequence[str]) -> Callable[[bytes], Any] | None:
+def _decoder(row: Mapping[str, object], mapping: Mapping[str, str], by: Sequence[str]) -> Any:
     """What decodes lines with the columns of `row` and no others; None where each line must be read by itself."""
     lower = {name.lower(): name for name in row}
     columns: dict[str, str] = {}  # field -> column
@@ -254,5 +294,4 @@ def _decoder(row: Mapping[str, object], mapping: Mapping[str, str], by: Sequence
         shape = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
     except ValueError:  # columns whose names it does not take
         return None
-    decode: Callable[[bytes], Any] = msgspec.json.Decoder(shape).decode
-    return decode
+    return msgspec.json.Decoder(shape)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Final
 
-from .judgement import Thresholds
+from .limits import Thresholds
 from .verdict import TOTAL
 
 # Effective independent tests a series makes in a bucket: its windows overlap, its gates hold much back, and alarms in

@@ -12,6 +12,7 @@ HALF_DAY = 43200
 HOUR = 3600
 LATE = 1200  # seconds by which a row may be late within the hour that a clock set back repeats
 CACHED = 4096
+_TWO = {f"{i:02}": i for i in range(60)}
 LONGEST_CACHED = 64  # characters: a time padded to a megabyte must not be kept thousands of times
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2})\s?h\s?(\d{1,2})?|(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?", re.ASCII)
@@ -32,6 +33,8 @@ class TimeParser:
         self._last: int | None = None  # seconds of the newest time of day
         self._cache: dict[str, int] = {}
         self._of_day: dict[str, int] = {}
+        self._midnights: dict[str, int] = {}  # of dates as they are written
+        self._utc = str(tz) == "UTC"
         self._now = now
         self._fixed = isinstance(tz, timezone) or str(tz) == "UTC"  # its clocks are never set
         self._newest = 0  # of the times that a clock set back may repeat, epoch seconds
@@ -45,6 +48,9 @@ class TimeParser:
         found = self._cache.get(text)
         if found is not None:
             return found
+        found = self._plain(text)
+        if found >= 0:
+            return self._keep(text, found)
         second = self._of_day.get(text)
         if second is None:
             stripped = text.strip()
@@ -53,13 +59,38 @@ class TimeParser:
                 found, certain = self._absolute(stripped)
                 if not certain or len(text) > LONGEST_CACHED:
                     return found
-                if len(self._cache) >= CACHED:
-                    self._cache.clear()
-                self._cache[text] = found
-                return found
+                return self._keep(text, found)
             if len(self._of_day) < CACHED and len(text) <= LONGEST_CACHED:
                 self._of_day[text] = second
         return self._on_its_day(second, text)
+
+    def _keep(self, text: str, found: int) -> int:
+        if len(self._cache) >= CACHED:
+            self._cache.clear()
+        self._cache[text] = found
+        return found
+
+    def _plain(self, text: str) -> int:
+        """Epoch seconds of `2026-03-02T14:33:00Z`, as most systems write it; -1 for any other, and for mistakes."""
+        length = len(text)
+        if not ((length == 20 and text[19] == "Z") or (length == 19 and self._utc)) or not text.isascii():
+            return -1
+        if (text[10] != "T" and text[10] != " ") or text[13] != ":" or text[16] != ":":
+            return -1
+        hour, minute, second = _TWO.get(text[11:13], 99), _TWO.get(text[14:16], 99), _TWO.get(text[17:19], 99)
+        if hour > 23 or minute > 59 or second > 59:
+            return -1
+        day = text[:10]
+        midnight = self._midnights.get(day)
+        if midnight is None:
+            try:
+                midnight = int(datetime.combine(date.fromisoformat(day), time(), UTC).timestamp())
+            except ValueError:
+                return -1
+            if len(self._midnights) >= CACHED:
+                self._midnights.clear()
+            self._midnights[day] = midnight
+        return midnight + hour * 3600 + minute * 60 + second if midnight >= 0 else -1
 
     def absolute(self, text: str) -> bool:
         """Whether `text`, read before, means the same whatever was read meanwhile: it is no time of day."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any, Final, Literal
 
+from mypy_extensions import mypyc_attr
+
 TrendName = Literal["rising a lot", "rising", "stable", "falling", "falling a lot"]
 
 SPAN: Final = 18 * 60  # seconds; the original system looked back 0.3 hours
@@ -56,76 +58,114 @@ class TrendTracker:
         self._bucket = bucket
         self._length = max(3, SPAN // bucket)
         self._scale = (60 / bucket) ** 2  # of a slope a bucket per bucket, to minutes
-        self._counts: dict[str, list[int]] = {}
-        self._times: dict[str, int] = {}
+        self._lines: dict[str, Line] = {}  # by status
         self._rising: set[str] = set()  # statuses whose rise has been told
 
-    def observe(self, time: int, totals: Mapping[str, int]) -> tuple[dict[str, Trend], list[Rise]]:
+    def observe(self, time: int, totals: dict[str, int]) -> tuple[dict[str, Trend], list[Rise]]:
         """Take the counts by status, over all keys, of the bucket at `time`; every status's trend so far, and news."""
-        sums = dict.fromkeys(self._counts, 0)
-        sums[TOTAL] = 0
+        total = self._lines.get(TOTAL)
+        if total is None:
+            total = self._lines[TOTAL] = Line(self._length, time)
         for status, count in totals.items():
-            sums[status] = count
-            sums[TOTAL] += count
-        trends, rises = {}, []
-        for status, count in sums.items():
-            trend = trends[status] = self.update(time, status, count)
-            if self._is_news(status, trend):
-                rises.append(Rise(time, status, trend.slope, count))
+            line = self._lines.get(status)
+            if line is None:
+                line = self._lines[status] = Line(self._length, time)
+            line.open += count
+            total.open += count
+        trends: dict[str, Trend] = {}
+        rises: list[Rise] = []
+        for status, line in self._lines.items():
+            trend = trends[status] = self._step(line, time)
+            if trend.name == "rising a lot":
+                if self._is_news(status, line, trend.slope):
+                    rises.append(Rise(time, status, trend.slope, line.counts[-1]))
+            elif self._rising and trend.name != "rising":
+                self._rising.discard(status)
         return trends, rises
 
     def update(self, time: int, status: str, count: int) -> Trend:
         """Add the bucket that starts at `time` (epoch seconds, later than before) and return the trend with it."""
-        counts = self._counts.get(status)
-        if counts is None:
-            counts = self._counts[status] = []
-        missing = (time - self._times.get(status, time)) // self._bucket - 1
+        line = self._lines.get(status)
+        if line is None:
+            line = self._lines[status] = Line(self._length, time)
+        line.open = count
+        return self._step(line, time)
+
+    def _step(self, line: "Line", time: int) -> Trend:
+        """The trend with the bucket at `time`, which `line` has the counts of."""
+        missing = (time - line.time) // self._bucket - 1
         if missing > 0:
-            counts.extend([0] * min(missing, self._length))
-        counts.append(count)
-        while len(counts) > self._length:
-            counts.pop(0)
-        self._times[status] = time
-        slope = _slope(counts) * self._scale
+            for _ in range(min(missing, self._length)):
+                line.add(0)
+        line.add(line.open)
+        line.open = 0
+        line.time = time
+        slope = line.slope() * self._scale
         return Trend(slope, name_of(slope))
 
-    def _is_news(self, status: str, trend: Trend) -> bool:
+    def _is_news(self, status: str, line: "Line", slope: float) -> bool:
         """Whether a status began to rise a lot, beyond what chance gives counts of its size."""
-        if trend.name != "rising a lot":
-            if trend.name in ("stable", "falling", "falling a lot"):
-                self._rising.discard(status)
+        n = len(line.counts)
+        if status in QUIET or status in self._rising or n < self._length:
             return False
-        counts = self._counts[status]
-        if status in QUIET or status in self._rising or len(counts) < self._length:
-            return False
-        n = len(counts)
         # of a slope through Poisson counts; twice their variance, since real ones are overdispersed
-        error = sqrt(2 * max(1.0, sum(counts) / n) * 12 / (n * (n * n - 1))) * self._scale
-        if trend.slope < SIGNIFICANT * error:
+        error = sqrt(2 * max(1.0, line.total / n) * 12 / (n * (n * n - 1))) * self._scale
+        if slope < SIGNIFICANT * error:
             return False
         self._rising.add(status)
         return True
 
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it."""
-        return {"counts": self._counts, "times": self._times, "rising": sorted(self._rising)}
+        return {
+            "counts": {status: line.counts for status, line in self._lines.items()},
+            "times": {status: line.time for status, line in self._lines.items()},
+            "rising": sorted(self._rising),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave."""
-        self._counts = {str(status): [int(count) for count in counts] for status, counts in state["counts"].items()}
-        self._times = {str(status): int(time) for status, time in state["times"].items()}
+        lines = {}
+        for status, counts in state["counts"].items():
+            line = lines[str(status)] = Line(self._length, int(state["times"][status]))
+            for count in counts:
+                line.add(int(count))
+        self._lines = lines
         self._rising = set(state["rising"])
 
 
-def _slope(counts: list[int]) -> float:
-    """Of the least-squares line through `counts`, a bucket per bucket; 0 with fewer than three."""
-    n = len(counts)
-    if n < 3:
-        return 0.0
-    # whole numbers, so that nothing is rounded, and none below 0, which mypyc multiplies slowly
-    weighted = total = 0
-    for place, count in enumerate(counts):
-        weighted += place * count
-        total += count
-    twice = 2 * weighted - (n - 1) * total  # the covariance with the places around their middle
-    return twice / 2 * 12 / (n * (n * n - 1))
+@mypyc_attr(acyclic=True)
+class Line:
+    """The newest counts of one status and the least-squares line through them.
+
+    Sums of whole numbers, moved on by each count: nothing is rounded, so nothing adds up.
+    """
+
+    __slots__ = ("_length", "_weighted", "counts", "open", "time", "total")
+
+    def __init__(self, length: int, time: int) -> None:
+        """length: counts kept. time: start of the bucket of the newest, epoch seconds."""
+        self._length = length
+        self.time = time
+        self.counts: list[int] = []  # oldest first
+        self.open = 0  # transactions of the bucket that is being added up
+        self.total = 0
+        self._weighted = 0  # sum of place times count, the oldest's place being 0
+
+    def add(self, count: int) -> None:
+        """Add a bucket's count."""
+        counts = self.counts
+        if len(counts) == self._length:
+            self.total -= counts.pop(0)
+            self._weighted -= self.total
+        self._weighted += len(counts) * count
+        self.total += count
+        counts.append(count)
+
+    def slope(self) -> float:
+        """Of the line, a bucket per bucket; 0 with fewer than three counts."""
+        n = len(self.counts)
+        if n < 3:
+            return 0.0
+        twice = 2 * self._weighted - (n - 1) * self.total  # the covariance with the places around their middle
+        return twice / 2 * 12 / (n * (n * n - 1))

@@ -1,50 +1,39 @@
-"""Verdicts and incident events: the values that leave the core, and the JSON line each becomes.
+"""Verdicts and incident events: the values that leave the core. Times are epoch seconds (UTC)."""
 
-The line's shape is the contract of docs/verdict.schema.json: keys in the order written here, optional ones absent where
-they do not apply. Times are epoch seconds (UTC) inside and ISO 8601 with `Z` on the line.
-"""
-
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Literal
+from typing import Final, Literal
 
-from .decimals import TWO, fixed, significant
+from mypy_extensions import mypyc_attr
+
+from .decimals import TWO, fixed, significant, whole
+from .limits import Thresholds, normal_interval
 from .trend import Rise, Trend
 
 Recommendation = Literal["ok", "warming", "pending", "alert"]
 IncidentState = Literal["opened", "escalated", "reminder", "resolved"]
 Key = tuple[tuple[str, str], ...]  # ((dimension, value), ...) in the order of --by; () without it
 
-TOTAL = "*"  # the status of a key's total volume, and of silence
+TOTAL: Final = "*"  # the status of a key's total volume, and of silence
+CACHED: Final = 4096  # texts remembered of a kind
+NO_TRENDS: Final[Mapping[str, Trend]] = {}
+_midnights: Final[dict[int, str]] = {}
 
 
-@dataclass(slots=True, init=False)
+@mypyc_attr(acyclic=True)
 class Verdict:
     """What was seen of one series in one bucket, what was expected, and what to do about it.
 
-    A value like the others here, and nobody may change one. It is not frozen, and writes its own `__init__`, because
-    there is one for every series and bucket: a frozen dataclass sets 16 attributes through `object.__setattr__`.
+    A value, and nobody may change one: `changed` makes another. Its normal interval and its text follow from the rest,
+    and are worked out when they are asked for: there is a verdict for every series and bucket, and few are looked at.
     """
 
-    time: int  # start of the bucket, epoch seconds
-    status: str
-    key: Key
-    count: int  # transactions in the bucket
-    total: int  # transactions of all statuses of this key in the bucket
-    expected: float  # transactions expected in the bucket
-    low: int  # the bucket's normal interval, inclusive
-    high: int
-    score: float  # sigmas; positive above the expectation, negative below
-    window: int  # buckets summed by the strongest score
-    recommendation: Recommendation
-    reasons: tuple[str, ...]  # why it is not ok: "score", "silence", "rule:NAME"; empty when ok
-    text: str  # the same for people
-    incident: str | None
-    partial: bool  # the bucket is still open
-    revises: bool  # replaces an earlier verdict of the same bucket
+    __slots__ = (
+        "_gate", "_gates", "_high", "_low", "_mean", "_said", "_seen", "_spread", "_text", "_together", "count",
+        "expected", "incident", "key", "partial", "reasons", "recommendation", "revises", "score", "status", "time",
+        "total", "window",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -60,27 +49,142 @@ class Verdict:
         window: int,
         recommendation: Recommendation,
         reasons: tuple[str, ...],
-        text: str,
+        text: str | None,
         incident: str | None = None,
         partial: bool = False,
         revises: bool = False,
     ) -> None:
-        self.time = time
+        self.time = time  # start of the bucket, epoch seconds
         self.status = status
         self.key = key
-        self.count = count
-        self.total = total
-        self.expected = expected
-        self.low = low
-        self.high = high
-        self.score = score
-        self.window = window
-        self.recommendation = recommendation
-        self.reasons = reasons
-        self.text = text
+        self.count = count  # transactions in the bucket
+        self.total = total  # transactions of all statuses of this key in the bucket
+        self.expected = expected  # transactions expected in the bucket
+        self._low = low  # below 0 until it is asked for
+        self._high = high
+        self.score = score  # sigmas; positive above the expectation, negative below
+        self.window = window  # buckets summed by the strongest score
+        self.recommendation: Recommendation = recommendation
+        self.reasons = reasons  # why it is not ok: "score", "silence", "rule:NAME"; empty when ok
+        self._text = text  # None until it is asked for
         self.incident = incident
-        self.partial = partial
-        self.revises = revises
+        self.partial = partial  # the bucket is still open
+        self.revises = revises  # replaces an earlier verdict of the same bucket
+        # what interval and text follow from, see `reason`
+        self._gates: Thresholds | None = None
+        self._spread = 0.0
+        self._seen = 0.0
+        self._mean = 0.0
+        self._gate = ""
+        self._together = False
+        self._said = ""
+
+    def reason(
+        self, gates: Thresholds, excess: float, seen: float, mean: float, gate: str, together: bool, said: str
+    ) -> None:
+        """Say what interval and text follow from, once, where the verdict was made with neither.
+
+        excess: squared relative error of `expected`. seen, mean: transactions in the window, and expected in it.
+        gate: what held back a score over its threshold. together: all statuses together are odd. said: added to it.
+        """
+        self._gates, self._spread = gates, excess
+        self._seen, self._mean, self._gate, self._together, self._said = seen, mean, gate, together, said
+
+    @property
+    def low(self) -> int:
+        """The fewest transactions in this bucket that are normal."""
+        if self._low < 0:
+            self._bound()
+        return self._low
+
+    @property
+    def high(self) -> int:
+        """The most that are."""
+        if self._high < 0:
+            self._bound()
+        return self._high
+
+    def _bound(self) -> None:
+        assert self._gates is not None
+        self._low, self._high = normal_interval(self.expected, self._spread, self._gates)
+
+    @property
+    def text(self) -> str:
+        """The verdict for people, in one line."""
+        found = self._text
+        if found is None:
+            found = self._explain()
+            if self._said:
+                found += f"; {self._said}"
+            self._text = found
+        return found
+
+    def is_plain(self) -> bool:
+        """Whether the text is made of numbers, the status, and nothing that others said."""
+        return self._gates is not None and not self._said
+
+    def _explain(self) -> str:
+        """What was seen, what was expected, and which gate decided."""
+        if self.reasons and "silence" in self.reasons:
+            return f"nothing arrived, {number(self.expected)} transactions expected"
+        name = self.status if self.status != TOTAL else "transaction" if self.count == 1 else "transactions"
+        if self.recommendation == "warming":
+            return f"warming up: {whole(self.count)} {name}"
+        expected = number(self.expected)
+        if self.score < 0.0:
+            text = f"{whole(self.count)} {name}, {expected} expected (at least {whole(self.low)})"
+        else:
+            text = f"{whole(self.count)} {name}, {expected} expected (at most {whole(self.high)})"
+        if self.reasons and "level shift" in self.reasons:
+            return f"{text}; it has lasted long enough to be the new normal"
+        return text if self._together else text + self._remark()
+
+    def _remark(self) -> str:
+        """What the numbers of the one bucket do not say."""
+        if self.recommendation == "alert":
+            if self.window == 1:
+                return ""
+            return f"; {fixed(self._seen, 0)} in {self.window} buckets, {number(self._mean)} expected"
+        if self.recommendation == "pending":
+            return "; not back to normal yet"
+        if self._gate == "count":
+            return "; unusual, but too few to alert"
+        return "; significant, but too near the expectation to alert" if self._gate == "ratio" else ""
+
+    def changed(
+        self,
+        recommendation: Recommendation | None = None,
+        reasons: tuple[str, ...] | None = None,
+        text: str | None = None,
+        incident: str | None = None,
+        partial: bool = False,
+        revises: bool = False,
+    ) -> "Verdict":
+        """A verdict that differs in what is given; `partial` and `revises` can only be added."""
+        return Verdict(
+            self.time, self.status, self.key, self.count, self.total, self.expected, self.low, self.high, self.score,
+            self.window, recommendation or self.recommendation, self.reasons if reasons is None else reasons,
+            text or self.text, incident or self.incident, partial or self.partial, revises or self.revises,
+        )  # fmt: skip
+
+    def values(self) -> tuple[object, ...]:
+        """All that the verdict says, in the order in which `Verdict` takes it."""
+        return (
+            self.time, self.status, self.key, self.count, self.total, self.expected, self.low, self.high, self.score,
+            self.window, self.recommendation, self.reasons, self.text, self.incident, self.partial, self.revises,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        """All that the verdict says."""
+        return f"Verdict{self.values()}"
+
+    def __eq__(self, other: object) -> bool:
+        """Verdicts that say the same are the same."""
+        return isinstance(other, Verdict) and self.values() == other.values()
+
+    def __hash__(self) -> int:
+        """Goes with __eq__."""
+        return hash((self.time, self.status, self.key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,75 +205,48 @@ class IncidentEvent:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@mypyc_attr(acyclic=True)
 class Outcome:
     """All that closing one bucket brought: what every sink receives, bucket after bucket."""
 
-    time: int  # start of the bucket, epoch seconds
-    verdicts: Sequence[Verdict]
-    events: Sequence[IncidentEvent] = ()
-    trends: Mapping[str, Trend] = field(default_factory=dict)  # by status, over all keys
-    rises: Sequence[Rise] = ()  # statuses that began to rise a lot
+    __slots__ = ("events", "rises", "time", "trends", "verdicts")
+
+    def __init__(
+        self,
+        time: int,
+        verdicts: Sequence[Verdict],
+        events: Sequence[IncidentEvent] = (),
+        trends: Mapping[str, Trend] = NO_TRENDS,
+        rises: Sequence[Rise] = (),
+    ) -> None:
+        self.time = time  # start of the bucket, epoch seconds
+        self.verdicts = verdicts
+        self.events = events
+        self.trends = trends  # by status, over all keys
+        self.rises = rises  # statuses that began to rise a lot
+
+    def alerted(self) -> bool:
+        """Whether one of the verdicts recommends an alert."""
+        for verdict in self.verdicts:  # noqa: SIM110 - a generator is slower, and there is a bucket a minute
+            if verdict.recommendation == "alert":
+                return True
+        return False
 
 
-@lru_cache(maxsize=4096)
-def _midnight(day: int) -> str:
-    return datetime.fromtimestamp(day * 86400, UTC).strftime("%Y-%m-%dT")
+def number(value: float) -> str:
+    """`value` as an analyst would write it: 0.04, 1.4, 320."""
+    if value >= 99.5:
+        return fixed(value, 0)
+    return fixed(value, 1) if value >= 0.95 else significant(value, 2)
 
 
 def iso(seconds: int) -> str:
     """`seconds` since the epoch as `2026-03-02T14:33:00Z`."""
-    second = seconds % 86400
-    return f"{_midnight(seconds // 86400)}{TWO[second // 3600]}:{TWO[second // 60 % 60]}:{TWO[second % 60]}Z"
-
-
-_encode = json.encoder.encode_basestring  # JSON string, non-ASCII left as it is
-
-
-def _text(text: str) -> str:
-    if '"' in text or "\\" in text or not text.isprintable():
-        return _encode(text)
-    return '"' + text + '"'
-
-
-def _key(key: Key) -> str:
-    return "{" + ", ".join([f"{_text(name)}: {_text(value)}" for name, value in key]) + "}"
-
-
-def verdict_line(v: Verdict) -> str:
-    """`v` as its JSON line, without the newline. Written by hand: json.dumps takes many times as long."""
-    key = f'"key": {_key(v.key)}, ' if v.key else ""
-    reasons = ", ".join([_text(reason) for reason in v.reasons]) if v.reasons else ""
-    # four significant digits, and no exponent that a whole number can do without
-    expected = significant(v.expected, 4) if v.expected < 9999.5 else format(v.expected, ".0f")
-    # no format specification in this text: mypyc compiles such a text to a plain concatenation
-    line = (
-        f'{{"time": "{iso(v.time)}", "status": {_text(v.status)}, {key}"count": {v.count}, "total": {v.total}, '
-        f'"expected": {expected}, "low": {v.low}, "high": {v.high}, "score": {fixed(v.score, 2)}, '
-        f'"window": {v.window}, "recommendation": "{v.recommendation}", "reasons": [{reasons}], "text": {_text(v.text)}'
-    )
-    if v.incident is not None:
-        line += f', "incident": {_text(v.incident)}'
-    if v.partial:
-        line += ', "partial": true'
-    if v.revises:
-        line += ', "revises": true'
-    return line + "}"
-
-
-def event_line(e: IncidentEvent) -> str:
-    """`e` as its JSON line, without the newline."""
-    row: dict[str, object] = {"time": iso(e.time), "event": "incident", "state": e.state, "id": e.id}
-    row["statuses"] = list(e.statuses)
-    if e.key:
-        row["key"] = dict(e.key)
-    row |= {"label": e.label, "start": iso(e.start), "peak": iso(e.peak), "observed": e.observed}
-    row |= {"expected": round(e.expected, 2), "excess": round(e.excess, 1), "text": e.text}
-    return json.dumps(row, ensure_ascii=False)
-
-
-def rise_line(rise: Rise) -> str:
-    """`rise` as its JSON line, without the newline."""
-    row = {"time": iso(rise.time), "event": "trend", "status": rise.status, "trend": "rising a lot"}
-    text = f"{rise.status} is rising a lot: {rise.slope:.1f} a minute more every minute, {rise.count} now"
-    return json.dumps(row | {"slope": round(rise.slope, 2), "count": rise.count, "text": text}, ensure_ascii=False)
+    day = seconds // 86400
+    midnight = _midnights.get(day)
+    if midnight is None:
+        if len(_midnights) >= CACHED:
+            _midnights.clear()
+        midnight = _midnights[day] = datetime.fromtimestamp(day * 86400, UTC).strftime("%Y-%m-%dT")
+    second = seconds - day * 86400
+    return f"{midnight}{TWO[second // 3600]}:{TWO[second // 60 % 60]}:{TWO[second % 60]}Z"

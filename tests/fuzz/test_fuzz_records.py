@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from txmon.assembly import pipeline_of
 from txmon.errors import BadData, IoFailure
+from txmon.lines import event_line, rise_line, verdict_line
 from txmon.printable import printable
 from txmon.records import MAX_COUNT, ParseOptions, Record, RecordParser, Reject
 from txmon.rejects import RejectLog
 from txmon.settings import Settings
 from txmon.sources.live import PipeSource
 from txmon.times import LATEST, TimeParser
-from txmon.verdict import Outcome, event_line, rise_line, verdict_line
+from txmon.verdict import Outcome
 
 TABLE = b"time,status,count,merchant\n" + b"".join(
     b"2026-03-02T10:%02d:00Z,%s,%d,m1\n" % (m, s, 5 + m % 3) for m in range(6) for s in (b"approved", b"denied")

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from txmon.assembly import pipeline_of, pipeline_of_state, restore, save
 from txmon.errors import ConfigError
 from txmon.inbox import take_acknowledgements
+from txmon.lines import verdict_line
 from txmon.records import Record
 from txmon.settings import Settings
 from txmon.state import load
 from txmon.times import TimeParser
-from txmon.verdict import verdict_line
 
 NOW = 1772445600
 

@@ -15,6 +15,7 @@ from ..linefile import LineFile
 from ..notifying import notifications
 from ..printable import printable
 from ..settings import Settings
+from ..sinks.forked import ForkedLines
 from ..sinks.jsonl import JsonLines, Writable
 from ..sinks.log import LogFolder
 from ..verdict import Outcome
@@ -31,8 +32,13 @@ CONTROLS: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 class Outputs:
     """All sinks of one run as one. They are closed as `stack` closes."""
 
-    def __init__(self, settings: Settings, stack: ExitStack, notify: bool, live: bool, reader: Reader | None) -> None:
-        """live: lines are flushed and added to what --out holds. reader: whose progress the chart shows."""
+    def __init__(
+        self, settings: Settings, stack: ExitStack, notify: bool, live: bool, reader: Reader | None, jobs: int = 1
+    ) -> None:
+        """live: lines are flushed and added to what --out holds. reader: whose progress the chart shows.
+
+        jobs: 2 to have the lines made and written by a second process.
+        """
         self.alerted = False
         self._out: LineFile | None = None
         sinks: list[Callable[[Outcome], None]] = []
@@ -40,7 +46,13 @@ class Outputs:
         # on a terminal the chart takes the place of the lines
         if settings.out or not (shown and sys.stdout.isatty()):
             flush = live or settings.speed is not None
-            sinks.append(JsonLines(self._stream(settings.out, stack, live), settings.only == "alerts", flush).accept)
+            stream, only_alerts = self._stream(settings.out, stack, live), settings.only == "alerts"
+            if jobs > 1 and not flush:
+                lines = ForkedLines(stream, only_alerts)
+                stack.callback(lines.close)
+                sinks.append(lines.accept)
+            else:
+                sinks.append(JsonLines(stream, only_alerts, flush).accept)
         if settings.log:
             log = LogFolder(settings.log, settings.log_keep)
             stack.callback(lambda: tell(log.summary()))
@@ -74,7 +86,7 @@ class Outputs:
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
-        self.alerted = self.alerted or any(verdict.recommendation == "alert" for verdict in outcome.verdicts)
+        self.alerted = self.alerted or outcome.alerted()
         for sink in self._sinks:
             sink(outcome)
 

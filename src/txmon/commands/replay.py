@@ -1,5 +1,6 @@
 """`txmon replay`: judge files as fast as they can be read."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ JUDGING = (
     "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
     "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",
 )  # fmt: skip
+LARGE = 4 << 20  # bytes of files
 WRITING = ("out", "only", "fail_on", "log", "log_keep", "chart")
 
 
@@ -32,9 +34,16 @@ WRITING = ("out", "only", "fail_on", "log", "log_keep", "chart")
 @options(*READING, *JUDGING, *WRITING, "speed")
 @click.option("--partial", is_flag=True, help="Alert early too, while a minute is still open, as watch does.")
 @click.option("--inject", multiple=True, metavar="SPEC", help="What if? Adds an incident, as simulate's (repeatable).")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 2),
+    help="Processes; 2: one reads and judges, one writes. Default: 2 for large files.",
+)
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
-def replay(files: tuple[str, ...], partial: bool, inject: tuple[str, ...], notify: bool, **flags: object) -> ExitCode:
+def replay(
+    files: tuple[str, ...], partial: bool, inject: tuple[str, ...], jobs: int | None, notify: bool, **flags: object
+) -> ExitCode:
     """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
 
     On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets.
@@ -53,7 +62,7 @@ def replay(files: tuple[str, ...], partial: bool, inject: tuple[str, ...], notif
         pipeline = pipeline_of(settings, live=False, partial=partial)
         stack.callback(lambda: tell([*log.summary(), *pipeline.summary()]))
         reader = reader_of(settings, log, today)
-        outputs = Outputs(settings, stack, notify, live=False, reader=reader)
+        outputs = Outputs(settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files))
         pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
         if inject or partial:  # what an experiment changes, and early alerts come after, are single records
             outcomes = experiment.run(pipeline, reader.records(files), _peeking if partial else Pipeline.run)
@@ -64,6 +73,12 @@ def replay(files: tuple[str, ...], partial: bool, inject: tuple[str, ...], notif
                 pace.wait(outcome.time, outputs.tick)
             outputs.accept(outcome)
     return ExitCode.ALERTED if outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
+
+
+def _jobs(files: tuple[str, ...]) -> int:
+    """As many processes as are of use: for less than LARGE, starting a second one takes as long as it saves."""
+    size = sum(os.path.getsize(path) for path in files if os.path.isfile(path))
+    return 2 if size >= LARGE and len(os.sched_getaffinity(0)) > 1 else 1
 
 
 def _peeking(pipeline: Pipeline, records: Iterable[Record]) -> Iterator[Outcome]:

@@ -8,8 +8,9 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from ..lines import verdict_line
 from ..records import Reject
-from ..verdict import iso, verdict_line
+from ..verdict import iso
 from .assets import ASSETS, PAGE
 from .engine import Engine
 from .guard import Guard

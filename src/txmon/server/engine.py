@@ -5,7 +5,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from .. import state
@@ -106,7 +105,7 @@ class Engine:
         if verdict is None:
             return None
         if verdict.recommendation == "alert" and verdict.score < 0 and self._is_open(place[0]):
-            return replace(verdict, recommendation="ok", reasons=())  # it has every chance to come up yet
+            return verdict.changed(recommendation="ok", reasons=())  # it has every chance to come up yet
         return verdict
 
     def _is_open(self, start: int) -> bool:
@@ -125,7 +124,7 @@ class Engine:
             verdict = Verdict(start, status, key, count, total, 0.0, 0, 0, 0.0, 1, "warming", (), text)
         partial = self._is_open(start)
         incident = self._incident(key, status) if verdict.recommendation == "alert" else None
-        return replace(verdict, partial=partial, revises=not partial, incident=incident)
+        return verdict.changed(partial=partial, revises=not partial, incident=incident)
 
     def _incident(self, key: Key, status: str) -> str | None:
         for incident in self.pipeline.tracker.open():

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from ..verdict import Outcome, iso, rise_line, verdict_line
+from ..lines import rise_line, verdict_line
+from ..verdict import Outcome, iso
 from .hub import Hub
 from .recent import Point, Recent
 

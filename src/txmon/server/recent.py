@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from ..incidents import Incident
+from ..lines import verdict_line
 from ..trend import Trend
-from ..verdict import TOTAL, IncidentEvent, Outcome, Verdict, iso, verdict_line
+from ..verdict import TOTAL, IncidentEvent, Outcome, Verdict, iso
 
 DAY: Final = 86400
 LINES: Final = 50_000  # verdicts kept

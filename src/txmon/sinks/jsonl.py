@@ -1,8 +1,12 @@
 """Verdicts and incident events as JSON lines."""
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol
 
-from ..verdict import Outcome, event_line, rise_line, verdict_line
+from ..lines import event_line, line_start, rise_line, verdict_line_from
+from ..verdict import Outcome, Verdict
+
+MANY: Final = 4096  # lines written at a time
 
 
 class Writable(Protocol):
@@ -26,14 +30,28 @@ class JsonLines:
 
     def accept(self, outcome: Outcome) -> None:
         """Write the outcome's verdicts, then its incident events and rises."""
-        lines = [
-            verdict_line(verdict)
-            for verdict in outcome.verdicts
-            if not self._only_alerts or verdict.recommendation in ("alert", "pending")
-        ]
-        lines += map(event_line, outcome.events)
-        lines += map(rise_line, outcome.rises)
+        verdicts = outcome.verdicts
+        if self._only_alerts:
+            verdicts = [verdict for verdict in verdicts if is_told(verdict)]
+        others = [*map(event_line, outcome.events), *map(rise_line, outcome.rises)]
+        self.write(outcome.time, verdicts, others)
+        if self._flush and (verdicts or others):
+            self._stream.flush()
+
+    def write(self, time: int, verdicts: Sequence[Verdict], others: Sequence[str]) -> None:
+        """Write the verdicts of the bucket at `time`, then `others`, lines already; not all in memory at once."""
+        start = line_start(time)
+        lines: list[str] = []
+        for verdict in verdicts:
+            lines.append(verdict_line_from(verdict, start))
+            if len(lines) >= MANY:
+                self._stream.write("\n".join(lines) + "\n")
+                lines.clear()
+        lines += others
         if lines:
             self._stream.write("\n".join(lines) + "\n")
-            if self._flush:
-                self._stream.flush()
+
+
+def is_told(verdict: Verdict) -> bool:
+    """Whether a verdict is written where only alerts are."""
+    return verdict.recommendation == "alert" or verdict.recommendation == "pending"

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import IoFailure
+from ..lines import event_line, verdict_line
 from ..safeopen import open_file
-from ..verdict import TOTAL, Key, Outcome, Verdict, event_line, iso, verdict_line
+from ..verdict import TOTAL, Key, Outcome, Verdict, iso
 
 HOUR: Final = 3600
 NAME: Final = re.compile(r"(?:counts|incidents|verdicts)-(\d{8}T\d{2})\.jsonl", re.ASCII)
