@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PURE := $(VENV)/pure
 
-.PHONY: demo test test-spark coverage mutants fuzz dist reference lint sample bench bench-detection clean
+.PHONY: demo test test-oldest test-spark coverage mutants fuzz fuzz-long audit dist reference lint sample bench bench-detection clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -43,6 +43,35 @@ mutants: $(PURE)/ready
 FUZZ_EXAMPLES ?= 100000
 fuzz: $(VENV)/tested
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz
+
+# A target at length, guided by coverage: no crash, no case over 1 s, no 500 MB; its corpus is kept in tests/fuzz/corpus
+TARGET ?= records
+SECONDS ?= 1800
+fuzz-long: $(VENV)/fuzzed
+	$(BIN)/python tests/fuzz/long.py $(TARGET) --seconds $(SECONDS)
+
+$(VENV)/fuzzed: $(VENV)/tested
+	$(BIN)/pip install --quiet --group fuzz
+	touch $@
+
+# What txmon brings along: libraries, versions, licences; fails on a licence that is not known to be permissive
+audit: $(VENV)/tested
+	$(BIN)/python tests/audit.py
+
+# The oldest libraries that pyproject.toml allows (uv picks them), and the tests of what uses them; `make test` has the newest
+OLDEST := tests/test_cli.py tests/test_golden.py tests/test_query.py tests/test_analyze.py tests/test_analyze_transactions.py \
+	tests/test_chart.py tests/test_notify_cli.py tests/test_notifying.py tests/test_serve_api.py
+test-oldest: $(VENV)/oldest/ready
+	$(VENV)/oldest/bin/python -m pytest $(OLDEST)
+
+$(VENV)/oldest/ready: $(BIN)/python $(SOURCES)
+	$(BIN)/pip install --quiet uv
+	rm -rf $(VENV)/oldest
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)/oldest
+	TXMON_PURE=1 $(BIN)/uv pip install --quiet --python $(VENV)/oldest --resolution lowest-direct .
+	$(BIN)/uv pip install --quiet --python $(VENV)/oldest pytest hypothesis jsonschema pexpect matplotlib apprise
+	$(BIN)/uv pip list --quiet --python $(VENV)/oldest
+	touch $@
 
 # The pages that are written from the code; tests compare them
 reference: $(VENV)/installed

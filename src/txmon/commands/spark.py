@@ -9,6 +9,7 @@ import click
 
 from ..errors import UsageError
 from ..notifying import notifications
+from ..printable import printable
 from ..settings import Settings
 from ..shards import Plan, plan_of
 from ..values import duration
@@ -148,4 +149,4 @@ def _plan(settings: Settings, shards: int, series: int | None, no_totals: bool, 
 
 
 def _say(text: str) -> None:
-    click.echo(f"txmon: {text}", err=True)
+    click.echo(f"txmon: {printable(text, None)}", err=True)
