@@ -60,6 +60,16 @@ def test_a_bad_variable_and_a_bad_flag_are_refused(tmp_path: Path) -> None:
         load(NONE, {"TXMON_CONFIG": str(tmp_path / "none.toml")}, tmp_path, tmp_path)
 
 
+@pytest.mark.parametrize("given", [("3,failed=5,denied=2",), ("3", "failed=5,denied=2"), ("failed=5", "denied=2")])
+def test_a_flags_commas_are_a_variables_commas(given: tuple[str, ...], tmp_path: Path) -> None:
+    """Once `--min-count 3,failed=5` was a value for a status called "3,failed"."""
+    flags = load({"min_count": given}, {}, tmp_path, tmp_path).settings
+    assert flags == load(NONE, {"TXMON_MIN_COUNT": "3,failed=5,denied=2"}, tmp_path, tmp_path).settings
+    assert (flags.min_count.default, flags.min_count.table) == (3, {"failed": 5, "denied": 2})
+    sides = load({"direction": ("a=above,b=below",)}, {}, tmp_path, tmp_path).settings.direction
+    assert sides == {"a": "above", "b": "below"}
+
+
 def test_what_is_printed_reads_back(tmp_path: Path) -> None:
     flags = {
         "bucket": "5m", "budget": "2/week", "min_count": ("4", "failed=7"), "direction": ("approved=both",),

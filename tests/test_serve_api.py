@@ -17,6 +17,7 @@ from serving import SAMPLE, START, Server, incident, minute, serving, warm
 from txmon.assembly import pipeline_of, reader_of
 from txmon.inbox import leave_acknowledgement
 from txmon.rejects import RejectLog
+from txmon.server import intake
 from txmon.server.openapi import document
 from txmon.server.schemas import SCHEMAS
 from txmon.settings import Settings
@@ -293,6 +294,34 @@ def test_silence_is_seen_by_the_clock_alone() -> None:
         assert server.clock.now <= START + 60 * 50 + 2 * 60
 
 
+def test_a_feed_that_is_posted_by_the_minute_is_neither_late_nor_silent(tmp_path: Path) -> None:
+    """Each minute comes whole, ten seconds after its end: the clock waits for it, after a restart too."""
+    settings = Settings(state=str(tmp_path / "state"))
+
+    def go_on(server: Server, first: int, last: int) -> None:
+        for i in range(first, last):
+            server.clock.now = START + 60 * i + 70
+            rows = [{"time": START + 60 * i + second, "status": "approved", "count": 40} for second in (5, 30, 55)]
+            assert server.post(rows).status == 200
+            for _ in range(60):
+                server.clock.now += 1
+                server.engine.tick()
+
+    with serving(settings, now=START) as server:
+        go_on(server, 0, 45)
+        assert server.engine.finish()
+        late, now = server.engine.pipeline.bucketer.late, server.clock.now
+    with serving(settings, now=now) as server:
+        go_on(server, 45, 60)
+        late += server.engine.pipeline.bucketer.late
+        assert server.engine.incidents() == []
+        # the clock is that late, and no later
+        server.clock.now += 180
+        server.engine.tick()
+        assert [row["label"] for row in server.engine.incidents()] == ["silence"]
+    assert late == 0
+
+
 def test_the_past_posted_is_not_hurried_by_the_clock(server: Server) -> None:
     warm(server)
     server.engine.tick()
@@ -464,3 +493,53 @@ def test_the_documents_verdict_is_the_contracts() -> None:
         return value
 
     assert plain(SCHEMAS["Verdict"]) == plain(SCHEMA["$defs"]["verdict"])
+
+
+ODD_LINES = (
+    b"", b"{", b'{"time": "x", "status": "failed"}', b'{"time": 1772409600, "status": ""}', b"[1, 2]", b"\xff",
+    b'{"time": "2026-03-02T00:40:00Z", "status": "failed", "count": -1}',
+    b'{"status": "Failed", "time": "2026-03-02T00:40:30Z"}', b'{"TIME": 1772411999.5, "state": "denied", "n": 3}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["application/x-ndjson", "text/csv"])
+@pytest.mark.parametrize("odd", ["", "ids", "future", "bad"])
+def test_a_batch_that_is_added_up_is_answered_as_one_read_line_by_line(
+    kind: str, odd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same answer, the same counts, the same rejects in the same places."""
+    rows = []
+    for i in range(400):
+        row: dict[str, object] = {
+            "time": minute(i // 8),
+            "status": ("approved", "denied", "failed")[i % 3],
+            "count": i % 5,
+        }
+        if odd == "ids":
+            row["id"] = str(i % 300)
+        if odd == "future" and i in (100, 390):
+            row["time"] = "2036-01-01T00:00:00Z"
+        rows.append(row)
+    if kind == "text/csv":
+        lines = [",".join(rows[0]).encode(), *(",".join(map(str, row.values())).encode() for row in rows)]
+    else:
+        lines = [json.dumps(row).encode() for row in rows]
+    if odd == "bad":
+        for n, line in enumerate(ODD_LINES):
+            lines.insert(40 * n + 7, line)
+    answers = []
+    for many in (intake.MANY, 10**9):
+        monkeypatch.setattr(intake, "MANY", many)
+        with serving() as server:
+            first, second = lines[:250], [*lines[: kind == "text/csv"], *lines[250:], lines[20]]
+            found = [server.post(b"\n".join(part), kind) for part in (first, second)]
+            told = [answer.json() for answer in found]
+            overview = server.client.get("/v1/overview").json()
+            overview.pop("position")
+            answers.append((told, overview, server.engine.totals.records, server.engine.farewell()))
+    added, read = answers
+    assert added[0] == read[0]
+    assert added[1:] == read[1:]
+    rejected = sum(answer["rejected"] for answer in added[0])
+    assert rejected == {"": 0, "ids": 0, "future": 2, "bad": 6 if kind != "text/csv" else 8}[odd]
+    assert sum(answer["accepted"] for answer in added[0]) > 390

@@ -178,7 +178,9 @@ class Detector:
             for key in gone if len(self._groups) > 1 else []:
                 self._forget(key)
         if self._series > self.config.max_series:
-            for key in sorted(self._groups, key=lambda key: self._groups[key].seen):
+            # of those that are seen the busiest stays: the feed would be forgotten with it, again and again
+            of_use = [(group.seen, group.mix_exposure, key) for key, group in self._groups.items()]
+            for _, _, key in sorted(of_use)[:-1]:
                 if self._series <= self.config.max_series * 0.9:
                     break
                 self._forget(key)

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from .records import MAX_COUNT, NAMES, Layout, Record, RecordParser, Reject
+from .fields import MAX_COUNT, NAMES
+from .records import Layout, Record, RecordParser, Reject
 from .verdict import Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind

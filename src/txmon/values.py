@@ -37,21 +37,28 @@ class ByStatus(Generic[T]):
         return self.table.get(status, self.default)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or nothing where no known word is near."""
-    close = difflib.get_close_matches(word, list(known), 1)
+def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """`; did you mean 'x'?`, or nothing where no known word is at least so much `alike`, from 0 to 1."""
+    close = difflib.get_close_matches(word, list(known), 1, alike)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def choice(*words: str) -> Callable[[object], str]:
-    """One of `words`."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Takes one of `words`."""
 
-    def parse(value: object) -> str:
-        if isinstance(value, str) and value in words:
+    words: tuple[str, ...]
+
+    def __call__(self, value: object) -> str:
+        """The word; ValueError for any other."""
+        if isinstance(value, str) and value in self.words:
             return value
-        raise ValueError(f"{value!r} is none of {', '.join(words)}{nearest(str(value), words)}")
+        raise ValueError(f"{value!r} is none of {', '.join(self.words)}{nearest(str(value), self.words)}")
 
-    return parse
+
+def choice(*words: str) -> Choice:
+    """One of `words`."""
+    return Choice(words)
 
 
 def switch(value: object) -> bool:
@@ -224,10 +231,11 @@ def whole(least: int, most: int) -> Callable[[object], int]:
 
 
 def _items(value: object) -> list[tuple[str | None, object]]:
-    """(name, value) pairs from a TOML table, a list of NAME=VALUE texts, or one such text with commas."""
+    """(name, value) pairs from a TOML table, or from texts like NAME=VALUE,NAME=VALUE: one, or a list of them."""
     if isinstance(value, Mapping):
         return [(str(name), item) for name, item in value.items()]
-    texts = value if isinstance(value, list | tuple) else str(value).split(",") if isinstance(value, str) else [value]
+    given = value if isinstance(value, list | tuple) else [value]
+    texts = [piece for text in given for piece in (text.split(",") if isinstance(text, str) else [text])]
     found: list[tuple[str | None, object]] = []
     for text in texts:
         name, equals, item = str(text).partition("=")

@@ -20,10 +20,11 @@ from zoneinfo import ZoneInfo
 from txmon.assembly import pipeline_of, pipeline_of_state, restore
 from txmon.config import as_toml, load
 from txmon.errors import BadData, ConfigError, UsageError
+from txmon.fields import MAX_COUNT
 from txmon.lines import event_line, rise_line, verdict_line
 from txmon.pipeline import Pipeline
 from txmon.printable import printable
-from txmon.records import MAX_COUNT, ParseOptions, Record, RecordParser, Reject
+from txmon.records import ParseOptions, Record, RecordParser, Reject
 from txmon.rejects import reject_line
 from txmon.rules import NAMES, parse_rule, parse_rules
 from txmon.settings import DECLARATIONS, Settings, variable

@@ -45,10 +45,11 @@ def analyze(
     """Say what is not normal in FILE...: checkouts by the hour (today against other days), or transactions by status.
 
     \b
-    txmon analyze checkout.csv --html checkout.html
-    txmon analyze checkout.csv --observed today --reference avg_last_week:7 --reference yesterday
-    txmon analyze checkout.csv --sql | txmon query - checkout.csv
-    txmon analyze transactions.csv --markdown
+    Examples:
+      txmon analyze checkouts.csv --html checkouts.html
+      txmon analyze checkouts.csv --observed today --reference avg_last_week:7 --reference yesterday
+      txmon analyze checkouts.csv --sql | txmon query - checkouts.csv
+      txmon analyze transactions.csv --markdown
     """
     if sql + as_json + markdown > 1:
         raise UsageError("--sql, --json and --markdown exclude each other")

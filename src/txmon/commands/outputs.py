@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from typing import Any, Final
 
 import click
 
 from ..assembly import Reader
-from ..errors import IoFailure
+from ..errors import ConfigError, IoFailure
 from ..linefile import LineFile
 from ..notifying import notifications
 from ..printable import printable
@@ -24,6 +25,7 @@ TELLING = (
     "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link",
     "digest", "quiet", "silence", "trend_every", "spool", "drain",
 )  # fmt: skip
+NOTIFICATIONS: Final = "notifications:"  # among the sources of a state: no file is likely to be called that
 
 
 class Outputs:
@@ -55,8 +57,9 @@ class Outputs:
             stack.callback(lambda: tell(log.summary()))
             stack.callback(log.close)
             sinks.append(log.accept)
-        if notify:
-            sinks.append(notifications(settings, os.environ, stack, lambda line: tell([line])).accept)
+        self._telling = notifications(settings, os.environ, stack, lambda line: tell([line])) if notify else None
+        if self._telling is not None:
+            sinks.append(self._telling.accept)
         self.display = stack.enter_context(Display(settings, reader)) if shown else None
         if self.display is not None:
             sinks.append(self.display.accept)
@@ -86,6 +89,24 @@ class Outputs:
         self.alerted = self.alerted or outcome.alerted()
         for sink in self._sinks:
             sink(outcome)
+
+    def positions(self) -> dict[str, Any]:
+        """For a state file, by name: what is left to tell."""
+        return {} if self._telling is None else {NOTIFICATIONS: self._telling.snapshot()}
+
+    def kept(self, kept: bool) -> None:
+        """Whether a state file holds the newest `positions`: then nothing need be told in haste at the end."""
+        if self._telling is not None:
+            self._telling.keep(kept)
+
+    def restore(self, found: Mapping[str, Any], state: str) -> None:
+        """Take over the `positions` found in the file `state`; ConfigError where that cannot be."""
+        if self._telling is None or NOTIFICATIONS not in found:
+            return
+        try:
+            self._telling.restore(found[NOTIFICATIONS])
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as bad:
+            raise ConfigError(f"{state}: what was left to tell does not hold together ({bad!r})") from bad
 
     def tick(self) -> None:
         """Keep the screen alive."""

@@ -52,9 +52,10 @@ def query(
     The SQL sees nothing but those files: it can read or write no other, and reach no network.
 
     \b
-    txmon query "SELECT status, sum(count) FROM transactions GROUP BY ALL" transactions.csv
-    txmon query --name rate-by-hour transactions.csv --chart
-    txmon analyze checkout.csv --sql | txmon query - checkout.csv
+    Examples:
+      txmon query "SELECT status, sum(count) FROM transactions GROUP BY ALL" transactions.csv
+      txmon query --name rate-by-hour transactions.csv --chart
+      txmon analyze checkouts.csv --sql | txmon query - checkouts.csv
     """
     if list_them or (show and name is None):
         return _print_shipped(show)

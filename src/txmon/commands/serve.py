@@ -43,10 +43,10 @@ def serve(notify: bool, **flags: object) -> ExitCode:
     Verdicts go to standard output or --out FILE. With TXMON_TOKEN set, clients need that token
     (Authorization: Bearer), and the page asks for it; addresses other than this machine's own are refused without.
 
-    Example: txmon serve --state txmon.state
-
-    Then: curl -H content-type:application/json -d '{"time": "2026-03-02T14:33:20Z", "status": "failed"}'
-    http://127.0.0.1:8080/v1/transactions
+    \b
+    Examples:
+      txmon serve --state txmon.state
+      curl -H content-type:text/csv --data-binary @transactions.csv http://127.0.0.1:8080/v1/transactions
     """
     settings = load_config(flags).settings
     token = _token(settings)
@@ -57,14 +57,17 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         pipeline = pipeline_of(settings, live=True, partial=True)
         # the live page is this command's chart
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
-        engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))
+        engine = Engine(settings, pipeline, time.time, log, (outputs.accept,), outputs.positions)
         if settings.state is not None:
             sources = restore(pipeline, settings, settings.state)
+            outputs.restore(sources, settings.state)
             try:
                 engine.restore(sources)
             except (KeyError, TypeError, ValueError, AttributeError) as bad:
                 raise ConfigError(f"{settings.state}: does not hold together ({bad!r}); it is left as it is") from bad
-        return _run(settings, engine, token, debug)
+        code, written = _run(settings, engine, token, debug)
+        outputs.kept(written and settings.state is not None)
+        return code
 
 
 def _token(settings: Settings) -> str | None:
@@ -76,8 +79,8 @@ def _token(settings: Settings) -> str | None:
     return token
 
 
-def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> ExitCode:
-    """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known."""
+def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> tuple[ExitCode, bool]:
+    """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known: whether that worked."""
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
@@ -110,4 +113,4 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
         click.echo(f"txmon: {printable(engine.trouble, None)}", err=True)
     for line in engine.farewell():
         click.echo(f"txmon: {printable(line, None)}", err=True)
-    return ExitCode.OK if answered and written else ExitCode.IO
+    return ExitCode.OK if answered and written else ExitCode.IO, written

@@ -54,11 +54,6 @@ def simulate(
     """Write a made-up day of transactions, the same for the same options; --incident makes things go wrong.
 
     \b
-    txmon simulate | txmon replay -
-    txmon simulate --incident denied:x3@14:00/20m --labels truth.json --out day.csv
-    txmon simulate --live --incident failed:+6@+10m/5m | txmon watch
-
-    \b
     SPEC is WHAT@WHEN/HOW LONG:
       denied:x3@14:00/20m           three times as many denied from 14:00, for 20 minutes
       failed:+6@d1,16:00/30m        six more failed a minute, on the day after the first
@@ -66,6 +61,12 @@ def simulate(
       *:x0.2@10:00/4m               every status: a dip
       silence@2026-03-02T03:10/15m  nothing arrives at all
       sale:x1.8@18:00/2h            every status alike, eased in and out: a trap, not an incident
+
+    \b
+    Examples:
+      txmon simulate | txmon replay - --only alerts
+      txmon simulate --incident denied:x3@14:00/20m --labels truth.json --out day.csv
+      txmon simulate --live --incident failed:+6@+10m/5m | txmon watch
     """
     _check_pace(start, live, speed)
     if merchants is not None and not events:

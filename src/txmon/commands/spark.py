@@ -69,7 +69,9 @@ def spark(
     The lines are those of `txmon replay` with the same settings and a --sigma (docs/cluster.md says what else that
     takes). A killed job goes on from its checkpoint, and no line is lost, changed or there twice.
 
-    Example: txmon spark --source files:incoming --by merchant --sigma 5 --checkpoint state --out verdicts
+    \b
+    Examples:
+      txmon spark --source files:incoming --by merchant --sigma 5 --checkpoint state --out verdicts
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
@@ -100,8 +102,9 @@ def rebalance(checkpoint: str, shards: int, folder: str) -> None:
     The job goes on with a new checkpoint and a new --out, from where the old one stopped:
 
     \b
-    txmon spark rebalance state --shards 64 --to moved
-    txmon spark --source files:incoming ... --shards 64 --start moved --checkpoint state64 --out verdicts64
+    Examples:
+      txmon spark rebalance state --shards 64 --to moved
+      txmon spark --source files:incoming ... --shards 64 --start moved --checkpoint state64 --out verdicts64
     """
     from ..rebalance import rebalance as dealt
     from ..spark_job import session
@@ -123,7 +126,9 @@ def backfill(
 ) -> None:
     """Learn what is normal from files of the past; `txmon spark --start DIR` begins with that.
 
-    Example: txmon spark backfill --source files:last-week --by merchant --sigma 5 --to learned
+    \b
+    Examples:
+      txmon spark backfill --source files:last-week --by merchant --sigma 5 --to learned
     """
     from ..spark import learn
     from ..spark_job import files, session

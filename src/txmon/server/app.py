@@ -110,7 +110,8 @@ class App:
         engine = self._engine
 
         def make() -> tuple[int, str]:
-            receipt = engine.take(self._intake.parse(payload, "POST /v1/transactions", engine.latest()))
+            source, width = "POST /v1/transactions", engine.settings.bucket
+            receipt = engine.take(self._intake.parse(payload, source, engine.latest(), width))
             return 200 if receipt.accepted else 400, _receipt(receipt)
 
         return self._once(request, make)
@@ -205,7 +206,7 @@ class App:
         token = decode_object(request, self._most).get("token")
         if not isinstance(token, str):
             raise HttpError(422, "no token")
-        if not self._guard.is_token(token):
+        if not self._guard.is_token(token, request.peer):
             raise HttpError(401, "this is not the token")
         return Response(204, headers=self._guard.cookie())
 

@@ -3,7 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
@@ -63,11 +63,13 @@ class Connection:
         self._admit = admit
         self._draining = draining
         self._rest = b""
+        self._peer = ""
 
     def serve(self) -> None:
         """Answer requests until the connection ends; closes the socket."""
         try:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._peer = str(self._sock.getpeername()[0])
             while self._one():
                 pass
         except (Hangup, OSError):
@@ -116,6 +118,7 @@ class Connection:
         if end > HEAD:
             raise HttpError(431, f"the headers are longer than {HEAD} bytes", close=True)
         request, length = parse_head(self._rest[:end])
+        request = replace(request, peer=self._peer)
         if length > self._limits.body:
             raise HttpError(413, f"the body has {length} bytes, at most {self._limits.body} are read", close=True)
         self._rest = self._rest[end + len(END) :]
@@ -123,8 +126,7 @@ class Connection:
             return request
         self._admit(request, length)
         self._expect(request, length)
-        body = self._body(length, deadline)
-        return Request(request.method, request.path, request.query, request.headers, body, request.keep_alive)
+        return replace(request, body=self._body(length, deadline))
 
     def _expect(self, request: Request, length: int) -> None:
         wish = request.headers.get("expect")
