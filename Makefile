@@ -120,7 +120,7 @@ $(PURE)/ready: pyproject.toml
 $(SPARK)/tested: $(SOURCES)
 	test -x $(SPARK)/bin/pip || $(PYTHON) -m venv $(SPARK)
 	$(SPARK)/bin/pip install --quiet --upgrade "pip>=25.1"
-	$(SPARK)/bin/pip install --quiet --force-reinstall --no-deps .
+	$(SPARK)/bin/pip uninstall --quiet --yes txmon
 	$(SPARK)/bin/pip install --quiet . --group spark
 	touch $@
 
