@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PURE := $(VENV)/pure
+SPARK := .venv-spark
 
-.PHONY: demo test test-spark coverage mutants fuzz dist reference lint sample bench bench-detection clean
+.PHONY: demo test test-oldest test-spark coverage mutants fuzz fuzz-long audit dist reference lint sample bench bench-detection clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -14,8 +15,8 @@ test: $(VENV)/tested
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	# those two need more than the rest, and have a target of their own: test-spark
-	$(BIN)/python -m pytest --ignore tests/test_spark.py --ignore tests/test_kafka.py
+	# those need more than the rest, and have a target of their own: test-spark
+	$(BIN)/python -m pytest --ignore tests/test_spark.py --ignore tests/test_spark_route.py --ignore tests/test_kafka.py
 
 # Which lines the tests run, those of the commands that they start among them; on plain Python, since compiled code has
 # no lines. Left out: what needs the compiled core, and what builds wheels.
@@ -25,7 +26,7 @@ coverage: $(PURE)/ready
 	rm -f $(PURE)/coverage*
 	site=$$($(PURE)/bin/python -c 'import site; print(site.getsitepackages()[0])'); trap "rm -f $$site/a_coverage.pth" EXIT; \
 	echo '$(HOOK)' > $$site/a_coverage.pth; \
-	$(PURE)/bin/python -m pytest -q --ignore tests/test_spark.py --ignore tests/test_kafka.py \
+	$(PURE)/bin/python -m pytest -q --ignore tests/test_spark.py --ignore tests/test_spark_route.py --ignore tests/test_kafka.py \
 	  --ignore tests/test_packaging.py --ignore tests/test_compiled.py; \
 	tests=$$?; rm -f $$site/a_coverage.pth; \
 	COVERAGE_FILE=$(PURE)/coverage $(PURE)/bin/coverage combine --quiet $(PURE) && \
@@ -44,6 +45,35 @@ FUZZ_EXAMPLES ?= 100000
 fuzz: $(VENV)/tested
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz
 
+# A target at length, guided by coverage: no crash, no case over 1 s, no 500 MB; its corpus is kept in tests/fuzz/corpus
+TARGET ?= records
+SECONDS ?= 1800
+fuzz-long: $(VENV)/fuzzed
+	$(BIN)/python tests/fuzz/long.py $(TARGET) --seconds $(SECONDS)
+
+$(VENV)/fuzzed: $(VENV)/tested
+	$(BIN)/pip install --quiet --group fuzz
+	touch $@
+
+# What txmon brings along: libraries, versions, licences; fails on a licence that is not known to be permissive
+audit: $(VENV)/tested
+	$(BIN)/python tests/audit.py
+
+# The oldest libraries that pyproject.toml allows (uv picks them), and the tests of what uses them; `make test` has the newest
+OLDEST := tests/test_cli.py tests/test_golden.py tests/test_query.py tests/test_analyze.py tests/test_analyze_transactions.py \
+	tests/test_chart.py tests/test_notify_cli.py tests/test_notifying.py tests/test_serve_api.py
+test-oldest: $(VENV)/oldest/ready
+	$(VENV)/oldest/bin/python -m pytest $(OLDEST)
+
+$(VENV)/oldest/ready: $(BIN)/python $(SOURCES)
+	$(BIN)/pip install --quiet uv
+	rm -rf $(VENV)/oldest
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)/oldest
+	TXMON_PURE=1 $(BIN)/uv pip install --quiet --python $(VENV)/oldest --resolution lowest-direct .
+	$(BIN)/uv pip install --quiet --python $(VENV)/oldest pytest hypothesis jsonschema pexpect matplotlib apprise
+	$(BIN)/uv pip list --quiet --python $(VENV)/oldest
+	touch $@
+
 # The pages that are written from the code; tests compare them
 reference: $(VENV)/installed
 	$(BIN)/python docs/cli_reference.py
@@ -57,9 +87,10 @@ dist: $(BIN)/python
 	rm -rf build/clean && mkdir -p build/clean && git archive HEAD | tar -x -C build/clean
 	$(BIN)/python -m build --outdir dist build/clean
 
-# On real Spark and librdkafka's mock cluster: 850 MB more, pandas 2 instead of 3, and a Java 17 (`java -version`)
-test-spark: $(VENV)/spark
-	$(BIN)/python -m pytest tests/test_spark.py tests/test_kafka.py
+# On real Spark and librdkafka's mock cluster: 850 MB more, pandas 2 instead of 3, so in an environment of its own,
+# and a Java 17 (`java -version`)
+test-spark: $(SPARK)/tested
+	$(SPARK)/bin/python -m pytest tests/test_spark.py tests/test_spark_route.py tests/test_kafka.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -86,8 +117,11 @@ $(PURE)/ready: pyproject.toml
 	$(PURE)/bin/pip install --quiet --editable . --group house
 	touch $@
 
-$(VENV)/spark: $(VENV)/installed
-	$(BIN)/pip install --quiet --group spark
+$(SPARK)/tested: $(SOURCES)
+	test -x $(SPARK)/bin/pip || $(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/pip install --quiet --upgrade "pip>=25.1"
+	$(SPARK)/bin/pip uninstall --quiet --yes txmon
+	$(SPARK)/bin/pip install --quiet . --group spark
 	touch $@
 
 .PHONY: docs
@@ -123,4 +157,4 @@ $(VENV)/benched: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SPARK) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

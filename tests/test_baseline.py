@@ -188,3 +188,18 @@ def test_an_accepted_level_ends_the_episode_and_begins_the_windows_anew() -> Non
 def test_a_snapshot_of_another_length_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match=f"a baseline has 39 numbers, not {length}"):
         Baseline.restore([1.0] * length)
+
+
+@pytest.mark.parametrize("discount", [0.5, 0.95, 0.9995])
+def test_a_level_outlives_any_number_of_buckets_that_teach_nothing(discount: float) -> None:
+    baseline = Baseline(discount)
+    for _ in range(300):
+        baseline.learn(100.0, 1.0)
+    before, evidence = baseline.rate(), baseline.events
+    for _ in range(5000):
+        baseline.forget()
+    assert baseline.rate() == pytest.approx(before)
+    assert baseline.events < evidence
+    unknown = Baseline(discount)
+    unknown.forget()
+    assert unknown.rate() == 0.0

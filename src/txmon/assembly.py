@@ -101,7 +101,10 @@ def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str
         if found.settings.get(name) != value:
             was = found.settings.get(name)
             raise ConfigError(f"{path}: was written with {name} {was!r}, not {value!r}; give it that, or another file")
+    from .state_shape import check
+
     try:
+        check(found.pipeline, settings.bucket)
         pipeline.restore(found.pipeline)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
         raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
@@ -119,8 +122,11 @@ def state_of(pipeline: Pipeline, settings: Settings, sources: Mapping[str, Any])
 
 def pipeline_of_state(found: state.State, path: str) -> Pipeline:
     """A pipeline with the state that was read from `path`, to look into; ConfigError when it does not hold together."""
+    from .state_shape import check
+
     try:
         settings = Settings(bucket=int(found.settings["bucket"]), by=tuple(found.settings["by"]))
+        check(found.pipeline, settings.bucket)
         pipeline = pipeline_of(settings, live=True)
         pipeline.restore(found.pipeline)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:

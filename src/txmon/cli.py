@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import sys
 from contextlib import suppress
 from errno import EBADF, EMFILE, ENFILE, ENOMEM
@@ -69,6 +70,8 @@ def txmon(debug: bool) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line; what the process should return."""
     debug = "--debug" in arguments
+    with suppress(OSError, ValueError):  # the memory holds payment data and secrets: none of it goes to a core file
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     # nothing here makes many cycles; looking for them as often as usual takes a fortieth of a replay
     gc.set_threshold(20_000, 20, 20)
     _open_standard_streams()

@@ -250,7 +250,7 @@ def by_status(parse_one: Callable[[object], T], default: T) -> Callable[[object]
         general = default
         table: dict[str, T] = {}
         for status, item in _items(value):
-            if status is None or status == "default":
+            if status is None or status.lower() == "default":
                 general = parse_one(item)
             else:
                 table[status.lower()] = parse_one(item)
@@ -285,11 +285,16 @@ def show(value: object, name: str) -> str:
     if name == "budget" and isinstance(value, float):
         return f"{value:.12g}/day" if value >= 1.0 else f"{value * 7:.12g}/week"
     if isinstance(value, ByStatus):
-        return ",".join([f"{value.default:g}", *(f"{status}={item:g}" for status, item in value.table.items())])
+        return ",".join([_shortest(value.default), *(f"{s}={_shortest(item)}" for s, item in value.table.items())])
     if isinstance(value, Mapping):
         return ",".join(f"{key}={item}" for key, item in value.items())
     if isinstance(value, tuple):
         return (" ; " if name == "rule" else ",").join(map(str, value))
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return _shortest(value)
+
+
+def _shortest(value: object) -> str:
+    """A number's shortest text that reads back to it; any other value's own."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,11 +1,10 @@
 """Where the outcomes of a run go: lines, chart and summary, notifications, the log folder."""
 
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import click
 
@@ -20,14 +19,13 @@ from ..sinks.jsonl import JsonLines, Writable
 from ..sinks.log import LogFolder
 from ..verdict import Outcome
 from .display import Display, wanted
-from .output import create
+from .output import Harmless, create
 
 TELLING = (
     "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link",
     "digest", "quiet", "silence", "trend_every", "spool", "drain",
 )  # fmt: skip
 NOTIFICATIONS: Final = "notifications:"  # among the sources of a state: no file is likely to be called that
-CONTROLS: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class Outputs:
@@ -121,18 +119,3 @@ def tell(lines: list[str]) -> None:
     for line in lines:
         with suppress(OSError):  # nobody can be told
             click.echo(f"txmon: {printable(line, None)}", err=True)
-
-
-class Harmless:
-    """A terminal that gets JSON lines: JSON escapes the controls below 32 only, a terminal obeys those from 127 too."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write `text` with those controls escaped, which is the same JSON."""
-        return self._stream.write(CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
-
-    def flush(self) -> None:
-        """Flush the terminal."""
-        self._stream.flush()

@@ -13,6 +13,7 @@ import click
 
 from ..assembly import parsing_of, pipeline_of, restore
 from ..errors import ConfigError, ExitCode, UsageError
+from ..printable import printable
 from ..rejects import RejectLog
 from ..server.app import App
 from ..server.connection import Limits
@@ -89,7 +90,7 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
     guard = Guard(token, (settings.host, *settings.allow_host), time.time)
     app = App(engine, intake, guard, debug)
     limits = Limits(body=settings.max_body, connections=settings.connections)
-    listener = Listener(settings.host, settings.port, app.handle, limits)
+    listener = Listener(settings.host, settings.port, app.handle, limits, app.admit)
     tail = Tail(settings.tail, engine, intake) if settings.tail is not None else None
     listener.start()
     if tail is not None:
@@ -101,13 +102,15 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
         engine.tick()
         if engine.trouble != trouble:
             trouble = engine.trouble
-            click.echo(f"txmon: {trouble}", err=True)
+            click.echo(f"txmon: {printable(trouble, None)}", err=True)
     app.draining = True
     if tail is not None:
         tail.stop()
     engine.feed.hub.close()
     answered = listener.stop(PATIENCE)
     written = engine.finish()
+    if engine.trouble != trouble:
+        click.echo(f"txmon: {printable(engine.trouble, None)}", err=True)
     for line in engine.farewell():
-        click.echo(f"txmon: {line}", err=True)
+        click.echo(f"txmon: {printable(line, None)}", err=True)
     return ExitCode.OK if answered and written else ExitCode.IO, written

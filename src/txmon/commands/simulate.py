@@ -11,11 +11,12 @@ from typing import Literal, TextIO
 
 import click
 
-from ..errors import IoFailure, UsageError
+from ..errors import UsageError
 from ..incident_spec import parse_incident
 from ..simulate import Batch, Simulation, paced
 from ..simulate_text import count_batches, event_batches, labels
 from ..values import duration
+from .output import create
 
 DEFAULT_START = "2026-03-02T00:00:00Z"
 DEFAULT_MERCHANTS = 20
@@ -85,10 +86,10 @@ def simulate(
     elif speed is not None:
         batches = paced(batches, simulation.start, began, speed, time.time, time.sleep)
     if truth is not None:
-        with _open(truth) as file:
+        with create(truth) as file:
             file.write(json.dumps(labels(simulation), indent=1) + "\n")
     with ExitStack() as stack:
-        _write(batches, stack.enter_context(_open(out)) if out is not None else sys.stdout, live or speed is not None)
+        _write(batches, stack.enter_context(create(out)) if out is not None else sys.stdout, live or speed is not None)
 
 
 def _write(batches: Iterator[Batch], file: TextIO, at_once: bool) -> None:
@@ -121,10 +122,3 @@ def _width(text: str) -> int:
         return duration(1, 3600, divides_day=True)(text)
     except ValueError as bad:
         raise UsageError(f"--bucket {bad}") from None
-
-
-def _open(path: str) -> TextIO:
-    try:
-        return open(path, "w", encoding="utf-8", newline="\n")
-    except OSError as bad:
-        raise IoFailure(f"{path}: {bad.strerror}") from bad

@@ -107,7 +107,7 @@ def _read(settings: Settings, groups: Sequence[Sequence[str]]) -> list[list[Reco
         reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
         streams.append(list(condensed(reader.records(files), settings.bucket)))
     for line in log.summary():
-        click.echo(f"txmon: {line}", err=True)
+        click.echo(f"txmon: {printable(line, None)}", err=True)
     return streams
 
 

@@ -26,6 +26,11 @@ COMMON: Final = (
 )
 
 Handler = Callable[[Request], Response]
+Admit = Callable[[Request, int], None]  # of a request whose body, so many bytes, is still to come; raises HttpError
+
+
+def admit_all(request: Request, length: int) -> None:
+    """Let everybody send what the limits allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +52,15 @@ class Hangup(Exception):
 class Connection:
     """Serves one client until either side hangs up."""
 
-    def __init__(self, sock: socket.socket, limits: Limits, handle: Handler, draining: Callable[[], bool]) -> None:
-        """draining: whether the answer to the request at hand is to be the last."""
+    def __init__(
+        self, sock: socket.socket, limits: Limits, handle: Handler, draining: Callable[[], bool], admit: Admit
+    ) -> None:
+        """draining: whether the answer to the request at hand is to be the last. admit: asked before a body is read."""
         self.idle = True  # between two requests, and so free to be hung up on
         self._sock = sock
         self._limits = limits
         self._handle = handle
+        self._admit = admit
         self._draining = draining
         self._rest = b""
         self._peer = ""
@@ -116,6 +124,7 @@ class Connection:
         self._rest = self._rest[end + len(END) :]
         if length == 0:
             return request
+        self._admit(request, length)
         self._expect(request, length)
         return replace(request, body=self._body(length, deadline))
 

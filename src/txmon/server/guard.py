@@ -40,7 +40,11 @@ class Guard:
             raise HttpError(403, "asked for by another site")
 
     def _is_ours(self, host: str) -> bool:
-        name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+        name, port = host, ""
+        if ":" in host and not host.endswith("]"):
+            name, _, port = host.rpartition(":")
+            if port and not (port.isascii() and port.isdigit()):
+                return False
         if name.rstrip(".") in self._names:
             return True
         try:  # an address cannot be rebound

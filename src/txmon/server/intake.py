@@ -16,6 +16,7 @@ from ..times import TimeParser
 from ..verdict import iso
 from .message import HttpError, Request
 
+STEP: Final = 4096  # packed bytes that are unpacked at a time
 UNPACKED: Final = 32  # times the largest body: what a packed one may unpack to
 LINES: Final = frozenset(
     (
@@ -142,22 +143,31 @@ def unpack(request: Request, most: int) -> bytes:
         return request.body
     if coding not in ("gzip", "x-gzip"):
         raise HttpError(415, "only gzip is unpacked", headers=(("Accept-Encoding", "gzip"),))
+    return _unpacked(request.body, most)
+
+
+def _unpacked(packed: bytes, most: int) -> bytes:
+    """All gzip members of `packed`, in steps: each is given what follows it, and there may be one in 20 bytes."""
     parts: list[bytes] = []
     room = most
-    packed = request.body
+    member, begun = zlib.decompressobj(wbits=31), False
     try:
-        while packed:
-            member = zlib.decompressobj(wbits=31)
-            part = member.decompress(packed, room + 1)
-            room -= len(part)
-            if room < 0:
-                raise HttpError(413, f"the body unpacks to more than {most} bytes")
-            if not member.eof:
-                raise HttpError(400, "the gzip data ends too early")
-            parts.append(part)
-            packed = member.unused_data.lstrip(b"\0")
+        for at in range(0, len(packed), STEP):
+            piece = packed[at : at + STEP]
+            while piece := piece if begun else piece.lstrip(b"\0"):  # padding between members
+                part = member.decompress(piece, room + 1)
+                room -= len(part)
+                if room < 0:
+                    raise HttpError(413, f"the body unpacks to more than {most} bytes")
+                parts.append(part)
+                begun = not member.eof
+                piece = b"" if begun else member.unused_data
+                if not begun:
+                    member = zlib.decompressobj(wbits=31)
     except zlib.error:
         raise HttpError(400, "the gzip data is damaged") from None
+    if begun:
+        raise HttpError(400, "the gzip data ends too early")
     return b"".join(parts)
 
 
@@ -205,8 +215,15 @@ class Intake:
     def timely(self, parser: RecordParser, items: Iterable[Record | Reject], latest: int) -> Iterator[Record | Reject]:
         """What `parser` gives, with a reject for each record later than `latest` (epoch seconds)."""
         self._wake()
-        for item in items:
+        rest = iter(items)
+        while True:
+            before = self._times.snapshot()
+            item = next(rest, None)
+            if item is None:
+                return
             if isinstance(item, Record) and item.time > latest:
+                # nor does it move the date of the times that have none: 23:59 and 00:01 would, a day for each pair
+                self._times.restore(before)
                 reason = f"{iso(item.time)} is in the future"
                 yield Reject(parser.source, parser.lines, "future", reason, str(item).encode())
             else:
