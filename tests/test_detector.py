@@ -232,8 +232,8 @@ def test_the_newest_key_is_kept_however_many_series_it_has(keys: int) -> None:
     counts = {f"status{i}": 20 for i in range(9)}
     for i in range(30):
         rows: Bucket = {(("merchant", "a"),): counts}
-        if keys == 2 and i < 5:
-            rows[(("merchant", "old"),)] = {"approved": 5}
+        if keys == 2 and 0 < i < 5:
+            rows[(("merchant", "new"),)] = {"approved": 5}
         verdicts = detector.judge(START + 60 * i, rows)
     assert {v.recommendation for v in verdicts} == {"ok"}
     assert len(verdicts) == 10
