@@ -22,15 +22,15 @@ test: $(VENV)/tested
 # no lines. Left out: what needs the compiled core, and what builds wheels.
 HOOK := import os; os.environ["COVERAGE_PROCESS_START"] = "$(CURDIR)/pyproject.toml"; \
 	os.environ["COVERAGE_FILE"] = "$(CURDIR)/$(PURE)/coverage"; import coverage; coverage.process_startup()
+COVERED ?= tests --ignore tests/test_spark.py --ignore tests/test_kafka.py --ignore tests/test_packaging.py \
+	--ignore tests/test_compiled.py
 coverage: $(PURE)/ready
 	rm -f $(PURE)/coverage*
-	site=$$($(PURE)/bin/python -c 'import site; print(site.getsitepackages()[0])'); trap "rm -f $$site/a_coverage.pth" EXIT; \
-	echo '$(HOOK)' > $$site/a_coverage.pth; \
-	$(PURE)/bin/python -m pytest -q --ignore tests/test_spark.py --ignore tests/test_spark_route.py --ignore tests/test_kafka.py \
-	  --ignore tests/test_packaging.py --ignore tests/test_compiled.py; \
-	tests=$$?; rm -f $$site/a_coverage.pth; \
-	COVERAGE_FILE=$(PURE)/coverage $(PURE)/bin/coverage combine --quiet $(PURE) && \
-	COVERAGE_FILE=$(PURE)/coverage $(PURE)/bin/coverage report && exit $$tests
+	site=$$($(PURE)/bin/python -c 'import site; print(site.getsitepackages()[0])'); \
+	trap "rm -f $$site/a_coverage.pth" EXIT INT TERM; echo '$(HOOK)' > $$site/a_coverage.pth; \
+	$(PURE)/bin/python -m pytest -q $(COVERED); tests=$$?; rm -f $$site/a_coverage.pth; \
+	export COVERAGE_FILE=$(CURDIR)/$(PURE)/coverage; \
+	$(PURE)/bin/coverage combine --quiet $(PURE); $(PURE)/bin/coverage report && exit $$tests
 
 # How many changes to the core's learning modules the tests notice (docs/testing.md). All of them take an hour;
 # MUTANTS='*__mutmut_*[147]' takes three tenths, the same each time.
