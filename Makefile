@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SPARK := .venv-spark
+PURE := $(VENV)/pure
 
-.PHONY: demo test test-spark fuzz dist reference lint sample bench bench-detection clean
+.PHONY: demo test test-oldest test-spark coverage mutants fuzz fuzz-long audit dist reference lint sample bench bench-detection clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -17,14 +18,67 @@ test: $(VENV)/tested
 	# those need more than the rest, and have a target of their own: test-spark
 	$(BIN)/python -m pytest --ignore tests/test_spark.py --ignore tests/test_spark_route.py --ignore tests/test_kafka.py
 
+# Which lines the tests run, those of the commands that they start among them; on plain Python, since compiled code has
+# no lines. Left out: what needs the compiled core, and what builds wheels.
+HOOK := import os; os.environ["COVERAGE_PROCESS_START"] = "$(CURDIR)/pyproject.toml"; \
+	os.environ["COVERAGE_FILE"] = "$(CURDIR)/$(PURE)/coverage"; import coverage; coverage.process_startup()
+coverage: $(PURE)/ready
+	rm -f $(PURE)/coverage*
+	site=$$($(PURE)/bin/python -c 'import site; print(site.getsitepackages()[0])'); trap "rm -f $$site/a_coverage.pth" EXIT; \
+	echo '$(HOOK)' > $$site/a_coverage.pth; \
+	$(PURE)/bin/python -m pytest -q --ignore tests/test_spark.py --ignore tests/test_spark_route.py --ignore tests/test_kafka.py \
+	  --ignore tests/test_packaging.py --ignore tests/test_compiled.py; \
+	tests=$$?; rm -f $$site/a_coverage.pth; \
+	COVERAGE_FILE=$(PURE)/coverage $(PURE)/bin/coverage combine --quiet $(PURE) && \
+	COVERAGE_FILE=$(PURE)/coverage $(PURE)/bin/coverage report && exit $$tests
+
+# How many changes to the core's learning modules the tests notice (docs/testing.md). All of them take an hour;
+# MUTANTS='*__mutmut_*[147]' takes three tenths, the same each time.
+MUTANTS ?= *
+mutants: $(PURE)/ready
+	rm -rf mutants
+	$(PURE)/bin/mutmut run --max-children 2 '$(MUTANTS)'
+	$(PURE)/bin/python tests/mutants.py
+
 # The fuzz tests at length: FUZZ_EXAMPLES cases a target; what failed is kept in .hypothesis
 FUZZ_EXAMPLES ?= 100000
 fuzz: $(VENV)/tested
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz
 
+# A target at length, guided by coverage: no crash, no case over 1 s, no 500 MB; its corpus is kept in tests/fuzz/corpus
+TARGET ?= records
+SECONDS ?= 1800
+fuzz-long: $(VENV)/fuzzed
+	$(BIN)/python tests/fuzz/long.py $(TARGET) --seconds $(SECONDS)
+
+$(VENV)/fuzzed: $(VENV)/tested
+	$(BIN)/pip install --quiet --group fuzz
+	touch $@
+
+# What txmon brings along: libraries, versions, licences; fails on a licence that is not known to be permissive
+audit: $(VENV)/tested
+	$(BIN)/python tests/audit.py
+
+# The oldest libraries that pyproject.toml allows (uv picks them), and the tests of what uses them; `make test` has the newest
+OLDEST := tests/test_cli.py tests/test_golden.py tests/test_query.py tests/test_analyze.py tests/test_analyze_transactions.py \
+	tests/test_chart.py tests/test_notify_cli.py tests/test_notifying.py tests/test_serve_api.py
+test-oldest: $(VENV)/oldest/ready
+	$(VENV)/oldest/bin/python -m pytest $(OLDEST)
+
+$(VENV)/oldest/ready: $(BIN)/python $(SOURCES)
+	$(BIN)/pip install --quiet uv
+	rm -rf $(VENV)/oldest
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)/oldest
+	TXMON_PURE=1 $(BIN)/uv pip install --quiet --python $(VENV)/oldest --resolution lowest-direct .
+	$(BIN)/uv pip install --quiet --python $(VENV)/oldest pytest hypothesis jsonschema pexpect matplotlib apprise
+	$(BIN)/uv pip list --quiet --python $(VENV)/oldest
+	touch $@
+
 # The pages that are written from the code; tests compare them
 reference: $(VENV)/installed
 	$(BIN)/python docs/cli_reference.py
+	$(BIN)/python docs/reference_pages.py
+	$(BIN)/python docs/man_pages.py
 	$(BIN)/python docs/reliability.py
 
 # sdist and wheel, from what git knows alone
@@ -45,8 +99,11 @@ $(BIN)/python:
 SOURCES := pyproject.toml hatch_build.py $(shell find src -name '*.py' -o -name '*.toml')
 
 $(VENV)/installed: $(BIN)/python $(SOURCES)
-	$(BIN)/pip install --quiet --force-reinstall --no-deps .
-	$(BIN)/pip install --quiet .
+	@# one wheel for both: the core takes its time to compile
+	rm -rf $(VENV)/wheel
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir $(VENV)/wheel .
+	$(BIN)/pip install --quiet --force-reinstall --no-deps $(VENV)/wheel/*.whl
+	$(BIN)/pip install --quiet $(VENV)/wheel/*.whl
 	touch $@
 
 $(VENV)/tested: $(VENV)/installed
@@ -58,6 +115,22 @@ $(SPARK)/tested: $(SOURCES)
 	$(SPARK)/bin/pip install --quiet --upgrade "pip>=25.1"
 	$(SPARK)/bin/pip uninstall --quiet --yes txmon
 	$(SPARK)/bin/pip install --quiet . --group spark
+	touch $@
+
+# plain Python, read from src as it is
+$(PURE)/ready: pyproject.toml
+	$(PYTHON) -m venv $(PURE)
+	$(PURE)/bin/pip install --quiet --upgrade "pip>=25.1"
+	$(PURE)/bin/pip install --quiet --editable . --group house
+	touch $@
+
+.PHONY: docs
+# The site of docs/ in build/site; it needs no network, neither to build nor to read
+docs: $(VENV)/documented
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+$(VENV)/documented: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --group docs
 	touch $@
 
 # The shipped sample: a day with six incidents and a busy sale; the same command makes the same bytes
@@ -84,4 +157,4 @@ $(VENV)/benched: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(SPARK) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SPARK) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

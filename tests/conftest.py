@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
+
+# for `make mutants`: every mutant meets the same cases, and a failure is not looked into
+settings.register_profile(
+    "mutants", derandomize=True, database=None, deadline=None, max_examples=30, phases=[Phase.explicit, Phase.generate]
+)
 
 SIGNATURE = "Zq7-kX93mVtR2bLw8NfYp4sHc6JdGa1eUo5iTy0xQAE"
 FLOW = "d41f8c0be5a94e07a3b2c6d8e9f01234"

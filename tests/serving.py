@@ -102,7 +102,7 @@ def serving(
         engine.restore(restore(pipeline, settings, settings.state))
     guard = Guard(token, (settings.host, *settings.allow_host), clock)
     app = App(engine, Intake(*parsing_of(settings, date(2026, 3, 2)), clock, UTC), guard, debug=True)
-    listener = Listener("127.0.0.1", 0, app.handle, replace(Limits(), body=settings.max_body))
+    listener = Listener("127.0.0.1", 0, app.handle, replace(Limits(), body=settings.max_body), app.admit)
     listener.start()
     client = Client(listener.port)
     try:

@@ -97,6 +97,19 @@ def test_the_dispersion_is_the_variance_over_the_mean(mean: float, dispersion: f
     assert scale**2 == pytest.approx(dispersion, rel=0.15)
 
 
+def test_what_teaches_nothing_leaves_the_level_and_takes_evidence() -> None:
+    baseline = Baseline(DISCOUNT)
+    for _ in range(60):
+        baseline.learn(100.0, 1.0)
+    level, doubt = baseline.rate(), baseline.excess(100.0)
+    for _ in range(5000):
+        baseline.forget()
+        assert baseline.rate() == pytest.approx(level)
+        assert baseline.excess(100.0) >= doubt
+        doubt = baseline.excess(100.0)
+    assert doubt > 1.0
+
+
 def test_one_spike_does_not_move_the_level() -> None:
     baseline = Baseline(DISCOUNT)
     for _ in range(200):
@@ -142,3 +155,51 @@ def test_limits_beside_the_gates_are_those_that_all_the_steps_find(
     )
     assert limit_above(mean, excess, sigma, least) == max(least, count_limit(mean, excess, sigma))
     assert limit_below(mean, excess, -sigma, most) == max(0.0, min(most, count_limit(mean, excess, -sigma)))
+
+
+def test_limits_are_those_of_all_the_steps_on_a_grid() -> None:
+    """The same over all kinds of series, the same cases each time: rare and busy, regular and bursty."""
+    for mean in (0.004, 0.05, 0.3, 0.9, 2.0, 3.7, 6.0, 15.5, 42.0, 130.0, 900.0, 5000.0):
+        for over in (0.1, 0.4, 1.0, 3.0):
+            for events in (1.0, 30.0, 1e5):
+                excess = over / mean + 1.0 / events
+                for sigma in (3.1, 3.7, 4.6, 5.0):
+                    high, low = count_limit(mean, excess, sigma), count_limit(mean, excess, -sigma)
+                    for least in (2.0, 4.0, math.ceil(1.5 * mean) - 1.0, high - 1.0, high, high + 1.0):
+                        assert limit_above(mean, excess, sigma, least) == max(least, high)
+                    for most in (0.0, math.floor(mean / 1.5) + 1.0, math.floor(mean - 3) + 1.0, low - 1, low, low + 1):
+                        assert limit_below(mean, excess, -sigma, most) == max(0.0, min(most, low))
+
+
+def test_an_accepted_level_ends_the_episode_and_begins_the_windows_anew() -> None:
+    baseline = Baseline(DISCOUNT, 0.001)
+    for count in (*[100.0] * 40, *[300.0] * 30):
+        baseline.observe(count, 100.0)
+        baseline.learn(count, 1.0, 0.1 if count > 100 else 1.0)
+    baseline.alerting = 30
+    baseline.accept_level()
+    assert baseline.alerting == 0
+    assert baseline.rate() == pytest.approx(300.0, rel=0.2)
+    assert (sum15(baseline.counts), sum5(baseline.expectations)) == (300.0, 100.0)
+    assert Baseline(DISCOUNT).alerting == 0
+
+
+@pytest.mark.parametrize("length", [0, 1, 38, 40])
+def test_a_snapshot_of_another_length_is_refused(length: int) -> None:
+    with pytest.raises(ValueError, match=f"a baseline has 39 numbers, not {length}"):
+        Baseline.restore([1.0] * length)
+
+
+@pytest.mark.parametrize("discount", [0.5, 0.95, 0.9995])
+def test_a_level_outlives_any_number_of_buckets_that_teach_nothing(discount: float) -> None:
+    baseline = Baseline(discount)
+    for _ in range(300):
+        baseline.learn(100.0, 1.0)
+    before, evidence = baseline.rate(), baseline.events
+    for _ in range(5000):
+        baseline.forget()
+    assert baseline.rate() == pytest.approx(before)
+    assert baseline.events < evidence
+    unknown = Baseline(discount)
+    unknown.forget()
+    assert unknown.rate() == 0.0

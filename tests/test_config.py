@@ -60,6 +60,16 @@ def test_a_bad_variable_and_a_bad_flag_are_refused(tmp_path: Path) -> None:
         load(NONE, {"TXMON_CONFIG": str(tmp_path / "none.toml")}, tmp_path, tmp_path)
 
 
+@pytest.mark.parametrize("given", [("3,failed=5,denied=2",), ("3", "failed=5,denied=2"), ("failed=5", "denied=2")])
+def test_a_flags_commas_are_a_variables_commas(given: tuple[str, ...], tmp_path: Path) -> None:
+    """Once `--min-count 3,failed=5` was a value for a status called "3,failed"."""
+    flags = load({"min_count": given}, {}, tmp_path, tmp_path).settings
+    assert flags == load(NONE, {"TXMON_MIN_COUNT": "3,failed=5,denied=2"}, tmp_path, tmp_path).settings
+    assert (flags.min_count.default, flags.min_count.table) == (3, {"failed": 5, "denied": 2})
+    sides = load({"direction": ("a=above,b=below",)}, {}, tmp_path, tmp_path).settings.direction
+    assert sides == {"a": "above", "b": "below"}
+
+
 def test_what_is_printed_reads_back(tmp_path: Path) -> None:
     flags = {
         "bucket": "5m", "budget": "2/week", "min_count": ("4", "failed=7"), "direction": ("approved=both",),
@@ -74,6 +84,42 @@ def test_what_is_printed_reads_back(tmp_path: Path) -> None:
     assert set(as_json(second)) == set(DECLARATIONS)
     assert load(NONE, {}, tmp_path / "x", tmp_path / "x").settings == DEFAULTS
     tomllib.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sigma", "4.123456789"), ("min_count", "12345678"),
+        ("min_count", "3,failed=999999999"), ("speed", "123456.75"), ("min_ratio", "1.0000001,denied=2.5"),
+        ("by", "m\U0001f600,\x7f"),
+        ("by", 'a"b,c\\d'), ("exec", "cat '\x9b31m'"),
+    ],
+)  # fmt: skip
+def test_all_digits_and_characters_read_back(name: str, text: str, tmp_path: Path) -> None:
+    first = load({name: text.split(",") if name.startswith("min_") else text}, {}, tmp_path, tmp_path)
+    written = as_toml(first, {})
+    assert written.isascii()
+    (tmp_path / "txmon.toml").write_text(written)
+    assert load(NONE, {}, tmp_path, tmp_path).settings == first.settings
+
+
+def test_rules_that_no_text_spells_read_back(tmp_path: Path) -> None:
+    tables = [
+        {"name": "spike", "when": "count > 3"}, {"status": "two words", "when": "share > 5%", "for": "3m"},
+        {"status": "a:b", "when": "count > 1"}, {"when": "count\n> 1"}, {"when": "score > 4"},
+    ]  # fmt: skip
+    first = load({"rule": tables}, {}, tmp_path, tmp_path)
+    written = as_toml(first, {})
+    assert '"score > 4"' in written
+    (tmp_path / "txmon.toml").write_text(written)
+    second = load(NONE, {}, tmp_path, tmp_path)
+    assert second.settings.rule == first.settings.rule
+    assert [rule.name for rule in second.settings.rule][:2] == ["spike", "rule2"]
+
+
+def test_half_a_character_is_written_as_one_that_stands_for_it(tmp_path: Path) -> None:
+    written = as_toml(load({"out": "a\udcffb"}, {}, tmp_path, tmp_path), {})
+    assert tomllib.loads(written)["out"] == "a\ufffdb"
 
 
 @given(st.integers(0, 10**8))

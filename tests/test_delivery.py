@@ -320,3 +320,30 @@ def test_a_second_channel_does_not_wait_for_the_first(tmp_path: Path) -> None:
     assert good.tried == ["1"]
     assert deliveries.summary()[0] == "hung: 0 notifications sent"
     hung.free.set()
+
+
+def test_what_cannot_leave_the_spool_is_said(tmp_path: Path) -> None:
+    """Sent, but its file has become a folder meanwhile; refused, but the place for it is a file."""
+    desk = Desk(tmp_path / "a")
+    desk.add(1)
+    [name] = desk.spool.names()
+
+    class Meanwhile(Fake):
+        def send(self, identity: str, body: str) -> Answer:
+            (tmp_path / "a" / name).unlink()
+            (tmp_path / "a" / name).mkdir()
+            return super().send(identity, body)
+
+    desk.courier.channel = Meanwhile()
+    desk.run()
+    [said] = desk.said
+    assert "stays in the spool (Is a directory) and will come again" in said
+    assert desk.courier.summary() == ["fake: 1 notification sent"]
+    other = Desk(tmp_path / "b", Answer("refused", "400 Bad Request"))
+    (tmp_path / "b" / "refused").write_text("")
+    other.add(1)
+    other.run()
+    assert "refused" in other.said[0]
+    assert (
+        other.said[1].endswith("stays in the spool (File exists)") or "stays in the spool (Not a dir" in other.said[1]
+    )

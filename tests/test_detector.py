@@ -218,7 +218,7 @@ def test_idle_keys_and_too_many_series_are_forgotten() -> None:
     kept = {v.key for v in detector.judge(START + 60 * 300, {})}
     assert len(kept) <= 20
     assert (("merchant", "m299"),) in kept
-    assert detector.forgotten >= 280
+    assert detector.forgotten == 300 - len(kept)
     idle = Detector(DetectorConfig(idle=7200.0))
     idle.judge(START, {(("merchant", "a"),): {"approved": 5}})
     for i in range(1, 300):
@@ -226,8 +226,56 @@ def test_idle_keys_and_too_many_series_are_forgotten() -> None:
     assert {v.key for v in verdicts} == {(("merchant", "b"),)}
 
 
+@pytest.mark.parametrize("keys", [1, 2])
+def test_the_newest_key_is_kept_however_many_series_it_has(keys: int) -> None:
+    detector = Detector(DetectorConfig(max_series=6, warmup=600.0))
+    counts = {f"status{i}": 20 for i in range(9)}
+    for i in range(30):
+        rows: Bucket = {(("merchant", "a"),): counts}
+        if keys == 2 and i < 5:
+            rows[(("merchant", "old"),)] = {"approved": 5}
+        verdicts = detector.judge(START + 60 * i, rows)
+    assert {v.recommendation for v in verdicts} == {"ok"}
+    assert len(verdicts) == 10
+    assert detector.forgotten == (4 if keys == 2 else 0)
+
+
+def test_a_key_alone_is_never_idle() -> None:
+    """It is the feed, and its silence goes on being silence."""
+    detector = Detector(DetectorConfig(idle=3600.0))
+    for i in range(60):
+        detector.judge(START + 60 * i, {(("merchant", "a"),): {"approved": 100}})
+    for i in range(60, 300):
+        [verdict] = detector.judge(START + 60 * i, {})
+    assert verdict.key == (("merchant", "a"),)
+    assert detector.forgotten == 0
+
+
+def test_hours_of_silence_raise_no_level() -> None:
+    detector = Detector(DetectorConfig(level_shift=86400.0))
+    for i in range(60):
+        detector.judge(START + 60 * i, {ALL: {"approved": 100}})
+    for i in range(60, 360):
+        [verdict] = detector.judge(START + 60 * i, {})
+        assert verdict.expected < 110
+    back = [v for i in range(360, 400) for v in detector.judge(START + 60 * i, {ALL: {"approved": 100}})]
+    assert {v.recommendation for v in back} == {"ok"}
+
+
+def test_the_season_knows_all_keys_together() -> None:
+    """Two keys whose days differ: the level of a morning is expected of both before it comes."""
+    detector = Detector(DetectorConfig(bucket=900, warmup=7200.0))
+    for i in range(3 * 96 + 40):
+        many = 400 if 32 <= i % 96 < 80 else 40
+        rows: Bucket = {(("merchant", "a"),): {"approved": many}, (("merchant", "b"),): {"approved": 10}}
+        verdicts = detector.judge(START + 900 * i, rows)
+    expected = {v.key: v.expected for v in verdicts if v.status == "*"}
+    assert expected[("merchant", "a"),] == pytest.approx(400, rel=0.2)
+
+
 def test_what_one_count_means_alone() -> None:
     detector = Detector()
+    assert detector.time() == -1
     for i, counts in enumerate(day(minutes=120)):
         detector.judge(START + 60 * i, counts)
     before = json.dumps(detector.snapshot())
@@ -236,6 +284,17 @@ def test_what_one_count_means_alone() -> None:
     never = detector.assess(START, ALL, "stolen", {"approved": 100, "stolen": 9})
     volume = detector.assess(START, ALL, "*", {"approved": 3})
     assert [v and v.recommendation for v in (surge, usual, never, volume)] == ["alert", "ok", "alert", "alert"]
+    assert [v and v.reasons for v in (surge, usual, never, volume)] == [("score",), (), ("score",), ("score",)]
+    assert surge is not None
+    assert (surge.time, surge.key, surge.status, surge.count, surge.total, surge.window) == (
+        START,
+        ALL,
+        "denied",
+        60,
+        160,
+        1,
+    )
+    assert surge.text.startswith("60 denied, ")
     assert detector.assess(START, (("merchant", "x"),), "denied", {}) is None
     assert json.dumps(detector.snapshot()) == before
 

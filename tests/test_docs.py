@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from txmon.cli import COMMANDS
@@ -11,15 +12,6 @@ from txmon.settings import DECLARATIONS, flag
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 FOLDER = Path(sys.executable).parent
-
-
-def test_the_pipe_prints_the_line_below_it() -> None:
-    command, line = re.findall(r"^    \$ (.*)\n    (\{.*\})$", README, re.MULTILINE)[0]
-    environment = {"PATH": f"{FOLDER}:/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, timeout=60, check=True
-    )
-    assert done.stdout.decode().rstrip("\n") == line
 
 
 def test_the_python_example_runs() -> None:
@@ -39,6 +31,13 @@ def test_every_setting_is_a_flag_of_some_command() -> None:
         done = subprocess.run([str(FOLDER / "txmon"), name, "--help"], capture_output=True, timeout=60, check=True)
         found += done.stdout.decode()
     assert [name for name in DECLARATIONS if flag(name) not in found] == []
+
+
+def test_all_is_all_of_the_extras_and_the_readme_names_them() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (everything,) = extras.pop("all")
+    assert everything == f"txmon[{','.join(sorted(extras))}]"
+    assert [name for name in extras if f"`{name}`" not in README] == []
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:

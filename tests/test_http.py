@@ -207,7 +207,8 @@ def test_connections_over_the_cap_are_told_so_and_idle_ones_make_room() -> None:
         assert status(answer) == 503
         assert b"Retry-After: 1\r\n" in answer
         half[0].sendall(b"TP/1.1\r\n" + HOST + b"\r\n")
-        assert status(one(half[0])) == 200  # and idle now
+        assert status(one(half[0])) == 200
+        wait_until(lambda: any(c.idle for c in list(listener._live)))
         with connect(listener.port) as fourth:
             fourth.sendall(b"GET /4 HTTP/1.1\r\n" + HOST + b"\r\n")
             assert status(one(fourth)) == 200

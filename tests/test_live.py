@@ -107,7 +107,9 @@ def test_rows_from_the_future_are_rejected_but_a_files_own_day_is_not() -> None:
     assert kinds == [""] * 48 + ["future"]
 
 
-def run_of(paths: list[Path], positions: dict[str, object], monotonic: list[float]) -> LiveRun:
+def run_of(
+    paths: list[Path], positions: dict[str, object], monotonic: list[float], wall: list[float] | None = None
+) -> LiveRun:
     feeds = []
     for path in paths:
         position = positions.get(str(path))
@@ -118,7 +120,7 @@ def run_of(paths: list[Path], positions: dict[str, object], monotonic: list[floa
         else:
             feeds.append(Feed(FollowSource(str(path)), reader))
     pipeline = pipeline_of(Settings(), live=True)
-    return LiveRun(pipeline, feeds, RejectLog(), 3600, lambda: NOW, lambda: monotonic[0])
+    return LiveRun(pipeline, feeds, RejectLog(), 3600, lambda: NOW if wall is None else wall[0], lambda: monotonic[0])
 
 
 def minutes(count: int, seed: int) -> list[bytes]:
@@ -188,12 +190,44 @@ def test_two_files_with_a_backlog_are_one_stream(tmp_path: Path) -> None:
 def test_the_event_clock_goes_on_between_rows_and_never_back() -> None:
     clock = EventClock()
     assert clock.now(5.0) is None
-    clock.note(1000, 5.0)
+    clock.note(1000, 5000.0, 5.0)
     assert [clock.now(5.0), clock.now(65.0)] == [1000, 1060]
-    clock.note(1010, 65.0)  # a row that came late
+    clock.note(1010, 5060.0, 65.0)  # a row that came late
     assert clock.now(65.0) == 1060
-    clock.note(1100, 65.0)
+    clock.note(1100, 5060.0, 65.0)
     assert clock.now(66.0) == 1101
+
+
+def test_a_row_from_the_future_sets_no_clock_ahead() -> None:
+    clock = EventClock()
+    clock.note(9000, 5000.0, 5.0)
+    assert clock.now(5.0) == 5000
+    clock.note(5060, 5060.0, 65.0)
+    assert clock.now(65.0) == 5060
+
+
+def test_after_the_time_of_a_row_from_the_future_rows_are_on_time_again(tmp_path: Path) -> None:
+    """Until then all others are late; then the clock must not close minutes ahead of the stream."""
+    path = tmp_path / "f.csv"
+    path.write_bytes(b"time,status\n")
+    start = 1772409600  # 2026-03-02T00:00:00Z
+    monotonic, wall = [0.0], [float(start)]
+    run = run_of([path], {}, monotonic, wall)
+
+    def row(minute: int) -> None:
+        with path.open("ab") as file:
+            file.write(b"2026-03-02T00:%02d:00Z,denied\n" % minute)
+        everything(run)
+
+    for minute in [*range(10), *range(21, 30)]:
+        monotonic[0] = 60.0 * minute + 1
+        wall[0] = start + monotonic[0]
+        row(minute)
+        if minute == 9:
+            row(20)
+        monotonic[0] += 40
+        run.tick()
+    assert run.pipeline.bucketer.late == 0
 
 
 def test_a_feed_that_stops_is_silence_within_two_buckets(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Notifications as the shell sees them: the installed txmon, a receiver of the tests' own, real data."""
 
+import gzip
 import json
 import os
 import signal
@@ -272,3 +273,52 @@ def test_the_process_ends_although_the_receiver_hangs(tmp_path: Path, receiver: 
     done = txmon(tmp_path, "replay", SAMPLE, "--notify", "--drain", "0s", env={"TXMON_TEAMS_WEBHOOK": endpoint.url})
     assert done.returncode == 0
     assert time.monotonic() - began < 60
+
+
+def quiet_night(tmp_path: Path, hours: str, *arguments: str, stdin: bytes) -> tuple[int, str]:
+    """`watch` over some rows with a state, telling a command that adds what it is told to a file."""
+    command = f"{sys.executable} {tmp_path / 'note.py'}"
+    (tmp_path / "note.py").write_text(
+        "import json, sys\nrow = json.load(sys.stdin)\n"
+        "print(row['kind'], file=open('told', 'a'))\n"
+    )  # fmt: skip
+    done = subprocess.run(
+        [TXMON, "watch", "--notify", "--exec", command, "--quiet", hours, "--out", "out.jsonl", *arguments],
+        input=stdin, capture_output=True, cwd=tmp_path, env=environment(tmp_path), timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr.decode()
+
+
+def night(first: int, last: int) -> bytes:
+    """Rows of the minutes from the first to before the last of a day, with a surge of failures from the 50th on."""
+    rows = ["time,status,count"]
+    for minute in range(first, last):
+        time = f"2026-03-02T{minute // 60:02}:{minute % 60:02}:00Z"
+        rows += [f"{time},approved,100", f"{time},failed,{60 if 50 <= minute < 70 else 1}"]
+    return ("\n".join(rows) + "\n").encode()
+
+
+def test_what_quiet_hours_hold_back_outlives_a_restart(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    code, err = quiet_night(tmp_path, "00:00-01:30", "--state", "state", stdin=night(0, 60))
+    assert (code, told.exists()) == (0, False), err
+    code, err = quiet_night(tmp_path, "00:00-01:30", "--state", "state", stdin=night(60, 65))
+    assert (code, told.exists()) == (0, False), err
+    code, err = quiet_night(tmp_path, "00:00-01:30", "--state", "state", stdin=night(65, 95))
+    assert code == 0, err
+    assert told.read_text() == "resolved\n"
+
+
+def test_without_a_state_it_is_told_at_the_end(tmp_path: Path) -> None:
+    assert quiet_night(tmp_path, "00:00-01:30", stdin=night(0, 60))[0] == 0
+    assert (tmp_path / "told").read_text() == "opened\n"
+
+
+def test_a_state_that_cannot_say_what_was_left_to_tell_is_refused(tmp_path: Path) -> None:
+    quiet_night(tmp_path, "00:00-01:30", "--state", "state", stdin=night(0, 60))
+    row = json.loads(gzip.decompress((tmp_path / "state").read_bytes()))
+    row["sources"]["notifications:"]["due"] = [7]
+    (tmp_path / "state").write_bytes(gzip.compress(json.dumps(row).encode()))
+    code, err = quiet_night(tmp_path, "00:00-01:30", "--state", "state", stdin=night(60, 65))
+    assert code == 78
+    assert "txmon: state: what was left to tell does not hold together (IndexError" in err

@@ -1,5 +1,6 @@
 """What is told and when, on event time alone."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -13,7 +14,7 @@ from txmon.notification import Notification
 from txmon.rejects import RejectLog
 from txmon.settings import Settings
 from txmon.sinks.notify import Notifier, Policy
-from txmon.sinks.recent import MOST_ENTRIES, History
+from txmon.sinks.recent import MOST_ENTRIES, RecentCounts
 from txmon.trend import Rise, Trend
 from txmon.verdict import IncidentEvent, IncidentState, Key, Outcome, Verdict
 from txmon.windows import Hours, Silence, hours, silences, time_of_day
@@ -46,11 +47,20 @@ def step(
 class Story:
     """A notifier that is fed minute by minute, and what it told."""
 
+    restarts = False  # before every minute, with the state of the minute before
+
     def __init__(self, policy: Policy | None = None) -> None:
         self.told: list[Notification] = []
         self.notifier = Notifier(policy or Policy(), self.told.append)
 
+    def restart(self) -> None:
+        state = json.loads(json.dumps(self.notifier.snapshot()))
+        self.notifier = Notifier(self.notifier.policy, self.told.append)
+        self.notifier.restore(state)
+
     def minute(self, minute: float, *events: IncidentEvent, alerting: Sequence[str] = (), rising: str = "") -> None:
+        if self.restarts:
+            self.restart()
         time = T0 + int(60 * minute)
         trends = {"failed": Trend(0.5, "rising a lot"), "approved": Trend(0.0, "stable")}
         rises = [Rise(time, rising, 2.0, 5)] if rising else []
@@ -61,6 +71,16 @@ class Story:
     def steps(self) -> list[tuple[str, int]]:
         """(kind, minute) of all that was told."""
         return [(told.kind, (told.time - T0) // 60) for told in self.told]
+
+
+# the counts of a picture are not kept: a restart begins it anew
+pictures = pytest.mark.parametrize("restarts", [False], indirect=True)
+
+
+@pytest.fixture(params=[False, True], ids=["", "restarts"], autouse=True)
+def restarts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every story twice: a restart between any two minutes changes nothing that is told."""
+    monkeypatch.setattr(Story, "restarts", request.param)
 
 
 def test_each_step_is_told_once_and_at_once() -> None:
@@ -188,6 +208,7 @@ def test_after_a_restart_the_end_is_told_in_a_maintenance_window_too() -> None:
     assert story.steps == [("resolved", 70)]
 
 
+@pictures
 def test_a_trend_is_told_at_most_each_half_hour_a_status() -> None:
     story = Story()
     for minute in range(0, 120, 10):
@@ -241,6 +262,7 @@ def test_a_correction_of_an_earlier_bucket_takes_no_time_back() -> None:
     assert story.steps == [("digest", 540)]
 
 
+@pictures
 def test_a_bucket_that_is_still_open_is_told_of_when_it_closes() -> None:
     story = Story(Policy(digest=time_of_day("09:00")))
     for minute in range(530, 540):
@@ -254,6 +276,7 @@ def test_a_bucket_that_is_still_open_is_told_of_when_it_closes() -> None:
     assert story.told[1].trends["failed"].name == "rising a lot"
 
 
+@pictures
 def test_a_correction_is_in_the_picture() -> None:
     story = Story()
     for minute in range(15):
@@ -313,7 +336,7 @@ def test_a_wrong_silence_says_what_is_wrong(value: object, says: str) -> None:
 
 
 def test_history_keeps_quarter_of_an_hour_in_minutes() -> None:
-    history = History(10)
+    history = RecentCounts(10)
     for n in range(600):
         history.add(T0 + 10 * n, [verdict(n / 6, n % 7)])
     counts = history.recent([("failed", ())]).of("failed", ())
@@ -321,7 +344,7 @@ def test_history_keeps_quarter_of_an_hour_in_minutes() -> None:
 
 
 def test_a_correction_replaces_the_count() -> None:
-    history = History(60)
+    history = RecentCounts(60)
     for count in (5, 8):
         history.add(T0, [verdict(0, count)])
     assert history.recent([("failed", ())]).of("failed", ()) == (8,)
@@ -329,7 +352,7 @@ def test_a_correction_replaces_the_count() -> None:
 
 
 def test_too_many_series_are_kept_together() -> None:
-    history = History(60)
+    history = RecentCounts(60)
     many = [verdict(0, 1, key=(("m", str(n)),)) for n in range(MOST_ENTRIES // 15 + 1)]
     history.add(T0, many)
     recent = history.recent([("failed", many[0].key)])
@@ -360,3 +383,13 @@ def test_a_real_day_is_told_in_at_most_twenty_notifications() -> None:
 def test_hours_are_a_value() -> None:
     assert hours("22:00-06:00") == Hours(1320, 360)
     assert str(hours("7:05-24:00")) == "07:05-24:00"
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"incidents": [[]]}, {"incidents": [], "tally": [], "time": None}, {"incidents": 3}, {"known": [9]}]
+)
+def test_a_foreign_memory_is_refused(broken: dict[str, object]) -> None:
+    story = Story()
+    whole = story.notifier.snapshot()
+    with pytest.raises((KeyError, IndexError, TypeError, ValueError)):
+        story.notifier.restore({**whole, **broken} if broken else {})

@@ -1,5 +1,6 @@
 """What is shipped: an sdist and a pure wheel from a clean copy, and the unit that runs it."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -60,6 +61,21 @@ def test_the_sdist_holds_what_a_build_needs(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "src/txmon/detector.py"} <= names
+
+
+def test_the_compiled_modules_are_checked_without_any_library(tmp_path: Path) -> None:
+    """A clean build has mypy and no library that txmon imports; what failed there would leave it interpreted."""
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hook)
+    command = [sys.executable, "-m", "mypy", "--no-site-packages", *hook.CHECKS]
+    sources = [f"txmon/{name}.py" for name in hook.COMPILED]
+    done = subprocess.run(
+        [*command, *sources], cwd=ROOT / "src", capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
 def test_the_container_copies_what_a_build_needs() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txmon.errors import BadData
-from txmon.records import NAMES, ParseOptions, Record, RecordParser, Reject
+from txmon.fields import NAMES
+from txmon.records import ParseOptions, Record, RecordParser, Reject
 from txmon.times import TimeParser
 
 AT = 1772461985  # 2026-03-02T14:33:05Z

@@ -1,5 +1,6 @@
 """`txmon serve` as a process: its refusals, its end, its restart, its file beside the requests."""
 
+import gzip
 import http.client
 import json
 import os
@@ -148,6 +149,42 @@ def test_a_file_is_read_beside_the_requests_and_after_a_restart_from_where_it_wa
         log.write_text(f"time,status,count\n{minute(0)},failed,8\n")
         wait_for(lambda: count(port) == 15)
         assert end(process)[0] == 0
+
+
+def test_a_file_renamed_while_nobody_looked_is_read_to_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text(f"time,status,count\n{minute(0)},failed,1\n")
+    arguments = ("--tail", "log.csv", "--state", "state")
+
+    def count(port: int) -> int:
+        return int(call(port, "GET", "/v1/overview")["open"].get("counts", {}).get("failed", 0))
+
+    with running(tmp_path, *arguments) as (process, port):
+        wait_for(lambda: count(port) == 1)
+        assert end(process)[0] == 0
+    with log.open("a") as file:
+        file.write(f"{minute(0)},failed,2\n")
+    log.rename(tmp_path / "log.csv.1")
+    log.write_text(f"time,status,count\n{minute(0)},failed,4\n")
+    with running(tmp_path, *arguments) as (process, port):
+        wait_for(lambda: count(port) == 7)
+        assert end(process)[0] == 0
+
+
+@pytest.mark.parametrize("place", [[1, 2], {"inode": 1}, {"inode": 1, "offset": 0, "begins": False, "parser": {}}])
+def test_a_state_without_a_place_in_the_file_is_refused(place: object, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(f"time,status,count\n{minute(0)},failed,1\n")
+    arguments = ("--tail", "log.csv", "--state", "state")
+    with running(tmp_path, *arguments) as (process, port):
+        wait_for(lambda: call(port, "GET", "/v1/overview")["open"])
+        assert end(process)[0] == 0
+    row = json.loads(gzip.decompress((tmp_path / "state").read_bytes()))
+    row["sources"]["serve"]["positions"]["log.csv"] = place
+    (tmp_path / "state").write_bytes(gzip.compress(json.dumps(row).encode()))
+    code, told = refused(tmp_path, *arguments)
+    assert code == 78
+    assert "log.csv" in told
+    assert told.count("\n") == 1
 
 
 def test_standard_input_is_read_beside_the_requests(tmp_path: Path) -> None:

@@ -95,13 +95,20 @@ def restore(pipeline: Pipeline, settings: Settings, path: str) -> Mapping[str, A
     return found.sources
 
 
-def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str) -> None:
-    """Give `pipeline` the state `found` at `path`; ConfigError when it does not fit `settings`, or together."""
+def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str, own: bool = False) -> None:
+    """Give `pipeline` the state `found` at `path`; ConfigError when it does not fit `settings`, or together.
+
+    own: it was written by this very job and nobody had it in between, so its shape is not checked, number by number.
+    """
     for name, value in depended_on(settings).items():
         if found.settings.get(name) != value:
             was = found.settings.get(name)
             raise ConfigError(f"{path}: was written with {name} {was!r}, not {value!r}; give it that, or another file")
+    from .state_shape import check
+
     try:
+        if not own:
+            check(found.pipeline, settings.bucket)
         pipeline.restore(found.pipeline)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
         raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
@@ -119,8 +126,11 @@ def state_of(pipeline: Pipeline, settings: Settings, sources: Mapping[str, Any])
 
 def pipeline_of_state(found: state.State, path: str) -> Pipeline:
     """A pipeline with the state that was read from `path`, to look into; ConfigError when it does not hold together."""
+    from .state_shape import check
+
     try:
         settings = Settings(bucket=int(found.settings["bucket"]), by=tuple(found.settings["by"]))
+        check(found.pipeline, settings.bucket)
         pipeline = pipeline_of(settings, live=True)
         pipeline.restore(found.pipeline)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:

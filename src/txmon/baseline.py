@@ -20,6 +20,7 @@ MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is a
 MIN_DISPERSION: Final = 1.1  # a little over a Poisson's, which no real feed keeps to
 MAX_DISPERSION: Final = 400.0
 PRIOR_EVENTS: Final = 0.5  # Jeffreys' prior for a Poisson rate: a series without events is rare, not impossible
+LEAST_EVIDENCE: Final = 10.0  # events that no silence takes from a level
 SLOPE_DAMPING: Final = 0.995  # a bucket: a trend that nothing confirms is gone in hours
 MAX_SLOPE: Final = 0.02
 MAX_INNOVATION: Final = 0.3  # of the level: a shop that opens is a step, not a slope that goes on
@@ -118,9 +119,15 @@ class Baseline:
         self.events *= factor
 
     def forget(self) -> None:
-        """Let a bucket pass that teaches nothing: the level stays, and less evidence stands behind it."""
-        self.events *= self.discount
-        self.exposure *= self.discount
+        """Let a bucket pass that teaches nothing: the level stays, and less evidence stands behind it.
+
+        So much is left that an empty bucket remains improbable where transactions were due: silence goes on.
+        """
+        if self.events > LEAST_EVIDENCE:
+            rate = self.rate()
+            self.events = max(LEAST_EVIDENCE, self.events * self.discount)
+            # not the exposure times the discount: the prior's events would be over less and less of it
+            self.exposure = (self.events + PRIOR_EVENTS) / rate
 
     def learn(self, count: float, exposure: float, weight: float = 1.0, warm: bool = True) -> None:
         """Move the level and the dispersion towards `count` events over `exposure`; `weight` 0..1 slows both."""

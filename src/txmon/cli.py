@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import sys
 from contextlib import suppress
 from errno import EBADF, EMFILE, ENFILE, ENOMEM
@@ -26,6 +27,14 @@ class LazyGroup(click.Group):
         """The names of all subcommands, in the order of a first day with txmon."""
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The subcommand that `args` begin with; UsageError names the nearest where there is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}{_nearest(args[0])}", ctx)
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The subcommand, or None."""
         if cmd_name not in COMMANDS:
@@ -36,6 +45,15 @@ class LazyGroup(click.Group):
         return command
 
 
+def _nearest(word: str) -> str:
+    """What may have been meant; a file's name in the place of a command is a file to replay."""
+    from .values import nearest
+
+    if os.path.exists(word):
+        return f"; to judge the file: txmon replay {word}"
+    return nearest(word, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(message=describe())
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
@@ -43,14 +61,17 @@ def txmon(debug: bool) -> None:
     """Learns what is normal in a stream of transactions and says when failed, reversed or denied are above it.
 
     \b
-    txmon replay transactions.csv          judge a file
-    txmon simulate | txmon replay -        try it without data
+    Examples:
+      txmon replay transactions.csv --only alerts      # judge a file
+      txmon simulate | txmon replay - --only alerts    # try it without data
     """
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line; what the process should return."""
     debug = "--debug" in arguments
+    with suppress(OSError, ValueError):  # the memory holds payment data and secrets: none of it goes to a core file
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     # nothing here makes many cycles; looking for them as often as usual takes a fortieth of a replay
     gc.set_threshold(20_000, 20, 20)
     _open_standard_streams()

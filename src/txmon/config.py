@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from .errors import ConfigError, TxmonError, UsageError
+from .printable import printable
+from .rules import Rule, parse_rule
 from .safeopen import trusted
 from .settings import DECLARATIONS, DEFAULTS, Settings, flag, variable
-from .values import nearest, show
+from .values import duration_text, nearest, show
 
 FILE: Final = "txmon.toml"
 # read elsewhere, and never a setting: they are secrets, or say where settings are
@@ -122,10 +124,36 @@ def _line(config: Config, name: str) -> str:
     text = show(value, name)
     if not text and value == getattr(DEFAULTS, name):
         return f"# {name} is not set"
-    import json
+    if name == "rule":
+        literal = f"[{', '.join(_rule(rule, number) for number, rule in enumerate(value, 1))}]"
+    else:
+        literal = text if isinstance(value, bool) else _quoted(text)
+    return f"{name} = {literal}  # {printable(config.origin[name], None)}"
 
-    literal = text if isinstance(value, bool) else json.dumps(list(map(str, value)) if name == "rule" else text)
-    return f"{name} = {literal}  # {config.origin[name]}"
+
+def _rule(rule: Rule, number: int) -> str:
+    """A rule as TOML: its text where that reads back to it, else (a name, a status of two words) its table."""
+    try:
+        if parse_rule(str(rule), number) == rule:
+            return _quoted(str(rule))
+    except ValueError:
+        pass
+    parts = {"name": rule.name, "status": rule.status, "when": rule.text, "for": duration_text(rule.hold)}
+    return f"{{{', '.join(f'{key} = {_quoted(text)}' for key, text in parts.items())}}}"
+
+
+def _quoted(text: str) -> str:
+    """`text` as a TOML string of printable ASCII; half a character, which TOML cannot spell, is U+FFFD."""
+    found = []
+    for character in text:
+        code = ord(character)
+        if " " <= character <= "~":
+            found.append(f"\\{character}" if character in '"\\' else character)
+        elif 0xD800 <= code <= 0xDFFF:
+            found.append("\\ufffd")
+        else:
+            found.append(f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}")
+    return f'"{"".join(found)}"'
 
 
 def as_json(config: Config) -> dict[str, dict[str, object]]:

@@ -162,18 +162,18 @@ class Courier:
         self.counts.last = text
 
     def _forget(self, waiting: Waiting) -> None:
-        if waiting.name is not None:
-            try:
-                self._spool.remove(waiting.name)
-            except OSError as bad:
-                self._log(f"{self.channel.name}: {waiting.id} stays in the spool ({bad.strerror}) and will come again")
+        self._leave(waiting, self._spool.remove, " and will come again")
 
     def _aside(self, waiting: Waiting) -> None:
+        self._leave(waiting, self._spool.set_aside, "")
+
+    def _leave(self, waiting: Waiting, out: Callable[[str], None], otherwise: str) -> None:
+        """Take a notification's file, if it has one, `out` of those that wait; say what follows where that fails."""
         if waiting.name is not None:
             try:
-                self._spool.set_aside(waiting.name)
+                out(waiting.name)
             except OSError as bad:
-                self._log(f"{self.channel.name}: {waiting.id} stays in the spool ({bad.strerror})")
+                self._log(f"{self.channel.name}: {waiting.id} stays in the spool ({bad.strerror}){otherwise}")
 
     def close(self) -> None:
         """Let another process have the spool."""

@@ -231,7 +231,9 @@ class Detector:
                     self._forget(key)
                 self._roll.forget(int(oldest))
         if self._series > self.config.max_series:
-            for key in sorted(self._groups, key=lambda key: self._groups[key].seen):
+            # of those that are seen the busiest stays: the feed would be forgotten with it, again and again
+            of_use = [(group.seen, group.mix_exposure, key) for key, group in self._groups.items()]
+            for _, _, key in sorted(of_use)[:-1]:
                 if self._series <= self.config.max_series * 0.9:
                     break
                 self._forget(key)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Final, TextIO
 
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def no_formula(text: str) -> str:
@@ -31,9 +31,20 @@ def cell_text(value: object) -> str:
     return str(value)
 
 
+class _Lines:
+    """Gets lines that end in CRLF, for then alone the csv module quotes a cell that holds a carriage return."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> int:
+        """Write `line` with a newline at its end."""
+        return self._stream.write(line.removesuffix("\r\n") + "\n")
+
+
 def write_csv(stream: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A header and the rows. A text that a spreadsheet would compute is kept from it by an apostrophe."""
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv.writer(_Lines(stream), lineterminator="\r\n")
     writer.writerow([no_formula(column) for column in columns])
     for row in rows:
         # numbers may begin with a minus: they are no text

@@ -7,6 +7,8 @@ from typing import Any, Final
 from mypy_extensions import mypyc_attr
 
 from .baseline import Baseline
+from .key_packing import pack_key as pack_key
+from .key_packing import unpack_key as unpack_key
 from .limits import Thresholds
 from .verdict import TOTAL, Key
 
@@ -119,13 +121,3 @@ def unpack(rows: Sequence[Any], discount: float) -> dict[Key, Group]:
         group.statuses = {str(status): Baseline.restore(series) for status, series in statuses.items()}
         groups[unpack_key(key)] = group
     return groups
-
-
-def pack_key(key: Key) -> list[list[str]]:
-    """A key as JSON takes it."""
-    return [list(pair) for pair in key]
-
-
-def unpack_key(pairs: Sequence[Any]) -> Key:
-    """The key that `pack_key` packed."""
-    return tuple([(str(name), str(value)) for name, value in pairs])

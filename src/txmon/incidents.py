@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from .key_packing import unpack_key
 from .verdict import TOTAL, IncidentEvent, IncidentState, Key, Verdict, iso
 
 RESERVED_IDS: Final = 1000  # ids remembered so that none is used twice
@@ -57,8 +58,7 @@ class Incident:
 
     def take(self, verdict: Verdict) -> None:
         """Add an alerting or pending verdict."""
-        if verdict.time != self.members.get(verdict.status):
-            self.members[verdict.status] = verdict.time
+        self.members[verdict.status] = verdict.time
         self.last = verdict.time
         if verdict.recommendation == "alert":
             if not self.alerts or self.alerts[-1] != verdict.time:
@@ -150,7 +150,8 @@ class IncidentTracker:
         for key in list(self._open):
             for incident in list(self._open[key]):
                 for status, last in list(incident.members.items()):
-                    if time - last >= self.policy.clear and len(incident.members) > 1:
+                    # what alerted last stays: the end is told of it
+                    if time - last >= self.policy.clear and last < incident.last:
                         del incident.members[status]
                 state = self._step(incident, time)
                 if time - incident.last >= self.policy.clear:
@@ -208,7 +209,7 @@ class IncidentTracker:
         """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
         self._open = {}
         for row in state["open"]:
-            key = tuple((str(name), str(value)) for name, value in row["key"])
+            key = unpack_key(row["key"])
             incident = Incident(row["id"], key, row["start"])
             for name in FIELDS:
                 if name != "key":

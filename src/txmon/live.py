@@ -5,12 +5,13 @@ stream closes minutes and shows silence, whatever the wall clock does meanwhile,
 """
 
 import heapq
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .errors import ConfigError
 from .pipeline import Pipeline
-from .records import Record, RecordParser, Reject
+from .records import Record, RecordParser
 from .rejects import RejectLog
 from .sources.live import Chunk, LiveSource
 from .tally import Item, Tallier
@@ -18,20 +19,38 @@ from .verdict import Outcome
 
 
 class EventClock:
-    """What time it is in the stream."""
+    """What time it is in the stream; a stream that always comes late has a clock that is as late."""
 
     def __init__(self) -> None:
-        self._ahead: float | None = None  # event time less monotonic time, at its largest
+        self.ahead: float | None = None  # event time less the moment that a row came, at its largest; seconds
 
-    def note(self, time: int, monotonic: float) -> None:
-        """A row of this time (epoch seconds) came at that moment."""
-        ahead = time - monotonic
-        if self._ahead is None or ahead > self._ahead:
-            self._ahead = ahead
+    def note(self, time: int, wall: float, moment: float) -> None:
+        """A row of this time came when the wall clock stood at `wall` (both epoch seconds).
 
-    def now(self, monotonic: float) -> int | None:
+        moment: the same on the clock that `now` is asked with, seconds. A row from the future says no more than that it
+        is now: else one whose clock is wrong would make all others late for good.
+        """
+        ahead = min(time, wall) - moment
+        if self.ahead is None or ahead > self.ahead:
+            self.ahead = ahead
+
+    def now(self, moment: float) -> int | None:
         """Event time, epoch seconds; None before the first row."""
-        return None if self._ahead is None else int(monotonic + self._ahead)
+        return None if self.ahead is None else int(moment + self.ahead)
+
+
+def place(source: LiveSource, parser: RecordParser, offset: int) -> dict[str, Any] | None:
+    """Where a restart goes on after `offset` bytes of a source and what `parser` read of them; None for a pipe."""
+    position = source.position(offset)
+    return None if position is None else {**position, "parser": parser.snapshot()}
+
+
+def go_on(parser: RecordParser, found: Mapping[str, Any], state: str | None) -> None:
+    """Let `parser` go on at the `place` found in the file `state`; ConfigError where that cannot be."""
+    try:
+        parser.restore(found["parser"])
+    except (KeyError, TypeError, ValueError, AttributeError) as bad:
+        raise ConfigError(f"{state}: does not know its place in {parser.source} ({bad!r})") from bad
 
 
 @dataclass(slots=True)
@@ -120,25 +139,25 @@ class LiveRun:
         if chunk.begins:
             feed.parser.begin()
         feed.parser.admit(int(self._wall()), self._max_ahead)
-        end = chunk.start + sum(map(len, chunk.lines)) + len(chunk.lines)
         if len(self.feeds) == 1:
-            self._add(feed, self._items(feed, chunk.lines), end)
+            self._add(feed, self._items(feed, chunk.lines), chunk.end())
             return
         # by the minute, so that one file's backlog does not make the other's rows late
         width, group, offset = self.pipeline.bucketer.width, list[Record](), chunk.start
         for line in chunk.lines:
-            before = feed.parser.snapshot()
-            for record in self._records(feed, [line]):
+            before = place(feed.source, feed.parser, offset)
+            for record in self._log.sift(feed.parser.parse([line])):
                 if group and record.time // width != group[-1].time // width:
-                    self._add(feed, group, offset, before)
+                    self._wait(feed, group, before)
                     group = []
                 group.append(record)
             offset += len(line) + 1
-        self._add(feed, group, end)
+        self._add(feed, group, chunk.end())
 
-    def _add(self, feed: Feed, records: Sequence[Item], offset: int, parser: dict[str, Any] | None = None) -> None:
-        position = feed.source.position(offset)
-        after = None if position is None else {**position, "parser": parser or feed.parser.snapshot()}
+    def _add(self, feed: Feed, records: Sequence[Item], offset: int) -> None:
+        self._wait(feed, records, place(feed.source, feed.parser, offset))
+
+    def _wait(self, feed: Feed, records: Sequence[Item], after: dict[str, Any] | None) -> None:
         time = records[0].time if records else feed.waiting[-1].time if feed.waiting else 0
         self._number += 1
         feed.waiting.append(Batch(time, self._number, records, after, feed))
@@ -146,22 +165,7 @@ class LiveRun:
     def _items(self, feed: Feed, lines: list[bytes]) -> list[Item]:
         if feed.tallier is None:
             feed.tallier = Tallier(feed.parser, self.pipeline.bucketer.width)
-        found: list[Item] = []
-        for item in feed.tallier.take(lines):
-            if isinstance(item, Reject):
-                self._log.add(item)
-            else:
-                found.append(item)
-        return found
-
-    def _records(self, feed: Feed, lines: list[bytes]) -> list[Record]:
-        found = []
-        for record in feed.parser.parse(lines):
-            if isinstance(record, Reject):
-                self._log.add(record)
-            else:
-                found.append(record)
-        return found
+        return self._log.sift(feed.tallier.take(lines))
 
     def _due(self) -> list[Batch]:
         """The batches that no source with more to read can still come before, in order of event time."""
@@ -181,7 +185,7 @@ class LiveRun:
     def _take(self, batch: Batch) -> list[Outcome]:
         outcomes = list(self.pipeline.feed(batch.records))
         if batch.records:
-            self._clock.note(max([record.time for record in batch.records]), self._monotonic())
+            self._clock.note(max([record.time for record in batch.records]), self._wall(), self._monotonic())
         if batch.after is not None:
             batch.feed.taken = batch.after
         return outcomes

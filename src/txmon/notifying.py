@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -30,14 +30,28 @@ class Telling:
         self._notifier = notifier
         self._say = say
         self._failed = 0
+        self._kept = False  # what is left to tell is in a state file, which somebody will come back with
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket."""
         self._guarded(lambda: self._notifier.accept(outcome))
 
     def close(self) -> None:
-        """Tell what was held back: the stream has ended."""
-        self._guarded(self._notifier.close)
+        """Tell what was held back: the stream has ended. Nothing, where a state keeps it for the next process."""
+        if not self._kept:
+            self._guarded(self._notifier.close)
+
+    def snapshot(self) -> dict[str, object]:
+        """What is left to tell, as JSON takes it."""
+        return self._notifier.snapshot()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
+        self._notifier.restore(state)
+
+    def keep(self, kept: bool) -> None:
+        """Whether a state file holds what is left to tell."""
+        self._kept = kept
 
     def _guarded(self, act: Callable[[], None]) -> None:
         try:

@@ -22,6 +22,7 @@ from .checkouts import Checkouts, read_checkouts
 from .errors import BadData, IoFailure, TxmonError, UsageError
 from .query_files import QueryFile, expand, look, table_of
 from .query_load import Loader, Rejected, literal, parquet_columns, quoted
+from .safeopen import open_file
 from .values import nearest
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ class Database:
                 rows = self._connection.sql(sql)
                 _interruptible(lambda: rows.write_parquet(str(self._out)))
             # duckdb may write to that folder alone, so a statement cannot reach the user's file
-            Path(path).write_bytes(self._out.read_bytes())
+            with open(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+                file.write(self._out.read_bytes())
         except OSError as bad:
             raise IoFailure(f"{path}: {bad.strerror}") from bad
         finally:

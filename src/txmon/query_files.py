@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from .errors import BadData, NoInput
-from .records import BOM, DELIMITERS, NAMES
+from .fields import NAMES
+from .records import BOM, DELIMITERS
 from .sources.file import GZIP, ZSTD, FileSource
 
 Format = Literal["csv", "jsonl", "parquet"]

@@ -11,8 +11,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from .errors import BadData
+from .fields import MAX_COUNT, MAX_STATUS
 from .query_files import QueryFile, field_column
-from .records import MAX_COUNT, MAX_STATUS
 
 if TYPE_CHECKING:
     import duckdb

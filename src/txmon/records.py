@@ -7,34 +7,17 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from math import isfinite
 from typing import Any, Final
 
 from .errors import BadData
+from .fields import NAMES, NEEDED, Fault, amount_of, columns_of, count_of, label_of, status_of
 from .times import TimeParser, epoch
 from .verdict import Key
 
-NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "time": ("time", "timestamp", "ts", "datetime", "created_at"),
-    "status": ("status", "state", "result"),
-    "count": ("count", "f1", "f0_", "quantity", "n"),
-    "amount": ("amount", "value"),
-    "id": ("id", "transaction_id", "event_id"),
-}
-NEEDED: Final = ("time", "status")
-MAX_COUNT: Final = 10**15  # above it, sums are no longer exact in a float
-MAX_STATUS: Final = 256
 DELIMITERS: Final = ",;\t|"
 PLANS: Final = 64  # kinds of JSON rows remembered
-_Plan = tuple[
-    tuple[str, ...],
-    tuple[str, ...],
-    tuple[str, ...],
-    tuple[str, ...],
-    tuple[str, ...],
-    tuple[tuple[str, str | None], ...],
-]
+_Names = tuple[str, ...]
+_Plan = tuple[_Names, _Names, _Names, _Names, _Names, tuple[tuple[str, str | None], ...]]
 BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -84,14 +67,6 @@ class Layout:
         self.count = columns.get("count", -1)
         self.amount = columns.get("amount", -1)
         self.by = [columns[f"by:{name}"] for name in by]
-
-
-class _Fault(Exception):
-    """What is wrong with one line."""
-
-    def __init__(self, kind: str, reason: str) -> None:
-        self.kind = kind
-        self.reason = reason
 
 
 class RecordParser:
@@ -153,7 +128,7 @@ class RecordParser:
         self.lines += 1
         try:
             return self._line(raw)
-        except _Fault as fault:
+        except Fault as fault:
             return Reject(self.source, self.lines, fault.kind, fault.reason, raw)
 
     def ready(self) -> bool:
@@ -174,7 +149,7 @@ class RecordParser:
         """Epoch seconds of the next line's time; -1 where it is none, of which `one` says why."""
         try:
             return self._time(text)
-        except _Fault:
+        except Fault:
             return -1
 
     def absolute(self, text: str) -> bool:
@@ -186,7 +161,7 @@ class RecordParser:
         self.lines += 1
         try:
             return self._from_row(row)
-        except _Fault as fault:
+        except Fault as fault:
             try:
                 raw = json.dumps(row).encode()
             except RecursionError:  # nested so deeply that it could only just be read
@@ -222,7 +197,7 @@ class RecordParser:
     def _text(self, raw: bytes) -> str:
         if len(raw) > self.options.max_line:
             self._started = True
-            raise _Fault("too-long", f"{len(raw)} bytes, at most {self.options.max_line} are read")
+            raise Fault("too-long", f"{len(raw)} bytes, at most {self.options.max_line} are read")
         if not self._started:
             raw = raw.removeprefix(BOM)
         try:
@@ -230,7 +205,7 @@ class RecordParser:
         except UnicodeDecodeError as bad:
             if not self._started:
                 self._refuse_binary(raw)
-            raise _Fault("encoding", f"byte {bad.start + 1} is not UTF-8") from None
+            raise Fault("encoding", f"byte {bad.start + 1} is not UTF-8") from None
 
     def _refuse_binary(self, raw: bytes) -> None:
         if b"\0" in raw[:4096] or raw[:2] == b"PK" or raw[:4] == b"PAR1":
@@ -242,13 +217,12 @@ class RecordParser:
         self._width = len(cells)
         lower = {cell.lower(): i for i, cell in reversed(list(enumerate(cells)))}
         columns: dict[str, int] = {}
-        for name, accepted in NAMES.items():
-            mapped = self.options.mapping.get(name)
-            wanted = (mapped.lower(),) if mapped is not None else accepted
+        for name, wanted in columns_of(self.options.mapping).items():
             column = next((lower[column] for column in wanted if column in lower), None)
             if column is not None:
                 columns[name] = column
-            elif mapped is not None:
+            elif name in self.options.mapping:
+                mapped = self.options.mapping[name]
                 raise BadData(f"{self.source}: no column {mapped!r} for {name!r}; columns found: {', '.join(cells)}")
         for name in NEEDED:
             if name not in columns:
@@ -278,12 +252,12 @@ class RecordParser:
         try:
             return next(csv.reader([text], delimiter=self._delimiter, strict=True))
         except csv.Error as bad:
-            raise _Fault("columns", f"quotes do not match: {bad}") from None
+            raise Fault("columns", f"quotes do not match: {bad}") from None
 
     def _from_csv(self, text: str) -> Record:
         cells = self._split(text)
         if len(cells) != self._width:
-            raise _Fault("columns", f"{len(cells)} columns, the header has {self._width}")
+            raise Fault("columns", f"{len(cells)} columns, the header has {self._width}")
         columns = self._columns
         assert columns is not None
         at = columns.get
@@ -292,10 +266,10 @@ class RecordParser:
         by = self.options.by
         return Record(
             self._time(cells[columns["time"]]),
-            _status(cells[columns["status"]]),
-            1 if where is None else _count(cells[where]),
+            status_of(cells[columns["status"]]),
+            1 if where is None else count_of(cells[where]),
             tuple([(name, cells[columns[f"by:{name}"]].strip()) for name in by]) if by else (),
-            None if amount is None else _amount(cells[amount]),
+            None if amount is None else amount_of(cells[amount]),
             None if identity is None else cells[identity].strip() or None,
         )
 
@@ -303,12 +277,12 @@ class RecordParser:
         try:
             row = json.loads(text)
         except (ValueError, RecursionError) as bad:
-            raise _Fault("json", f"no JSON: {str(bad)[:100]}") from None
+            raise Fault("json", f"no JSON: {str(bad)[:100]}") from None
         return self._from_row(row)
 
     def _from_row(self, row: object) -> Record:
         if not isinstance(row, dict):
-            raise _Fault("json", f"not a JSON object but a {type(row).__name__}")
+            raise Fault("json", f"not a JSON object but a {type(row).__name__}")
         plan = self._plans.get(tuple(row))
         if plan is None:
             plan = self._plan(row)
@@ -316,27 +290,26 @@ class RecordParser:
         time, status = _first(row, time_at), _first(row, status_at)
         if time is None or status is None:
             missing = "time" if time is None else "status"
-            raise _Fault(missing, f"no {missing}")
+            raise Fault(missing, f"no {missing}")
         count = _first(row, count_at) if count_at else None
         amount = _first(row, amount_at) if amount_at else None
         identity = _first(row, id_at) if id_at else None
         return Record(
             self._time(time),
-            _status(status),
-            1 if count is None else _count(count),
-            tuple([(name, _label(None if column is None else row[column])) for name, column in by_at]) if by_at else (),
-            None if amount is None else _amount(amount),
-            None if identity is None else _label(identity) or None,
+            status_of(status),
+            1 if count is None else count_of(count),
+            tuple([(name, label_of(None if column is None else row[column])) for name, column in by_at])
+            if by_at
+            else (),
+            None if amount is None else amount_of(amount),
+            None if identity is None else label_of(identity) or None,
         )
 
     def _plan(self, row: Mapping[str, object]) -> _Plan:
         """Where rows with the names of `row` have their fields; found once, since rows mostly look alike."""
         lower = {name.lower(): name for name in row}
-        fields = []
-        for name, accepted in NAMES.items():
-            mapped = self.options.mapping.get(name)
-            wanted = (mapped.lower(),) if mapped is not None else accepted
-            fields.append(tuple([lower[column] for column in wanted if column in lower]))
+        wanted = columns_of(self.options.mapping).values()
+        fields = [tuple([lower[column] for column in columns if column in lower]) for columns in wanted]
         by = tuple([(name, lower.get(name.lower())) for name in self.options.by])
         time_at, status_at, count_at, amount_at, id_at = fields
         plan = (time_at, status_at, count_at, amount_at, id_at, by)
@@ -352,12 +325,12 @@ class RecordParser:
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 time = epoch(value, str(value)[:60])
             else:
-                raise _Fault("time", f"a {type(value).__name__} is no time")
+                raise Fault("time", f"a {type(value).__name__} is no time")
         except (ValueError, OverflowError) as bad:
-            raise _Fault("time", str(bad)) from None
+            raise Fault("time", str(bad)) from None
         if self._ahead is not None:
             if time > self._limit:
-                raise _Fault("future", f"{str(value)[:60]!r} is more than {self._ahead} s ahead")
+                raise Fault("future", f"{str(value)[:60]!r} is more than {self._ahead} s ahead")
             self._limit = max(self._limit, time + self._ahead)
         return time
 
@@ -369,66 +342,3 @@ def _first(row: Mapping[str, object], names: tuple[str, ...]) -> object:
         if value is not None:
             return value
     return None
-
-
-def _label(value: object) -> str:
-    return _written(value.strip()) if isinstance(value, str) else "" if value is None else _written(str(value))
-
-
-def _written(text: str) -> str:
-    """`text`, unless it cannot be written as UTF-8: JSON's escapes can spell half of a character."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise _Fault("encoding", "half of a surrogate pair is no character") from None
-    return text
-
-
-def _status(value: object) -> str:
-    if not isinstance(value, str):
-        raise _Fault("status", f"a {type(value).__name__} is no status")
-    return _spelled(value) if len(value) <= MAX_STATUS else _new_status(value)
-
-
-@lru_cache(maxsize=1024)
-def _spelled(text: str) -> str:
-    return _new_status(text)  # most are one of a few
-
-
-def _new_status(value: str) -> str:
-    status = _written(value.strip().lower())
-    if not status:
-        raise _Fault("status", "the status is empty")
-    if len(status) > MAX_STATUS:
-        raise _Fault("status", f"a status of {len(status)} characters, at most {MAX_STATUS} are accepted")
-    if status == "*":
-        raise _Fault("status", "'*' stands for all statuses together")
-    return status
-
-
-def _count(value: object) -> int:
-    if type(value) is int and 0 <= value <= MAX_COUNT:
-        return value
-    if isinstance(value, str) and value.isdecimal() and len(value) <= 15:
-        return int(value)
-    shown = str(value).strip()[:60] if not isinstance(value, int) or abs(value) < MAX_COUNT else "a huge number"
-    try:
-        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
-    except (ValueError, OverflowError):
-        number = -1.0
-    if not (0 <= number <= MAX_COUNT and number == int(number)):
-        raise _Fault("count", f"{shown!r} is no whole number from 0 to 10^15")
-    return int(number)
-
-
-def _amount(value: object) -> float | None:
-    if isinstance(value, str) and not value.strip():
-        return None
-    try:
-        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else float("nan")
-    except (ValueError, OverflowError):
-        number = float("nan")
-    if not isfinite(number):
-        raise _Fault("amount", f"{str(value)[:60]!r} is no decimal number")
-    return number

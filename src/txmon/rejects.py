@@ -3,9 +3,9 @@
 import base64
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from .errors import BadData, IoFailure
 from .linefile import LineFile
@@ -13,6 +13,7 @@ from .records import Reject
 from .safeopen import open_file
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -57,6 +58,16 @@ class RejectLog:
                 raise IoFailure(f"{self._path}: {bad.strerror}") from bad
         if self._strict:
             raise BadData(f"{reject.source}:{reject.line}: {reject.reason}")
+
+    def sift(self, items: Iterable[T | Reject]) -> list[T]:
+        """`items` without the rejects among them, which are added in turn."""
+        found: list[T] = []
+        for item in items:
+            if isinstance(item, Reject):
+                self.add(item)
+            else:
+                found.append(item)
+        return found
 
     @property
     def count(self) -> int:

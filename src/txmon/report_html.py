@@ -48,6 +48,7 @@ def _json(pictures: list[Picture]) -> str:
             **asdict(picture),
             "title": printable(picture.title, None),
             "places": [printable(place, None) for place in picture.places],
+            "lines": [{**asdict(line), "name": printable(line.name, None)} for line in picture.lines],
         }
         for picture in pictures
     ]

@@ -1,11 +1,12 @@
 """A report's pictures as PNG or SVG, by matplotlib (the extra `txmon[plot]`)."""
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError, IoFailure
 from .printable import printable
 from .report import Picture, Report
+from .safeopen import open_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +38,7 @@ def write_plot(reports: list[Report], path: str, kind: str) -> None:
         # a dollar sign in a name would begin a formula
         axes.set_title(printable(f"{report.title}: {picture.title}", None).replace("$", r"\$"), loc="left", fontsize=11)
     try:
-        with Path(path).open("wb") as file:
+        with open(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
             figure.savefig(file, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else {"Software": None})
     except OSError as bad:
         raise IoFailure(f"{path}: {bad.strerror}") from bad

@@ -10,6 +10,7 @@ import stat
 from typing import Final
 
 OTHERS_LINK: Final = "is a link that another user made; it is not followed"
+OTHERS_PIPE: Final = "is a pipe that another user made; it is neither waited for nor written to"
 OTHERS_FILE: Final = "belongs to another user, who could read what is written there"
 
 
@@ -36,13 +37,17 @@ def open_file(path: str, flags: int, mode: int = 0o666, private: bool = False) -
 
 
 def check_link(path: str) -> None:
-    """Raise OSError where `path` is a link of somebody who is neither this user nor root."""
+    """Raise OSError where `path` is a link or a pipe of somebody who is neither this user nor root."""
     try:
         status = os.lstat(path)
     except OSError:
         return  # opening it says why
-    if stat.S_ISLNK(status.st_mode) and not trusted(status):
+    if trusted(status):
+        return
+    if stat.S_ISLNK(status.st_mode):
         raise OSError(errno.ELOOP, OTHERS_LINK, path)
+    if stat.S_ISFIFO(status.st_mode):
+        raise OSError(errno.EPERM, OTHERS_PIPE, path)
 
 
 def trusted(status: os.stat_result) -> bool:

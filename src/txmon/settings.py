@@ -109,7 +109,7 @@ class Settings:
     bucket: int = _detection(MINUTE, "Width of a bucket.", duration(10, HOUR, divides_day=True), "TIME")
     lateness: int | None = _detection(
         None, "How late a record may come before its bucket closes.", duration(0, HOUR), "TIME",
-        default_text="0 in replay",
+        default_text="5s live, 0s in replay",
     )  # fmt: skip
     half_life: int = _detection(15 * MINUTE, "Memory of the volume's level.", duration(MINUTE, 86400), "TIME")
     mix_half_life: int = _detection(

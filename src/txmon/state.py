@@ -91,7 +91,7 @@ def load(path: str) -> State | None:
         return None
     except OSError as bad:
         raise IoFailure(f"{path}: {bad.strerror}") from bad
-    return state_of(raw, path, json.loads)
+    return state_of(raw, path, _strict)
 
 
 def unpack(raw: bytes, path: str) -> State:
@@ -100,7 +100,14 @@ def unpack(raw: bytes, path: str) -> State:
         text = gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as bad:
         raise ConfigError(f"{path}: is no state of txmon's, or damaged; it is left as it is") from bad
-    return state_of(text, path, json.loads)
+    return state_of(text, path, _strict)
+
+
+def _strict(text: bytes) -> Any:
+    """JSON as it is defined: no NaN, no half of a character, as Python's own reader takes them; ValueError."""
+    import msgspec
+
+    return msgspec.json.decode(text)
 
 
 def state_of(text: bytes, path: str, decode: Callable[[bytes], Any]) -> State:
@@ -108,15 +115,16 @@ def state_of(text: bytes, path: str, decode: Callable[[bytes], Any]) -> State:
     try:
         row = decode(text)
         version = row["txmon"]
-    except (ValueError, KeyError, TypeError, RecursionError) as bad:
+        row.keys()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as bad:
         raise ConfigError(f"{path}: is no state of txmon's, or damaged; it is left as it is") from bad
     if version != FORMAT:
         writer = row.get("written_by", "another version")
         raise ConfigError(f"{path}: has format {version!r}, written by txmon {writer}; this one reads format {FORMAT}")
-    try:
-        return State(row["settings"], row["pipeline"], row["sources"])
-    except KeyError as bad:
-        raise ConfigError(f"{path}: lacks {bad}; it is left as it is") from bad
+    for name in ("settings", "pipeline", "sources"):
+        if not isinstance(row.get(name), dict):
+            raise ConfigError(f"{path}: lacks {name!r}; it is left as it is")
+    return State(row["settings"], row["pipeline"], row["sources"])
 
 
 def _unpacked(path: str) -> bytes:

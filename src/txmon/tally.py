@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from .records import MAX_COUNT, NAMES, Layout, Record, RecordParser, Reject
+from .fields import MAX_COUNT, NAMES
+from .records import Layout, Record, RecordParser, Reject
 from .verdict import Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
@@ -85,9 +86,9 @@ class Tallier:
         plain = together.isascii() and QUOTE not in together
         returns = b"\r" in together
         for raw in lines:
-            if returns and raw.endswith(b"\r"):
-                raw = raw.rstrip(b"\r\n")  # noqa: PLW2901
-            cells = raw.split(delimiter)
+            # a bad record is kept as it came, with its carriage return
+            text = raw.rstrip(b"\r\n") if returns and raw.endswith(b"\r") else raw
+            cells = text.split(delimiter)
             if len(cells) != width or len(raw) > longest or not (plain or (raw.isascii() and QUOTE not in raw)):
                 self._one(raw)
                 continue

@@ -37,21 +37,28 @@ class ByStatus(Generic[T]):
         return self.table.get(status, self.default)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or nothing where no known word is near."""
-    close = difflib.get_close_matches(word, list(known), 1)
+def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """`; did you mean 'x'?`, or nothing where no known word is at least so much `alike`, from 0 to 1."""
+    close = difflib.get_close_matches(word, list(known), 1, alike)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def choice(*words: str) -> Callable[[object], str]:
-    """One of `words`."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Takes one of `words`."""
 
-    def parse(value: object) -> str:
-        if isinstance(value, str) and value in words:
+    words: tuple[str, ...]
+
+    def __call__(self, value: object) -> str:
+        """The word; ValueError for any other."""
+        if isinstance(value, str) and value in self.words:
             return value
-        raise ValueError(f"{value!r} is none of {', '.join(words)}{nearest(str(value), words)}")
+        raise ValueError(f"{value!r} is none of {', '.join(self.words)}{nearest(str(value), self.words)}")
 
-    return parse
+
+def choice(*words: str) -> Choice:
+    """One of `words`."""
+    return Choice(words)
 
 
 def switch(value: object) -> bool:
@@ -224,10 +231,11 @@ def whole(least: int, most: int) -> Callable[[object], int]:
 
 
 def _items(value: object) -> list[tuple[str | None, object]]:
-    """(name, value) pairs from a TOML table, a list of NAME=VALUE texts, or one such text with commas."""
+    """(name, value) pairs from a TOML table, or from texts like NAME=VALUE,NAME=VALUE: one, or a list of them."""
     if isinstance(value, Mapping):
         return [(str(name), item) for name, item in value.items()]
-    texts = value if isinstance(value, list | tuple) else str(value).split(",") if isinstance(value, str) else [value]
+    given = value if isinstance(value, list | tuple) else [value]
+    texts = [piece for text in given for piece in (text.split(",") if isinstance(text, str) else [text])]
     found: list[tuple[str | None, object]] = []
     for text in texts:
         name, equals, item = str(text).partition("=")
@@ -242,7 +250,7 @@ def by_status(parse_one: Callable[[object], T], default: T) -> Callable[[object]
         general = default
         table: dict[str, T] = {}
         for status, item in _items(value):
-            if status is None or status == "default":
+            if status is None or status.lower() == "default":
                 general = parse_one(item)
             else:
                 table[status.lower()] = parse_one(item)
@@ -277,11 +285,16 @@ def show(value: object, name: str) -> str:
     if name == "budget" and isinstance(value, float):
         return f"{value:.12g}/day" if value >= 1.0 else f"{value * 7:.12g}/week"
     if isinstance(value, ByStatus):
-        return ",".join([f"{value.default:g}", *(f"{status}={item:g}" for status, item in value.table.items())])
+        return ",".join([_shortest(value.default), *(f"{s}={_shortest(item)}" for s, item in value.table.items())])
     if isinstance(value, Mapping):
         return ",".join(f"{key}={item}" for key, item in value.items())
     if isinstance(value, tuple):
         return (" ; " if name == "rule" else ",").join(map(str, value))
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return _shortest(value)
+
+
+def _shortest(value: object) -> str:
+    """A number's shortest text that reads back to it; any other value's own."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

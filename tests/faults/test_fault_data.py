@@ -48,7 +48,8 @@ def test_the_largest_counts() -> None:
 
 @pytest.mark.fault(
     "a day of zeros",
-    "is no silence and no alert, and teaches no shares: once the feed has some, failures alert as ever",
+    "is no silence and no alert, and teaches no shares: failures in the very first minute that has any are not judged, "
+    "those of the next alert as ever",
 )
 def test_a_day_of_zeros() -> None:
     rows = [
@@ -64,6 +65,10 @@ def test_a_day_of_zeros() -> None:
         "replay", "-", stdin=table([*rows, *ordinary(30, "2026-03-03"), ("2026-03-03T10:30:00Z", "failed", 50)])
     )
     assert "failed" in {line["status"] for line in after.alerts()}
+    at_once = [(f"2026-03-03T00:0{m}:00Z", s, n) for m in range(3) for s, n in (("approved", 100), ("failed", 50))]
+    attack = txmon("replay", "-", stdin=table([*rows, *at_once])).lines
+    judged = [v["recommendation"] for v in attack if v.get("status") == "failed" and "recommendation" in v]
+    assert judged[-3:] == ["ok", "alert", "alert"]
 
 
 @pytest.mark.fault("10,000 statuses a minute", "each is judged by itself, within 300 MB")

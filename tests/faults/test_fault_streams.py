@@ -108,6 +108,30 @@ def test_a_damaged_state(tmp_path: Path) -> None:
         assert path.read_bytes() == bad
 
 
+@pytest.mark.fault(
+    "a state that was edited: numbers that cannot be, buckets out of order",
+    "refuses it with exit code 78 and says where, instead of failing in a later minute at each start",
+)
+def test_an_edited_state(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    txmon("watch", "--state", path, stdin=table(ordinary(40)))
+    good = json.loads(gzip.decompress(path.read_bytes()))
+    for part, name, value, said in (
+        ("buckets", "watermark", None, "over already"),
+        ("detector", "lag", -1.0, "lag"), ("buckets", "last", "x", "last"),
+        ("detector", "before", 10**10, "not closed"), ("trends", "times", {}, "different statuses"),
+    ):  # fmt: skip
+        bad = json.loads(json.dumps(good))
+        bad["pipeline"][part][name] = value
+        raw = gzip.compress(json.dumps(bad).encode())
+        path.write_bytes(raw)
+        done = txmon("watch", "--state", path, stdin=table(ordinary(3)))
+        assert (done.code, done.out) == (78, b"")
+        assert "does not hold together" in done.err
+        assert said in done.err
+        assert path.read_bytes() == raw
+
+
 @pytest.mark.fault("a folder, a pipe or a device where the state should be", "refuses it at once and waits for nothing")
 def test_a_state_that_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")

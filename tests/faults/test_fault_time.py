@@ -146,6 +146,22 @@ def test_a_years_jump_live() -> None:
     assert "1 bad record of this kind: future" in done.err
 
 
+@pytest.mark.fault(
+    "a feed that is silent for most of a day",
+    "is expected back at the level that it had, however short the memory and long the silence",
+)
+@pytest.mark.parametrize("memory", ["1m", "15m", "4h"])
+def test_the_level_outlives_silence(memory: str) -> None:
+    before = ordinary(90)
+    after = [(t.replace("03-02T1", "03-03T0"), s, n) for t, s, n in before]
+    done = txmon("replay", "-", "--half-life", memory, "--level-shift", "7d", stdin=table([*before, *after]))
+    silent = [line for line in done.volume() if line["count"] == 0]
+    assert len(silent) == 12 * 60 + 30
+    assert all(90 < float(line["expected"]) < 130 for line in silent)
+    back = [line for line in done.volume() if line["time"] >= "2026-03-03T00:01"]
+    assert [line for line in back if line["recommendation"] == "alert"] == []
+
+
 @pytest.mark.fault("one row a week", "silence is judged for a day after each, never alerted; then the gap is skipped")
 def test_one_row_a_week() -> None:
     days = [date(2025, 1, 6) + timedelta(7 * week) for week in range(12)]

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from txmon.assembly import pipeline_of
 from txmon.errors import BadData, IoFailure
+from txmon.fields import MAX_COUNT
 from txmon.lines import event_line, rise_line, verdict_line
 from txmon.printable import printable
-from txmon.records import MAX_COUNT, ParseOptions, Record, RecordParser, Reject
+from txmon.records import ParseOptions, Record, RecordParser, Reject
 from txmon.rejects import RejectLog
 from txmon.settings import Settings
 from txmon.sources.live import PipeSource

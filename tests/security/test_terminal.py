@@ -42,6 +42,7 @@ def test_the_stream_is_evil_enough() -> None:
         ["replay", "-", "--inject", "denied:x5@10:50/5m", "--out", "/dev/null"],
         ["watch", "--chart", "always", "--by", "merchant", "--out", "/dev/null"],
         ["tune", "-", "--budget", "1/day"],
+        ["replay", "-", "--rule", "count > 3", "--chart", "always", "--out", "/dev/null"],
     ],
     ids=" ".join,
 )
@@ -93,6 +94,70 @@ def test_errors(arguments: list[str], stdin: bytes, tmp_path: Path) -> None:
     done = txmon(*arguments, stdin=stdin, folder=tmp_path)
     assert done.stderr != b""
     assert_harmless(done.stdout, done.stderr)
+
+
+# reasons for which records, rows and labels are left out, each with text of theirs
+BAD = [{"count": EVIL}, {"time": EVIL}, {"time": EVIL[:3] + "9" * 80}, {"merchant": EVIL, "count": "9e99" + EVIL}]
+
+
+def test_bad_records_are_told_without_orders(tmp_path: Path) -> None:
+    data = tmp_path / "t.jsonl"
+    data.write_bytes(rows() + b"".join(rows(**more).splitlines()[0] + b"\n" for more in BAD))
+    table = tmp_path / "t.csv"
+    table.write_text("time,status,count\n2026-03-02T10:00:00Z,denied,1\n" + f"2026-03-02T10:00:00Z,denied,{EVIL}\n")
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps([{"start": "2026-03-02T10:55:00Z", "end": "2026-03-02T10:59:00Z", "kind": EVIL}]))
+    verdicts = tmp_path / "v.jsonl"
+    txmon("replay", data, "--out", verdicts)
+    runs: tuple[list[str | Path], ...] = (
+        ["replay", data, "--out", "/dev/null"], ["replay", data, "--strict", "--out", "/dev/null"],
+        ["analyze", data], ["tune", data, "--budget", "1/day"], ["query", "SELECT 1 AS a", data],
+        ["query", "SELECT status FROM transactions", table], ["query", "--schema", table],
+        ["evaluate", verdicts, labels], ["tune", data, "--labels", labels, "--budget", "1/day"],
+        ["query", "SELECT status, sum(count) AS n FROM transactions GROUP BY 1", data, "--chart"],
+        ["doctor", "--state", str(tmp_path / EVIL)], ["notify", "--dry-run"],
+    )  # fmt: skip
+    for arguments in runs:
+        done = txmon(*arguments, stdin=b"", folder=tmp_path)
+        assert done.stdout + done.stderr != b""
+        assert_harmless(done.stdout, done.stderr)
+
+
+def on_a_terminal(*arguments: str | Path) -> tuple[bytes, bytes]:
+    """What a terminal gets on standard output, and what a pipe gets of the same."""
+    reader, writer = pty.openpty()
+    with subprocess.Popen([TXMON, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=writer):
+        os.close(writer)
+        shown = b""
+        try:
+            while piece := os.read(reader, 1 << 16):
+                shown += piece
+        except OSError:  # how Linux says that the other end of a terminal is closed
+            pass
+    os.close(reader)
+    return shown.replace(b"\r\n", b"\n"), txmon(*arguments, stdin=b"").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["query", "SELECT status, merchant FROM transactions", "DATA", "--format", "csv"],
+        ["query", "SELECT status, merchant FROM transactions", "DATA", "--format", "jsonl"],
+        ["analyze", "DATA", "--json"],
+        ["analyze", "DATA", "--sql"],
+        ["analyze", "DATA", "--markdown"],
+    ],
+    ids=" ".join,
+)
+def test_what_a_pipe_gets_as_it_is_gives_a_terminal_no_orders(arguments: list[str], tmp_path: Path) -> None:
+    data = tmp_path / f"{EVIL.replace('/', '')}.jsonl"
+    data.write_bytes(rows())
+    shown, piped = on_a_terminal(*(data if argument == "DATA" else argument for argument in arguments))
+    assert len(shown) > 100
+    assert_harmless(shown)
+    if "--sql" not in arguments and "--markdown" not in arguments:
+        with pytest.raises(AssertionError):
+            assert_harmless(piped)  # as it came, for programs
 
 
 def test_lines_on_a_terminal_stay_the_same_json() -> None:

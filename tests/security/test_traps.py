@@ -1,15 +1,18 @@
 """Links, files and pipes that another user left where txmon reads and writes."""
 
 import os
+import re
+import resource
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from trap_tools import OTHER, TABLE, mode, txmon
+from trap_tools import OTHER, TABLE, TXMON, mode, txmon
 
 from txmon.errors import IoFailure
 from txmon.inbox import leave_acknowledgement, take_acknowledgements
-from txmon.safeopen import OTHERS_FILE, OTHERS_LINK
+from txmon.safeopen import OTHERS_FILE, OTHERS_LINK, OTHERS_PIPE
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
 BAD = TABLE + b"x,denied,1\n"
@@ -28,6 +31,51 @@ def test_another_users_link_is_never_followed(name: str, there: bool, tmp_path: 
     assert OTHERS_LINK in done.stderr.decode()
     assert done.returncode == 74
     assert (victim.read_bytes() if victim.exists() else None) == (b"precious" if there else None)
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["out", "rejects", "state"])
+def test_another_users_pipe_is_neither_waited_for_nor_written_to(name: str, tmp_path: Path) -> None:
+    trap = tmp_path / "pipe"
+    os.mkfifo(trap, 0o666)
+    os.chown(trap, OTHER, OTHER)
+    began = time.monotonic()
+    for command in (["watch"], ["replay", "-"]):
+        if name != "state" or command == ["watch"]:
+            done = txmon(*command, f"--{name}", trap, stdin=BAD)
+            assert OTHERS_PIPE in done.stderr.decode()
+            assert done.returncode == 74
+    assert time.monotonic() - began < 20
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["query", "SELECT 1 AS a", "DATA", "--out", "LINK.csv"],
+        ["query", "SELECT 1 AS a", "DATA", "--out", "LINK.jsonl"],
+        ["query", "SELECT 1 AS a", "DATA", "--out", "LINK.parquet"],
+        ["analyze", "DATA", "--html", "LINK.html"],
+        ["analyze", "DATA", "--png", "LINK.png"],
+        ["analyze", "DATA", "--svg", "LINK.svg"],
+        ["simulate", "--days", "0.1", "--out", "LINK.csv"],
+        ["simulate", "--days", "0.1", "--labels", "LINK.json"],
+        ["replay", "DATA", "--out", "LINK.jsonl"],
+    ],
+    ids=" ".join,
+)
+def test_no_command_writes_through_another_users_link(arguments: list[str], tmp_path: Path) -> None:
+    data, victim = tmp_path / "data.csv", tmp_path / "victim"
+    data.write_bytes(TABLE)
+    victim.write_bytes(b"precious")
+    name = next(argument for argument in arguments if argument.startswith("LINK"))
+    link = tmp_path / name
+    link.symlink_to(victim)
+    os.chown(link, OTHER, OTHER, follow_symlinks=False)
+    given = [str(data) if argument == "DATA" else str(link) if argument == name else argument for argument in arguments]
+    done = txmon(*given, stdin=b"")
+    assert (done.returncode, victim.read_bytes()) == (74, b"precious"), done.stderr
+    assert OTHERS_LINK in done.stderr.decode()
 
 
 @pytest.mark.parametrize("name", ["out", "rejects", "state"])
@@ -136,3 +184,20 @@ def test_roots_acknowledgement_is_readable_to_the_run_that_owns_the_state(tmp_pa
     os.chown(state, OTHER, OTHER)
     leave_acknowledgement(str(state), "a", False)
     assert (tmp_path / "state.ack").stat().st_uid == OTHER
+
+
+def test_no_core_file_holds_what_txmon_knew() -> None:
+    limit = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    with subprocess.Popen([TXMON, "watch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(TABLE)
+        child.stdin.flush()
+        assert child.stdout.readline()
+        limits = Path(f"/proc/{child.pid}/limits").read_text()
+        child.stdin.close()
+        child.stdout.read()
+    found = re.search(r"Max core file size +(\d+)", limits)
+    assert found is not None
+    assert found[1] == "0"
+    assert resource.getrlimit(resource.RLIMIT_CORE)[1] == limit

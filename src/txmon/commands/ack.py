@@ -17,7 +17,10 @@ from .options import load_config, options
 def ack(identity: str, normal: bool, **flags: object) -> None:
     """Send no more reminders of incident ID; the run that keeps --state FILE hears of it within seconds.
 
-    Example: txmon ack 20260302T1433-reversed --state txmon.state
+    \b
+    Examples:
+      txmon ack 20260302T1430-denied --state txmon.state
+      txmon ack 20260302T1430-denied --state txmon.state --normal
     """
     settings = load_config(flags).settings
     if settings.state is None:

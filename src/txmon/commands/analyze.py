@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 import click
 
 from ..errors import ExitCode, UsageError
+from ..printable import printable
 from ..report import Report
 from ..settings import Settings
 from .options import load_config, options
-from .output import create
+from .output import create, for_people
 
 
 @click.command(short_help="Find what is not normal in a day, with statistics, SQL and charts.")
@@ -44,10 +45,11 @@ def analyze(
     """Say what is not normal in FILE...: checkouts by the hour (today against other days), or transactions by status.
 
     \b
-    txmon analyze checkout.csv --html checkout.html
-    txmon analyze checkout.csv --observed today --reference avg_last_week:7 --reference yesterday
-    txmon analyze checkout.csv --sql | txmon query - checkout.csv
-    txmon analyze transactions.csv --markdown
+    Examples:
+      txmon analyze checkouts.csv --html checkouts.html
+      txmon analyze checkouts.csv --observed today --reference avg_last_week:7 --reference yesterday
+      txmon analyze checkouts.csv --sql | txmon query - checkouts.csv
+      txmon analyze transactions.csv --markdown
     """
     if sql + as_json + markdown > 1:
         raise UsageError("--sql, --json and --markdown exclude each other")
@@ -56,9 +58,9 @@ def analyze(
     if as_json:
         from ..report_markdown import write_json
 
-        write_json(reports, sys.stdout)
+        write_json(reports, for_people(sys.stdout, json=True))
     elif sql:
-        click.echo("\n".join(report.sql for report in reports), nl=False)
+        for_people(sys.stdout).write("\n".join(report.sql for report in reports))
     else:
         for n, report in enumerate(reports):
             if n:
@@ -99,7 +101,7 @@ def _transactions(paths: Sequence[str], settings: Settings) -> Report:
     reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
     found = analyze_transactions(reader.records(paths), pipeline_of(settings, live=False), settings.bucket, paths)
     for line in log.summary():
-        click.echo(f"txmon: {line}", err=True)
+        click.echo(f"txmon: {printable(line, None)}", err=True)
     return transaction_report(found)
 
 
@@ -120,7 +122,7 @@ def _print(report: Report, markdown: bool) -> None:
     if markdown:
         from ..report_markdown import write_markdown
 
-        write_markdown(report, sys.stdout)
+        write_markdown(report, for_people(sys.stdout))
     else:
         from ..report_text import print_report
 

@@ -16,7 +16,9 @@ def completion(shell: str) -> None:
     eval "$(txmon completion zsh)"         in ~/.zshrc
     txmon completion fish | source         in ~/.config/fish/config.fish
 
-    Example: txmon completion bash > ~/.local/share/bash-completion/completions/txmon
+    \b
+    Examples:
+      txmon completion bash > txmon.bash
     """
     kind = get_completion_class(shell)
     assert kind is not None

@@ -19,7 +19,9 @@ def config(machine: bool, **flags: object) -> None:
     Flags win over TXMON_* variables, those over ./txmon.toml (or the file that TXMON_CONFIG names), that over the
     user's ~/.config/txmon/txmon.toml.
 
-    Example: txmon config --budget 2/week > txmon.toml
+    \b
+    Examples:
+      txmon config --budget 2/week > txmon.toml
     """
     found = load_config(flags)
     if machine:

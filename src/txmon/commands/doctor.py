@@ -29,7 +29,9 @@ def doctor(machine_readable: bool, **flags: object) -> ExitCode:
 
     Nothing is written or sent, and no secret is shown.
 
-    Example: txmon doctor --state txmon.state
+    \b
+    Examples:
+      txmon doctor --state txmon.state
     """
     found = [
         *guarded("installation", installation),

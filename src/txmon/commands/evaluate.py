@@ -31,8 +31,9 @@ def evaluate(verdicts: tuple[str, ...], labels: tuple[str, ...], machine: bool) 
     pages    incidents that txmon opened after the warm-up
 
     \b
-    txmon simulate --incident denied:x3@14:00/20m --labels truth.json --out day.csv
-    txmon replay day.csv | txmon evaluate - --labels truth.json
+    Examples:
+      txmon simulate --incident denied:x3@14:00/20m --labels truth.json --out day.csv
+      txmon replay day.csv | txmon evaluate - --labels truth.json
     """
     if len(verdicts) != len(labels):
         raise UsageError(f"{len(verdicts)} files of verdicts need as many --labels, not {len(labels)}")

@@ -24,7 +24,10 @@ def notify(test: bool, dry_run: bool, **flags: object) -> None:
 
     The address of Teams is a secret: it is read from TXMON_TEAMS_WEBHOOK or the file that teams_webhook_file names.
 
-    Example: TXMON_TEAMS_WEBHOOK=$(cat webhook) txmon notify --test
+    \b
+    Examples:
+      txmon notify --dry-run
+      txmon notify --test --teams-webhook-file webhook
     """
     if test == dry_run:
         raise UsageError("say either --test or --dry-run")

@@ -9,6 +9,7 @@ import click
 
 from ..config import Config, load
 from ..settings import DECLARATIONS, DEFAULTS, default_text, flag
+from ..values import Choice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,9 +26,9 @@ def options(*names: str) -> Callable[[F], F]:
             else:
                 # the declaration's own parser reads the text, so that flags, variables and files agree
                 flags = [flag(name), "--for"] if name == "confirm" else [flag(name)]
-                option = click.option(
-                    *flags, name, metavar=declaration.metavar or "WORD", multiple=declaration.many, help=text
-                )
+                words = declaration.parse.words if isinstance(declaration.parse, Choice) else ()
+                metavar = declaration.metavar or "|".join(words)
+                option = click.option(*flags, name, metavar=metavar, multiple=declaration.many, help=text)
                 command = option(command)
         return command
 

@@ -1,16 +1,15 @@
 """Where the outcomes of a run go: lines, chart and summary, notifications, the log folder."""
 
 import os
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from typing import Final, TextIO
+from typing import Any, Final
 
 import click
 
 from ..assembly import Reader
-from ..errors import IoFailure
+from ..errors import ConfigError, IoFailure
 from ..linefile import LineFile
 from ..notifying import notifications
 from ..printable import printable
@@ -20,13 +19,13 @@ from ..sinks.jsonl import JsonLines, Writable
 from ..sinks.log import LogFolder
 from ..verdict import Outcome
 from .display import Display, wanted
-from .output import create
+from .output import Harmless, create
 
 TELLING = (
     "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link",
     "digest", "quiet", "silence", "trend_every", "spool", "drain",
 )  # fmt: skip
-CONTROLS: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+NOTIFICATIONS: Final = "notifications:"  # among the sources of a state: no file is likely to be called that
 
 
 class Outputs:
@@ -58,8 +57,9 @@ class Outputs:
             stack.callback(lambda: tell(log.summary()))
             stack.callback(log.close)
             sinks.append(log.accept)
-        if notify:
-            sinks.append(notifications(settings, os.environ, stack, lambda line: tell([line])).accept)
+        self._telling = notifications(settings, os.environ, stack, lambda line: tell([line])) if notify else None
+        if self._telling is not None:
+            sinks.append(self._telling.accept)
         self.display = stack.enter_context(Display(settings, reader)) if shown else None
         if self.display is not None:
             sinks.append(self.display.accept)
@@ -90,6 +90,24 @@ class Outputs:
         for sink in self._sinks:
             sink(outcome)
 
+    def positions(self) -> dict[str, Any]:
+        """For a state file, by name: what is left to tell."""
+        return {} if self._telling is None else {NOTIFICATIONS: self._telling.snapshot()}
+
+    def kept(self, kept: bool) -> None:
+        """Whether a state file holds the newest `positions`: then nothing need be told in haste at the end."""
+        if self._telling is not None:
+            self._telling.keep(kept)
+
+    def restore(self, found: Mapping[str, Any], state: str) -> None:
+        """Take over the `positions` found in the file `state`; ConfigError where that cannot be."""
+        if self._telling is None or NOTIFICATIONS not in found:
+            return
+        try:
+            self._telling.restore(found[NOTIFICATIONS])
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as bad:
+            raise ConfigError(f"{state}: what was left to tell does not hold together ({bad!r})") from bad
+
     def tick(self) -> None:
         """Keep the screen alive."""
         if self.display is not None:
@@ -101,18 +119,3 @@ def tell(lines: list[str]) -> None:
     for line in lines:
         with suppress(OSError):  # nobody can be told
             click.echo(f"txmon: {printable(line, None)}", err=True)
-
-
-class Harmless:
-    """A terminal that gets JSON lines: JSON escapes the controls below 32 only, a terminal obeys those from 127 too."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write `text` with those controls escaped, which is the same JSON."""
-        return self._stream.write(CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
-
-    def flush(self) -> None:
-        """Flush the terminal."""
-        self._stream.flush()

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ExitCode, UsageError
+from ..printable import printable
 from ..query import Database, Result, TableInfo, open_database, shipped, shipped_query
 from .options import load_config, options
-from .output import create
+from .output import create, for_people
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,9 +52,10 @@ def query(
     The SQL sees nothing but those files: it can read or write no other, and reach no network.
 
     \b
-    txmon query "SELECT status, sum(count) FROM transactions GROUP BY ALL" transactions.csv
-    txmon query --name rate-by-hour transactions.csv --chart
-    txmon analyze checkout.csv --sql | txmon query - checkout.csv
+    Examples:
+      txmon query "SELECT status, sum(count) FROM transactions GROUP BY ALL" transactions.csv
+      txmon query --name rate-by-hour transactions.csv --chart
+      txmon analyze checkouts.csv --sql | txmon query - checkouts.csv
     """
     if list_them or (show and name is None):
         return _print_shipped(show)
@@ -83,7 +85,8 @@ def _at_once() -> Iterator[None]:
 
 def _answer(database: Database, sql: str | None, how: str, out: str | None, chart: bool, rows: int) -> None:
     for bad in database.rejected:
-        click.echo(f"txmon: {bad.path}: {bad.count} rows left out: {bad.reason}", err=True)
+        reason = printable(f"{bad.path}: {bad.count} rows left out: {bad.reason}", None)
+        click.echo(f"txmon: {reason}", err=True)
     if sql is None:
         return _print_tables(database.tables())
     if how == "parquet" and out is not None:
@@ -118,8 +121,6 @@ def _print_shipped(show: bool) -> None:
 
 
 def _print_tables(tables: Sequence[TableInfo]) -> None:
-    from ..printable import printable
-
     for table in tables:
         click.echo(f"{printable(table.name, None)}  ({table.rows:,} rows)")
         for column, kind in table.columns:
@@ -130,7 +131,7 @@ def _write(result: Result, how: str, out: str | None, most: int) -> None:
     from ..export import write_csv, write_json_lines
 
     with ExitStack() as stack:
-        stream = stack.enter_context(create(out)) if out else sys.stdout
+        stream = stack.enter_context(create(out)) if out else for_people(sys.stdout, json=how == "jsonl")
         if how == "csv":
             write_csv(stream, result.columns, result)
         elif how == "jsonl":
@@ -138,7 +139,7 @@ def _write(result: Result, how: str, out: str | None, most: int) -> None:
         else:
             from ..render import console_of
 
-            _write_table(console_of(stream), result, most)
+            _write_table(console_of(sys.stdout if out is None else stream), result, most)
 
 
 def _write_table(console: "Console", result: Result, most: int) -> None:
@@ -155,7 +156,7 @@ def _write_table(console: "Console", result: Result, most: int) -> None:
 
 
 def _draw(result: Result) -> None:
-    from ..printable import printable
+    from ..export import cell_text
     from ..render import console_of, speaks_unicode
     from ..textchart import Series, chart
 
@@ -169,4 +170,5 @@ def _draw(result: Result) -> None:
         values = [None if row[n] is None else float(row[n]) for row in rows]  # type: ignore[arg-type]
         lines = chart(Series(printable(result.columns[n], None), values), min(console.width, 120), ascii_only=plain)
         click.echo("\n".join(lines))
-    click.echo(f"{printable(result.columns[0], None)} from {rows[0][0]} to {rows[-1][0]}, {len(rows):,} rows")
+    first, last = (printable(cell_text(row[0]), None) for row in (rows[0], rows[-1]))
+    click.echo(f"{printable(result.columns[0], None)} from {first} to {last}, {len(rows):,} rows")

@@ -19,6 +19,7 @@ from ..verdict import Outcome
 from .experiment import Experiment
 from .options import load_config, options
 from .outputs import TELLING, Outputs, tell
+from .slips import misspelt
 
 READING = ("format", "map", "date", "tz", "by", "strict", "rejects", "max_line")
 JUDGING = (
@@ -50,7 +51,11 @@ def replay(
 
     --inject denied:x2@14:00/20m adds what did not happen, and says whether and how soon it would have been caught.
 
-    Example: txmon replay transactions_1.csv transactions_2.csv --date 2026-03-02 --only alerts
+    \b
+    Examples:
+      txmon replay transactions.csv --only alerts
+      txmon replay monday.csv.gz tuesday.csv.gz --date 2026-03-02 --out verdicts.jsonl
+      txmon replay transactions.csv --inject denied:x2@14:00/20m --only alerts
     """
     settings = load_config(flags).settings
     today = datetime.now(ZoneInfo(settings.tz)).date()
@@ -60,7 +65,7 @@ def replay(
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=False, partial=partial)
-        stack.callback(lambda: tell([*log.summary(), *pipeline.summary()]))
+        stack.callback(lambda: tell([*log.summary(), *pipeline.summary(), *misspelt(settings, pipeline)]))
         reader = reader_of(settings, log, today)
         outputs = Outputs(settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files))
         pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None

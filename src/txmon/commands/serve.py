@@ -13,6 +13,7 @@ import click
 
 from ..assembly import parsing_of, pipeline_of, restore
 from ..errors import ConfigError, ExitCode, UsageError
+from ..printable import printable
 from ..rejects import RejectLog
 from ..server.app import App
 from ..server.connection import Limits
@@ -42,10 +43,10 @@ def serve(notify: bool, **flags: object) -> ExitCode:
     Verdicts go to standard output or --out FILE. With TXMON_TOKEN set, clients need that token
     (Authorization: Bearer), and the page asks for it; addresses other than this machine's own are refused without.
 
-    Example: txmon serve --state txmon.state
-
-    Then: curl -H content-type:application/json -d '{"time": "2026-03-02T14:33:20Z", "status": "failed"}'
-    http://127.0.0.1:8080/v1/transactions
+    \b
+    Examples:
+      txmon serve --state txmon.state
+      curl -H content-type:text/csv --data-binary @transactions.csv http://127.0.0.1:8080/v1/transactions
     """
     settings = load_config(flags).settings
     token = _token(settings)
@@ -56,14 +57,17 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         pipeline = pipeline_of(settings, live=True, partial=True)
         # the live page is this command's chart
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
-        engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))
+        engine = Engine(settings, pipeline, time.time, log, (outputs.accept,), outputs.positions)
         if settings.state is not None:
             sources = restore(pipeline, settings, settings.state)
+            outputs.restore(sources, settings.state)
             try:
                 engine.restore(sources)
             except (KeyError, TypeError, ValueError, AttributeError) as bad:
                 raise ConfigError(f"{settings.state}: does not hold together ({bad!r}); it is left as it is") from bad
-        return _run(settings, engine, token, debug)
+        code, written = _run(settings, engine, token, debug)
+        outputs.kept(written and settings.state is not None)
+        return code
 
 
 def _token(settings: Settings) -> str | None:
@@ -75,8 +79,8 @@ def _token(settings: Settings) -> str | None:
     return token
 
 
-def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> ExitCode:
-    """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known."""
+def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> tuple[ExitCode, bool]:
+    """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known: whether that worked."""
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
@@ -86,7 +90,7 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
     guard = Guard(token, (settings.host, *settings.allow_host), time.time)
     app = App(engine, intake, guard, debug)
     limits = Limits(body=settings.max_body, connections=settings.connections)
-    listener = Listener(settings.host, settings.port, app.handle, limits)
+    listener = Listener(settings.host, settings.port, app.handle, limits, app.admit)
     tail = Tail(settings.tail, engine, intake) if settings.tail is not None else None
     listener.start()
     if tail is not None:
@@ -98,13 +102,15 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
         engine.tick()
         if engine.trouble != trouble:
             trouble = engine.trouble
-            click.echo(f"txmon: {trouble}", err=True)
+            click.echo(f"txmon: {printable(trouble, None)}", err=True)
     app.draining = True
     if tail is not None:
         tail.stop()
     engine.feed.hub.close()
     answered = listener.stop(PATIENCE)
     written = engine.finish()
+    if engine.trouble != trouble:
+        click.echo(f"txmon: {printable(engine.trouble, None)}", err=True)
     for line in engine.farewell():
-        click.echo(f"txmon: {line}", err=True)
-    return ExitCode.OK if answered and written else ExitCode.IO
+        click.echo(f"txmon: {printable(line, None)}", err=True)
+    return ExitCode.OK if answered and written else ExitCode.IO, written

@@ -11,11 +11,12 @@ from typing import Literal, TextIO
 
 import click
 
-from ..errors import IoFailure, UsageError
+from ..errors import UsageError
 from ..incident_spec import parse_incident
 from ..simulate import Batch, Simulation, paced
 from ..simulate_text import count_batches, event_batches, labels
 from ..values import duration
+from .output import create
 
 DEFAULT_START = "2026-03-02T00:00:00Z"
 DEFAULT_MERCHANTS = 20
@@ -53,11 +54,6 @@ def simulate(
     """Write a made-up day of transactions, the same for the same options; --incident makes things go wrong.
 
     \b
-    txmon simulate | txmon replay -
-    txmon simulate --incident denied:x3@14:00/20m --labels truth.json --out day.csv
-    txmon simulate --live --incident failed:+6@+10m/5m | txmon watch
-
-    \b
     SPEC is WHAT@WHEN/HOW LONG:
       denied:x3@14:00/20m           three times as many denied from 14:00, for 20 minutes
       failed:+6@d1,16:00/30m        six more failed a minute, on the day after the first
@@ -65,6 +61,12 @@ def simulate(
       *:x0.2@10:00/4m               every status: a dip
       silence@2026-03-02T03:10/15m  nothing arrives at all
       sale:x1.8@18:00/2h            every status alike, eased in and out: a trap, not an incident
+
+    \b
+    Examples:
+      txmon simulate | txmon replay - --only alerts
+      txmon simulate --incident denied:x3@14:00/20m --labels truth.json --out day.csv
+      txmon simulate --live --incident failed:+6@+10m/5m | txmon watch
     """
     _check_pace(start, live, speed)
     if merchants is not None and not events:
@@ -84,10 +86,10 @@ def simulate(
     elif speed is not None:
         batches = paced(batches, simulation.start, began, speed, time.time, time.sleep)
     if truth is not None:
-        with _open(truth) as file:
+        with create(truth) as file:
             file.write(json.dumps(labels(simulation), indent=1) + "\n")
     with ExitStack() as stack:
-        _write(batches, stack.enter_context(_open(out)) if out is not None else sys.stdout, live or speed is not None)
+        _write(batches, stack.enter_context(create(out)) if out is not None else sys.stdout, live or speed is not None)
 
 
 def _write(batches: Iterator[Batch], file: TextIO, at_once: bool) -> None:
@@ -120,10 +122,3 @@ def _width(text: str) -> int:
         return duration(1, 3600, divides_day=True)(text)
     except ValueError as bad:
         raise UsageError(f"--bucket {bad}") from None
-
-
-def _open(path: str) -> TextIO:
-    try:
-        return open(path, "w", encoding="utf-8", newline="\n")
-    except OSError as bad:
-        raise IoFailure(f"{path}: {bad.strerror}") from bad

@@ -9,6 +9,7 @@ import click
 
 from ..errors import UsageError
 from ..notifying import notifications
+from ..printable import printable
 from ..settings import Settings
 from ..shards import Plan, plan_of
 from ..values import duration
@@ -71,7 +72,9 @@ def spark(
     goes on from its checkpoint, and no line is lost or changed; in a folder none is there twice, in Kafka it has the
     same key and batch then.
 
-    Example: txmon spark --source files:incoming --by merchant --checkpoint state --out verdicts
+    \b
+    Examples:
+      txmon spark --source files:incoming --by merchant --checkpoint state --out verdicts
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
@@ -102,8 +105,9 @@ def rebalance(checkpoint: str, shards: int, folder: str) -> None:
     The job goes on with a new checkpoint and a new --out, from where the old one stopped:
 
     \b
-    txmon spark rebalance state --shards 64 --to moved
-    txmon spark --source files:incoming ... --shards 64 --start moved --checkpoint state64 --out verdicts64
+    Examples:
+      txmon spark rebalance state --shards 64 --to moved
+      txmon spark --source files:incoming ... --shards 64 --start moved --checkpoint state64 --out verdicts64
     """
     from ..rebalance import rebalance as dealt
     from ..spark_job import session
@@ -125,7 +129,9 @@ def backfill(
 ) -> None:
     """Learn what is normal from files of the past; `txmon spark --start DIR` begins with that.
 
-    Example: txmon spark backfill --source files:last-week --by merchant --to learned
+    \b
+    Examples:
+      txmon spark backfill --source files:last-week --by merchant --to learned
     """
     from ..spark import learn
     from ..spark_job import files, session
@@ -146,4 +152,4 @@ def _plan(settings: Settings, shards: int, series: int | None, no_totals: bool, 
 
 
 def _say(text: str) -> None:
-    click.echo(f"txmon: {text}", err=True)
+    click.echo(f"txmon: {printable(text, None)}", err=True)

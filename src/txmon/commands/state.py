@@ -14,7 +14,9 @@ ROWS = 50
 def state() -> None:
     """Look into a state file.
 
-    Example: txmon state show txmon.state
+    \b
+    Examples:
+      txmon state show txmon.state
     """
 
 
@@ -22,7 +24,12 @@ def state() -> None:
 @click.argument("file", metavar="FILE")
 @click.option("--rows", type=int, default=ROWS, show_default=True, help="Most series shown; the busiest come first.")
 def show(file: str, rows: int) -> None:
-    """Print the baselines as a table, the open incidents, and where the sources stand."""
+    """Print the baselines as a table, the open incidents, and where the sources stand.
+
+    \b
+    Examples:
+      txmon state show txmon.state --rows 10
+    """
     from rich.console import Console
     from rich.table import Table
 

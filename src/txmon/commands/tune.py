@@ -56,8 +56,9 @@ def tune(
     files with a stream each. The lines written are those that differ from the settings that hold, flags among them.
 
     \b
-    txmon tune day.csv --labels truth.json > txmon.toml
-    txmon tune last_month.csv.gz --budget 1/day --compare old.toml
+    Examples:
+      txmon tune day.csv --labels truth.json > txmon.toml
+      txmon tune last_week.csv.gz --budget 1/day --compare old.toml
     """
     limit = _limit(truths, budget)
     settings = load_config(flags).settings
@@ -106,7 +107,7 @@ def _read(settings: Settings, groups: Sequence[Sequence[str]]) -> list[list[Reco
         reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
         streams.append(list(condensed(reader.records(files), settings.bucket)))
     for line in log.summary():
-        click.echo(f"txmon: {line}", err=True)
+        click.echo(f"txmon: {printable(line, None)}", err=True)
     return streams
 
 

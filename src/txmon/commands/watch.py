@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from ..assembly import pipeline_of, restore, save
-from ..errors import ConfigError, ExitCode, IoFailure, UsageError
+from ..errors import ExitCode, IoFailure, UsageError
 from ..inbox import take_acknowledgements
-from ..live import Feed, LiveRun
+from ..live import Feed, LiveRun, go_on
 from ..records import ParseOptions, RecordParser
 from ..rejects import RejectLog
 from ..settings import Settings
@@ -35,7 +35,21 @@ AWAY: Final = 2.0  # seconds that a turn of the loop takes only when something h
 CATCH_UP: Final = 5.0  # seconds then given to whoever feeds it
 
 
-@click.command(short_help="Judge a stream as it comes.")
+class _Watch(click.Command):
+    """Says what to do instead where a file is given as to replay."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; UsageError."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as wrong:
+            if "unexpected extra argument" not in wrong.message:
+                raise
+            hint = "--follow FILE reads a file as it grows, `txmon replay FILE` as it is"
+            raise click.UsageError(f"{wrong.message}; {hint}", ctx) from None
+
+
+@click.command(cls=_Watch, short_help="Judge a stream as it comes.")
 @click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
 @click.option("--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, a JSON object a message (txmon[kafka]).")
 @click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
@@ -49,9 +63,10 @@ def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, *
     baselines, open minutes and incidents.
 
     \b
-    tail -F app.log | txmon watch
-    txmon watch --follow app.jsonl --state txmon.state --out verdicts.jsonl
-    txmon watch --kafka broker:9092/transactions --state txmon.state
+    Examples:
+      cat transactions.csv | txmon watch --only alerts
+      txmon watch --follow app.jsonl --state txmon.state --out verdicts.jsonl
+      txmon watch --kafka broker:9092/transactions --state txmon.state
     """
     settings = load_config(flags).settings
     if len(set(paths)) < len(paths):
@@ -123,6 +138,7 @@ class _Watcher:
             self._pipeline, feeds, self._log, settings.max_ahead, time.time, time.monotonic
         )  # fmt: skip
         self.outputs = Outputs(settings, stack, notify, live=True, reader=None)
+        self.outputs.restore(found, settings.state or "")
         self._keys = stack.enter_context(Keys()) if self.outputs.display is not None else None
         self._saver = Saver(time.monotonic())
         self._always: set[int] = set()
@@ -139,10 +155,7 @@ class _Watcher:
         times = TimeParser(zone, settings.date or now.date(), None if settings.date else int(now.timestamp()))
         parser = RecordParser(source.name, kinds, times)
         if position is not None:
-            try:
-                parser.restore(position["parser"])
-            except (KeyError, TypeError, ValueError) as bad:
-                raise ConfigError(f"{settings.state}: does not know its place in {source.name} ({bad!r})") from bad
+            go_on(parser, position, settings.state)
         return Feed(source, parser, position)
 
     def loop(self, stop: _Stop) -> None:
@@ -228,12 +241,14 @@ class _Watcher:
         """Write the state; where that fails, say so once and go on: detection is worth more than its memory."""
         assert self._settings.state is not None
         try:
-            save(self._pipeline, self._settings, self._settings.state, self._run.positions())
+            positions = {**self._run.positions(), **self.outputs.positions()}
+            save(self._pipeline, self._settings, self._settings.state, positions)
             self._warned = False
         except IoFailure as bad:
             if not self._warned:
                 tell([f"{bad}; going on without"])
             self._warned = True
+        self.outputs.kept(not self._warned)
 
     def _finish(self, interrupted: bool) -> None:
         # the open minute is in the state, for the rows that are still to come

@@ -224,7 +224,8 @@
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token: $("token").value }),
     });
     $("token").value = "";
-    $("login-error").textContent = answer.ok ? "" : "This is not the token.";
+    const wrong = answer.status === 429 ? "Too many wrong tokens; wait a minute." : "This is not the token.";
+    $("login-error").textContent = answer.ok ? "" : wrong;
     if (answer.ok) { $("logout").hidden = false; begin(); }
   });
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from ..lines import verdict_line
+from ..printable import printable
 from ..records import Reject
 from ..verdict import iso
 from .assets import ASSETS, PAGE
@@ -23,6 +24,7 @@ from .routes import Query, Route, Router
 
 LISTED: Final = 100  # rejects in one answer
 NEWEST: Final = 10_000  # verdicts in one answer
+OPEN_BODY: Final = 4096  # bytes of a body that somebody without the token may send: a login
 KEY: Final = 200  # characters of an Idempotency-Key
 
 
@@ -61,6 +63,24 @@ class App:
             ]
         )
 
+    def admit(self, request: Request, length: int) -> None:
+        """Refuse, before it is read, the body of who may not send one; HttpError, which ends the connection.
+
+        length: of the body, bytes. Without this, whoever has no token could still fill the memory with bodies.
+        """
+        where = "other"
+        try:
+            self._guard.check_origin(request)
+            route, _ = self.router.find(request)
+            where = route.path
+            if not route.open:
+                self._guard.check_token(request)
+            elif length > OPEN_BODY:
+                raise HttpError(413, f"the body has {length} bytes, at most {OPEN_BODY} are read here")  # noqa: TRY301
+        except HttpError as wrong:
+            self._count(where, wrong.status)
+            raise
+
     def handle(self, request: Request) -> Response:
         """The answer to any request; never raises."""
         where = "other"
@@ -74,21 +94,24 @@ class App:
         except HttpError as wrong:
             response = as_error(wrong)
         except Exception as bad:  # the last resort: one request must not end the server
-            print(f"txmon: unexpected {type(bad).__name__} in {where}: {bad}", file=sys.stderr)
+            print(f"txmon: unexpected {type(bad).__name__} in {where}: {printable(str(bad), 500)}", file=sys.stderr)
             if self._debug:
                 traceback.print_exc()
             response = as_error(HttpError(500, "unexpected failure; the server's log has it"))
-        place = (where, response.status)
-        with self._counting:
-            self.answers[place] = self.answers.get(place, 0) + 1
+        self._count(where, response.status)
         return response
+
+    def _count(self, where: str, status: int) -> None:
+        with self._counting:
+            self.answers[where, status] = self.answers.get((where, status), 0) + 1
 
     def _transactions(self, request: Request, _: Mapping[str, str]) -> Response:
         payload = payload_of(request, self._most)
         engine = self._engine
 
         def make() -> tuple[int, str]:
-            receipt = engine.take(self._intake.parse(payload, "POST /v1/transactions", engine.latest()))
+            source, width = "POST /v1/transactions", engine.settings.bucket
+            receipt = engine.take(self._intake.parse(payload, source, engine.latest(), width))
             return 200 if receipt.accepted else 400, _receipt(receipt)
 
         return self._once(request, make)
@@ -183,7 +206,7 @@ class App:
         token = decode_object(request, self._most).get("token")
         if not isinstance(token, str):
             raise HttpError(422, "no token")
-        if not self._guard.is_token(token):
+        if not self._guard.is_token(token, request.peer):
             raise HttpError(401, "this is not the token")
         return Response(204, headers=self._guard.cookie())
 

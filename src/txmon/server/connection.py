@@ -3,7 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
@@ -26,6 +26,11 @@ COMMON: Final = (
 )
 
 Handler = Callable[[Request], Response]
+Admit = Callable[[Request, int], None]  # of a request whose body, so many bytes, is still to come; raises HttpError
+
+
+def admit_all(request: Request, length: int) -> None:
+    """Let everybody send what the limits allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +52,24 @@ class Hangup(Exception):
 class Connection:
     """Serves one client until either side hangs up."""
 
-    def __init__(self, sock: socket.socket, limits: Limits, handle: Handler, draining: Callable[[], bool]) -> None:
-        """draining: whether the answer to the request at hand is to be the last."""
+    def __init__(
+        self, sock: socket.socket, limits: Limits, handle: Handler, draining: Callable[[], bool], admit: Admit
+    ) -> None:
+        """draining: whether the answer to the request at hand is to be the last. admit: asked before a body is read."""
         self.idle = True  # between two requests, and so free to be hung up on
         self._sock = sock
         self._limits = limits
         self._handle = handle
+        self._admit = admit
         self._draining = draining
         self._rest = b""
+        self._peer = ""
 
     def serve(self) -> None:
         """Answer requests until the connection ends; closes the socket."""
         try:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._peer = str(self._sock.getpeername()[0])
             while self._one():
                 pass
         except (Hangup, OSError):
@@ -108,14 +118,15 @@ class Connection:
         if end > HEAD:
             raise HttpError(431, f"the headers are longer than {HEAD} bytes", close=True)
         request, length = parse_head(self._rest[:end])
+        request = replace(request, peer=self._peer)
         if length > self._limits.body:
             raise HttpError(413, f"the body has {length} bytes, at most {self._limits.body} are read", close=True)
         self._rest = self._rest[end + len(END) :]
         if length == 0:
             return request
+        self._admit(request, length)
         self._expect(request, length)
-        body = self._body(length, deadline)
-        return Request(request.method, request.path, request.query, request.headers, body, request.keep_alive)
+        return replace(request, body=self._body(length, deadline))
 
     def _expect(self, request: Request, length: int) -> None:
         wish = request.headers.get("expect")

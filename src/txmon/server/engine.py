@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from .. import state
-from ..assembly import LIVE_LATENESS, depended_on
+from ..assembly import depended_on
 from ..errors import IoFailure
 from ..inbox import take_acknowledgements
+from ..live import EventClock
 from ..pipeline import Pipeline
-from ..records import Record, Reject
+from ..records import Reject
 from ..rejects import RejectLog
 from ..settings import Settings
+from ..tally import Item, Tally
 from ..verdict import TOTAL, Key, Outcome, Verdict
-from .feed import Feed
-from .receipt import Answer, Receipt, Totals
+from .feed import PageFeed
+from .receipt import GivenAnswer, Receipt, Totals
 from .recent import Recent
 
 ANSWERED: Final = 1000  # verdicts in one answer
@@ -39,46 +41,52 @@ class Engine:
         clock: Callable[[], float],
         log: RejectLog | None = None,
         sinks: Sequence[Sink] = (),
+        more: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        """clock: epoch seconds. sinks: called in order under the lock; one that raises OSError is counted."""
+        """clock: epoch seconds. sinks: called in order under the lock; one that raises OSError is counted.
+
+        more: what else the state is to keep, by name; asked for under the lock.
+        """
         self.settings = settings
         self.pipeline = pipeline
         self.clock = clock
         self.lock = threading.RLock()
         self.recent = Recent(settings.bucket)
-        self.feed = Feed()
+        self.feed = PageFeed()
         self.totals = Totals(verdicts={})
         self.troubles: dict[str, str] = {}  # failures that last: of the output, the state, the tailed file
-        self.marks: dict[str, Any] = {}  # where tailed files go on, by name
+        self.positions: dict[str, Any] = {}  # where tailed files go on, by name
         self._log = log or RejectLog()
         self._sinks = sinks
-        self._lateness = LIVE_LATENESS if settings.lateness is None else settings.lateness
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._more = more
+        self._answers: OrderedDict[str, GivenAnswer] = OrderedDict()
         self._answers_size = 0
         self._newest = 0  # event time
         self._live = False  # whether the newest record came about when it happened
+        self._stream = EventClock()
         self._began = clock()
         self._saver = state.Saver(time.monotonic())
         self._dirty = False
 
-    def take(self, items: Iterable[Record | Reject]) -> Receipt:
+    def take(self, items: Iterable[Item | Reject]) -> Receipt:
         """Parse and feed `items`; an exception of theirs is raised before anything is fed."""
         with self.lock:
             records, rejects = self._sorted(items)
             bucketer = self.pipeline.bucketer
             late, repeated = bucketer.late, bucketer.repeated
-            width = bucketer.width
+            # before they are fed: a tally may become the bucket that others add to
+            places = dict.fromkeys([place for item in records for place in _places(item, bucketer.width)])
+            accepted = sum([item.rows if isinstance(item, Tally) else 1 for item in records])
             closed: dict[Place, Verdict] = {}
             for outcome in self.pipeline.feed(records):
                 self._tell(outcome)
                 closed.update({(v.time, v.key, v.status): v for v in outcome.verdicts})
-            places = dict.fromkeys([(r.time - r.time % width, r.key, r.status) for r in records])
             answered = list(places)[-ANSWERED:]
             verdicts = [v for v in (closed.get(place) or self._now(place) for place in answered) if v is not None]
-            self.totals.records += len(records)
+            self.totals.records += accepted
             self._dirty = True
             return Receipt(
-                len(records), bucketer.repeated - repeated, bucketer.late - late, verdicts,
+                accepted, bucketer.repeated - repeated, bucketer.late - late, verdicts,
                 len(places) - len(answered), rejects,
             )  # fmt: skip
 
@@ -86,17 +94,20 @@ class Engine:
         """The latest time a record may have, epoch seconds: one from the future would make all others late for good."""
         return int(self.clock()) + self.settings.max_ahead
 
-    def _sorted(self, items: Iterable[Record | Reject]) -> tuple[list[Record], list[Reject]]:
+    def _sorted(self, items: Iterable[Item | Reject]) -> tuple[list[Item], list[Reject]]:
         everything = list(items)
         rejects = [item for item in everything if isinstance(item, Reject)]
-        records = [item for item in everything if isinstance(item, Record)]
+        records = [item for item in everything if not isinstance(item, Reject)]
         for reject in rejects:
             self._log.add(reject)
         self.totals.rejected += len(rejects)
         newest = max([record.time for record in records], default=-1)
-        if newest >= self._newest:
-            self._newest = newest
-            self._live = self.clock() - newest <= self._lateness + max(LIVE, 2 * self.settings.bucket)
+        if records:
+            now = self.clock()
+            self._stream.note(newest, now, now)
+            if newest >= self._newest:
+                self._newest = newest
+                self._live = now - newest <= self.pipeline.bucketer.lateness + max(LIVE, 2 * self.settings.bucket)
         return records, rejects
 
     def _now(self, place: Place) -> Verdict | None:
@@ -152,8 +163,9 @@ class Engine:
         with self.lock:
             now = self.clock()
             # after a restart, clients get time to send what they could not send meanwhile
-            if self._live and now - self._began >= 2 * self.settings.bucket:
-                self._publish(self.pipeline.advance(int(now) - self._lateness))
+            there = self._stream.now(now)
+            if self._live and there is not None and now - self._began >= 2 * self.settings.bucket:
+                self._publish(self.pipeline.advance(there - self.pipeline.bucketer.lateness))
             self._publish(self.pipeline.peek())
             bucket = self.pipeline.bucketer.newest()
             if bucket is not None:
@@ -203,10 +215,10 @@ class Engine:
             if before is not None:
                 return (before.status, before.body) if before.digest == digest else None
             status, body = make()
-            self._remember(key, Answer(digest, status, body))
+            self._remember(key, GivenAnswer(digest, status, body))
             return status, body
 
-    def _remember(self, key: str, answer: Answer) -> None:
+    def _remember(self, key: str, answer: GivenAnswer) -> None:
         self._answers[key] = answer
         self._answers_size += len(answer.body)
         while len(self._answers) > REMEMBERED or self._answers_size > REMEMBERED_BYTES:
@@ -217,11 +229,11 @@ class Engine:
         path = self.settings.state
         assert path is not None
         with self.lock:  # a copy, so that the disk does not hold up requests
-            copy = marshal.dumps((self.pipeline.snapshot(), self._own()))
+            copy = marshal.dumps((self.pipeline.snapshot(), {**self._more(), "serve": self._own()}))
             self._dirty = False
-        pipeline, own = marshal.loads(copy)
+        pipeline, sources = marshal.loads(copy)
         try:
-            state.save(path, state.State(depended_on(self.settings), pipeline, {"serve": own}))
+            state.save(path, state.State(depended_on(self.settings), pipeline, sources))
         except IoFailure as bad:
             self.totals.save_failures += 1
             self.troubles["state"] = str(bad)
@@ -235,9 +247,10 @@ class Engine:
         return {
             "newest": self._newest,
             "live": self._live,
+            "ahead": self._stream.ahead,
             "recent": self.recent.snapshot(),
             "answers": [[key, a.digest, a.status, a.body] for key, a in self._answers.items()],
-            "marks": self.marks,
+            "positions": self.positions,
         }
 
     def restore(self, sources: Mapping[str, Any]) -> None:
@@ -246,10 +259,12 @@ class Engine:
         if own is None:
             return
         self._newest, self._live = int(own["newest"]), bool(own["live"])
+        ahead = own.get("ahead", 0.0)  # before it was kept, the stream's clock was the wall's
+        self._stream.ahead = None if ahead is None else float(ahead)
         self.recent.restore(own["recent"])
         for key, digest, status, body in own["answers"]:
-            self._remember(key, Answer(digest, status, body))
-        self.marks = dict(own["marks"])
+            self._remember(key, GivenAnswer(digest, status, body))
+        self.positions = dict(own["positions"])
 
     def finish(self) -> bool:
         """End: write the state, or close what is open where there is none; whether all was written."""
@@ -287,3 +302,10 @@ class Engine:
                 "open": self.feed.shown,
                 "trouble": self.trouble,
             }
+
+
+def _places(item: Item, width: int) -> list[Place]:
+    """What a record, or each of those that were added up, counts to."""
+    if isinstance(item, Tally):
+        return [(item.start, key, status) for key, statuses in item.counts.items() for status in statuses]
+    return [(item.time - item.time % width, item.key, item.status)]

@@ -12,7 +12,7 @@ from .recent import Point, Recent
 VERDICTS: Final = 200  # alerts of one bucket that are sent one by one
 
 
-class Feed:
+class PageFeed:
     """Turns outcomes into events: bucket, verdict (alert, pending), incident, trend, and minute: the open one."""
 
     def __init__(self) -> None:

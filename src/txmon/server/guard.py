@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from .message import HttpError, Request
+from .throttle import Throttle
 
 COOKIE: Final = "txmon_session"
 SESSION: Final = 12 * 3600  # seconds
@@ -16,13 +17,14 @@ SAFE: Final = ("GET", "HEAD")
 
 
 class Guard:
-    """Lets a request pass, or raises HttpError 401, 403 or 421."""
+    """Lets a request pass, or raises HttpError 401, 403, 421 or 429."""
 
     def __init__(self, token: str | None, names: Iterable[str], clock: Callable[[], float]) -> None:
         """token: None where everyone on this machine may ask. names: hosts allowed besides addresses and localhost."""
         self._token = token.encode() if token is not None else None
         self._names = {"localhost", *(name.lower().rstrip(".") for name in names)}
         self._clock = clock
+        self._throttle = Throttle(clock)
 
     def check_origin(self, request: Request) -> None:
         """Refuse names that are not ours (DNS rebinding), and writes that another site's page asks for."""
@@ -38,7 +40,11 @@ class Guard:
             raise HttpError(403, "asked for by another site")
 
     def _is_ours(self, host: str) -> bool:
-        name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+        name, port = host, ""
+        if ":" in host and not host.endswith("]"):
+            name, _, port = host.rpartition(":")
+            if port and not (port.isascii() and port.isdigit()):
+                return False
         if name.rstrip(".") in self._names:
             return True
         try:  # an address cannot be rebound
@@ -52,14 +58,23 @@ class Guard:
         if self._token is None:
             return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.is_token(given.strip()):
+        if scheme.lower() == "bearer" and self.is_token(given.strip(), request.peer):
             return
         if scheme or not self._has_session(request):
             raise HttpError(401, "a token is needed", headers=LOGIN)
 
-    def is_token(self, given: str) -> bool:
-        """Whether `given` is the token; takes as long either way."""
-        return self._token is None or hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
+    def is_token(self, given: str, peer: str) -> bool:
+        """Whether `given`, sent from the address `peer`, is the token; takes as long either way.
+
+        HttpError 429 after too many that were not. A session's cookie goes on being good then.
+        """
+        if self._token is None:
+            return True
+        self._throttle.check(peer)
+        right = hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
+        if not right:
+            self._throttle.failed(peer)
+        return right
 
     def cookie(self) -> tuple[tuple[str, str], ...]:
         """The header that begins a session; none where there is no token to begin it with."""

@@ -2,17 +2,21 @@
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, Final
 
 from ..errors import BadData
+from ..fields import columns_of
 from ..records import ParseOptions, Record, RecordParser, Reject
+from ..tally import Item, Tallier
 from ..times import TimeParser
 from ..verdict import iso
 from .message import HttpError, Request
 
+STEP: Final = 4096  # packed bytes that are unpacked at a time
 UNPACKED: Final = 32  # times the largest body: what a packed one may unpack to
 LINES: Final = frozenset(
     (
@@ -23,6 +27,7 @@ LINES: Final = frozenset(
         "application/jsonlines",
     )
 )
+MANY: Final = 20  # lines from which on adding up is worth its preparation
 PAUSE: Final = 3600  # seconds without a record, after which a time without a date may well be of another day
 TYPES: Final = "application/json, application/x-ndjson or text/csv"
 
@@ -37,12 +42,36 @@ class Payload:
 
     def parse(self, parser: RecordParser) -> Iterator[Record | Reject]:
         """The records and rejects, in order; HttpError 422 where CSV has no usable header."""
-        if self.lines:
-            try:
+        rows = _at_once(self.lines) if self.format == "jsonl" and self.lines else self.rows
+        if rows is None or self.format == "csv":
+            with _as_http(parser):
                 yield from parser.parse(self.lines)
-            except BadData as bad:
-                raise HttpError(422, str(bad).removeprefix(f"{parser.source}: ")) from None
-        yield from map(parser.take, self.rows)
+        else:
+            yield from map(parser.take, rows)
+
+    def add_up(self, parser: RecordParser, width: int) -> list[Item | Reject]:
+        """The same from many lines, with what comes in a row to one bucket of `width` seconds added up."""
+        with _as_http(parser):
+            return Tallier(parser, width).take(self.lines)
+
+    def has_ids(self, names: Collection[str]) -> bool:
+        """Whether JSON lines begin with one that has a field of these names, and so each must be read by itself."""
+        if self.format == "csv":
+            return False
+        try:
+            row = json.loads(next(filter(bytes.strip, self.lines)))
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(row, dict) and any(name.lower() in names for name in row)
+
+
+@contextmanager
+def _as_http(parser: RecordParser) -> Iterator[None]:
+    """What a file's reader says of a whole file, as the answer 422."""
+    try:
+        yield
+    except BadData as bad:
+        raise HttpError(422, str(bad).removeprefix(f"{parser.source}: ")) from None
 
 
 def payload_of(request: Request, most: int) -> Payload:
@@ -57,11 +86,9 @@ def payload_of(request: Request, most: int) -> Payload:
             return Payload(value, [])
         raise HttpError(422, "neither an object nor an array of objects")
     if kind in LINES:
-        lines = body.split(b"\n")
         if not body.strip():
             raise HttpError(422, "no lines")
-        rows = _at_once(body, lines)
-        return Payload([], lines) if rows is None else Payload(rows, [])
+        return Payload([], body.split(b"\n"))
     if kind == "text/csv":
         if not body.strip():
             raise HttpError(422, "no lines")
@@ -94,15 +121,16 @@ def decode_object(request: Request, most: int) -> Mapping[str, Any]:
     return value
 
 
-def _at_once(body: bytes, lines: list[bytes]) -> list[object] | None:
+def _at_once(lines: list[bytes]) -> list[object] | None:
     """All `lines` decoded as one array, three times as fast as one by one; None where that may differ from it."""
-    if b"[" in body or body.startswith(b"\xef"):
-        return None  # only an array could open in one line and close in another
     lines = lines[:-1] if not lines[-1].strip() else lines
+    together = b",\n".join(lines)
+    if b"[" in together:
+        return None  # only an array could open in one line and close in another
     if not all(line[:1] == b"{" and line.rstrip()[-1:] == b"}" for line in lines):
         return None
     try:
-        rows: list[object] = json.loads(b"[" + b",\n".join(lines) + b"]")
+        rows: list[object] = json.loads(b"[" + together + b"]")
     except (ValueError, RecursionError):
         return None
     return rows if len(rows) == len(lines) else None
@@ -115,22 +143,31 @@ def unpack(request: Request, most: int) -> bytes:
         return request.body
     if coding not in ("gzip", "x-gzip"):
         raise HttpError(415, "only gzip is unpacked", headers=(("Accept-Encoding", "gzip"),))
+    return _unpacked(request.body, most)
+
+
+def _unpacked(packed: bytes, most: int) -> bytes:
+    """All gzip members of `packed`, in steps: each is given what follows it, and there may be one in 20 bytes."""
     parts: list[bytes] = []
     room = most
-    packed = request.body
+    member, begun = zlib.decompressobj(wbits=31), False
     try:
-        while packed:
-            member = zlib.decompressobj(wbits=31)
-            part = member.decompress(packed, room + 1)
-            room -= len(part)
-            if room < 0:
-                raise HttpError(413, f"the body unpacks to more than {most} bytes")
-            if not member.eof:
-                raise HttpError(400, "the gzip data ends too early")
-            parts.append(part)
-            packed = member.unused_data.lstrip(b"\0")
+        for at in range(0, len(packed), STEP):
+            piece = packed[at : at + STEP]
+            while piece := piece if begun else piece.lstrip(b"\0"):  # padding between members
+                part = member.decompress(piece, room + 1)
+                room -= len(part)
+                if room < 0:
+                    raise HttpError(413, f"the body unpacks to more than {most} bytes")
+                parts.append(part)
+                begun = not member.eof
+                piece = b"" if begun else member.unused_data
+                if not begun:
+                    member = zlib.decompressobj(wbits=31)
     except zlib.error:
         raise HttpError(400, "the gzip data is damaged") from None
+    if begun:
+        raise HttpError(400, "the gzip data ends too early")
     return b"".join(parts)
 
 
@@ -158,20 +195,43 @@ class Intake:
         parser = RecordParser(source, options, self._times)
         return self.timely(parser, map(parser.take, rows), latest)
 
-    def parse(self, payload: Payload, source: str, latest: int) -> Iterator[Record | Reject]:
-        """The records and rejects of `payload`, in order; those later than `latest` (epoch seconds) are rejects."""
+    def parse(self, payload: Payload, source: str, latest: int, width: int) -> Iterator[Item | Reject]:
+        """The records and rejects of `payload`, in order; those later than `latest` (epoch seconds) are rejects.
+
+        Of many lines, what comes in a row to one bucket of `width` seconds is added up. Nothing is read before the
+        first is asked for: the sense of time is shared.
+        """
+        if len(payload.lines) > MANY and not payload.has_ids(columns_of(self._options.mapping)["id"]):
+            self._wake()
+            before = self._times.snapshot()
+            found = payload.add_up(self.parser(source, payload.format), width)
+            if all(isinstance(item, Reject) or item.time <= latest for item in found):
+                yield from found
+                return
+            self._times.restore(before)  # again, line by line
         parser = self.parser(source, payload.format)
-        return self.timely(parser, payload.parse(parser), latest)
+        yield from self.timely(parser, payload.parse(parser), latest)
 
     def timely(self, parser: RecordParser, items: Iterable[Record | Reject], latest: int) -> Iterator[Record | Reject]:
         """What `parser` gives, with a reject for each record later than `latest` (epoch seconds)."""
-        now = self._clock()
-        if self._tz is not None and now - self._last > PAUSE:
-            self._times.begin(datetime.fromtimestamp(now, self._tz).date())
-        self._last = now
-        for item in items:
+        self._wake()
+        rest = iter(items)
+        while True:
+            before = self._times.snapshot()
+            item = next(rest, None)
+            if item is None:
+                return
             if isinstance(item, Record) and item.time > latest:
+                # nor does it move the date of the times that have none: 23:59 and 00:01 would, a day for each pair
+                self._times.restore(before)
                 reason = f"{iso(item.time)} is in the future"
                 yield Reject(parser.source, parser.lines, "future", reason, str(item).encode())
             else:
                 yield item
+
+    def _wake(self) -> None:
+        """After a pause, let times without a date be of today."""
+        now = self._clock()
+        if self._tz is not None and now - self._last > PAUSE:
+            self._times.begin(datetime.fromtimestamp(now, self._tz).date())
+        self._last = now

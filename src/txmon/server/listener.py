@@ -9,7 +9,7 @@ from collections import deque
 from typing import Final
 
 from ..errors import IoFailure
-from .connection import COMMON, LINGER, Connection, Handler, Limits
+from .connection import COMMON, LINGER, Admit, Connection, Handler, Limits, admit_all
 from .message import HttpError, as_error, render
 
 TICK: Final = 0.25  # seconds between two looks at who has left, and waited for one who is asked to leave
@@ -21,10 +21,16 @@ BUSY = HttpError(503, "too many connections", close=True, headers=(("Retry-After
 class Listener:
     """Serves HTTP on one address; `start` and `stop` are called once each, from one thread."""
 
-    def __init__(self, host: str, port: int, handle: Handler, limits: Limits | None = None) -> None:
-        """Binds at once; IoFailure when the address cannot be had. port 0: any free one."""
+    def __init__(
+        self, host: str, port: int, handle: Handler, limits: Limits | None = None, admit: Admit = admit_all
+    ) -> None:
+        """Binds at once; IoFailure when the address cannot be had. port 0: any free one.
+
+        admit: may refuse a request before its body is read.
+        """
         self._limits = limits or Limits()
         self._handle = handle
+        self._admit = admit
         self._socket = _bind(host, port, self._limits.backlog)
         self.port: int = self._socket.getsockname()[1]
         self.refused = 0  # connections over the cap
@@ -101,7 +107,7 @@ class Listener:
 
     def _serve(self, sock: socket.socket) -> None:
         sock.setblocking(True)
-        connection = Connection(sock, self._limits, self._handle, lambda: self._draining)
+        connection = Connection(sock, self._limits, self._handle, lambda: self._draining, self._admit)
         thread = threading.Thread(target=self._run, args=(connection,), name="client", daemon=True)
         with self._lock:
             self._live[connection] = thread

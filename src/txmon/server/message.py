@@ -50,6 +50,7 @@ class Request:
     headers: Mapping[str, str]  # names in lower case
     body: bytes = b""
     keep_alive: bool = True
+    peer: str = ""  # the address that it came from
 
     def segments(self) -> tuple[str, ...]:
         """The parts of the path, percent-decoded one by one: an escaped slash is no separator."""

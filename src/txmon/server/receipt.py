@@ -25,7 +25,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GivenAnswer:
     """An answer given before, by the key that came with its request."""
 
     digest: str

@@ -6,15 +6,16 @@ by step, so that incidents that take the same step together share one notificati
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Final
+from typing import Any, Final
 
 from ..notification import Day, Kind, Notification, worst_first
 from ..trend import Trend
 from ..verdict import TOTAL, IncidentEvent, IncidentState, Outcome
 from ..windows import Hours, Silence, silenced
-from .recent import History
+from .notify_state import DayTally, Known, Memory
+from .recent import RecentCounts
 
 REVERSALS: Final = frozenset(("reversed", "backend_reversed"))  # one wave: an incident of one tells of both
 STEPS: Final[tuple[IncidentState, ...]] = ("opened", "escalated", "reminder", "resolved")  # in the order they are told
@@ -37,43 +38,14 @@ class Policy:
     link: str | None = None
 
 
-class Known:
-    """An incident that is open or has something left to tell."""
-
-    __slots__ = ("due", "event", "held", "told")
-
-    def __init__(self, event: IncidentEvent) -> None:
-        self.event = event  # the newest
-        self.due: IncidentState | None = None  # what is left to tell
-        self.told = False  # whether anything was
-        self.held = False  # whether something had to wait
-
-
-@dataclass(slots=True)
-class Tally:
-    """The day so far."""
-
-    since: int | None = None
-    totals: dict[str, int] = field(default_factory=dict)
-    events: dict[str, IncidentEvent] = field(default_factory=dict)
-    opened: int = 0
-    silenced: int = 0
-    trends: int = 0
-
-
 class Notifier:
     """A sink that turns outcomes into notifications and gives each to `tell` as soon as it may be told."""
 
     def __init__(self, policy: Policy, tell: Callable[[Notification], None]) -> None:
         self.policy = policy
         self._tell = tell
-        self._history = History(policy.bucket)
-        self._known: dict[str, Known] = {}
-        self._due: dict[str, Known] = {}
-        self._groups: dict[IncidentState, tuple[int, list[Known]]] = {}  # (since when, who)
-        self._rising: dict[str, int] = {}  # status -> when its trend was last told
-        self._tally = Tally()
-        self._time: int | None = None
+        self._history = RecentCounts(policy.bucket)
+        self._memory = Memory()
         self._trends: Mapping[str, Trend] = {}
 
     def accept(self, outcome: Outcome) -> None:
@@ -81,16 +53,16 @@ class Notifier:
         if outcome.verdicts and outcome.verdicts[0].partial:
             return
         self._history.add(outcome.time, outcome.verdicts)
-        if self._time is None or outcome.time >= self._time:  # a correction takes no time back
+        if self._memory.time is None or outcome.time >= self._memory.time:  # a correction takes no time back
             self._digest(outcome)
-            self._time = outcome.time
+            self._memory.time = outcome.time
             self._trends = outcome.trends
-        now = self._time
+        now = self._memory.time
         for event in outcome.events:
             self._hear(event)
-        if self._due:
+        if self._memory.due:
             alerting = {v.incident for v in outcome.verdicts if v.recommendation in ("alert", "pending")}
-            for known in list(self._due.values()):
+            for known in list(self._memory.due.values()):
                 self._release(known, now, alerting)
         self._flush(now + self.policy.bucket)
         if outcome.rises and self.policy.trend_every:
@@ -98,36 +70,44 @@ class Notifier:
 
     def close(self) -> None:
         """Tell what quiet hours still hold: the stream has ended, and nobody will come back for it."""
-        if self._time is None:
+        if self._memory.time is None:
             return
-        for identity, known in list(self._due.items()):
-            if known.due != "reminder" and not self._silenced(known.event, self._time):
-                del self._due[identity]
-                self._gather(known, self._time)
+        for identity, known in list(self._memory.due.items()):
+            if known.due != "reminder" and not self._silenced(known.event, self._memory.time):
+                del self._memory.due[identity]
+                self._gather(known, self._memory.time)
         self._flush(None)
 
+    def snapshot(self) -> dict[str, object]:
+        """What is left to tell and what a summary needs, as JSON takes it; not the counts of the pictures."""
+        return self._memory.snapshot()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
+        self._memory = Memory.restore(state)
+
     def _hear(self, event: IncidentEvent) -> None:
-        known = self._known.get(event.id)
+        known = self._memory.known.get(event.id)
         if known is None:
-            known = self._known[event.id] = Known(event)
+            known = self._memory.known[event.id] = Known(event)
             known.told = event.state != "opened"  # by the process that stopped before this one
         known.event = event
         if event.state == "resolved":
-            del self._known[event.id]
-        self._tally.opened += event.state == "opened"
-        if event.id in self._tally.events or len(self._tally.events) < REMEMBERED:
-            self._tally.events[event.id] = event
+            del self._memory.known[event.id]
+        self._memory.tally.opened += event.state == "opened"
+        if event.id in self._memory.tally.events or len(self._memory.tally.events) < REMEMBERED:
+            self._memory.tally.events[event.id] = event
         if event.state != "reminder" or known.due is None:  # what was not told so far needs no reminder
             known.due = event.state
-        self._due[event.id] = known
+        self._memory.due[event.id] = known
 
     def _release(self, known: Known, now: int, alerting: set[str | None]) -> None:
         """Put what is left to tell into its group, unless it has to wait or need not be told any more."""
         event, due = known.event, known.due
         if self._silenced(event, now) and not (due == "resolved" and known.told):
             if due == "resolved":
-                self._tally.silenced += 1
-                del self._due[event.id]
+                self._memory.tally.silenced += 1
+                del self._memory.due[event.id]
             known.held = True
             return
         if due != "escalated" and self.policy.quiet is not None and self.policy.quiet.hold(now, self.policy.tz):
@@ -135,7 +115,7 @@ class Notifier:
             return
         if due == "reminder" and event.id not in alerting:
             return  # "still going on" would be wrong in a quiet minute, which may well be the first of the last
-        del self._due[event.id]
+        del self._memory.due[event.id]
         self._gather(known, now)
 
     def _silenced(self, event: IncidentEvent, now: int) -> bool:
@@ -143,17 +123,17 @@ class Notifier:
 
     def _gather(self, known: Known, now: int) -> None:
         assert known.due is not None
-        self._groups.setdefault(known.due, (now, []))[1].append(known)
+        self._memory.groups.setdefault(known.due, (now, []))[1].append(known)
 
     def _flush(self, until: int | None) -> None:
         """Tell the groups that began long enough before `until`; None: all of them."""
         for step in STEPS:
-            if step not in self._groups:
+            if step not in self._memory.groups:
                 continue
-            since, group = self._groups[step]
+            since, group = self._memory.groups[step]
             if until is not None and until - since < self.policy.group:
                 continue
-            del self._groups[step]
+            del self._memory.groups[step]
             events = worst_first([replace(known.event, state=step) for known in group])
             held = any(known.held for known in group)
             for known in group:
@@ -161,18 +141,18 @@ class Notifier:
             self._send(step, events, held)
 
     def _send(self, kind: Kind, events: tuple[IncidentEvent, ...], held: bool) -> None:
-        assert self._time is not None
+        assert self._memory.time is not None
         wanted = [(status, event.key) for event in events[:PICTURED] for status in event.statuses[:2]]
         concerned = {status for event in events[:PICTURED] for status in event.statuses}
         trends = {status: trend for status, trend in self._trends.items() if status in concerned}
         recent = self._history.recent(wanted)
-        self._tell(Notification(kind, self._time, events, recent, trends, self.policy.link, held=held))
+        self._tell(Notification(kind, self._memory.time, events, recent, trends, self.policy.link, held=held))
 
     def _rises(self, outcome: Outcome) -> None:
         """Tell of the statuses that began to rise a lot, unless an incident, a window or an earlier card did."""
         if self.policy.quiet is not None and self.policy.quiet.hold(outcome.time, self.policy.tz):
             return
-        in_trouble = {status for known in self._known.values() for status in known.event.statuses}
+        in_trouble = {status for known in self._memory.known.values() for status in known.event.statuses}
         if in_trouble & REVERSALS:
             in_trouble |= REVERSALS
         news = {
@@ -181,28 +161,30 @@ class Notifier:
             if rise.status not in in_trouble and self._is_news(rise.status, outcome.time)
         }
         if news:
-            self._rising |= dict.fromkeys(news, outcome.time)
-            self._tally.trends += 1
+            self._memory.rising |= dict.fromkeys(news, outcome.time)
+            self._memory.tally.trends += 1
             recent = self._history.recent([(status, ()) for status in news], over_all_keys=True)
             self._tell(Notification("trend", outcome.time, (), recent, news, self.policy.link))
 
     def _is_news(self, status: str, now: int) -> bool:
         """Whether the trend of `status` was not told lately, and is not silenced."""
-        if now - self._rising.get(status, now - self.policy.trend_every) < self.policy.trend_every:
+        if now - self._memory.rising.get(status, now - self.policy.trend_every) < self.policy.trend_every:
             return False
         return not any(s.covers((status,), ()) and s.active(now, self.policy.tz) for s in self.policy.silences)
 
     def _digest(self, outcome: Outcome) -> None:
         """Tell the day's summary when its time of day has passed, then count this outcome to the new day."""
-        if self._time is not None and self._day(self._time) != self._day(outcome.time):
-            tally = self._tally
+        if self._memory.time is not None and self._day(self._memory.time) != self._day(outcome.time):
+            tally = self._memory.tally
             since = outcome.time if tally.since is None else tally.since
-            still_open, totals = len(self._known), tally.totals
+            still_open, totals = len(self._memory.known), tally.totals
             day = Day(since, outcome.time, totals, tally.opened, still_open, tally.silenced, tally.trends)
             worst = worst_first(list(tally.events.values()))[:WORST_OF_DAY]
             self._tell(Notification("digest", outcome.time, worst, link=self.policy.link, day=day))
-            self._tally = Tally(events={identity: known.event for identity, known in self._known.items()})
-        tally = self._tally
+            self._memory.tally = DayTally(
+                events={identity: known.event for identity, known in self._memory.known.items()}
+            )
+        tally = self._memory.tally
         tally.since = outcome.time if tally.since is None else tally.since
         for verdict in outcome.verdicts:
             if verdict.status != TOTAL and not verdict.revises:

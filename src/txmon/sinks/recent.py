@@ -10,7 +10,7 @@ CELLS: Final = 15  # minutes of a sparkline; bars, with buckets wider than a min
 MOST_ENTRIES: Final = 100_000  # series times buckets that are kept apart: about 10 MB
 
 
-class History:
+class RecentCounts:
     """Counts by bucket, for as many buckets as a sparkline covers."""
 
     def __init__(self, bucket: int) -> None:

@@ -4,6 +4,7 @@ import io
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, BinaryIO, Protocol
 
 from ..errors import IoFailure, NoInput
@@ -160,10 +161,23 @@ def _open(path: str) -> io.BufferedReader:
             raise NoInput(f"{path}: is a directory")
         return open(path, "rb")
     except FileNotFoundError:
-        raise NoInput(f"{path}: no such file") from None
+        raise NoInput(f"{path}: no such file{_similar(path)}") from None
     except (OSError, ValueError) as bad:
         reason = bad.strerror if isinstance(bad, OSError) else str(bad)
         raise NoInput(f"{'<stdin>' if path == '-' else path}: {reason}") from None
+
+
+def _similar(path: str) -> str:
+    """Which file in the same folder may have been meant."""
+    from difflib import get_close_matches
+
+    folder, name = os.path.split(path)
+    if folder and not os.path.isdir(folder):
+        return f"; there is no folder {folder!r}"
+    with suppress(OSError):
+        for near in get_close_matches(name, os.listdir(folder or "."), 1):
+            return f"; did you mean {os.path.join(folder, near)!r}?"
+    return ""
 
 
 def _size(file: IO[bytes] | BinaryIO) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from ..errors import IoFailure
+from ..errors import ConfigError, IoFailure
 from .file import LONGEST_LINE, unpacker_of
 
 BLOCK: Final = 1 << 18  # bytes read at a time
@@ -20,6 +20,10 @@ class Chunk:
     lines: list[bytes]
     begins: bool = False  # a new file: a header may come first
     start: int = 0  # offset of the first line in its file
+
+    def end(self) -> int:
+        """Offset after the last line."""
+        return self.start + sum(map(len, self.lines)) + len(self.lines)
 
 
 class LiveSource(Protocol):
@@ -107,7 +111,10 @@ class FollowSource:
     """A file that grows, is renamed and begun anew, is cut short, or does not exist yet."""
 
     def __init__(self, path: str, position: dict[str, Any] | None = None) -> None:
-        """position: where to go on; a file that was renamed meanwhile is read to its end first."""
+        """position: where to go on; a file that was renamed meanwhile is read to its end first.
+
+        ConfigError when it is no position.
+        """
         self.name = path
         self.ended = False
         self._descriptor: int | None = None
@@ -192,7 +199,10 @@ class FollowSource:
         return self._chunk([rest], start)
 
     def _resume(self, position: dict[str, Any]) -> None:
-        inode, offset = int(position["inode"]), int(position["offset"])
+        try:
+            inode, offset, begins = int(position["inode"]), int(position["offset"]), bool(position["begins"])
+        except (KeyError, TypeError, ValueError) as bad:
+            raise ConfigError(f"{self.name}: the state has no place in it to go on at ({bad!r})") from bad
         for path in (Path(self.name), *_siblings(Path(self.name))):
             try:
                 descriptor = os.open(path, os.O_RDONLY)
@@ -202,7 +212,7 @@ class FollowSource:
             if status.st_ino == inode and status.st_size >= offset:
                 os.lseek(descriptor, offset, os.SEEK_SET)
                 self._descriptor, self._inode, self._offset = descriptor, inode, offset
-                self._begins = bool(position["begins"])
+                self._begins = begins
                 return
             os.close(descriptor)
 

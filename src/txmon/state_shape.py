@@ -1,0 +1,179 @@
+"""What the pipeline's part of a state must look like, checked before it is taken over: types, lengths and ranges.
+
+The checksum of a state finds accidents. This finds what was edited, or written by something else: without it such a
+state would be restored, and fail in a later minute, at each start anew.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+LARGEST: Final = 1e18  # of a number: counts are at most 10^15 a row, and no sum of them comes near
+DAY: Final = 86400
+Real = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+Amount = Annotated[float, Meta(ge=0.0, le=LARGEST)]
+Whole = Annotated[int, Meta(ge=0, le=10**18)]
+Time = Annotated[int, Meta(ge=0, le=253402300799 + DAY)]  # epoch seconds, to the end of the year 9999
+Pair = tuple[str, str]
+Counts = list[tuple[list[Pair], dict[str, Whole]]]
+# a baseline's numbers, as its `snapshot` orders them
+_Part = Annotated[float, Meta(gt=0.0, lt=1.0)]
+_Gain = Annotated[float, Meta(ge=0.0, le=1.0)]
+_Slope = Annotated[float, Meta(ge=-1.0, le=1.0)]
+if TYPE_CHECKING:
+    Numbers = tuple[float, ...]
+else:
+    Numbers = tuple[(_Part, _Gain, _Slope, *[Amount] * 36)]
+
+
+Group = tuple[list[Pair], Time, Whole, Amount, Numbers, dict[str, Numbers]]
+_Level = Annotated[int, Meta(ge=0, le=32)]  # of a census
+
+
+class _Open(msgspec.Struct, array_like=True):
+    start: Time
+    counts: Counts
+    whole: dict[str, Whole] | None = None
+    sample: tuple[_Level, dict[str, list[str]]] | None = None
+
+
+class _Buckets(msgspec.Struct):
+    late: Whole
+    first_late: Time
+    repeated: Whole
+    open: list[_Open]
+    closed: list[tuple[Time, Counts]]
+    changed: list[tuple[Time, list[Pair], str]]
+    ids: list[tuple[Annotated[int, Meta(ge=-DAY)], list[str]]]
+    watermark: Annotated[int, Meta(ge=-DAY)] | None
+    next: Time | None
+    last: Time
+
+
+class _Sample(msgspec.Struct):
+    level: _Level
+    keys: list[tuple[str, Time, list[str]]]
+
+
+class _Roll(msgspec.Struct):
+    level: _Level
+    sample: _Sample | None
+
+
+class _Detector(msgspec.Struct):
+    before: Annotated[int, Meta(ge=-1)]
+    age: Whole
+    level: Amount
+    lag: Annotated[float, Meta(ge=0.0, le=10.0)]
+    anchored: bool
+    kept: list[tuple[list[Pair], str, tuple[Amount, Amount, Amount, _Slope]]]
+    excluded: list[tuple[list[Pair], str]]
+    season: Annotated[list[Real], Meta(min_length=2)]
+    groups: list[Group]
+    # a state that was written before there were these begins anew with them
+    seen: Annotated[int, Meta(ge=-1)] = -1
+    whole: Annotated[list[Group], Meta(max_length=1)] = []
+    roll: _Roll | None = None
+
+
+class _Incident(msgspec.Struct):
+    acknowledged: bool
+    alerts: list[Time]
+    excess: Real
+    expected: Amount
+    id: str
+    key: list[Pair]
+    label: str
+    last: Time
+    members: dict[str, Time]
+    observed: Whole
+    opened: bool
+    peak: Time
+    root: str
+    score: Real
+    size: Amount
+    start: Time
+    told: Time
+    told_label: str
+    told_size: Amount
+
+
+class _Incidents(msgspec.Struct):
+    open: list[_Incident]
+    used: list[str]
+
+
+class _Trends(msgspec.Struct):
+    counts: dict[str, list[Whole]]
+    times: dict[str, Time]
+    rising: list[str]
+
+
+class _Pipeline(msgspec.Struct):
+    buckets: _Buckets
+    detector: _Detector
+    rules: list[tuple[str, list[Pair], str, Time]]
+    incidents: _Incidents
+    trends: _Trends
+
+
+def check(pipeline: Mapping[str, Any], bucket: int) -> None:
+    """Raise ValueError, which says where, unless `pipeline` looks like a Pipeline's snapshot.
+
+    bucket: the width of its buckets, seconds.
+    """
+    found = msgspec.convert(pipeline, _Pipeline)
+    _check_times(found.buckets, bucket)
+    _check_changed(found.buckets)
+    if found.detector.season[0] != bucket:
+        raise ValueError(f"the season is of buckets of {found.detector.season[0]:g} s")
+    if found.trends.counts.keys() != found.trends.times.keys():
+        raise ValueError("the trends' counts and times are of different statuses")
+    for group in (*found.detector.groups, *found.detector.whole):
+        if not all(map(_bounded, (group[4], *group[5].values()))):
+            raise ValueError("a level is beyond all bounds")
+    newest = found.buckets.next or 0
+    times = [
+        found.detector.before,
+        found.detector.seen,
+        *found.trends.times.values(),
+        *(group[1] for group in found.detector.groups),
+    ]
+    if max(times) >= max(newest, 1):
+        raise ValueError("something was learned of a bucket that has not closed")
+
+
+def _bounded(baseline: Numbers) -> bool:
+    events, exposure, alerting = baseline[3], baseline[4], baseline[8]
+    return events + 1.0 <= LARGEST * exposure if exposure > 0.0 else alerting == 0.0
+
+
+def _check_times(buckets: _Buckets, bucket: int) -> None:
+    """Buckets begin at multiples of their width; closed ones lie before `next`, open ones from there on."""
+    starts = [*(one.start for one in buckets.open), *(start for start, _ in buckets.closed)]
+    if any(start % bucket for start in (*starts, buckets.next or 0, buckets.last)):
+        raise ValueError(f"a bucket of {bucket} s does not begin at a multiple of that")
+    if buckets.next is None:
+        if buckets.closed:
+            raise ValueError("buckets have closed, and the next to close is not known")
+        return
+    if buckets.watermark is None or buckets.watermark >= buckets.next + bucket:
+        raise ValueError("the next bucket to close is over already")
+    if not bucket <= buckets.next - buckets.last <= DAY + 2 * bucket:
+        raise ValueError("the last bucket with rows and the next to close do not lie beside each other")
+    if any(one.start < buckets.next for one in buckets.open):
+        raise ValueError("a bucket that has closed is still open")
+    if any(start >= buckets.next for start, _ in buckets.closed):
+        raise ValueError("a bucket has closed that is yet to close")
+
+
+def _check_changed(buckets: _Buckets) -> None:
+    """What late rows changed is there."""
+    if not buckets.changed:
+        return
+    starts = {start for start, _ in buckets.closed}
+    known = {(start, tuple(key)) for start, counts in buckets.closed for key, _ in counts}
+    if any(start in starts and (start, tuple(key)) not in known for start, key, _ in buckets.changed):
+        raise ValueError("late rows changed a key that has no counts")
