@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SPARK := .venv-spark
 PURE := $(VENV)/pure
+SPARK := .venv-spark
 
 .PHONY: demo test test-oldest test-spark coverage mutants fuzz fuzz-long audit dist reference lint sample bench bench-detection clean
 
@@ -110,18 +110,18 @@ $(VENV)/tested: $(VENV)/installed
 	$(BIN)/pip install --quiet --group dev
 	touch $@
 
-$(SPARK)/tested: $(SOURCES)
-	test -x $(SPARK)/bin/pip || $(PYTHON) -m venv $(SPARK)
-	$(SPARK)/bin/pip install --quiet --upgrade "pip>=25.1"
-	$(SPARK)/bin/pip uninstall --quiet --yes txmon
-	$(SPARK)/bin/pip install --quiet . --group spark
-	touch $@
-
 # plain Python, read from src as it is
 $(PURE)/ready: pyproject.toml
 	$(PYTHON) -m venv $(PURE)
 	$(PURE)/bin/pip install --quiet --upgrade "pip>=25.1"
 	$(PURE)/bin/pip install --quiet --editable . --group house
+	touch $@
+
+$(SPARK)/tested: $(SOURCES)
+	test -x $(SPARK)/bin/pip || $(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/pip install --quiet --upgrade "pip>=25.1"
+	$(SPARK)/bin/pip uninstall --quiet --yes txmon
+	$(SPARK)/bin/pip install --quiet . --group spark
 	touch $@
 
 .PHONY: docs

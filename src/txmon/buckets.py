@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .key_packing import pack_counts, pack_key, unpack_counts, unpack_key
 from .records import Record
 from .tally import Item, Tally
 from .verdict import Key, iso
@@ -178,7 +179,7 @@ class Bucketer:
 
     def recall(self, rows: Iterable[Any]) -> None:
         """Take back closed buckets, [start, counts] as a snapshot has them, that were surrendered before those here."""
-        older = [OpenBucket(start, _unpack(counts)) for start, counts in rows]
+        older = [OpenBucket(start, unpack_counts(counts)) for start, counts in rows]
         self._closed.extendleft(reversed(older))
         self._kept += sum([_rows(bucket) for bucket in older])
         self._trim()
@@ -300,7 +301,7 @@ class Bucketer:
                 for bucket in self._open.values()
             ],
             "closed": [[bucket.start, pack_counts(bucket.counts)] for bucket in self._closed],
-            "changed": [[start, [list(pair) for pair in key], status] for start, key, status in self._changed],
+            "changed": [[start, pack_key(key), status] for start, key, status in self._changed],
             "ids": [[start, sorted(ids)] for start, ids in self._ids.items()],
             "watermark": self._watermark,
             "next": self._next,
@@ -311,9 +312,9 @@ class Bucketer:
         """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
         self.late, self.first_late, self.repeated = state["late"], state["first_late"], state["repeated"]
         self._open = {row[0]: _reopened(row) for row in state["open"]}
-        self._closed = deque(OpenBucket(start, _unpack(counts)) for start, counts in state["closed"])
+        self._closed = deque(OpenBucket(start, unpack_counts(counts)) for start, counts in state["closed"])
         self._kept = sum(map(_rows, self._closed))
-        self._changed = {(start, _key(key), status): None for start, key, status in state["changed"]}
+        self._changed = {(start, unpack_key(key), status): None for start, key, status in state["changed"]}
         self._ids = {start: set(ids) for start, ids in state["ids"]}
         self._watermark, self._next, self._last = state["watermark"], state["next"], state["last"]
 
@@ -322,7 +323,9 @@ def _reopened(row: Sequence[Any]) -> OpenBucket:
     """An open bucket of a snapshot; of older ones it has its counts alone."""
     start, counts, *more = row
     whole, sample = more if more else (None, None)
-    return OpenBucket(start, _unpack(counts), whole, (int(sample[0]), dict(sample[1])) if sample is not None else None)
+    return OpenBucket(
+        start, unpack_counts(counts), whole, (int(sample[0]), dict(sample[1])) if sample is not None else None
+    )
 
 
 def _merge(counts: Counts, tally: Tally) -> None:
@@ -340,16 +343,3 @@ def _rows(bucket: OpenBucket) -> int:
     for statuses in bucket.counts.values():
         rows += len(statuses)
     return rows
-
-
-def pack_counts(counts: Counts) -> list[object]:
-    """Counts as JSON takes them."""
-    return [[[list(pair) for pair in key], statuses] for key, statuses in counts.items()]
-
-
-def _unpack(rows: Iterable[Any]) -> Counts:
-    return {_key(key): {str(status): int(count) for status, count in statuses.items()} for key, statuses in rows}
-
-
-def _key(pairs: Iterable[Any]) -> Key:
-    return tuple((str(name), str(value)) for name, value in pairs)

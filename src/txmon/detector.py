@@ -10,11 +10,12 @@ from math import fsum
 from typing import Any, Final
 
 from .baseline import Baseline
-from .census import Roll, totals
+from .census import totals
 from .decimals import fixed
-from .group import Bucket, Group, SeriesState, describe, expect, pack, pack_key, unpack, unpack_key
+from .group import Bucket, Group, SeriesState, describe, expect, pack_key, unpack_key
 from .judgement import LAG, Judgement, excess_of, judge, judge_one
 from .limits import Thresholds
+from .roster import Roster
 from .season import Season
 from .thresholds import DetectorConfig, sigma_for, thresholds_for
 from .together import Odd
@@ -23,9 +24,7 @@ from .verdict import TOTAL, Key, Recommendation, Verdict
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
 RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are better than it thought
 RELIEF: Final = 4.0  # sigmas on the safe side over the longest window that mean so
-DAY: Final = 86400
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
-DROP_EACH: Final = 60  # buckets between two looks for idle keys
 NOTHING: Final[dict[str, int]] = {}
 # why a series alerts
 NO_REASON: Final[tuple[str, ...]] = ()
@@ -44,28 +43,28 @@ class Detector:
         self._mix_discount: float = 0.5 ** (self.config.bucket / self.config.mix_half_life)
         self._warmup = int(self.config.warmup // self.config.bucket)
         self._shift = int(self.config.level_shift // self.config.bucket)
-        self._groups: dict[Key, Group] = {}
+        self._roster = Roster(self.config, self._discount, self._mix_discount)
         self._season = Season(self.config.bucket)
         self._before = -1  # start of the bucket judged last
-        self._seen = -1  # start of the last in which anything arrived
         self._level = 0.0  # of the total volume in the one before
         self._age = 0  # buckets judged
         self._kept: dict[tuple[Key, str], tuple[float, float, float, float]] = {}  # before the episode, while it lasts
         self._excluded: set[tuple[Key, str]] = set()  # episodes that someone called normal
         self._lag = LAG  # squared relative error of every volume's level, in this bucket
         self._anchored = False  # the levels follow the season
-        self._series = 0
-        self._whole: Group | None = None  # all keys as one: what the season is learned from where there are keys
-        self._roll = Roll()
-        self._sharing = 0  # series that share the budget, by the roll
         self._sigma = (-1, 0.0)  # number of series, the score that alerts among so many
         self._gates: dict[str, Thresholds] = {}
-        self.forgotten = 0  # keys dropped
+
+    @property
+    def forgotten(self) -> int:
+        """Keys dropped: idle, or too many."""
+        return self._roster.forgotten
 
     def sigma(self) -> float:
         """The score that alerts: given, or such that all series together alert falsely `budget` times a day."""
-        if self._sigma[0] != self._sharing:
-            self._sigma = (self._sharing, sigma_for(self.config, self._sharing))
+        sharing = self._roster.sharing
+        if self._sigma[0] != sharing:
+            self._sigma = (sharing, sigma_for(self.config, sharing))
             self._gates.clear()
         return self._sigma[1]
 
@@ -84,15 +83,12 @@ class Detector:
         """
         if whole is None:
             whole = totals(counts)
-        self._enlist(time, counts, sample)
-        if whole:
-            self._seen = time
-        self._drop(time)
-        self._sharing = self._roll.series()
+        self._roster.enlist(time, counts, sample)
+        self._roster.drop(time, bool(whole))
         verdicts: list[Verdict] = []
         growth = self._growth(time)
         expected = self._judge_whole(time, whole, growth)
-        for key, group in self._groups.items():
+        for key, group in self._roster.groups.items():
             group.volume.grow(growth)
             if expected < 0.0:
                 expected = group.volume.rate()
@@ -108,42 +104,16 @@ class Detector:
             self._season.learn(time, total, expected)
         return verdicts
 
-    def _enlist(
-        self,
-        time: int,
-        counts: dict[Key, dict[str, int]],
-        sample: tuple[int, Mapping[str, Sequence[str]]] | None,
-    ) -> None:
-        """Begin a baseline for every series that is new in the bucket at `time`, and count it."""
-        for key, statuses in counts.items():
-            group = self._groups.get(key)
-            if group is None:
-                group = self._groups[key] = Group(self._discount)
-                self._series += 1
-                self._roll.add_key(key)
-            group.seen = time
-            for status in statuses:
-                if status not in group.statuses:
-                    group.statuses[status] = group.new_series(self._mix_discount)
-                    self._series += 1
-                    self._roll.add_series(key)
-        self._roll.close(time, sample)
-
     def _judge_whole(self, time: int, whole: dict[str, int], growth: float) -> float:
         """Let all keys as one be judged and learned, unheard; the volume expected of them, -1 where there is one key.
 
         The season needs that level. A sum over the keys' own levels would do, but no shard of a cluster has all keys.
         """
-        if len(self._groups) == 1 and () in self._groups:
+        if self._roster.is_alone():
             return -1.0
-        group = self._whole
+        group = self._roster.as_one(whole)
         if group is None:
-            if not whole:
-                return 0.0
-            group = self._whole = Group(self._discount)
-        for status in sorted(whole):  # the order in which they came is not known everywhere
-            if status not in group.statuses:
-                group.statuses[status] = group.new_series(self._mix_discount)
+            return 0.0
         group.volume.grow(growth)
         expected = group.volume.rate()
         self._judge_group(time, (), group, whole, [])
@@ -157,8 +127,9 @@ class Detector:
         if growth != 1.0 and not self._anchored:
             # until now the levels trailed the day; from here on they move with it, so they must start where it is
             self._anchored = True
-            groups = [*self._groups.values()] + ([self._whole] if self._whole is not None else [])
-            of_all = [self._whole] if self._whole is not None else groups
+            groups, whole = [*self._roster.groups.values()], self._roster.whole
+            of_all = [whole] if whole is not None else groups
+            groups += [whole] if whole is not None else []
             trailing = fsum([group.volume.rate() for group in of_all])
             if trailing > 0.0:
                 growth = min(5.0, max(0.2, self._season.level(time) / trailing))
@@ -175,7 +146,7 @@ class Detector:
 
         Nothing is learned. None while the key is unknown or warms up.
         """
-        group = self._groups.get(key)
+        group = self._roster.groups.get(key)
         if group is None or group.buckets < self._warmup:
             return None
         gates = self._thresholds(status)
@@ -220,29 +191,6 @@ class Detector:
                 if not quiet or self.config.rowless or status in counts:
                     out.append(verdict)
         out.append(self._judge_volume(bucket, group.volume, odd, alone, excess))
-
-    def _drop(self, time: int) -> None:
-        """Forget keys that were idle too long, and the least recently seen where there are too many."""
-        if time % DAY // self.config.bucket % DROP_EACH == 0:
-            oldest = time - self.config.idle
-            # while nothing at all arrives it is the feed that is silent, and goes on being that, not its keys
-            if self._seen >= oldest:
-                for key in [key for key, group in self._groups.items() if group.seen < oldest]:
-                    self._forget(key)
-                self._roll.forget(int(oldest))
-        if self._series > self.config.max_series:
-            # of those that are seen the busiest stays: the feed would be forgotten with it, again and again
-            of_use = [(group.seen, group.mix_exposure, key) for key, group in self._groups.items()]
-            for _, _, key in sorted(of_use)[:-1]:
-                if self._series <= self.config.max_series * 0.9:
-                    break
-                self._forget(key)
-
-    def _forget(self, key: Key) -> None:
-        series = 1 + len(self._groups.pop(key).statuses)
-        self._series -= series
-        self._roll.drop_key(key, series)
-        self.forgotten += 1
 
     def _judge_status(self, bucket: Bucket, status: str, series: Baseline, volume: Baseline, odd: Odd) -> Verdict:
         count = bucket.counts.get(status, 0)
@@ -347,11 +295,11 @@ class Detector:
 
     def describe(self) -> list[SeriesState]:
         """What is known of every series."""
-        return describe(self._groups)
+        return describe(self._roster.groups)
 
     def exclude(self, key: Key, statuses: Sequence[str]) -> None:
         """Unlearn what these series learned since they began to alert; until they are quiet, learn nothing of them."""
-        group = self._groups.get(key)
+        group = self._roster.groups.get(key)
         if group is None:
             return
         for status in statuses:
@@ -366,7 +314,6 @@ class Detector:
         """All of the state, as JSON takes it, for `restore`."""
         return {
             "before": self._before,
-            "seen": self._seen,
             "age": self._age,
             "level": self._level,
             "lag": self._lag,
@@ -374,14 +321,11 @@ class Detector:
             "kept": [[pack_key(key), status, list(known)] for (key, status), known in self._kept.items()],
             "excluded": [[pack_key(key), status] for key, status in sorted(self._excluded)],
             "season": self._season.snapshot(),
-            "groups": pack(self._groups),
-            "whole": pack({(): self._whole} if self._whole is not None else {}),
-            "roll": self._roll.snapshot(),
+            **self._roster.snapshot(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be."""
-        groups = unpack(state["groups"], self._discount)
         kept = {}
         for key, status, known in state["kept"]:
             events, exposure, median, slope = known
@@ -392,21 +336,9 @@ class Detector:
         self._before, self._age = int(state["before"]), int(state["age"])
         self._anchored = bool(state["anchored"])
         self._level, self._lag = float(state["level"]), float(state["lag"])
-        self._groups = groups
-        self._restore_whole(state)
+        self._roster.restore(state, self._before)
         self._sigma = (-1, 0.0)
         self._gates.clear()
-
-    def _restore_whole(self, state: Mapping[str, Any]) -> None:
-        """What is of all keys; a state written before there was such a thing begins anew with it."""
-        self._seen = int(state.get("seen", self._before))
-        self._whole = unpack(state.get("whole", []), self._discount).get(())
-        self._roll = Roll.restore(state["roll"]) if "roll" in state else Roll()
-        self._series = 0
-        for key, group in self._groups.items():
-            self._roll.add_key(key, 1 + len(group.statuses))
-            self._series += 1 + len(group.statuses)
-        self._sharing = self._roll.series()
 
     def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:
         if self._excluded and (bucket.key, status) in self._excluded:

@@ -16,9 +16,9 @@ from zlib import crc32
 
 from . import blob, state
 from .assembly import LIVE_LATENESS, detector_config, pipeline_of, resume, state_of
-from .buckets import pack_counts
 from .census import SEPARATOR
 from .errors import ConfigError
+from .key_packing import pack_counts
 from .lines import event_line, rise_line, verdict_line
 from .notes import Note
 from .pipeline import Pipeline

@@ -28,22 +28,11 @@ else:
     Numbers = tuple[(_Part, _Gain, _Slope, *[Amount] * 36)]
 
 
-Group = tuple[list[Pair], Time, Whole, Amount, Numbers, dict[str, Numbers]]
-_Level = Annotated[int, Meta(ge=0, le=32)]  # of a census
-
-
-class _Open(msgspec.Struct, array_like=True):
-    start: Time
-    counts: Counts
-    whole: dict[str, Whole] | None = None
-    sample: tuple[_Level, dict[str, list[str]]] | None = None
-
-
 class _Buckets(msgspec.Struct):
     late: Whole
     first_late: Time
     repeated: Whole
-    open: list[_Open]
+    open: list[Annotated[list[Any], Meta(min_length=2, max_length=4)]]  # older states end after the counts
     closed: list[tuple[Time, Counts]]
     changed: list[tuple[Time, list[Pair], str]]
     ids: list[tuple[Annotated[int, Meta(ge=-DAY)], list[str]]]
@@ -52,14 +41,19 @@ class _Buckets(msgspec.Struct):
     last: Time
 
 
-class _Sample(msgspec.Struct):
-    level: _Level
+_Sample = tuple[Annotated[int, Meta(ge=0, le=32)], dict[str, list[str]]]
+_Open = tuple[Time, Counts, dict[str, Whole] | None, _Sample | None]
+_Group = tuple[list[Pair], Time, Whole, Amount, Numbers, dict[str, Numbers]]
+
+
+class _Sampled(msgspec.Struct):
+    level: Annotated[int, Meta(ge=0, le=32)]
     keys: list[tuple[str, Time, list[str]]]
 
 
 class _Roll(msgspec.Struct):
-    level: _Level
-    sample: _Sample | None
+    level: Annotated[int, Meta(ge=0, le=32)]
+    sample: _Sampled | None
 
 
 class _Detector(msgspec.Struct):
@@ -71,10 +65,10 @@ class _Detector(msgspec.Struct):
     kept: list[tuple[list[Pair], str, tuple[Amount, Amount, Amount, _Slope]]]
     excluded: list[tuple[list[Pair], str]]
     season: Annotated[list[Real], Meta(min_length=2)]
-    groups: list[Group]
-    # a state that was written before there were these begins anew with them
+    groups: list[_Group]
+    # not in older states
     seen: Annotated[int, Meta(ge=-1)] = -1
-    whole: Annotated[list[Group], Meta(max_length=1)] = []
+    whole: Annotated[list[_Group], Meta(max_length=1)] = []
     roll: _Roll | None = None
 
 
@@ -125,6 +119,8 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
     bucket: the width of its buckets, seconds.
     """
     found = msgspec.convert(pipeline, _Pipeline)
+    for row in found.buckets.open:
+        msgspec.convert([*row, None, None][:4], _Open)
     _check_times(found.buckets, bucket)
     _check_changed(found.buckets)
     if found.detector.season[0] != bucket:
@@ -135,12 +131,7 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
         if not all(map(_bounded, (group[4], *group[5].values()))):
             raise ValueError("a level is beyond all bounds")
     newest = found.buckets.next or 0
-    times = [
-        found.detector.before,
-        found.detector.seen,
-        *found.trends.times.values(),
-        *(group[1] for group in found.detector.groups),
-    ]
+    times = [found.detector.before, *found.trends.times.values(), *(group[1] for group in found.detector.groups)]
     if max(times) >= max(newest, 1):
         raise ValueError("something was learned of a bucket that has not closed")
 
@@ -152,7 +143,7 @@ def _bounded(baseline: Numbers) -> bool:
 
 def _check_times(buckets: _Buckets, bucket: int) -> None:
     """Buckets begin at multiples of their width; closed ones lie before `next`, open ones from there on."""
-    starts = [*(one.start for one in buckets.open), *(start for start, _ in buckets.closed)]
+    starts = [row[0] for row in (*buckets.open, *buckets.closed)]
     if any(start % bucket for start in (*starts, buckets.next or 0, buckets.last)):
         raise ValueError(f"a bucket of {bucket} s does not begin at a multiple of that")
     if buckets.next is None:
@@ -163,7 +154,7 @@ def _check_times(buckets: _Buckets, bucket: int) -> None:
         raise ValueError("the next bucket to close is over already")
     if not bucket <= buckets.next - buckets.last <= DAY + 2 * bucket:
         raise ValueError("the last bucket with rows and the next to close do not lie beside each other")
-    if any(one.start < buckets.next for one in buckets.open):
+    if any(row[0] < buckets.next for row in buckets.open):
         raise ValueError("a bucket that has closed is still open")
     if any(start >= buckets.next for start, _ in buckets.closed):
         raise ValueError("a bucket has closed that is yet to close")

@@ -31,6 +31,7 @@ from txmon.settings import DECLARATIONS, Settings, variable
 from txmon.state import load as load_state
 from txmon.tally import Item, Tallier, Tally
 from txmon.times import LATEST, TimeParser
+from txmon.verdict import Key
 
 NOW: Final = 1772445600  # 2026-03-02T10:00:00Z
 DAY: Final = date(2026, 3, 2)
@@ -38,7 +39,6 @@ WIDTH: Final = 60
 KINDS: Final = ("auto", "csv", "jsonl", "auto")
 BY: Final = ((), ("merchant",), ("merchant", "issuer"), ())
 ZONES: Final = (UTC, ZoneInfo("Europe/Berlin"), ZoneInfo("America/Sao_Paulo"), UTC)
-Counted = tuple[int, int, int, list[tuple[object, str, int]]]  # bucket, first and newest time, counts as they arrived
 
 
 def records(data: bytes) -> None:
@@ -104,25 +104,26 @@ def _check(found: list[Item | Reject], lines: int) -> None:
 def _summed(items: list[Item | Reject]) -> list[object]:
     """`items` with what follows each other in one bucket added up: the same for records and for tallies."""
     found: list[object] = []
-    run: tuple[int, int, int, dict[tuple[object, str], int]] | None = None
+    run: tuple[int, int, int, dict[Key, dict[str, int]]] | None = None
     for item in [*items, None]:
         if isinstance(item, Tally):
             start, first, newest = item.start, item.first, item.time
-            counts = [((key, name), count) for key, statuses in item.counts.items() for name, count in statuses.items()]
+            counts = [(key, status, n) for key, statuses in item.counts.items() for status, n in statuses.items()]
         elif isinstance(item, Record) and item.id is None:
             start, first, newest = item.time - item.time % WIDTH, item.time, item.time
-            counts = [((item.key, item.status), item.count)]
+            counts = [(item.key, item.status, item.count)]
         else:
             start, first, newest, counts = -1, 0, 0, []
         if run is not None and run[0] != start:
-            found.append((run[0], run[1], run[2], sorted(run[3].items())))
+            found.append((*run[:3], [(key, list(statuses.items())) for key, statuses in run[3].items()]))
             run = None
         if start < 0:
             found.append(item)
             continue
         before = run[3] if run is not None else {}
-        for place, count in counts:
-            before[place] = before.get(place, 0) + count
+        for key, status, count in counts:
+            statuses = before.setdefault(key, {})
+            statuses[status] = statuses.get(status, 0) + count
         run = (start, run[1], max(run[2], newest), before) if run is not None else (start, first, newest, before)
     return found
 

@@ -150,9 +150,13 @@ class Recent:
         found: dict[str, dict[str, int]] = {}
         oldest = (self.last or 0) - 3600
         for status, points in self.series.items():
-            recent = [point for point in list(points)[-3600 // self.bucket - 1 :] if point[0] > oldest]
-            alerts = sum(point[6] == 2 for point in recent)
-            found[status] = {"total": int(sum(point[1] for point in recent)), "anomalies": alerts}
+            total = alerts = 0.0
+            for point in reversed(points):  # from the newest: a day of buckets may close at once, and each asks
+                if point[0] <= oldest:
+                    break
+                total += point[1]
+                alerts += point[6] == 2
+            found[status] = {"total": int(total), "anomalies": int(alerts)}
         return found
 
     def snapshot(self) -> dict[str, object]:
