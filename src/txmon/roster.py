@@ -25,6 +25,7 @@ class Roster:
         self.forgotten = 0  # keys dropped
         self._seen = -1  # start of the last bucket in which anything arrived
         self._series = 0
+        self._fresh = 0  # statuses among them that are new in the present bucket
         self._roll = Roll()
         self.sharing = 0  # series that share the budget, by the roll
 
@@ -32,6 +33,7 @@ class Roster:
         self, time: int, counts: dict[Key, dict[str, int]], sample: tuple[int, Mapping[str, Sequence[str]]] | None
     ) -> None:
         """Begin a baseline for every series that is new in the bucket at `time`, and count it."""
+        self._fresh = 0
         for key, statuses in counts.items():
             group = self.groups.get(key)
             if group is None:
@@ -43,6 +45,7 @@ class Roster:
                 if status not in group.statuses:
                     group.statuses[status] = group.new_series(self._mix_discount)
                     self._series += 1
+                    self._fresh += 1
                     self._roll.add_series(key)
         self._roll.close(time, sample)
 
@@ -76,7 +79,8 @@ class Roster:
                 for key in [key for key, group in self.groups.items() if group.seen < oldest]:
                     self._forget(key)
                 self._roll.forget(int(oldest))
-        if self._series > self._config.max_series:
+        # what is new counts from the next bucket on: until then nothing tells which of the new keys is the busiest
+        if self._series - self._fresh > self._config.max_series:
             # of those that are seen the busiest stays: the feed would be forgotten with it, again and again
             of_use = [(group.seen, group.mix_exposure, key) for key, group in self.groups.items()]
             for _, _, key in sorted(of_use)[:-1]:

@@ -121,7 +121,7 @@ class Shard:
         elif plan.start is not None:
             found = state.load(file_of(plan.start, number))
         if found is not None:
-            resume(self._pipeline, settings, found, name)
+            resume(self._pipeline, settings, found, name, own=packed is not None)
             if self._pipeline.bucketer.unsettled():
                 self._recall()
         elif watermark is not None:
@@ -216,7 +216,7 @@ def _begin_at(pipeline: Pipeline, watermark: int, bucket: int) -> None:
     """Let a new pipeline know that all buckets before `watermark` are closed: rows for them come too late."""
     begun: dict[str, Any] = dict(pipeline.bucketer.snapshot())
     first = watermark - watermark % bucket
-    pipeline.bucketer.restore(begun | {"watermark": watermark, "next": first, "last": first})
+    pipeline.bucketer.restore(begun | {"watermark": watermark, "next": first, "last": first - bucket})
 
 
 def file_of(folder: str, shard: int) -> str:
