@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PURE := $(VENV)/pure
+SPARK := .venv-spark
 
 .PHONY: demo test test-oldest test-spark coverage mutants fuzz fuzz-long audit dist reference lint sample bench bench-detection clean
 
@@ -14,22 +15,22 @@ test: $(VENV)/tested
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	# those two need more than the rest, and have a target of their own: test-spark
-	$(BIN)/python -m pytest --ignore tests/test_spark.py --ignore tests/test_kafka.py
+	# those need more than the rest, and have a target of their own: test-spark
+	$(BIN)/python -m pytest --ignore tests/test_spark.py --ignore tests/test_spark_route.py --ignore tests/test_kafka.py
 
 # Which lines the tests run, those of the commands that they start among them; on plain Python, since compiled code has
 # no lines. Left out: what needs the compiled core, and what builds wheels.
 HOOK := import os; os.environ["COVERAGE_PROCESS_START"] = "$(CURDIR)/pyproject.toml"; \
 	os.environ["COVERAGE_FILE"] = "$(CURDIR)/$(PURE)/coverage"; import coverage; coverage.process_startup()
+COVERED ?= tests --ignore tests/test_spark.py --ignore tests/test_kafka.py --ignore tests/test_packaging.py \
+	--ignore tests/test_compiled.py
 coverage: $(PURE)/ready
 	rm -f $(PURE)/coverage*
-	site=$$($(PURE)/bin/python -c 'import site; print(site.getsitepackages()[0])'); trap "rm -f $$site/a_coverage.pth" EXIT; \
-	echo '$(HOOK)' > $$site/a_coverage.pth; \
-	$(PURE)/bin/python -m pytest -q --ignore tests/test_spark.py --ignore tests/test_kafka.py \
-	  --ignore tests/test_packaging.py --ignore tests/test_compiled.py; \
-	tests=$$?; rm -f $$site/a_coverage.pth; \
-	COVERAGE_FILE=$(PURE)/coverage $(PURE)/bin/coverage combine --quiet $(PURE) && \
-	COVERAGE_FILE=$(PURE)/coverage $(PURE)/bin/coverage report && exit $$tests
+	site=$$($(PURE)/bin/python -c 'import site; print(site.getsitepackages()[0])'); \
+	trap "rm -f $$site/a_coverage.pth" EXIT INT TERM; echo '$(HOOK)' > $$site/a_coverage.pth; \
+	$(PURE)/bin/python -m pytest -q $(COVERED); tests=$$?; rm -f $$site/a_coverage.pth; \
+	export COVERAGE_FILE=$(CURDIR)/$(PURE)/coverage; \
+	$(PURE)/bin/coverage combine --quiet $(PURE); $(PURE)/bin/coverage report && exit $$tests
 
 # How many changes to the core's learning modules the tests notice (docs/testing.md). All of them take an hour;
 # MUTANTS='*__mutmut_*[147]' takes three tenths, the same each time.
@@ -86,9 +87,10 @@ dist: $(BIN)/python
 	rm -rf build/clean && mkdir -p build/clean && git archive HEAD | tar -x -C build/clean
 	$(BIN)/python -m build --outdir dist build/clean
 
-# On real Spark and librdkafka's mock cluster: 850 MB more, pandas 2 instead of 3, and a Java 17 (`java -version`)
-test-spark: $(VENV)/spark
-	$(BIN)/python -m pytest tests/test_spark.py tests/test_kafka.py
+# On real Spark and librdkafka's mock cluster: 850 MB more, pandas 2 instead of 3, so in an environment of its own,
+# and a Java 17 (`java -version`)
+test-spark: $(SPARK)/tested
+	$(SPARK)/bin/python -m pytest tests/test_spark.py tests/test_spark_route.py tests/test_kafka.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -115,8 +117,11 @@ $(PURE)/ready: pyproject.toml
 	$(PURE)/bin/pip install --quiet --editable . --group house
 	touch $@
 
-$(VENV)/spark: $(VENV)/installed
-	$(BIN)/pip install --quiet --group spark
+$(SPARK)/tested: $(SOURCES)
+	test -x $(SPARK)/bin/pip || $(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/pip install --quiet --upgrade "pip>=25.1"
+	$(SPARK)/bin/pip uninstall --quiet --yes txmon
+	$(SPARK)/bin/pip install --quiet . --group spark
 	touch $@
 
 .PHONY: docs
@@ -152,4 +157,4 @@ $(VENV)/benched: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SPARK) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

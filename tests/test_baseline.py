@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from txmon.baseline import NORMAL_MAD, WINDOWS, Baseline, sum5, sum15
-from txmon.limits import count_limit, count_score, limit_above, limit_below
+from txmon.limits import Thresholds, count_limit, count_score, limit_above, limit_below, normal_interval
 
 MEANS = [0.01, 0.05, 0.2, 0.5, 1, 2, 5, 20, 100, 2000]
 EXCESSES = [0, 1e-4, 0.01, 0.1, 0.5, 1, 2]
@@ -169,6 +169,17 @@ def test_limits_are_those_of_all_the_steps_on_a_grid() -> None:
                         assert limit_above(mean, excess, sigma, least) == max(least, high)
                     for most in (0.0, math.floor(mean / 1.5) + 1.0, math.floor(mean - 3) + 1.0, low - 1, low, low + 1):
                         assert limit_below(mean, excess, -sigma, most) == max(0.0, min(most, low))
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 5.0])
+@pytest.mark.parametrize("expected", [0.4, 3.0, 20.0, 100.0, 2000.0])
+def test_the_interval_is_as_wide_as_the_gates_make_it(expected: float, ratio: float) -> None:
+    """Normal is what does not alert: by its score, by too few transactions, or by too small a ratio."""
+    low, high = normal_interval(expected, 0.01, Thresholds(3.5, 3, ratio, "both"))
+    assert high == max(count_limit(expected, 0.01, 3.5), math.ceil(ratio * expected) - 1, 2)
+    by_gates = min(math.floor(expected / ratio) + 1, math.floor(expected - 3) + 1)
+    assert low == max(0, min(count_limit(expected, 0.01, -3.5), by_gates))
+    assert normal_interval(0.0, 0.01, Thresholds(3.5, 3, ratio, "both")) == (0, 2)
 
 
 def test_an_accepted_level_ends_the_episode_and_begins_the_windows_anew() -> None:

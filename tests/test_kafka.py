@@ -1,12 +1,12 @@
-"""A Kafka topic as a source of watch, against librdkafka's own mock cluster."""
+"""Kafka as a source and as a sink, against librdkafka's own mock cluster."""
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +14,13 @@ import pytest
 
 pytest.importorskip("confluent_kafka")
 
-from confluent_kafka import Producer
-
+from broker import SECONDS, Cluster, until
 from txmon.cli import run as txmon
-from txmon.errors import ConfigError
+from txmon.errors import ConfigError, IoFailure
+from txmon.sinks.kafka import KafkaLines, identity_of
 from txmon.sources.kafka import KafkaSource
 
 FAST = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 200, "fetch.wait.max.ms": 50}
-SECONDS = 60.0
-
-
-class Cluster:
-    """A mock cluster: it lives as long as the producer that brought it up."""
-
-    def __init__(self) -> None:
-        self.producer = Producer({"test.mock.num.brokers": 1, "linger.ms": 0})
-        brokers = self.producer.list_topics(timeout=30).brokers.values()
-        self.servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
-        self._topics = 0
-
-    def topic(self) -> str:
-        """A new topic of four partitions: the mock makes what it is asked for."""
-        self._topics += 1
-        name = f"transactions-{self._topics}"
-        until(lambda: len(self.producer.list_topics(name, timeout=30).topics[name].partitions) == 4)
-        return name
-
-    def send(self, topic: str, partition: int, values: list[bytes], stamps: list[int]) -> None:
-        for value, stamp in zip(values, stamps, strict=True):
-            self.producer.produce(topic, value, partition=partition, timestamp=stamp)
-        assert self.producer.flush(30) == 0
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +34,6 @@ def sources() -> Iterator[list[KafkaSource]]:
     yield found
     for source in found:
         source.close()
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def read(source: KafkaSource, many: int) -> tuple[list[bytes], dict[str, Any]]:
@@ -217,3 +187,48 @@ def test_watch_goes_on_from_its_state_as_if_it_had_never_stopped(cluster: Cluste
     got = [line for line in out.read_text().splitlines() if '"partial"' not in line]
     assert got == wanted
     assert os.stat(state).st_size > 0
+
+
+VERDICT = '{"time": "2026-03-02T10:00:00Z", "status": "failed", "key": {"merchant": "m1"}, "count": 3}'
+REVISED = VERDICT.replace("}}", "}").replace('"count": 3}', '"count": 4, "revises": true}')
+EVENT = '{"time": "2026-03-02T10:01:00Z", "event": "incident", "state": "opened", "id": "20260302T1001-failed-m1"}'
+TREND = '{"time": "2026-03-02T10:02:00Z", "event": "trend", "status": "failed"}'
+BAD = '{"source": "a.csv", "line": 7, "kind": "count", "raw": "x"}'
+
+
+def test_lines_are_sent_under_what_they_are_of(cluster: Cluster) -> None:
+    topic = cluster.topic()
+    sink = KafkaLines(cluster.servers, topic)
+    lines = [("verdict", VERDICT), ("verdict", REVISED), ("incident", EVENT), ("trend", TREND), ("reject", BAD)]
+    for kind, line in lines:
+        sink.send(kind, line, 12, lane=6)
+    sink.flush()
+    found = cluster.messages(topic)
+    assert [(dict(one.headers() or [])["kind"].decode(), (one.value() or b"").decode()) for one in found] == lines
+    assert {dict(one.headers() or [])["batch"] for one in found} == {b"12"}
+    assert {one.partition() for one in found} == {6 % 4}
+    assert [(one.key() or b"").decode() for one in found] == [
+        "2026-03-02T10:00:00Z/m1/failed", "2026-03-02T10:00:00Z/m1/failed/revised",
+        "20260302T1001-failed-m1/opened/2026-03-02T10:01:00Z", "2026-03-02T10:02:00Z/trend/failed",
+        identity_of("reject", BAD),
+    ]  # fmt: skip
+    assert identity_of("reject", BAD).startswith("a.csv/7/")
+    assert identity_of("reject", BAD) != identity_of("reject", BAD.replace("x", "y"))
+
+
+def test_lines_that_do_not_arrive_are_an_error(cluster: Cluster) -> None:
+    with pytest.raises(IoFailure, match=r"^kafka:127\.0\.0\.1:9/t: "):
+        KafkaLines("127.0.0.1:9", "t", {"message.timeout.ms": 500})
+    with pytest.raises(ConfigError, match="No such configuration property"):
+        KafkaLines(cluster.servers, "t", {"no.such": 1})
+    short = KafkaLines(cluster.servers, cluster.topic(), {"message.max.bytes": 1000, "message.timeout.ms": 5000})
+    gone = Cluster()
+    sink = KafkaLines(gone.servers, gone.topic(), {"message.timeout.ms": 1000})
+    del gone
+    gc.collect()  # and with it its cluster
+    for _ in range(3):
+        sink.send("verdict", VERDICT, 1, 0)
+    with pytest.raises(IoFailure, match="3 lines did not arrive: Local: Message timed out"):
+        sink.flush()
+    with pytest.raises(IoFailure, match="Message size too large"):
+        short.send("verdict", VERDICT.replace("m1", "m" * 2000), 1, 0)

@@ -1,7 +1,9 @@
 """Shards without Spark: the plan, one shard's batches, and the dealing out of states."""
 
 import json
+import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +12,21 @@ from typing import Any
 import pytest
 
 from txmon import state
-from txmon.assembly import detector_config
+from txmon.assembly import detector_config, pipeline_of
 from txmon.detector import Detector
 from txmon.errors import ConfigError
+from txmon.lines import event_line, verdict_line
+from txmon.notes import notes_of, read
 from txmon.rebalance import rebalance
+from txmon.records import Record
+from txmon.rules import parse_rules
 from txmon.settings import Settings
 from txmon.shards import PLATFORM, Plan, Row, Shard, plan_of, read_states, shard_of, shards_in, write_states
 from txmon.verdict import Key
 
 BEGIN = 1772445600  # 2026-03-02T10:00:00Z
 EXACT = Settings(by=("merchant",), sigma=4.5, lateness=0)
+MANY = replace(EXACT, sigma=None, idle=3 * 3600)
 
 
 def rows(first: int, last: int, keys: int = 20) -> list[Row]:
@@ -40,21 +47,23 @@ def dealt(some: Sequence[Row], shards: int) -> dict[int, list[Row]]:
 def fed(plan: Plan, some: Sequence[Row], watermark: int) -> list[tuple[int, state.State]]:
     """The states of all shards after these rows."""
     states = []
+    notes = notes_of(some, 60, plan.census)
     for number, part in dealt(some, plan.shards).items():
         shard = Shard(plan, number)
-        shard.take(part)
+        shard.take(part, notes=notes)
         shard.take((), watermark)
-        states.append((number, state.unpack(shard.pack(), "it")))
+        states.append((number, state.unpack(shard.save(), "it")))
     return states
 
 
 def lines(plan: Plan, states: Sequence[tuple[int, state.State]], some: Sequence[Row], until: int) -> list[str]:
     """What shards with these states say of these rows."""
     parts = dealt(some, plan.shards)
+    notes = notes_of(some, 60, plan.census)
     found = []
     for number, one in states:
         shard = Shard(plan, number, state.pack(one))
-        found += [*shard.take(parts[number]), *shard.end(until)]
+        found += [*shard.take(parts[number], notes=notes), *shard.end(until)]
     return sorted(line.text for line in found)
 
 
@@ -94,15 +103,15 @@ def test_dealt_out_anew_the_shards_say_the_same(before: int, after: int) -> None
     assert lines(new, rebalance(states, after), more, until) == lines(old, states, more, until)
 
 
-def test_what_is_not_a_keys_is_added_up() -> None:
-    states = fed(plan_of(EXACT, 3), rows(0, 50), BEGIN + 49 * 60)
-    days = [one.pipeline["detector"]["season"] for _, one in states]
-    [(_, one)] = rebalance(states, 1)
-    size = (len(days[0]) - 2) // 3
-    season = one.pipeline["detector"]["season"]
-    assert season[2 : 2 + size] == pytest.approx([sum(column) for column in zip(*days, strict=True)][2 : 2 + size])
-    assert season[2 + size :] == days[0][2 + size :]
-    assert sum(season[2 : 2 + size]) > 0
+def test_what_is_of_all_keys_is_the_same_in_every_shard_and_stays_so() -> None:
+    states = fed(plan_of(MANY, 3), rows(0, 50), BEGIN + 49 * 60)
+    detectors = [one.pipeline["detector"] for _, one in states + rebalance(states, 2)]
+    for name in ("season", "whole", "level", "lag", "seen"):
+        assert detectors[0][name], name
+        assert all(one[name] == detectors[0][name] for one in detectors), name
+    assert len(detectors[0]["roll"]["sample"]["keys"]) == 20
+    assert all(one["roll"]["sample"] == detectors[0]["roll"]["sample"] for one in detectors)
+    assert sum(len(one["groups"]) for one in detectors[3:]) == 20
 
 
 def changed(states: Sequence[tuple[int, state.State]], part: str, **values: Any) -> list[tuple[int, state.State]]:
@@ -139,3 +148,59 @@ def test_a_folder_of_states_is_read_back_and_half_of_one_is_none(tmp_path: Path)
     (tmp_path / "states" / "shards").unlink()
     with pytest.raises(ConfigError, match="is no folder of shards' states"):
         plan_of(EXACT, 2, start=folder)
+
+
+def days(keys: int, hours: float, seed: int = 5) -> list[Row]:
+    """Rows of keys that come and go, in a day with a morning and a night, one of them under attack on the last day."""
+    dice = random.Random(seed)
+    found: list[Row] = []
+    minutes = int(hours * 60)
+    for m in range(minutes):
+        height = 1.5 + math.sin(2 * math.pi * m / 1440)
+        for n in range(keys):
+            if (n % 7 == 3 and m % 1440 < 600) or dice.random() > 0.5 * height:
+                continue
+            found.append(Row(BEGIN + 60 * m, n, "approved", round(dice.randint(20, 60) * height), None, f"m{n}", None))
+            failed = dice.randint(0, 2) + (40 if n == 1 and 0 < minutes - m < 90 else 0)
+            if failed:
+                found.append(Row(BEGIN + 60 * m, keys + n, "failed", failed, None, f"m{n}", None))
+    return found
+
+
+def one_process(settings: Settings, some: Sequence[Row]) -> list[str]:
+    pipeline = pipeline_of(settings, live=False)
+    records = [Record(row.time, row.status, row.many, (("merchant", row.key),)) for row in some]
+    found: list[str] = []
+    for outcome in pipeline.run(records):
+        found += [*map(verdict_line, outcome.verdicts), *map(event_line, outcome.events)]
+    return sorted(found)
+
+
+def sharded(settings: Settings, shards: int, some: Sequence[Row], batch: int) -> list[str]:
+    """What shards say, `batch` seconds of rows at a time, each with its state packed in between."""
+    plan = plan_of(settings, shards, totals=False)
+    packed: dict[int, bytes | None] = dict.fromkeys(range(shards))
+    found: list[str] = []
+    watermark: int | None = None
+    for at in range(some[0].time, some[-1].time + batch, batch):
+        rows = [row for row in some if at <= row.time < at + batch]
+        halves = [rows[: len(rows) // 3], rows[len(rows) // 3 :]]  # of two tasks
+        notes = [read(note.text()) for half in halves for note in notes_of(half, 60, plan.census)]
+        for number, part in dealt(rows, shards).items():
+            shard = Shard(plan, number, packed[number])
+            found += [line.text for line in shard.take(part, watermark, notes)]
+            packed[number] = shard.pack()
+        watermark = max([row.time for row in rows], default=watermark)
+    for number in range(shards):
+        found += [line.text for line in Shard(plan, number, packed[number]).end(some[-1].time + 60)]
+    return sorted(found)
+
+
+@pytest.mark.parametrize("keys", [12, 600])
+def test_shards_say_what_one_process_says_for_days_and_without_a_sigma(keys: int) -> None:
+    # 600 keys are more than a census holds: their number is an estimate, and the same one everywhere
+    some = days(keys, hours=50 if keys < 100 else 1.5)
+    settings = replace(MANY, rule=parse_rules("failed: slope > 0.05 and count > 20"))
+    got, wanted = sharded(settings, 5, some, 3600 if keys > 100 else 7200), one_process(settings, some)
+    assert any("rule:" in line for line in wanted)
+    assert Counter(got) == Counter(wanted)

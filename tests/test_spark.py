@@ -22,6 +22,7 @@ import pytest
 
 pytest.importorskip("pyspark")
 
+from broker import Cluster
 from txmon.assembly import pipeline_of, reader_of
 from txmon.cli import run as txmon
 from txmon.errors import ConfigError, NoInput, UsageError
@@ -53,10 +54,10 @@ def spark() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def merchants(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An hour of 200 merchants, a row a transaction, with a wave of failures."""
+    """Three quarters of an hour of 200 merchants, a row a transaction, with a wave of failures."""
     path = tmp_path_factory.mktemp("stream") / "merchants.csv"
-    arguments = "--start 2026-03-02T08:00:00Z --days 0.0417 --peak 400 --seed 3 --events --merchants 200"
-    assert txmon(["simulate", *arguments.split(), "--incident", "failed:+30@08:40/12m", "--out", str(path)]) == 0
+    arguments = "--start 2026-03-02T08:00:00Z --days 0.0319 --peak 400 --seed 3 --events --merchants 200"
+    assert txmon(["simulate", *arguments.split(), "--incident", "failed:+30@08:34/8m", "--out", str(path)]) == 0
     return path
 
 
@@ -143,6 +144,45 @@ def test_the_sample_in_micro_batches_equals_replay(spark: Any, tmp_path: Path) -
     got, wanted = written(tmp_path), closed(replayed(SAMPLE, settings))
     assert sorted(got) == wanted, differences(got, wanted)
     assert written(tmp_path, "incident")
+
+
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days and three hours of 200 merchants, a row a transaction, with a wave of failures on the last day."""
+    path = tmp_path_factory.mktemp("days") / "merchants.csv"
+    arguments = "--start 2026-03-02T00:00:00Z --days 2.125 --peak 25 --seed 8 --events --merchants 200"
+    assert txmon(["simulate", *arguments.split(), "--incident", "failed:+30@10:40/40m", "--out", str(path)]) == 0
+    return path
+
+
+def test_two_days_without_a_sigma_equal_replay(spark: Any, two_days: Path, tmp_path: Path) -> None:
+    # from the second day on the season counts; 600 series and more share the budget; the slope is of all keys
+    rule = parse_rules("failed: slope > 0.02 and count > 10")
+    settings = Settings(by=("merchant",), bucket=600, lateness=0, rule=rule)
+    wanted = closed(replayed(two_days, settings))
+    assert any("rule:" in line and '"merchant"' in line for line in wanted)
+    assert drain(spark, split(two_days, tmp_path / "in", 4), settings, tmp_path) == []
+    got = written(tmp_path)
+    assert Counter(got) == Counter(wanted), differences(got, wanted)
+
+
+def dated(path: Path, day: str) -> list[str]:
+    """The rows of one of the real files, whose times have no date."""
+    return [f"{day}T{line[:2]}:{line[4:6]}:00Z{line[6:]}" for line in path.read_text().splitlines()[1:]]
+
+
+def test_the_real_files_in_micro_batches_equal_replay(spark: Any, tmp_path: Path) -> None:
+    data = ROOT.parent / "shared" / "data"
+    if not data.is_dir():
+        pytest.skip("the real files are not here")
+    rows = dated(data / "transactions_1.csv", "2026-03-02") + dated(data / "transactions_2.csv", "2026-03-03")
+    whole = tmp_path / "whole.csv"
+    whole.write_text("\n".join(["time,status,F1", *rows, ""]))
+    settings = Settings(lateness=0)
+    drain(spark, split(whole, tmp_path / "in", 7), settings, tmp_path)
+    got, wanted = written(tmp_path), closed(replayed(whole, settings))
+    assert len(wanted) > 10_000
+    assert Counter(got) == Counter(wanted), differences(got, wanted)
 
 
 HEADER = b"time,status,count,merchant\n"
@@ -397,9 +437,9 @@ def test_a_backfill_is_where_the_stream_begins(spark: Any, merchants: Path, tmp_
 class Driver:
     """`txmon spark` in a process group of its own, to be killed."""
 
-    def __init__(self, folder: Path, at: Path) -> None:
+    def __init__(self, folder: Path, at: Path, out: str | None = None) -> None:
         arguments = f"--source files:{folder} --by merchant --sigma 4.5 --lateness 0 --shards {SHARDS} --once"
-        places = ["--checkpoint", f"{at}/state", "--out", f"{at}/out", "--files-a-batch", "1"]
+        places = ["--checkpoint", f"{at}/state", "--out", out or f"{at}/out", "--files-a-batch", "1"]
         self.at = at
         self.process = subprocess.Popen(
             [sys.executable, "-m", "txmon", "spark", *arguments.split(), *places],
@@ -462,19 +502,72 @@ def test_a_driver_killed_at_random_moments_loses_and_changes_nothing(merchants: 
     assert sorted(got) == wanted, f"seed {seed}: {differences(got, wanted)}"
 
 
+def test_a_kafka_topic_gets_every_line_and_after_a_crash_some_twice_with_the_same_key(
+    merchants: Path, tmp_path: Path
+) -> None:
+    cluster = Cluster()
+    topic = cluster.topic()
+    folder = split(merchants, tmp_path / "in", 3)
+    out = f"kafka:{cluster.servers}/{topic}"
+    driver = Driver(folder, tmp_path, out)
+
+    def sending() -> bool:
+        return any(cluster.sizes(topic)) and driver.planned() == 2 and len(list(committed.glob("[0-9]*"))) == 1
+
+    committed = tmp_path / "state" / "commits"
+    assert until(driver, sending)  # a batch is being sent, or has been, and Spark has not taken note of it
+    driver.kill(with_jvm=True)
+    last = Driver(folder, tmp_path, out)
+    _, said = last.process.communicate(timeout=170)
+    assert last.process.returncode == 0, said.decode()
+    messages: dict[tuple[bytes, bytes], set[str]] = {}
+    for message in cluster.messages(topic):
+        place = (message.key() or b"", dict(message.headers() or [])["batch"])
+        messages.setdefault(place, set()).add((message.value() or b"").decode())
+    assert all(len(values) == 1 for values in messages.values())
+    got, wanted = [value for values in messages.values() for value in values], closed(replayed(merchants, EXACT))
+    assert sorted(got) == wanted, differences(got, wanted)
+
+
+def test_people_and_a_kafka_topic_hear_of_the_same(spark: Any, merchants: Path, tmp_path: Path) -> None:
+    cluster = Cluster()
+    topic = cluster.topic()
+    folder = split(merchants, tmp_path / "in", 2)
+    put(folder, 2, b"time,status,merchant\n2026-03-02T09:00:00,,m1\n")
+    told: list[Outcome] = []
+    said: list[str] = []
+    out = f"kafka:{cluster.servers}/{topic}"
+    job = Job(f"files:{folder}", f"{tmp_path}/state", out, every=0, files=1)
+    run(spark, job, plan_of(EXACT, SHARDS), said.append, told.append)
+    found = [(message.value() or b"").decode() for message in cluster.messages(topic)]
+    events = [event_line(event) for outcome in told for event in outcome.events]
+    assert events
+    assert sorted(events) == sorted(line for line in found if '"event": "incident"' in line)
+    assert said == [f"batch 2: 1 bad record, in {out}"]
+    assert len([line for line in found if '"raw"' in line]) == 1
+
+
+def test_a_kafka_topic_that_cannot_be_written_ends_the_job(spark: Any, tmp_path: Path) -> None:
+    put(tmp_path / "in", 0, HEADER + minutes(0, 2))
+    plan = plan_of(EXACT, SHARDS)
+    source, checkpoint = f"files:{tmp_path}/in", f"{tmp_path}/state"
+    with pytest.raises(UsageError, match="is no kafka:SERVERS/TOPIC"):
+        run(spark, Job(source, checkpoint, "kafka:topic", every=0), plan, print)
+    with pytest.raises(UsageError, match="a Kafka topic takes JSON lines alone"):
+        run(spark, Job(source, checkpoint, "kafka:b:9/topic", "parquet", every=0), plan, print)
+
+
 def test_nothing_but_a_running_job_imports_spark() -> None:
     code = (
         "import sys, txmon.commands.spark, txmon.spark, txmon.spark_job, txmon.spark_state, txmon.rebalance;"
-        "sys.exit(' '.join({'pyspark', 'pandas', 'pyarrow', 'orjson', 'confluent_kafka'} & set(sys.modules)))"
+        "sys.exit(' '.join({'pyspark', 'pandas', 'pyarrow', 'confluent_kafka'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).stderr.decode().strip() == ""
 
 
 def test_what_shards_cannot_do_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no shard sees how many series"):
-        plan_of(replace(EXACT, sigma=None), 4)
-    with pytest.raises(ConfigError, match="the slope is of a status over all keys"):
-        plan_of(replace(EXACT, rule=parse_rules("failed: slope > 1")), 4)
+    with pytest.raises(ConfigError, match="0 series: at least one there must be"):
+        plan_of(replace(EXACT, sigma=None), 4, series=0)
     with pytest.raises(ConfigError, match="0 shards"):
         plan_of(EXACT, 0)
     with pytest.raises(ConfigError, match="is no folder of shards' states"):

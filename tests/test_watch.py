@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -133,6 +134,13 @@ def test_a_state_that_cannot_be_written_is_said_and_detection_goes_on(tmp_path: 
     )
 
 
+def heeds(child: "subprocess.Popen[bytes]", number: int) -> bool:
+    """Whether the process catches this signal by now."""
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{child.pid}/status").read_text())
+    assert caught is not None
+    return bool(int(caught[1], 16) >> (number - 1) & 1)
+
+
 def test_state_show_and_ack(tmp_path: Path) -> None:
     raw = SAMPLE.read_bytes()
     path = tmp_path / "app.csv"
@@ -152,8 +160,8 @@ def test_state_show_and_ack(tmp_path: Path) -> None:
         [TXMON, "ack", "20260302T1430-denied", "--normal", "--state", state], check=True, capture_output=True
     )
     again = follow(path, tmp_path)
-    wait_for((tmp_path / "state.ack").exists)
-    time.sleep(0.5)
+    wait_for(lambda: heeds(again, signal.SIGTERM))
+    assert (tmp_path / "state.ack").exists()
     again.send_signal(signal.SIGTERM)
     again.communicate(timeout=20)
     saved = json.loads(gzip.decompress(Path(state).read_bytes()))

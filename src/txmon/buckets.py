@@ -5,10 +5,11 @@ first and the last closes, those in which nothing arrived among them: that is ho
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .key_packing import pack_counts, pack_key, unpack_counts, unpack_key
 from .records import Record
 from .tally import Item, Tally
 from .verdict import Key, iso
@@ -27,6 +28,8 @@ class OpenBucket:
 
     start: int  # epoch seconds
     counts: Counts = field(default_factory=dict)
+    whole: dict[str, int] | None = None  # by status over all keys, where `counts` are of some keys only,
+    sample: tuple[int, dict[str, list[str]]] | None = None  # and of all keys those of a level, with their statuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,33 @@ class Bucketer:
                 for status in statuses:
                     self._changed[tally.start, key, status] = None
 
+    def note(
+        self, start: int, whole: Mapping[str, int], sample: tuple[int, Mapping[str, Sequence[str]]] | None = None
+    ) -> None:
+        """Take what came of all keys, those elsewhere among them, in the bucket at `start`; late, it is left out.
+
+        sample: a level, and the keys of that level and above with their statuses (census). The bucket is open from
+        then on, though none of the keys here has a row in it.
+        """
+        if self._next is not None and start < self._next:
+            return
+        bucket = self._open.get(start)
+        if bucket is None:
+            bucket = self._open[start] = OpenBucket(start)
+        if self._watermark is None:
+            self._watermark = start - self.lateness
+        if bucket.whole is None:
+            bucket.whole = {}
+        for status, count in whole.items():
+            bucket.whole[status] = bucket.whole.get(status, 0) + count
+        if sample is None:
+            return
+        level, keys = bucket.sample if bucket.sample is not None else (0, {})
+        bucket.sample = (max(level, sample[0]), keys)
+        for key, statuses in sample[1].items():
+            known = keys.setdefault(key, [])
+            known.extend([status for status in statuses if status not in known])
+
     def advance(self, watermark: int) -> Iterator[OpenBucket]:
         """Close what ended before `watermark` (epoch seconds), though no record says that it is so late."""
         if self._watermark is not None and watermark > self._watermark:
@@ -131,6 +161,28 @@ class Bucketer:
         if self._open:
             self._watermark = max(self._open) + self.width
             yield from self._close()
+
+    def unsettled(self) -> bool:
+        """Whether late records changed closed buckets whose corrections have not been asked for."""
+        return bool(self._changed)
+
+    def is_late(self, time: int) -> bool:
+        """Whether a record of this time (epoch seconds) would come after its bucket had closed."""
+        return self._next is not None and time - time % self.width < self._next
+
+    def surrender(self) -> list[OpenBucket]:
+        """The closed buckets that are kept for late records, oldest first; they are no longer kept here."""
+        closed = list(self._closed)
+        self._closed.clear()
+        self._kept = 0
+        return closed
+
+    def recall(self, rows: Iterable[Any]) -> None:
+        """Take back closed buckets, [start, counts] as a snapshot has them, that were surrendered before those here."""
+        older = [OpenBucket(start, unpack_counts(counts)) for start, counts in rows]
+        self._closed.extendleft(reversed(older))
+        self._kept += sum([_rows(bucket) for bucket in older])
+        self._trim()
 
     def corrections(self) -> list[Correction]:
         """The closed buckets that late records changed since the last call, oldest first."""
@@ -210,6 +262,9 @@ class Bucketer:
         """Keep a closed bucket for late records, as long as it and those after it are not too much."""
         self._closed.append(bucket)
         self._kept += _rows(bucket)
+        self._trim()
+
+    def _trim(self) -> None:
         while len(self._closed) > CORRECTABLE or (self._kept > KEPT_ROWS and len(self._closed) > 1):
             if self._changed and any(start == self._closed[0].start for start, _, _ in self._changed):
                 return  # its correction has not been asked for yet
@@ -241,9 +296,12 @@ class Bucketer:
             "late": self.late,
             "first_late": self.first_late,
             "repeated": self.repeated,
-            "open": [[bucket.start, _pack(bucket.counts)] for bucket in self._open.values()],
-            "closed": [[bucket.start, _pack(bucket.counts)] for bucket in self._closed],
-            "changed": [[start, [list(pair) for pair in key], status] for start, key, status in self._changed],
+            "open": [
+                [bucket.start, pack_counts(bucket.counts), bucket.whole, bucket.sample]
+                for bucket in self._open.values()
+            ],
+            "closed": [[bucket.start, pack_counts(bucket.counts)] for bucket in self._closed],
+            "changed": [[start, pack_key(key), status] for start, key, status in self._changed],
             "ids": [[start, sorted(ids)] for start, ids in self._ids.items()],
             "watermark": self._watermark,
             "next": self._next,
@@ -253,12 +311,21 @@ class Bucketer:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
         self.late, self.first_late, self.repeated = state["late"], state["first_late"], state["repeated"]
-        self._open = {start: OpenBucket(start, _unpack(counts)) for start, counts in state["open"]}
-        self._closed = deque(OpenBucket(start, _unpack(counts)) for start, counts in state["closed"])
+        self._open = {row[0]: _reopened(row) for row in state["open"]}
+        self._closed = deque(OpenBucket(start, unpack_counts(counts)) for start, counts in state["closed"])
         self._kept = sum(map(_rows, self._closed))
-        self._changed = {(start, _key(key), status): None for start, key, status in state["changed"]}
+        self._changed = {(start, unpack_key(key), status): None for start, key, status in state["changed"]}
         self._ids = {start: set(ids) for start, ids in state["ids"]}
         self._watermark, self._next, self._last = state["watermark"], state["next"], state["last"]
+
+
+def _reopened(row: Sequence[Any]) -> OpenBucket:
+    """An open bucket of a snapshot; of older ones it has its counts alone."""
+    start, counts, *more = row
+    whole, sample = more if more else (None, None)
+    return OpenBucket(
+        start, unpack_counts(counts), whole, (int(sample[0]), dict(sample[1])) if sample is not None else None
+    )
 
 
 def _merge(counts: Counts, tally: Tally) -> None:
@@ -276,15 +343,3 @@ def _rows(bucket: OpenBucket) -> int:
     for statuses in bucket.counts.values():
         rows += len(statuses)
     return rows
-
-
-def _pack(counts: Counts) -> list[object]:
-    return [[[list(pair) for pair in key], statuses] for key, statuses in counts.items()]
-
-
-def _unpack(rows: Iterable[Any]) -> Counts:
-    return {_key(key): {str(status): int(count) for status, count in statuses.items()} for key, statuses in rows}
-
-
-def _key(pairs: Iterable[Any]) -> Key:
-    return tuple((str(name), str(value)) for name, value in pairs)

@@ -10,10 +10,12 @@ from math import fsum
 from typing import Any, Final
 
 from .baseline import Baseline
+from .census import totals
 from .decimals import fixed
-from .group import Bucket, Group, SeriesState, describe, expect, pack, pack_key, unpack, unpack_key
+from .group import Bucket, Group, SeriesState, describe, expect, pack_key, unpack_key
 from .judgement import LAG, Judgement, excess_of, judge, judge_one
 from .limits import Thresholds
+from .roster import Roster
 from .season import Season
 from .thresholds import DetectorConfig, sigma_for, thresholds_for
 from .together import Odd
@@ -22,9 +24,7 @@ from .verdict import TOTAL, Key, Recommendation, Verdict
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
 RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are better than it thought
 RELIEF: Final = 4.0  # sigmas on the safe side over the longest window that mean so
-DAY: Final = 86400
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
-DROP_EACH: Final = 60  # buckets between two looks for idle keys
 NOTHING: Final[dict[str, int]] = {}
 # why a series alerts
 NO_REASON: Final[tuple[str, ...]] = ()
@@ -43,57 +43,81 @@ class Detector:
         self._mix_discount: float = 0.5 ** (self.config.bucket / self.config.mix_half_life)
         self._warmup = int(self.config.warmup // self.config.bucket)
         self._shift = int(self.config.level_shift // self.config.bucket)
-        self._groups: dict[Key, Group] = {}
+        self._roster = Roster(self.config, self._discount, self._mix_discount)
         self._season = Season(self.config.bucket)
         self._before = -1  # start of the bucket judged last
-        self._level = 0.0  # of the total volume in it
+        self._level = 0.0  # of the total volume in the one before
         self._age = 0  # buckets judged
         self._kept: dict[tuple[Key, str], tuple[float, float, float, float]] = {}  # before the episode, while it lasts
         self._excluded: set[tuple[Key, str]] = set()  # episodes that someone called normal
         self._lag = LAG  # squared relative error of every volume's level, in this bucket
         self._anchored = False  # the levels follow the season
-        self._series = 0
         self._sigma = (-1, 0.0)  # number of series, the score that alerts among so many
         self._gates: dict[str, Thresholds] = {}
-        self.forgotten = 0  # keys dropped
+
+    @property
+    def forgotten(self) -> int:
+        """Keys dropped: idle, or too many."""
+        return self._roster.forgotten
 
     def sigma(self) -> float:
         """The score that alerts: given, or such that all series together alert falsely `budget` times a day."""
-        if self._sigma[0] != self._series:
-            self._sigma = (self._series, sigma_for(self.config, self._series))
+        sharing = self._roster.sharing
+        if self._sigma[0] != sharing:
+            self._sigma = (sharing, sigma_for(self.config, sharing))
             self._gates.clear()
         return self._sigma[1]
 
-    def judge(self, time: int, counts: dict[Key, dict[str, int]]) -> list[Verdict]:
+    def judge(
+        self,
+        time: int,
+        counts: dict[Key, dict[str, int]],
+        whole: dict[str, int] | None = None,
+        sample: tuple[int, Mapping[str, Sequence[str]]] | None = None,
+    ) -> list[Verdict]:
         """The verdicts of the bucket that starts at `time` (epoch seconds), given its counts by key and status.
 
         Buckets are judged in order, those in which nothing arrived among them (with empty `counts`).
+        whole: the counts by status over all keys, for a detector that has only some of them, or that need not sum them
+        up again. sample: where it has only some, a level, and of all keys those of that level with their statuses.
         """
-        for key in counts:
-            group = self._groups.get(key)
-            if group is None:
-                group = self._groups[key] = Group(self._discount)
-                self._series += 1
-            group.seen = time
-        self._drop(time)
+        if whole is None:
+            whole = totals(counts)
+        self._roster.enlist(time, counts, sample)
+        self._roster.drop(time, bool(whole))
         verdicts: list[Verdict] = []
         growth = self._growth(time)
-        expected = 0.0
-        for key, group in self._groups.items():
+        expected = self._judge_whole(time, whole, growth)
+        for key, group in self._roster.groups.items():
             group.volume.grow(growth)
-            expected += group.volume.rate()
+            if expected < 0.0:
+                expected = group.volume.rate()
             self._judge_group(time, key, group, counts.get(key, NOTHING), verdicts)
         self._age += 1
         self._level = expected
         if self._age <= self._warmup:
             expected = 0.0  # nothing yet that a bucket could be reined in to
-        if counts:
+        if whole:
             total = 0
-            for statuses in counts.values():
-                for count in statuses.values():
-                    total += count
+            for count in whole.values():
+                total += count
             self._season.learn(time, total, expected)
         return verdicts
+
+    def _judge_whole(self, time: int, whole: dict[str, int], growth: float) -> float:
+        """Let all keys as one be judged and learned, unheard; the volume expected of them, -1 where there is one key.
+
+        The season needs that level. A sum over the keys' own levels would do, but no shard of a cluster has all keys.
+        """
+        if self._roster.is_alone():
+            return -1.0
+        group = self._roster.as_one(whole)
+        if group is None:
+            return 0.0
+        group.volume.grow(growth)
+        expected = group.volume.rate()
+        self._judge_group(time, (), group, whole, [])
+        return expected
 
     def _growth(self, time: int) -> float:
         """By how much every volume's level moves before the bucket at `time` is judged."""
@@ -103,10 +127,13 @@ class Detector:
         if growth != 1.0 and not self._anchored:
             # until now the levels trailed the day; from here on they move with it, so they must start where it is
             self._anchored = True
-            trailing = fsum([group.volume.rate() for group in self._groups.values()])
+            groups, whole = [*self._roster.groups.values()], self._roster.whole
+            of_all = [whole] if whole is not None else groups
+            groups += [whole] if whole is not None else []
+            trailing = fsum([group.volume.rate() for group in of_all])
             if trailing > 0.0:
                 growth = min(5.0, max(0.2, self._season.level(time) / trailing))
-            for group in self._groups.values():
+            for group in groups:
                 group.volume.slope = 0.0
                 if self.config.bucket > NARROW:
                     group.volume.clear_windows()
@@ -119,7 +146,7 @@ class Detector:
 
         Nothing is learned. None while the key is unknown or warms up.
         """
-        group = self._groups.get(key)
+        group = self._roster.groups.get(key)
         if group is None or group.buckets < self._warmup:
             return None
         gates = self._thresholds(status)
@@ -145,10 +172,6 @@ class Detector:
         return verdict
 
     def _judge_group(self, time: int, key: Key, group: Group, counts: dict[str, int], out: list[Verdict]) -> None:
-        for status in counts:
-            if status not in group.statuses:
-                group.statuses[status] = group.new_series(self._mix_discount)
-                self._series += 1
         total = 0
         for count in counts.values():
             total += count
@@ -168,26 +191,6 @@ class Detector:
                 if not quiet or self.config.rowless or status in counts:
                     out.append(verdict)
         out.append(self._judge_volume(bucket, group.volume, odd, alone, excess))
-
-    def _drop(self, time: int) -> None:
-        """Forget keys that were idle too long, and the least recently seen where there are too many."""
-        if time % DAY // self.config.bucket % DROP_EACH == 0:
-            oldest = time - self.config.idle
-            gone = [key for key, group in self._groups.items() if group.seen < oldest]
-            # one key alone is the feed itself, whose silence goes on being silence
-            for key in gone if len(self._groups) > 1 else []:
-                self._forget(key)
-        if self._series > self.config.max_series:
-            # of those that are seen the busiest stays: the feed would be forgotten with it, again and again
-            of_use = [(group.seen, group.mix_exposure, key) for key, group in self._groups.items()]
-            for _, _, key in sorted(of_use)[:-1]:
-                if self._series <= self.config.max_series * 0.9:
-                    break
-                self._forget(key)
-
-    def _forget(self, key: Key) -> None:
-        self._series -= 1 + len(self._groups.pop(key).statuses)
-        self.forgotten += 1
 
     def _judge_status(self, bucket: Bucket, status: str, series: Baseline, volume: Baseline, odd: Odd) -> Verdict:
         count = bucket.counts.get(status, 0)
@@ -292,11 +295,11 @@ class Detector:
 
     def describe(self) -> list[SeriesState]:
         """What is known of every series."""
-        return describe(self._groups)
+        return describe(self._roster.groups)
 
     def exclude(self, key: Key, statuses: Sequence[str]) -> None:
         """Unlearn what these series learned since they began to alert; until they are quiet, learn nothing of them."""
-        group = self._groups.get(key)
+        group = self._roster.groups.get(key)
         if group is None:
             return
         for status in statuses:
@@ -318,12 +321,11 @@ class Detector:
             "kept": [[pack_key(key), status, list(known)] for (key, status), known in self._kept.items()],
             "excluded": [[pack_key(key), status] for key, status in sorted(self._excluded)],
             "season": self._season.snapshot(),
-            "groups": pack(self._groups),
+            **self._roster.snapshot(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be."""
-        groups = unpack(state["groups"], self._discount)
         kept = {}
         for key, status, known in state["kept"]:
             events, exposure, median, slope = known
@@ -334,8 +336,7 @@ class Detector:
         self._before, self._age = int(state["before"]), int(state["age"])
         self._anchored = bool(state["anchored"])
         self._level, self._lag = float(state["level"]), float(state["lag"])
-        self._groups = groups
-        self._series = sum([1 + len(group.statuses) for group in groups.values()])
+        self._roster.restore(state, self._before)
         self._sigma = (-1, 0.0)
         self._gates.clear()
 

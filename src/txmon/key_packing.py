@@ -1,4 +1,4 @@
-"""Keys as JSON takes them, for every state that holds some."""
+"""Keys, and counts by key, as JSON takes them, for every state that holds some."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,3 +14,13 @@ def pack_key(key: Key) -> list[list[str]]:
 def unpack_key(pairs: Iterable[Any]) -> Key:
     """The key that `pack_key` packed; TypeError or ValueError where it packed none."""
     return tuple([(str(name), str(value)) for name, value in pairs])
+
+
+def pack_counts(counts: dict[Key, dict[str, int]]) -> list[object]:
+    """Counts by key and status; the inner tables are those given, not copies."""
+    return [[pack_key(key), statuses] for key, statuses in counts.items()]
+
+
+def unpack_counts(rows: Iterable[Any]) -> dict[Key, dict[str, int]]:
+    """The counts that `pack_counts` packed; TypeError or ValueError where it packed none."""
+    return {unpack_key(key): {str(name): int(count) for name, count in statuses.items()} for key, statuses in rows}

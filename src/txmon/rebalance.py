@@ -1,16 +1,17 @@
 """States taken from N shards to M, no baseline lost: every key goes, with all that is known of it, to its new shard.
 
-What is not a key's is given to all: transactions' ids, so that a repeat is still known, and the shape of the day,
-which becomes the sum of what the shards have seen, each new shard's part of it being an equal one.
+What is not a key's is given to all: transactions' ids, so that a repeat is still known, and what every shard knows of
+all keys together (the shape of the day, their level, the census, trends), which is the same in all of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from .buckets import CORRECTABLE
+from .census import SEPARATOR
 from .errors import ConfigError
 from .incidents import RESERVED_IDS
-from .shards import PLATFORM, SEPARATOR, shard_of
+from .shards import PLATFORM, shard_of
 from .state import State
 
 Parts = Sequence[Mapping[str, Any]]
@@ -21,7 +22,9 @@ KNOWN: Final = {
     "buckets": {
         "late", "first_late", "repeated", "open", "closed", "changed", "ids", "watermark", "next", "last",
     },
-    "detector": {"before", "age", "anchored", "level", "lag", "kept", "excluded", "season", "groups"},
+    "detector": {
+        "before", "seen", "age", "anchored", "level", "lag", "kept", "excluded", "season", "groups", "whole", "roll",
+    },
     "incidents": {"open", "used"},
 }  # fmt: skip
 
@@ -60,13 +63,13 @@ def _shard(parts: Parts, number: int, shards: int) -> dict[str, Any]:
 
     return {
         "buckets": _buckets([part["buckets"] for part in parts], mine, first=number == 0),
-        "detector": _detector([part["detector"] for part in parts], mine, shards),
+        "detector": _detector([part["detector"] for part in parts], mine),
         "rules": [row for part in parts for row in part["rules"] if mine(row[1])],
         "incidents": {
             "open": [row for part in parts for row in part["incidents"]["open"] if mine(row["key"])],
             "used": list(dict.fromkeys(one for part in parts for one in part["incidents"]["used"]))[-RESERVED_IDS:],
         },
-        "trends": {"counts": {}, "times": {}, "rising": []},  # of statuses over all keys: the platform's
+        "trends": parts[0]["trends"],
     }
 
 
@@ -76,7 +79,8 @@ def _buckets(parts: Parts, mine: Mine, first: bool) -> dict[str, Any]:
     for part in parts:
         for start, some in part["ids"]:
             ids.setdefault(start, set()).update(some)
-    opened = [[start, counts] for start, counts in _by_start(parts, "open", mine) if counts]
+    noted = {start: more for start, _, *more in parts[0]["open"]}  # of all keys: the same in all parts
+    opened = [[start, counts, *noted.get(start, (None, None))] for start, counts in _by_start(parts, "open", mine)]
     closed = _by_start(parts, "closed", mine)[-CORRECTABLE:]
     early = [part["first_late"] for part in parts if part["late"]]
     return {
@@ -97,33 +101,14 @@ def _by_start(parts: Parts, name: str, mine: Mine) -> list[list[Any]]:
     """The buckets of all parts, oldest first, with the counts of one shard's keys."""
     found: dict[int, list[Any]] = {}
     for part in parts:
-        for start, counts in part[name]:
+        for start, counts, *_ in part[name]:
             found.setdefault(start, []).extend(row for row in counts if mine(row[0]))
     return [[start, counts] for start, counts in sorted(found.items())]
 
 
-def _detector(parts: Parts, mine: Mine, shards: int) -> dict[str, Any]:
-    return {
-        "level": sum(part["level"] for part in parts) / shards,
-        "lag": max(part["lag"] for part in parts),
-        "before": _newest(parts, "before"),
-        "age": _newest(parts, "age"),
-        "anchored": any(part["anchored"] for part in parts),
-        "kept": [row for part in parts for row in part["kept"] if mine(row[0])],
-        "excluded": [row for part in parts for row in part["excluded"] if mine(row[0])],
-        "season": _season([part["season"] for part in parts], shards),
-        "groups": [row for part in parts for row in part["groups"] if mine(row[0])],
-    }
-
-
-def _season(seasons: Sequence[Sequence[float]], shards: int) -> list[float]:
-    """width, days, then for each bin: transactions, buckets, and the day it last learned."""
-    size = (len(seasons[0]) - 2) // 3
-    columns = list(zip(*seasons, strict=True))
-    sums = [sum(column) / shards for column in columns[2 : 2 + size]]
-    weights = [max(column) for column in columns[2 + size : 2 + 2 * size]]
-    days = [max(column) for column in columns[2 + 2 * size :]]
-    return [columns[0][0], max(columns[1]), *sums, *weights, *days]
+def _detector(parts: Parts, mine: Mine) -> dict[str, Any]:
+    dealt = ("kept", "excluded", "groups")
+    return {**parts[0], **{name: [row for part in parts for row in part[name] if mine(row[0])] for name in dealt}}
 
 
 def _newest(parts: Parts, name: str) -> int | None:

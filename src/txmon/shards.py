@@ -1,38 +1,40 @@
 """Keys dealt out to shards: the plan that all of them follow, and what one shard does with a batch of rows.
 
 A shard is a whole pipeline over some of the keys: all statuses of a key share it, so its verdicts and incidents are
-those of one process. One more, the platform's, sees every row without its key, and gives what no shard can: the
-platform's totals, its incidents and its trends. Nothing here knows Spark.
+those of one process. Of the other shards' keys it is told what a judgement needs (txmon.notes). One more, the
+platform's, sees every row without its key, and gives the platform's totals, incidents and trends. Nothing here knows
+Spark.
 """
 
 import gc
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from . import state
+from . import blob, state
 from .assembly import LIVE_LATENESS, detector_config, pipeline_of, resume, state_of
+from .census import SEPARATOR
 from .errors import ConfigError
+from .key_packing import pack_counts
 from .lines import event_line, rise_line, verdict_line
+from .notes import Note
 from .pipeline import Pipeline
 from .records import Record
 from .settings import Settings
 from .thresholds import sigma_for
 from .verdict import Key, Outcome
 
-SEPARATOR: Final = "\x1f"  # between the values of a key: ASCII's own unit separator
 PLATFORM: Final = -1  # the shard that sees every row, without its key
 MOST_SHARDS: Final = 65536
 
 
 class Row(NamedTuple):
-    """A record on its way to its shard."""
+    """A record on its way to its shard, or several of one key, status and bucket added up."""
 
-    time: int  # epoch seconds
+    time: int  # epoch seconds, of the first of them
     order: int  # of arrival, among rows of one time
     status: str
     many: int  # transactions
@@ -52,7 +54,7 @@ class Line(NamedTuple):
 class Plan:
     """What every shard needs to know; the same on the driver and on every worker."""
 
-    settings: Settings  # of the keyed shards: with `by`, and a sigma
+    settings: Settings  # of the keyed shards: with `by`
     platform: Settings | None  # of the platform's shard; None: there is none
     shards: int
     start: str | None = None  # folder of saved states to begin with
@@ -62,13 +64,18 @@ class Plan:
         """Seconds that a record may be late."""
         return LIVE_LATENESS if self.settings.lateness is None else self.settings.lateness
 
+    @property
+    def census(self) -> bool:
+        """Whether shards must agree on how many series share the budget."""
+        return bool(self.settings.by) and self.settings.sigma is None
+
 
 def plan_of(
     settings: Settings, shards: int, series: int | None = None, totals: bool = True, start: str | None = None
 ) -> Plan:
     """The plan for `settings`, or a ConfigError that says what one process could do and shards cannot.
 
-    series: how many series all shards together will have, for the budget to be shared among; not needed with a sigma.
+    series: how many series all shards together will have, for the budget to be shared among; else they are counted.
     totals: whether the platform as a whole is judged too.
     """
     if not 1 <= shards <= MOST_SHARDS:
@@ -78,12 +85,7 @@ def plan_of(
     platform = replace(settings, by=()) if totals or not settings.by else None
     if not settings.by:
         return Plan(settings, platform, shards, start)
-    slopes = [rule.name for rule in settings.rule if "slope" in rule.names]
-    if slopes and settings.mode != "score":
-        raise ConfigError(f"rule {slopes[0]}: the slope is of a status over all keys, and no shard sees them all")
-    if settings.sigma is None:
-        if series is None:
-            raise ConfigError("no shard sees how many series share the budget: say it (series), or give a sigma")
+    if settings.sigma is None and series is not None:
         if series < 1:
             raise ConfigError(f"{series} series: at least one there must be")
         settings = replace(settings, sigma=sigma_for(detector_config(settings), series))
@@ -111,30 +113,51 @@ class Shard:
         self._settings = settings
         self._pipeline = pipeline_of(settings, live=True)
         name = f"shard {number}"
-        found = state.unpack(packed, name, decoder()) if packed is not None else None
-        if found is None and plan.start is not None:
+        self._name = name
+        self._closed: tuple[blob.Closed, ...] = ()  # buckets that no late row has asked for
+        found = None
+        if packed is not None:
+            found, self._closed = blob.unpack(packed, name)
+        elif plan.start is not None:
             found = state.load(file_of(plan.start, number))
         if found is not None:
-            resume(self._pipeline, settings, found, name)
+            resume(self._pipeline, settings, found, name, own=packed is not None)
+            if self._pipeline.bucketer.unsettled():
+                self._recall()
         elif watermark is not None:
             _begin_at(self._pipeline, watermark, settings.bucket)
 
-    def take(self, rows: Iterable[Row], watermark: int | None = None) -> list[Line]:
+    def take(self, rows: Iterable[Row], watermark: int | None = None, notes: Iterable[Note] = ()) -> list[Line]:
         """Close what ended before `watermark` (epoch seconds), then take `rows`; the lines that this brought.
 
-        The rows of a batch came after all those before: what the watermark closed, they are late for.
+        notes: of what all shards got in the same batch. The rows of a batch came after all those before: what the
+        watermark closed, they are late for.
         """
         lines: list[Line] = []
         if watermark is not None:
             self._tell(self._pipeline.advance(watermark), lines)
+        bucketer = self._pipeline.bucketer
+        for note in notes:
+            bucketer.note(note.start, note.whole, note.sample)
         records = []
+        keys: dict[str, Key] = {}
         for row in sorted(rows, key=_arrival):
             if row.reject is not None:
                 lines.append(Line("reject", row.reject))
-            else:
-                records.append(Record(row.time, row.status, row.many, self._key(row.key), None, row.id))
+                continue
+            key = keys.get(row.key)
+            if key is None:
+                key = keys[row.key] = self._key(row.key)
+            records.append(Record(row.time, row.status, row.many, key, None, row.id))
+        if records and bucketer.is_late(records[0].time):
+            self._recall()
         self._tell(self._pipeline.feed(records), lines)
         return lines
+
+    def _recall(self) -> None:
+        """Give the closed buckets back to the pipeline: late rows correct them."""
+        self._pipeline.bucketer.recall([blob.unpack_closed(one, self._name) for one in self._closed])
+        self._closed = ()
 
     def end(self, until: int) -> list[Line]:
         """Close everything that began before `until` (epoch seconds): the stream has ended."""
@@ -144,8 +167,16 @@ class Shard:
         return lines
 
     def pack(self) -> bytes:
+        """The state, as a state store holds it."""
+        surrendered = self._pipeline.bucketer.surrender()
+        closed = [blob.pack_closed(bucket.start, pack_counts(bucket.counts)) for bucket in surrendered]
+        self._closed = blob.kept([*self._closed, *closed])
+        return blob.pack(state_of(self._pipeline, self._settings, {}), self._closed)
+
+    def save(self) -> bytes:
         """The state, as a state file holds it."""
-        return state.pack(state_of(self._pipeline, self._settings, {}), encoder())
+        self._recall()
+        return state.pack(state_of(self._pipeline, self._settings, {}))
 
     def _key(self, text: str) -> Key:
         if self._number == PLATFORM:
@@ -177,26 +208,6 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def encoder() -> Callable[[Any], bytes] | None:
-    """orjson's, which takes a ninth of the time; None, for Python's own, where it is not installed."""
-    try:
-        import orjson
-    except ImportError:
-        return None
-    dumps: Callable[[Any], bytes] = orjson.dumps  # untyped where it is not installed
-    return dumps
-
-
-def decoder() -> Callable[[bytes], Any]:
-    """orjson's, or Python's own."""
-    try:
-        import orjson
-    except ImportError:
-        return json.loads
-    loads: Callable[[bytes], Any] = orjson.loads
-    return loads
-
-
 def _arrival(row: Row) -> tuple[int, int]:
     return row.time, row.order
 
@@ -205,7 +216,7 @@ def _begin_at(pipeline: Pipeline, watermark: int, bucket: int) -> None:
     """Let a new pipeline know that all buckets before `watermark` are closed: rows for them come too late."""
     begun: dict[str, Any] = dict(pipeline.bucketer.snapshot())
     first = watermark - watermark % bucket
-    pipeline.bucketer.restore(begun | {"watermark": watermark, "next": first, "last": first})
+    pipeline.bucketer.restore(begun | {"watermark": watermark, "next": first, "last": first - bucket})
 
 
 def file_of(folder: str, shard: int) -> str:

@@ -5,11 +5,8 @@
 
 Keys are hashed into shards; a shard is a whole pipeline over its keys (txmon.shards), and its packed state is one
 value of Spark's state store. The verdicts, incidents and trends are those of `txmon replay --by` with the same
-settings, byte for byte, and the platform's those of `txmon replay` without --by. Three things need all keys at once,
-and no shard has them: the number of series, so a shard wants a `sigma` or a count (`series`) instead of taking it from
-the budget; the slope of a status in a rule, which is refused; and the shape of the day, which each shard learns from
-its own keys from the second day on: from then scores differ from replay's by as much as those shapes do
-(docs/cluster.md).
+settings, byte for byte, and the platform's those of `txmon replay` without --by. What a judgement needs of all keys
+(the shape of the day, the number of series that share the budget, trends) comes to every shard as notes (txmon.notes).
 
 Buckets close by Spark's own watermark, the newest event time of all batches before: a micro-batch later than in one
 process, and with the same lines. What arrives in one batch counts as arrived at once.
@@ -20,9 +17,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from .buckets import CORRECTABLE
+from .notes import Note
 from .settings import Settings
 from .shards import Line, Plan, Row, Shard, plan_of, without_collection, write_states
-from .spark_rows import admitted, route, rows_of
+from .spark_route import route, rows_of
 
 if TYPE_CHECKING:
     import pandas
@@ -58,7 +56,7 @@ def detect(
     `by`; or raw lines, `value` (bytes or text) with `source` (where from), read as txmon reads files. A row that is no
     record becomes one of kind `reject`.
     by: columns whose values are judged each by itself; else those of `settings`. shards: fixed for a checkpoint's life.
-    series: how many series there will be, for the budget; not needed where settings have a sigma.
+    series: how many series there will be, for the budget; else they are counted.
     totals: whether the platform as a whole is judged too, as lines without a key. start: a folder of saved states.
 
     Columns of the result: `shard`, `kind` (verdict, incident, trend, reject), `line` (the JSON line of the contract),
@@ -72,7 +70,7 @@ def typed(stream: "DataFrame", plan: Plan) -> "DataFrame":
     """What `detect` gives, by a plan that is made already."""
     from pyspark.sql import functions as f
 
-    routed = route(stream, plan)
+    routed = route(stream, plan, limited=stream.isStreaming)
     lines = _streaming(routed, plan) if stream.isStreaming else _static(routed, plan)
     fields = f.when(f.col("kind") != "reject", f.from_json("line", FIELDS))
     return lines.withColumn("f", fields).select("shard", "kind", "f.*", "line")
@@ -102,7 +100,7 @@ def backfill(history: "DataFrame", folder: str, settings: Settings | None = None
 
 def learn(history: "DataFrame", folder: str, plan: Plan) -> int:
     """What `backfill` does, by a plan that is made already."""
-    routed = route(history, plan)
+    routed = route(history, plan, limited=False)
     until = _newest(routed) - plan.lateness
     packed = _by_shard(routed, plan).mapInArrow(_runner(plan, until, final=False), f"shard int, {STATE}")
     states = [(int(row["shard"]), bytes(row["state"])) for row in packed.toLocalIterator()]
@@ -116,12 +114,9 @@ def _streaming(routed: "DataFrame", plan: Plan) -> "DataFrame":
 
     # Spark drops what is older than its watermark before any code of ours sees it. Its watermark is told to stay so
     # far behind that all a shard can still correct arrives; `_stateful` adds the same time on again.
-    behind = plan.lateness + CORRECTABLE * plan.settings.bucket
-    clocked = (
-        admitted(routed, plan)
-        .withColumn("clock", f.timestamp_seconds("time"))
-        .withWatermark("clock", f"{behind} seconds")
-    )
+    behind = plan.lateness + (CORRECTABLE + 1) * plan.settings.bucket
+    clock = f.when(f.col("status").isNotNull(), f.timestamp_seconds("time"))  # none of a note: each batch has its own
+    clocked = routed.withColumn("clock", clock).withWatermark("clock", f"{behind} seconds")
     grouped = clocked.groupBy("shard")
     return grouped.applyInPandasWithState(
         _stateful(plan, behind), LINE, STATE, "append", GroupStateTimeout.EventTimeTimeout
@@ -135,10 +130,15 @@ def _stateful(plan: Plan, behind: int) -> Callable[..., Any]:
         now = state.getCurrentWatermarkMs()  # 0 in the first batch
         watermark = now // 1000 + behind - plan.lateness if now > 0 else None
         packed = bytes(state.get[0]) if state.exists else None
-        rows = [row for frame in frames for row in rows_of(frame)]
+        rows: list[Row] = []
+        notes: list[Note] = []
+        for frame in frames:
+            some, noted = rows_of(frame)
+            rows += some
+            notes += noted
         with without_collection():
             shard = Shard(plan, int(key[0]), packed, watermark)
-            lines = shard.take(rows, watermark)
+            lines = shard.take(rows, watermark, notes)
             state.update((shard.pack(),))
         state.setTimeoutTimestamp(max(0, now) + 1)
         yield from _frames(int(key[0]), lines)
@@ -166,7 +166,7 @@ def _newest(routed: "DataFrame") -> int:
     """The newest event time (epoch seconds) of all rows; 0 without any. Reads the input."""
     from pyspark.sql import functions as f
 
-    newest = routed.agg(f.max("time")).first()
+    newest = routed.where("status is not null").agg(f.max("time")).first()
     return int(newest[0]) if newest is not None and newest[0] is not None else 0
 
 
@@ -174,7 +174,7 @@ def _by_shard(routed: "DataFrame", plan: Plan) -> "DataFrame":
     """All rows of a shard together, in order of time."""
     tasks = routed.sparkSession.conf.get("spark.sql.shuffle.partitions")
     placed = routed.repartition(min(plan.shards + 1, int(str(tasks))), "shard")
-    return placed.sortWithinPartitions("shard", "time", "row")
+    return placed.sortWithinPartitions("shard", "first", "row")
 
 
 def _runner(plan: Plan, until: int, final: bool) -> Callable[["Arrow"], "Arrow"]:
@@ -183,13 +183,13 @@ def _runner(plan: Plan, until: int, final: bool) -> Callable[["Arrow"], "Arrow"]
     def run(batches: "Arrow") -> "Arrow":
         shard: Shard | None = None
         number = 0
-        for here, rows in _runs(batches):
+        for here, (rows, notes) in _runs(batches):
             if shard is not None and here != number:
                 yield from _last(shard, number, until, final)
                 shard = None
             if shard is None:
                 shard, number = Shard(plan, here), here
-            lines = shard.take(rows)
+            lines = shard.take(rows, notes=notes)
             if final:
                 yield from _arrow(number, lines)
         if shard is not None:
@@ -205,7 +205,7 @@ def _last(shard: Shard, number: int, until: int, final: bool) -> "Arrow":
         yield from _arrow(number, shard.end(until))
         return
     shard.take((), until)
-    yield pyarrow.record_batch({"shard": pyarrow.array([number], pyarrow.int32()), "state": [shard.pack()]})
+    yield pyarrow.record_batch({"shard": pyarrow.array([number], pyarrow.int32()), "state": [shard.save()]})
 
 
 def _arrow(number: int, lines: Sequence[Line]) -> "Arrow":
@@ -215,9 +215,9 @@ def _arrow(number: int, lines: Sequence[Line]) -> "Arrow":
         yield pyarrow.RecordBatch.from_pandas(frame, preserve_index=False)
 
 
-def _runs(batches: "Iterable[pyarrow.RecordBatch]") -> Iterator[tuple[int, list[Row]]]:
-    """(shard, its rows in a row)."""
+def _runs(batches: "Iterable[pyarrow.RecordBatch]") -> Iterator[tuple[int, tuple[list[Row], list[Note]]]]:
+    """(shard, its rows and notes in a row)."""
     for batch in batches:
         frame = batch.to_pandas()
         for number, part in frame.groupby("shard", sort=False):
-            yield int(number), list(rows_of(part))
+            yield int(number), rows_of(part)

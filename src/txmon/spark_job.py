@@ -1,7 +1,6 @@
 """A streaming job around `txmon.spark.detect`: the session, the sources, the sink and the checkpoint's own record.
 
-The sink is one `foreachBatch` that overwrites `batch=<id>`: a batch that is run again after a crash writes the same
-lines to the same place, so that a plain glob over the folder sees every line once.
+Its sink is in txmon.spark_sink.
 """
 
 import json
@@ -17,6 +16,7 @@ from .settings import DECLARATIONS
 from .shards import Plan
 from .spark import lines_of, typed
 from .spark_files import exists, read_text, write_text
+from .spark_sink import Sink, check_out, topic_of
 from .spark_state import place_in
 from .spark_tell import Tell, Teller
 from .values import nearest, show
@@ -39,7 +39,6 @@ RATE: Final = 1000  # rows a second
 RATE_MERCHANTS: Final = 200
 RUNNING: Final = frozenset(("by", "bucket"))  # settings that hold for a checkpoint's life
 TOLD: Final = frozenset(("input", "detection", "incidents"))  # sections of settings that verdicts depend on
-KINDS: Final = ("json", "parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Job:
 
     source: str  # files:DIR, kafka:SERVERS/TOPIC, rate or rate:N
     checkpoint: str
-    out: str
+    out: str  # a folder, or kafka:SERVERS/TOPIC
     kind: str = "json"  # or parquet
     every: int = 10  # seconds between batches; 0: take what is there, and end
     files: int | None = None  # most files a batch
@@ -157,14 +156,13 @@ def run(spark: "SparkSession", job: Job, plan: Plan, say: Say, tell: Tell | None
     Raises ConfigError when the checkpoint was begun with another `by`, bucket or number of shards, or its state is
     damaged or of another version.
     """
-    if job.kind not in KINDS:
-        raise UsageError(f"{job.kind!r} is none of {', '.join(KINDS)}")
+    check_out(job.out, job.kind)
     _check(spark, job, plan, say)
     source = read(spark, job, plan.start)
     if job.source.startswith(("kafka", "rate")):
         plan = replace(plan, settings=replace(plan.settings, format="jsonl"))  # messages have no header
     lines = typed(source, plan)
-    sink = _Sink(job, say, Teller(spark, job.checkpoint, tell) if tell is not None else None)
+    sink = Sink(job.out, job.kind, say, Teller(spark, job.checkpoint, tell) if tell is not None else None)
     writer = lines.writeStream.foreachBatch(sink).option("checkpointLocation", job.checkpoint).queryName("txmon")
     trigger = writer.trigger(processingTime=f"{job.every} seconds") if job.every else writer.trigger(availableNow=True)
     query = trigger.start()
@@ -179,47 +177,6 @@ def run(spark: "SparkSession", job: Job, plan: Plan, say: Say, tell: Tell | None
     sink.report()
 
 
-class _Sink:
-    """Writes each batch, once however often it is run, and says what was bad or late in it."""
-
-    def __init__(self, job: Job, say: Say, teller: Teller | None) -> None:
-        self.query: Any = None
-        self._job = job
-        self._say = say
-        self._teller = teller
-        self._last = -1
-
-    def __call__(self, batch: "DataFrame", number: int) -> None:
-        from pyspark.sql import Observation
-        from pyspark.sql import functions as f
-
-        self.report()
-        seen = Observation("txmon")
-        watched = batch.observe(seen, f.count_if(f.col("kind") == "reject").alias("rejects"))
-        folder = f"{self._job.out}/batch={number}"
-        if self._job.kind == "parquet":
-            watched.write.mode("overwrite").partitionBy("kind").parquet(folder)
-        else:
-            watched.select("kind", "line").write.mode("overwrite").partitionBy("kind").text(folder)
-        if rejects := int(seen.get["rejects"]):
-            self._say(f"batch {number}: {rejects} bad record{'s' * (rejects > 1)}, in {folder}/kind=reject")
-        if self._teller is not None and exists(batch.sparkSession, f"{folder}/kind=verdict"):
-            # what is written is read, for the batch would be judged again
-            reader = batch.sparkSession.read
-            found = reader.parquet(folder) if self._job.kind == "parquet" else reader.text(folder)
-            self._teller.batch(number, found.withColumnRenamed("value", "line"))
-
-    def report(self) -> None:
-        """Say how many records the batch before came too late even to correct a verdict."""
-        progress = self.query.lastProgress if self.query is not None else None
-        if progress is None or progress.batchId == self._last:
-            return
-        self._last = progress.batchId
-        dropped = sum(operator.numRowsDroppedByWatermark for operator in progress.stateOperators)
-        if dropped:
-            self._say(f"batch {progress.batchId}: {dropped} rows came too late to correct anything")
-
-
 def _check(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
     """Hold the checkpoint's record against what is asked for now, and write it anew."""
     path = f"{job.checkpoint}/{RECORD}"
@@ -230,7 +187,7 @@ def _check(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
     }
     now = {"shards": plan.shards, "totals": plan.platform is not None, "settings": shown}
     before = _record(spark, path)
-    if before is None and exists(spark, f"{job.out}/batch=0"):
+    if before is None and topic_of(job.out) is None and exists(spark, f"{job.out}/batch=0"):
         raise ConfigError(f"{job.out}: holds the batches of another checkpoint, which new ones would overwrite")
     if before is not None:
         for name in ("shards", "totals"):

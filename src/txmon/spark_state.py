@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from . import state
+from . import blob, state
 from .errors import ConfigError, NoInput
 from .shards import write_states
 from .spark_files import exists, listed, read_text
@@ -22,7 +22,11 @@ def read_checkpoint(spark: "SparkSession", checkpoint: str) -> list[tuple[int, s
         raise NoInput(f"{checkpoint}: is no checkpoint, or none with a batch that was finished")
     rows = spark.read.format("statestore").load(checkpoint)
     found = rows.selectExpr("key.shard as shard", "value.groupState.state as state").toLocalIterator()
-    return sorted((int(row["shard"]), state.unpack(bytes(row["state"]), f"shard {row['shard']}")) for row in found)
+    states = []
+    for row in found:
+        name = f"shard {row['shard']}"
+        states.append((int(row["shard"]), blob.whole_of(blob.unpack(bytes(row["state"]), name), name)))
+    return sorted(states, key=lambda one: one[0])
 
 
 def write_folder(spark: "SparkSession", checkpoint: str, folder: str, shards: int, states: Sequence[Any]) -> list[str]:

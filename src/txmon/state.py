@@ -36,17 +36,19 @@ class State:
     sources: Mapping[str, Any] = field(default_factory=dict)  # by name: where reading goes on
 
 
-def pack(state: State, encode: Callable[[Any], bytes] | None = None) -> bytes:
-    """`state` as a state file holds it: the same bytes for the same state.
+def pack(state: State) -> bytes:
+    """`state` as a state file holds it: the same bytes for the same state."""
+    row = row_of(state)
+    text = json.dumps(row, separators=(",", ":")).encode()
+    return gzip.compress(text, compresslevel=1, mtime=0)
 
-    encode: a quicker way to JSON than Python's own.
-    """
-    row = {
+
+def row_of(state: State) -> dict[str, Any]:
+    """`state` as the JSON object that is written."""
+    return {
         "txmon": FORMAT, "written_by": __version__, "settings": state.settings, "pipeline": state.pipeline,
         "sources": state.sources,
     }  # fmt: skip
-    text = encode(row) if encode is not None else json.dumps(row, separators=(",", ":")).encode()
-    return gzip.compress(text, compresslevel=1, mtime=0)
 
 
 def save(path: str, state: State) -> None:
@@ -89,16 +91,16 @@ def load(path: str) -> State | None:
         return None
     except OSError as bad:
         raise IoFailure(f"{path}: {bad.strerror}") from bad
-    return _state(raw, path, _strict)
+    return state_of(raw, path, _strict)
 
 
-def unpack(raw: bytes, path: str, decode: Callable[[bytes], Any] | None = None) -> State:
+def unpack(raw: bytes, path: str) -> State:
     """The state that `pack` made `raw` of; ConfigError, which names `path`, where it did not or not this version's."""
     try:
         text = gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as bad:
         raise ConfigError(f"{path}: is no state of txmon's, or damaged; it is left as it is") from bad
-    return _state(text, path, decode or _strict)
+    return state_of(text, path, _strict)
 
 
 def _strict(text: bytes) -> Any:
@@ -108,7 +110,8 @@ def _strict(text: bytes) -> Any:
     return msgspec.json.decode(text)
 
 
-def _state(text: bytes, path: str, decode: Callable[[bytes], Any]) -> State:
+def state_of(text: bytes, path: str, decode: Callable[[bytes], Any]) -> State:
+    """The state that `text` is the JSON of; ConfigError, which names `path`, where it is none or not this version's."""
     try:
         row = decode(text)
         version = row["txmon"]

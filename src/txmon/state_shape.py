@@ -32,13 +32,28 @@ class _Buckets(msgspec.Struct):
     late: Whole
     first_late: Time
     repeated: Whole
-    open: list[tuple[Time, Counts]]
+    open: list[Annotated[list[Any], Meta(min_length=2, max_length=4)]]  # older states end after the counts
     closed: list[tuple[Time, Counts]]
     changed: list[tuple[Time, list[Pair], str]]
     ids: list[tuple[Annotated[int, Meta(ge=-DAY)], list[str]]]
     watermark: Annotated[int, Meta(ge=-DAY)] | None
     next: Time | None
     last: Time
+
+
+_Sample = tuple[Annotated[int, Meta(ge=0, le=32)], dict[str, list[str]]]
+_Open = tuple[Time, Counts, dict[str, Whole] | None, _Sample | None]
+_Group = tuple[list[Pair], Time, Whole, Amount, Numbers, dict[str, Numbers]]
+
+
+class _Sampled(msgspec.Struct):
+    level: Annotated[int, Meta(ge=0, le=32)]
+    keys: list[tuple[str, Time, list[str]]]
+
+
+class _Roll(msgspec.Struct):
+    level: Annotated[int, Meta(ge=0, le=32)]
+    sample: _Sampled | None
 
 
 class _Detector(msgspec.Struct):
@@ -50,7 +65,11 @@ class _Detector(msgspec.Struct):
     kept: list[tuple[list[Pair], str, tuple[Amount, Amount, Amount, _Slope]]]
     excluded: list[tuple[list[Pair], str]]
     season: Annotated[list[Real], Meta(min_length=2)]
-    groups: list[tuple[list[Pair], Time, Whole, Amount, Numbers, dict[str, Numbers]]]
+    groups: list[_Group]
+    # not in older states
+    seen: Annotated[int, Meta(ge=-1)] = -1
+    whole: Annotated[list[_Group], Meta(max_length=1)] = []
+    roll: _Roll | None = None
 
 
 class _Incident(msgspec.Struct):
@@ -100,13 +119,15 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
     bucket: the width of its buckets, seconds.
     """
     found = msgspec.convert(pipeline, _Pipeline)
+    for row in found.buckets.open:
+        msgspec.convert([*row, None, None][:4], _Open)
     _check_times(found.buckets, bucket)
     _check_changed(found.buckets)
     if found.detector.season[0] != bucket:
         raise ValueError(f"the season is of buckets of {found.detector.season[0]:g} s")
     if found.trends.counts.keys() != found.trends.times.keys():
         raise ValueError("the trends' counts and times are of different statuses")
-    for group in found.detector.groups:
+    for group in (*found.detector.groups, *found.detector.whole):
         if not all(map(_bounded, (group[4], *group[5].values()))):
             raise ValueError("a level is beyond all bounds")
     newest = found.buckets.next or 0
@@ -122,7 +143,7 @@ def _bounded(baseline: Numbers) -> bool:
 
 def _check_times(buckets: _Buckets, bucket: int) -> None:
     """Buckets begin at multiples of their width; closed ones lie before `next`, open ones from there on."""
-    starts = [start for start, _ in (*buckets.open, *buckets.closed)]
+    starts = [row[0] for row in (*buckets.open, *buckets.closed)]
     if any(start % bucket for start in (*starts, buckets.next or 0, buckets.last)):
         raise ValueError(f"a bucket of {bucket} s does not begin at a multiple of that")
     if buckets.next is None:
@@ -133,7 +154,7 @@ def _check_times(buckets: _Buckets, bucket: int) -> None:
         raise ValueError("the next bucket to close is over already")
     if not bucket <= buckets.next - buckets.last <= DAY + 2 * bucket:
         raise ValueError("the last bucket with rows and the next to close do not lie beside each other")
-    if any(start < buckets.next for start, _ in buckets.open):
+    if any(row[0] < buckets.next for row in buckets.open):
         raise ValueError("a bucket that has closed is still open")
     if any(start >= buckets.next for start, _ in buckets.closed):
         raise ValueError("a bucket has closed that is yet to close")

@@ -18,6 +18,9 @@ from .verdict import Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
 QUOTE: Final = ord('"')  # a number: looking for a byte in bytes raises and catches an error first
+TOGETHER: Final = (
+    1 << 14
+)  # lines looked at in one go: to join them takes 80 bytes a line besides, and a line may be empty
 RELEARN: Final = 64  # lines of another shape before the shape of JSON lines is learned anew
 
 
@@ -67,16 +70,20 @@ class Tallier:
             self._one(lines[at])
             at += 1
         rest = lines[at:] if at else lines
-        layout = self._parser.layout()
-        if layout is not None:
-            self._csv(rest, layout)
-        elif self._parser.is_json():
-            self._json(rest)
-        else:
-            for raw in rest:
-                self._one(raw)
+        for start in range(0, len(rest), TOGETHER):
+            self._take_some(rest if len(rest) <= TOGETHER else rest[start : start + TOGETHER])
         self._flush()
         return self._out
+
+    def _take_some(self, lines: Sequence[bytes]) -> None:
+        layout = self._parser.layout()
+        if layout is not None:
+            self._csv(lines, layout)
+        elif self._parser.is_json():
+            self._json(lines)
+        else:
+            for raw in lines:
+                self._one(raw)
 
     def _csv(self, lines: Sequence[bytes], layout: Layout) -> None:
         at_time, at_status, at_count, at_amount = layout.time, layout.status, layout.count, layout.amount

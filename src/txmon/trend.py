@@ -61,18 +61,17 @@ class TrendTracker:
         self._lines: dict[str, Line] = {}  # by status
         self._rising: set[str] = set()  # statuses whose rise has been told
 
-    def observe(self, time: int, counts: dict[Any, dict[str, int]]) -> tuple[dict[str, Trend], list[Rise]]:
-        """Take the counts by key and status of the bucket at `time`; every status's trend so far, and news."""
+    def observe(self, time: int, totals: dict[str, int]) -> tuple[dict[str, Trend], list[Rise]]:
+        """Take the counts by status, over all keys, of the bucket at `time`; every status's trend so far, and news."""
         total = self._lines.get(TOTAL)
         if total is None:
             total = self._lines[TOTAL] = Line(self._length, time)
-        for statuses in counts.values():
-            for status, count in statuses.items():
-                line = self._lines.get(status)
-                if line is None:
-                    line = self._lines[status] = Line(self._length, time)
-                line.open += count
-                total.open += count
+        for status, count in totals.items():
+            line = self._lines.get(status)
+            if line is None:
+                line = self._lines[status] = Line(self._length, time)
+            line.open += count
+            total.open += count
         trends: dict[str, Trend] = {}
         rises: list[Rise] = []
         for status, line in self._lines.items():

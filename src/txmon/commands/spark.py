@@ -29,7 +29,7 @@ def planning(command: F) -> F:
     """Gives a command what a plan is made of."""
     for option in (
         click.option("--no-totals", is_flag=True, help="Do not judge the platform as a whole."),
-        click.option("--series", type=int, metavar="N", help="How many series will share the budget, without --sigma."),
+        click.option("--series", type=int, metavar="N", help="How many series share the budget; else counted."),
         click.option("--shards", type=int, metavar="N", help=f"Shards, for good.  [default: {SHARDS}]"),
     ):
         command = option(command)
@@ -39,7 +39,9 @@ def planning(command: F) -> F:
 @click.group("spark", invoke_without_command=True, short_help="The same detector on Spark.")
 @click.option("--source", metavar="SOURCE", help="files:DIR, kafka:SERVERS/TOPIC, rate or rate:N (rows a second).")
 @click.option("--checkpoint", metavar="DIR", help="Where the job's progress and its state are kept.")
-@click.option("--out", "out", metavar="DIR", help="Where batch=<id>/kind=<kind> are written.")
+@click.option(
+    "--out", "out", metavar="OUT", help="A folder, in which batch=<id>/kind=<kind> are written, or kafka:SERVERS/TOPIC."
+)
 @click.option("--as", "kind", type=click.Choice(["json", "parquet"]), default="json", show_default=True)
 @click.option("--every", default="10s", show_default=True, metavar="TIME", help="Time between batches.")
 @click.option("--once", is_flag=True, help="Take what is there, and end.")
@@ -66,12 +68,13 @@ def spark(
 ) -> None:
     """Judge a stream on Spark: by itself on this machine, under spark-submit on a cluster.
 
-    The lines are those of `txmon replay` with the same settings and a --sigma (docs/cluster.md says what else that
-    takes). A killed job goes on from its checkpoint, and no line is lost, changed or there twice.
+    The lines are those of `txmon replay` with the same settings (docs/cluster.md says what that takes). A killed job
+    goes on from its checkpoint, and no line is lost or changed; in a folder none is there twice, in Kafka it has the
+    same key and batch then.
 
     \b
     Examples:
-      txmon spark --source files:incoming --by merchant --sigma 5 --checkpoint state --out verdicts
+      txmon spark --source files:incoming --by merchant --checkpoint state --out verdicts
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
@@ -128,7 +131,7 @@ def backfill(
 
     \b
     Examples:
-      txmon spark backfill --source files:last-week --by merchant --sigma 5 --to learned
+      txmon spark backfill --source files:last-week --by merchant --to learned
     """
     from ..spark import learn
     from ..spark_job import files, session

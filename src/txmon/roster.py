@@ -1,0 +1,121 @@
+"""The keys that a detector knows: who is new, who was idle too long, and how many series share the budget."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from .census import Roll
+from .group import Group, pack, unpack
+from .thresholds import DetectorConfig
+from .verdict import Key
+
+DAY: Final = 86400
+DROP_EACH: Final = 60  # buckets between two looks for idle keys
+
+
+class Roster:
+    """The baselines of every key, and of all keys as one."""
+
+    def __init__(self, config: DetectorConfig, discount: float, mix_discount: float) -> None:
+        """discount, mix_discount: what a bucket leaves of the evidence on a volume, and on a status's share."""
+        self._config = config
+        self._discount = discount
+        self._mix_discount = mix_discount
+        self.groups: dict[Key, Group] = {}
+        self.whole: Group | None = None  # all keys as one: what the season is learned from where there are keys
+        self.forgotten = 0  # keys dropped
+        self._seen = -1  # start of the last bucket in which anything arrived
+        self._series = 0
+        self._fresh = 0  # statuses among them that are new in the present bucket
+        self._roll = Roll()
+        self.sharing = 0  # series that share the budget, by the roll
+
+    def enlist(
+        self, time: int, counts: dict[Key, dict[str, int]], sample: tuple[int, Mapping[str, Sequence[str]]] | None
+    ) -> None:
+        """Begin a baseline for every series that is new in the bucket at `time`, and count it."""
+        self._fresh = 0
+        for key, statuses in counts.items():
+            group = self.groups.get(key)
+            if group is None:
+                group = self.groups[key] = Group(self._discount)
+                self._series += 1
+                self._roll.add_key(key)
+            group.seen = time
+            for status in statuses:
+                if status not in group.statuses:
+                    group.statuses[status] = group.new_series(self._mix_discount)
+                    self._series += 1
+                    self._fresh += 1
+                    self._roll.add_series(key)
+        self._roll.close(time, sample)
+
+    def as_one(self, whole: dict[str, int]) -> Group | None:
+        """The baselines of all keys as one, given their counts by status; None before anything arrived."""
+        group = self.whole
+        if group is None:
+            if not whole:
+                return None
+            group = self.whole = Group(self._discount)
+        for status in sorted(whole):  # the order in which they came is not known everywhere
+            if status not in group.statuses:
+                group.statuses[status] = group.new_series(self._mix_discount)
+        return group
+
+    def is_alone(self) -> bool:
+        """Whether nothing is told apart by key, so that all keys as one are the one there is."""
+        return len(self.groups) == 1 and () in self.groups
+
+    def drop(self, time: int, arrived: bool) -> None:
+        """Forget keys that were idle too long, and the least recently seen where there are too many.
+
+        time: start of the present bucket, epoch seconds; arrived: whether anything arrived in it.
+        """
+        if arrived:
+            self._seen = time
+        if time % DAY // self._config.bucket % DROP_EACH == 0:
+            oldest = time - self._config.idle
+            # while nothing at all arrives it is the feed that is silent, and goes on being that, not its keys
+            if self._seen >= oldest:
+                for key in [key for key, group in self.groups.items() if group.seen < oldest]:
+                    self._forget(key)
+                self._roll.forget(int(oldest))
+        # what is new counts from the next bucket on: until then nothing tells which of the new keys is the busiest
+        if self._series - self._fresh > self._config.max_series:
+            # of those that are seen the busiest stays: the feed would be forgotten with it, again and again
+            of_use = [(group.seen, group.mix_exposure, key) for key, group in self.groups.items()]
+            for _, _, key in sorted(of_use)[:-1]:
+                if self._series <= self._config.max_series * 0.9:
+                    break
+                self._forget(key)
+        self.sharing = self._roll.series()
+
+    def _forget(self, key: Key) -> None:
+        series = 1 + len(self.groups.pop(key).statuses)
+        self._series -= series
+        self._roll.drop_key(key, series)
+        self.forgotten += 1
+
+    def snapshot(self) -> dict[str, object]:
+        """All of the state, as JSON takes it, for `restore`."""
+        return {
+            "seen": self._seen,
+            "groups": pack(self.groups),
+            "whole": pack({(): self.whole} if self.whole is not None else {}),
+            "roll": self._roll.snapshot(),
+        }
+
+    def restore(self, state: Mapping[str, Any], before: int) -> None:
+        """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be.
+
+        before: start of the bucket judged last. A state from before all keys were known as one begins anew with that.
+        """
+        groups = unpack(state["groups"], self._discount)
+        whole = unpack(state.get("whole", []), self._discount).get(())
+        roll = Roll.restore(state["roll"]) if "roll" in state else Roll()
+        self.groups, self.whole, self._roll = groups, whole, roll
+        self._seen = int(state.get("seen", before))
+        self._series = 0
+        for key, group in groups.items():
+            roll.add_key(key, 1 + len(group.statuses))
+            self._series += 1 + len(group.statuses)
+        self.sharing = roll.series()
