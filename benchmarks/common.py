@@ -46,12 +46,18 @@ def _show(value: Any) -> str:
 
 def txmon(*words: str, stdin: Path | None = None) -> float:
     """CPU seconds (user and system) of a whole `txmon` process, start included."""
+    return timed(*words, stdin=stdin)[0]
+
+
+def timed(*words: str, stdin: Path | None = None) -> tuple[float, float]:
+    """The same, and the seconds that it took by the clock."""
+    begun = time.perf_counter()
     with open(stdin or os.devnull, "rb") as source:
         process = subprocess.Popen([sys.executable, "-m", "txmon", *words], stdin=source)
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"txmon {' '.join(words)} failed")
-    return usage.ru_utime + usage.ru_stime
+    return usage.ru_utime + usage.ru_stime, time.perf_counter() - begun
 
 
 def cpu(work: Callable[[], object]) -> float:
