@@ -86,7 +86,7 @@ def test_for_waits_and_starts_anew() -> None:
         seen.append(judged.recommendation)
         state = book.snapshot()
         book = RuleBook(book.rules, "both", 60)
-        book.restore(state)  # type: ignore[arg-type]
+        book.restore(state)
     assert seen == ["ok", "ok", "ok", "ok", "ok", "alert", "alert"]
 
 

@@ -8,24 +8,28 @@ LARGEST: Final = 1e8  # scaled; above it a float's last digit comes near to TIE
 TWO: Final = [f"{i:02}" for i in range(100)]
 WHOLE: Final = [str(i) for i in range(1000)]
 REMEMBERED: Final = 10_000  # numbers, without their point, whose texts are kept
-# by decimals, then number; empty until the first time
-_texts: Final = [[""] * REMEMBERED for _ in range(4)]
+# with 1 to 3 decimals, then by number; empty until the first time
+_texts: Final = [[""] * REMEMBERED for _ in range(3)]
 
 
 def fixed(value: float, places: int) -> str:
     """`value` with so many decimals, 0 to 2."""
     size = -value if value < 0.0 else value
     scaled = size if places == 0 else size * 10.0 if places == 1 else size * 100.0
-    if not scaled < LARGEST:
+    digits = _rounded(scaled) if scaled < LARGEST else -1
+    if digits < 0:
         return format(value, f".{places}f")
-    digits = int(scaled)
-    rest = scaled - float(digits)
-    if 0.5 - TIE < rest < 0.5 + TIE:
-        return format(value, f".{places}f")
-    if rest > 0.5:
-        digits += 1
     found = pointed(digits, places)
     return "-" + found if value < 0.0 or (value == 0.0 and copysign(1.0, value) < 0.0) else found
+
+
+def _rounded(scaled: float) -> int:
+    """The nearest whole number, for 0 up to LARGEST; -1 where that is too near a tie to tell."""
+    number = int(scaled)
+    rest = scaled - float(number)
+    if 0.5 - TIE < rest < 0.5 + TIE:
+        return -1
+    return number + 1 if rest > 0.5 else number
 
 
 def whole(number: int) -> str:
@@ -37,13 +41,13 @@ def pointed(number: int, places: int) -> str:
     """`number`, 0 or more, with a point before its last digits, 0 to 7 of them."""
     if places == 0:
         return whole(number)
-    if number >= REMEMBERED or places > 3:
-        text = str(number).rjust(places + 1, "0")
-        return f"{text[:-places]}.{text[-places:]}"
-    found = _texts[places][number]
+    kept = number < REMEMBERED and places <= 3
+    found = _texts[places - 1][number] if kept else ""
     if not found:
         text = str(number).rjust(places + 1, "0")
-        found = _texts[places][number] = f"{text[:-places]}.{text[-places:]}"
+        found = f"{text[:-places]}.{text[-places:]}"
+        if kept:
+            _texts[places - 1][number] = found
     return found
 
 
@@ -68,13 +72,9 @@ def significant(value: float, digits: int) -> str:
     # next to a power of ten the digits may be one more or less, and so small a number has an exponent
     if value < 1.01e-4 or value >= edge * 0.9999 or (value < 0.11 and value < edge * 0.1000001):
         return format(value, f".{digits}g")
-    scaled = value * scale
-    number = int(scaled)
-    rest = scaled - float(number)
-    if 0.5 - TIE < rest < 0.5 + TIE:
+    number = _rounded(value * scale)
+    if number < 0:
         return format(value, f".{digits}g")
-    if rest > 0.5:
-        number += 1
     while places > 0 and number % 10 == 0:
         number //= 10
         places -= 1

@@ -167,7 +167,7 @@ class Detector:
         verdict = Verdict(
             time, status, key, count, bucket.total, expected, -1, -1, seen.score, 1, recommendation, reasons, None
         )  # fmt: skip
-        excess = excess_of(series, expected, surety, self._lag) if expected > 0.0 else 0.0
+        excess = excess_of(series, expected, surety, self._lag)
         verdict.reason(gates, excess, seen.seen, seen.window_mean, seen.gate, False, "")
         return verdict
 
@@ -251,14 +251,14 @@ class Detector:
         recommendation: Recommendation = "ok"
         reasons = NO_REASON
         alerts = False
-        excess = excess_of(series, expected, volume, self._lag) if expected > 0.0 else 0.0
+        excess = excess_of(series, expected, volume, self._lag)
         if not bucket.warm:
             recommendation = "warming"
             said = f"{bucket.age} of {self._warmup} buckets learned"
         elif series.alerting > self._shift:
             series.accept_level()
             reasons = LEVEL_SHIFT
-            excess = excess_of(series, expected, volume, self._lag) if expected > 0.0 else 0.0
+            excess = excess_of(series, expected, volume, self._lag)
         elif seen.passed:
             recommendation, alerts = "alert", True
             reasons = SILENCE if bucket.total == 0 else SCORE

@@ -142,7 +142,9 @@ def _gate(seen: float, mean: float, gates: Thresholds, sign: float, slack: float
 
 
 def excess_of(series: Baseline, mean: float, volume: Baseline | None, lag: float) -> float:
-    """Squared relative error of a count of `series` with this mean, as `judge` takes it."""
+    """Squared relative error of a count of `series` with this mean, as `judge` takes it; 0 where none is expected."""
+    if mean <= 0.0:
+        return 0.0
     own = series.excess(mean) + DRIFT
     if series.trend_gain > 0.0:
         return own + lag

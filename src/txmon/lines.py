@@ -46,8 +46,8 @@ def verdict_line_from(v: Verdict, start: str) -> str:
     """The same where the caller knows `line_start(v.time)`. Written by hand: json.dumps takes many times as long."""
     status = _quoted_name(v.status)
     key = f'"key": {_key(v.key)}, ' if v.key else ""
-    if v.recommendation == "ok" and not v.reasons:
-        said = OK[v.window] if v.window < len(OK) else OK[0].replace("0", whole(v.window))
+    if v.recommendation == "ok" and not v.reasons and v.window < len(OK):
+        said = OK[v.window]
     else:
         reasons = ", ".join([_quoted(reason) for reason in v.reasons])
         said = (

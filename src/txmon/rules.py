@@ -13,8 +13,9 @@ factor     = NUMBER [ "%" ] | NAME | "-" factor | "(" expression ")"
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
+from .key_packing import pack_key, unpack_key
 from .trend import Trend
 from .values import nearest, seconds
 from .verdict import TOTAL, Key, Recommendation, Verdict
@@ -290,14 +291,13 @@ class RuleBook:
 
     def snapshot(self) -> list[object]:
         """Since when each rule has held, as JSON takes it."""
-        return [[name, [list(pair) for pair in key], status, time] for (name, key, status), time in self._since.items()]
+        return [[name, pack_key(key), status, time] for (name, key, status), time in self._since.items()]
 
-    def restore(self, state: Sequence[Sequence[object]]) -> None:
+    def restore(self, state: Sequence[Any]) -> None:
         """Take over what `snapshot` gave."""
         self._since = {}
         for name, key, status, time in state:
-            pairs = tuple((str(a), str(b)) for a, b in key)  # type: ignore[attr-defined]
-            self._since[str(name), pairs, str(status)] = int(time)  # type: ignore[call-overload]
+            self._since[str(name), unpack_key(key), str(status)] = int(time)
 
 
 def _values(verdict: Verdict, trends: Mapping[str, Trend]) -> Values:

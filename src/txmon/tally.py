@@ -149,11 +149,15 @@ class Tallier:
         cell = cells[layout.by[0]] if len(layout.by) == 1 else layout.delimiter.join([cells[at] for at in layout.by])
         key = self._keys.get(cell)
         if key is None:
-            values = [cells[at].decode().strip() for at in layout.by]
-            key = tuple([(name, value) for name, value in zip(self._by, values, strict=True)])
-            if len(self._keys) >= CACHED:
-                self._keys.clear()
-            self._keys[cell] = key
+            key = self._new_key(cell, [cells[at].decode() for at in layout.by])
+        return key
+
+    def _new_key(self, cell: object, values: list[str]) -> Key:
+        """The key that these values of the dimensions are; from now on `cell` is known to be it."""
+        key = tuple([(name, value.strip()) for name, value in zip(self._by, values, strict=True)])
+        if len(self._keys) >= CACHED:
+            self._keys.clear()
+        self._keys[cell] = key
         return key
 
     def _json(self, lines: Sequence[bytes]) -> None:
@@ -210,11 +214,7 @@ class Tallier:
         value: object = row.by0 if len(self._by) == 1 else tuple([getattr(row, f"by{i}") for i in range(len(self._by))])
         key = self._keys.get(value)
         if key is None:
-            values: list[str] = [getattr(row, f"by{i}") for i in range(len(self._by))]
-            key = tuple([(name, value.strip()) for name, value in zip(self._by, values, strict=True)])
-            if len(self._keys) >= CACHED:
-                self._keys.clear()
-            self._keys[value] = key
+            key = self._new_key(value, [getattr(row, f"by{i}") for i in range(len(self._by))])
         return key
 
     def _one(self, raw: bytes, status: object = None, time: object = None) -> None:

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -123,17 +124,21 @@ def test_bad_records_are_told_without_orders(tmp_path: Path) -> None:
         assert_harmless(done.stdout, done.stderr)
 
 
+def all_of(reader: int) -> bytes:
+    """What is written to the terminal that `reader` is the near end of, until its far end is closed."""
+    shown = b""
+    with suppress(OSError):  # how Linux says that it is
+        while piece := os.read(reader, 1 << 16):
+            shown += piece
+    return shown
+
+
 def on_a_terminal(*arguments: str | Path) -> tuple[bytes, bytes]:
     """What a terminal gets on standard output, and what a pipe gets of the same."""
     reader, writer = pty.openpty()
     with subprocess.Popen([TXMON, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=writer):
         os.close(writer)
-        shown = b""
-        try:
-            while piece := os.read(reader, 1 << 16):
-                shown += piece
-        except OSError:  # how Linux says that the other end of a terminal is closed
-            pass
+        shown = all_of(reader)
     os.close(reader)
     return shown.replace(b"\r\n", b"\n"), txmon(*arguments, stdin=b"").stdout
 
@@ -170,12 +175,7 @@ def test_lines_on_a_terminal_stay_the_same_json() -> None:
         assert child.stdin is not None
         child.stdin.write(raw)
         child.stdin.close()
-        shown = b""
-        try:
-            while piece := os.read(reader, 1 << 16):
-                shown += piece
-        except OSError:  # how Linux says that the other end of a terminal is closed
-            pass
+        shown = all_of(reader)
     os.close(reader)
     plain = txmon("replay", "-", "--only", "alerts", stdin=raw).stdout
     assert [json.loads(line) for line in shown.splitlines()] == [json.loads(line) for line in plain.splitlines()]

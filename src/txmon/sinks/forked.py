@@ -43,10 +43,8 @@ class ForkedLines:
 
     def close(self) -> None:
         """Wait until everything is written; OSError with what stopped it."""
-        gathered, self._gathered = self._gathered, []
         self._wait()
-        for outcome in gathered:
-            self._lines.accept(outcome)
+        self._write()
 
     def _write(self) -> None:
         for outcome in self._gathered:
