@@ -8,6 +8,7 @@ import pytest
 
 from serving import Server, incident, minute, serving, warm
 from txmon.server import hub as hub_module
+from txmon.server.engine import SHOWN
 from txmon.server.hub import Hub
 
 
@@ -64,6 +65,23 @@ def test_what_happens_is_sent(server: Server) -> None:
     assert (row["label"], row["state"]) == ("failures", "opened")
     server.engine.tick()
     assert json.loads(listener.until("minute")["data"])["counts"] == {"approved": 101}
+    listener.close()
+
+
+def test_so_many_minutes_at_once_are_not_sent_one_by_one(server: Server) -> None:
+    """A day that closes at once would push every listener out; alerts and incidents are sent all the same."""
+    warm(server, 60)
+    listener = Listener(server.port, f"?after={server.client.get('/v1/overview').json()['position']}")
+    server.post({"time": minute(60 + 1439), "status": "approved", "count": 100})
+    told = []
+    while (event := listener.next())["event"] != "reset":
+        told.append(event["event"])
+    assert told.count("bucket") == SHOWN
+    assert told.count("incident") >= 1
+    assert told.count("verdict") > 100  # silence, for two hours
+    assert len(server.client.get("/v1/overview").json()["series"]["approved"]) == 1440
+    server.post({"time": minute(60 + 1441), "status": "approved", "count": 100})
+    assert json.loads(listener.until("bucket")["data"])["time"] == minute(60 + 1438)
     listener.close()
 
 

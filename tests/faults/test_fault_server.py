@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -85,6 +86,32 @@ def test_a_server_whose_state_cannot_be_written(tmp_path: Path) -> None:
         code, said = end(process)
     assert code == 74
     assert said.count("the state cannot be written") == 1
+
+
+@pytest.mark.fault(
+    "days of silence between the rows of one request to `serve`",
+    "closes all their minutes before it answers; others who ask are answered meanwhile, within half a second",
+)
+def test_a_request_that_closes_days_of_minutes(tmp_path: Path) -> None:
+    first = [(f"2026-03-02T10:{m:02}:00Z", f"s{i}", 10) for m in range(30) for i in range(60)]
+    days = [(f"2026-03-{day:02}T11:00:00Z", "s1", 10) for day in range(3, 11)]
+    with serving(tmp_path, "--out", "lines") as (process, port):
+        assert ask(port, "POST", "/v1/transactions", table(first))[0] == 200
+        answers: list[tuple[int, dict[str, object]]] = []
+        thread = threading.Thread(target=lambda: answers.append(ask(port, "POST", "/v1/transactions", table(days))))
+        thread.start()
+        waited = []
+        while thread.is_alive():
+            for path in ("/healthz", "/v1/incidents", "/v1/verdicts?limit=1"):
+                began = time.monotonic()
+                assert ask(port, "GET", path)[0] == 200
+                waited.append(time.monotonic() - began)
+        assert answers[0][0] == 200
+        assert answers[0][1]["accepted"] == 8
+        assert len(waited) > 6
+        assert max(waited) < 0.5
+        assert end(process)[0] == 0
+    assert (tmp_path / "lines").read_text().count('"status": "*"') > 8 * 1400
 
 
 @pytest.mark.fault("a client that never ends its request", "is answered 408 after 15 s; all others meanwhile as ever")

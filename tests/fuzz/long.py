@@ -22,10 +22,7 @@ from typing import Final
 import corpus
 
 ROOT: Final = Path(__file__).parents[2]
-# seconds of processor time that a case may take; a request that closes a day of silence takes 0.2, and five times that
-# while every line of the server is counted
-SECONDS: Final = {"http": 3.0}
-SECOND: Final = 1.0
+SECOND: Final = 1.0  # of processor time that a case may take
 MEMORY: Final = 500  # MB
 LENGTHS: Final = {"records": 700, "rules": 400, "config": 400, "state": 1500, "http": 1500}
 # what guides: where not all of txmon does, instrumenting it would only cost cases
@@ -68,7 +65,7 @@ def child(target: str, arguments: list[str], compiled: bool) -> None:
         if took > slowest:
             slowest = took
             print(f"SLOWEST {took:.3f}", file=sys.stderr)
-        if took > SECONDS.get(target, SECOND):
+        if took > SECOND:
             raise TimeoutError(f"{took:.2f} s of processor time")
 
     # libFuzzer starts itself again to reduce a corpus, by a shell

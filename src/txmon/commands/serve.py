@@ -29,7 +29,8 @@ from .replay import JUDGING
 
 READING = ("format", "map", "date", "tz", "by", "rejects", "max_line")
 SERVING = ("host", "port", "allow_host", "state", "tail", "max_ahead", "max_body", "connections")
-PATIENCE = 20.0  # seconds that requests in flight get at the end
+PATIENCE = 20.0  # seconds that requests in flight get at the end,
+LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
 TICK = 0.5  # seconds
 
 
@@ -99,7 +100,7 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
     click.echo(f"txmon: serving on http://{shown}:{listener.port}/", err=True)
     trouble = ""
     while not ending.wait(TICK):
-        engine.tick()
+        engine.tick(TICK)
         if engine.trouble != trouble:
             trouble = engine.trouble
             click.echo(f"txmon: {printable(trouble, None)}", err=True)
@@ -108,7 +109,7 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
         tail.stop()
     engine.feed.hub.close()
     answered = listener.stop(PATIENCE)
-    written = engine.finish()
+    written = engine.finish(LAST)
     if engine.trouble != trouble:
         click.echo(f"txmon: {printable(engine.trouble, None)}", err=True)
     for line in engine.farewell():

@@ -21,11 +21,13 @@ from .openapi import document
 from .originals import COMPLETED, POSSIBLE, about_minute, row_of, rows_of
 from .receipt import Receipt
 from .routes import Query, Route, Router
+from .turns import Busy
 
 LISTED: Final = 100  # rejects in one answer
 NEWEST: Final = 10_000  # verdicts in one answer
 OPEN_BODY: Final = 4096  # bytes of a body that somebody without the token may send: a login
 KEY: Final = 200  # characters of an Idempotency-Key
+BUSY: Final = HttpError(503, "requests that came before take long", headers=(("Retry-After", "5"),))
 
 
 class App:
@@ -68,40 +70,48 @@ class App:
 
         length: of the body, bytes. Without this, whoever has no token could still fill the memory with bodies.
         """
-        where = "other"
         try:
-            self._guard.check_origin(request)
-            route, _ = self.router.find(request)
-            where = route.path
-            if not route.open:
-                self._guard.check_token(request)
-            elif length > OPEN_BODY:
+            route, _ = self._pass(request)
+            if route.open and length > OPEN_BODY:
                 raise HttpError(413, f"the body has {length} bytes, at most {OPEN_BODY} are read here")  # noqa: TRY301
         except HttpError as wrong:
-            self._count(where, wrong.status)
+            self._count(request, wrong.status)
             raise
 
     def handle(self, request: Request) -> Response:
         """The answer to any request; never raises."""
-        where = "other"
         try:
-            self._guard.check_origin(request)
-            route, variables = self.router.find(request)
-            where = route.path
-            if not route.open:
-                self._guard.check_token(request)
+            route, variables = self._pass(request)
             response = route.handle(request, variables)
         except HttpError as wrong:
             response = as_error(wrong)
+        except Busy:
+            response = as_error(BUSY)
         except Exception as bad:  # the last resort: one request must not end the server
-            print(f"txmon: unexpected {type(bad).__name__} in {where}: {printable(str(bad), 500)}", file=sys.stderr)
+            what, where = type(bad).__name__, self._where(request)
+            print(f"txmon: unexpected {what} in {where}: {printable(str(bad), 500)}", file=sys.stderr)
             if self._debug:
                 traceback.print_exc()
             response = as_error(HttpError(500, "unexpected failure; the server's log has it"))
-        self._count(where, response.status)
+        self._count(request, response.status)
         return response
 
-    def _count(self, where: str, status: int) -> None:
+    def _pass(self, request: Request) -> tuple[Route, Mapping[str, str]]:
+        """The route that `request` may take, and the variables in its path; HttpError where it may take none."""
+        self._guard.check_origin(request)
+        route, variables = self.router.find(request)
+        if not route.open:
+            self._guard.check_token(request)
+        return route, variables
+
+    def _where(self, request: Request) -> str:
+        try:
+            return self.router.find(request)[0].path
+        except HttpError:
+            return "other"
+
+    def _count(self, request: Request, status: int) -> None:
+        where = self._where(request)
         with self._counting:
             self.answers[where, status] = self.answers.get((where, status), 0) + 1
 
@@ -141,15 +151,16 @@ class App:
 
     def _send_transactions(self, request: Request, _: Mapping[str, str]) -> Response:
         rows = rows_of(decode_object(request, self._most))
-        receipt = self._take(rows, "POST /send_transactions")
-        if receipt.rejects:
-            raise HttpError(400, receipt.rejects[0].reason)
-        return as_json(about_minute(self._engine, receipt))
+        with self._engine.turn():  # what it says of the minute is of these rows alone
+            receipt = self._take(rows, "POST /send_transactions")
+            if receipt.rejects:
+                raise HttpError(400, receipt.rejects[0].reason)
+            return as_json(about_minute(self._engine, receipt))
 
     def _take(self, rows: Sequence[Mapping[str, object]], source: str) -> Receipt:
         """Feed rows that belong together: all of them, or none where one is bad."""
         engine = self._engine
-        with engine.lock:
+        with engine.turn():
             items = list(self._intake.rows(rows, source, engine.latest()))
             bad = [item for item in items if isinstance(item, Reject)]
             return engine.take(bad or items)

@@ -1,10 +1,8 @@
-"""The pipeline behind the endpoint: one lock around it, fed by requests, kept going by a clock, saved in between."""
+"""The pipeline behind the endpoint: fed by requests in turn, kept going by a clock, asked and saved in between."""
 
 import marshal
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from .. import state
@@ -17,22 +15,27 @@ from ..records import Reject
 from ..rejects import RejectLog
 from ..settings import Settings
 from ..tally import Item, Tally
-from ..verdict import TOTAL, Key, Outcome, Verdict
+from ..verdict import TOTAL, Outcome, Verdict
 from .feed import PageFeed
-from .receipt import GivenAnswer, Receipt, Totals
+from .receipt import GivenAnswers, Place, Receipt, Totals, places_of
 from .recent import Recent
+from .standing import assess, assess_open
+from .turns import Busy, QueuedLock, Turn
 
 ANSWERED: Final = 1000  # verdicts in one answer
 LIVE: Final = 900  # seconds of age up to which a feed's newest record shows that it is live, and not a past replayed
-REMEMBERED: Final = 2000  # answers kept by Idempotency-Key
-REMEMBERED_BYTES: Final = 8 << 20
+STEP: Final = 0.01  # seconds of work, about, between two moments in which others may ask
+SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
 
 Sink = Callable[[Outcome], None]
-Place = tuple[int, Key, str]  # bucket, key, status
 
 
 class Engine:
-    """Feeds the pipeline from many threads, and tells sinks and the live feed what comes out."""
+    """Feeds the pipeline from many threads, and tells sinks and the live feed what comes out.
+
+    One thread has the turn: it feeds, or saves, and all others that want to do so wait. What it changes it changes
+    under the lock, for a moment at a time, so that those who only ask are answered though it closes days of buckets.
+    """
 
     def __init__(
         self,
@@ -43,14 +46,15 @@ class Engine:
         sinks: Sequence[Sink] = (),
         more: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        """clock: epoch seconds. sinks: called in order under the lock; one that raises OSError is counted.
+        """clock: epoch seconds. sinks: called in order, in turn; one that raises OSError is counted.
 
-        more: what else the state is to keep, by name; asked for under the lock.
+        more: what else the state is to keep, by name; asked for in turn.
         """
         self.settings = settings
         self.pipeline = pipeline
         self.clock = clock
-        self.lock = threading.RLock()
+        self.lock = QueuedLock()
+        self.turn = Turn()
         self.recent = Recent(settings.bucket)
         self.feed = PageFeed()
         self.totals = Totals(verdicts={})
@@ -59,8 +63,7 @@ class Engine:
         self._log = log or RejectLog()
         self._sinks = sinks
         self._more = more
-        self._answers: OrderedDict[str, GivenAnswer] = OrderedDict()
-        self._answers_size = 0
+        self._answers = GivenAnswers()
         self._newest = 0  # event time
         self._live = False  # whether the newest record came about when it happened
         self._stream = EventClock()
@@ -69,20 +72,21 @@ class Engine:
         self._dirty = False
 
     def take(self, items: Iterable[Item | Reject]) -> Receipt:
-        """Parse and feed `items`; an exception of theirs is raised before anything is fed."""
-        with self.lock:
+        """Parse and feed `items`; an exception of theirs, or Busy, is raised before anything is fed."""
+        with self.turn():
             records, rejects = self._sorted(items)
             bucketer = self.pipeline.bucketer
             late, repeated = bucketer.late, bucketer.repeated
             # before they are fed: a tally may become the bucket that others add to
-            places = dict.fromkeys([place for item in records for place in _places(item, bucketer.width)])
+            places = dict.fromkeys([place for item in records for place in places_of(item, bucketer.width)])
             accepted = sum([item.rows if isinstance(item, Tally) else 1 for item in records])
             closed: dict[Place, Verdict] = {}
-            for outcome in self.pipeline.feed(records):
-                self._tell(outcome)
-                closed.update({(v.time, v.key, v.status): v for v in outcome.verdicts})
+            for outcome in self._publish(self.pipeline.feed(records)):
+                closed.update({place: v for v in outcome.verdicts if (place := (v.time, v.key, v.status)) in places})
             answered = list(places)[-ANSWERED:]
-            verdicts = [v for v in (closed.get(place) or self._now(place) for place in answered) if v is not None]
+            with self.lock:
+                found = [closed.get(place) or assess_open(self.pipeline, place) for place in answered]
+            verdicts = [verdict for verdict in found if verdict is not None]
             self.totals.records += accepted
             self._dirty = True
             return Receipt(
@@ -110,46 +114,46 @@ class Engine:
                 self._live = now - newest <= self.pipeline.bucketer.lateness + max(LIVE, 2 * self.settings.bucket)
         return records, rejects
 
-    def _now(self, place: Place) -> Verdict | None:
-        """What a series means in a bucket that is open or was corrected; None where it is too old to know."""
-        verdict = self.assess(place)
-        if verdict is None:
-            return None
-        if verdict.recommendation == "alert" and verdict.score < 0 and self._is_open(place[0]):
-            return verdict.changed(recommendation="ok", reasons=())  # it has every chance to come up yet
-        return verdict
-
-    def _is_open(self, start: int) -> bool:
-        return self.pipeline.bucketer.is_open(start)
-
     def assess(self, place: Place) -> Verdict | None:
         """The verdict on what a series has by now, on either side; None where its bucket is no longer known."""
-        start, key, status = place
-        counts = self.pipeline.bucketer.counts(start, key)
-        if counts is None:
-            return None
-        verdict = self.pipeline.detector.assess(start, key, status, counts)
-        if verdict is None:
-            count, total = counts.get(status, 0), sum(counts.values())
-            text = f"warming up: {count} {status}"
-            verdict = Verdict(start, status, key, count, total, 0.0, 0, 0, 0.0, 1, "warming", (), text)
-        partial = self._is_open(start)
-        incident = self._incident(key, status) if verdict.recommendation == "alert" else None
-        return verdict.changed(partial=partial, revises=not partial, incident=incident)
+        with self.lock:
+            return assess(self.pipeline, place)
 
-    def _incident(self, key: Key, status: str) -> str | None:
-        for incident in self.pipeline.tracker.open():
-            if incident.key == key and status in incident.members:
-                return incident.id
-        return None
+    def _publish(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Tell what comes out and hand it on, in steps between which others may ask."""
+        rest, told = iter(outcomes), 0
+        while step := self._step(rest, told):
+            for outcome in step:
+                self._write(outcome)
+            told += len(step)
+            yield from step
+        if told > SHOWN:
+            with self.lock:
+                self.feed.reset()
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _step(self, rest: Iterator[Outcome], told: int) -> list[Outcome]:
+        """The next outcomes of `rest`, as many as come within a moment; `told` came before them."""
+        step: list[Outcome] = []
+        with self.lock:
+            until = time.monotonic() + STEP
+            for outcome in rest:
+                self._note(outcome, told + len(step) < SHOWN)
+                step.append(outcome)
+                if time.monotonic() >= until:
+                    break
+        return step
+
+    def _note(self, outcome: Outcome, shown: bool) -> None:
+        """Remember an outcome for those who ask, and tell those who listen."""
+        self._dirty = True
         verdicts = self.totals.verdicts
         assert verdicts is not None
         for verdict in outcome.verdicts:
             verdicts[verdict.recommendation] = verdicts.get(verdict.recommendation, 0) + 1
         points = self.recent.accept(outcome)
-        self.feed.publish(outcome, points, self.recent)
+        self.feed.publish(outcome, points if shown else {}, self.recent)
+
+    def _write(self, outcome: Outcome) -> None:
         for sink in self._sinks:
             try:
                 sink(outcome)
@@ -158,36 +162,45 @@ class Engine:
                 self.totals.sink_failures += 1
                 self.troubles["output"] = f"the output cannot be written: {bad.strerror}"
 
-    def tick(self) -> None:
-        """What time alone does: buckets close, early alerts go out, the state is written."""
+    def tick(self, patience: float | None = None) -> None:
+        """What time alone does: buckets close, early alerts go out, the state is written.
+
+        None of it where others have the turn for the next `patience` seconds.
+        """
+        try:
+            with self.turn(patience):
+                self._move_on()
+            began = time.monotonic()
+            if self.settings.state is not None and self._saver.due(began):
+                self._take_acknowledgements(self.settings.state)
+                if self._dirty:
+                    self.save(patience)
+                self._saver.wrote(began, time.monotonic())
+        except Busy:
+            return
+
+    def _move_on(self) -> None:
+        now = self.clock()
+        # after a restart, clients get time to send what they could not send meanwhile
+        there = self._stream.now(now)
+        if self._live and there is not None and now - self._began >= 2 * self.settings.bucket:
+            self._tell(self.pipeline.advance(there - self.pipeline.bucketer.lateness))
+        self._tell(self.pipeline.peek())
         with self.lock:
-            now = self.clock()
-            # after a restart, clients get time to send what they could not send meanwhile
-            there = self._stream.now(now)
-            if self._live and there is not None and now - self._began >= 2 * self.settings.bucket:
-                self._publish(self.pipeline.advance(there - self.pipeline.bucketer.lateness))
-            self._publish(self.pipeline.peek())
             bucket = self.pipeline.bucketer.newest()
             if bucket is not None:
                 self.feed.show(bucket.start, bucket.counts.values())
-        began = time.monotonic()
-        if self.settings.state is not None and self._saver.due(began):
-            self._take_acknowledgements(self.settings.state)
-            if self._dirty:
-                self.save()
-            self._saver.wrote(began, time.monotonic())
 
-    def _publish(self, outcomes: Iterable[Outcome]) -> None:
-        for outcome in outcomes:
-            self._tell(outcome)
-            self._dirty = True
+    def _tell(self, outcomes: Iterable[Outcome]) -> None:
+        for _ in self._publish(outcomes):
+            pass  # told
 
     def _take_acknowledgements(self, path: str) -> None:
         """Obey `txmon ack`, which leaves word beside the state."""
         for identity, normal in take_acknowledgements(path):
             with self.lock:
                 self.pipeline.acknowledge(identity, normal)
-                self.acknowledge(identity)
+            self.acknowledge(identity)
 
     def acknowledge(self, identity: str) -> Mapping[str, object] | None:
         """Stop the reminders of an open incident; its row, or None where none is open under that id."""
@@ -195,40 +208,32 @@ class Engine:
             if not self.pipeline.tracker.acknowledge(identity):
                 return None
             self._dirty = True
-            row = next(row for row in self.incidents() if row["id"] == identity)
+            row = next(row for row in self._rows() if row["id"] == identity)
             self.feed.incident(row)
             return row
 
     def incidents(self) -> list[dict[str, object]]:
         """Incidents lately resolved and all open ones as they stand, newest last."""
         with self.lock:
-            for incident in self.pipeline.tracker.open():
-                self.recent.refresh(incident)
-            return [row.public() for row in self.recent.incidents.values()]
+            return self._rows()
+
+    def _rows(self) -> list[dict[str, object]]:
+        for incident in self.pipeline.tracker.open():
+            self.recent.refresh(incident)
+        return [row.public() for row in self.recent.incidents.values()]
 
     def once(self, key: str | None, digest: str, make: Callable[[], tuple[int, str]]) -> tuple[int, str] | None:
         """`make`'s answer, or the one given before under `key`; None where that was to another request."""
         if key is None:
             return make()
-        with self.lock:
-            before = self._answers.get(key)
-            if before is not None:
-                return (before.status, before.body) if before.digest == digest else None
-            status, body = make()
-            self._remember(key, GivenAnswer(digest, status, body))
-            return status, body
+        with self.turn():
+            return self._answers.once(key, digest, make)
 
-    def _remember(self, key: str, answer: GivenAnswer) -> None:
-        self._answers[key] = answer
-        self._answers_size += len(answer.body)
-        while len(self._answers) > REMEMBERED or self._answers_size > REMEMBERED_BYTES:
-            self._answers_size -= len(self._answers.popitem(last=False)[1].body)
-
-    def save(self) -> bool:
-        """Write the state; whether that worked. A failure is kept in `troubles`, and tried again later."""
+    def save(self, patience: float | None = None) -> bool:
+        """Write the state; whether that worked. A failure is kept in `troubles`, and tried again later. Or Busy."""
         path = self.settings.state
         assert path is not None
-        with self.lock:  # a copy, so that the disk does not hold up requests
+        with self.turn(patience), self.lock:  # a copy, so that the disk does not hold up requests
             copy = marshal.dumps((self.pipeline.snapshot(), {**self._more(), "serve": self._own()}))
             self._dirty = False
         pipeline, sources = marshal.loads(copy)
@@ -249,7 +254,7 @@ class Engine:
             "live": self._live,
             "ahead": self._stream.ahead,
             "recent": self.recent.snapshot(),
-            "answers": [[key, a.digest, a.status, a.body] for key, a in self._answers.items()],
+            "answers": self._answers.snapshot(),
             "positions": self.positions,
         }
 
@@ -262,21 +267,26 @@ class Engine:
         ahead = own.get("ahead", 0.0)  # before it was kept, the stream's clock was the wall's
         self._stream.ahead = None if ahead is None else float(ahead)
         self.recent.restore(own["recent"])
-        for key, digest, status, body in own["answers"]:
-            self._remember(key, GivenAnswer(digest, status, body))
+        self._answers.restore(own["answers"])
         self.positions = dict(own["positions"])
 
-    def finish(self) -> bool:
-        """End: write the state, or close what is open where there is none; whether all was written."""
-        written = True
-        with self.lock:
-            if self.settings.state is None:
-                self._publish(self.pipeline.finish())
-        if self.settings.state is not None:
-            self._take_acknowledgements(self.settings.state)
-            written = self.save()
-        self.feed.hub.close()
-        return written
+    def finish(self, patience: float | None = None) -> bool:
+        """End: write the state, or close what is open where there is none; whether all was written.
+
+        Not where a request is still worked on after `patience` seconds: half of it is in no state that may be kept.
+        """
+        try:
+            with self.turn(patience):
+                if self.settings.state is None:
+                    self._tell(self.pipeline.finish())
+                    return True
+                self._take_acknowledgements(self.settings.state)
+                return self.save()
+        except Busy:
+            self.troubles["state"] = "ended in the middle of a request; of what came since, nothing is kept"
+            return False
+        finally:
+            self.feed.hub.close()
 
     @property
     def trouble(self) -> str:
@@ -298,14 +308,7 @@ class Engine:
                 "series": {status: list(points) for status, points in recent.series.items()},
                 "trends": {status: {"slope": round(t.slope, 2), "name": t.name} for status, t in recent.trends.items()},
                 "hour": recent.last_hour(),
-                "incidents": [row for row in self.incidents() if row["state"] != "resolved"],
+                "incidents": [row for row in self._rows() if row["state"] != "resolved"],
                 "open": self.feed.shown,
                 "trouble": self.trouble,
             }
-
-
-def _places(item: Item, width: int) -> list[Place]:
-    """What a record, or each of those that were added up, counts to."""
-    if isinstance(item, Tally):
-        return [(item.start, key, status) for key, statuses in item.counts.items() for status in statuses]
-    return [(item.time - item.time % width, item.key, item.status)]

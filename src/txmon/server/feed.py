@@ -35,6 +35,10 @@ class PageFeed:
         for rise in outcome.rises:
             self.hub.publish("trend", rise_line(rise))
 
+    def reset(self) -> None:
+        """Let those who listen ask again: so much came at once that it was not sent one by one."""
+        self.hub.publish("reset", "{}")
+
     def incident(self, row: Mapping[str, object]) -> None:
         """Send an incident as it stands."""
         self.hub.publish("incident", _text(row))

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +58,7 @@ class Tail(threading.Thread):
         if chunk.begins:
             self._parser.begin()
         engine = self._engine
-        with engine.lock:
+        with engine.turn(inf):
             engine.take(self._intake.timely(self._parser, self._parser.parse(chunk.lines), engine.latest()))
             after = place(self._source, self._parser, chunk.end())
             if after is not None:  # together with what it stands for, or a state between them would count twice
