@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from txmon.config import as_json, as_toml, load
 from txmon.errors import ConfigError, UsageError
 from txmon.settings import DECLARATIONS, DEFAULTS
-from txmon.values import duration_text, seconds
+from txmon.values import budget, duration_text, seconds, show
 
 NONE: dict[str, object] = {}
 
@@ -68,6 +68,28 @@ def test_a_flags_commas_are_a_variables_commas(given: tuple[str, ...], tmp_path:
     assert (flags.min_count.default, flags.min_count.table) == (3, {"failed": 5, "denied": 2})
     sides = load({"direction": ("a=above,b=below",)}, {}, tmp_path, tmp_path).settings.direction
     assert sides == {"a": "above", "b": "below"}
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("1/month", "1/month"), ("1/week", "1/week"), ("10/day", "10/day"), ("0.1/hour", "0.1/hour"),
+        ("0.5/day", "0.5/day"), ("1.5/day", "1.5/day"), ("24/day", "1/hour"), ("14/week", "2/day"),
+        ("0.001/day", "0.001/day"), ("416/hour", "416/hour"), ("3/week", "3/week"), ("7/month", "7/month"),
+    ],
+)  # fmt: skip
+def test_a_budget_is_shown_in_the_unit_that_fits_it(given: str, shown: str) -> None:
+    assert show(budget(given), "budget") == shown
+    assert budget(shown) == budget(given)
+
+
+@given(st.sampled_from(["hour", "day", "week", "month"]), st.integers(1, 100_000), st.integers(0, 3))
+def test_any_budget_shown_reads_back(unit: str, digits: int, decimals: int) -> None:
+    try:
+        value = budget(f"{digits / 10**decimals:.3f}/{unit}")
+    except ValueError:
+        return  # more or less than a budget may be
+    assert budget(show(value, "budget")) == value
 
 
 def test_what_is_printed_reads_back(tmp_path: Path) -> None:

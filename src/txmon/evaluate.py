@@ -122,9 +122,9 @@ class Score:
 
     @property
     def delay_p90(self) -> float | None:
-        """Minutes within which nine of ten incidents were caught; None when nothing was."""
+        """The least delay (minutes) within which at least nine of ten incidents caught lie; None when nothing was."""
         delays = self.delays
-        return delays[int(0.9 * (len(delays) - 1))] if delays else None
+        return delays[(9 * len(delays) + 9) // 10 - 1] if delays else None
 
     @property
     def false_per_day(self) -> float | None:

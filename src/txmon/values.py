@@ -16,6 +16,7 @@ DAY: Final = 86400
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 10**6, "KIB": 1 << 10, "MIB": 1 << 20}
 PER_DAY: Final = {"hour": 24.0, "day": 1.0, "week": 1 / 7, "month": 1 / 30}
+BUDGET_UNITS: Final = ("day", "week", "month", "hour")  # of two that do as well, the first
 DURATIONS: Final = frozenset(
     (
         "bucket", "lateness", "half_life", "mix_half_life", "warmup", "level_shift", "clear", "join", "repeat", "idle",
@@ -283,7 +284,7 @@ def show(value: object, name: str) -> str:
     if name in DURATIONS and isinstance(value, int):
         return duration_text(value)
     if name == "budget" and isinstance(value, float):
-        return f"{value:.12g}/day" if value >= 1.0 else f"{value * 7:.12g}/week"
+        return _budget_text(value)
     if isinstance(value, ByStatus):
         return ",".join([_shortest(value.default), *(f"{s}={_shortest(item)}" for s, item in value.table.items())])
     if isinstance(value, Mapping):
@@ -293,6 +294,18 @@ def show(value: object, name: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return _shortest(value)
+
+
+def _budget_text(value: float) -> str:
+    """A budget in the unit that takes the fewest digits, of those that read back to it: as it was given, or simpler."""
+
+    def rank(unit: str) -> tuple[bool, int, int]:
+        number = f"{value / PER_DAY[unit]:.12g}"
+        digits = number.replace(".", "").strip("0")
+        return float(number) * PER_DAY[unit] != value, len(digits), BUDGET_UNITS.index(unit)
+
+    best = min((unit for unit in BUDGET_UNITS if value / PER_DAY[unit] >= 1e-4), key=rank)
+    return f"{value / PER_DAY[best]:.12g}/{best}"
 
 
 def _shortest(value: object) -> str:
