@@ -215,3 +215,18 @@ def test_a_level_outlives_any_number_of_buckets_that_teach_nothing(discount: flo
     unknown = Baseline(discount)
     unknown.forget()
     assert unknown.rate() == 0.0
+
+
+def test_an_exposure_of_nothing_teaches_nothing() -> None:
+    baseline = Baseline(DISCOUNT)
+    for count in (90.0, 110.0, 100.0):
+        baseline.learn(count, 1.0)
+    before = baseline.snapshot()
+    baseline.learn(7.0, 0.0)
+    assert baseline.snapshot() == before
+
+
+def test_a_new_baseline_has_seen_nothing() -> None:
+    baseline = Baseline(DISCOUNT)
+    assert (sum15(baseline.counts), sum15(baseline.expectations)) == (0.0, 0.0)
+    assert (baseline.rate(), baseline.dispersion()) == (0.0, 1.0)
