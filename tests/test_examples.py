@@ -208,8 +208,6 @@ def test_the_sidecar_begins_and_answers_its_probes(pod: Any, tmp_path: Path) -> 
         arguments = [argument.replace(folder, str(tmp_path / str(number))) for argument in arguments]
     assert not [argument for argument in arguments if "=/var" in argument or "=/etc" in argument]
     arguments = [argument.replace("0.0.0.0", "127.0.0.1") for argument in arguments]
-    (touch,) = [container["command"] for container in pod["initContainers"] if container["name"] == "log"]
-    subprocess.run([touch[0], touch[1].replace(folders[0], str(tmp_path / "0"))], check=True)
     (tmp_path / "2" / "webhook").write_text("http://127.0.0.1:9/?sig=0123456789abcdef")
     port = free_port()
     env = doc_blocks.environment(tmp_path) | {txmon["env"][0]["name"]: "0123456789abcdef", "TXMON_PORT": port}

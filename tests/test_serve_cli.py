@@ -81,7 +81,7 @@ def test_other_addresses_need_a_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["--tail", "none.csv"], 66, "none.csv: no such file"),
+        (["--tail", "."], 66, ".: no file, or not to be read"),
         (["--host", "nowhere.invalid"], 2, "need a token"),
         (["--port", "x"], 2, "no number"),
         (["--out", "none/out"], 74, "none/out: No such file"),
@@ -148,6 +148,17 @@ def test_a_file_is_read_beside_the_requests_and_after_a_restart_from_where_it_wa
         log.rename(tmp_path / "log.1")
         log.write_text(f"time,status,count\n{minute(0)},failed,8\n")
         wait_for(lambda: count(port) == 15)
+        assert end(process)[0] == 0
+
+
+def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    with running(tmp_path, "--tail", "log.csv") as (process, port):
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"txmon: log.csv: no such file yet; waiting for it\n"
+        assert call(port, "GET", "/healthz")["trouble"] == "log.csv: no such file yet; waiting for it"
+        (tmp_path / "log.csv").write_text(f"time,status,count\n{minute(0)},failed,1\n")
+        wait_for(lambda: call(port, "GET", "/v1/overview")["open"].get("counts") == {"failed": 1})
+        wait_for(lambda: call(port, "GET", "/healthz")["trouble"] == "")
         assert end(process)[0] == 0
 
 

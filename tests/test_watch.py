@@ -65,6 +65,25 @@ def wait_for(condition: object, seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "app.csv"
+    child = follow(path, tmp_path)
+    assert child.stderr is not None
+    assert child.stderr.readline() == f"txmon: {path}: no such file yet; waiting for it\n".encode()
+    path.write_text("time,status,count\n2026-03-02T14:00:00Z,failed,1\n2026-03-02T14:02:00Z,failed,1\n")
+    out = tmp_path / "out.jsonl"
+    wait_for(lambda: out.exists() and b'"failed"' in out.read_bytes())
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(30) == 0
+    child.stderr.close()
+
+
+def test_what_is_no_file_cannot_be_followed(tmp_path: Path) -> None:
+    child = follow(tmp_path, tmp_path)
+    _, told = child.communicate(timeout=30)
+    assert (child.returncode, told) == (66, f"txmon: {tmp_path}: no file, or not to be read\n".encode())
+
+
 def test_kill_9_at_random_moments_loses_and_changes_nothing(tmp_path: Path, replayed: bytes) -> None:
     raw = SAMPLE.read_bytes()
     path, out = tmp_path / "app.csv", tmp_path / "out.jsonl"

@@ -128,7 +128,9 @@ class _Watcher:
         stack.callback(lambda: tell([*self._log.summary(), *self._pipeline.summary()]))
         found = restore(self._pipeline, settings, settings.state) if settings.state else {}
         self._topic = _topic(*topic, found) if topic is not None else None
-        feeds = [self._feed(FollowSource(path, found.get(path)), found.get(path)) for path in paths]
+        files = [FollowSource(path, found.get(path)) for path in paths]
+        tell([awaited for file in files if (awaited := file.awaits())])
+        feeds = [self._feed(file, found.get(file.name)) for file in files]
         if self._topic is not None:
             stack.callback(self._topic.close)
             feeds.append(self._feed(self._topic, None))

@@ -1,14 +1,12 @@
 """A file or standard input read beside the requests: what it holds, and what is appended to it."""
 
-import os
 import threading
 from math import inf
-from pathlib import Path
 from typing import Final
 
-from ..errors import NoInput, TxmonError
+from ..errors import TxmonError
 from ..live import go_on, place
-from ..sources.live import Chunk, FollowSource, LiveSource, PipeSource
+from ..sources.live import Chunk, FollowSource, PipeSource
 from .engine import Engine
 from .intake import Intake
 
@@ -19,19 +17,18 @@ class Tail(threading.Thread):
     """Feeds the lines of one source, as `watch` reads it, to the engine, from where the state says it was."""
 
     def __init__(self, path: str, engine: Engine, intake: Intake) -> None:
-        """NoInput when `path` is no readable file, ConfigError when the state has no place in it.
+        """NoInput when `path` is no file that can be read, ConfigError when the state has no place in it.
 
-        path: `-` is standard input.
+        path: `-` is standard input. A file that is not there yet is waited for, which is a trouble of the engine's.
         """
         super().__init__(name="tail", daemon=True)
         self._engine = engine
         self._intake = intake
         self._ending = threading.Event()
         self._piped = path == "-"
-        if not self._piped and not (Path(path).is_file() and os.access(path, os.R_OK)):
-            raise NoInput(f"{path}: no such file, or not to be read")
         found = None if self._piped else engine.positions.get(path)
-        self._source: LiveSource = PipeSource(0) if self._piped else FollowSource(path, found)
+        self._source: PipeSource | FollowSource = PipeSource(0) if self._piped else FollowSource(path, found)
+        self._note_absence()
         self._parser = intake.parser(self._source.name, engine.settings.format)
         if found is not None:
             go_on(self._parser, found, engine.settings.state)
@@ -41,12 +38,21 @@ class Tail(threading.Thread):
         try:
             while not self._ending.is_set() and not self._source.ended:
                 chunk = self._source.read()
+                if "tail" in self._engine.troubles:
+                    self._note_absence()
                 if chunk is not None:
                     self._feed(chunk)
                 elif not self._piped:
                     self._ending.wait(EACH)
         except (TxmonError, OSError) as bad:
             self._engine.troubles["tail"] = str(bad)
+
+    def _note_absence(self) -> None:
+        awaited = self._source.awaits() if isinstance(self._source, FollowSource) else ""
+        if awaited:
+            self._engine.troubles["tail"] = awaited
+        else:
+            self._engine.troubles.pop("tail", None)
 
     def stop(self) -> None:
         """End, once what was read is fed; standard input is not waited for."""

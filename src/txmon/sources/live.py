@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final, Protocol
 
-from ..errors import ConfigError, IoFailure
+from ..errors import ConfigError, IoFailure, NoInput
 from .file import LONGEST_LINE, unpacker_of
 
 BLOCK: Final = 1 << 18  # bytes read at a time
@@ -133,6 +134,20 @@ class FollowSource:
     def holds(self) -> bool:
         """Never: it is asked all the time."""
         return False
+
+    def awaits(self) -> str:
+        """That there is no such file yet, in words, while that is so; NoInput where no file is what is there."""
+        if self._descriptor is not None:
+            return ""
+        try:
+            status = os.stat(self.name)
+        except FileNotFoundError:
+            return f"{self.name}: no such file yet; waiting for it"
+        except OSError as bad:
+            raise NoInput(f"{self.name}: {bad.strerror}") from bad
+        if not S_ISREG(status.st_mode) or not os.access(self.name, os.R_OK):
+            raise NoInput(f"{self.name}: no file, or not to be read")
+        return ""
 
     def read(self) -> Chunk | None:
         """What was appended since; IoFailure where reading fails."""
