@@ -102,6 +102,7 @@ $(VENV)/installed: $(BIN)/python $(SOURCES)
 	@# one wheel for both: the core takes its time to compile
 	rm -rf $(VENV)/wheel
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir $(VENV)/wheel .
+	@# the first replaces one of the same version, which the second would keep; that brings the libraries
 	$(BIN)/pip install --quiet --force-reinstall --no-deps $(VENV)/wheel/*.whl
 	$(BIN)/pip install --quiet $(VENV)/wheel/*.whl
 	touch $@
