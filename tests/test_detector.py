@@ -226,6 +226,25 @@ def test_idle_keys_and_too_many_series_are_forgotten() -> None:
     assert {v.key for v in verdicts} == {(("merchant", "b"),)}
 
 
+def test_a_forgotten_key_leaves_nothing_behind() -> None:
+    """What a series knew before it began to alert is kept while it alerts, and that someone called that normal."""
+    gone, stays = (("merchant", "gone"),), (("merchant", "stays"),)
+    detector = Detector(DetectorConfig(idle=7200.0, level_shift=86400.0))
+    for i in range(60):
+        detector.judge(START + 60 * i, {gone: {"approved": 50, "failed": 2}, stays: {"approved": 50}})
+    for i in range(60, 70):
+        detector.judge(START + 60 * i, {gone: {"approved": 50, "failed": 60}, stays: {"approved": 50}})
+    detector.exclude(gone, ("failed",))
+    held = detector.snapshot()
+    assert {row[1] for row in held["kept"]} == {"failed"}  # type: ignore[attr-defined]
+    assert held["excluded"] != []
+    for i in range(70, 400):
+        detector.judge(START + 60 * i, {stays: {"approved": 50}})
+    left = detector.snapshot()
+    assert detector.forgotten == 1
+    assert (left["kept"], left["excluded"]) == ([], [])
+
+
 @pytest.mark.parametrize("keys", [1, 2])
 def test_the_newest_key_is_kept_however_many_series_it_has(keys: int) -> None:
     detector = Detector(DetectorConfig(max_series=6, warmup=600.0))

@@ -84,7 +84,10 @@ class Detector:
         if whole is None:
             whole = totals(counts)
         self._roster.enlist(time, counts, sample)
-        self._roster.drop(time, bool(whole))
+        gone = self._roster.drop(time, bool(whole))
+        if gone:  # their episodes will never end
+            self._kept = {place: known for place, known in self._kept.items() if place[0] not in gone}
+            self._excluded = {place for place in self._excluded if place[0] not in gone}
         verdicts: list[Verdict] = []
         growth = self._growth(time)
         expected = self._judge_whole(time, whole, growth)
@@ -98,10 +101,7 @@ class Detector:
         if self._age <= self._warmup:
             expected = 0.0  # nothing yet that a bucket could be reined in to
         if whole:
-            total = 0
-            for count in whole.values():
-                total += count
-            self._season.learn(time, total, expected)
+            self._season.learn(time, sum(whole.values()), expected)
         return verdicts
 
     def _judge_whole(self, time: int, whole: dict[str, int], growth: float) -> float:
