@@ -52,13 +52,29 @@ def spark() -> Iterator[Any]:
         gc.collect()
 
 
+def simulated(folder: Path, span: str, incident: str) -> Path:
+    """So many days of 200 merchants, a row a transaction, with a wave of failures."""
+    path = folder / "merchants.csv"
+    arguments = [
+        "simulate",
+        *span.split(),
+        "--events",
+        "--merchants",
+        "200",
+        "--incident",
+        incident,
+        "--out",
+        str(path),
+    ]
+    assert txmon(arguments) == 0
+    return path
+
+
 @pytest.fixture(scope="module")
 def merchants(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three quarters of an hour of 200 merchants, a row a transaction, with a wave of failures."""
-    path = tmp_path_factory.mktemp("stream") / "merchants.csv"
-    arguments = "--start 2026-03-02T08:00:00Z --days 0.0319 --peak 400 --seed 3 --events --merchants 200"
-    assert txmon(["simulate", *arguments.split(), "--incident", "failed:+30@08:34/8m", "--out", str(path)]) == 0
-    return path
+    """Three quarters of an hour."""
+    span = "--start 2026-03-02T08:00:00Z --days 0.0319 --peak 400 --seed 3"
+    return simulated(tmp_path_factory.mktemp("stream"), span, "failed:+30@08:34/8m")
 
 
 def replayed(path: Path, settings: Settings) -> list[str]:
@@ -148,11 +164,9 @@ def test_the_sample_in_micro_batches_equals_replay(spark: Any, tmp_path: Path) -
 
 @pytest.fixture(scope="module")
 def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two days and three hours of 200 merchants, a row a transaction, with a wave of failures on the last day."""
-    path = tmp_path_factory.mktemp("days") / "merchants.csv"
-    arguments = "--start 2026-03-02T00:00:00Z --days 2.125 --peak 25 --seed 8 --events --merchants 200"
-    assert txmon(["simulate", *arguments.split(), "--incident", "failed:+30@10:40/40m", "--out", str(path)]) == 0
-    return path
+    """Two days and three hours, the wave on the last day."""
+    span = "--start 2026-03-02T00:00:00Z --days 2.125 --peak 25 --seed 8"
+    return simulated(tmp_path_factory.mktemp("days"), span, "failed:+30@10:40/40m")
 
 
 def test_two_days_without_a_sigma_equal_replay(spark: Any, two_days: Path, tmp_path: Path) -> None:

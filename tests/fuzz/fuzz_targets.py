@@ -260,6 +260,12 @@ def state(data: bytes) -> None:
         raw = gzip.compress(json.dumps(_edited(data[1:])).encode(), 1)
     path = _FOLDER / "state"
     path.write_bytes(raw)
+    use_state(path)
+
+
+def use_state(path: Path) -> None:
+    """Restore a state and go on with it, as far as it lets itself be restored; either way it stays as it is."""
+    raw = path.read_bytes()
     pipeline = pipeline_of(Settings(), live=True)
     try:
         restore(pipeline, Settings(), str(path))

@@ -5,48 +5,26 @@ import json
 from pathlib import Path
 from typing import Any
 
+import fuzz_targets
+from fuzz_targets import NOW, PLACES, use_state
 from fuzz_tools import moderate, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txmon.assembly import pipeline_of, pipeline_of_state, restore, save
-from txmon.errors import ConfigError
+from txmon.assembly import pipeline_of, restore, save
 from txmon.inbox import take_acknowledgements
 from txmon.lines import verdict_line
 from txmon.records import Record
 from txmon.settings import Settings
-from txmon.state import load
 from txmon.times import TimeParser
 
-NOW = 1772445600
-
-
-def learned() -> dict[str, Any]:
-    """A state with baselines, an open incident and late rows."""
-    pipeline = pipeline_of(Settings(), live=True)
-    records = [Record(NOW + 60 * m, s, n) for m in range(60) for s, n in (("approved", 90), ("denied", 9))]
-    records += [Record(NOW + 3600, "denied", 90), Record(NOW + 3700, "denied", 90), Record(NOW + 3500, "denied", 2)]
-    list(pipeline.feed(records))
-    row = {"txmon": 1, "written_by": "x", "settings": {"bucket": 60, "by": []}, "sources": {}}
-    return json.loads(json.dumps({**row, "pipeline": pipeline.snapshot()}))  # type: ignore[no-any-return]
-
-
-LEARNED = learned()
+LEARNED: dict[str, Any] = json.loads(fuzz_targets.LEARNED)
 RAW = json.dumps(LEARNED).encode()
 PACKED = gzip.compress(RAW, mtime=0)
 JUNK: st.SearchStrategy[Any] = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5), st.just([]), st.just({}),
     st.just([[]]), st.just([1]), st.just({"a": 1}), st.just(-1), st.just(1e308),
 )  # fmt: skip
-
-
-def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where every value in a JSON document is."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(below for key, item in inner for below in paths(item, (*path, key)))]
-
-
-PATHS = [path for path in paths(LEARNED) if path]
 
 
 def replaced(edit: tuple[tuple[Any, ...], Any]) -> dict[str, Any]:
@@ -60,37 +38,20 @@ def replaced(edit: tuple[tuple[Any, ...], Any]) -> dict[str, Any]:
     return row  # type: ignore[no-any-return]
 
 
-def use(path: Path) -> None:
-    """Restore it and go on with it, as far as it lets itself be restored."""
-    pipeline = pipeline_of(Settings(), live=True)
-    try:
-        restore(pipeline, Settings(), str(path))
-        found = load(str(path))
-        assert found is not None
-        shown = pipeline_of_state(found, str(path))
-    except ConfigError as bad:
-        assert str(path) in str(bad)
-        assert len(str(bad)) < 3000
-        return
-    shown.detector.describe()
-    shown.tracker.open()
-
-
 @moderate(200)
 @given(st.one_of(st.binary(max_size=200), mutated(PACKED), mutated(RAW).map(lambda raw: gzip.compress(raw, 1))))
 def test_any_bytes(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "state"
     path.write_bytes(raw)
-    use(path)
-    assert path.read_bytes() == raw
+    use_state(path)
 
 
 @moderate(300)
-@given(st.tuples(st.sampled_from(PATHS), JUNK).map(replaced))
+@given(st.tuples(st.sampled_from(PLACES), JUNK).map(replaced))
 def test_a_value_that_is_another(tmp_path: Path, row: dict[str, Any]) -> None:
     path = tmp_path / "state"
     path.write_bytes(gzip.compress(json.dumps(row).encode(), 1))
-    use(path)
+    use_state(path)
 
 
 def test_the_learned_state_itself_goes_on(tmp_path: Path) -> None:
@@ -102,7 +63,7 @@ def test_the_learned_state_itself_goes_on(tmp_path: Path) -> None:
     outcomes = list(pipeline.feed([Record(NOW + 4000, "denied", 9)]))
     assert all(json.loads(verdict_line(v)) for outcome in outcomes for v in outcome.verdicts)
     save(pipeline, Settings(), str(path), {})
-    assert len(PATHS) > 300
+    assert len(PLACES) > 300
 
 
 @moderate(150)
