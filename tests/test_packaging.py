@@ -98,3 +98,22 @@ def test_the_units_command_lines_are_txmons() -> None:
         flags = [argument for argument in arguments if argument.startswith("--")]
         assert flags
         assert [flag for flag in flags if not re.search(rf"{flag}\b", help_text)] == []
+
+
+def test_every_extra_that_txmon_names_is_one_of_the_wheels(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = archive.read(name).decode()
+    extras = set(re.findall(r"^Provides-Extra: (\S+)$", metadata, re.MULTILINE))
+    assert extras == {"all", "apprise", "kafka", "plot", "spark"}
+    brought = {extra: re.findall(rf"^Requires-Dist: (\S+?)[<>=\[ ].*extra == '{extra}'$", metadata, re.MULTILINE)
+               for extra in extras}  # fmt: skip
+    assert brought["apprise"] == ["apprise"]
+    assert brought["kafka"] == ["confluent-kafka"]
+    assert brought["plot"] == ["matplotlib"]
+    assert set(brought["spark"]) == {"pyspark", "pandas"}
+    texts = [path.read_text() for folder in ("src/txmon", "docs") for path in (ROOT / folder).rglob("*.[pm][yd]")]
+    named = {extra for text in texts for group in re.findall(r"txmon\[([a-z,]+)\]", text) for extra in group.split(",")}
+    assert named >= {"apprise", "kafka", "plot", "spark"}
+    assert named <= extras
