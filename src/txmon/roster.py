@@ -65,20 +65,19 @@ class Roster:
         """Whether nothing is told apart by key, so that all keys as one are the one there is."""
         return len(self.groups) == 1 and () in self.groups
 
-    def drop(self, time: int, arrived: bool) -> set[Key]:
-        """Forget keys that were idle too long, and the least recently seen where there are too many; which they were.
+    def drop(self, time: int, arrived: bool) -> bool:
+        """Forget keys that were idle too long, and the least recently seen where there are too many; whether any was.
 
         time: start of the present bucket, epoch seconds; arrived: whether anything arrived in it.
         """
-        gone: set[Key] = set()
+        before = self.forgotten
         if arrived:
             self._seen = time
         if time % DAY // self._config.bucket % DROP_EACH == 0:
             oldest = time - self._config.idle
             # while nothing at all arrives it is the feed that is silent, and goes on being that, not its keys
             if self._seen >= oldest:
-                gone = {key for key, group in self.groups.items() if group.seen < oldest}
-                for key in gone:
+                for key in [key for key, group in self.groups.items() if group.seen < oldest]:
                     self._forget(key)
                 self._roll.forget(int(oldest))
         # what is new counts from the next bucket on: until then nothing tells which of the new keys is the busiest
@@ -89,9 +88,8 @@ class Roster:
                 if self._series <= self._config.max_series * 0.9:
                     break
                 self._forget(key)
-                gone.add(key)
         self.sharing = self._roll.series()
-        return gone
+        return self.forgotten > before
 
     def _forget(self, key: Key) -> None:
         series = 1 + len(self.groups.pop(key).statuses)
