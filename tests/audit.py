@@ -64,17 +64,17 @@ def licence_of(found: Distribution) -> str:
     """The licence as an SPDX expression: what the metadata state, the newest way of stating it first."""
     metadata = found.metadata
     name = normal(metadata["Name"])
-    expression = metadata["License-Expression"]
+    expression = metadata.get("License-Expression")
     if expression:
         return str(expression)
     if name in READ:
         return READ[name]
     spoken = [c.rpartition("::")[2].strip() for c in metadata.get_all("Classifier") or [] if c.startswith("License ::")]
-    texts = [text for text in spoken if text != "OSI Approved"] or [(metadata["License"] or "").strip()]
+    texts = [text for text in spoken if text != "OSI Approved"] or [metadata.get("License", "").strip()]
     known = [SPOKEN.get(text.lower(), text if text in ALLOWED else "") for text in texts]
     if all(known):
         return " AND ".join(dict.fromkeys(known))
-    first = (metadata["License"] or "").strip().split("\n")[0].strip()
+    first = metadata.get("License", "").strip().split("\n")[0].strip()
     return SPOKEN.get(first.lower(), first if first in ALLOWED else "")
 
 
