@@ -19,7 +19,9 @@ def write_fixed(out: BytesWriter, value: float, places: i64) -> None:
     """Write `value` with so many decimals, 0 to 2."""
     size = -value if value < 0.0 else value
     scaled = size if places == 0 else size * 10.0 if places == 1 else size * 100.0
-    digits = _rounded(scaled) if scaled < LARGEST else -1
+    digits: i64 = -1
+    if scaled < LARGEST:
+        digits = _rounded(scaled)
     if digits < 0:
         out.write(format(value, f".{places}f").encode())
         return
@@ -77,8 +79,9 @@ def write_significant(out: BytesWriter, value: float, digits: i64) -> None:
             scale /= 10.0
             places -= 1
     # next to a power of ten the digits may be one more or less, and so small a number has an exponent
-    near = value < 1.01e-4 or value >= edge * 0.9999 or (value < 0.11 and value < edge * 0.1000001)
-    number: i64 = -1 if near else _rounded(value * scale)
+    number: i64 = -1
+    if value >= 1.01e-4 and value < edge * 0.9999 and (value >= 0.11 or value >= edge * 0.1000001):
+        number = _rounded(value * scale)
     if number < 0:
         out.write(format(value, f".{digits}g").encode())
         return

@@ -7,7 +7,7 @@ an `excess` (the squared relative error of the mean).
 from math import ceil, floor, log, sqrt
 from typing import Final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 NEWTON_STEPS: Final = 3
 LEAST_BASE: Final = 0.5  # of a quantile's cube root, for such a guess
@@ -179,9 +179,10 @@ def _whole_at(mean: float, excess: float, sigma: float, start: float, sure: floa
         bend = step * step / y
         doubt = BEND_OFF * bend + sure / slope
         y += step + BEND * bend
-        whole = floor(min(most, max(least, y + half - doubt)))
-        if whole == floor(min(most, max(least, y + half + doubt))):
-            return float(whole)
+        # -1 may be asked for, and a whole part of what is below 0 is too large
+        whole: i64 = int(min(most, max(least, y + half - doubt)) + 1.0)
+        if whole == int(min(most, max(least, y + half + doubt)) + 1.0):
+            return float(whole) - 1.0
     return -1.0
 
 

@@ -8,12 +8,15 @@ import json
 from typing import Final
 
 from librt.strings import BytesWriter
+from mypy_extensions import u8
 
 from .decimals import write_fixed, write_significant, write_whole
 from .encoded import decoded, encoded, quoted
 from .trend import Rise
 from .verdict import IncidentEvent, Key, Verdict, iso
 
+QUOTE: Final[u8] = 34
+BRACE: Final[u8] = 125
 # the middle of a line that finds nothing, by window
 OK: Final = [f', "window": {window}, "recommendation": "ok", "reasons": [], "text": "'.encode() for window in range(16)]
 
@@ -60,7 +63,7 @@ def write_verdict(out: BytesWriter, v: Verdict, start: bytes) -> None:
     else:
         _write_finding(out, v)
     v.write_text(out, status.escaped, json=True)
-    out.write(b'"')
+    out.append(QUOTE)
     if v.incident is not None:
         out.write(b', "incident": ')
         out.write(quoted(v.incident))
@@ -68,7 +71,7 @@ def write_verdict(out: BytesWriter, v: Verdict, start: bytes) -> None:
         out.write(b', "partial": true')
     if v.revises:
         out.write(b', "revises": true')
-    out.write(b"}")
+    out.append(BRACE)
 
 
 def _write_key(out: BytesWriter, key: Key) -> None:
@@ -79,7 +82,7 @@ def _write_key(out: BytesWriter, key: Key) -> None:
         out.write(b": ")
         out.write(quoted(value))
         before = b", "
-    out.write(b"}")
+    out.append(BRACE)
 
 
 def _write_finding(out: BytesWriter, v: Verdict) -> None:

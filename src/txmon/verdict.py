@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from librt.strings import BytesWriter
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr, u8
 
 from .decimals import TWO, write_fixed, write_number, write_whole
 from .encoded import decoded, quoted, utf8
@@ -19,8 +19,11 @@ Key = tuple[tuple[str, str], ...]  # ((dimension, value), ...) in the order of -
 
 TOTAL: Final = "*"  # the status of a key's total volume, and of silence
 CACHED: Final = 4096  # texts remembered of a kind
+BLANK: Final[u8] = 32
+BRACKET: Final[u8] = 41
 NO_TRENDS: Final[Mapping[str, Trend]] = {}
 _midnights: Final[dict[int, str]] = {}
+_clocks: Final[list[str | None]] = [None] * 1440  # minutes of a day, as they are written
 
 
 @mypyc_attr(acyclic=True)
@@ -150,7 +153,7 @@ class Verdict:
         else:
             out.write(b" expected (at most ")
             write_whole(out, self.high)
-        out.write(b")")
+        out.append(BRACKET)
         if self.reasons and "level shift" in self.reasons:
             out.write(b"; it has lasted long enough to be the new normal")
         elif not self._together:
@@ -160,7 +163,7 @@ class Verdict:
         """Write what was seen."""
         write_whole(out, self.count)
         if self.status != TOTAL:
-            out.write(b" ")
+            out.append(BLANK)
             out.write(status)
         else:
             out.write(b" transaction" if self.count == 1 else b" transactions")
@@ -272,11 +275,16 @@ def _within(text: str, json: bool) -> bytes:
 
 def iso(seconds: int) -> str:
     """`seconds` since the epoch as `2026-03-02T14:33:00Z`."""
-    day = seconds // 86400
+    time: i64 = seconds
+    day = time // 86400
     midnight = _midnights.get(day)
     if midnight is None:
         if len(_midnights) >= CACHED:
             _midnights.clear()
-        midnight = _midnights[day] = datetime.fromtimestamp(day * 86400, UTC).strftime("%Y-%m-%dT")
-    second = seconds - day * 86400
-    return f"{midnight}{TWO[second // 3600]}:{TWO[second // 60 % 60]}:{TWO[second % 60]}Z"
+        midnight = _midnights[day] = datetime.fromtimestamp(int(day * 86400), UTC).strftime("%Y-%m-%dT")
+    second = time - day * 86400
+    minute = second // 60
+    clock = _clocks[minute]
+    if clock is None:
+        clock = _clocks[minute] = f"{minute // 60:02}:{minute % 60:02}:"
+    return f"{midnight}{clock}{TWO[second - minute * 60]}Z"
