@@ -15,7 +15,7 @@ from ..notifying import notifications
 from ..printable import printable
 from ..settings import Settings
 from ..sinks.forked import ForkedLines
-from ..sinks.jsonl import GATHERED, JsonLines, Writable
+from ..sinks.jsonl import JsonLines, Writable
 from ..sinks.log import LogFolder
 from ..verdict import Outcome
 from .display import Display, wanted
@@ -47,11 +47,11 @@ class Outputs:
             flush = live or settings.speed is not None
             stream, only_alerts = self._stream(settings.out, stack, live), settings.only == "alerts"
             if jobs > 1 and not flush:
-                lines: ForkedLines | JsonLines = ForkedLines(stream, only_alerts)
+                lines = ForkedLines(stream, only_alerts)
+                stack.callback(lines.close)
+                sinks.append(lines.accept)
             else:
-                lines = JsonLines(stream, only_alerts, flush, gather=1 if flush else GATHERED)
-            stack.callback(lines.close)
-            sinks.append(lines.accept)
+                sinks.append(JsonLines(stream, only_alerts, flush).accept)
         if settings.log:
             log = LogFolder(settings.log, settings.log_keep)
             stack.callback(lambda: tell(log.summary()))

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final, NoReturn
 
 from ..verdict import Outcome
-from .jsonl import GATHERED, JsonLines, Writable
+from .jsonl import JsonLines, Writable
 
 MANY: Final = 20_000  # verdicts a fork: a fork takes about as long as the lines of some hundred
 
@@ -22,7 +22,7 @@ class ForkedLines:
     def __init__(self, stream: Writable, only_alerts: bool = False) -> None:
         """stream: shared with the forks; nobody else may write to it. only_alerts: as for `JsonLines`."""
         self._stream = stream
-        self._lines = JsonLines(stream, only_alerts, gather=GATHERED)
+        self._lines = JsonLines(stream, only_alerts)
         self._gathered: list[Outcome] = []
         self._many = 0
         self._warm = False  # lines were made here once: what that remembers, every fork has
@@ -49,7 +49,6 @@ class ForkedLines:
     def _write(self) -> None:
         for outcome in self._gathered:
             self._lines.accept(outcome)
-        self._lines.close()
 
     def _fork(self) -> None:
         self._wait()

@@ -10,8 +10,7 @@ from ..encoded import utf8
 from ..lines import event_line, line_start, rise_line, write_verdict
 from ..verdict import Outcome, Verdict
 
-MANY: Final = 1 << 20  # bytes written at a time, at most about that
-GATHERED: Final = 1 << 14  # a good size where nobody waits for the lines
+MANY: Final = 1 << 20  # bytes written at a time
 NEWLINE: Final[u8] = 10
 
 
@@ -28,15 +27,11 @@ class Writable(Protocol):
 class JsonLines:
     """Writes each outcome's lines, UTF-8, to a stream of bytes, which stays the caller's to close."""
 
-    def __init__(self, stream: Writable, only_alerts: bool = False, flush: bool = False, gather: int = 1) -> None:
-        """only_alerts: leave out verdicts that are neither alert nor pending. flush: after every outcome.
-
-        gather: bytes that are written together; with more than one, `close` must follow.
-        """
+    def __init__(self, stream: Writable, only_alerts: bool = False, flush: bool = False) -> None:
+        """only_alerts: leave out verdicts that are neither alert nor pending. flush: after every outcome."""
         self._stream = stream
         self._only_alerts = only_alerts
         self._flush = flush
-        self._gather = gather
         self._out = BytesWriter()  # what is about to be written
 
     def accept(self, outcome: Outcome) -> None:
@@ -63,12 +58,7 @@ class JsonLines:
         for line in others:
             out.write(utf8(line))
             out.append(NEWLINE)
-        if len(out) >= self._gather:
-            self._hand_on()
-
-    def close(self) -> None:
-        """Write what is left; the stream stays open."""
-        if len(self._out):
+        if len(out):
             self._hand_on()
 
     def _hand_on(self) -> None:
