@@ -11,7 +11,7 @@ from mypy_extensions import i64, mypyc_attr
 
 NEWTON_STEPS: Final = 3
 LEAST_BASE: Final = 0.5  # of a quantile's cube root, for such a guess
-# Where count_limit's steps are known to come near (measured, tests/limits_held.py): sigmas from and to, standard
+# Where count_limit's steps are known to come near (measured; tests/test_baseline.py): sigmas from and to, standard
 # deviation in transactions, and the product of sigma and the relative error, of which long tails allow less
 LEAST_SIGMA: Final = 2.0
 MOST_SIGMA: Final = 5.0
