@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 
 import numpy as np
 import pytest
@@ -170,6 +171,20 @@ def test_limits_are_those_of_all_the_steps_on_a_grid() -> None:
                         assert limit_above(mean, excess, sigma, least) == max(least, high)
                     for most in (0.0, math.floor(mean / 1.5) + 1.0, math.floor(mean - 3) + 1.0, low - 1, low, low + 1):
                         assert limit_below(mean, excess, -sigma, most) == max(0.0, min(most, low))
+
+
+def test_limits_are_those_of_all_the_steps_anywhere() -> None:
+    """The same for any mean, any burst and any threshold, those in which `limits` trusts its step among them."""
+    draw = random.Random(1)
+    for _ in range(20_000):
+        mean, sigma = 10 ** draw.uniform(-2.5, 6), draw.uniform(1, 8)
+        excess = 10 ** draw.uniform(-4, 2.5) / mean + draw.choice([0.0, 10 ** draw.uniform(-5, 0)])
+        high, low = count_limit(mean, excess, sigma), count_limit(mean, excess, -sigma)
+        least, most = (max(0.0, limit + draw.randint(-2, 2)) for limit in (high, low))
+        for edge in (0.0, least):
+            assert limit_above(mean, excess, sigma, edge) == max(edge, high), (mean, excess, sigma, edge)
+        for edge in (1e15, most):
+            assert limit_below(mean, excess, -sigma, edge) == max(0.0, min(edge, low)), (mean, excess, sigma, edge)
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.5, 5.0])

@@ -317,10 +317,10 @@ def test_output_goes_on_after_the_last_whole_line(before: bytes, after: bytes, t
     path.write_bytes(before)
     said: list[str] = []
     file = LineFile(str(path), said.append)
-    file.write("next\n")
+    file.write(b"next\n")
     file.close()
     assert path.read_bytes() == after + b"next\n"
     device = LineFile("/dev/null", said.append)
-    device.write("x\n")
+    device.write(b"x\n")
     device.close()
     assert said == []

@@ -30,11 +30,11 @@ def stream(minutes: int = 120, seed: int = 1) -> list[Record]:
 def text(outcomes: list[Outcome]) -> str:
     import io
 
-    out = io.StringIO()
+    out = io.BytesIO()
     sink = JsonLines(out)
     for outcome in outcomes:
         sink.accept(outcome)
-    return out.getvalue()
+    return out.getvalue().decode()
 
 
 def new(partial: bool = False) -> Pipeline:

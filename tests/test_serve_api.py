@@ -36,18 +36,18 @@ def server() -> Iterator[Server]:
 
 def replayed() -> str:
     settings = Settings()
-    stream = io.StringIO()
+    stream = io.BytesIO()
     lines = JsonLines(stream)
     reader = reader_of(settings, RejectLog(), date(2026, 3, 2))
     for outcome in pipeline_of(settings, live=False).run(reader.records([str(SAMPLE)])):
         lines.accept(outcome)
-    return stream.getvalue()
+    return stream.getvalue().decode()
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 @pytest.mark.parametrize("kind", ["text/csv", "application/json", "application/x-ndjson"])
 def test_a_posted_file_gives_the_verdicts_of_replay(size: int, kind: str) -> None:
-    stream = io.StringIO()
+    stream = io.BytesIO()
     header, *rows = SAMPLE.read_text().splitlines()
     if size == 1:
         rows = rows[:900]  # enough for incidents; row by row takes long
@@ -63,7 +63,7 @@ def test_a_posted_file_gives_the_verdicts_of_replay(size: int, kind: str) -> Non
             assert (receipt["accepted"], receipt["rejected"]) == (len(part), 0)
             server.engine.tick()
         server.engine.finish()
-    lines = [line for line in stream.getvalue().splitlines(keepends=True) if '"partial": true' not in line]
+    lines = [line for line in stream.getvalue().decode().splitlines(keepends=True) if '"partial": true' not in line]
     expected = replayed()
     if size > 1:
         assert "".join(lines) == expected

@@ -81,12 +81,12 @@ def replayed(path: Path, settings: Settings) -> list[str]:
     """The lines of `txmon replay`: by key, and of the platform without."""
     lines: list[str] = []
     for one in [settings, replace(settings, by=())] if settings.by else [settings]:
-        out = io.StringIO()
+        out = io.BytesIO()
         sink = JsonLines(out)
         reader = reader_of(one, RejectLog(), date(2026, 3, 2))
         for outcome in pipeline_of(one, live=False).run(reader.records([str(path)])):
             sink.accept(outcome)
-        lines += out.getvalue().splitlines()
+        lines += out.getvalue().decode().splitlines()
     # a trend is of a status over all keys: replay says the same one with and without --by, Spark says it once
     trends = {line for line in lines if '"event": "trend"' in line}
     return [line for line in lines if line not in trends] + sorted(trends)

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from .baseline import Baseline
 from .census import totals
-from .decimals import fixed
 from .episodes import Episodes
 from .group import Bucket, Group, SeriesState, describe, expect
 from .judgement import LAG, Judgement, excess_of, judge, judge_one
@@ -227,7 +226,7 @@ class Detector:
             judgement.together = bucket.total >= gates.min_count and odd.is_shared()
         said = ""
         if judgement.together or (self.config.explain and distance > 0.0):
-            said = f"together {fixed(distance, 1)} sigmas: {odd.parts()}"
+            said = f"together {format(distance, '.1f')} sigmas: {odd.parts()}"
         verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None, said)
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:

@@ -7,14 +7,28 @@ an `excess` (the squared relative error of the mean).
 from math import ceil, floor, log, sqrt
 from typing import Final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 NEWTON_STEPS: Final = 3
 LEAST_BASE: Final = 0.5  # of a quantile's cube root, for such a guess
-GUESSES: Final = 3  # at a limit before its steps are taken after all
-SURE: Final = 0.05  # of a score, as near as count_limit's steps come to it; where the spread is
-NARROW: Final = 0.6  # at most this part of the mean up to the limit, they come as near as
-SURER: Final = 1e-3
+# Where count_limit's steps are known to come near (measured; tests/test_baseline.py): sigmas from and to, standard
+# deviation in transactions, and the product of sigma and the relative error, of which long tails allow less
+LEAST_SIGMA: Final = 2.0
+MOST_SIGMA: Final = 5.0
+MOST_DEVIATION: Final = 300.0
+WIDE: Final = 1.5
+WIDEST: Final = 12.0
+MOST_BURST: Final = 5.0  # excess * mean, where it is wide
+LEAST_BURST: Final = 1e-3  # below it, a score's logarithms cancel too far
+SURE: Final = 1e-6  # how near: of a score, and so much times the square of that product besides
+SURE_WIDE: Final = 1e-4
+NARROW: Final = 0.6  # below the mean, SURE_LOW from there on
+SURE_LOW: Final = 8e-3
+# what a step of Newton's falls short of, as a part of its square over where it began, and how far that may be off
+BEND: Final = 0.22
+BEND_OFF: Final = 0.15
+FAR: Final = 1e18
+LEAST_START: Final = 0.6
 
 
 @mypyc_attr(acyclic=True)
@@ -91,25 +105,25 @@ def count_limit(mean: float, excess: float, sigma: float) -> float:
 
 
 def limit_above(mean: float, excess: float, sigma: float, least: float) -> float:
-    """The greater of `least` and `count_limit`, which is asked only where a few scores do not settle it.
+    """The greater of `least`, a whole number, and `count_limit`, which is asked only where a score or two do not tell.
 
     There is an interval for every verdict, and count_limit takes a dozen scores.
     """
-    spread = sigma * sqrt(1.0 / mean + excess)
-    sure = SURER if spread < NARROW else SURE
-    base = 1.0 - (1.0 / mean + excess) / 9.0 + spread / 3.0  # as in count_limit
-    if base <= LEAST_BASE:  # so skewed that scores need not even rise with the count
-        return max(least, count_limit(mean, excess, sigma))
-    # no score above the mean is more than Pearson's residual, from 1 on: the variance grows with the mean
-    pearson = (least + 0.5 - mean) / sqrt(mean + excess * mean * mean)
-    if pearson >= sigma and count_score(least + 1.0, mean, excess) >= sigma + sure:
-        return least
-    guess = max(least + 1.0, ceil(mean * base * base * base) - 1.0)
-    for _ in range(GUESSES):
-        here, away = count_score(guess, mean, excess), count_score(guess + 1.0, mean, excess)
-        if here <= sigma - sure and away >= sigma + sure:
-            return guess
-        guess = max(least + 1.0, guess + floor((sigma - here) / max(away - here, 1e-3)))
+    relative = sqrt(1.0 / mean + excess)
+    spread = sigma * relative
+    base = 1.0 - relative * relative / 9.0 + spread / 3.0  # as in count_limit
+    burst = excess * mean
+    if (
+        base > LEAST_BASE
+        and _is_held(mean * relative, burst, sigma)
+        and (spread < WIDE or (spread < WIDEST and burst < MOST_BURST))
+    ):
+        # a count is less skewed than that gamma (Cornish & Fisher 1938), and Pearson's residual is less than no score
+        start = max(mean * base * base * base - (sigma * sigma - 1.0) / 6.0, mean + mean * spread)
+        sure = SURE + SURE_WIDE * spread * spread
+        whole = _whole_at(mean, excess, sigma, start, sure, least, FAR)
+        if whole >= 0.0:
+            return whole
     return max(least, count_limit(mean, excess, sigma))
 
 
@@ -117,20 +131,59 @@ def limit_below(mean: float, excess: float, sigma: float, most: float) -> float:
     """The less of `most` and `count_limit` (sigma < 0), likewise; 0 where even no event at all is normal."""
     if most <= 0.0:
         return 0.0
-    spread = -sigma * sqrt(1.0 / mean + excess)
-    sure = SURER if spread < NARROW else SURE
-    if count_score(most - 1.0, mean, excess) <= sigma - sure:
-        return most
-    if count_score(0.0, mean, excess) > sigma:
-        return 0.0
-    base = 1.0 - (1.0 / mean + excess) / 9.0 - spread / 3.0
-    guess = max(1.0, min(most - 1.0, floor(mean * base * base * base) + 1.0)) if base > 0.0 else 1.0
-    for _ in range(GUESSES):
-        here, away = count_score(guess, mean, excess), count_score(guess - 1.0, mean, excess)
-        if here >= sigma + sure and away <= sigma - sure:
-            return guess
-        guess = max(1.0, min(most - 1.0, guess - floor((here - sigma) / max(here - away, 1e-3))))
+    relative = sqrt(1.0 / mean + excess)
+    spread = -sigma * relative
+    base = 1.0 - relative * relative / 9.0 - spread / 3.0
+    if spread < WIDE and _is_held(mean * relative, excess * mean, -sigma):
+        start = (mean * base * base * base if base > 0.0 else 0.0) - (sigma * sigma - 1.0) / 6.0
+        if start < LEAST_START:
+            if count_score(0.0, mean, excess) > sigma:
+                return 0.0
+            start = LEAST_START
+        sure = SURE + SURE_WIDE * spread * spread if spread < NARROW else SURE_LOW
+        whole = _whole_at(mean, excess, sigma, start, sure, -1.0, most - 1.0)
+        if whole >= 0.0:
+            return whole + 1.0
     return min(most, count_limit(mean, excess, sigma))
+
+
+def _is_held(deviation: float, burst: float, sigma: float) -> bool:
+    """Whether count_limit's steps come as near as SURE says."""
+    return LEAST_SIGMA <= sigma <= MOST_SIGMA and deviation < MOST_DEVIATION and burst > LEAST_BURST
+
+
+def _whole_at(mean: float, excess: float, sigma: float, start: float, sure: float, least: float, most: float) -> float:
+    """The whole part of the count that scores `sigma`, if need be `least` or `most` instead; below 0 if it is not sure.
+
+    Newton's steps along `count_score` (half a count towards the mean, from `start`), until no doubt is left: of the
+    step's own error, and of `sure`, how far from `sigma` count_limit may leave off.
+    """
+    half = 0.5 if sigma > 0.0 else -0.5
+    deviation = sqrt(mean + excess * mean * mean)
+    shape = 1.0 / excess
+    y = start
+    for _ in range(NEWTON_STEPS):
+        volume, mixed = log(y / mean), log((y + shape) / (mean + shape))
+        deviance = 2.0 * (y * volume - (y + shape) * mixed)
+        if deviance < 1e-4:
+            return -1.0
+        root = sqrt(deviance) if sigma > 0.0 else -sqrt(deviance)
+        rise = (volume - mixed) / root
+        correction = log((y - mean) / (deviation * root)) / root
+        slope = rise + (1.0 / (y - mean) - rise / root - correction * rise) / root
+        if slope <= 0.0:
+            return -1.0
+        step = (sigma - root - correction) / slope
+        if abs(step) > y:
+            return -1.0
+        bend = step * step / y
+        doubt = BEND_OFF * bend + sure / slope
+        y += step + BEND * bend
+        # -1 may be asked for, and a whole part of what is below 0 is too large
+        whole: i64 = int(min(most, max(least, y + half - doubt)) + 1.0)
+        if whole == int(min(most, max(least, y + half + doubt)) + 1.0):
+            return float(whole) - 1.0
+    return -1.0
 
 
 def _bisect(mean: float, excess: float, sigma: float, below: float, above: float) -> float:

@@ -28,12 +28,8 @@ class LineFile:
         with suppress(OSError):  # a pipe or a device has nothing to go on after
             _cut_torn_line(self._descriptor)
 
-    def write(self, text: str) -> int:
-        """Append `text`, whole lines; BrokenPipeError where a pipe's reader is gone, other failures are counted."""
-        return self.append(text.encode(errors="surrogatepass"))
-
-    def append(self, data: bytes) -> int:
-        """`write`, for bytes."""
+    def write(self, data: bytes) -> int:
+        """Append `data`, whole lines; BrokenPipeError where a pipe's reader is gone, other failures are counted."""
         rest = memoryview(b"\n" + data if self._torn else data)
         try:
             while rest:

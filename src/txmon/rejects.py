@@ -50,7 +50,7 @@ class RejectLog:
         kind = self._kinds.setdefault(reject.kind, _Kind(reject))
         kind.count += 1
         if self._lines is not None:
-            self._lines.append(reject_line(reject))
+            self._lines.write(reject_line(reject))
         if self._file is not None:
             try:
                 self._file.write(reject_line(reject))

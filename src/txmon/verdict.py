@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from mypy_extensions import mypyc_attr
+from librt.strings import BytesWriter
+from mypy_extensions import i64, mypyc_attr, u8
 
-from .decimals import TWO, fixed, significant, whole
+from .decimals import TWO, write_fixed, write_number, write_whole
+from .encoded import decoded, quoted, utf8
 from .limits import Thresholds, normal_interval
 from .trend import Rise, Trend
 
@@ -17,8 +19,11 @@ Key = tuple[tuple[str, str], ...]  # ((dimension, value), ...) in the order of -
 
 TOTAL: Final = "*"  # the status of a key's total volume, and of silence
 CACHED: Final = 4096  # texts remembered of a kind
+BLANK: Final[u8] = 32
+BRACKET: Final[u8] = 41
 NO_TRENDS: Final[Mapping[str, Trend]] = {}
 _midnights: Final[dict[int, str]] = {}
+_clocks: Final[list[str | None]] = [None] * 1440  # minutes of a day, as they are written
 
 
 @mypyc_attr(acyclic=True)
@@ -113,43 +118,73 @@ class Verdict:
         """The verdict for people, in one line."""
         found = self._text
         if found is None:
-            found = self._explain()
-            if self._said:
-                found += f"; {self._said}"
-            self._text = found
+            out = BytesWriter()
+            self.write_text(out, utf8(self.status), json=False)
+            found = self._text = decoded(out.getvalue())
         return found
 
-    def is_plain(self) -> bool:
-        """Whether the text is made of numbers, the status, and nothing that others said."""
-        return self._gates is not None and not self._said
+    def write_text(self, out: BytesWriter, status: bytes, json: bool) -> None:
+        """Write the text as UTF-8; json: as it stands within a JSON string, as `status`, its own, already does."""
+        if self._text is not None:
+            out.write(_within(self._text, json))
+            return
+        self._explain(out, status)
+        if self._said:
+            out.write(b"; ")
+            out.write(_within(self._said, json))
 
-    def _explain(self) -> str:
-        """What was seen, what was expected, and which gate decided."""
+    def _explain(self, out: BytesWriter, status: bytes) -> None:
+        """Write what was seen, what was expected, and which gate decided."""
         if self.reasons and "silence" in self.reasons:
-            return f"nothing arrived, {number(self.expected)} transactions expected"
-        name = self.status if self.status != TOTAL else "transaction" if self.count == 1 else "transactions"
+            out.write(b"nothing arrived, ")
+            write_number(out, self.expected)
+            out.write(b" transactions expected")
+            return
         if self.recommendation == "warming":
-            return f"warming up: {whole(self.count)} {name}"
-        expected = number(self.expected)
+            out.write(b"warming up: ")
+            self._write_count(out, status)
+            return
+        self._write_count(out, status)
+        out.write(b", ")
+        write_number(out, self.expected)
         if self.score < 0.0:
-            text = f"{whole(self.count)} {name}, {expected} expected (at least {whole(self.low)})"
+            out.write(b" expected (at least ")
+            write_whole(out, self.low)
         else:
-            text = f"{whole(self.count)} {name}, {expected} expected (at most {whole(self.high)})"
+            out.write(b" expected (at most ")
+            write_whole(out, self.high)
+        out.append(BRACKET)
         if self.reasons and "level shift" in self.reasons:
-            return f"{text}; it has lasted long enough to be the new normal"
-        return text if self._together else text + self._remark()
+            out.write(b"; it has lasted long enough to be the new normal")
+        elif not self._together:
+            self._remark(out)
 
-    def _remark(self) -> str:
-        """What the numbers of the one bucket do not say."""
+    def _write_count(self, out: BytesWriter, status: bytes) -> None:
+        """Write what was seen."""
+        write_whole(out, self.count)
+        if self.status != TOTAL:
+            out.append(BLANK)
+            out.write(status)
+        else:
+            out.write(b" transaction" if self.count == 1 else b" transactions")
+
+    def _remark(self, out: BytesWriter) -> None:
+        """Write what the numbers of the one bucket do not say."""
         if self.recommendation == "alert":
-            if self.window == 1:
-                return ""
-            return f"; {fixed(self._seen, 0)} in {self.window} buckets, {number(self._mean)} expected"
-        if self.recommendation == "pending":
-            return "; not back to normal yet"
-        if self._gate == "count":
-            return "; unusual, but too few to alert"
-        return "; significant, but too near the expectation to alert" if self._gate == "ratio" else ""
+            if self.window != 1:
+                out.write(b"; ")
+                write_fixed(out, self._seen, 0)
+                out.write(b" in ")
+                write_whole(out, self.window)
+                out.write(b" buckets, ")
+                write_number(out, self._mean)
+                out.write(b" expected")
+        elif self.recommendation == "pending":
+            out.write(b"; not back to normal yet")
+        elif self._gate == "count":
+            out.write(b"; unusual, but too few to alert")
+        elif self._gate == "ratio":
+            out.write(b"; significant, but too near the expectation to alert")
 
     def changed(
         self,
@@ -233,20 +268,23 @@ class Outcome:
         return False
 
 
-def number(value: float) -> str:
-    """`value` as an analyst would write it: 0.04, 1.4, 320."""
-    if value >= 99.5:
-        return fixed(value, 0)
-    return fixed(value, 1) if value >= 0.95 else significant(value, 2)
+def _within(text: str, json: bool) -> bytes:
+    """`text` as UTF-8; json: as it stands within a JSON string."""
+    return quoted(text)[1:-1] if json else utf8(text)
 
 
 def iso(seconds: int) -> str:
     """`seconds` since the epoch as `2026-03-02T14:33:00Z`."""
-    day = seconds // 86400
+    time: i64 = seconds
+    day = time // 86400
     midnight = _midnights.get(day)
     if midnight is None:
         if len(_midnights) >= CACHED:
             _midnights.clear()
-        midnight = _midnights[day] = datetime.fromtimestamp(day * 86400, UTC).strftime("%Y-%m-%dT")
-    second = seconds - day * 86400
-    return f"{midnight}{TWO[second // 3600]}:{TWO[second // 60 % 60]}:{TWO[second % 60]}Z"
+        midnight = _midnights[day] = datetime.fromtimestamp(int(day * 86400), UTC).strftime("%Y-%m-%dT")
+    second = time - day * 86400
+    minute = second // 60
+    clock = _clocks[minute]
+    if clock is None:
+        clock = _clocks[minute] = f"{minute // 60:02}:{minute % 60:02}:"
+    return f"{midnight}{clock}{TWO[second - minute * 60]}Z"

@@ -2,19 +2,26 @@
 
 import os
 import re
-from typing import Final, TextIO, cast
+from io import TextIOWrapper
+from typing import BinaryIO, Final, TextIO, cast
 
 from ..errors import IoFailure
 from ..safeopen import open_file
 
+BLOCK: Final = 1 << 16  # bytes written at a time
 CONTROLS: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 ORDERS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200e\u200f\ufeff]")
 
 
 def create(path: str) -> TextIO:
     """`path` opened for writing anew; IoFailure when that cannot be."""
+    return TextIOWrapper(create_bytes(path), encoding="utf-8")
+
+
+def create_bytes(path: str) -> BinaryIO:
+    """The same for bytes, many at a time."""
     try:
-        return open(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8")
+        return open(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb", buffering=BLOCK)
     except OSError as bad:
         raise IoFailure(f"{path}: {bad.strerror}") from bad
 
@@ -32,6 +39,21 @@ class Harmless:
     def flush(self) -> None:
         """Flush the terminal."""
         self._stream.flush()
+
+
+class Screen:
+    """A terminal that gets lines of JSON as bytes."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._harmless = Harmless(terminal)
+
+    def write(self, data: bytes) -> int:
+        """Write `data` as `Harmless` does."""
+        return self._harmless.write(data.decode())
+
+    def flush(self) -> None:
+        """Flush the terminal."""
+        self._harmless.flush()
 
 
 class Plain(Harmless):

@@ -19,7 +19,7 @@ from ..sinks.jsonl import JsonLines, Writable
 from ..sinks.log import LogFolder
 from ..verdict import Outcome
 from .display import Display, wanted
-from .output import Harmless, create
+from .output import Screen, create_bytes
 
 TELLING = (
     "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link",
@@ -68,9 +68,9 @@ class Outputs:
     def _stream(self, out: str | None, stack: ExitStack, live: bool) -> Writable:
         """What the lines are written to: a live run goes on when its disk is full, a replay is no use without."""
         if out is None:
-            return Harmless(sys.stdout) if sys.stdout.isatty() else sys.stdout
+            return Screen(sys.stdout) if sys.stdout.isatty() else sys.stdout.buffer
         if not live:
-            return stack.enter_context(create(out))
+            return stack.enter_context(create_bytes(out))
         try:
             self._out = LineFile(out, lambda line: tell([line]))
         except OSError as bad:

@@ -3,37 +3,45 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from ..lines import event_line, line_start, rise_line, verdict_line_from
+from librt.strings import BytesWriter
+from mypy_extensions import u8
+
+from ..encoded import utf8
+from ..lines import event_line, line_start, rise_line, write_verdict
 from ..verdict import Outcome, Verdict
 
-MANY: Final = 4096  # lines written at a time
+MANY: Final = 1 << 20  # bytes written at a time
+NEWLINE: Final[u8] = 10
 
 
 class Writable(Protocol):
     """What lines are written to."""
 
-    def write(self, text: str, /) -> int:
-        """Write `text`."""
+    def write(self, data: bytes, /) -> int:
+        """Write `data`, whole lines."""
 
     def flush(self) -> None:
         """Hand on what was written."""
 
 
 class JsonLines:
-    """Writes each outcome's lines to a text stream, which stays the caller's to close."""
+    """Writes each outcome's lines, UTF-8, to a stream of bytes, which stays the caller's to close."""
 
     def __init__(self, stream: Writable, only_alerts: bool = False, flush: bool = False) -> None:
         """only_alerts: leave out verdicts that are neither alert nor pending. flush: after every outcome."""
         self._stream = stream
         self._only_alerts = only_alerts
         self._flush = flush
+        self._out = BytesWriter()  # what is about to be written
 
     def accept(self, outcome: Outcome) -> None:
         """Write the outcome's verdicts, then its incident events and rises."""
         verdicts = outcome.verdicts
         if self._only_alerts:
             verdicts = [verdict for verdict in verdicts if is_told(verdict)]
-        others = [*map(event_line, outcome.events), *map(rise_line, outcome.rises)]
+        others: list[str] = []
+        if outcome.events or outcome.rises:
+            others = [*map(event_line, outcome.events), *map(rise_line, outcome.rises)]
         self.write(outcome.time, verdicts, others)
         if self._flush and (verdicts or others):
             self._stream.flush()
@@ -41,15 +49,22 @@ class JsonLines:
     def write(self, time: int, verdicts: Sequence[Verdict], others: Sequence[str]) -> None:
         """Write the verdicts of the bucket at `time`, then `others`, lines already; not all in memory at once."""
         start = line_start(time)
-        lines: list[str] = []
+        out = self._out
         for verdict in verdicts:
-            lines.append(verdict_line_from(verdict, start))
-            if len(lines) >= MANY:
-                self._stream.write("\n".join(lines) + "\n")
-                lines.clear()
-        lines += others
-        if lines:
-            self._stream.write("\n".join(lines) + "\n")
+            write_verdict(out, verdict, start)
+            out.append(NEWLINE)
+            if len(out) >= MANY:
+                self._hand_on()
+        for line in others:
+            out.write(utf8(line))
+            out.append(NEWLINE)
+        if len(out):
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        data = self._out.getvalue()
+        self._out.truncate(0)  # first: what cannot be written is not written twice
+        self._stream.write(data)
 
 
 def is_told(verdict: Verdict) -> bool:
