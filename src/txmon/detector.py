@@ -10,9 +10,8 @@ from math import fsum
 from typing import Any, Final
 
 from .baseline import Baseline
-from .census import totals
 from .decimals import fixed
-from .group import Bucket, Group, SeriesState, describe, expect, pack_key, unpack_key
+from .group import Bucket, Group, Layout, SeriesState, describe, expect, pack_key, unpack_key
 from .judgement import LAG, Judgement, excess_of, judge, judge_one
 from .limits import Thresholds
 from .roster import Roster
@@ -48,6 +47,7 @@ class Detector:
         self._before = -1  # start of the bucket judged last
         self._level = 0.0  # of the total volume in the one before
         self._age = 0  # buckets judged
+        self.whole = NOTHING  # transactions by status over all keys, in the bucket judged last
         self._kept: dict[tuple[Key, str], tuple[float, float, float, float]] = {}  # before the episode, while it lasts
         self._excluded: set[tuple[Key, str]] = set()  # episodes that someone called normal
         self._lag = LAG  # squared relative error of every volume's level, in this bucket
@@ -81,9 +81,10 @@ class Detector:
         whole: the counts by status over all keys, for a detector that has only some of them, or that need not sum them
         up again. sample: where it has only some, a level, and of all keys those of that level with their statuses.
         """
+        sums = self._roster.enlist(time, counts, sample)
         if whole is None:
-            whole = totals(counts)
-        self._roster.enlist(time, counts, sample)
+            whole = sums
+        self.whole = whole
         self._roster.drop(time, bool(whole))
         verdicts: list[Verdict] = []
         growth = self._growth(time)
@@ -92,7 +93,8 @@ class Detector:
             group.volume.grow(growth)
             if expected < 0.0:
                 expected = group.volume.rate()
-            self._judge_group(time, key, group, counts.get(key, NOTHING), verdicts)
+            came, group.came = group.came, None
+            self._judge_group(time, key, group, came if came is not None else NOTHING, verdicts)
         self._age += 1
         self._level = expected
         if self._age <= self._warmup:
@@ -137,7 +139,7 @@ class Detector:
                 group.volume.slope = 0.0
                 if self.config.bucket > NARROW:
                     group.volume.clear_windows()
-                    for series in group.statuses.values():
+                    for series in group.series:
                         series.clear_windows()
         return growth
 
@@ -182,26 +184,36 @@ class Detector:
         alone = True  # no status alerts by itself
         excess = 0.0  # what statuses that alert bring beyond what was expected of them
         if total > 0:
-            for status, series in group.statuses.items():
-                verdict = self._judge_status(bucket, status, series, group.volume, odd)
+            layout, rowless = group.layout, self.config.rowless
+            if layout.sigma != self.sigma():
+                self._lay_out(layout)
+            names, gates = layout.names, layout.gates
+            for i, series in enumerate(group.series):
+                count = counts.get(names[i], -1)  # below 0: no row
+                verdict = self._judge_status(bucket, names[i], max(0, count), series, gates[i], group.volume, odd)
                 quiet = verdict.recommendation == "ok" or verdict.recommendation == "warming"
                 if not quiet:
                     alone = False
                     excess += max(0.0, verdict.count - verdict.expected)
-                if not quiet or self.config.rowless or status in counts:
+                if not quiet or rowless or count >= 0:
                     out.append(verdict)
         out.append(self._judge_volume(bucket, group.volume, odd, alone, excess))
 
-    def _judge_status(self, bucket: Bucket, status: str, series: Baseline, volume: Baseline, odd: Odd) -> Verdict:
-        count = bucket.counts.get(status, 0)
-        gates = self._thresholds(status)
+    def _lay_out(self, layout: Layout) -> None:
+        """Have the layout know what its statuses must exceed now."""
+        layout.sigma = self.sigma()
+        layout.gates = [self._thresholds(status) for status in layout.names]
+
+    def _judge_status(
+        self, bucket: Bucket, status: str, count: int, series: Baseline, gates: Thresholds, volume: Baseline, odd: Odd
+    ) -> Verdict:
         expected, driven, by_volume = expect(bucket, count, series, gates)
         series.observe(count, expected)
         surety = volume if by_volume else None
         judgement = judge(series, gates, surety, self._lag)
         verdict = self._conclude(bucket, status, count, expected, series, judgement, gates, surety, "")
         odd.add(status, -judgement.newest if gates.direction == "below" else judgement.newest)
-        relief = gates.direction == "above" and judgement.longest < -RELIEF
+        relief = judgement.longest < -RELIEF and gates.direction == "above"
         self._learn(bucket, status, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
         return verdict
 

@@ -16,24 +16,71 @@ TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed
 DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, more than a part of it
 
 
+class Sum:
+    """Transactions of one status in the present bucket, over all keys."""
+
+    __slots__ = ("came", "count", "status")
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+        self.count = 0
+        self.came = False
+
+
+class Layout:
+    """The statuses that a group has, in the order in which they came: one for all groups that have the same ones."""
+
+    __slots__ = ("_longer", "gates", "names", "sigma", "sums")
+
+    def __init__(self, names: list[str], sums: dict[str, Sum]) -> None:
+        self.names = names
+        self.sums = sums  # of these statuses
+        self.gates: list[Thresholds] = []  # what each must exceed where `sigma` alerts
+        self.sigma = 0.0
+        self._longer: dict[str, Layout] = {}
+
+    def with_status(self, status: str, sums: dict[str, Sum]) -> "Layout":
+        """The layout with one status more; sums: of all statuses, by name."""
+        found = self._longer.get(status)
+        if found is None:
+            if status not in sums:
+                sums[status] = Sum(status)
+            found = Layout([*self.names, status], {**self.sums, status: sums[status]})
+            self._longer[status] = found
+        return found
+
+
 @mypyc_attr(acyclic=True)
 class Group:
     """The baselines of one key: its volume's and its statuses'."""
 
-    __slots__ = ("buckets", "mix_exposure", "seen", "statuses", "volume")
+    __slots__ = ("buckets", "came", "layout", "mix_exposure", "seen", "series", "volume")
 
-    def __init__(self, discount: float) -> None:
+    def __init__(self, discount: float, layout: Layout) -> None:
+        """layout: that of no status."""
         self.seen = 0  # when something of it last arrived, epoch seconds
         self.volume = Baseline(discount, TREND_GAIN)
-        self.statuses: dict[str, Baseline] = {}
+        self.layout = layout
+        self.series: tuple[Baseline, ...] = ()  # of the statuses, as the layout has them
         self.buckets = 0  # judged so far
         self.mix_exposure = 0.0  # discounted transactions: what a status never seen before has been absent from
+        self.came: dict[str, int] | None = None  # counts of the bucket that is about to be judged
 
     def new_series(self, discount: float) -> Baseline:
         """The baseline of a status never seen before: absent from all that the group saw."""
         series = Baseline(discount)
         series.exposure = self.mix_exposure
         return series
+
+    def add(self, status: str, series: Baseline, sums: dict[str, Sum]) -> None:
+        """Begin to follow a status; sums: of all statuses, by name."""
+        self.layout = self.layout.with_status(status, sums)
+        self.series = (*self.series, series)
+
+    @property
+    def statuses(self) -> dict[str, Baseline]:
+        """The statuses' baselines by name."""
+        return dict(zip(self.layout.names, self.series, strict=True))
 
 
 @mypyc_attr(acyclic=True, free_list_len=1)
@@ -111,13 +158,17 @@ def pack(groups: Mapping[Key, Group]) -> list[object]:
     ]
 
 
-def unpack(rows: Sequence[Any], discount: float) -> dict[Key, Group]:
-    """The groups that `pack` packed; ValueError or TypeError where that cannot be."""
+def unpack(rows: Sequence[Any], discount: float, layout: Layout, sums: dict[str, Sum]) -> dict[Key, Group]:
+    """The groups that `pack` packed; ValueError or TypeError where that cannot be.
+
+    layout: that of no status; sums: of all statuses, by name.
+    """
     groups: dict[Key, Group] = {}
     for key, seen, buckets, mix_exposure, volume, statuses in rows:
-        group = Group(discount)
+        group = Group(discount, layout)
         group.seen, group.buckets, group.mix_exposure = int(seen), int(buckets), float(mix_exposure)
         group.volume = Baseline.restore(volume)
-        group.statuses = {str(status): Baseline.restore(series) for status, series in statuses.items()}
+        for status, series in statuses.items():
+            group.add(str(status), Baseline.restore(series), sums)
         groups[unpack_key(key)] = group
     return groups
