@@ -353,7 +353,7 @@ class Detector:
         self._gates.clear()
 
     def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:
-        if self._excluded and (bucket.key, status) in self._excluded:
+        if len(self._excluded) > 0 and (bucket.key, status) in self._excluded:
             if series.alerting:
                 return
             self._excluded.discard((bucket.key, status))

@@ -16,15 +16,22 @@ TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed
 DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, more than a part of it
 
 
+@mypyc_attr(acyclic=True)
 class Sum:
-    """Transactions of one status in the present bucket, over all keys."""
+    """Transactions of one status in one bucket, over all keys."""
 
-    __slots__ = ("came", "count", "status")
+    __slots__ = ("count", "status", "time")
 
     def __init__(self, status: str) -> None:
         self.status = status
+        self.time = -1  # of the bucket
         self.count = 0
-        self.came = False
+
+    def add(self, time: int, count: int) -> None:
+        """Add what one key brought in the bucket at `time`."""
+        if time != self.time:
+            self.time, self.count = time, 0
+        self.count += count
 
 
 class Layout:

@@ -57,19 +57,11 @@ class Roster:
                     self._roll.add_series(key)
                     sums = group.layout.sums
                     one = sums[status]
-                one.count += count
-                one.came = True
+                one.add(time, count)
         self._roll.close(time, sample)
-        return self._settle()
-
-    def _settle(self) -> dict[str, int]:
-        """The sums by status, which begin anew."""
-        whole: dict[str, int] = {}
-        for one in self._sums.values():
-            if one.came:
-                whole[one.status] = one.count
-                one.count, one.came = 0, False
-        return whole
+        if len(counts) == 1:
+            return statuses
+        return {one.status: one.count for one in self._sums.values() if one.time == time}
 
     def as_one(self, whole: dict[str, int]) -> Group | None:
         """The baselines of all keys as one, given their counts by status; None before anything arrived."""

@@ -22,11 +22,10 @@ BEYOND: Final = 1.3  # times the shape's own height: a level that it raises is r
 TWO_WEEKS: Final = 14
 
 
-@mypyc_attr(acyclic=True)
 class Bin:
-    """What is known of one part of the day."""
+    """What is known of one part of the day, of weekdays or of the weekend."""
 
-    __slots__ = ("buckets", "day", "near", "near_buckets", "transactions")
+    __slots__ = ("after", "before", "buckets", "day", "near", "near_buckets", "other", "transactions")
 
     def __init__(self) -> None:
         self.transactions = 0.0
@@ -35,6 +34,12 @@ class Bin:
         # the same with the neighbours weighed in, worked out when it is asked for
         self.near = 0.0
         self.near_buckets = -1.0  # -1 until then, 0 while nothing is known of one of them
+        # its neighbours, and the same part of the other days
+        self.before = self.after = self.other = self
+
+    def join(self, before: "Bin", after: "Bin", other: "Bin") -> None:
+        """Say which bins it is weighed with."""
+        self.before, self.after, self.other = before, after, other
 
 
 class Season:
@@ -50,6 +55,9 @@ class Season:
         self._bin = max(BIN, bucket)
         self._bins = DAY // self._bin
         self._at = [Bin() for _ in range(2 * self._bins)]  # weekdays', then the weekend's
+        for half, other in ((self._at[: self._bins], self._at[self._bins :]), (self._at[self._bins :], self._at)):
+            for i in range(self._bins):
+                half[i].join(half[i - 1], half[(i + 1) % self._bins], other[i])
         self._days = 0  # that taught so far
         self._overall = -1.0  # mean of all bins; -1 until it is summed up anew
         # the bin that learned last and the sums of those before it, which stay the same while it goes on learning
@@ -63,9 +71,7 @@ class Season:
         A surge must not be due tomorrow, for its absence would look like a loss. A fall is taken as it is: a closing
         hour comes again, and after an outage `growth` sees that the level is not where the shape was.
         """
-        place = time % DAY // self._bin
-        if _weekend(time):
-            place += self._bins
+        place = self._place_of(time)
         if place != self._place:
             self._place, self._before_transactions, self._before_buckets = place, 0.0, 0.0
             self._before_transactions, self._before_buckets = self._sums(0, place)
@@ -76,9 +82,9 @@ class Season:
         one.transactions += min(MOST * expected, total) if expected > 0.0 else total
         one.buckets += 1.0
         self._overall = -1.0
-        for near in (place - 1, place, place + 1):
-            index = near % self._bins
-            self._at[index].near_buckets = self._at[index + self._bins].near_buckets = -1.0
+        one.near_buckets = one.before.near_buckets = one.after.near_buckets = -1.0
+        one = one.other
+        one.near_buckets = one.before.near_buckets = one.after.near_buckets = -1.0
 
     def _begin_day(self, one: Bin, day: int) -> None:
         """Let a bin know a day less of what it learned on the days before."""
@@ -95,9 +101,7 @@ class Season:
         """Transactions and buckets of the bins before `end`, those before `start` being known to be those before
         the bin that learned last: one after the other in either case, so that the sums are the same to the last bit."""
         transactions, buckets = self._before_transactions, self._before_buckets
-        at = self._at
-        for i in range(start, end):
-            one = at[i]
+        for one in self._at[start:end]:
             transactions += one.transactions
             buckets += one.buckets
         return transactions, buckets
@@ -123,30 +127,34 @@ class Season:
         place = (time % DAY + self._width / 2) / self._bin + 0.5  # 1 more, so that none is below 0
         first = int(place) - 1
         part = place - 1.0 - first
-        weekend = _weekend(time)
-        low, high = self._mean(weekend, first % self._bins), self._mean(weekend, (first + 1) % self._bins)
+        # the first is the one before that of `time` or that itself
+        one = self._at[first % self._bins + (self._bins if _weekend(time) else 0)]
+        low, high = self._mean(one), self._mean(one.after)
         return low + part * (high - low) if low > 0.0 and high > 0.0 else 0.0
 
     def error(self, time: int) -> float:
         """Squared relative error of the shape around `time`: from the transactions that it was learned of, and where
         it is steep, from not knowing the minute in which it rises or falls."""
-        index = time % DAY // self._bin
-        few = 1.0 / (self._at[index].transactions + self._at[index + self._bins].transactions + PRIOR)
-        weekend = _weekend(time)
-        before, after = self._mean(weekend, (index - 1) % self._bins), self._mean(weekend, (index + 1) % self._bins)
+        one = self._at[self._place_of(time)]
+        few = 1.0 / (one.transactions + one.other.transactions + PRIOR)
+        before, after = self._mean(one.before), self._mean(one.after)
         if before <= 0.0 or after <= 0.0:
             return few
         steep = STEEP * (after - before) / (after + before)
         return few + steep * steep
 
-    def _mean(self, weekend: bool, index: int) -> float:
+    def _place_of(self, time: int) -> int:
+        """Of the bin that `time` is in."""
+        place = time % DAY // self._bin
+        return place + self._bins if _weekend(time) else place
+
+    def _mean(self, one: Bin) -> float:
         """A bin's mean, its neighbours' weighed in at half; 0 while nothing is known of one of the three.
 
         Where a bin is a single bucket its neighbours are left out: they would blur what the day is like.
         """
-        one = self._at[index + self._bins if weekend else index]
         if one.near_buckets < 0.0:
-            self._weigh_neighbours(one, weekend, index)
+            self._weigh_neighbours(one)
         if one.near_buckets <= 0.0:
             return 0.0
         if self._overall < 0.0:
@@ -155,26 +163,21 @@ class Season:
         mean = self._overall
         return (one.near + PRIOR) / (one.near_buckets + PRIOR / mean) if mean > 0.0 else 0.0
 
-    def _weigh_neighbours(self, one: Bin, weekend: bool, index: int) -> None:
+    def _weigh_neighbours(self, one: Bin) -> None:
+        one.near_buckets = 0.0
+        before, before_buckets = self._known(one.before)
+        here, here_buckets = self._known(one)
+        after, after_buckets = self._known(one.after)
+        if before_buckets <= 0.0 or here_buckets <= 0.0 or after_buckets <= 0.0:
+            return
         side = 0.5 if self._width < self._bin else 0.0
-        one.near, one.near_buckets = 0.0, 0.0
-        total, weight = 0.0, 0.0
-        for step in (-1, 0, 1):
-            transactions, buckets = self._known(weekend, (index + step) % self._bins)
-            if buckets <= 0.0:
-                return
-            part = 1.0 if step == 0 else side
-            total += part * transactions
-            weight += part * buckets
-        one.near, one.near_buckets = total, weight
+        one.near = side * before + here + side * after
+        one.near_buckets = side * before_buckets + here_buckets + side * after_buckets
 
-    def _known(self, weekend: bool, index: int) -> tuple[float, float]:
+    def _known(self, one: Bin) -> tuple[float, float]:
         """Transactions and buckets of a bin: weekdays and weekends are one until two weeks are known."""
-        one, other = self._at[index], self._at[index + self._bins]
         if self._days <= TWO_WEEKS:
-            return one.transactions + other.transactions, one.buckets + other.buckets
-        if weekend:
-            return other.transactions, other.buckets
+            return one.transactions + one.other.transactions, one.buckets + one.other.buckets
         return one.transactions, one.buckets
 
     def snapshot(self) -> list[float]:

@@ -60,6 +60,7 @@ class TrendTracker:
         self._length = max(3, SPAN // bucket)
         self._scale = (60 / bucket) ** 2  # of a slope a bucket per bucket, to minutes
         self._lines: dict[str, Line] = {}  # by status
+        self._all: list[Line] = []  # the same
         self._trends: dict[str, Trend] = {}  # of the last bucket
         self._rising: set[str] = set()  # statuses whose rise has been told
 
@@ -73,13 +74,13 @@ class TrendTracker:
         # a copy and new values for its keys are half the work of a new dictionary
         trends = self._trends = self._trends.copy()
         rises: list[Rise] = []
-        for line in self._lines.values():
+        for line in self._all:
             trend = self._step(line, time)
             trends[line.status] = trend
             if trend.slope > STEEP:
                 if self._is_news(line, trend.slope):
                     rises.append(Rise(time, line.status, trend.slope, line.newest))
-            elif self._rising and trend.slope <= SLIGHT:
+            elif len(self._rising) > 0 and trend.slope <= SLIGHT:
                 self._rising.discard(line.status)
         return trends, rises
 
@@ -87,6 +88,7 @@ class TrendTracker:
         line = self._lines.get(status)
         if line is None:
             line = self._lines[status] = Line(status, self._length, time)
+            self._all.append(line)
         return line
 
     def update(self, time: int, status: str, count: int) -> Trend:
@@ -134,7 +136,7 @@ class TrendTracker:
             line = lines[str(status)] = Line(str(status), self._length, int(state["times"][status]))
             for count in counts:
                 line.add(int(count))
-        self._lines, self._trends = lines, {}
+        self._lines, self._all, self._trends = lines, list(lines.values()), {}
         self._rising = set(state["rising"])
 
 
