@@ -139,7 +139,7 @@ class Detector:
                 group.volume.slope = 0.0
                 if self.config.bucket > NARROW:
                     group.volume.clear_windows()
-                    for series in group.series:
+                    for series in group.series():
                         series.clear_windows()
         return growth
 
@@ -184,20 +184,34 @@ class Detector:
         alone = True  # no status alerts by itself
         excess = 0.0  # what statuses that alert bring beyond what was expected of them
         if total > 0:
-            layout, rowless = group.layout, self.config.rowless
+            layout = group.layout
             if layout.sigma != self.sigma():
                 self._lay_out(layout)
-            names, gates = layout.names, layout.gates
-            for i, series in enumerate(group.series):
-                count = counts.get(names[i], -1)  # below 0: no row
-                verdict = self._judge_status(bucket, names[i], max(0, count), series, gates[i], group.volume, odd)
-                quiet = verdict.recommendation == "ok" or verdict.recommendation == "warming"
-                if not quiet:
-                    alone = False
-                    excess += max(0.0, verdict.count - verdict.expected)
-                if not quiet or rowless or count >= 0:
-                    out.append(verdict)
+            held = group.held
+            if isinstance(held, tuple):
+                for place, series in enumerate(held):
+                    more = self._judge_row(bucket, group, place, series, odd, out)
+                    if more >= 0.0:
+                        alone = False
+                        excess += more
+            elif held is not None:
+                excess = self._judge_row(bucket, group, 0, held, odd, out)
+                alone = excess < 0.0
+                excess = max(0.0, excess)
         out.append(self._judge_volume(bucket, group.volume, odd, alone, excess))
+
+    def _judge_row(
+        self, bucket: Bucket, group: Group, place: int, series: Baseline, odd: Odd, out: list[Verdict]
+    ) -> float:
+        """Judge the status at this place of the group's layout; what it brings too many while it alerts, else -1."""
+        layout = group.layout
+        status = layout.names[place]
+        count = bucket.counts.get(status, -1)  # below 0: no row
+        verdict = self._judge_status(bucket, status, max(0, count), series, layout.gates[place], group.volume, odd)
+        quiet = verdict.recommendation == "ok" or verdict.recommendation == "warming"
+        if not quiet or count >= 0 or self.config.rowless:
+            out.append(verdict)
+        return -1.0 if quiet else max(0.0, verdict.count - verdict.expected)
 
     def _lay_out(self, layout: Layout) -> None:
         """Have the layout know what its statuses must exceed now."""
@@ -218,7 +232,7 @@ class Detector:
         return verdict
 
     def _judge_volume(self, bucket: Bucket, series: Baseline, odd: Odd, alone: bool, excess: float) -> Verdict:
-        if series.alerting and bucket.total > 0 and series.counts[0] == 0.0:
+        if series.alerting and bucket.total > 0 and series.newest() == 0.0:
             # the silence is over; what the volume is now is judged without it
             series.alerting = 0
             series.clear_windows()

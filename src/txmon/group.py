@@ -58,20 +58,28 @@ class Layout:
 
 
 @mypyc_attr(acyclic=True)
-class Group:
-    """The baselines of one key: its volume's and its statuses'."""
+class Group(Baseline):
+    """The baselines of one key: it is that of its volume, and has those of its statuses.
 
-    __slots__ = ("buckets", "came", "layout", "mix_exposure", "seen", "series", "volume")
+    One object for two and no tuple around a single status: most keys of a million have one.
+    """
+
+    __slots__ = ("buckets", "came", "held", "layout", "mix_exposure", "seen")
 
     def __init__(self, discount: float, layout: Layout) -> None:
         """layout: that of no status."""
+        super().__init__(discount, TREND_GAIN)
         self.seen = 0  # when something of it last arrived, epoch seconds
-        self.volume = Baseline(discount, TREND_GAIN)
         self.layout = layout
-        self.series: tuple[Baseline, ...] = ()  # of the statuses, as the layout has them
+        self.held: Baseline | tuple[Baseline, ...] | None = None  # of its statuses, as the layout has them
         self.buckets = 0  # judged so far
         self.mix_exposure = 0.0  # discounted transactions: what a status never seen before has been absent from
         self.came: dict[str, int] | None = None  # counts of the bucket that is about to be judged
+
+    @property
+    def volume(self) -> Baseline:
+        """The baseline of all statuses together."""
+        return self
 
     def new_series(self, discount: float) -> Baseline:
         """The baseline of a status never seen before: absent from all that the group saw."""
@@ -82,12 +90,19 @@ class Group:
     def add(self, status: str, series: Baseline, sums: dict[str, Sum]) -> None:
         """Begin to follow a status; sums: of all statuses, by name."""
         self.layout = self.layout.with_status(status, sums)
-        self.series = (*self.series, series)
+        self.held = (*self.series(), series) if self.held is not None else series
+
+    def series(self) -> tuple[Baseline, ...]:
+        """The statuses' baselines, as the layout has them."""
+        held = self.held
+        if held is None:
+            return ()
+        return held if isinstance(held, tuple) else (held,)
 
     @property
     def statuses(self) -> dict[str, Baseline]:
-        """The statuses' baselines by name."""
-        return dict(zip(self.layout.names, self.series, strict=True))
+        """The same by name."""
+        return dict(zip(self.layout.names, self.series(), strict=True))
 
 
 @mypyc_attr(acyclic=True, free_list_len=1)
@@ -174,7 +189,7 @@ def unpack(rows: Sequence[Any], discount: float, layout: Layout, sums: dict[str,
     for key, seen, buckets, mix_exposure, volume, statuses in rows:
         group = Group(discount, layout)
         group.seen, group.buckets, group.mix_exposure = int(seen), int(buckets), float(mix_exposure)
-        group.volume = Baseline.restore(volume)
+        group.load(volume)
         for status, series in statuses.items():
             group.add(str(status), Baseline.restore(series), sums)
         groups[unpack_key(key)] = group

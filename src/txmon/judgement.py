@@ -4,8 +4,9 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from .baseline import Baseline, rest15, sum5
+from .baseline import Baseline
 from .limits import Thresholds, count_score
+from .ring import rest15, sum5
 
 # Squared relative errors of a level beyond what its evidence says, since neither shares nor seasons stand still:
 DRIFT: Final = 0.003  # of every level
@@ -88,14 +89,14 @@ def score_all(series: Baseline, gates: Thresholds, counts: list[float]) -> list[
 def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | None, lag: float) -> Judgement:
     """Scores cost logarithms: where a window is on the wrong side, no other need be asked how far it is on the right."""
     result = Judgement()
-    counts, expectations = series.counts, series.expectations
-    seen1, mean1 = counts[0], expectations[0]
-    seen5, mean5 = sum5(counts), sum5(expectations)
-    seen15, mean15 = rest15(seen5, counts), rest15(mean5, expectations)
+    expectations = series.expectations
+    seen1, mean1 = series.newest(), expectations[0]
+    seen5, mean5 = series.newest5(), sum5(expectations)
+    seen15, mean15 = series.newest15(), rest15(mean5, expectations)
     off1, off5, off15 = sign * (seen1 - mean1), sign * (seen5 - mean5), sign * (seen15 - mean15)
     error = _error_of(series, volume, lag)
     # of a volume what is above counts too, whatever its direction; where both directions are wrong no side is safe
-    every = gates.sign == 0.0 or (sign > 0.0 and series.trend_gain > 0.0)
+    every = gates.sign == 0.0 or (sign > 0.0 and series.pace.trend_gain > 0.0)
     score1 = _score(seen1, mean1, error) if every or off1 > HALF else 0.0
     score5 = _score(seen5, mean5, error) if every or off5 > HALF else 0.0
     score15 = _score(seen15, mean15, error) if every or off15 > HALF else 0.0
@@ -125,8 +126,8 @@ Error = tuple[float, float, bool, float, float, float]  # what `_error_of` gives
 def _error_of(series: Baseline, volume: Baseline | None, lag: float) -> Error:
     """What the squared relative error of a count of `series` is made of, whatever its mean: see `_score`."""
     spread, few = series.dispersion() - 1.0, series.doubt()
-    if series.trend_gain > 0.0 or volume is None:
-        return spread, few, False, 0.0, 0.0, lag if series.trend_gain > 0.0 else 0.0
+    if series.pace.trend_gain > 0.0 or volume is None:
+        return spread, few, False, 0.0, 0.0, lag if series.pace.trend_gain > 0.0 else 0.0
     return spread, few, True, volume.dispersion() - 1.0, volume.doubt(), lag
 
 
@@ -202,6 +203,6 @@ def excess_of(series: Baseline, mean: float, volume: Baseline | None, lag: float
     if mean <= 0.0:
         return 0.0
     own = series.excess(mean) + DRIFT
-    if series.trend_gain > 0.0:
+    if series.pace.trend_gain > 0.0:
         return own + lag
     return max(own, volume.excess(mean) + lag) if volume is not None else own

@@ -104,7 +104,7 @@ class Roster:
         self.sharing = self._roll.series()
 
     def _forget(self, key: Key) -> None:
-        series = 1 + len(self.groups.pop(key).series)
+        series = 1 + len(self.groups.pop(key).layout.names)
         self._series -= series
         self._roll.drop_key(key, series)
         self.forgotten += 1
@@ -130,6 +130,6 @@ class Roster:
         self._seen = int(state.get("seen", before))
         self._series = 0
         for key, group in groups.items():
-            roll.add_key(key, 1 + len(group.series))
-            self._series += 1 + len(group.series)
+            roll.add_key(key, 1 + len(group.layout.names))
+            self._series += 1 + len(group.layout.names)
         self.sharing = roll.series()
