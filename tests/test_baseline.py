@@ -80,8 +80,8 @@ def test_windows_are_sums_on_every_prefix(counts: list[int]) -> None:
     baseline = Baseline(DISCOUNT)
     for n, count in enumerate(counts, 1):
         baseline.observe(count, count / 2)
-        assert baseline.newest5() == sum(counts[max(0, n - WINDOWS[1]) : n])
-        assert baseline.newest15() == sum(counts[max(0, n - WINDOWS[2]) : n])
+        assert baseline.newest() == counts[n - 1]
+        assert baseline.sums() == (sum(counts[max(0, n - WINDOWS[1]) : n]), sum(counts[max(0, n - WINDOWS[2]) : n]))
         assert sum15(baseline.expectations) == sum(counts[max(0, n - WINDOWS[2]) : n]) / 2
 
 
@@ -193,7 +193,7 @@ def test_an_accepted_level_ends_the_episode_and_begins_the_windows_anew() -> Non
     baseline.accept_level()
     assert baseline.alerting == 0
     assert baseline.rate() == pytest.approx(300.0, rel=0.2)
-    assert (baseline.newest15(), sum5(baseline.expectations)) == (300.0, 100.0)
+    assert (baseline.sums(), sum5(baseline.expectations)) == ((300.0, 300.0), 100.0)
     assert Baseline(DISCOUNT).alerting == 0
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from .ring import MOST, Ring, Wide, empty_ring, newest_of, oldest_of, push, pushed, rest15, sum5, sum15, sum_of, unpacked
+from .ring import KEPT, MOST, Ring, Wide, empty_ring, push, rest15, sum5, sum15, sums_of, unpacked
 
 NORMAL_MAD: Final = 0.6744897501960817  # median of |Z| for a standard normal Z
 CLIP: Final = 2.5  # innovations beyond this many standard deviations teach no more than this
@@ -105,7 +105,10 @@ class Baseline:
     def dispersion(self) -> float:
         """Variance over mean (>= 1), from the median absolute Pearson residual."""
         scale = self.median / NORMAL_MAD
-        return min(MAX_DISPERSION, max(MIN_DISPERSION, scale * scale))
+        found = scale * scale
+        if found < MIN_DISPERSION:
+            return MIN_DISPERSION
+        return found if found < MAX_DISPERSION else MAX_DISPERSION
 
     def excess(self, mean: float) -> float:
         """Squared relative error of a count with this mean: overdispersion, and the level's own uncertainty."""
@@ -170,13 +173,13 @@ class Baseline:
         """Add a bucket to the windows."""
         self.expectations = push(self.expectations, expected)
         wide = self._wide
-        if wide is None and 0.0 <= count <= MOST:
+        if wide is None and count >= 0.0 and count <= MOST:  # not in one: mypyc makes objects of a chain
             newest: i64 = int(count)
             if float(newest) == count:
                 newer, middle = self._newer, self._middle
-                self._older = pushed(self._older, oldest_of(middle))
-                self._middle = pushed(middle, oldest_of(newer))
-                self._newer = pushed(newer, newest)
+                self._older = (self._older << 12 & KEPT) | middle >> 48
+                self._middle = (middle << 12 & KEPT) | newer >> 48
+                self._newer = (newer << 12 & KEPT) | newest
                 return
         if wide is None:
             wide = self._wide = Wide(self.counts())
@@ -188,17 +191,16 @@ class Baseline:
 
     def newest(self) -> float:
         """The newest count."""
-        return self._wide.ring[0] if self._wide is not None else float(newest_of(self._newer))
+        return self._wide.ring[0] if self._wide is not None else float(self._newer & 0xFFF)
 
-    def newest5(self) -> float:
-        """The sum of the five newest counts."""
-        return sum5(self._wide.ring) if self._wide is not None else float(sum_of(self._newer))
-
-    def newest15(self) -> float:
-        """The sum of all counts in the windows."""
-        if self._wide is not None:
-            return sum15(self._wide.ring)
-        return float(sum_of(self._newer) + sum_of(self._middle) + sum_of(self._older))
+    def sums(self) -> tuple[float, float]:
+        """The sums of the five newest counts and of all fifteen."""
+        wide = self._wide
+        if wide is not None:
+            five = sum5(wide.ring)
+            return five, rest15(five, wide.ring)
+        few, many = sums_of(self._newer, self._middle, self._older)
+        return float(few), float(many)
 
     def restart_windows(self) -> None:
         """Forget all but the newest bucket: what an ended incident left must not be judged again."""
@@ -214,7 +216,7 @@ class Baseline:
     def accept_level(self) -> None:
         """Take what the windows hold for the new normal, and end the episode."""
         exposure = sum15(self.expectations) / self.rate()
-        self.events = self.newest15()
+        _, self.events = self.sums()
         self.exposure = exposure
         self.slope = 0.0
         self.alerting = 0

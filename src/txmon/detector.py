@@ -88,6 +88,7 @@ class Detector:
         self._roster.drop(time, bool(whole))
         verdicts: list[Verdict] = []
         growth = self._growth(time)
+        self.sigma()
         expected = self._judge_whole(time, whole, growth)
         for key, group in self._roster.groups.items():
             group.volume.grow(growth)
@@ -185,7 +186,7 @@ class Detector:
         excess = 0.0  # what statuses that alert bring beyond what was expected of them
         if total > 0:
             layout = group.layout
-            if layout.sigma != self.sigma():
+            if layout.sigma != self._sigma[1]:
                 self._lay_out(layout)
             held = group.held
             if isinstance(held, tuple):
@@ -277,7 +278,7 @@ class Detector:
         recommendation: Recommendation = "ok"
         reasons = NO_REASON
         alerts = False
-        excess = excess_of(series, expected, volume, self._lag)
+        excess = seen.excess
         if not bucket.warm:
             recommendation = "warming"
             said = f"{bucket.age} of {self._warmup} buckets learned"

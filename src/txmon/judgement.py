@@ -24,13 +24,14 @@ LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that
 class Judgement:
     """The scores of a series' windows in sigmas, and what the gates said of them."""
 
-    __slots__ = ("gate", "lingers", "longest", "newest", "passed", "score", "seen", "together", "window", "window_mean")
+    __slots__ = ("excess", "gate", "lingers", "longest", "newest", "passed", "score", "seen", "together", "window", "window_mean")
 
     def __init__(self) -> None:
         self.score = 0.0  # the strongest, longer windows marked down
         self.window = 1  # its buckets
         self.seen = 0.0  # transactions in it
         self.window_mean = 0.0  # expected in it
+        self.excess = 0.0  # squared relative error of what was expected in the newest bucket
         # scores of the newest bucket alone and of the longest window; where one is on the safe side it may be given as
         # 0, that of the longest window up to MILD sigmas
         self.newest = 0.0
@@ -91,8 +92,9 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
     result = Judgement()
     expectations = series.expectations
     seen1, mean1 = series.newest(), expectations[0]
-    seen5, mean5 = series.newest5(), sum5(expectations)
-    seen15, mean15 = series.newest15(), rest15(mean5, expectations)
+    seen5, seen15 = series.sums()
+    mean5 = sum5(expectations)
+    mean15 = rest15(mean5, expectations)
     off1, off5, off15 = sign * (seen1 - mean1), sign * (seen5 - mean5), sign * (seen15 - mean15)
     error = _error_of(series, volume, lag)
     # of a volume what is above counts too, whatever its direction; where both directions are wrong no side is safe
@@ -109,6 +111,7 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
     result.newest, result.longest = score1, score15
     result.lingers = sign * score1 > LINGER
     if mean1 > 0.0:
+        result.excess = _excess(mean1, error)
         result.seen, result.window_mean, result.score = seen1, mean1, score1
         if sign * score1 >= gates.sigma:
             result.gate = _gate(seen1, mean1, gates, sign, SLACK_1)

@@ -10,6 +10,8 @@ from mypy_extensions import i64, mypyc_attr
 
 WINDOWS: Final = (1, 5, 15)  # buckets summed
 MOST: Final = 4095.0  # that twelve bits hold
+EVEN: Final = 0xFFF000FFF000FFF  # every other count of a word
+KEPT: Final = 0xFFFFFFFFFFFFFFF  # of a word, when it has moved on by a count
 
 Ring = tuple[
     float, float, float, float, float, float, float, float, float, float, float, float, float, float, float
@@ -53,24 +55,12 @@ class Wide:
         self.ring: Ring = ring
 
 
-def newest_of(word: i64) -> i64:
-    """The newest count of a word."""
-    return word & 0xFFF
-
-
-def sum_of(word: i64) -> i64:
-    """The sum of a word's five counts."""
-    return (word & 0xFFF) + (word >> 12 & 0xFFF) + (word >> 24 & 0xFFF) + (word >> 36 & 0xFFF) + (word >> 48)
-
-
-def pushed(word: i64, newest: i64) -> i64:
-    """`word` with a count more and the oldest dropped."""
-    return (word << 12 & 0xFFFFFFFFFFFFFFF) | newest
-
-
-def oldest_of(word: i64) -> i64:
-    """The count that the next one drops."""
-    return word >> 48
+def sums_of(newer: i64, middle: i64, older: i64) -> tuple[i64, i64]:
+    """The sums of the five newest counts and of all fifteen, given the three words: two lanes in one are added at once."""
+    lanes = (newer & EVEN) + (newer >> 12 & EVEN)
+    five = (lanes & 0xFFFFFF) + (lanes >> 24 & 0xFFFFFF) + (lanes >> 48)
+    lanes += (middle & EVEN) + (middle >> 12 & EVEN) + (older & EVEN) + (older >> 12 & EVEN)
+    return five, (lanes & 0xFFFFFF) + (lanes >> 24 & 0xFFFFFF) + (lanes >> 48)
 
 
 def unpacked(newer: i64, middle: i64, older: i64) -> Ring:

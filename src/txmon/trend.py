@@ -99,9 +99,8 @@ class TrendTracker:
 
     def _step(self, line: "Line", time: int) -> Trend:
         """The trend with the bucket at `time`, which `line` has the counts of."""
-        missing = (time - line.time) // self._bucket - 1
-        if missing > 0:
-            for _ in range(min(missing, self._length)):
+        if time - line.time > self._bucket:
+            for _ in range(min((time - line.time) // self._bucket - 1, self._length)):
                 line.add(0)
         line.add(line.open)
         line.open = 0
@@ -147,12 +146,13 @@ class Line:
     Sums of whole numbers, moved on by each count: nothing is rounded, so nothing adds up.
     """
 
-    __slots__ = ("_counts", "_length", "_oldest", "_weighted", "newest", "open", "status", "time", "total")
+    __slots__ = ("_counts", "_divisor", "_length", "_oldest", "_weighted", "newest", "open", "status", "time", "total")
 
     def __init__(self, status: str, length: int, time: int) -> None:
         """length: counts kept. time: start of the bucket of the newest, epoch seconds."""
         self.status = status
         self._length = length
+        self._divisor = float(length * (length * length - 1))  # of a slope through as many counts
         self.time = time
         self._counts: list[int] = []  # once it is full a new count takes the place of the oldest
         self._oldest = 0  # place of that
@@ -190,4 +190,4 @@ class Line:
         if n < 3:
             return 0.0
         twice = 2 * self._weighted - (n - 1) * self.total  # the covariance with the places around their middle
-        return float(twice) / 2.0 * 12.0 / float(n * (n * n - 1))
+        return float(twice) / 2.0 * 12.0 / (self._divisor if n == self._length else float(n * (n * n - 1)))
