@@ -326,7 +326,11 @@ def test_what_a_season_keeps_is_what_it_would_work_out_anew() -> None:
         if step % 7 == 0:
             anew = Season.restore(season.snapshot())
             for ahead in (0, 300, 1800, 5 * 86400):
-                here = (season.level(time + ahead), season.error(time + ahead), season.growth(time, time + ahead, 700.0))
+                here = (
+                    season.level(time + ahead),
+                    season.error(time + ahead),
+                    season.growth(time, time + ahead, 700.0),
+                )
                 again = (anew.level(time + ahead), anew.error(time + ahead), anew.growth(time, time + ahead, 700.0))
                 assert here == again, step
 
@@ -334,7 +338,7 @@ def test_what_a_season_keeps_is_what_it_would_work_out_anew() -> None:
 def test_all_keys_together_are_added_up_on_the_way() -> None:
     dice, detector = random.Random(3), Detector()
     for minute in range(40):
-        keys = [(("merchant", f"m{dice.randrange(6)}"),) for _ in range(dice.randrange(4))]
+        keys: list[Key] = [(("merchant", f"m{dice.randrange(6)}"),) for _ in range(dice.randrange(4))]
         counts = {key: {s: dice.randrange(9) for s in dice.sample(["a", "b", "c"], 1 + minute % 3)} for key in keys}
         detector.judge(START + 60 * minute, counts)
         assert detector.whole == totals(counts)

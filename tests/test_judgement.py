@@ -6,7 +6,16 @@ import pytest
 
 from txmon.baseline import Baseline
 from txmon.judgement import (
-    LINGER, MILD, SLACK_1, SLACK_5, SLACK_15, Judgement, _gate, _may_be_far, excess_of, judge,
+    LINGER,
+    MILD,
+    SLACK_1,
+    SLACK_5,
+    SLACK_15,
+    Judgement,
+    _gate,
+    _may_be_far,
+    excess_of,
+    judge,
 )  # fmt: skip
 from txmon.limits import Thresholds, count_score
 from txmon.ring import WINDOWS, sum5, sum15

@@ -40,14 +40,18 @@ def test_the_windows_hold_the_newest_fifteen_counts(steps: list[tuple[float, str
         same(one, counts)
 
 
+def is_wide(one: Baseline) -> bool:
+    return one._wide is not None
+
+
 @given(st.lists(SMALL, min_size=16, max_size=40))
 def test_small_whole_counts_are_packed_again_once_a_large_one_is_forgotten(counts: list[float]) -> None:
     one, other = Baseline(0.9), Baseline(0.9)
     one.observe(5000.0, 1.0)
-    assert one._wide is not None
+    assert is_wide(one)
     one.clear_windows()
     for count in counts:
         one.observe(count, 1.0)
         other.observe(count, 1.0)
-    assert one._wide is None
+    assert not is_wide(one)
     assert one.snapshot() == other.snapshot()

@@ -11,12 +11,14 @@ from typing import Any, Final
 
 from .baseline import Baseline
 from .decimals import fixed
-from .group import Bucket, Group, Layout, SeriesState, describe, expect, pack_key, unpack_key
+from .episodes import Episodes
+from .group import Bucket, Group, SeriesState, describe, expect
 from .judgement import LAG, Judgement, excess_of, judge, judge_one
 from .limits import Thresholds
 from .roster import Roster
 from .season import Season
-from .thresholds import DetectorConfig, sigma_for, thresholds_for
+from .surge import Surges
+from .thresholds import DetectorConfig, Gates
 from .together import Odd
 from .verdict import TOTAL, Key, Recommendation, Verdict
 
@@ -44,16 +46,15 @@ class Detector:
         self._shift = int(self.config.level_shift // self.config.bucket)
         self._roster = Roster(self.config, self._discount, self._mix_discount)
         self._season = Season(self.config.bucket)
+        self._surges = Surges(self._discount)
         self._before = -1  # start of the bucket judged last
         self._level = 0.0  # of the total volume in the one before
         self._age = 0  # buckets judged
         self.whole = NOTHING  # transactions by status over all keys, in the bucket judged last
-        self._kept: dict[tuple[Key, str], tuple[float, float, float, float]] = {}  # before the episode, while it lasts
-        self._excluded: set[tuple[Key, str]] = set()  # episodes that someone called normal
+        self._episodes = Episodes()
         self._lag = LAG  # squared relative error of every volume's level, in this bucket
         self._anchored = False  # the levels follow the season
-        self._sigma = (-1, 0.0)  # number of series, the score that alerts among so many
-        self._gates: dict[str, Thresholds] = {}
+        self._gates = Gates(self.config)
 
     @property
     def forgotten(self) -> int:
@@ -62,11 +63,8 @@ class Detector:
 
     def sigma(self) -> float:
         """The score that alerts: given, or such that all series together alert falsely `budget` times a day."""
-        sharing = self._roster.sharing
-        if self._sigma[0] != sharing:
-            self._sigma = (sharing, sigma_for(self.config, sharing))
-            self._gates.clear()
-        return self._sigma[1]
+        self._gates.share(self._roster.sharing)
+        return self._gates.sigma
 
     def judge(
         self,
@@ -82,13 +80,15 @@ class Detector:
         up again. sample: where it has only some, a level, and of all keys those of that level with their statuses.
         """
         sums = self._roster.enlist(time, counts, sample)
-        if whole is None:
-            whole = sums
-        self.whole = whole
-        self._roster.drop(time, bool(whole))
+        self.whole = whole = sums if whole is None else whole
+        if self._roster.drop(time, bool(whole)):
+            self._surges.release(self._roster.knows)
+            self._episodes.release(self._roster.knows)
         verdicts: list[Verdict] = []
         growth = self._growth(time)
-        self.sigma()
+        if growth != 1.0:
+            self._surges.grow(growth)
+        self._gates.share(self._roster.sharing)
         expected = self._judge_whole(time, whole, growth)
         for key, group in self._roster.groups.items():
             group.volume.grow(growth)
@@ -152,8 +152,9 @@ class Detector:
         group = self._roster.groups.get(key)
         if group is None or group.buckets < self._warmup:
             return None
-        gates = self._thresholds(status)
-        bucket = Bucket(time, key, counts, sum(counts.values()), group.volume.rate(), True)
+        gates = self._gates.of(status)
+        total = sum(counts.values())
+        bucket = Bucket(time, key, counts, total, self._surges.usual(key, group.volume.rate(), total), True)
         if status == TOTAL:
             count, expected = bucket.total, bucket.usual
             series = group.volume
@@ -178,7 +179,9 @@ class Detector:
         total = 0
         for count in counts.values():
             total += count
-        bucket = Bucket(time, key, counts, total, group.volume.rate(), group.buckets >= self._warmup, group.buckets)
+        self._surges.end(key, group, total)
+        usual = self._surges.usual(key, group.volume.rate(), total)
+        bucket = Bucket(time, key, counts, total, usual, group.buckets >= self._warmup, group.buckets)
         group.buckets += 1
         group.mix_exposure = group.mix_exposure * self._mix_discount + float(total)
         odd = Odd()
@@ -186,8 +189,9 @@ class Detector:
         excess = 0.0  # what statuses that alert bring beyond what was expected of them
         if total > 0:
             layout = group.layout
-            if layout.sigma != self._sigma[1]:
-                self._lay_out(layout)
+            if layout.sigma != self._gates.sigma:
+                layout.sigma = self._gates.sigma
+                layout.gates = [self._gates.of(status) for status in layout.names]
             held = group.held
             if isinstance(held, tuple):
                 for place, series in enumerate(held):
@@ -196,10 +200,9 @@ class Detector:
                         alone = False
                         excess += more
             elif held is not None:
-                excess = self._judge_row(bucket, group, 0, held, odd, out)
-                alone = excess < 0.0
-                excess = max(0.0, excess)
-        out.append(self._judge_volume(bucket, group.volume, odd, alone, excess))
+                more = self._judge_row(bucket, group, 0, held, odd, out)
+                alone, excess = more < 0.0, max(0.0, more)
+        out.append(self._judge_volume(bucket, group, odd, alone, excess))
 
     def _judge_row(
         self, bucket: Bucket, group: Group, place: int, series: Baseline, odd: Odd, out: list[Verdict]
@@ -214,11 +217,6 @@ class Detector:
             out.append(verdict)
         return -1.0 if quiet else max(0.0, verdict.count - verdict.expected)
 
-    def _lay_out(self, layout: Layout) -> None:
-        """Have the layout know what its statuses must exceed now."""
-        layout.sigma = self.sigma()
-        layout.gates = [self._thresholds(status) for status in layout.names]
-
     def _judge_status(
         self, bucket: Bucket, status: str, count: int, series: Baseline, gates: Thresholds, volume: Baseline, odd: Odd
     ) -> Verdict:
@@ -232,13 +230,14 @@ class Detector:
         self._learn(bucket, status, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
         return verdict
 
-    def _judge_volume(self, bucket: Bucket, series: Baseline, odd: Odd, alone: bool, excess: float) -> Verdict:
+    def _judge_volume(self, bucket: Bucket, group: Group, odd: Odd, alone: bool, excess: float) -> Verdict:
+        series = group.volume
         if series.alerting and bucket.total > 0 and series.newest() == 0.0:
             # the silence is over; what the volume is now is judged without it
             series.alerting = 0
             series.clear_windows()
         series.observe(bucket.total, bucket.usual)
-        gates = self._thresholds(TOTAL)
+        gates = self._gates.of(TOTAL)
         judgement = judge(series, gates, None, self._lag)
         distance = odd.distance() if bucket.warm else 0.0
         if alone and distance >= gates.sigma and not judgement.passed:
@@ -251,17 +250,13 @@ class Detector:
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
             # an attack is no part of the usual volume, or its end would look like a loss
             usual = max(0.0, bucket.total - excess)
-            self._learn(bucket, TOTAL, series, usual, 1.0, RELIEF_WEIGHT if judgement.longest > RELIEF else 1.0)
+            surging = judgement.longest > RELIEF
+            if bucket.warm:
+                self._surges.follow(bucket.key, group, surging)
+            self._learn(bucket, TOTAL, series, usual, 1.0, RELIEF_WEIGHT if surging else 1.0)
         else:
             series.forget()
         return verdict
-
-    def _thresholds(self, status: str) -> Thresholds:
-        sigma = self.sigma()
-        found = self._gates.get(status)
-        if found is None:
-            found = self._gates[status] = thresholds_for(self.config, sigma, status)
-        return found
 
     def _conclude(
         self,
@@ -295,26 +290,14 @@ class Detector:
         elif series.alerting and seen.lingers:
             recommendation, alerts = "pending", True
             reasons = SCORE
-        if alerts or series.alerting or self._kept:
-            self._count_episode(bucket, status, series, alerts)
+        if alerts or series.alerting or self._episodes.are_there():
+            self._episodes.count(bucket.key, status, series, alerts)
         verdict = Verdict(
             bucket.time, status, bucket.key, count, bucket.total, expected, -1, -1, seen.score, seen.window,
             recommendation, reasons, None,
         )  # fmt: skip
         verdict.reason(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, said)
         return verdict
-
-    def _count_episode(self, bucket: Bucket, status: str, series: Baseline, alerts: bool) -> None:
-        """Begin, go on with or end the series' episode of alerts."""
-        if alerts:
-            if not series.alerting:
-                self._kept[bucket.key, status] = series.known()
-            series.alerting += 1
-        elif series.alerting:
-            series.alerting = 0
-            series.restart_windows()
-        if not series.alerting and self._kept:
-            self._kept.pop((bucket.key, status), None)
 
     def time(self) -> int:
         """Start of the bucket judged last, epoch seconds; -1 before the first."""
@@ -332,10 +315,7 @@ class Detector:
         for status in statuses:
             series = group.volume if status == TOTAL else group.statuses.get(status)
             if series is not None:
-                kept = self._kept.get((key, status))
-                if series.alerting and kept is not None:
-                    series.recall(kept)
-                self._excluded.add((key, status))
+                self._episodes.exclude(key, status, series)
 
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it, for `restore`."""
@@ -345,31 +325,25 @@ class Detector:
             "level": self._level,
             "lag": self._lag,
             "anchored": self._anchored,
-            "kept": [[pack_key(key), status, list(known)] for (key, status), known in self._kept.items()],
-            "excluded": [[pack_key(key), status] for key, status in sorted(self._excluded)],
             "season": self._season.snapshot(),
+            "surges": self._surges.snapshot(),
+            **self._episodes.snapshot(),
             **self._roster.snapshot(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be."""
-        kept = {}
-        for key, status, known in state["kept"]:
-            events, exposure, median, slope = known
-            kept[unpack_key(key), str(status)] = (float(events), float(exposure), float(median), float(slope))
-        self._excluded = {(unpack_key(key), str(status)) for key, status in state["excluded"]}
-        self._kept = kept
+        self._episodes.restore(state)
         self._season = Season.restore(state["season"])
+        self._surges.restore(state.get("surges", []))
         self._before, self._age = int(state["before"]), int(state["age"])
         self._anchored = bool(state["anchored"])
         self._level, self._lag = float(state["level"]), float(state["lag"])
         self._roster.restore(state, self._before)
-        self._sigma = (-1, 0.0)
-        self._gates.clear()
+        self._gates = Gates(self.config)
+        self._gates.share(self._roster.sharing)
 
     def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:
-        if len(self._excluded) > 0 and (bucket.key, status) in self._excluded:
-            if series.alerting:
-                return
-            self._excluded.discard((bucket.key, status))
+        if self._episodes.is_excluded(bucket.key, status, series):
+            return
         series.learn(count, exposure, ALERT_WEIGHT if series.alerting else pace, bucket.warm)

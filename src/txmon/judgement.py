@@ -24,7 +24,10 @@ LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that
 class Judgement:
     """The scores of a series' windows in sigmas, and what the gates said of them."""
 
-    __slots__ = ("excess", "gate", "lingers", "longest", "newest", "passed", "score", "seen", "together", "window", "window_mean")
+    __slots__ = (
+        "excess", "gate", "lingers", "longest", "newest", "passed", "score", "seen", "together", "window",
+        "window_mean",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.score = 0.0  # the strongest, longer windows marked down
@@ -88,7 +91,7 @@ def score_all(series: Baseline, gates: Thresholds, counts: list[float]) -> list[
 
 
 def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | None, lag: float) -> Judgement:
-    """Scores cost logarithms: where a window is on the wrong side, no other need be asked how far it is on the right."""
+    """Scores cost logarithms: where a window is on the wrong side, none is asked how far it is on the safe one."""
     result = Judgement()
     expectations = series.expectations
     seen1, mean1 = series.newest(), expectations[0]
@@ -148,9 +151,9 @@ def _excess(mean: float, error: Error) -> float:
 def _may_be_far(seen: float, mean: float, error: Error) -> bool:
     """Whether a score may be more than MILD sigmas from 0: False only where it cannot.
 
-    The deviance is an integral over the inverse of the variance, which grows with the mean: below the mean the root is at
-    most Pearson's residual with the variance there, above it with the mean's. The saddlepoint's correction adds
-    nothing below; above, only where the residual itself is small or the count very skewed.
+    The deviance is an integral over the inverse of the variance, which grows with the mean: below the mean its root is
+    at most Pearson's residual with the variance at the count, above it with that at the mean. The saddlepoint's
+    correction adds nothing below; above, only where the residual is small, or the count very skewed.
     """
     if mean <= 0.0:
         return False

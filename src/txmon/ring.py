@@ -56,7 +56,7 @@ class Wide:
 
 
 def sums_of(newer: i64, middle: i64, older: i64) -> tuple[i64, i64]:
-    """The sums of the five newest counts and of all fifteen, given the three words: two lanes in one are added at once."""
+    """The sums of the five newest counts and of all fifteen, given their words: pairs of lanes are added at once."""
     lanes = (newer & EVEN) + (newer >> 12 & EVEN)
     five = (lanes & 0xFFFFFF) + (lanes >> 24 & 0xFFFFFF) + (lanes >> 48)
     lanes += (middle & EVEN) + (middle >> 12 & EVEN) + (older & EVEN) + (older >> 12 & EVEN)

@@ -7,8 +7,6 @@ Winters 1960, with the level left to the baseline). One shape serves every serie
 
 from typing import Final
 
-from mypy_extensions import mypyc_attr
-
 DAY: Final = 86400
 HOUR: Final = 3600
 BIN: Final = 1800  # seconds, or a bucket where that is longer
