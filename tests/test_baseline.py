@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from txmon.baseline import NORMAL_MAD, WINDOWS, Baseline, sum5, sum15
+from txmon.baseline import NORMAL_MAD, Baseline
 from txmon.limits import Thresholds, count_limit, count_score, limit_above, limit_below, normal_interval
+from txmon.ring import WINDOWS, sum5, sum15
 
 MEANS = [0.01, 0.05, 0.2, 0.5, 1, 2, 5, 20, 100, 2000]
 EXCESSES = [0, 1e-4, 0.01, 0.1, 0.5, 1, 2]
@@ -80,8 +81,8 @@ def test_windows_are_sums_on_every_prefix(counts: list[int]) -> None:
     baseline = Baseline(DISCOUNT)
     for n, count in enumerate(counts, 1):
         baseline.observe(count, count / 2)
-        assert sum5(baseline.counts) == sum(counts[max(0, n - WINDOWS[1]) : n])
-        assert sum15(baseline.counts) == sum(counts[max(0, n - WINDOWS[2]) : n])
+        assert baseline.newest() == counts[n - 1]
+        assert baseline.sums() == (sum(counts[max(0, n - WINDOWS[1]) : n]), sum(counts[max(0, n - WINDOWS[2]) : n]))
         assert sum15(baseline.expectations) == sum(counts[max(0, n - WINDOWS[2]) : n]) / 2
 
 
@@ -207,7 +208,7 @@ def test_an_accepted_level_ends_the_episode_and_begins_the_windows_anew() -> Non
     baseline.accept_level()
     assert baseline.alerting == 0
     assert baseline.rate() == pytest.approx(300.0, rel=0.2)
-    assert (sum15(baseline.counts), sum5(baseline.expectations)) == (300.0, 100.0)
+    assert (baseline.sums(), sum5(baseline.expectations)) == ((300.0, 300.0), 100.0)
     assert Baseline(DISCOUNT).alerting == 0
 
 

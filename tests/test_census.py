@@ -45,6 +45,26 @@ def test_few_keys_are_counted_and_many_are_estimated() -> None:
     assert abs(sigma_for(DetectorConfig(), 60_000) - sigma_for(DetectorConfig(), 72_000)) < 0.04
 
 
+def test_series_are_those_of_the_level_and_above() -> None:
+    dice, census, keys = random.Random(4), Census(), list[tuple[int, int]]()
+    for step in range(3000):
+        if keys and dice.random() < 0.3:
+            level, series = keys.pop(dice.randrange(len(keys)))
+            census.drop_key(level, series)
+        else:
+            keys.append((level_of(f"m{step}"), 1))
+            census.add_key(keys[-1][0])
+        if dice.random() < 0.2 and keys:
+            level, series = keys[0]
+            keys[0] = level, series + 1
+            census.add_series(level)
+        census.settle()
+        above = [series for level, series in keys if level >= census.level]
+        assert len(above) <= SAMPLE
+        assert census.series() == sum(above) << census.level
+    assert census.level > 0
+
+
 def test_a_sample_comes_to_what_a_census_of_all_keys_comes_to() -> None:
     dice = random.Random(1)
     census, sample = Census(), Sample()

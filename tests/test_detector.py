@@ -1,6 +1,7 @@
 """The detector: invariants that hold whatever the counts, and the cases a payments team would name."""
 
 import json
+import random
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from txmon.census import totals
 from txmon.detector import Detector
 from txmon.season import Season
 from txmon.thresholds import DetectorConfig
@@ -332,6 +334,35 @@ def test_the_season_knows_tomorrows_morning() -> None:
     assert restored.snapshot() == season.snapshot()
     with pytest.raises(ValueError, match="numbers"):
         Season.restore([1.0])
+
+
+def test_what_a_season_keeps_is_what_it_would_work_out_anew() -> None:
+    """To the last bit, or a restart would change verdicts; over weekends and beyond two weeks."""
+    season, dice = Season(300), random.Random(2)
+    for step in range(17 * 288):
+        time = START + 300 * step
+        season.learn(time, dice.randrange(200) * (1 + time // 3600 % 24), 900.0)
+        if step % 7 == 0:
+            anew = Season.restore(season.snapshot())
+            for ahead in (0, 300, 1800, 5 * 86400):
+                here = (
+                    season.level(time + ahead),
+                    season.error(time + ahead),
+                    season.growth(time, time + ahead, 700.0),
+                )
+                again = (anew.level(time + ahead), anew.error(time + ahead), anew.growth(time, time + ahead, 700.0))
+                assert here == again, step
+
+
+def test_all_keys_together_are_added_up_on_the_way() -> None:
+    dice, detector = random.Random(3), Detector()
+    for minute in range(40):
+        keys: list[Key] = [(("merchant", f"m{dice.randrange(6)}"),) for _ in range(dice.randrange(4))]
+        counts = {key: {s: dice.randrange(9) for s in dice.sample(["a", "b", "c"], 1 + minute % 3)} for key in keys}
+        detector.judge(START + 60 * minute, counts)
+        assert detector.whole == totals(counts)
+    detector.judge(START + 60 * 40, {ALL: {"a": 1}}, {"a": 7, "b": 2})
+    assert detector.whole == {"a": 7, "b": 2}
 
 
 def test_weekends_have_a_shape_of_their_own_after_two_weeks() -> None:

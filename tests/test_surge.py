@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from txmon.baseline import Baseline
 from txmon.detector import Detector
-from txmon.group import Group
+from txmon.group import Group, Layout
 from txmon.surge import Surges
 from txmon.thresholds import DetectorConfig
 from txmon.verdict import Key, Verdict
@@ -121,8 +120,7 @@ def test_what_belongs_to_a_forgotten_key_goes_with_it() -> None:
 
 
 def level(rate: float) -> Group:
-    group = Group(0.95)
-    group.volume = Baseline(0.95)
+    group = Group(0.95, Layout([], {}))
     group.volume.events, group.volume.exposure = rate * 20.0 - 0.5, 20.0
     return group
 

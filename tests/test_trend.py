@@ -18,6 +18,7 @@ def test_the_slope_is_numpys_on_every_prefix(counts: list[int], bucket: int) -> 
         if len(tail) < 3:
             assert trend.slope == 0
             continue
+        assert tracker.snapshot()["counts"] == {"denied": tail}
         minutes = np.arange(len(tail)) * bucket / 60
         slope = np.polyfit(minutes, np.array(tail) * 60 / bucket, 1)[0]
         assert trend.slope == pytest.approx(slope, abs=1e-6)

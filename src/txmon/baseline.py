@@ -11,7 +11,9 @@ over `exposure`, both forgotten at the same rate, so that `events / exposure` is
 from math import exp, log, sqrt
 from typing import Final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
+
+from .ring import KEPT, MOST, Ring, Wide, empty_ring, push, rest15, sum5, sum15, sums_of, unpacked
 
 NORMAL_MAD: Final = 0.6744897501960817  # median of |Z| for a standard normal Z
 CLIP: Final = 2.5  # innovations beyond this many standard deviations teach no more than this
@@ -25,59 +27,54 @@ SLOPE_DAMPING: Final = 0.995  # a bucket: a trend that nothing confirms is gone 
 MAX_SLOPE: Final = 0.02
 MAX_INNOVATION: Final = 0.3  # of the level: a shop that opens is a step, not a slope that goes on
 SNAPSHOT_LENGTH: Final = 39
-WINDOWS: Final = (1, 5, 15)  # buckets summed
-
-Ring = tuple[
-    float, float, float, float, float, float, float, float, float, float, float, float, float, float, float
-]  # fixed, so that mypyc keeps it unboxed: newest first
+MOST_PACES: Final = 64  # remembered; a detector has two
 
 
-def empty_ring() -> Ring:
-    """A ring of zeros; a function, since mypyc takes a constant of unboxed floats for one never set."""
-    return (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+@mypyc_attr(acyclic=True)
+class Pace:
+    """How quickly series of one kind forget and follow: one for all of them."""
+
+    __slots__ = ("discount", "trend_gain")
+
+    def __init__(self, discount: float, trend_gain: float) -> None:
+        self.discount = discount
+        self.trend_gain = trend_gain
 
 
-def push(ring: Ring, value: float) -> Ring:
-    """`ring` with `value` as its newest entry and the oldest dropped."""
-    a, b, c, d, e, f, g, h, i, j, k, m, n, o, _ = ring
-    return (value, a, b, c, d, e, f, g, h, i, j, k, m, n, o)
+_paces: Final[dict[tuple[float, float], Pace]] = {}
 
 
-def sum5(ring: Ring) -> float:
-    """The sum of the five newest entries."""
-    return ring[0] + ring[1] + ring[2] + ring[3] + ring[4]
-
-
-def sum15(ring: Ring) -> float:
-    """The sum of all fifteen entries."""
-    return rest15(sum5(ring), ring)
-
-
-def rest15(newest: float, ring: Ring) -> float:
-    """The same, given the sum of the five newest."""
-    newer = newest + ring[5] + ring[6] + ring[7] + ring[8] + ring[9]
-    return newer + ring[10] + ring[11] + ring[12] + ring[13] + ring[14]
+def pace_of(discount: float, trend_gain: float) -> Pace:
+    """The pace with these two, made once."""
+    found = _paces.get((discount, trend_gain))
+    if found is None:
+        if len(_paces) >= MOST_PACES:
+            _paces.clear()
+        found = _paces[discount, trend_gain] = Pace(discount, trend_gain)
+    return found
 
 
 @mypyc_attr(acyclic=True)
 class Baseline:
-    """The learned normal of one series and its last fifteen buckets, in about 400 bytes.
+    """The learned normal of one series and its last fifteen buckets, in 240 bytes.
 
     `exposure` is what the events are counted over: buckets for a volume, transactions for a status's share of them.
     """
 
     __slots__ = (
+        "_middle",
+        "_newer",
+        "_older",
+        "_wide",
         "alerting",
         "block_count",
         "block_mean",
-        "counts",
-        "discount",
         "events",
         "expectations",
         "exposure",
         "median",
+        "pace",
         "slope",
-        "trend_gain",
     )  # fmt: skip
 
     def __init__(self, discount: float, trend_gain: float = 0.0) -> None:
@@ -85,16 +82,20 @@ class Baseline:
 
         trend_gain: what of an innovation moves the slope of the level, 0..1; 0 keeps the level flat.
         """
-        self.discount = discount
-        self.trend_gain = trend_gain
+        self.pace = pace_of(discount, trend_gain)
         self.slope = 0.0  # of the level, as a share of it a bucket
         self.events = 0.0
         self.exposure = 0.0
         self.median = NORMAL_MAD  # of the absolute Pearson residuals
         self.block_count = 0.0
         self.block_mean = 0.0
-        self.counts: Ring = empty_ring()
         self.expectations: Ring = empty_ring()
+        # the counts, five a word; in a ring of their own from the first one that is not small and whole until they are
+        # forgotten
+        self._newer: i64 = 0
+        self._middle: i64 = 0
+        self._older: i64 = 0
+        self._wide: Wide | None = None
         self.alerting = 0  # buckets since the series last was quiet, 0 when it is
 
     def rate(self) -> float:
@@ -104,7 +105,10 @@ class Baseline:
     def dispersion(self) -> float:
         """Variance over mean (>= 1), from the median absolute Pearson residual."""
         scale = self.median / NORMAL_MAD
-        return min(MAX_DISPERSION, max(MIN_DISPERSION, scale * scale))
+        found = scale * scale
+        if found < MIN_DISPERSION:
+            return MIN_DISPERSION
+        return found if found < MAX_DISPERSION else MAX_DISPERSION
 
     def excess(self, mean: float) -> float:
         """Squared relative error of a count with this mean: overdispersion, and the level's own uncertainty."""
@@ -125,7 +129,7 @@ class Baseline:
         """
         if self.events > LEAST_EVIDENCE:
             rate = self.rate()
-            self.events = max(LEAST_EVIDENCE, self.events * self.discount)
+            self.events = max(LEAST_EVIDENCE, self.events * self.pace.discount)
             # not the exposure times the discount: the prior's events would be over less and less of it
             self.exposure = (self.events + PRIOR_EVENTS) / rate
 
@@ -139,9 +143,9 @@ class Baseline:
                 self._learn_dispersion(count, mean, weight)
             reach = CLIP * sqrt(mean + self.excess(mean) * mean * mean) + 1.0  # one event is never an outlier
             count = min(mean + reach, max(mean - reach, count))
-            if self.trend_gain > 0.0:
+            if self.pace.trend_gain > 0.0:
                 self._learn_slope((count - mean) / (mean + 1.0), weight)
-        keep = self.discount if weight == 1.0 else exp(log(self.discount) * weight)
+        keep = self.pace.discount if weight == 1.0 else exp(log(self.pace.discount) * weight)
         self.events = keep * self.events + weight * count
         self.exposure = keep * self.exposure + weight * exposure
         if self.slope != 0.0:
@@ -150,7 +154,7 @@ class Baseline:
     def _learn_slope(self, innovation: float, weight: float) -> None:
         """Holt's second smoothing (1957), damped, on the innovation as a share of the level."""
         innovation = min(MAX_INNOVATION, max(-MAX_INNOVATION, innovation))
-        slope = SLOPE_DAMPING * self.slope + self.trend_gain * weight * innovation
+        slope = SLOPE_DAMPING * self.slope + self.pace.trend_gain * weight * innovation
         self.slope = min(MAX_SLOPE, max(-MAX_SLOPE, slope))
 
     def _learn_dispersion(self, count: float, mean: float, weight: float) -> None:
@@ -167,23 +171,52 @@ class Baseline:
 
     def observe(self, count: float, expected: float) -> None:
         """Add a bucket to the windows."""
-        self.counts = push(self.counts, count)
         self.expectations = push(self.expectations, expected)
+        wide = self._wide
+        if wide is None and count >= 0.0 and count <= MOST:  # not in one: mypyc makes objects of a chain
+            newest: i64 = int(count)
+            if float(newest) == count:
+                newer, middle = self._newer, self._middle
+                self._older = (self._older << 12 & KEPT) | middle >> 48
+                self._middle = (middle << 12 & KEPT) | newer >> 48
+                self._newer = (newer << 12 & KEPT) | newest
+                return
+        if wide is None:
+            wide = self._wide = Wide(self.counts())
+        wide.ring = push(wide.ring, count)
+
+    def counts(self) -> Ring:
+        """The counts in the windows."""
+        return self._wide.ring if self._wide is not None else unpacked(self._newer, self._middle, self._older)
+
+    def newest(self) -> float:
+        """The newest count."""
+        return self._wide.ring[0] if self._wide is not None else float(self._newer & 0xFFF)
+
+    def sums(self) -> tuple[float, float]:
+        """The sums of the five newest counts and of all fifteen."""
+        wide = self._wide
+        if wide is not None:
+            five = sum5(wide.ring)
+            return five, rest15(five, wide.ring)
+        few, many = sums_of(self._newer, self._middle, self._older)
+        return float(few), float(many)
 
     def restart_windows(self) -> None:
         """Forget all but the newest bucket: what an ended incident left must not be judged again."""
-        self.counts = push(empty_ring(), self.counts[0])
-        self.expectations = push(empty_ring(), self.expectations[0])
+        count, expected = self.newest(), self.expectations[0]
+        self.clear_windows()
+        self.observe(count, expected)
 
     def clear_windows(self) -> None:
         """Forget all buckets."""
-        self.counts = empty_ring()
+        self._newer, self._middle, self._older, self._wide = 0, 0, 0, None
         self.expectations = empty_ring()
 
     def accept_level(self) -> None:
         """Take what the windows hold for the new normal, and end the episode."""
         exposure = sum15(self.expectations) / self.rate()
-        self.events = sum15(self.counts)
+        _, self.events = self.sums()
         self.exposure = exposure
         self.slope = 0.0
         self.alerting = 0
@@ -200,27 +233,26 @@ class Baseline:
     def snapshot(self) -> list[float]:
         """All of the state as plain numbers, for `restore`."""
         scalars = [
-            self.discount, self.trend_gain, self.slope, self.events, self.exposure, self.median,
+            self.pace.discount, self.pace.trend_gain, self.slope, self.events, self.exposure, self.median,
             self.block_count, self.block_mean, float(self.alerting),
         ]  # fmt: skip
-        return [*scalars, *self.counts, *self.expectations]
+        return [*scalars, *self.counts(), *self.expectations]
 
     @staticmethod
     def restore(state: list[float]) -> "Baseline":
         """The baseline whose `snapshot` was `state`; ValueError when it cannot be one."""
-        if len(state) != SNAPSHOT_LENGTH:
-            raise ValueError(f"a baseline has {SNAPSHOT_LENGTH} numbers, not {len(state)}")
-        baseline = Baseline(state[0], state[1])
-        baseline.slope, baseline.events, baseline.exposure, baseline.median = state[2:6]
-        baseline.block_count, baseline.block_mean, alerting = state[6:9]
-        baseline.alerting = int(alerting)
-        baseline.counts = _ring(state[9:24])
-        baseline.expectations = _ring(state[24:39])
+        baseline = Baseline(0.5)
+        baseline.load(state)
         return baseline
 
-
-def _ring(values: list[float]) -> Ring:
-    ring = empty_ring()
-    for value in reversed(values):
-        ring = push(ring, value)
-    return ring
+    def load(self, state: list[float]) -> None:
+        """Become the baseline whose `snapshot` was `state`; ValueError when it cannot be one."""
+        if len(state) != SNAPSHOT_LENGTH:
+            raise ValueError(f"a baseline has {SNAPSHOT_LENGTH} numbers, not {len(state)}")
+        self.pace = pace_of(state[0], state[1])
+        self.slope, self.events, self.exposure, self.median = state[2:6]
+        self.block_count, self.block_mean, alerting = state[6:9]
+        self.alerting = int(alerting)
+        self.clear_windows()
+        for count, expected in zip(reversed(state[9:24]), reversed(state[24:39]), strict=True):
+            self.observe(count, expected)

@@ -29,7 +29,10 @@ def level_of(text: str) -> int:
 
 
 def totals(counts: dict[Key, dict[str, int]]) -> dict[str, int]:
-    """Transactions by status over all keys."""
+    """Transactions by status over all keys; where there is one key, its own counts."""
+    if len(counts) == 1:
+        for statuses in counts.values():
+            return statuses
     found: dict[str, int] = {}
     for statuses in counts.values():
         for status, count in statuses.items():
@@ -40,41 +43,50 @@ def totals(counts: dict[Key, dict[str, int]]) -> dict[str, int]:
 class Census:
     """Counts series by the level of their keys."""
 
-    __slots__ = ("_keys", "_series", "level")
+    __slots__ = ("_keys", "_keys_above", "_series", "_series_above", "level")
 
     def __init__(self, level: int = 0) -> None:
         self.level = level  # of the sample: it holds the keys of this level and above, and never grows again
         self._keys = [0] * LEVELS
         self._series = [0] * LEVELS
+        # of this level and above: asked for in every bucket
+        self._keys_above = 0
+        self._series_above = 0
 
     def add_key(self, level: int, series: int = 1) -> None:
         """Count a key with so many series: that of its volume, and one a status."""
-        self._keys[level] += 1
-        self._series[level] += series
+        self._count(level, 1, series)
 
     def add_series(self, level: int) -> None:
         """Count a status of a key that is counted already."""
-        self._series[level] += 1
+        self._count(level, 0, 1)
 
     def drop_key(self, level: int, series: int) -> None:
         """Count a key and its series no more."""
-        self._keys[level] -= 1
-        self._series[level] -= series
+        self._count(level, -1, -series)
+
+    def _count(self, level: int, keys: int, series: int) -> None:
+        self._keys[level] += keys
+        self._series[level] += series
+        if level >= self.level:
+            self._keys_above += keys
+            self._series_above += series
 
     def settle(self) -> None:
         """Raise the level until the sample is small enough."""
-        while self._above(self._keys) > SAMPLE:
+        while self._keys_above > SAMPLE:
+            self.rise(self.level + 1)
+
+    def rise(self, level: int) -> None:
+        """Raise the level to this one, at most LEVELS."""
+        while self.level < level:
+            self._keys_above -= self._keys[self.level]
+            self._series_above -= self._series[self.level]
             self.level += 1
 
     def series(self) -> int:
         """How many series there are: exact at level 0, an estimate above."""
-        return self._above(self._series) << self.level
-
-    def _above(self, counts: list[int]) -> int:
-        found = 0
-        for level in range(self.level, LEVELS):
-            found += counts[level]
-        return found
+        return self._series_above << self.level
 
 
 class Sample:
@@ -113,7 +125,7 @@ class Sample:
 
     def _raise(self, level: int) -> None:
         if level > self.census.level:
-            self.census.level = level
+            self.census.rise(level)
             self._keep()
 
     def _keep(self) -> None:
@@ -133,7 +145,7 @@ class Sample:
     def restore(state: Mapping[str, Any]) -> "Sample":
         """The sample whose `snapshot` was `state`; KeyError, TypeError or ValueError where that cannot be."""
         sample = Sample()
-        sample.census.level = int(state["level"])
+        sample.census.rise(int(state["level"]))
         rows: Sequence[Any] = state["keys"]
         for key, seen, names in rows:
             sample._keys[str(key)] = (int(seen), [str(name) for name in names])
@@ -187,7 +199,7 @@ class Roll:
     def restore(state: Mapping[str, Any]) -> "Roll":
         """The roll whose `snapshot` was `state`, its own keys not entered yet; KeyError, TypeError or ValueError."""
         roll = Roll()
-        roll._census.level = int(state["level"])
+        roll._census.rise(int(state["level"]))
         if state["sample"] is not None:
             roll._sample = Sample.restore(state["sample"])
         return roll

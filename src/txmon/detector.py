@@ -10,7 +10,6 @@ from math import fsum
 from typing import Any, Final
 
 from .baseline import Baseline
-from .census import totals
 from .episodes import Episodes
 from .group import Bucket, Group, SeriesState, describe, expect
 from .judgement import LAG, Judgement, excess_of, judge, judge_one
@@ -18,7 +17,7 @@ from .limits import Thresholds
 from .roster import Roster
 from .season import Season
 from .surge import Surges
-from .thresholds import DetectorConfig, sigma_for, thresholds_for
+from .thresholds import DetectorConfig, Gates
 from .together import Odd
 from .verdict import TOTAL, Key, Recommendation, Verdict
 
@@ -50,11 +49,11 @@ class Detector:
         self._before = -1  # start of the bucket judged last
         self._level = 0.0  # of the total volume in the one before
         self._age = 0  # buckets judged
+        self.whole = NOTHING  # transactions by status over all keys, in the bucket judged last
         self._episodes = Episodes()
         self._lag = LAG  # squared relative error of every volume's level, in this bucket
         self._anchored = False  # the levels follow the season
-        self._sigma = (-1, 0.0)  # number of series, the score that alerts among so many
-        self._gates: dict[str, Thresholds] = {}
+        self._gates = Gates(self.config)
 
     @property
     def forgotten(self) -> int:
@@ -63,11 +62,8 @@ class Detector:
 
     def sigma(self) -> float:
         """The score that alerts: given, or such that all series together alert falsely `budget` times a day."""
-        sharing = self._roster.sharing
-        if self._sigma[0] != sharing:
-            self._sigma = (sharing, sigma_for(self.config, sharing))
-            self._gates.clear()
-        return self._sigma[1]
+        self._gates.share(self._roster.sharing)
+        return self._gates.sigma
 
     def judge(
         self,
@@ -82,21 +78,23 @@ class Detector:
         whole: the counts by status over all keys, for a detector that has only some of them, or that need not sum them
         up again. sample: where it has only some, a level, and of all keys those of that level with their statuses.
         """
-        if whole is None:
-            whole = totals(counts)
-        self._roster.enlist(time, counts, sample)
+        sums = self._roster.enlist(time, counts, sample)
+        self.whole = whole = sums if whole is None else whole
         if self._roster.drop(time, bool(whole)):
-            self._release()
+            self._surges.release(self._roster.knows)
+            self._episodes.release(self._roster.knows)
         verdicts: list[Verdict] = []
         growth = self._growth(time)
         if growth != 1.0:
             self._surges.grow(growth)
+        self._gates.share(self._roster.sharing)
         expected = self._judge_whole(time, whole, growth)
         for key, group in self._roster.groups.items():
             group.volume.grow(growth)
             if expected < 0.0:
                 expected = group.volume.rate()
-            self._judge_group(time, key, group, counts.get(key, NOTHING), verdicts)
+            came, group.came = group.came, None
+            self._judge_group(time, key, group, came if came is not None else NOTHING, verdicts)
         self._age += 1
         self._level = expected
         if self._age <= self._warmup:
@@ -141,7 +139,7 @@ class Detector:
                 group.volume.slope = 0.0
                 if self.config.bucket > NARROW:
                     group.volume.clear_windows()
-                    for series in group.statuses.values():
+                    for series in group.series():
                         series.clear_windows()
         return growth
 
@@ -153,7 +151,7 @@ class Detector:
         group = self._roster.groups.get(key)
         if group is None or group.buckets < self._warmup:
             return None
-        gates = self._thresholds(status)
+        gates = self._gates.of(status)
         total = sum(counts.values())
         bucket = Bucket(time, key, counts, total, self._surges.usual(key, group.volume.rate(), total), True)
         if status == TOTAL:
@@ -189,37 +187,56 @@ class Detector:
         alone = True  # no status alerts by itself
         excess = 0.0  # what statuses that alert bring beyond what was expected of them
         if total > 0:
-            for status, series in group.statuses.items():
-                verdict = self._judge_status(bucket, status, series, group.volume, odd)
-                quiet = verdict.recommendation == "ok" or verdict.recommendation == "warming"
-                if not quiet:
-                    alone = False
-                    excess += max(0.0, verdict.count - verdict.expected)
-                if not quiet or self.config.rowless or status in counts:
-                    out.append(verdict)
+            layout = group.layout
+            if layout.sigma != self._gates.sigma:
+                layout.sigma = self._gates.sigma
+                layout.gates = [self._gates.of(status) for status in layout.names]
+            held = group.held
+            if isinstance(held, tuple):
+                for place, series in enumerate(held):
+                    more = self._judge_row(bucket, group, place, series, odd, out)
+                    if more >= 0.0:
+                        alone = False
+                        excess += more
+            elif held is not None:
+                more = self._judge_row(bucket, group, 0, held, odd, out)
+                alone, excess = more < 0.0, max(0.0, more)
         out.append(self._judge_volume(bucket, group, odd, alone, excess))
 
-    def _judge_status(self, bucket: Bucket, status: str, series: Baseline, volume: Baseline, odd: Odd) -> Verdict:
-        count = bucket.counts.get(status, 0)
-        gates = self._thresholds(status)
+    def _judge_row(
+        self, bucket: Bucket, group: Group, place: int, series: Baseline, odd: Odd, out: list[Verdict]
+    ) -> float:
+        """Judge the status at this place of the group's layout; what it brings too many while it alerts, else -1."""
+        layout = group.layout
+        status = layout.names[place]
+        count = bucket.counts.get(status, -1)  # below 0: no row
+        verdict = self._judge_status(bucket, status, max(0, count), series, layout.gates[place], group.volume, odd)
+        quiet = verdict.recommendation == "ok" or verdict.recommendation == "warming"
+        if not quiet or count >= 0 or self.config.rowless:
+            out.append(verdict)
+        return -1.0 if quiet else max(0.0, verdict.count - verdict.expected)
+
+    def _judge_status(
+        self, bucket: Bucket, status: str, count: int, series: Baseline, gates: Thresholds, volume: Baseline, odd: Odd
+    ) -> Verdict:
         expected, driven, by_volume = expect(bucket, count, series, gates)
         series.observe(count, expected)
         surety = volume if by_volume else None
         judgement = judge(series, gates, surety, self._lag)
         verdict = self._conclude(bucket, status, count, expected, series, judgement, gates, surety, "")
         odd.add(status, -judgement.newest if gates.direction == "below" else judgement.newest)
-        relief = gates.direction == "above" and judgement.longest < -RELIEF
+        relief = judgement.longest < -RELIEF and gates.direction == "above"
         self._learn(bucket, status, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
         return verdict
 
     def _judge_volume(self, bucket: Bucket, group: Group, odd: Odd, alone: bool, excess: float) -> Verdict:
         series = group.volume
-        if series.alerting and bucket.total > 0 and series.counts[0] == 0.0:
+        if series.alerting and bucket.total > 0 and series.newest() == 0.0:
             # the silence is over; what the volume is now is judged without it
             series.alerting = 0
             series.clear_windows()
         series.observe(bucket.total, bucket.usual)
-        gates = self._thresholds(TOTAL)
+        gates = self._gates.of(TOTAL)
         judgement = judge(series, gates, None, self._lag)
         distance = odd.distance() if bucket.warm else 0.0
         if alone and distance >= gates.sigma and not judgement.passed:
@@ -240,13 +257,6 @@ class Detector:
             series.forget()
         return verdict
 
-    def _thresholds(self, status: str) -> Thresholds:
-        sigma = self.sigma()
-        found = self._gates.get(status)
-        if found is None:
-            found = self._gates[status] = thresholds_for(self.config, sigma, status)
-        return found
-
     def _conclude(
         self,
         bucket: Bucket,
@@ -262,7 +272,7 @@ class Detector:
         recommendation: Recommendation = "ok"
         reasons = NO_REASON
         alerts = False
-        excess = excess_of(series, expected, volume, self._lag)
+        excess = seen.excess
         if not bucket.warm:
             recommendation = "warming"
             said = f"{bucket.age} of {self._warmup} buckets learned"
@@ -287,16 +297,6 @@ class Detector:
         )  # fmt: skip
         verdict.reason(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, said)
         return verdict
-
-    def _release(self) -> None:
-        """Let go of what belongs to keys that were forgotten."""
-        groups = self._roster.groups
-
-        def known(key: Key) -> bool:
-            return not key or key in groups  # () is all keys as one
-
-        self._surges.release(known)
-        self._episodes.release(known)
 
     def time(self) -> int:
         """Start of the bucket judged last, epoch seconds; -1 before the first."""
@@ -339,8 +339,8 @@ class Detector:
         self._anchored = bool(state["anchored"])
         self._level, self._lag = float(state["level"]), float(state["lag"])
         self._roster.restore(state, self._before)
-        self._sigma = (-1, 0.0)
-        self._gates.clear()
+        self._gates = Gates(self.config)
+        self._gates.share(self._roster.sharing)
 
     def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:
         if self._episodes.is_excluded(bucket.key, status, series):

@@ -21,7 +21,7 @@ class Episodes:
 
     def are_there(self) -> bool:
         """Whether any series is in one."""
-        return bool(self._kept)
+        return len(self._kept) > 0
 
     def count(self, key: Key, status: str, series: Baseline, alerts: bool) -> None:
         """Begin, go on with or end the series' episode of alerts."""
@@ -44,7 +44,7 @@ class Episodes:
 
     def is_excluded(self, key: Key, status: str, series: Baseline) -> bool:
         """Whether nothing is to be learned of the series yet; one that is quiet again is excluded no more."""
-        if not self._excluded or (key, status) not in self._excluded:
+        if len(self._excluded) == 0 or (key, status) not in self._excluded:
             return False
         if series.alerting:
             return True

@@ -17,23 +17,92 @@ DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, 
 
 
 @mypyc_attr(acyclic=True)
-class Group:
-    """The baselines of one key: its volume's and its statuses'."""
+class Sum:
+    """Transactions of one status in one bucket, over all keys."""
 
-    __slots__ = ("buckets", "mix_exposure", "seen", "statuses", "volume")
+    __slots__ = ("count", "status", "time")
 
-    def __init__(self, discount: float) -> None:
+    def __init__(self, status: str) -> None:
+        self.status = status
+        self.time = -1  # of the bucket
+        self.count = 0
+
+    def add(self, time: int, count: int) -> None:
+        """Add what one key brought in the bucket at `time`."""
+        if time != self.time:
+            self.time, self.count = time, 0
+        self.count += count
+
+
+class Layout:
+    """The statuses that a group has, in the order in which they came: one for all groups that have the same ones."""
+
+    __slots__ = ("_longer", "gates", "names", "sigma", "sums")
+
+    def __init__(self, names: list[str], sums: dict[str, Sum]) -> None:
+        self.names = names
+        self.sums = sums  # of these statuses
+        self.gates: list[Thresholds] = []  # what each must exceed where `sigma` alerts
+        self.sigma = 0.0
+        self._longer: dict[str, Layout] = {}
+
+    def with_status(self, status: str, sums: dict[str, Sum]) -> "Layout":
+        """The layout with one status more; sums: of all statuses, by name."""
+        found = self._longer.get(status)
+        if found is None:
+            if status not in sums:
+                sums[status] = Sum(status)
+            found = Layout([*self.names, status], {**self.sums, status: sums[status]})
+            self._longer[status] = found
+        return found
+
+
+@mypyc_attr(acyclic=True)
+class Group(Baseline):
+    """The baselines of one key: it is that of its volume, and has those of its statuses.
+
+    One object for two and no tuple around a single status: most keys of a million have one.
+    """
+
+    __slots__ = ("buckets", "came", "held", "layout", "mix_exposure", "seen")
+
+    def __init__(self, discount: float, layout: Layout) -> None:
+        """layout: that of no status."""
+        super().__init__(discount, TREND_GAIN)
         self.seen = 0  # when something of it last arrived, epoch seconds
-        self.volume = Baseline(discount, TREND_GAIN)
-        self.statuses: dict[str, Baseline] = {}
+        self.layout = layout
+        self.held: Baseline | tuple[Baseline, ...] | None = None  # of its statuses, as the layout has them
         self.buckets = 0  # judged so far
         self.mix_exposure = 0.0  # discounted transactions: what a status never seen before has been absent from
+        self.came: dict[str, int] | None = None  # counts of the bucket that is about to be judged
+
+    @property
+    def volume(self) -> Baseline:
+        """The baseline of all statuses together."""
+        return self
 
     def new_series(self, discount: float) -> Baseline:
         """The baseline of a status never seen before: absent from all that the group saw."""
         series = Baseline(discount)
         series.exposure = self.mix_exposure
         return series
+
+    def add(self, status: str, series: Baseline, sums: dict[str, Sum]) -> None:
+        """Begin to follow a status; sums: of all statuses, by name."""
+        self.layout = self.layout.with_status(status, sums)
+        self.held = (*self.series(), series) if self.held is not None else series
+
+    def series(self) -> tuple[Baseline, ...]:
+        """The statuses' baselines, as the layout has them."""
+        held = self.held
+        if held is None:
+            return ()
+        return held if isinstance(held, tuple) else (held,)
+
+    @property
+    def statuses(self) -> dict[str, Baseline]:
+        """The same by name."""
+        return dict(zip(self.layout.names, self.series(), strict=True))
 
 
 @mypyc_attr(acyclic=True, free_list_len=1)
@@ -111,13 +180,17 @@ def pack(groups: Mapping[Key, Group]) -> list[object]:
     ]
 
 
-def unpack(rows: Sequence[Any], discount: float) -> dict[Key, Group]:
-    """The groups that `pack` packed; ValueError or TypeError where that cannot be."""
+def unpack(rows: Sequence[Any], discount: float, layout: Layout, sums: dict[str, Sum]) -> dict[Key, Group]:
+    """The groups that `pack` packed; ValueError or TypeError where that cannot be.
+
+    layout: that of no status; sums: of all statuses, by name.
+    """
     groups: dict[Key, Group] = {}
     for key, seen, buckets, mix_exposure, volume, statuses in rows:
-        group = Group(discount)
+        group = Group(discount, layout)
         group.seen, group.buckets, group.mix_exposure = int(seen), int(buckets), float(mix_exposure)
-        group.volume = Baseline.restore(volume)
-        group.statuses = {str(status): Baseline.restore(series) for status, series in statuses.items()}
+        group.load(volume)
+        for status, series in statuses.items():
+            group.add(str(status), Baseline.restore(series), sums)
         groups[unpack_key(key)] = group
     return groups

@@ -4,8 +4,9 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from .baseline import WINDOWS, Baseline, rest15, sum5
+from .baseline import Baseline
 from .limits import Thresholds, count_score
+from .ring import rest15, sum5
 
 # Squared relative errors of a level beyond what its evidence says, since neither shares nor seasons stand still:
 DRIFT: Final = 0.003  # of every level
@@ -14,6 +15,8 @@ LAG: Final = 0.005  # of a volume's, besides: mornings and evenings
 SLACK_1: Final = 1.0
 SLACK_5: Final = 0.6
 SLACK_15: Final = 0.4
+HALF: Final = 0.5  # of a count: no score is nearer to the mean
+MILD: Final = 2.0  # sigmas on the safe side up to which nobody asks how many
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that alerted goes on
 
 
@@ -21,15 +24,21 @@ LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that
 class Judgement:
     """The scores of a series' windows in sigmas, and what the gates said of them."""
 
-    __slots__ = ("gate", "lingers", "longest", "newest", "passed", "score", "seen", "together", "window", "window_mean")
+    __slots__ = (
+        "excess", "gate", "lingers", "longest", "newest", "passed", "score", "seen", "together", "window",
+        "window_mean",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.score = 0.0  # the strongest, longer windows marked down
         self.window = 1  # its buckets
         self.seen = 0.0  # transactions in it
         self.window_mean = 0.0  # expected in it
-        self.newest = 0.0  # score of the newest bucket alone
-        self.longest = 0.0  # score of the longest window
+        self.excess = 0.0  # squared relative error of what was expected in the newest bucket
+        # scores of the newest bucket alone and of the longest window; where one is on the safe side it may be given as
+        # 0, that of the longest window up to MILD sigmas
+        self.newest = 0.0
+        self.longest = 0.0
         self.passed = False
         self.lingers = False
         self.together = False  # all statuses together are odd, though none alone is
@@ -82,51 +91,105 @@ def score_all(series: Baseline, gates: Thresholds, counts: list[float]) -> list[
 
 
 def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | None, lag: float) -> Judgement:
+    """Scores cost logarithms: where a window is on the wrong side, none is asked how far it is on the safe one."""
     result = Judgement()
-    counts, expectations = series.counts, series.expectations
-    # as in excess_of, for three means at once
-    spread, few = series.dispersion() - 1.0, series.doubt()
-    theirs, their_few = (volume.dispersion() - 1.0, volume.doubt()) if volume is not None else (0.0, 0.0)
-    trends = series.trend_gain > 0.0
-    seen, mean = counts[0], expectations[0]
-    off = sign * (seen - mean)
-    for i in range(3):
-        if i == 1:
-            seen, mean = sum5(counts), sum5(expectations)
-        elif i == 2:
-            seen, mean = rest15(seen, counts), rest15(mean, expectations)
-        if mean <= 0.0:
-            continue
-        excess = spread / mean + few + DRIFT
-        if trends:
-            excess += lag
-        elif volume is not None:
-            excess = max(excess, theirs / mean + their_few + lag)
-        _weigh(result, i, count_score(seen, mean, excess), seen, mean, gates, sign, off)
+    expectations = series.expectations
+    seen1, mean1 = series.newest(), expectations[0]
+    seen5, seen15 = series.sums()
+    mean5 = sum5(expectations)
+    mean15 = rest15(mean5, expectations)
+    off1, off5, off15 = sign * (seen1 - mean1), sign * (seen5 - mean5), sign * (seen15 - mean15)
+    error = _error_of(series, volume, lag)
+    # of a volume what is above counts too, whatever its direction; where both directions are wrong no side is safe
+    every = gates.sign == 0.0 or (sign > 0.0 and series.pace.trend_gain > 0.0)
+    score1 = _score(seen1, mean1, error) if every or off1 > HALF else 0.0
+    score5 = _score(seen5, mean5, error) if every or off5 > HALF else 0.0
+    score15 = _score(seen15, mean15, error) if every or off15 > HALF else 0.0
+    if not every and sign * score1 <= 0.0 and sign * score5 <= 0.0 and sign * score15 <= 0.0:
+        score1 = _score(seen1, mean1, error) if off1 < -HALF else score1
+        score5 = _score(seen5, mean5, error) if off5 < -HALF else score5
+        score15 = _score(seen15, mean15, error) if off15 < -HALF else score15
+    elif not every and off15 < -HALF and _may_be_far(seen15, mean15, error):
+        score15 = _score(seen15, mean15, error)
+    result.newest, result.longest = score1, score15
+    result.lingers = sign * score1 > LINGER
+    if mean1 > 0.0:
+        result.excess = _excess(mean1, error)
+        result.seen, result.window_mean, result.score = seen1, mean1, score1
+        if sign * score1 >= gates.sigma:
+            result.gate = _gate(seen1, mean1, gates, sign, SLACK_1)
+            result.passed = not result.gate
+    if mean5 > 0.0:
+        _weigh(result, 5, score5, seen5, mean5, gates, sign, SLACK_5, off1)
+    if mean15 > 0.0:
+        _weigh(result, 15, score15, seen15, mean15, gates, sign, SLACK_15, off1)
     return result
 
 
+Error = tuple[float, float, bool, float, float, float]  # what `_error_of` gives
+
+
+def _error_of(series: Baseline, volume: Baseline | None, lag: float) -> Error:
+    """What the squared relative error of a count of `series` is made of, whatever its mean: see `_score`."""
+    spread, few = series.dispersion() - 1.0, series.doubt()
+    if series.pace.trend_gain > 0.0 or volume is None:
+        return spread, few, False, 0.0, 0.0, lag if series.pace.trend_gain > 0.0 else 0.0
+    return spread, few, True, volume.dispersion() - 1.0, volume.doubt(), lag
+
+
+def _score(seen: float, mean: float, error: Error) -> float:
+    """As `count_score`, with `excess_of`; 0 where nothing is expected."""
+    return count_score(seen, mean, _excess(mean, error)) if mean > 0.0 else 0.0
+
+
+def _excess(mean: float, error: Error) -> float:
+    spread, few, by_volume, theirs, their_few, lag = error
+    own = spread / mean + few + DRIFT
+    return max(own, theirs / mean + their_few + lag) if by_volume else own + lag
+
+
+def _may_be_far(seen: float, mean: float, error: Error) -> bool:
+    """Whether a score may be more than MILD sigmas from 0: False only where it cannot.
+
+    The deviance is an integral over the inverse of the variance, which grows with the mean: below the mean its root is
+    at most Pearson's residual with the variance at the count, above it with that at the mean. The saddlepoint's
+    correction adds nothing below; above, only where the residual is small, or the count very skewed.
+    """
+    if mean <= 0.0:
+        return False
+    excess = _excess(mean, error)
+    if seen < mean:
+        y = seen + HALF
+        return (mean - y) * (mean - y) >= 0.999 * MILD * MILD * (y + excess * y * y)
+    if 1.0 / mean + excess > 1.0:
+        return True
+    y = seen - HALF
+    return (y - mean) * (y - mean) >= 0.999 * MILD * MILD * (mean + excess * mean * mean)
+
+
 def _weigh(
-    result: Judgement, i: int, score: float, seen: float, mean: float, gates: Thresholds, sign: float, off: float
+    result: Judgement,
+    window: int,
+    score: float,
+    seen: float,
+    mean: float,
+    gates: Thresholds,
+    sign: float,
+    slack: float,
+    off: float,
 ) -> None:
-    """Take the i-th window if it is stronger than those before; off: how far the newest bucket is on the wrong side."""
+    """Take a longer window if it is stronger than those before; off: how far the newest bucket is on the wrong side."""
     marked = sign * score
-    if i == 0:
-        result.newest = score
-        result.lingers = marked > LINGER
-    elif i == 2:
-        result.longest = score
-    gate = ""
+    gate, passed = "", False
     if marked >= gates.sigma:
-        gate = _gate(seen, mean, gates, sign, SLACK_1 if i == 0 else SLACK_5 if i == 1 else SLACK_15)
+        gate = _gate(seen, mean, gates, sign, slack)
         # an old surge in a long window must not alert a bucket that is itself normal
         if not gate and off <= 0.0:
             gate = "over"
-    passed = marked >= gates.sigma and not gate
-    if (passed and not result.passed) or (passed == result.passed and marked > sign * result.score) or i == 0:
-        result.score, result.window, result.seen, result.window_mean = score, WINDOWS[i], seen, mean
-        result.gate = gate
-        result.passed = passed
+        passed = not gate
+    if (passed and not result.passed) or (passed == result.passed and marked > sign * result.score):
+        result.score, result.window, result.seen, result.window_mean = score, window, seen, mean
+        result.gate, result.passed = gate, passed
 
 
 def _gate(seen: float, mean: float, gates: Thresholds, sign: float, slack: float) -> str:
@@ -146,6 +209,6 @@ def excess_of(series: Baseline, mean: float, volume: Baseline | None, lag: float
     if mean <= 0.0:
         return 0.0
     own = series.excess(mean) + DRIFT
-    if series.trend_gain > 0.0:
+    if series.pace.trend_gain > 0.0:
         return own + lag
     return max(own, volume.excess(mean) + lag) if volume is not None else own

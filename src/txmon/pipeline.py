@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from .buckets import Bucketer, Correction, OpenBucket
-from .census import totals
 from .detector import Detector
 from .incidents import IncidentTracker
 from .rules import RuleBook
@@ -65,9 +64,8 @@ class Pipeline:
 
     def _conclude(self, bucket: OpenBucket) -> Iterator[Outcome]:
         yield from self._correct()
-        whole = bucket.whole if bucket.whole is not None else totals(bucket.counts)
-        judged = self.detector.judge(bucket.start, bucket.counts, whole, bucket.sample)
-        trends, rises = self._trends.observe(bucket.start, whole)
+        judged = self.detector.judge(bucket.start, bucket.counts, bucket.whole, bucket.sample)
+        trends, rises = self._trends.observe(bucket.start, self.detector.whole)
         if self.rules.rules or self.rules.only:
             judged = self.rules.apply(judged, bucket.counts, trends)
         verdicts, events = self.tracker.observe(bucket.start, judged)

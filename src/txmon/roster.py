@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from .census import Roll
-from .group import Group, pack, unpack
+from .group import Group, Layout, Sum, pack, unpack
 from .thresholds import DetectorConfig
 from .verdict import Key
 
@@ -21,6 +21,8 @@ class Roster:
         self._discount = discount
         self._mix_discount = mix_discount
         self.groups: dict[Key, Group] = {}
+        self._sums: dict[str, Sum] = {}  # by status
+        self._no_status = Layout([], {})
         self.whole: Group | None = None  # all keys as one: what the season is learned from where there are keys
         self.forgotten = 0  # keys dropped
         self._seen = -1  # start of the last bucket in which anything arrived
@@ -31,23 +33,35 @@ class Roster:
 
     def enlist(
         self, time: int, counts: dict[Key, dict[str, int]], sample: tuple[int, Mapping[str, Sequence[str]]] | None
-    ) -> None:
-        """Begin a baseline for every series that is new in the bucket at `time`, and count it."""
+    ) -> dict[str, int]:
+        """Begin a baseline for every series that is new in the bucket at `time`, and count it.
+
+        Returns the transactions by status over all keys: both need a look at every count.
+        """
         self._fresh = 0
         for key, statuses in counts.items():
             group = self.groups.get(key)
             if group is None:
-                group = self.groups[key] = Group(self._discount)
+                group = self.groups[key] = Group(self._discount, self._no_status)
                 self._series += 1
                 self._roll.add_key(key)
             group.seen = time
-            for status in statuses:
-                if status not in group.statuses:
-                    group.statuses[status] = group.new_series(self._mix_discount)
+            group.came = statuses
+            sums = group.layout.sums
+            for status, count in statuses.items():
+                one = sums.get(status)
+                if one is None:
+                    group.add(status, group.new_series(self._mix_discount), self._sums)
                     self._series += 1
                     self._fresh += 1
                     self._roll.add_series(key)
+                    sums = group.layout.sums
+                    one = sums[status]
+                one.add(time, count)
         self._roll.close(time, sample)
+        if len(counts) == 1:
+            return statuses
+        return {one.status: one.count for one in self._sums.values() if one.time == time}
 
     def as_one(self, whole: dict[str, int]) -> Group | None:
         """The baselines of all keys as one, given their counts by status; None before anything arrived."""
@@ -55,15 +69,19 @@ class Roster:
         if group is None:
             if not whole:
                 return None
-            group = self.whole = Group(self._discount)
+            group = self.whole = Group(self._discount, self._no_status)
         for status in sorted(whole):  # the order in which they came is not known everywhere
-            if status not in group.statuses:
-                group.statuses[status] = group.new_series(self._mix_discount)
+            if status not in group.layout.sums:
+                group.add(status, group.new_series(self._mix_discount), self._sums)
         return group
 
     def is_alone(self) -> bool:
         """Whether nothing is told apart by key, so that all keys as one are the one there is."""
         return len(self.groups) == 1 and () in self.groups
+
+    def knows(self, key: Key) -> bool:
+        """Whether a key has baselines; () is all keys as one, too."""
+        return not key or key in self.groups
 
     def drop(self, time: int, arrived: bool) -> bool:
         """Forget keys that were idle too long, and the least recently seen where there are too many; whether any was.
@@ -92,7 +110,7 @@ class Roster:
         return self.forgotten > before
 
     def _forget(self, key: Key) -> None:
-        series = 1 + len(self.groups.pop(key).statuses)
+        series = 1 + len(self.groups.pop(key).layout.names)
         self._series -= series
         self._roll.drop_key(key, series)
         self.forgotten += 1
@@ -111,13 +129,13 @@ class Roster:
 
         before: start of the bucket judged last. A state from before all keys were known as one begins anew with that.
         """
-        groups = unpack(state["groups"], self._discount)
-        whole = unpack(state.get("whole", []), self._discount).get(())
+        groups = unpack(state["groups"], self._discount, self._no_status, self._sums)
+        whole = unpack(state.get("whole", []), self._discount, self._no_status, self._sums).get(())
         roll = Roll.restore(state["roll"]) if "roll" in state else Roll()
         self.groups, self.whole, self._roll = groups, whole, roll
         self._seen = int(state.get("seen", before))
         self._series = 0
         for key, group in groups.items():
-            roll.add_key(key, 1 + len(group.statuses))
-            self._series += 1 + len(group.statuses)
+            roll.add_key(key, 1 + len(group.layout.names))
+            self._series += 1 + len(group.layout.names)
         self.sharing = roll.series()

@@ -20,23 +20,48 @@ BEYOND: Final = 1.3  # times the shape's own height: a level that it raises is r
 TWO_WEEKS: Final = 14
 
 
+class Bin:
+    """What is known of one part of the day, of weekdays or of the weekend."""
+
+    __slots__ = ("after", "before", "buckets", "day", "near", "near_buckets", "other", "transactions")
+
+    def __init__(self) -> None:
+        self.transactions = 0.0
+        self.buckets = 0.0
+        self.day = -1  # on which it learned last, in days since the epoch
+        # the same with the neighbours weighed in, worked out when it is asked for
+        self.near = 0.0
+        self.near_buckets = -1.0  # -1 until then, 0 while nothing is known of one of them
+        # its neighbours, and the same part of the other days
+        self.before = self.after = self.other = self
+
+    def join(self, before: "Bin", after: "Bin", other: "Bin") -> None:
+        """Say which bins it is weighed with."""
+        self.before, self.after, self.other = before, after, other
+
+
 class Season:
     """Learns the day's shape and says how much the volume usually grows between two times."""
 
-    __slots__ = ("_bin", "_bins", "_day", "_days", "_means", "_overall", "_sums", "_weights", "_width")
+    __slots__ = (
+        "_at", "_before_buckets", "_before_transactions", "_bin", "_bins", "_days", "_overall", "_place", "_width",
+    )  # fmt: skip
 
     def __init__(self, bucket: int) -> None:
         """bucket: the width of a bucket in seconds; a shape is learned for buckets of at most an hour."""
         self._width = bucket
         self._bin = max(BIN, bucket)
         self._bins = DAY // self._bin
-        # transactions and buckets a bin: weekdays', then the weekend's
-        self._sums = [0.0] * (2 * self._bins)
-        self._weights = [0.0] * (2 * self._bins)
-        self._day = [-1] * (2 * self._bins)  # on which a bin learned last, in days since the epoch
+        self._at = [Bin() for _ in range(2 * self._bins)]  # weekdays', then the weekend's
+        for half, other in ((self._at[: self._bins], self._at[self._bins :]), (self._at[self._bins :], self._at)):
+            for i in range(self._bins):
+                half[i].join(half[i - 1], half[(i + 1) % self._bins], other[i])
         self._days = 0  # that taught so far
-        self._overall = -1.0  # mean of all bins, asked for several times a bucket; -1 until it is summed up anew
-        self._means: dict[int, float] = {}  # of bins, likewise
+        self._overall = -1.0  # mean of all bins; -1 until it is summed up anew
+        # the bin that learned last and the sums of those before it, which stay the same while it goes on learning
+        self._place = 0
+        self._before_transactions = 0.0
+        self._before_buckets = 0.0
 
     def learn(self, time: int, total: float, expected: float) -> None:
         """Take a bucket's total volume, reined in where it is far above what was expected of it (transactions).
@@ -44,17 +69,40 @@ class Season:
         A surge must not be due tomorrow, for its absence would look like a loss. A fall is taken as it is: a closing
         hour comes again, and after an outage `growth` sees that the level is not where the shape was.
         """
-        index = _weekend(time) * self._bins + time % DAY // self._bin
+        place = self._place_of(time)
+        if place != self._place:
+            self._place, self._before_transactions, self._before_buckets = place, 0.0, 0.0
+            self._before_transactions, self._before_buckets = self._sums(0, place)
+        one = self._at[place]
         day = time // DAY
-        if day != self._day[index]:
-            self._days += day > max(self._day)
-            self._day[index] = day
-            self._sums[index] *= DAY_KEEP
-            self._weights[index] *= DAY_KEEP
-        self._sums[index] += min(MOST * expected, total) if expected > 0.0 else total
-        self._weights[index] += 1.0
+        if day != one.day:
+            self._begin_day(one, day)
+        one.transactions += min(MOST * expected, total) if expected > 0.0 else total
+        one.buckets += 1.0
         self._overall = -1.0
-        self._means.clear()
+        one.near_buckets = one.before.near_buckets = one.after.near_buckets = -1.0
+        one = one.other
+        one.near_buckets = one.before.near_buckets = one.after.near_buckets = -1.0
+
+    def _begin_day(self, one: Bin, day: int) -> None:
+        """Let a bin know a day less of what it learned on the days before."""
+        newest = -1
+        for other in self._at:
+            newest = max(newest, other.day)
+            other.near_buckets = -1.0
+        self._days += day > newest
+        one.day = day
+        one.transactions *= DAY_KEEP
+        one.buckets *= DAY_KEEP
+
+    def _sums(self, start: int, end: int) -> tuple[float, float]:
+        """Transactions and buckets of the bins before `end`, those before `start` being known to be those before
+        the bin that learned last: one after the other in either case, so that the sums are the same to the last bit."""
+        transactions, buckets = self._before_transactions, self._before_buckets
+        for one in self._at[start:end]:
+            transactions += one.transactions
+            buckets += one.buckets
+        return transactions, buckets
 
     def growth(self, start: int, end: int, level: float) -> float:
         """Usual volume at `end` over that at `start` (epoch seconds), 0.1..10; 1 until a whole day is known.
@@ -77,59 +125,65 @@ class Season:
         place = (time % DAY + self._width / 2) / self._bin + 0.5  # 1 more, so that none is below 0
         first = int(place) - 1
         part = place - 1.0 - first
-        weekend = _weekend(time)
-        low, high = self._mean(weekend, first % self._bins), self._mean(weekend, (first + 1) % self._bins)
+        # the first is the one before that of `time` or that itself
+        one = self._at[first % self._bins + (self._bins if _weekend(time) else 0)]
+        low, high = self._mean(one), self._mean(one.after)
         return low + part * (high - low) if low > 0.0 and high > 0.0 else 0.0
 
     def error(self, time: int) -> float:
         """Squared relative error of the shape around `time`: from the transactions that it was learned of, and where
         it is steep, from not knowing the minute in which it rises or falls."""
-        index = time % DAY // self._bin
-        few = 1.0 / (self._sums[index] + self._sums[index + self._bins] + PRIOR)
-        weekend = _weekend(time)
-        before, after = self._mean(weekend, (index - 1) % self._bins), self._mean(weekend, (index + 1) % self._bins)
+        one = self._at[self._place_of(time)]
+        few = 1.0 / (one.transactions + one.other.transactions + PRIOR)
+        before, after = self._mean(one.before), self._mean(one.after)
         if before <= 0.0 or after <= 0.0:
             return few
         steep = STEEP * (after - before) / (after + before)
         return few + steep * steep
 
-    def _mean(self, weekend: int, index: int) -> float:
+    def _place_of(self, time: int) -> int:
+        """Of the bin that `time` is in."""
+        place = time % DAY // self._bin
+        return place + self._bins if _weekend(time) else place
+
+    def _mean(self, one: Bin) -> float:
         """A bin's mean, its neighbours' weighed in at half; 0 while nothing is known of one of the three.
 
         Where a bin is a single bucket its neighbours are left out: they would blur what the day is like.
         """
-        place = weekend * self._bins + index
-        found = self._means.get(place)
-        if found is None:
-            found = self._means[place] = self._mean_of(weekend, index)
-        return found
-
-    def _mean_of(self, weekend: int, index: int) -> float:
-        side = 0.5 if self._width < self._bin else 0.0
-        total, weight = 0.0, 0.0
-        for step in (-1, 0, 1):
-            sums, weights = self._known(weekend, (index + step) % self._bins)
-            if weights <= 0.0:
-                return 0.0
-            part = 1.0 if step == 0 else side
-            total += part * sums
-            weight += part * weights
+        if one.near_buckets < 0.0:
+            self._weigh_neighbours(one)
+        if one.near_buckets <= 0.0:
+            return 0.0
         if self._overall < 0.0:
-            self._overall = _total(self._sums) / _total(self._weights)
+            transactions, buckets = self._sums(self._place, 2 * self._bins)
+            self._overall = transactions / buckets
         mean = self._overall
-        return (total + PRIOR) / (weight + PRIOR / mean) if mean > 0.0 else 0.0
+        return (one.near + PRIOR) / (one.near_buckets + PRIOR / mean) if mean > 0.0 else 0.0
 
-    def _known(self, weekend: int, index: int) -> tuple[float, float]:
+    def _weigh_neighbours(self, one: Bin) -> None:
+        one.near_buckets = 0.0
+        before, before_buckets = self._known(one.before)
+        here, here_buckets = self._known(one)
+        after, after_buckets = self._known(one.after)
+        if before_buckets <= 0.0 or here_buckets <= 0.0 or after_buckets <= 0.0:
+            return
+        side = 0.5 if self._width < self._bin else 0.0
+        one.near = side * before + here + side * after
+        one.near_buckets = side * before_buckets + here_buckets + side * after_buckets
+
+    def _known(self, one: Bin) -> tuple[float, float]:
         """Transactions and buckets of a bin: weekdays and weekends are one until two weeks are known."""
         if self._days <= TWO_WEEKS:
-            other = index + self._bins
-            return self._sums[index] + self._sums[other], self._weights[index] + self._weights[other]
-        place = weekend * self._bins + index
-        return self._sums[place], self._weights[place]
+            return one.transactions + one.other.transactions, one.buckets + one.other.buckets
+        return one.transactions, one.buckets
 
     def snapshot(self) -> list[float]:
         """All of the state as plain numbers, for `restore`."""
-        return [float(self._width), float(self._days), *self._sums, *self._weights, *map(float, self._day)]
+        numbers = [float(self._width), float(self._days)]
+        numbers += [one.transactions for one in self._at]
+        numbers += [one.buckets for one in self._at]
+        return numbers + [float(one.day) for one in self._at]
 
     @staticmethod
     def restore(state: list[float]) -> "Season":
@@ -139,19 +193,10 @@ class Season:
         if len(state) != 2 + 3 * size:
             raise ValueError(f"a season has {2 + 3 * size} numbers, not {len(state)}")
         season._days = int(state[1])
-        season._sums = state[2 : 2 + size]
-        season._weights = state[2 + size : 2 + 2 * size]
-        season._day = [int(value) for value in state[2 + 2 * size :]]
+        for i, one in enumerate(season._at):
+            one.transactions, one.buckets, one.day = state[2 + i], state[2 + size + i], int(state[2 + 2 * size + i])
         return season
 
 
-def _total(values: list[float]) -> float:
-    """The sum; mypyc takes `sum` of a list for one of whole numbers."""
-    total = 0.0
-    for value in values:
-        total += value
-    return total
-
-
-def _weekend(time: int) -> int:
-    return int((time // DAY + 3) % 7 >= 5)  # the epoch began on a Thursday
+def _weekend(time: int) -> bool:
+    return (time // DAY + 3) % 7 >= 5  # the epoch began on a Thursday

@@ -63,7 +63,7 @@ class Surges:
         if surge is None:
             return
         level = group.volume.rate()
-        if level > surge.usual and max(float(total), group.volume.counts[0]) < sqrt(level * surge.usual):
+        if level > surge.usual and max(float(total), group.volume.newest()) < sqrt(level * surge.usual):
             _recall(group, surge)
             del self._surges[key]
 

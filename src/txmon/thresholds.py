@@ -54,3 +54,29 @@ def thresholds_for(config: DetectorConfig, sigma: float, status: str) -> Thresho
         config.min_ratios.get(status, config.min_ratio),
         config.directions.get(status, usual_direction),
     )
+
+
+class Gates:
+    """What each status must exceed among so many series."""
+
+    __slots__ = ("_config", "_known", "_series", "sigma")
+
+    def __init__(self, config: DetectorConfig) -> None:
+        self._config = config
+        self._series = -1
+        self.sigma = 0.0  # the score that alerts
+        self._known: dict[str, Thresholds] = {}
+
+    def share(self, series: int) -> None:
+        """Let so many series share the budget."""
+        if series != self._series:
+            self._series = series
+            self.sigma = sigma_for(self._config, series)
+            self._known.clear()
+
+    def of(self, status: str) -> Thresholds:
+        """What a series of this status must exceed."""
+        found = self._known.get(status)
+        if found is None:
+            found = self._known[status] = thresholds_for(self._config, self.sigma, status)
+        return found

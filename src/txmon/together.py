@@ -40,7 +40,8 @@ class Odd:
             return 0.0
         freedom = (self._statuses + 1) / 2.0
         spread = 2.0 / (9.0 * freedom)
-        return float(((self._squares / freedom) ** (1.0 / 3.0) - (1.0 - spread)) / sqrt(spread))
+        root: float = (self._squares / freedom) ** (1.0 / 3.0)  # of a type that mypy knows
+        return (root - (1.0 - spread)) / sqrt(spread)
 
     def is_shared(self) -> bool:
         """Whether no single status makes up most of the distance: one that does has gates of its own to pass."""

@@ -17,6 +17,7 @@ TOTAL: Final = "*"
 QUIET: Final = frozenset(("approved", TOTAL))  # their rise is good news
 
 
+@mypyc_attr(acyclic=True)
 @dataclass(slots=True, init=False)
 class Trend:
     """A least-squares slope in transactions a minute per minute, and its name; written as `Verdict` is."""
@@ -59,43 +60,47 @@ class TrendTracker:
         self._length = max(3, SPAN // bucket)
         self._scale = (60 / bucket) ** 2  # of a slope a bucket per bucket, to minutes
         self._lines: dict[str, Line] = {}  # by status
+        self._all: list[Line] = []  # the same
+        self._trends: dict[str, Trend] = {}  # of the last bucket
         self._rising: set[str] = set()  # statuses whose rise has been told
 
     def observe(self, time: int, totals: dict[str, int]) -> tuple[dict[str, Trend], list[Rise]]:
         """Take the counts by status, over all keys, of the bucket at `time`; every status's trend so far, and news."""
-        total = self._lines.get(TOTAL)
-        if total is None:
-            total = self._lines[TOTAL] = Line(self._length, time)
+        total = self._line(TOTAL, time)
         for status, count in totals.items():
-            line = self._lines.get(status)
-            if line is None:
-                line = self._lines[status] = Line(self._length, time)
+            line = self._line(status, time)
             line.open += count
             total.open += count
-        trends: dict[str, Trend] = {}
+        # a copy and new values for its keys are half the work of a new dictionary
+        trends = self._trends = self._trends.copy()
         rises: list[Rise] = []
-        for status, line in self._lines.items():
-            trend = trends[status] = self._step(line, time)
-            if trend.name == "rising a lot":
-                if self._is_news(status, line, trend.slope):
-                    rises.append(Rise(time, status, trend.slope, line.counts[-1]))
-            elif self._rising and trend.name != "rising":
-                self._rising.discard(status)
+        for line in self._all:
+            trend = self._step(line, time)
+            trends[line.status] = trend
+            if trend.slope > STEEP:
+                if self._is_news(line, trend.slope):
+                    rises.append(Rise(time, line.status, trend.slope, line.newest))
+            elif len(self._rising) > 0 and trend.slope <= SLIGHT:
+                self._rising.discard(line.status)
         return trends, rises
+
+    def _line(self, status: str, time: int) -> "Line":
+        line = self._lines.get(status)
+        if line is None:
+            line = self._lines[status] = Line(status, self._length, time)
+            self._all.append(line)
+        return line
 
     def update(self, time: int, status: str, count: int) -> Trend:
         """Add the bucket that starts at `time` (epoch seconds, later than before) and return the trend with it."""
-        line = self._lines.get(status)
-        if line is None:
-            line = self._lines[status] = Line(self._length, time)
+        line = self._line(status, time)
         line.open = count
         return self._step(line, time)
 
     def _step(self, line: "Line", time: int) -> Trend:
         """The trend with the bucket at `time`, which `line` has the counts of."""
-        missing = (time - line.time) // self._bucket - 1
-        if missing > 0:
-            for _ in range(min(missing, self._length)):
+        if time - line.time > self._bucket:
+            for _ in range(min((time - line.time) // self._bucket - 1, self._length)):
                 line.add(0)
         line.add(line.open)
         line.open = 0
@@ -103,10 +108,10 @@ class TrendTracker:
         slope = line.slope() * self._scale
         return Trend(slope, name_of(slope))
 
-    def _is_news(self, status: str, line: "Line", slope: float) -> bool:
+    def _is_news(self, line: "Line", slope: float) -> bool:
         """Whether a status began to rise a lot, beyond what chance gives counts of its size."""
-        n = len(line.counts)
-        if status in QUIET or status in self._rising or n < self._length:
+        n, status = self._length, line.status
+        if status in QUIET or status in self._rising or not line.is_full():
             return False
         # of a slope through Poisson counts; twice their variance, since real ones are overdispersed
         error = sqrt(2 * max(1.0, line.total / n) * 12 / (n * (n * n - 1))) * self._scale
@@ -118,7 +123,7 @@ class TrendTracker:
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it."""
         return {
-            "counts": {status: line.counts for status, line in self._lines.items()},
+            "counts": {status: line.counts() for status, line in self._lines.items()},
             "times": {status: line.time for status, line in self._lines.items()},
             "rising": sorted(self._rising),
         }
@@ -127,10 +132,10 @@ class TrendTracker:
         """Take over what `snapshot` gave."""
         lines = {}
         for status, counts in state["counts"].items():
-            line = lines[str(status)] = Line(self._length, int(state["times"][status]))
+            line = lines[str(status)] = Line(str(status), self._length, int(state["times"][status]))
             for count in counts:
                 line.add(int(count))
-        self._lines = lines
+        self._lines, self._all, self._trends = lines, list(lines.values()), {}
         self._rising = set(state["rising"])
 
 
@@ -141,31 +146,48 @@ class Line:
     Sums of whole numbers, moved on by each count: nothing is rounded, so nothing adds up.
     """
 
-    __slots__ = ("_length", "_weighted", "counts", "open", "time", "total")
+    __slots__ = ("_counts", "_divisor", "_length", "_oldest", "_weighted", "newest", "open", "status", "time", "total")
 
-    def __init__(self, length: int, time: int) -> None:
+    def __init__(self, status: str, length: int, time: int) -> None:
         """length: counts kept. time: start of the bucket of the newest, epoch seconds."""
+        self.status = status
         self._length = length
+        self._divisor = float(length * (length * length - 1))  # of a slope through as many counts
         self.time = time
-        self.counts: list[int] = []  # oldest first
+        self._counts: list[int] = []  # once it is full a new count takes the place of the oldest
+        self._oldest = 0  # place of that
+        self.newest = 0
         self.open = 0  # transactions of the bucket that is being added up
         self.total = 0
         self._weighted = 0  # sum of place times count, the oldest's place being 0
 
     def add(self, count: int) -> None:
         """Add a bucket's count."""
-        counts = self.counts
-        if len(counts) == self._length:
-            self.total -= counts.pop(0)
-            self._weighted -= self.total
-        self._weighted += len(counts) * count
+        counts = self._counts
+        if self.is_full():
+            oldest = self._oldest
+            self.total -= counts[oldest]
+            self._weighted += (self._length - 1) * count - self.total
+            counts[oldest] = count
+            self._oldest = oldest + 1 if oldest + 1 < self._length else 0
+        else:
+            self._weighted += len(counts) * count
+            counts.append(count)
         self.total += count
-        counts.append(count)
+        self.newest = count
+
+    def is_full(self) -> bool:
+        """Whether it has as many counts as it keeps."""
+        return len(self._counts) == self._length
+
+    def counts(self) -> list[int]:
+        """What it keeps, oldest first."""
+        return self._counts[self._oldest :] + self._counts[: self._oldest]
 
     def slope(self) -> float:
         """Of the line, a bucket per bucket; 0 with fewer than three counts."""
-        n = len(self.counts)
+        n = len(self._counts)
         if n < 3:
             return 0.0
         twice = 2 * self._weighted - (n - 1) * self.total  # the covariance with the places around their middle
-        return twice / 2 * 12 / (n * (n * n - 1))
+        return float(twice) / 2.0 * 12.0 / (self._divisor if n == self._length else float(n * (n * n - 1)))
