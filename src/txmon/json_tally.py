@@ -22,6 +22,9 @@ class JsonTallier(RestTallier):
 
     def add(self, lines: list[bytes]) -> None:
         """Count `lines`."""
+        if self._shape is None:
+            self.add_one(lines[0])  # its shape may be that of the others
+            lines = lines[1:]
         shape = self._shape
         if shape is not None and shape.head and self.repeating:
             self.add_by_rest(lines)

@@ -89,7 +89,7 @@ class RestTallier:
             self.repeating = self.ledger.parser.lines - self._since > 2 * self._missed
             self._missed, self._since = 0, self.ledger.parser.lines
             self.rests.clear()
-        if len(rest) <= LONGEST_REST:
+        if self.repeating and len(rest) <= LONGEST_REST:
             self.rests[rest] = found
         return found
 
