@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from txmon.buckets import Bucketer
 from txmon.records import ParseOptions, RecordParser, Reject
-from txmon.tally import Item, Tallier, Tally
+from txmon.tallier import Tallier
+from txmon.tally import Item, Tally
 from txmon.times import TimeParser
 
 CSV_CELLS = (
@@ -53,11 +54,13 @@ def everything(items: list[Any], lateness: int) -> tuple[Any, ...]:
     return rejects, closed, grown, bucketer.late, bucketer.first_late, bucketer.summary(), last
 
 
-def check(lines: list[bytes], by: tuple[str, ...], cut: int, lateness: int) -> None:
-    options = ParseOptions(by=by)
+def check(lines: list[bytes], by: tuple[str, ...], cut: int, lateness: int, longest: int = 200) -> None:
+    options = ParseOptions(by=by, max_line=longest)
     plain = RecordParser("x", options, TimeParser(first_date=date(2026, 3, 2)))
-    single = list(plain.parse(lines))
     parser = RecordParser("x", options, TimeParser(first_date=date(2026, 3, 2)))
+    for one in (plain, parser):
+        one.admit(1772445600 + 3600, 3600)
+    single = list(plain.parse(lines))
     tallier = Tallier(parser, 60)
     added: list[Item | Reject] = [*tallier.take(lines[:cut]), *tallier.take(lines[cut:])]
     assert everything(added, lateness) == everything(single, lateness)
@@ -79,6 +82,141 @@ def test_json_lines(rows: list[tuple[Any, ...]], by: tuple[str, ...], cut: int, 
     check(json_lines(rows), by, cut, lateness)
 
 
+# what a CSV line may be besides: ragged, quoted, blank, no UTF-8, ended as on Windows, too long
+CSV_ODD = [
+    b"", b"\r", b"  ", b",,,", b"2026-03-02T10:00:00Z,denied,1", b"2026-03-02T10:00:00Z,denied,1,m1,", b"x",
+    b"\xff,\xfe,1,m1", b"2026-03-02T10:00:00Z,denied,1,\xff", b"2026-03-02T10:00:00Z,denied,1,\xc3\xa9",
+    b'"2026-03-02T10:00:00Z","denied",1,m1', b"2026-03-02T10:00:00Z,denied,5,m1\r",
+    b"2026-03-02T10:00:00Z,denied,5,m1\r\r", b"2026-03-02T10:00:00Z,de\rnied,5,m1",
+    b"2026-03-02T10:00:00Z,denied,1," + b"m" * 200,
+    b"2026-03-02T10:00:00Z,denied,\xd9\xa1,m1", b"\n,denied,1,m1",
+    b"2026-03-02T10:00:00Z\n2026-03-02T10:00:00Z,denied,1,m1", b"2026-03-02T10:00:00Z,denied,1,m1\n",
+    b"2026-03-02\tT10:00:00Z,denied,1,m1", b"2026-13-02T10:00:00Z,denied,1,m1", b"2026-03-02T24:00:00Z,denied,1,m1",
+    b"2026-03-02T10:0x:00Z,denied,1,m1", b"2030-03-02T10:00:00Z,denied,1,m1", b"1969-12-31T23:59:59Z,denied,1,m1",
+    b"2026-W10-1T10:00:00Z,denied,1,m1", b"time,status,count,merchant", b"2026-03-02T10:00:00Z,denied,+5,m1",
+    b"2026-03-02T10:00:00Z,denied,1e2,m1", b"2026-03-02T10:00:00Z,denied,007,m1",
+    b"2026-03-02T10:00:00Z,denied,nan,m1", b"2026-03-02T10:00:00Z,denied,1_0,m1",
+    b"2026-03-02T10:00:00Z,denied,999999999999999,m1", b'2026-03-02T10:00:00Z,denied,1,"m1"', b'"23:00",denied,1,m1',
+]  # fmt: skip
+ODD_CSV = st.lists(st.one_of(ROWS.map(lambda rows: csv_lines(rows)[1]), st.sampled_from(CSV_ODD)), max_size=60)
+
+
+@given(ODD_CSV, BY, st.integers(0, 20), st.permutations(range(4)), st.sampled_from([b"", b"\xef\xbb\xbf"]))
+def test_odd_csv_lines(lines: list[bytes], by: tuple[str, ...], cut: int, order: list[int], bom: bytes) -> None:
+    usual = csv_lines([("2026-03-02T10:00:00Z", status, "1", "m1") for status in ("denied", "failed") * 2])
+    given = [*usual, *lines]
+    moved = [b",".join([cells[at] for at in order]) if len(cells := raw.split(b",")) == 4 else raw for raw in given]
+    check([bom + given[0], *given[1:]], by, cut, 0)
+    check(moved, by, cut, 90)
+
+
+@pytest.mark.parametrize("by", [(), ("merchant",), ("time",)])
+def test_each_odd_csv_line_among_usual_ones(by: tuple[str, ...]) -> None:
+    times = ("2026-03-02T10:00:00Z", "10:30")
+    usual = csv_lines([(time, status, "1", "m1") for time in times for status in ("denied", "failed", "denied")])
+    turned = [b",".join(reversed(raw.split(b","))) for raw in usual]
+    for odd in CSV_ODD:
+        check([*usual, odd, usual[-1], odd, odd, *usual[1:]], by, 9, 0)
+        back = b",".join(reversed(odd.split(b",")))
+        check([*turned, back, turned[-1], b"x", back, *turned[1:]], by, 9, 0)
+
+
+@given(ODD_CSV, st.sampled_from([b"1.5", b"", b"nan", b"-1", b"x", b"1_0"]), st.booleans())
+def test_amounts(lines: list[bytes], amount: bytes, first: bool) -> None:
+    lines = [b"time,status,count,merchant", *lines]
+    amounts = [b"amount", *[(b"1", amount)[i % 3 == 0] for i in range(len(lines))]]
+    pairs = zip(amounts, lines, strict=False)
+    check([one + b"," + raw if first else raw + b"," + one for one, raw in pairs], (), 9, 0)
+
+
+# how JSON lines begin, their times, and how they go on; the first of each is usual
+HEADS = [
+    b'{"time": "', b'{"time":"', b' {"time" : "', b'{"Time": "', b'{"ts": "', b'{"\\u0074ime": "',
+    b'{"x": 1, "time": "', b'{"status": "', b'{"time": ', b"", b'{"time": ["',
+]  # fmt: skip
+TIMES = [
+    b"2026-03-02T10:00:00Z", b"2026-03-02T10:00:30Z", b"2026-03-02 10:01:00", b"2026-03-02T12:02:00+02:00",
+    b"23:59:30", b"00:00:10", b"10:30", b"nope", b"", b"2026-03-02T10:00:00\\u005a", b"10:00\t", b"10:00 ",
+    b"1772445600", b"10:0\xd9\xa1", b"2030-03-02T10:00:00Z", b"2026-03-02T10:00:00Z\\",
+    b'2026-03-02T10:00:00Z", "time": "2026-03-02T10:05:00Z', b"2026-03-02\\10:00:00", b"2026-03-02\t10:00:00",
+    b"2026-03-02T12:00:00.000000+02:00",
+]  # fmt: skip
+USUAL = b'", "status": "denied", "merchant": "m1"'
+ENDS = [USUAL + end for end in (
+    b"}", b"}\r", b"} ", b"", b', "time": "10:00"}', b', "ts": 5}', b', "n": 3}', b', "count": 1e2}',
+    b', "count": -0}', b', "count": 007}', b', "count": NaN}', b', "count": 10000000000000000}', b', "id": "a"}',
+    b"}{}",
+)] + [
+    b'", "status": "failed", "merchant": "m2"}', b'","status":"denied","merchant":"m1"}',
+    b'", "status": "denied", "status": "failed", "merchant": "m1"}', b'"}', b'", }',
+    b'", "status": "denied", "merchant": null}', b'", "status": null, "merchant": "m1"}', b'", "merchant": "m1"}',
+    b'", "status": "de\\u006eied", "merchant": "m1"}', b'", "status": "denied", "merchant": "\\ud800"}',
+    b'", "status": ["denied"]}', b'", "status": "denied", "merchant": "\xc3\xa9"}',
+    b'", "status": "denied", "merchant": "\xff"}', b"", b'", "status": "denied"}}',
+    b'" , "status": "denied", "merchant": "m1"}', b'", "status": "*", "merchant": "m1"}',
+    b'", "status": "denied", "merchant": "m\n1"}', b'",\n"status": "denied", "merchant": "m1"}',
+    b'", "status": "", "merchant": "m1"}', b'":1 "status": "denied", "merchant": "m1"}',
+    b'", "status": "denied", "merchant": "m1", "time": "23:00"}',
+    b'", "status": "denied", "merchant": "' + b"m" * 300 + b'"}',
+    b'", "status": "denied", "merchant": {"a": [1, {"b": 2}]}}',
+]  # fmt: skip
+PARTS = st.tuples(*[st.one_of(st.just(some[0]), st.sampled_from(some)) for some in (HEADS, TIMES, ENDS)])
+
+
+@given(st.lists(PARTS, max_size=60), BY, st.integers(0, 20), st.sampled_from([0, 90]), st.sampled_from([80, 200, 1000]))
+def test_json_lines_as_text(
+    parts: list[tuple[bytes, ...]], by: tuple[str, ...], cut: int, lateness: int, longest: int
+) -> None:
+    usual = [HEADS[0] + TIMES[0] + USUAL.replace(b"denied", status) + b"}" for status in (b"denied", b"failed") * 2]
+    check([*usual, *map(b"".join, parts)], by, cut, lateness, longest)
+
+
+def test_each_odd_json_line_among_usual_ones() -> None:
+    heads = [(head, TIMES[0], end) for head in HEADS for end in ENDS]
+    times = [(HEADS[0], time, end) for time in TIMES for end in ENDS]
+    for time in (TIMES[0], b"10:30"):
+        usual = [HEADS[0] + time + USUAL.replace(b"denied", status) + b"}" for status in (b"denied", b"failed") * 2]
+        for parts in [*heads, *times]:
+            odd = b"".join(parts)
+            check([*usual, odd, usual[1], odd, *usual], ("merchant",), 5, 0, 80)
+
+
+def test_ends_are_known_of_one_shape_alone() -> None:
+    first = b'{"time": "2026-03-02T10:00:00Z", "ts": "2026-03-02T11:00:00Z", "status": "denied"}'
+    second = b'{"ts": "2026-03-02T10:00:00Z", "status": "denied"}'
+    both = b'{"ts": "2026-03-02T10:00:00Z", "ts": "2026-03-02T11:00:00Z", "status": "denied"}'
+    check([*[first] * 9, *[second] * 99, both, both], (), 50, 0)
+
+
+def test_spellings_of_a_status_are_added_up_in_each_minute() -> None:
+    rows = [f"2026-03-02T10:0{minute}:00Z,{status},1" for minute in range(5) for status in ("denied", "Denied")]
+    lines = [b"time,status,count", *(row.encode() for row in rows * 2)]
+    tallier = Tallier(RecordParser("x", ParseOptions(), TimeParser()), 60)
+    tallier.take(lines)
+    found = [item.counts for item in tallier.take(lines[1:]) if isinstance(item, Tally)]
+    assert found == [{(): {"denied": 2}}] * 10
+
+
+@pytest.mark.parametrize("line", [
+    b"2026-03-02T10:%02d:00Z,denied,%d", b"denied,2026-03-02T10:%02d:00Z,%d",
+    b'{"time": "2026-03-02T10:%02d:00Z", "status": "denied", "count": %d}',
+    b'{"status": "denied", "time": "2026-03-02T10:%02d:00Z", "count": %d}',
+])  # fmt: skip
+def test_lines_of_which_none_comes_again_are_all_counted(line: bytes) -> None:
+    header = [] if line.startswith(b"{") else [b"time,status,count" if line.startswith(b"2") else b"status,time,count"]
+    lines = header + [line % (i // 1000, i) for i in range(40_000)]
+    tallier = Tallier(RecordParser("x", ParseOptions(), TimeParser()), 60)
+    found = [item for at in range(0, len(lines), 5000) for item in tallier.take(lines[at : at + 5000])]
+    assert sum([item.rows if isinstance(item, Tally) else 1 for item in found]) == 40_000
+    assert not tallier._json.rests
+    assert tallier._csv is None or not tallier._csv.rests
+    assert len(found) < 60
+    closed = [*(bucketer := Bucketer(60)).add([i for i in found if not isinstance(i, Reject)]), *bucketer.flush()]
+    assert [bucket.counts[()]["denied"] for bucket in closed] == [
+        sum(range(i, i + 1000)) for i in range(0, 40_000, 1000)
+    ]
+
+
 @pytest.mark.parametrize("ending", [b"", b"\r"])
 def test_usual_lines_become_one_tally_a_minute(ending: bytes) -> None:
     lines = [b"time,status" + ending, *[b"2026-03-02T10:00:%02dZ,denied" % i + ending for i in range(60)] * 2]
@@ -94,3 +232,17 @@ def test_json_lines_of_changing_shape_are_all_read() -> None:
     [bucket] = [*(bucketer := Bucketer(60)).add([i for i in found if not isinstance(i, Reject)]), *bucketer.flush()]
     assert bucket.counts == {(): {"a": 200, "b": 400}}
     assert sum(isinstance(item, Reject) for item in found) == 200
+
+
+@pytest.mark.parametrize("line", [
+    b"2026-03-02T10:%02d:00Z,denied,%d", b'{"time": "2026-03-02T10:%02d:00Z", "status": "denied", "count": %d}',
+])  # fmt: skip
+def test_what_follows_the_time_is_looked_up(line: bytes) -> None:
+    header = [] if line.startswith(b"{") else [b"time,status,count"]
+    tallier = Tallier(RecordParser("x", ParseOptions(), TimeParser()), 60)
+    tallier.take(header + [line % (i // 100, i % 7) for i in range(2000)])
+    of = tallier._json if line.startswith(b"{") else tallier._csv
+    assert of is not None
+    assert len(of.rests) == 7
+    tallier.take([line % (i // 100, i % 7) for i in range(20_000)])
+    assert len(of.rests) == 7

@@ -41,6 +41,20 @@ def test_refused_forms(text: str) -> None:
         TimeParser(UTC, date(2026, 3, 2)).parse(text)
 
 
+@pytest.mark.parametrize("text", [
+    "2026-03-02T24:00:00Z", "2026-03-02T10:60:00Z", "2026-03-02T10:00:60Z", "2026-03-02T10:0x:00Z",
+    "2026-03-02T-1:00:00Z",
+    "2026-03-02T10:00:0/Z", "2026-13-02T10:00:00Z", "2026-03-02T10:00:00z", "2026-03-02T10:00:00",
+    "2026-03-02_10:00:00Z",
+    "2026-03-02T10.00:00Z", "2026-03-02T10:00.00Z", "1969-12-31T23:59:59Z", "-026-03-02T10:00:00Z", "",
+])  # fmt: skip
+def test_what_is_not_as_most_systems_write_it_is_left_to_others(text: str) -> None:
+    times = TimeParser(ZoneInfo("Europe/Berlin"))
+    assert times.plain(b"2026-03-02T14:33:05Z") == SECONDS
+    assert times.plain(text.encode()) == -1
+    assert times.plain(b"2026-03-02 14:33:05Z") == SECONDS
+
+
 def test_a_time_of_day_without_a_date_is_refused() -> None:
     with pytest.raises(ValueError, match="has no date"):
         TimeParser().parse("14:33")

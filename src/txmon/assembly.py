@@ -16,7 +16,8 @@ from .rejects import RejectLog
 from .rules import RuleBook
 from .settings import DEFAULTS, Settings
 from .sources.file import FileSource
-from .tally import Item, Tallier
+from .tallier import Tallier
+from .tally import Item
 from .thresholds import DetectorConfig
 from .times import TimeParser
 

@@ -4,10 +4,11 @@ A bucket closes when the watermark, the newest event time less the lateness, pas
 first and the last closes, those in which nothing arrived among them: that is how silence is seen.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
+
+from mypy_extensions import mypyc_attr
 
 from .key_packing import pack_counts, pack_key, unpack_counts, unpack_key
 from .records import Record
@@ -18,18 +19,28 @@ REMEMBERED: Final = 15  # closed buckets whose ids are kept, so that a repeated 
 CORRECTABLE: Final = 15  # closed buckets that a late record still corrects,
 KEPT_ROWS: Final = 100_000  # as far as they hold no more (key, status) counts than this together
 LONGEST_SILENCE: Final = 86400  # seconds of empty buckets after a record; a longer gap in the stream is skipped
+NEVER: Final = -(1 << 60)  # epoch seconds; where a time is not known yet
 
 Counts = dict[Key, dict[str, int]]
 
 
-@dataclass(slots=True)
+@mypyc_attr(acyclic=True)
 class OpenBucket:
     """The counts of one bucket by key and status, still growing."""
 
-    start: int  # epoch seconds
-    counts: Counts = field(default_factory=dict)
-    whole: dict[str, int] | None = None  # by status over all keys, where `counts` are of some keys only,
-    sample: tuple[int, dict[str, list[str]]] | None = None  # and of all keys those of a level, with their statuses
+    __slots__ = ("counts", "sample", "start", "whole")
+
+    def __init__(
+        self,
+        start: int,
+        counts: Counts,
+        whole: dict[str, int] | None = None,
+        sample: tuple[int, dict[str, list[str]]] | None = None,
+    ) -> None:
+        self.start = start  # epoch seconds
+        self.counts = counts
+        self.whole = whole  # by status over all keys, where `counts` are of some keys only,
+        self.sample = sample  # and of all keys those of a level, with their statuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +65,12 @@ class Bucketer:
         self._track = track
         self._grown: dict[tuple[int, Key, str], None] = {}
         self._open: dict[int, OpenBucket] = {}
-        self._closed: deque[OpenBucket] = deque()
+        self._closed: list[OpenBucket] = []  # oldest first
         self._kept = 0  # counts in the closed buckets
         self._changed: dict[tuple[int, Key, str], None] = {}
         self._ids: dict[int, set[str]] = {}
-        self._watermark: int | None = None
-        self._next: int | None = None  # start of the oldest bucket that has not closed
+        self._watermark = NEVER
+        self._next = NEVER  # start of the oldest bucket that has not closed
         self._last = 0  # start of the newest closed bucket in which something arrived
 
     def add(self, records: Iterable[Item]) -> Iterator[OpenBucket]:
@@ -72,12 +83,10 @@ class Bucketer:
             start = record.time - record.time % self.width
             if record.id is not None and self._is_repeat(record.id, start):
                 continue
-            if self._next is not None and start < self._next:
+            if start < self._next:
                 self._take_late(record, start)
                 continue
-            bucket = self._open.get(start)
-            if bucket is None:
-                bucket = self._open[start] = OpenBucket(start)
+            bucket = self._opened(start)
             counts = bucket.counts.get(record.key)
             if counts is None:
                 counts = bucket.counts[record.key] = {}
@@ -87,16 +96,22 @@ class Bucketer:
             if self._rise(record.time):
                 yield from self._close()
 
+    def _opened(self, start: int) -> OpenBucket:
+        bucket = self._open.get(start)
+        if bucket is None:
+            bucket = self._open[start] = OpenBucket(start, {})
+        return bucket
+
     def _rise(self, time: int) -> bool:
         """Lift the watermark to a record's time; whether buckets may close."""
-        if self._watermark is not None and time - self.lateness <= self._watermark:
+        if time - self.lateness <= self._watermark:
             return False
         self._watermark = time - self.lateness
-        return self._next is None or self._watermark >= self._next + self.width
+        return self._watermark >= self._next + self.width
 
     def _add_tally(self, tally: Tally) -> bool:
         """Take what came in a row to one bucket: none of it can close its own; whether others may close."""
-        if self._next is not None and tally.start < self._next:
+        if tally.start < self._next:
             self._take_late_tally(tally)
             return False
         bucket = self._open.get(tally.start)
@@ -114,7 +129,7 @@ class Bucketer:
         if not self.late:
             self.first_late = tally.first
         self.late += tally.rows
-        bucket = next((bucket for bucket in self._closed if bucket.start == tally.start), None)
+        bucket = self._closed_at(tally.start)
         if bucket is not None:
             before = _rows(bucket)
             _merge(bucket.counts, tally)
@@ -131,12 +146,10 @@ class Bucketer:
         sample: a level, and the keys of that level and above with their statuses (census). The bucket is open from
         then on, though none of the keys here has a row in it.
         """
-        if self._next is not None and start < self._next:
+        if start < self._next:
             return
-        bucket = self._open.get(start)
-        if bucket is None:
-            bucket = self._open[start] = OpenBucket(start)
-        if self._watermark is None:
+        bucket = self._opened(start)
+        if self._watermark == NEVER:
             self._watermark = start - self.lateness
         if bucket.whole is None:
             bucket.whole = {}
@@ -152,7 +165,7 @@ class Bucketer:
 
     def advance(self, watermark: int) -> Iterator[OpenBucket]:
         """Close what ended before `watermark` (epoch seconds), though no record says that it is so late."""
-        if self._watermark is not None and watermark > self._watermark:
+        if self._watermark != NEVER and watermark > self._watermark:
             self._watermark = watermark
             yield from self._close()
 
@@ -168,19 +181,18 @@ class Bucketer:
 
     def is_late(self, time: int) -> bool:
         """Whether a record of this time (epoch seconds) would come after its bucket had closed."""
-        return self._next is not None and time - time % self.width < self._next
+        return time - time % self.width < self._next
 
     def surrender(self) -> list[OpenBucket]:
         """The closed buckets that are kept for late records, oldest first; they are no longer kept here."""
-        closed = list(self._closed)
-        self._closed.clear()
+        closed, self._closed = self._closed, []
         self._kept = 0
         return closed
 
     def recall(self, rows: Iterable[Any]) -> None:
         """Take back closed buckets, [start, counts] as a snapshot has them, that were surrendered before those here."""
         older = [OpenBucket(start, unpack_counts(counts)) for start, counts in rows]
-        self._closed.extendleft(reversed(older))
+        self._closed = older + self._closed
         self._kept += sum([_rows(bucket) for bucket in older])
         self._trim()
 
@@ -201,15 +213,13 @@ class Bucketer:
 
     def grown(self) -> list[tuple[OpenBucket, Key, str]]:
         """The counts of open buckets that grew since the last call."""
-        found = [
-            (self._open[start], key, status) for start, key, status in sorted(self._grown) if start in self._open
-        ]  # fmt: skip
+        grown = [place for place in sorted(self._grown) if place[0] in self._open]
         self._grown.clear()
-        return found
+        return [(self._open[start], key, status) for start, key, status in grown]
 
     def counts(self, start: int, key: Key) -> dict[str, int] | None:
         """What `key` has so far in the bucket at `start`, open or lately closed; None where that is not known."""
-        bucket = self._open.get(start) or next((bucket for bucket in self._closed if bucket.start == start), None)
+        bucket = self._open.get(start) or self._closed_at(start)
         return bucket.counts.get(key) if bucket is not None else None
 
     def is_open(self, start: int) -> bool:
@@ -233,8 +243,7 @@ class Bucketer:
 
     def _close(self) -> Iterator[OpenBucket]:
         """Close every bucket that ended at or before the watermark, empty ones included, oldest first."""
-        assert self._watermark is not None
-        if self._next is None:
+        if self._next == NEVER:
             # the first record to arrive need not be the first in time: start only once nothing earlier is on time
             first = min(self._open)
             if first + self.width > self._watermark:
@@ -246,10 +255,11 @@ class Bucketer:
                     return
                 self._next = self._last = min(self._open)
                 continue
-            bucket = self._open.pop(self._next, None)
+            bucket = self._open.get(self._next)
             if bucket is None:
-                bucket = OpenBucket(self._next)
+                bucket = OpenBucket(self._next, {})
             else:
+                del self._open[self._next]
                 self._last = self._next
             self._next += self.width
             self._keep(bucket)
@@ -268,19 +278,23 @@ class Bucketer:
         while len(self._closed) > CORRECTABLE or (self._kept > KEPT_ROWS and len(self._closed) > 1):
             if self._changed and any(start == self._closed[0].start for start, _, _ in self._changed):
                 return  # its correction has not been asked for yet
-            self._kept -= _rows(self._closed.popleft())
+            self._kept -= _rows(self._closed.pop(0))
 
     def _take_late(self, record: Record, start: int) -> None:
         if not self.late:
             self.first_late = record.time
         self.late += 1
-        bucket = next((bucket for bucket in self._closed if bucket.start == start), None)
+        bucket = self._closed_at(start)
         if bucket is None:
             return
         counts = bucket.counts.setdefault(record.key, {})
         self._kept += record.status not in counts
         counts[record.status] = counts.get(record.status, 0) + record.count
         self._changed[start, record.key, record.status] = None
+
+    def _closed_at(self, start: int) -> OpenBucket | None:
+        """The closed bucket that began then, as long as it is kept."""
+        return next((bucket for bucket in self._closed if bucket.start == start), None)
 
     def _is_repeat(self, identity: str, start: int) -> bool:
         oldest = start - REMEMBERED * self.width
@@ -296,15 +310,12 @@ class Bucketer:
             "late": self.late,
             "first_late": self.first_late,
             "repeated": self.repeated,
-            "open": [
-                [bucket.start, pack_counts(bucket.counts), bucket.whole, bucket.sample]
-                for bucket in self._open.values()
-            ],
+            "open": [[one.start, pack_counts(one.counts), one.whole, one.sample] for one in self._open.values()],
             "closed": [[bucket.start, pack_counts(bucket.counts)] for bucket in self._closed],
             "changed": [[start, pack_key(key), status] for start, key, status in self._changed],
             "ids": [[start, sorted(ids)] for start, ids in self._ids.items()],
-            "watermark": self._watermark,
-            "next": self._next,
+            "watermark": self._watermark if self._watermark != NEVER else None,
+            "next": self._next if self._next != NEVER else None,
             "last": self._last,
         }
 
@@ -312,11 +323,13 @@ class Bucketer:
         """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
         self.late, self.first_late, self.repeated = state["late"], state["first_late"], state["repeated"]
         self._open = {row[0]: _reopened(row) for row in state["open"]}
-        self._closed = deque(OpenBucket(start, unpack_counts(counts)) for start, counts in state["closed"])
+        self._closed = [OpenBucket(start, unpack_counts(counts)) for start, counts in state["closed"]]
         self._kept = sum(map(_rows, self._closed))
         self._changed = {(start, unpack_key(key), status): None for start, key, status in state["changed"]}
         self._ids = {start: set(ids) for start, ids in state["ids"]}
-        self._watermark, self._next, self._last = state["watermark"], state["next"], state["last"]
+        self._watermark = NEVER if state["watermark"] is None else state["watermark"]
+        self._next = NEVER if state["next"] is None else state["next"]
+        self._last = state["last"]
 
 
 def _reopened(row: Sequence[Any]) -> OpenBucket:

@@ -35,6 +35,8 @@ def totals(counts: dict[Key, dict[str, int]]) -> dict[str, int]:
             return statuses
     found: dict[str, int] = {}
     for statuses in counts.values():
+        if len(counts) == 1:
+            return statuses.copy()
         for status, count in statuses.items():
             found[status] = found.get(status, 0) + count
     return found

@@ -14,7 +14,8 @@ from .pipeline import Pipeline
 from .records import Record, RecordParser
 from .rejects import RejectLog
 from .sources.live import Chunk, LiveSource
-from .tally import Item, Tallier
+from .tallier import Tallier
+from .tally import Item
 from .verdict import Outcome
 
 

@@ -152,6 +152,11 @@ class RecordParser:
         except Fault:
             return -1
 
+    def plain_time(self, cell: bytes) -> int:
+        """The same of a time that is written as most systems write it, with its date; -1 of any other."""
+        time = self._times.plain(cell)
+        return time if time >= 0 and self._admits(time) else -1
+
     def absolute(self, text: str) -> bool:
         """Whether a time that was just read means the same wherever it stands: it names its date."""
         return self._times.absolute(text)
@@ -258,12 +263,9 @@ class RecordParser:
         cells = self._split(text)
         if len(cells) != self._width:
             raise Fault("columns", f"{len(cells)} columns, the header has {self._width}")
-        columns = self._columns
+        columns, by = self._columns, self.options.by
         assert columns is not None
-        at = columns.get
-        where = at("count")
-        amount, identity = at("amount"), at("id")
-        by = self.options.by
+        where, amount, identity = columns.get("count"), columns.get("amount"), columns.get("id")
         return Record(
             self._time(cells[columns["time"]]),
             status_of(cells[columns["status"]]),
@@ -328,11 +330,17 @@ class RecordParser:
                 raise Fault("time", f"a {type(value).__name__} is no time")
         except (ValueError, OverflowError) as bad:
             raise Fault("time", str(bad)) from None
-        if self._ahead is not None:
-            if time > self._limit:
-                raise Fault("future", f"{str(value)[:60]!r} is more than {self._ahead} s ahead")
-            self._limit = max(self._limit, time + self._ahead)
+        if not self._admits(time):
+            raise Fault("future", f"{str(value)[:60]!r} is more than {self._ahead} s ahead")
         return time
+
+    def _admits(self, time: int) -> bool:
+        if self._ahead is None or time + self._ahead <= self._limit:
+            return True
+        if time > self._limit:
+            return False
+        self._limit = time + self._ahead
+        return True
 
 
 def _first(row: Mapping[str, object], names: tuple[str, ...]) -> object:

@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from math import floor, isfinite
 from typing import Any
 
+from mypy_extensions import i64
+
 MILLISECONDS_FROM = 1e11  # epoch numbers from here on are milliseconds: as seconds, the year 5138
 LATEST = 253402300799  # 9999-12-31T23:59:59Z
 HALF_DAY = 43200
 HOUR = 3600
 LATE = 1200  # seconds by which a row may be late within the hour that a clock set back repeats
 CACHED = 4096
-_TWO = {f"{i:02}": i for i in range(60)}
 LONGEST_CACHED = 64  # characters: a time padded to a megabyte must not be kept thousands of times
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2})\s?h\s?(\d{1,2})?|(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?", re.ASCII)
@@ -33,7 +34,9 @@ class TimeParser:
         self._last: int | None = None  # seconds of the newest time of day
         self._cache: dict[str, int] = {}
         self._of_day: dict[str, int] = {}
-        self._midnights: dict[str, int] = {}  # of dates as they are written
+        self._midnights: dict[bytes, int] = {}  # of dates as they are written
+        self._day = b"-"  # the date that came last, and its midnight
+        self._midnight = -1
         self._utc = str(tz) == "UTC"
         self._now = now
         self._fixed = isinstance(tz, timezone) or str(tz) == "UTC"  # its clocks are never set
@@ -48,7 +51,7 @@ class TimeParser:
         found = self._cache.get(text)
         if found is not None:
             return found
-        found = self._plain(text)
+        found = self.plain(text.encode()) if text.isascii() else -1
         if found >= 0:
             return self._keep(text, found)
         second = self._of_day.get(text)
@@ -70,27 +73,35 @@ class TimeParser:
         self._cache[text] = found
         return found
 
-    def _plain(self, text: str) -> int:
-        """Epoch seconds of `2026-03-02T14:33:00Z`, as most systems write it; -1 for any other, and for mistakes."""
-        length = len(text)
-        if not ((length == 20 and text[19] == "Z") or (length == 19 and self._utc)) or not text.isascii():
+    def plain(self, cell: bytes) -> int:
+        """Epoch seconds of `2026-03-02T14:33:00Z`, as most systems write it; -1 for any other, and for mistakes.
+
+        It names its date, so it means the same wherever it stands.
+        """
+        size = len(cell)
+        if not ((size == 20 and cell[19] == 0x5A) or (size == 19 and self._utc)):  # Z
             return -1
-        if (text[10] != "T" and text[10] != " ") or text[13] != ":" or text[16] != ":":
+        if (cell[10] != 0x54 and cell[10] != 0x20) or cell[13] != 0x3A or cell[16] != 0x3A:  # T or a space, colons
             return -1
-        hour, minute, second = _TWO.get(text[11:13], 99), _TWO.get(text[14:16], 99), _TWO.get(text[17:19], 99)
+        hour, minute, second = _two(cell, 11), _two(cell, 14), _two(cell, 17)
         if hour > 23 or minute > 59 or second > 59:
             return -1
-        day = text[:10]
+        midnight = self._midnight if cell.startswith(self._day) else self._new_day(cell[:10])
+        return midnight + (hour * 3600 + minute * 60 + second) if midnight >= 0 else -1
+
+    def _new_day(self, day: bytes) -> int:
+        """Epoch seconds at which `2026-03-02` began in UTC; -1 where it is no date."""
         midnight = self._midnights.get(day)
         if midnight is None:
             try:
-                midnight = int(datetime.combine(date.fromisoformat(day), time(), UTC).timestamp())
+                midnight = int(datetime.combine(date.fromisoformat(day.decode()), time(), UTC).timestamp())
             except ValueError:
                 return -1
             if len(self._midnights) >= CACHED:
                 self._midnights.clear()
             self._midnights[day] = midnight
-        return midnight + hour * 3600 + minute * 60 + second if midnight >= 0 else -1
+        self._day, self._midnight = day, midnight
+        return midnight
 
     def absolute(self, text: str) -> bool:
         """Whether `text`, read before, means the same whatever was read meanwhile: it is no time of day."""
@@ -180,3 +191,10 @@ def _time_of_day(text: str) -> int | None:
     if int(hour) > 23 or int(minute) > 59 or int(second) > 60:
         raise ValueError(f"{text!r} is no time of day")
     return int(hour) * 3600 + int(minute) * 60 + min(int(second), 59)  # a leap second belongs to its minute
+
+
+def _two(cell: bytes, at: i64) -> i64:
+    """The number that two digits make; 99 where they are none."""
+    tens: i64 = cell[at] - 48
+    ones: i64 = cell[at + 1] - 48
+    return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else 99

@@ -29,7 +29,8 @@ from txmon.rejects import reject_line
 from txmon.rules import NAMES, parse_rule, parse_rules
 from txmon.settings import DECLARATIONS, Settings, variable
 from txmon.state import load as load_state
-from txmon.tally import Item, Tallier, Tally
+from txmon.tallier import Tallier
+from txmon.tally import Item, Tally
 from txmon.times import LATEST, TimeParser
 from txmon.verdict import Key
 

@@ -10,7 +10,7 @@ from fuzz_http import HttpTarget, check
 from fuzz_targets import TARGETS
 
 from txmon.records import RecordParser
-from txmon.tally import Tallier
+from txmon.tallier import Tallier
 
 # found by long runs: a carriage return lost by the fast path; states that were taken over and failed a minute later
 FAILED = {

@@ -11,7 +11,8 @@ from typing import Any, Final
 from ..errors import BadData
 from ..fields import columns_of
 from ..records import ParseOptions, Record, RecordParser, Reject
-from ..tally import Item, Tallier
+from ..tallier import Tallier
+from ..tally import Item
 from ..times import TimeParser
 from ..verdict import iso
 from .message import HttpError, Request

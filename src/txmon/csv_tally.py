@@ -1,0 +1,165 @@
+"""CSV lines to counts: where what follows a line's time is new, all the cells of many lines are split off at once."""
+
+from math import isfinite
+from typing import Final
+
+from mypy_extensions import i64
+
+from .records import Layout
+from .rest_tally import Rest, RestTallier, find
+from .tally import Ledger
+from .verdict import Key
+
+QUOTE: Final = ord('"')  # a number: looking for a byte in bytes raises and catches an error first
+RETURN: Final = ord("\r")
+FEW: Final = 64  # lines looked at in one go where there is something odd among more
+
+
+class CsvTallier(RestTallier):
+    """Counts CSV lines in a ledger."""
+
+    def __init__(self, ledger: Ledger, layout: Layout) -> None:
+        super().__init__(ledger)
+        self._layout = layout
+        self._delimiter = layout.delimiter
+        columns = (layout.status, layout.count, layout.amount, *layout.by)
+        self._time_first = layout.time == 0 and 0 not in columns
+
+    def add(self, lines: list[bytes]) -> None:
+        """Count `lines`."""
+        if self._time_first and self.repeating:
+            self.add_by_rest(lines)
+        else:
+            self._add_together(lines)
+
+    def start(self, raw: bytes) -> bytes:
+        """Up to the second cell."""
+        return raw[: find(raw, self._delimiter[0], 0) + 1]
+
+    def time_in(self, start: bytes) -> bytes:
+        """The first cell."""
+        return start[:-1]
+
+    def read(self, rest: bytes) -> Rest | None:
+        """What the cells after the first say."""
+        layout = self._layout
+        if QUOTE in rest or not _is_text(rest):
+            return None
+        cells: list[bytes] = [b"", *rest.rstrip(b"\r\n").split(self._delimiter)]
+        if len(cells) != layout.width:
+            return None
+        status = self.ledger.statuses.get(cells[layout.status])
+        count = _number(cells[layout.count]) if layout.count >= 0 else 1
+        if status is None or count < 0 or (layout.amount >= 0 and not _is_amount(cells[layout.amount])):
+            return None
+        return Rest(status, self._key(cells, 0) if layout.by else (), count)
+
+    def add_one(self, raw: bytes) -> None:
+        """Count a line by its cells."""
+        self._add_together([raw])
+
+    def _add_together(self, lines: list[bytes]) -> None:
+        """Count lines in one go; where there are quotes and the like in any of them, in smaller parts."""
+        together = self._delimiter.join(lines)
+        fits = len(together) <= self.max_line or max(map(len, lines)) <= self.max_line
+        if fits and QUOTE not in together and _is_text(together):
+            if RETURN not in together:
+                self._add_rows(lines, lines, together)
+            else:
+                # only for looking: a bad record is kept as it came, with its carriage return
+                texts = [raw.rstrip(b"\r\n") for raw in lines]
+                self._add_rows(lines, texts, self._delimiter.join(texts))
+        elif len(lines) == 1:
+            self.ledger.one(lines[0])
+        else:
+            step = FEW if len(lines) > FEW else 1
+            for start in range(0, len(lines), step):
+                self._add_together(lines[start : start + step])
+
+    def _add_rows(self, lines: list[bytes], texts: list[bytes], together: bytes) -> None:
+        """Count lines without quotes. texts: the same without line ends. together: these, a delimiter between them."""
+        ledger, layout, delimiter = self.ledger, self._layout, self._delimiter
+        at_time: i64 = layout.time
+        at_status: i64 = layout.status
+        at_count: i64 = layout.count
+        at_amount: i64 = layout.amount
+        width: i64 = layout.width
+        parser, statuses = ledger.parser, ledger.statuses
+        last, time, count = b"\n", -1, 1
+        cells: list[bytes] = together.split(delimiter)
+        at: i64 = 0  # the first cell of the line
+        for i in range(len(lines)):
+            text = texts[i]
+            if _length(cells, at, width) != len(text):
+                ledger.one(lines[i])
+                last, time = b"\n", -1
+                at += text.count(delimiter) + 1
+                continue
+            cell = cells[at + at_time]
+            if cell != last:
+                time = ledger.cell_time(cell)
+                last = cell
+            cell = cells[at + at_status]
+            status = statuses.get(cell)
+            if at_count >= 0:
+                count = _number(cells[at + at_count])
+            good = time >= 0 and count >= 0 and (at_amount < 0 or _is_amount(cells[at + at_amount]))
+            if status is None or not good:
+                ledger.one(lines[i], cell)
+                last, time = b"\n", -1
+            else:
+                parser.lines += 1
+                ledger.add(time, status, self._key(cells, at) if layout.by else (), count)
+            at += width
+
+    def _key(self, cells: list[bytes], at: i64) -> Key:
+        """The key of the row whose cells begin at `at`."""
+        by = self._layout.by
+        cell = cells[at + by[0]] if len(by) == 1 else self._delimiter.join([cells[at + column] for column in by])
+        key = self.ledger.key(cell)
+        if key is None:
+            key = self.ledger.new_key(cell, [cells[at + column].decode() for column in by])
+        return key
+
+
+def _length(cells: list[bytes], at: i64, width: i64) -> i64:
+    """Bytes of so many cells with what is between them; -1 where there are not as many."""
+    end = at + width
+    if end > len(cells):
+        return -1
+    found = width - 1
+    while at < end:
+        found += len(cells[at])
+        at += 1
+    return found
+
+
+def _number(cell: bytes) -> int:
+    """The number in a cell; -1 where the parser must look at it."""
+    size: i64 = len(cell)
+    if size == 0 or size > 15:
+        return -1
+    found: i64 = 0
+    for i in range(size):
+        digit: i64 = cell[i] - 48
+        if digit < 0 or digit > 9:
+            return -1
+        found = found * 10 + digit
+    return found
+
+
+def _is_amount(cell: bytes) -> bool:
+    try:
+        return isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+def _is_text(raw: bytes) -> bool:
+    if raw.isascii():
+        return True
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,123 @@
+"""JSON lines to counts: what follows a line's time is looked up as a whole, or decoded with all lines of its shape."""
+
+from typing import Any, Final
+
+from .fields import MAX_COUNT
+from .rest_tally import Rest, RestTallier, find
+from .shapes import Shape, shape_of
+from .tally import Ledger
+from .verdict import Key
+
+QUOTE: Final = ord('"')
+RELEARN: Final = 64  # lines of another shape before the shape is learned anew
+
+
+class JsonTallier(RestTallier):
+    """Counts JSON lines in a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._shape: Shape | None = None  # of the lines before
+        self._odd = RELEARN  # lines that looked different since
+
+    def add(self, lines: list[bytes]) -> None:
+        """Count `lines`."""
+        if self._shape is None:
+            self.add_one(lines[0])  # its shape may be that of the others
+            lines = lines[1:]
+        shape = self._shape
+        if shape is not None and shape.head and self.repeating:
+            self.add_by_rest(lines)
+        elif shape is None or not self._add_together(lines, shape):
+            for raw in lines:
+                self.add_one(raw)
+
+    def start(self, raw: bytes) -> bytes:
+        """Up to the second field."""
+        shape = self._shape
+        if shape is None or not shape.head or not raw.startswith(shape.head):
+            return b""
+        start = raw[: find(raw, QUOTE, len(shape.head))] + shape.middle
+        return start if raw.startswith(start) else b""
+
+    def time_in(self, start: bytes) -> bytes:
+        """The text of the first field."""
+        shape = self._shape
+        assert shape is not None
+        return start[len(shape.head) : len(start) - len(shape.middle)]
+
+    def read(self, rest: bytes) -> Rest | None:
+        """What the fields after the first say."""
+        shape = self._shape
+        if shape is None or not rest.isascii():
+            return None
+        try:
+            row = shape.decode_rest(b"{" + rest)
+        except (ValueError, RecursionError):
+            return None
+        status = self.ledger.statuses.get(row.status)
+        count: int = row.count
+        if status is None or not 0 <= count <= MAX_COUNT:
+            return None
+        return Rest(status, self._key(row), count)
+
+    def _add_together(self, lines: list[bytes], shape: Shape) -> bool:
+        """Count lines that all have the usual shape in one go; False, with nothing done, where they do not."""
+        if self._odd >= RELEARN:
+            return False
+        together = b"\n".join(lines)
+        # so every line ends what it begins: as many objects as lines is one each
+        usual = together.startswith(b"{") and together.count(b"}\n{") == len(lines) - 1
+        if not usual or not together.isascii() or len(together) > self.max_line:
+            return False
+        try:
+            rows: list[Any] = shape.decode_lines(together)
+        except (ValueError, RecursionError):
+            return False
+        if len(rows) != len(lines):
+            return False
+        for i in range(len(rows)):
+            self._add_row(lines[i], rows[i])
+        return True
+
+    def add_one(self, raw: bytes) -> None:
+        """Count a line as msgspec decodes it."""
+        if self._odd >= RELEARN:
+            self._odd = 0
+            self._shape = shape_of(raw, self.ledger.parser.options.mapping, self.ledger.by)
+            self.rests.clear()
+        row = None
+        plain = raw.isascii() and len(raw) <= self.max_line
+        if self._shape is not None and plain:
+            try:
+                row = self._shape.decode(raw)
+            except (ValueError, RecursionError):  # another shape, or no JSON at all
+                row = None
+        if row is None:
+            self._odd += plain
+            self.ledger.one(raw)
+        else:
+            self._add_row(raw, row)
+
+    def _add_row(self, raw: bytes, row: Any) -> None:
+        """Count a line that has the usual shape."""
+        ledger = self.ledger
+        moment = row.time
+        time = ledger.value_time(moment)
+        status = ledger.statuses.get(row.status)
+        count: int = row.count
+        if time < 0 or status is None or not 0 <= count <= MAX_COUNT:
+            ledger.one(raw, row.status, moment)
+            return
+        ledger.parser.lines += 1
+        ledger.add(time, status, self._key(row), count)
+
+    def _key(self, row: Any) -> Key:
+        by = self.ledger.by
+        if not by:
+            return ()
+        value: object = row.by0 if len(by) == 1 else tuple([getattr(row, f"by{i}") for i in range(len(by))])
+        key = self.ledger.key(value)
+        if key is None:
+            key = self.ledger.new_key(value, [getattr(row, f"by{i}") for i in range(len(by))])
+        return key

@@ -1,0 +1,51 @@
+"""Lines to counts without a `Record` a line, where nothing but the counts is asked for.
+
+Most lines of a stream look like the line before: the same second, one of a few statuses, a key seen already. Their
+cells are looked up as they are. What cannot be looked up (a new status, a quote, a bad line, another shape) goes to the
+`RecordParser`, which alone knows what lines mean. So do lines with an id: each must be told from the others.
+"""
+
+from typing import Final
+
+from .csv_tally import CsvTallier
+from .json_tally import JsonTallier
+from .records import RecordParser, Reject
+from .tally import Item, Ledger
+
+TOGETHER: Final = 1 << 14  # lines looked at in one go: their cells take 200 bytes a line besides, and more where wide
+
+
+class Tallier:
+    """Reads one source's lines through its parser, adding up by bucket, key and status what can be added up."""
+
+    def __init__(self, parser: RecordParser, width: int) -> None:
+        """width: of a bucket, seconds."""
+        self._parser = parser
+        self._ledger = Ledger(parser, width)
+        self._csv: CsvTallier | None = None
+        self._json = JsonTallier(self._ledger)
+
+    def take(self, lines: list[bytes]) -> list[Item | Reject]:
+        """What `lines` come to, in order of arrival; BadData as the parser raises it."""
+        self._ledger.out = []
+        at = 0
+        while at < len(lines) and not self._parser.ready():
+            self._ledger.one(lines[at])
+            at += 1
+        rest = lines[at:] if at else lines
+        for start in range(0, len(rest), TOGETHER):
+            self._take_some(rest if len(rest) <= TOGETHER else rest[start : start + TOGETHER])
+        self._ledger.flush()
+        return self._ledger.out
+
+    def _take_some(self, lines: list[bytes]) -> None:
+        layout = self._parser.layout()
+        if layout is not None:
+            if self._csv is None:
+                self._csv = CsvTallier(self._ledger, layout)
+            self._csv.add(lines)
+        elif self._parser.is_json():
+            self._json.add(lines)
+        else:
+            for raw in lines:
+                self._ledger.one(raw)
