@@ -32,7 +32,7 @@ coverage: $(PURE)/ready
 	export COVERAGE_FILE=$(CURDIR)/$(PURE)/coverage; \
 	$(PURE)/bin/coverage combine --quiet $(PURE); $(PURE)/bin/coverage report && exit $$tests
 
-# How many changes to the core's learning modules the tests notice (docs/testing.md). All of them take an hour;
+# How many changes to the core's learning modules the tests notice (CONTRIBUTING.md). All of them take an hour;
 # MUTANTS='*__mutmut_*[147]' takes three tenths, the same each time.
 MUTANTS ?= *
 mutants: $(PURE)/ready

@@ -64,17 +64,18 @@ def licence_of(found: Distribution) -> str:
     """The licence as an SPDX expression: what the metadata state, the newest way of stating it first."""
     metadata = found.metadata
     name = normal(metadata["Name"])
-    expression = metadata.get("License-Expression")
-    if expression:
-        return str(expression)
+    expressions = metadata.get_all("License-Expression")  # what is missing must not be asked for by its key
+    if expressions:
+        return str(expressions[0])
     if name in READ:
         return READ[name]
     spoken = [c.rpartition("::")[2].strip() for c in metadata.get_all("Classifier") or [] if c.startswith("License ::")]
-    texts = [text for text in spoken if text != "OSI Approved"] or [metadata.get("License", "").strip()]
+    licence = str((metadata.get_all("License") or [""])[0]).strip()
+    texts = [text for text in spoken if text != "OSI Approved"] or [licence]
     known = [SPOKEN.get(text.lower(), text if text in ALLOWED else "") for text in texts]
     if all(known):
         return " AND ".join(dict.fromkeys(known))
-    first = metadata.get("License", "").strip().split("\n")[0].strip()
+    first = licence.split("\n")[0].strip()
     return SPOKEN.get(first.lower(), first if first in ALLOWED else "")
 
 

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -44,15 +45,9 @@ class Fake:
     """A distribution that states so much of its licence."""
 
     def __init__(self, **metadata: str) -> None:
-        classifier = metadata.pop("Classifier", None)
-        self.metadata = type(
-            "Metadata",
-            (),
-            {
-                "__getitem__": lambda _, name: metadata.get(name),
-                "get_all": lambda _, name: [classifier] if classifier else None,
-            },
-        )()
+        self.metadata = Message()
+        for name, value in metadata.items():
+            self.metadata[name] = value
 
 
 @pytest.mark.parametrize(

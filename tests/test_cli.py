@@ -24,6 +24,17 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.parametrize("words", [[], ["state"]])
+def test_without_a_command_there_is_help(words: list[str]) -> None:
+    done = subprocess.run([TXMON, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0] == " ".join(["Usage: txmon", *words, "[OPTIONS] COMMAND [ARGS]..."])
+    assert "Commands:" in lines
+    assert len(lines) > 10
+
+
 def test_fail_on_alert_exits_3() -> None:
     assert txmon("replay", str(SAMPLE), "--fail-on", "alert").returncode == 3
     assert txmon("replay", str(SAMPLE), "--fail-on", "alert", "--min-count", "1000000").returncode == 0

@@ -1,6 +1,9 @@
 """Scores by their formula, and limits by trying one count after the other: what `limits` takes short cuts to."""
 
+import importlib.util
 import math
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -9,6 +12,10 @@ from hypothesis import strategies as st
 
 from txmon.limits import Thresholds, count_limit, count_score, limit_above, limit_below, normal_interval
 
+ROOT = Path(__file__).parents[1]
+# of 576: how often a limit takes all of count_limit's steps, and these end in a bisection; above and below the mean
+STEPPED = (441, 231)
+BISECTED = (44, 6)
 MEANS = [0.02, 0.3, 0.6, 1.0, 2.5, 7.0, 19.5, 80.0, 700.0, 12_000.0, 1e6]
 EXCESSES = [0.0, 1e-13, 1e-8, 1e-5, 1e-3, 0.02, 0.4, 1.5, 20.0]
 
@@ -149,3 +156,49 @@ def test_the_interval_is_within_its_gates(expected: float, ratio: float, few: in
 def test_nothing_expected_is_normal_up_to_the_least_count() -> None:
     assert normal_interval(0.0, 0.5, Thresholds(3.5, 4, 1.5, "above")) == (0, 3)
     assert normal_interval(-1.0, 0.5, Thresholds(3.5, 1, 1.5, "above")) == (0, 0)
+
+
+def plain_limits() -> ModuleType:
+    """The module's source, whatever is installed: compiled code calls its own functions, and none can be counted."""
+    spec = importlib.util.spec_from_file_location("txmon.limits", ROOT / "src" / "txmon" / "limits.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def counting(module: ModuleType, name: str) -> list[int]:
+    """Let a function of `module` count its calls, in the list's one number."""
+    inner, calls = getattr(module, name), [0]
+
+    def counted(*arguments: float) -> float:
+        calls[0] += 1
+        return float(inner(*arguments))
+
+    setattr(module, name, counted)
+    return calls
+
+
+def test_the_short_cuts_are_taken() -> None:
+    """There is an interval for every verdict: a worse guess would find the same limit and take longer."""
+    module = plain_limits()
+    stepped, bisected = [0, 0], [0, 0]
+    steps, bisections = counting(module, "count_limit"), counting(module, "_bisect")
+    for mean in (0.004, 0.05, 0.3, 0.9, 2.0, 3.7, 6.0, 15.5, 42.0, 130.0, 900.0, 5000.0):
+        least = max(math.ceil(1.5 * mean) - 1.0, 2.0)
+        most = min(math.floor(mean / 1.5), math.floor(mean - 3)) + 1.0
+        for over in (0.1, 0.4, 1.0, 3.0):
+            for events in (1.0, 30.0, 1e5):
+                for sigma in (3.1, 3.7, 4.6, 5.0):
+                    excess = over / mean + 1.0 / events
+                    for side, limit, gate in ((0, module.limit_above, least), (1, module.limit_below, most)):
+                        sign = 1 - 2 * side
+                        steps[0] = 0
+                        limit(mean, excess, sign * sigma, gate)
+                        stepped[side] += steps[0]
+                        bisections[0] = 0
+                        module.count_limit(mean, excess, sign * sigma)
+                        bisected[side] += bisections[0]
+    assert all(found <= most for found, most in zip(stepped, STEPPED, strict=True)), stepped
+    assert all(found <= most for found, most in zip(bisected, BISECTED, strict=True)), bisected

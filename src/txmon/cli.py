@@ -18,6 +18,8 @@ COMMANDS = (
     "replay", "watch", "serve", "analyze", "query", "evaluate", "tune", "simulate", "notify",
     "ack", "state", "spark", "config", "doctor", "completion",
 )  # fmt: skip
+# click before 8.2 prints the help by itself
+HELP: type[click.ClickException] | tuple[()] = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 class LazyGroup(click.Group):
@@ -83,6 +85,9 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as wrong:
+        if isinstance(wrong, HELP):  # a command that needs another word: its message is the whole help
+            print(wrong.format_message(), file=sys.stderr)
+            return ExitCode.USAGE
         return _fail(wrong.format_message(), ExitCode.USAGE, debug)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", ExitCode.INTERRUPTED, debug)
