@@ -99,11 +99,20 @@ def run(arguments: list[str]) -> int:
     except TxmonError as failure:
         return _fail(str(failure), failure.exit_code, debug)
     except OSError as failure:
+        _drop_output()
         return _fail(_io_text(failure), ExitCode.IO, debug)
     except MemoryError:
         return _fail("out of memory; fewer series (--max-series, --by) need less", ExitCode.FAILURE, debug)
     except Exception as failure:  # the last resort: one line instead of a traceback
         return _fail(f"unexpected {type(failure).__name__}: {failure} (--debug shows where)", ExitCode.FAILURE, debug)
+
+
+def _drop_output() -> None:
+    """Let go of what standard output does not take: the interpreter must not try it again, and complain, at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _fail(text: str, code: ExitCode, debug: bool) -> int:

@@ -113,10 +113,15 @@ def test_a_late_row_and_then_many_minutes_at_once(command: str, oldest: int) -> 
     assert len([line for line in done.volume() if "revises" not in line]) == 71
 
 
-@pytest.mark.fault("a terminal or locale without UTF-8", "writes what it cannot show as escapes, and goes on")
+@pytest.mark.fault("a locale without UTF-8", "lines in files and pipes are UTF-8; what else cannot be shown is escaped")
 def test_an_output_that_is_not_utf_8() -> None:
     done = subprocess.run(
         [TXMON, "replay", "-"], input=table([("2026-03-02T10:00:00Z", "négatif€", 1)]), capture_output=True, timeout=60,
         check=True, env={"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin"},
     )  # fmt: skip
-    assert b"n\\xe9gatif\\u20ac" in done.stdout
+    assert json.loads(done.stdout.splitlines()[0])["status"] == "négatif€"
+    told = subprocess.run(
+        [TXMON, "replay", "négatif€.csv"], capture_output=True, timeout=60, check=False,
+        env={"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin"},
+    )  # fmt: skip
+    assert b"txmon: n\\xe9gatif\\u20ac.csv: " in told.stderr

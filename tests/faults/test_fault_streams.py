@@ -30,6 +30,7 @@ def test_whoever_read_us_has_enough() -> None:
 def test_no_standard_output(tmp_path: Path) -> None:
     text = "txmon: standard output is closed; --out FILE writes elsewhere\n"
     assert in_shell('"$1" replay "$2" >&-') == (74, "", text)
+    assert in_shell('head -3 "$2" | "$1" replay - >&-') == (74, "", text)  # less than a buffer holds
     assert in_shell(f'"$1" replay "$2" --out {tmp_path}/o >&-') == (0, "", "")
     assert (tmp_path / "o").read_bytes() == txmon("replay", SAMPLE).out
 
