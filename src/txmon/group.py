@@ -20,17 +20,17 @@ DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, 
 class Sum:
     """Transactions of one status in one bucket, over all keys."""
 
-    __slots__ = ("count", "status", "time")
+    __slots__ = ("bucket", "count", "status")
 
     def __init__(self, status: str) -> None:
         self.status = status
-        self.time = -1  # of the bucket
+        self.bucket = 0  # its number, from 1 on
         self.count = 0
 
-    def add(self, time: int, count: int) -> None:
-        """Add what one key brought in the bucket at `time`."""
-        if time != self.time:
-            self.time, self.count = time, 0
+    def add(self, bucket: int, count: int) -> None:
+        """Add what one key brought in the bucket of that number."""
+        if bucket != self.bucket:
+            self.bucket, self.count = bucket, 0
         self.count += count
 
 

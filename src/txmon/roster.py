@@ -22,6 +22,7 @@ class Roster:
         self._mix_discount = mix_discount
         self.groups: dict[Key, Group] = {}
         self._sums: dict[str, Sum] = {}  # by status
+        self._bucket = 0  # number of the present one, by which the sums know it
         self._no_status = Layout([], {})
         self.whole: Group | None = None  # all keys as one: what the season is learned from where there are keys
         self.forgotten = 0  # keys dropped
@@ -39,6 +40,7 @@ class Roster:
         Returns the transactions by status over all keys: both need a look at every count.
         """
         self._fresh = 0
+        self._bucket += 1
         for key, statuses in counts.items():
             group = self.groups.get(key)
             if group is None:
@@ -57,11 +59,11 @@ class Roster:
                     self._roll.add_series(key)
                     sums = group.layout.sums
                     one = sums[status]
-                one.add(time, count)
+                one.add(self._bucket, count)
         self._roll.close(time, sample)
         if len(counts) == 1:
             return statuses
-        return {one.status: one.count for one in self._sums.values() if one.time == time}
+        return {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
 
     def as_one(self, whole: dict[str, int]) -> Group | None:
         """The baselines of all keys as one, given their counts by status; None before anything arrived."""
