@@ -15,7 +15,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 COMPILED = (
     "decimals", "times", "trend", "limits", "verdict", "lines", "key_packing", "fields", "records", "tally",
     "rest_tally", "csv_tally", "shapes", "json_tally", "tallier", "buckets", "baseline", "census", "judgement",
-    "season", "together", "thresholds", "group", "roster", "detector", "incidents", "pipeline", "sinks/jsonl",
+    "season", "together", "thresholds", "group", "episodes", "surge", "roster", "detector", "incidents", "pipeline",
+    "sinks/jsonl",
 )  # fmt: skip
 # types of the modules that are compiled, and no others': a clean build has none of the libraries that the others import
 CHECKS = (

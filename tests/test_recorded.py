@@ -58,7 +58,8 @@ def incidents() -> Stream:
         elif 180 <= minute < 240:
             instead = {"denied": 1.0}
         elif minute >= 280:
-            instead = {"reversed": 9.0}
+            lingers = {"approved": 20.0 if minute == 400 else 46.0} if 400 <= minute < 408 else {}
+            instead = {"reversed": 9.0, **lingers}
         counts = {SHOP: drawn(random, factor, **instead), KIOSK: drawn(random, 0.05)}
         if minute == 50:  # no status by itself
             counts[SHOP] = {"approved": 45, "denied": 18, "failed": 3, "reversed": 6}

@@ -103,6 +103,19 @@ def test_dealt_out_anew_the_shards_say_the_same(before: int, after: int) -> None
     assert lines(new, rebalance(states, after), more, until) == lines(old, states, more, until)
 
 
+def test_what_was_usual_before_a_surge_is_dealt_out_too() -> None:
+    history = [row._replace(many=row.many * (4 if row.time >= BEGIN + 60 * 40 else 1)) for row in rows(0, 50)]
+    until = BEGIN + 60 * 60
+    old, new = plan_of(EXACT, 3), plan_of(EXACT, 2)
+    states = fed(old, history, BEGIN + 49 * 60)
+    again = rebalance(states, 2)
+    keys = [sorted(str(row[0]) for row in one.pipeline["detector"]["surges"] if row[0]) for _, one in again]
+    assert [len(some) for some in keys] == [8, 12]
+    whole = [[row for row in one.pipeline["detector"]["surges"] if not row[0]] for _, one in states + again]
+    assert all(len(found) == 1 and found == whole[0] for found in whole)
+    assert lines(new, again, rows(50, 60), until) == lines(old, states, rows(50, 60), until)
+
+
 def test_what_is_of_all_keys_is_the_same_in_every_shard_and_stays_so() -> None:
     states = fed(plan_of(MANY, 3), rows(0, 50), BEGIN + 49 * 60)
     detectors = [one.pipeline["detector"] for _, one in states + rebalance(states, 2)]

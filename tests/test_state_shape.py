@@ -64,6 +64,8 @@ def test_what_other_buckets_taught_too(width: int) -> None:
         (put("buckets", "closed", 0, 1, 0, 1, "denied", -3), "denied|closed"),
         (put("buckets", "changed", 0, 1, [["m", "2"]]), "no counts"),
         (put("detector", "before", NOW + 36000), "has not closed"),
+        (put("detector", "surges", [[[["m", "1"]], -1.0, [1.0, 1.0, 1.0, 0.0], {}]]), "surges"),
+        (put("detector", "surges", [[[["m", "1"]], 1.0, [1.0, 1.0, 1.0, 0.0], {"denied": [1.0]}]]), "surges"),
         (put("detector", "season", 0, 300.0), "season"),
         (put("detector", "season", 3, float("1e300")), "season"),
         (put("detector", "lag", -1.0), "lag"),

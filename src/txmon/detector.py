@@ -12,11 +12,13 @@ from typing import Any, Final
 from .baseline import Baseline
 from .census import totals
 from .decimals import fixed
-from .group import Bucket, Group, SeriesState, describe, expect, pack_key, unpack_key
+from .episodes import Episodes
+from .group import Bucket, Group, SeriesState, describe, expect
 from .judgement import LAG, Judgement, excess_of, judge, judge_one
 from .limits import Thresholds
 from .roster import Roster
 from .season import Season
+from .surge import Surges
 from .thresholds import DetectorConfig, sigma_for, thresholds_for
 from .together import Odd
 from .verdict import TOTAL, Key, Recommendation, Verdict
@@ -45,11 +47,11 @@ class Detector:
         self._shift = int(self.config.level_shift // self.config.bucket)
         self._roster = Roster(self.config, self._discount, self._mix_discount)
         self._season = Season(self.config.bucket)
+        self._surges = Surges(self._discount)
         self._before = -1  # start of the bucket judged last
         self._level = 0.0  # of the total volume in the one before
         self._age = 0  # buckets judged
-        self._kept: dict[tuple[Key, str], tuple[float, float, float, float]] = {}  # before the episode, while it lasts
-        self._excluded: set[tuple[Key, str]] = set()  # episodes that someone called normal
+        self._episodes = Episodes()
         self._lag = LAG  # squared relative error of every volume's level, in this bucket
         self._anchored = False  # the levels follow the season
         self._sigma = (-1, 0.0)  # number of series, the score that alerts among so many
@@ -84,9 +86,12 @@ class Detector:
         if whole is None:
             whole = totals(counts)
         self._roster.enlist(time, counts, sample)
-        self._roster.drop(time, bool(whole))
+        if self._roster.drop(time, bool(whole)):
+            self._release()
         verdicts: list[Verdict] = []
         growth = self._growth(time)
+        if growth != 1.0:
+            self._surges.grow(growth)
         expected = self._judge_whole(time, whole, growth)
         for key, group in self._roster.groups.items():
             group.volume.grow(growth)
@@ -150,7 +155,8 @@ class Detector:
         if group is None or group.buckets < self._warmup:
             return None
         gates = self._thresholds(status)
-        bucket = Bucket(time, key, counts, sum(counts.values()), group.volume.rate(), True)
+        total = sum(counts.values())
+        bucket = Bucket(time, key, counts, total, self._surges.usual(key, group.volume.rate(), total), True)
         if status == TOTAL:
             count, expected = bucket.total, bucket.usual
             series = group.volume
@@ -175,7 +181,9 @@ class Detector:
         total = 0
         for count in counts.values():
             total += count
-        bucket = Bucket(time, key, counts, total, group.volume.rate(), group.buckets >= self._warmup, group.buckets)
+        self._surges.end(key, group, total)
+        usual = self._surges.usual(key, group.volume.rate(), total)
+        bucket = Bucket(time, key, counts, total, usual, group.buckets >= self._warmup, group.buckets)
         group.buckets += 1
         group.mix_exposure = group.mix_exposure * self._mix_discount + float(total)
         odd = Odd()
@@ -190,7 +198,7 @@ class Detector:
                     excess += max(0.0, verdict.count - verdict.expected)
                 if not quiet or self.config.rowless or status in counts:
                     out.append(verdict)
-        out.append(self._judge_volume(bucket, group.volume, odd, alone, excess))
+        out.append(self._judge_volume(bucket, group, odd, alone, excess))
 
     def _judge_status(self, bucket: Bucket, status: str, series: Baseline, volume: Baseline, odd: Odd) -> Verdict:
         count = bucket.counts.get(status, 0)
@@ -205,7 +213,8 @@ class Detector:
         self._learn(bucket, status, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
         return verdict
 
-    def _judge_volume(self, bucket: Bucket, series: Baseline, odd: Odd, alone: bool, excess: float) -> Verdict:
+    def _judge_volume(self, bucket: Bucket, group: Group, odd: Odd, alone: bool, excess: float) -> Verdict:
+        series = group.volume
         if series.alerting and bucket.total > 0 and series.counts[0] == 0.0:
             # the silence is over; what the volume is now is judged without it
             series.alerting = 0
@@ -224,7 +233,10 @@ class Detector:
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
             # an attack is no part of the usual volume, or its end would look like a loss
             usual = max(0.0, bucket.total - excess)
-            self._learn(bucket, TOTAL, series, usual, 1.0, RELIEF_WEIGHT if judgement.longest > RELIEF else 1.0)
+            surging = judgement.longest > RELIEF
+            if bucket.warm:
+                self._surges.follow(bucket.key, group, surging)
+            self._learn(bucket, TOTAL, series, usual, 1.0, RELIEF_WEIGHT if surging else 1.0)
         else:
             series.forget()
         return verdict
@@ -268,8 +280,8 @@ class Detector:
         elif series.alerting and seen.lingers:
             recommendation, alerts = "pending", True
             reasons = SCORE
-        if alerts or series.alerting or self._kept:
-            self._count_episode(bucket, status, series, alerts)
+        if alerts or series.alerting or self._episodes.are_there():
+            self._episodes.count(bucket.key, status, series, alerts)
         verdict = Verdict(
             bucket.time, status, bucket.key, count, bucket.total, expected, -1, -1, seen.score, seen.window,
             recommendation, reasons, None,
@@ -277,17 +289,15 @@ class Detector:
         verdict.reason(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, said)
         return verdict
 
-    def _count_episode(self, bucket: Bucket, status: str, series: Baseline, alerts: bool) -> None:
-        """Begin, go on with or end the series' episode of alerts."""
-        if alerts:
-            if not series.alerting:
-                self._kept[bucket.key, status] = series.known()
-            series.alerting += 1
-        elif series.alerting:
-            series.alerting = 0
-            series.restart_windows()
-        if not series.alerting and self._kept:
-            self._kept.pop((bucket.key, status), None)
+    def _release(self) -> None:
+        """Let go of what belongs to keys that were forgotten."""
+        groups = self._roster.groups
+
+        def known(key: Key) -> bool:
+            return not key or key in groups  # () is all keys as one
+
+        self._surges.release(known)
+        self._episodes.release(known)
 
     def time(self) -> int:
         """Start of the bucket judged last, epoch seconds; -1 before the first."""
@@ -305,10 +315,7 @@ class Detector:
         for status in statuses:
             series = group.volume if status == TOTAL else group.statuses.get(status)
             if series is not None:
-                kept = self._kept.get((key, status))
-                if series.alerting and kept is not None:
-                    series.recall(kept)
-                self._excluded.add((key, status))
+                self._episodes.exclude(key, status, series)
 
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it, for `restore`."""
@@ -318,21 +325,17 @@ class Detector:
             "level": self._level,
             "lag": self._lag,
             "anchored": self._anchored,
-            "kept": [[pack_key(key), status, list(known)] for (key, status), known in self._kept.items()],
-            "excluded": [[pack_key(key), status] for key, status in sorted(self._excluded)],
             "season": self._season.snapshot(),
+            "surges": self._surges.snapshot(),
+            **self._episodes.snapshot(),
             **self._roster.snapshot(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be."""
-        kept = {}
-        for key, status, known in state["kept"]:
-            events, exposure, median, slope = known
-            kept[unpack_key(key), str(status)] = (float(events), float(exposure), float(median), float(slope))
-        self._excluded = {(unpack_key(key), str(status)) for key, status in state["excluded"]}
-        self._kept = kept
+        self._episodes.restore(state)
         self._season = Season.restore(state["season"])
+        self._surges.restore(state.get("surges", []))
         self._before, self._age = int(state["before"]), int(state["age"])
         self._anchored = bool(state["anchored"])
         self._level, self._lag = float(state["level"]), float(state["lag"])
@@ -341,8 +344,6 @@ class Detector:
         self._gates.clear()
 
     def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:
-        if self._excluded and (bucket.key, status) in self._excluded:
-            if series.alerting:
-                return
-            self._excluded.discard((bucket.key, status))
+        if self._episodes.is_excluded(bucket.key, status, series):
+            return
         series.learn(count, exposure, ALERT_WEIGHT if series.alerting else pace, bucket.warm)

@@ -23,7 +23,8 @@ KNOWN: Final = {
         "late", "first_late", "repeated", "open", "closed", "changed", "ids", "watermark", "next", "last",
     },
     "detector": {
-        "before", "seen", "age", "anchored", "level", "lag", "kept", "excluded", "season", "groups", "whole", "roll",
+        "before", "seen", "age", "anchored", "level", "lag", "kept", "excluded", "season", "surges", "groups", "whole",
+        "roll",
     },
     "incidents": {"open", "used"},
 }  # fmt: skip
@@ -108,7 +109,11 @@ def _by_start(parts: Parts, name: str, mine: Mine) -> list[list[Any]]:
 
 def _detector(parts: Parts, mine: Mine) -> dict[str, Any]:
     dealt = ("kept", "excluded", "groups")
-    return {**parts[0], **{name: [row for part in parts for row in part[name] if mine(row[0])] for name in dealt}}
+    found = {name: [row for part in parts for row in part[name] if mine(row[0])] for name in dealt}
+    # those of keys are dealt out too; that of all keys as one, whose key is empty, is in every part and goes to all
+    surges = [row for part in parts for row in part["surges"] if row[0] and mine(row[0])]
+    surges += [row for row in parts[0]["surges"] if not row[0]]
+    return {**parts[0], **found, "surges": surges}
 
 
 def _newest(parts: Parts, name: str) -> int | None:

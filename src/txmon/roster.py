@@ -65,11 +65,12 @@ class Roster:
         """Whether nothing is told apart by key, so that all keys as one are the one there is."""
         return len(self.groups) == 1 and () in self.groups
 
-    def drop(self, time: int, arrived: bool) -> None:
-        """Forget keys that were idle too long, and the least recently seen where there are too many.
+    def drop(self, time: int, arrived: bool) -> bool:
+        """Forget keys that were idle too long, and the least recently seen where there are too many; whether any was.
 
         time: start of the present bucket, epoch seconds; arrived: whether anything arrived in it.
         """
+        before = self.forgotten
         if arrived:
             self._seen = time
         if time % DAY // self._config.bucket % DROP_EACH == 0:
@@ -88,6 +89,7 @@ class Roster:
                     break
                 self._forget(key)
         self.sharing = self._roll.series()
+        return self.forgotten > before
 
     def _forget(self, key: Key) -> None:
         series = 1 + len(self.groups.pop(key).statuses)

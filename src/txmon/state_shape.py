@@ -43,6 +43,7 @@ class _Buckets(msgspec.Struct):
 
 _Sample = tuple[Annotated[int, Meta(ge=0, le=32)], dict[str, list[str]]]
 _Open = tuple[Time, Counts, dict[str, Whole] | None, _Sample | None]
+_Known = tuple[Amount, Amount, Amount, _Slope]
 _Group = tuple[list[Pair], Time, Whole, Amount, Numbers, dict[str, Numbers]]
 
 
@@ -62,11 +63,12 @@ class _Detector(msgspec.Struct):
     level: Amount
     lag: Annotated[float, Meta(ge=0.0, le=10.0)]
     anchored: bool
-    kept: list[tuple[list[Pair], str, tuple[Amount, Amount, Amount, _Slope]]]
+    kept: list[tuple[list[Pair], str, _Known]]
     excluded: list[tuple[list[Pair], str]]
     season: Annotated[list[Real], Meta(min_length=2)]
     groups: list[_Group]
     # not in older states
+    surges: list[tuple[list[Pair], Amount, _Known, dict[str, _Known]]] = []
     seen: Annotated[int, Meta(ge=-1)] = -1
     whole: Annotated[list[_Group], Meta(max_length=1)] = []
     roll: _Roll | None = None

@@ -1,0 +1,121 @@
+"""What was usual before a surge: its end, however abrupt, is no loss.
+
+A volume that is far above its level is believed quickly, and while it lasts nobody knows whether it is a surge or the
+new normal. Until then both are usual: the level now, the one from before, and all between them. The one from before
+moves slowly towards the one now, and is forgotten where they meet.
+"""
+
+from collections.abc import Callable, Sequence
+from math import sqrt
+from typing import Any, Final
+
+from mypy_extensions import mypyc_attr
+
+from .baseline import PRIOR_EVENTS
+from .episodes import Known, known_of
+from .group import Group, pack_key, unpack_key
+from .verdict import Key
+
+MEMORY: Final = 24.0  # half-lives of a level in which what was usual before moves half of the way to it
+NEAR: Final = 1.1  # times what was usual before: a level no higher has come back, or has been met
+
+
+@mypyc_attr(acyclic=True)
+class Surge:
+    """What was known of one key before its volume surged."""
+
+    __slots__ = ("statuses", "usual", "volume")
+
+    def __init__(self, usual: float, volume: Known, statuses: dict[str, Known]) -> None:
+        self.usual = usual  # transactions a bucket, moved since with the season and towards the level
+        self.volume = volume
+        self.statuses = statuses
+
+
+class Surges:
+    """The keys whose volume is above what was usual, and what that was."""
+
+    __slots__ = ("_keep", "_surges")
+
+    def __init__(self, discount: float) -> None:
+        """discount: what a bucket leaves of the evidence on a volume's level."""
+        self._keep = discount ** (1.0 / MEMORY)
+        self._surges: dict[Key, Surge] = {}
+
+    def usual(self, key: Key, level: float, total: int) -> float:
+        """The volume to be expected where `total` came and the level is `level`: of all that is usual the nearest."""
+        surge = self._surges.get(key) if self._surges else None
+        if surge is None or total >= level or surge.usual >= level:
+            return level
+        return max(surge.usual, float(total))
+
+    def grow(self, factor: float) -> None:
+        """Move what was usual as the levels move with the season."""
+        for surge in self._surges.values():
+            surge.usual *= factor
+
+    def end(self, key: Key, group: Group, total: int) -> None:
+        """Know again what was known before a surge that is over: two buckets in a row are nearer to that.
+
+        total: transactions in the bucket that is about to be judged.
+        """
+        surge = self._surges.get(key) if self._surges else None
+        if surge is None:
+            return
+        level = group.volume.rate()
+        if level > surge.usual and max(float(total), group.volume.counts[0]) < sqrt(level * surge.usual):
+            _recall(group, surge)
+            del self._surges[key]
+
+    def follow(self, key: Key, group: Group, surging: bool) -> None:
+        """Begin to remember, go on, or stop, after a bucket was judged and before its volume is learned.
+
+        surging: the volume is far above its level.
+        """
+        surge = self._surges.get(key) if self._surges else None
+        level = group.volume.rate()
+        if surge is None:
+            if surging:
+                statuses = {status: series.known() for status, series in group.statuses.items()}
+                self._surges[key] = Surge(level, group.volume.known(), statuses)
+        elif not surging and level < NEAR * surge.usual:
+            del self._surges[key]
+        else:
+            surge.usual = level + self._keep * (surge.usual - level)
+
+    def release(self, known: Callable[[Key], bool]) -> None:
+        """Forget the keys that are not known any more."""
+        self._surges = {key: surge for key, surge in self._surges.items() if known(key)}
+
+    def snapshot(self) -> list[object]:
+        """All of the state, as JSON takes it, for `restore`."""
+        return [
+            [
+                pack_key(key),
+                one.usual,
+                list(one.volume),
+                {status: list(known) for status, known in one.statuses.items()},
+            ]
+            for key, one in self._surges.items()
+        ]
+
+    def restore(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Take over what `snapshot` gave; ValueError or TypeError where that cannot be."""
+        self._surges = {
+            unpack_key(key): Surge(
+                float(usual), known_of(volume), {str(status): known_of(known) for status, known in statuses.items()}
+            )
+            for key, usual, volume, statuses in rows
+        }
+
+
+def _recall(group: Group, surge: Surge) -> None:
+    """The surge is over: what was known before it holds again."""
+    _, exposure, median, _ = surge.volume
+    group.volume.recall((max(0.0, surge.usual * exposure - PRIOR_EVENTS), exposure, median, 0.0))
+    for status, known in surge.statuses.items():
+        series = group.statuses[status]
+        # one that the surge had no part in had less of a share while it lasted, and has its own again
+        if not series.alerting and known[1] > 0.0 and (known[0] + PRIOR_EVENTS) / known[1] > series.rate():
+            series.recall(known)
+            series.restart_windows()
