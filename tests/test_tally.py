@@ -116,9 +116,9 @@ def test_each_odd_csv_line_among_usual_ones(by: tuple[str, ...]) -> None:
     usual = csv_lines([(time, status, "1", "m1") for time in times for status in ("denied", "failed", "denied")])
     turned = [b",".join(reversed(raw.split(b","))) for raw in usual]
     for odd in CSV_ODD:
-        check([*usual, odd, usual[-1], odd, odd, *usual[1:]], by, 9, 0)
+        check([*usual, odd, usual[-1], odd, odd, *usual[1:]], by, 9, 86400)
         back = b",".join(reversed(odd.split(b",")))
-        check([*turned, back, turned[-1], b"x", back, *turned[1:]], by, 9, 0)
+        check([*turned, back, turned[-1], b"x", back, *turned[1:]], by, 9, 86400)
 
 
 @given(ODD_CSV, st.sampled_from([b"1.5", b"", b"nan", b"-1", b"x", b"1_0"]), st.booleans())
@@ -174,11 +174,11 @@ def test_json_lines_as_text(
 def test_each_odd_json_line_among_usual_ones() -> None:
     heads = [(head, TIMES[0], end) for head in HEADS for end in ENDS]
     times = [(HEADS[0], time, end) for time in TIMES for end in ENDS]
-    for time in (TIMES[0], b"10:30"):
-        usual = [HEADS[0] + time + USUAL.replace(b"denied", status) + b"}" for status in (b"denied", b"failed") * 2]
+    for time, end in ((TIMES[0], b"}"), (b"10:30", b"}"), (TIMES[0], b', "count": 2}')):
+        usual = [HEADS[0] + time + USUAL.replace(b"denied", status) + end for status in (b"denied", b"failed") * 2]
         for parts in [*heads, *times]:
             odd = b"".join(parts)
-            check([*usual, odd, usual[1], odd, *usual], ("merchant",), 5, 0, 80)
+            check([*usual, odd, usual[1], odd, *usual], ("merchant",), 5, 86400, 80 + len(end))
 
 
 def test_ends_are_known_of_one_shape_alone() -> None:
