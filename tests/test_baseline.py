@@ -244,5 +244,5 @@ def test_an_exposure_of_nothing_teaches_nothing() -> None:
 
 def test_a_new_baseline_has_seen_nothing() -> None:
     baseline = Baseline(DISCOUNT)
-    assert (sum15(baseline.counts), sum15(baseline.expectations)) == (0.0, 0.0)
+    assert (sum15(baseline.counts()), sum15(baseline.expectations)) == (0.0, 0.0)
     assert baseline.rate() == 0.0
