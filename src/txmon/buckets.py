@@ -22,6 +22,7 @@ LONGEST_SILENCE: Final = 86400  # seconds of empty buckets after a record; a lon
 NEVER: Final = -(1 << 60)  # epoch seconds; where a time is not known yet
 
 Counts = dict[Key, dict[str, int]]
+Sample = tuple[int, dict[str, list[str]]]
 
 
 @mypyc_attr(acyclic=True)
@@ -31,11 +32,7 @@ class OpenBucket:
     __slots__ = ("counts", "sample", "start", "whole")
 
     def __init__(
-        self,
-        start: int,
-        counts: Counts,
-        whole: dict[str, int] | None = None,
-        sample: tuple[int, dict[str, list[str]]] | None = None,
+        self, start: int, counts: Counts, whole: dict[str, int] | None = None, sample: Sample | None = None
     ) -> None:
         self.start = start  # epoch seconds
         self.counts = counts
@@ -98,9 +95,7 @@ class Bucketer:
 
     def _opened(self, start: int) -> OpenBucket:
         bucket = self._open.get(start)
-        if bucket is None:
-            bucket = self._open[start] = OpenBucket(start, {})
-        return bucket
+        return bucket if bucket is not None else self._open.setdefault(start, OpenBucket(start, {}))
 
     def _rise(self, time: int) -> bool:
         """Lift the watermark to a record's time; whether buckets may close."""
@@ -336,9 +331,8 @@ def _reopened(row: Sequence[Any]) -> OpenBucket:
     """An open bucket of a snapshot; of older ones it has its counts alone."""
     start, counts, *more = row
     whole, sample = more if more else (None, None)
-    return OpenBucket(
-        start, unpack_counts(counts), whole, (int(sample[0]), dict(sample[1])) if sample is not None else None
-    )
+    known = (int(sample[0]), dict(sample[1])) if sample is not None else None
+    return OpenBucket(start, unpack_counts(counts), whole, known)
 
 
 def _merge(counts: Counts, tally: Tally) -> None:
@@ -352,7 +346,4 @@ def _merge(counts: Counts, tally: Tally) -> None:
 
 
 def _rows(bucket: OpenBucket) -> int:
-    rows = 0
-    for statuses in bucket.counts.values():
-        rows += len(statuses)
-    return rows
+    return sum([len(statuses) for statuses in bucket.counts.values()])

@@ -335,11 +335,9 @@ class RecordParser:
         return time
 
     def _admits(self, time: int) -> bool:
-        if self._ahead is None or time + self._ahead <= self._limit:
-            return True
-        if time > self._limit:
-            return False
-        self._limit = time + self._ahead
+        if self._ahead is None or time > self._limit:
+            return self._ahead is None
+        self._limit = max(self._limit, time + self._ahead)
         return True
 
 
