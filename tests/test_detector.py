@@ -342,7 +342,7 @@ def test_what_a_season_keeps_is_what_it_would_work_out_anew() -> None:
     for step in range(17 * 288):
         time = START + 300 * step
         season.learn(time, dice.randrange(200) * (1 + time // 3600 % 24), 900.0)
-        if step % 7 == 0:
+        if step % 3 == 0:
             anew = Season.restore(season.snapshot())
             for ahead in (0, 300, 1800, 5 * 86400):
                 here = (
