@@ -122,9 +122,9 @@ class Score:
 
     @property
     def delay_p90(self) -> float | None:
-        """The least delay (minutes) within which at least nine of ten incidents caught lie; None when nothing was."""
+        """The 90th percentile of the delays (minutes), the lower of the two that it lies between; None for no delay."""
         delays = self.delays
-        return delays[(9 * len(delays) + 9) // 10 - 1] if delays else None
+        return delays[int(0.9 * (len(delays) - 1))] if delays else None
 
     @property
     def false_per_day(self) -> float | None:

@@ -63,7 +63,7 @@ def as_text(result: Score) -> list[str]:
     rows.append(("all", str(len(result.catches)), str(result.caught), decimal(result.delay_median)))
     by_status = ", ".join(f"{printable(s)} {n}" for s, n in sorted(_false_by_status(result).items()))
     figures = [
-        f"delay: median {decimal(result.delay_median)} min, 90 % within {decimal(result.delay_p90)} min",
+        f"delay: median {decimal(result.delay_median)} min, 90th percentile {decimal(result.delay_p90)} min",
         f"false episodes: {len(result.false)} in {result.days:.2f} days, {decimal(result.false_per_day, 3)} a day"
         + (f" ({by_status})" if by_status else ""),
         "pages: the verdicts hold no incident lines"
