@@ -26,7 +26,7 @@ JUDGING = (
     "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
     "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",
 )  # fmt: skip
-LARGE = 4 << 20  # bytes of files
+LARGE = 32 << 20  # bytes of files
 WRITING = ("out", "only", "fail_on", "log", "log_keep", "chart")
 
 
