@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PURE := $(VENV)/pure
 SPARK := .venv-spark
+SOURCES := pyproject.toml hatch_build.py $(shell find src -name '*.py' -o -name '*.toml')
 
 .PHONY: demo test test-oldest test-spark coverage mutants fuzz fuzz-long audit dist reference lint sample bench bench-detection clean
 
@@ -96,7 +97,6 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
 
-SOURCES := pyproject.toml hatch_build.py $(shell find src -name '*.py' -o -name '*.toml')
 
 $(VENV)/installed: $(BIN)/python $(SOURCES)
 	@# one wheel for both: the core takes its time to compile
