@@ -54,6 +54,11 @@ def pace_of(discount: float, trend_gain: float) -> Pace:
     return found
 
 
+def rate_of(events: float, exposure: float) -> float:
+    """Events expected for an exposure of one, where so many were seen over `exposure`; 0 where that is 0."""
+    return (events + PRIOR_EVENTS) / exposure if exposure > 0.0 else 0.0
+
+
 @mypyc_attr(acyclic=True)
 class Baseline:
     """The learned normal of one series and its last fifteen buckets, in 240 bytes.
@@ -100,7 +105,7 @@ class Baseline:
 
     def rate(self) -> float:
         """Events expected for an exposure of one; 0 before anything was learned."""
-        return (self.events + PRIOR_EVENTS) / self.exposure if self.exposure > 0.0 else 0.0
+        return rate_of(self.events, self.exposure)
 
     def dispersion(self) -> float:
         """Variance over mean (>= 1), from the median absolute Pearson residual."""

@@ -18,8 +18,6 @@ COMMANDS = (
     "replay", "watch", "serve", "analyze", "query", "evaluate", "tune", "simulate", "notify",
     "ack", "state", "spark", "config", "doctor", "completion",
 )  # fmt: skip
-# click before 8.2 prints the help by itself
-HELP: type[click.ClickException] | tuple[()] = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 class LazyGroup(click.Group):
@@ -84,10 +82,10 @@ def run(arguments: list[str]) -> int:
         return int(result or ExitCode.OK)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
+    except click.exceptions.NoArgsIsHelpError as helped:  # a command that needs another word: the whole help
+        print(helped.format_message(), file=sys.stderr)
+        return ExitCode.USAGE
     except click.ClickException as wrong:
-        if isinstance(wrong, HELP):  # a command that needs another word: its message is the whole help
-            print(wrong.format_message(), file=sys.stderr)
-            return ExitCode.USAGE
         return _fail(wrong.format_message(), ExitCode.USAGE, debug)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", ExitCode.INTERRUPTED, debug)

@@ -160,7 +160,7 @@ class Detector:
             surety: Baseline | None = None
         else:
             count = counts.get(status, 0)
-            known = group.statuses.get(status)
+            known = group.of(status)
             series = known if known is not None else group.new_series(self._mix_discount)
             expected, _, by_volume = expect(bucket, count, series, gates)
             surety = group.volume if by_volume else None
@@ -312,7 +312,7 @@ class Detector:
         if group is None:
             return
         for status in statuses:
-            series = group.volume if status == TOTAL else group.statuses.get(status)
+            series = group.volume if status == TOTAL else group.of(status)
             if series is not None:
                 self._episodes.exclude(key, status, series)
 

@@ -99,9 +99,13 @@ class Group(Baseline):
             return ()
         return held if isinstance(held, tuple) else (held,)
 
+    def of(self, status: str) -> Baseline | None:
+        """The baseline of one status; None where it has none."""
+        return self.series()[self.layout.names.index(status)] if status in self.layout.sums else None
+
     @property
     def statuses(self) -> dict[str, Baseline]:
-        """The same by name."""
+        """All of them by name, in a new dictionary."""
         return dict(zip(self.layout.names, self.series(), strict=True))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from .baseline import PRIOR_EVENTS
+from .baseline import PRIOR_EVENTS, rate_of
 from .episodes import Known, known_of
 from .group import Group, pack_key, unpack_key
 from .verdict import Key
@@ -113,9 +113,10 @@ def _recall(group: Group, surge: Surge) -> None:
     """The surge is over: what was known before it holds again."""
     _, exposure, median, _ = surge.volume
     group.volume.recall((max(0.0, surge.usual * exposure - PRIOR_EVENTS), exposure, median, 0.0))
+    by_name = group.statuses
     for status, known in surge.statuses.items():
-        series = group.statuses[status]
+        series = by_name[status]
         # one that the surge had no part in had less of a share while it lasted, and has its own again
-        if not series.alerting and known[1] > 0.0 and (known[0] + PRIOR_EVENTS) / known[1] > series.rate():
+        if not series.alerting and rate_of(known[0], known[1]) > series.rate():
             series.recall(known)
             series.restart_windows()
