@@ -17,14 +17,14 @@ test: $(VENV)/tested
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	# those need more than the rest, and have a target of their own: test-spark
-	$(BIN)/python -m pytest --ignore tests/test_spark.py --ignore tests/test_spark_route.py --ignore tests/test_kafka.py
+	$(BIN)/python -m pytest --ignore tests/spark/test_spark.py --ignore tests/spark/test_spark_route.py --ignore tests/spark/test_kafka.py
 
 # Which lines the tests run, those of the commands that they start among them; on plain Python, since compiled code has
 # no lines. Left out: what needs the compiled core, and what builds wheels.
 HOOK := import os; os.environ["COVERAGE_PROCESS_START"] = "$(CURDIR)/pyproject.toml"; \
 	os.environ["COVERAGE_FILE"] = "$(CURDIR)/$(PURE)/coverage"; import coverage; coverage.process_startup()
-COVERED ?= tests --ignore tests/test_spark.py --ignore tests/test_kafka.py --ignore tests/test_packaging.py \
-	--ignore tests/test_compiled.py
+COVERED ?= tests --ignore tests/spark/test_spark.py --ignore tests/spark/test_kafka.py --ignore tests/project/test_packaging.py \
+	--ignore tests/project/test_compiled.py
 coverage: $(PURE)/ready
 	rm -f $(PURE)/coverage*
 	site=$$($(PURE)/bin/python -c 'import site; print(site.getsitepackages()[0])'); \
@@ -39,7 +39,7 @@ MUTANTS ?= *
 mutants: $(PURE)/ready
 	rm -rf mutants
 	$(PURE)/bin/mutmut run --max-children 2 '$(MUTANTS)'
-	$(PURE)/bin/python tests/mutants.py
+	$(PURE)/bin/python tests/helpers/mutants.py
 
 # The fuzz tests at length: FUZZ_EXAMPLES cases a target; what failed is kept in .hypothesis
 FUZZ_EXAMPLES ?= 100000
@@ -58,11 +58,11 @@ $(VENV)/fuzzed: $(VENV)/tested
 
 # What txmon brings along: libraries, versions, licences; fails on a licence that is not known to be permissive
 audit: $(VENV)/tested
-	$(BIN)/python tests/audit.py
+	$(BIN)/python tests/helpers/audit.py
 
 # The oldest libraries that pyproject.toml allows (uv picks them), and the tests of what uses them; `make test` has the newest
-OLDEST := tests/test_cli.py tests/test_golden.py tests/test_query.py tests/test_analyze.py tests/test_analyze_transactions.py \
-	tests/test_chart.py tests/test_notify_cli.py tests/test_notifying.py tests/test_serve_api.py
+OLDEST := tests/cli/test_cli.py tests/cli/test_golden.py tests/query/test_query.py tests/analysis/test_analyze.py tests/analysis/test_analyze_transactions.py \
+	tests/terminal/test_live_chart.py tests/cli/test_notify_cli.py tests/notify/test_setup.py tests/server/test_serve_api.py
 test-oldest: $(VENV)/oldest/ready
 	$(VENV)/oldest/bin/python -m pytest $(OLDEST)
 
@@ -91,7 +91,7 @@ dist: $(BIN)/python
 # On real Spark and librdkafka's mock cluster: 850 MB more, pandas 2 instead of 3, so in an environment of its own,
 # and a Java 17 (`java -version`)
 test-spark: $(SPARK)/tested
-	$(SPARK)/bin/python -m pytest tests/test_spark.py tests/test_spark_route.py tests/test_kafka.py
+	$(SPARK)/bin/python -m pytest tests/spark/test_spark.py tests/spark/test_spark_route.py tests/spark/test_kafka.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -12,11 +12,10 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+# folders are compiled whole, all but their __init__
 COMPILED = (
-    "decimals", "encoded", "times", "trend", "limits", "verdict", "lines", "key_packing", "fields", "records", "tally",
-    "rest_tally", "csv_tally", "shapes", "json_tally", "tallier", "buckets", "ring", "baseline", "census", "judgement",
-    "season", "together", "thresholds", "group", "episodes", "surge", "roster", "detector", "incidents", "pipeline",
-    "sinks/jsonl",
+    "model", "detection", "ingest/aggregate", "ingest/fields", "ingest/timestamps", "ingest/records",
+    "pipeline/buckets", "pipeline/trends", "pipeline/incidents", "pipeline/pipeline", "sinks/lines", "sinks/jsonl",
 )  # fmt: skip
 # types of the modules that are compiled, and no others': a clean build has none of the libraries that the others import
 CHECKS = (
@@ -24,6 +23,16 @@ CHECKS = (
 )  # fmt: skip
 # calls between compiled functions go straight there and can be inlined: nobody else's function can take one's place
 DIRECT = ["-fvisibility=hidden"]
+
+
+def compiled_sources() -> list[str]:
+    """Return the paths of the modules to compile, relative to src, which has to be the current folder."""
+    found: list[str] = []
+    for name in COMPILED:
+        folder = Path("txmon") / name
+        modules = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
+        found += [str(path) for path in modules] if folder.is_dir() else [f"{folder}.py"]
+    return found
 
 
 class CompileCore(BuildHookInterface[Any]):
@@ -62,7 +71,7 @@ class CompileCore(BuildHookInterface[Any]):
         here = os.getcwd()
         os.chdir(Path(self.root) / "src")  # mypyc derives module names from relative paths
         try:
-            sources = [f"txmon/{name}.py" for name in COMPILED]
+            sources = compiled_sources()
             extensions = mypycify(
                 [*CHECKS, *sources], opt_level="3", target_dir=str(temporary), group_name="txmon_core"
             )

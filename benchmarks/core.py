@@ -10,9 +10,9 @@ from math import log
 from common import arguments, cpu, tell
 from river import stats
 
-from txmon.baseline import Baseline
-from txmon.judgement import judge, score_all
-from txmon.limits import Thresholds
+from txmon.detection.baseline import Baseline
+from txmon.detection.judgement import judge, score_all
+from txmon.model.scores import Thresholds
 
 
 def txmon(values: list[float]) -> None:

@@ -34,12 +34,13 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from txmon.assembly import pipeline_of, reader_of
-from txmon.evaluate import Alerts, Labels, Score, read_labels, score, total
-from txmon.records import Record
-from txmon.rejects import RejectLog
-from txmon.settings import DEFAULTS
-from txmon.tune import alerts_of
+from txmon.evaluation.evaluate import Alerts, Labels, Score, read_labels, score, total
+from txmon.evaluation.tune import alerts_of
+from txmon.ingest.records import Record
+from txmon.ingest.rejects import RejectLog
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
+from txmon.settings.declarations import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[1]
 STATUSES = ("approved", "denied", "failed", "reversed", "backend_reversed", "processing", "refunded")

@@ -11,7 +11,7 @@ from typing import Any
 
 from common import arguments, cpu, tell
 
-from txmon.detector import Detector
+from txmon.detection.detector import BucketJudge
 
 PAGE = 4096
 
@@ -24,7 +24,7 @@ def run(series: int, minutes: int) -> dict[str, Any]:
     draw = random.Random(3)
     gc.collect()
     before = resident()
-    detector = Detector()
+    detector = BucketJudge()
     keys = [(("merchant", f"m{i}"),) for i in range(series // 2)]
     counts = {key: {"approved": 5 + draw.randrange(6)} for key in keys}
     work = sum(cpu(lambda at=at: detector.judge(1772409600 + 60 * at, counts)) for at in range(minutes))

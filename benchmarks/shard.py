@@ -14,9 +14,9 @@ from typing import Any
 
 from common import arguments, tell
 
-from txmon.notes import notes_of
-from txmon.settings import Settings
-from txmon.shards import Row, Shard, plan_of, without_collection
+from txmon.settings.declarations import Settings
+from txmon.spark.bucket_notes import notes_of
+from txmon.spark.shards import Row, Shard, plan_of, without_collection
 
 SETTINGS = Settings(by=("merchant",), sigma=6.0, lateness=0, only="alerts")
 START = 1772445600

@@ -19,10 +19,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from txmon.settings import Settings
-from txmon.shards import PLATFORM, plan_of
-from txmon.spark import typed
-from txmon.spark_job import files, session
+from txmon.settings.declarations import Settings
+from txmon.spark.job import files, session
+from txmon.spark.shards import PLATFORM, plan_of
+from txmon.spark.streaming import typed
 
 CORES = 2
 SETTINGS = Settings(by=("merchant",), sigma=6.0, lateness=0, only="alerts")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from txmon.cli import txmon
+from txmon.cli.main import txmon
 
 PAGE = Path(__file__).parent / "reference" / "cli.md"
 WIDTH = 100

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 
-from txmon import __version__
-from txmon.cli import txmon
+from txmon.cli.main import txmon
 from txmon.errors import ExitCode
+from txmon.version import __version__
 
 FOLDER = Path(__file__).parents[1] / "src" / "man"
 CODES: Mapping[ExitCode, str] = {

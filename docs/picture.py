@@ -11,11 +11,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from txmon.assembly import pipeline_of, reader_of
-from txmon.rejects import RejectLog
-from txmon.settings import Settings
-from txmon.sinks.chart import Chart, Progress
-from txmon.sinks.summary import Summary
+from txmon.ingest.rejects import RejectLog
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
+from txmon.settings.declarations import Settings
+from txmon.terminal.live_chart import Chart, Progress
+from txmon.terminal.summary import Summary
 
 ROOT = Path(__file__).parents[1]
 

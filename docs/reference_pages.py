@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from txmon.rules import NAMES
 from txmon.server.openapi import document
-from txmon.settings import DECLARATIONS, DEFAULTS, default_text, flag, variable
-from txmon.values import Choice
+from txmon.settings.declarations import DECLARATIONS, DEFAULTS, default_text, flag, variable
+from txmon.settings.parsers import Choice
+from txmon.settings.rule import NAMES
 
 DOCS = Path(__file__).parent
 PART = re.compile(r"(<!-- written by docs/reference_pages.py: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

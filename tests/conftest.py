@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
+from paths import SHARED, TESTS
 
 # for `make mutants`: every mutant meets the same cases, and a failure is not looked into
 settings.register_profile(
     "mutants", derandomize=True, database=None, deadline=None, max_examples=30, phases=[Phase.explicit, Phase.generate]
 )
-
-SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -74,7 +73,7 @@ def receiver(tmp_path: Path) -> Iterator[Start]:
 
     def start(*answers: dict[str, Any]) -> Endpoint:
         log = tmp_path / f"received-{len(running)}.jsonl"
-        command = [sys.executable, str(Path(__file__).with_name("receiver.py")), json.dumps(answers or ({},)), str(log)]
+        command = [sys.executable, str(TESTS / "helpers" / "receiver.py"), json.dumps(answers or ({},)), str(log)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         running.append(process)
         assert process.stdout is not None

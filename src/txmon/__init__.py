@@ -6,16 +6,14 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .api import Detector as Detector
-    from .api import score_counts as score_counts
-
-__version__ = "0.1.0"
+    from txmon.api import Detector as Detector
+    from txmon.api import score_counts as score_counts
 
 
 def __getattr__(name: str) -> object:
     """Imports the public names when they are asked for, so that `txmon --version` waits for none of them."""
     if name in ("Detector", "score_counts"):
-        from . import api
+        from txmon import api
 
         return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

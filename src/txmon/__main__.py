@@ -6,11 +6,11 @@ import sys
 def main() -> None:
     """Run the command line; the console script and `python -m txmon` both start here."""
     if sys.argv[1:] in (["--version"], ["-V"]):  # before click: a version should not wait for the CLI to be built
-        from .version import describe
+        from txmon.version import describe
 
         print(describe())
         return
-    from .cli import run
+    from txmon.cli.main import run
 
     sys.exit(run(sys.argv[1:]))
 

@@ -14,14 +14,15 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
-from .assembly import pipeline_of
-from .baseline import Baseline
-from .judgement import score_all
-from .limits import Thresholds
-from .records import Record
-from .settings import DECLARATIONS, Settings
-from .values import nearest
-from .verdict import IncidentEvent, Outcome, Verdict
+from txmon.detection.baseline import Baseline
+from txmon.detection.judgement import score_all
+from txmon.ingest.records import Record
+from txmon.model.outcome import IncidentEvent, Outcome
+from txmon.model.scores import Thresholds
+from txmon.model.verdict import Verdict
+from txmon.runtime.factory import pipeline_of
+from txmon.settings.declarations import DECLARATIONS, Settings
+from txmon.support.suggest import nearest
 
 Time = int | float | str | datetime
 

@@ -4,12 +4,12 @@ import os
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 
-from . import __version__
+__version__ = "0.1.0"
 
 
 def compiled() -> bool:
     """Whether the detection core is the compiled one; found without importing it."""
-    here = os.path.dirname(__file__)
+    here = os.path.join(os.path.dirname(__file__), "detection")
     return any(os.path.exists(os.path.join(here, f"baseline{suffix}")) for suffix in EXTENSION_SUFFIXES)
 
 

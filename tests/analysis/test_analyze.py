@@ -11,17 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT, SHARED
 from scipy import stats
 
-from txmon.analyze import Analysis, analyze_checkouts, mean_of
-from txmon.checkout_report import checkout_report, lost_against
-from txmon.checkouts import Checkouts, parse_checkouts, read_checkouts
+from txmon.analysis.checkout_model import _interval, _tails, adjusted
+from txmon.analysis.checkouts import Analysis, analyze_checkouts, mean_of
+from txmon.analysis.report.checkouts import checkout_report, lost_against
+from txmon.analysis.report.plot import write_plot
 from txmon.errors import BadData, TxmonError, UsageError
-from txmon.hourly import _interval, _tails, adjusted
-from txmon.query import Database
-from txmon.report_plot import write_plot
+from txmon.ingest.checkouts import Checkouts, parse_checkouts, read_checkouts
+from txmon.query.database import Database
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = SHARED / "data"
 TXMON = str(Path(sys.executable).with_name("txmon"))
 REAL = pytest.mark.skipif(not (DATA / "checkout_1.csv").exists(), reason=f"the real checkout files are not in {DATA}")
 NIGHT = set(range(7))
@@ -431,7 +432,7 @@ def browse(tmp_path: Path) -> Callable[[Path], str]:
 
 @REAL
 def test_the_written_analysis_says_what_the_command_says() -> None:
-    text = (Path(__file__).parents[1] / "docs" / "analysis.md").read_text()
+    text = (ROOT / "docs" / "analysis.md").read_text()
     flowing = " ".join(text.replace("\n> ", " ").split())
     for number in (1, 2):
         (finding,) = checkout_report(real(number)).of("finding")
@@ -452,7 +453,7 @@ def test_the_pictures_of_the_written_analysis_are_current(number: int, tmp_path:
     fresh = tmp_path / "fresh.svg"
     write_plot([checkout_report(real(number))], str(fresh), "svg")
     assert len(points(fresh)) >= 6
-    kept = Path(__file__).parents[1] / "docs" / f"checkout_{number}.svg"
+    kept = ROOT / "docs" / f"checkout_{number}.svg"
     assert points(kept) == points(fresh)
 
 

@@ -10,20 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT, SHARED
 
-from txmon.assembly import pipeline_of, reader_of
+from txmon.analysis.report.transactions import transaction_report
+from txmon.analysis.transactions import HOUR, TransactionAnalysis, analyze_transactions, correlations
 from txmon.errors import BadData
-from txmon.query import Database
-from txmon.records import Record
-from txmon.rejects import RejectLog
-from txmon.settings import Settings
-from txmon.transaction_report import transaction_report
-from txmon.transactions import HOUR, TransactionAnalysis, analyze_transactions, correlations
-from txmon.verdict import iso
+from txmon.ingest.records import Record
+from txmon.ingest.rejects import RejectLog
+from txmon.model.clock import iso
+from txmon.query.database import Database
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
+from txmon.settings.declarations import Settings
 
-ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "examples" / "transactions.csv"
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = SHARED / "data"
 TXMON = str(Path(sys.executable).with_name("txmon"))
 DAY = 1772409600  # 2026-03-02T00:00:00Z
 

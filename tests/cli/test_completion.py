@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 TXMON = str(Path(sys.executable).with_name("txmon"))
-ROOT = Path(__file__).parents[1]
 
 
 def complete(words: str) -> set[str]:

@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-from txmon.doctor import Screen, machine
+from txmon.cli.checks import Screen, machine
 
 TXMON = str(Path(sys.executable).with_name("txmon"))
 SECRET = "https://example.invalid/workflows/sig-0123456789"
-SAMPLE = Path(__file__).parents[1] / "examples" / "transactions.csv"
+SAMPLE = ROOT / "examples" / "transactions.csv"
 Found = dict[str, list[tuple[str, str]]]
 
 

@@ -9,13 +9,13 @@ from functools import cache
 from pathlib import Path
 
 import click
-import pytest
-
 import doc_blocks
-from conftest import Start
-from txmon.cli import txmon
+import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).parents[1]
+from conftest import Start
+from txmon.cli.main import txmon
+
 TXMON = str(Path(sys.executable).with_name("txmon"))
 # what goes on until it is told to end
 SERVICES = ("txmon serve", "txmon watch --follow", "txmon simulate --live")
@@ -63,7 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             [TXMON, *arguments], cwd=folder, input=given.encode(), capture_output=True, timeout=60, check=True
         )
 
-    run("watch", "--state", "txmon.state", given=until)
+    run("watch", "--state", "txmon.runtime.state_file", given=until)
     incident = ("--incident", "denied:x3@12:00/20m", "--labels", "truth.json")
     run("simulate", "--days", "0.6", *incident, "--out", "day.csv")
     (folder / "last_week.csv.gz").write_bytes(gzip.compress((folder / "day.csv").read_bytes()))

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from paths import ROOT, TESTS
 
 from conftest import FLOW, SIGNATURE, Endpoint, Start, card_id
 
 TXMON = str(Path(sys.executable).with_name("txmon"))
-ROOT = Path(__file__).parents[1]
-SCHEMA = json.loads((Path(__file__).parent / "data" / "adaptive-card-1.4.schema.json").read_text())
+SCHEMA = json.loads((TESTS / "data" / "adaptive-card-1.4.schema.json").read_text())
 SAMPLE = str(ROOT / "examples" / "transactions.csv")
 REAL = ROOT.parent / "shared" / "data" / "transactions_2.csv"
 needs_data = pytest.mark.skipif(not REAL.exists(), reason=f"{REAL} is not here")
@@ -260,7 +260,7 @@ def test_a_maintenance_window_keeps_its_incident_back(tmp_path: Path) -> None:
 def test_telling_nobody_imports_nothing_for_it() -> None:
     code = (
         "import sys; from txmon.cli import run; run(['replay', sys.argv[1], '--out', '/dev/null']);"
-        " print(sorted({'pymsteams', 'apprise', 'ssl', 'urllib.request', 'txmon.delivery'} & set(sys.modules)))"
+        " print(sorted({'pymsteams', 'apprise', 'ssl', 'urllib.request', 'txmon.notify.delivery'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, SAMPLE], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"

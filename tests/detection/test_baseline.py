@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from txmon.baseline import NORMAL_MAD, Baseline
-from txmon.limits import Thresholds, count_limit, count_score, limit_above, limit_below, normal_interval
-from txmon.ring import WINDOWS, sum5, sum15
+from txmon.detection.baseline import NORMAL_MAD, Baseline
+from txmon.detection.window import WINDOWS, sum5, sum15
+from txmon.model.scores import Thresholds, count_limit, count_score, limit_above, limit_below, normal_interval
 
 MEANS = [0.01, 0.05, 0.2, 0.5, 1, 2, 5, 20, 100, 2000]
 EXCESSES = [0, 1e-4, 0.01, 0.1, 0.5, 1, 2]

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from txmon.census import SAMPLE, Census, Sample, level_of, text_of, totals
-from txmon.detector import Detector
-from txmon.notes import HELD, Note, Notes, notes_of, read
-from txmon.shards import Row
-from txmon.thresholds import DetectorConfig, sigma_for
-from txmon.verdict import Key
+from txmon.detection.cardinality import SAMPLE, Census, Sample, level_of, text_of, totals
+from txmon.detection.detector import BucketJudge
+from txmon.detection.thresholds import DetectorConfig, sigma_for
+from txmon.model.keys import Key
+from txmon.spark.bucket_notes import HELD, Note, Notes, notes_of, read
+from txmon.spark.shards import Row
 
 START = 1772409600
 
@@ -119,11 +119,11 @@ def test_a_sample_of_too_many_keys_says_from_which_level_it_is_whole() -> None:
 
 
 def test_the_budget_is_shared_by_the_series_of_all_keys() -> None:
-    detector = Detector(DetectorConfig())
+    detector = BucketJudge(DetectorConfig())
     counts = {key(n): {"approved": 5, "failed": 1} for n in range(SAMPLE // 2)}
     detector.judge(START, counts)
     assert detector.sigma() == sigma_for(DetectorConfig(), 3 * SAMPLE // 2)
-    shard = Detector(DetectorConfig())
+    shard = BucketJudge(DetectorConfig())
     [note] = notes_of(
         [Row(START, 0, s, 1, None, f"m{n}", None) for n in range(SAMPLE // 2) for s in ("approved", "failed")], 60, True
     )
@@ -132,7 +132,7 @@ def test_the_budget_is_shared_by_the_series_of_all_keys() -> None:
 
 
 def test_while_nothing_at_all_arrives_no_key_is_forgotten() -> None:
-    detector = Detector(DetectorConfig(idle=3600.0))
+    detector = BucketJudge(DetectorConfig(idle=3600.0))
     detector.judge(START, {key(1): {"approved": 5}, key(2): {"approved": 5}})
     for minute in range(1, 180):
         detector.judge(START + 60 * minute, {})

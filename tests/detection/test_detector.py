@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txmon.census import totals
-from txmon.detector import Detector
-from txmon.season import Season
-from txmon.thresholds import DetectorConfig
-from txmon.together import Odd
-from txmon.verdict import Key, Verdict
+from txmon.detection.cardinality import totals
+from txmon.detection.detector import BucketJudge
+from txmon.detection.joint import JointDeviation
+from txmon.detection.season import Season
+from txmon.detection.thresholds import DetectorConfig
+from txmon.model.keys import Key
+from txmon.model.verdict import Verdict
 
 ALL: Key = ()
 Bucket = dict[Key, dict[str, int]]
@@ -32,7 +33,7 @@ def day(seed: int = 1, minutes: int = 240, factor: float = 1.0) -> list[Bucket]:
 
 
 def judge(rows: list[Bucket], **config: object) -> Iterator[list[Verdict]]:
-    detector = Detector(DetectorConfig(**config))  # type: ignore[arg-type]
+    detector = BucketJudge(DetectorConfig(**config))  # type: ignore[arg-type]
     for i, counts in enumerate(rows):
         yield detector.judge(START + 60 * i, counts)
 
@@ -54,12 +55,12 @@ buckets = st.lists(st.one_of(st.just({}), statuses.map(lambda counts: {ALL: coun
 @settings(max_examples=60, deadline=None)
 def test_snapshot_and_restore_change_nothing(rows: list[Bucket], cut: int) -> None:
     whole = list(judge(rows, warmup=300.0))
-    detector = Detector(DetectorConfig(warmup=300.0))
+    detector = BucketJudge(DetectorConfig(warmup=300.0))
     found = []
     for i, counts in enumerate(rows):
         if i == cut:
             state = json.loads(json.dumps(detector.snapshot()))
-            detector = Detector(DetectorConfig(warmup=300.0))
+            detector = BucketJudge(DetectorConfig(warmup=300.0))
             detector.restore(state)
         found.append(detector.judge(START + 60 * i, counts))
     assert found == whole
@@ -177,11 +178,11 @@ def test_gates_by_status() -> None:
 def test_a_bigger_budget_asks_for_less() -> None:
     thresholds = []
     for budget in (0.1, 1.0, 10.0):
-        detector = Detector(DetectorConfig(budget=budget))
+        detector = BucketJudge(DetectorConfig(budget=budget))
         detector.judge(START, day(minutes=1)[0])
         thresholds.append(detector.sigma())
     assert thresholds == sorted(thresholds, reverse=True)
-    assert Detector(DetectorConfig(sigma=5.5)).sigma() == 5.5
+    assert BucketJudge(DetectorConfig(sigma=5.5)).sigma() == 5.5
 
 
 def test_all_statuses_together_see_what_none_sees() -> None:
@@ -196,8 +197,8 @@ def test_all_statuses_together_see_what_none_sees() -> None:
     assert len(explained) > 20
 
 
-def odd(statuses: str, scores: list[float]) -> Odd:
-    found = Odd()
+def odd(statuses: str, scores: list[float]) -> JointDeviation:
+    found = JointDeviation()
     for status, score in zip(statuses, scores, strict=True):
         found.add(status, score)
     return found
@@ -214,14 +215,14 @@ def test_the_distance_of_chance_is_rarely_large() -> None:
 
 
 def test_idle_keys_and_too_many_series_are_forgotten() -> None:
-    detector = Detector(DetectorConfig(max_series=40, idle=7200.0))
+    detector = BucketJudge(DetectorConfig(max_series=40, idle=7200.0))
     for i in range(300):
         detector.judge(START + 60 * i, {(("merchant", f"m{i}"),): {"approved": 5}})
     kept = {v.key for v in detector.judge(START + 60 * 300, {})}
     assert len(kept) <= 20
     assert (("merchant", "m299"),) in kept
     assert detector.forgotten == 300 - len(kept)
-    idle = Detector(DetectorConfig(idle=7200.0))
+    idle = BucketJudge(DetectorConfig(idle=7200.0))
     idle.judge(START, {(("merchant", "a"),): {"approved": 5}})
     for i in range(1, 300):
         verdicts = idle.judge(START + 60 * i, {(("merchant", "b"),): {"approved": 5}})
@@ -231,7 +232,7 @@ def test_idle_keys_and_too_many_series_are_forgotten() -> None:
 def test_a_forgotten_key_leaves_nothing_behind() -> None:
     """What a series knew before it began to alert is kept while it alerts, and that someone called that normal."""
     gone, stays = (("merchant", "gone"),), (("merchant", "stays"),)
-    detector = Detector(DetectorConfig(idle=7200.0, level_shift=86400.0))
+    detector = BucketJudge(DetectorConfig(idle=7200.0, level_shift=86400.0))
     for i in range(60):
         detector.judge(START + 60 * i, {gone: {"approved": 50, "failed": 2}, stays: {"approved": 50}})
     for i in range(60, 70):
@@ -249,7 +250,7 @@ def test_a_forgotten_key_leaves_nothing_behind() -> None:
 
 @pytest.mark.parametrize("keys", [1, 2])
 def test_the_newest_key_is_kept_however_many_series_it_has(keys: int) -> None:
-    detector = Detector(DetectorConfig(max_series=6, warmup=600.0))
+    detector = BucketJudge(DetectorConfig(max_series=6, warmup=600.0))
     counts = {f"status{i}": 20 for i in range(9)}
     for i in range(30):
         rows: Bucket = {(("merchant", "a"),): counts}
@@ -263,7 +264,7 @@ def test_the_newest_key_is_kept_however_many_series_it_has(keys: int) -> None:
 
 def test_a_key_alone_is_never_idle() -> None:
     """It is the feed, and its silence goes on being silence."""
-    detector = Detector(DetectorConfig(idle=3600.0))
+    detector = BucketJudge(DetectorConfig(idle=3600.0))
     for i in range(60):
         detector.judge(START + 60 * i, {(("merchant", "a"),): {"approved": 100}})
     for i in range(60, 300):
@@ -273,7 +274,7 @@ def test_a_key_alone_is_never_idle() -> None:
 
 
 def test_hours_of_silence_raise_no_level() -> None:
-    detector = Detector(DetectorConfig(level_shift=86400.0))
+    detector = BucketJudge(DetectorConfig(level_shift=86400.0))
     for i in range(60):
         detector.judge(START + 60 * i, {ALL: {"approved": 100}})
     for i in range(60, 360):
@@ -285,7 +286,7 @@ def test_hours_of_silence_raise_no_level() -> None:
 
 def test_the_season_knows_all_keys_together() -> None:
     """Two keys whose days differ: the level of a morning is expected of both before it comes."""
-    detector = Detector(DetectorConfig(bucket=900, warmup=7200.0))
+    detector = BucketJudge(DetectorConfig(bucket=900, warmup=7200.0))
     for i in range(3 * 96 + 40):
         many = 400 if 32 <= i % 96 < 80 else 40
         rows: Bucket = {(("merchant", "a"),): {"approved": many}, (("merchant", "b"),): {"approved": 10}}
@@ -295,7 +296,7 @@ def test_the_season_knows_all_keys_together() -> None:
 
 
 def test_what_one_count_means_alone() -> None:
-    detector = Detector()
+    detector = BucketJudge()
     assert detector.time() == -1
     for i, counts in enumerate(day(minutes=120)):
         detector.judge(START + 60 * i, counts)
@@ -355,10 +356,10 @@ def test_what_a_season_keeps_is_what_it_would_work_out_anew() -> None:
 
 
 def test_all_keys_together_are_added_up_on_the_way() -> None:
-    dice, detector = random.Random(3), Detector()
+    dice, detector = random.Random(3), BucketJudge()
     for minute in (*range(20), *range(20)):
         if minute == 0:
-            detector.restore(Detector().snapshot())  # the same minutes once more
+            detector.restore(BucketJudge().snapshot())  # the same minutes once more
         keys: list[Key] = [(("merchant", f"m{dice.randrange(6)}"),) for _ in range(dice.randrange(4))]
         counts = {key: {s: dice.randrange(9) for s in dice.sample(["a", "b", "c"], 1 + minute % 3)} for key in keys}
         detector.judge(START + 60 * minute, counts)

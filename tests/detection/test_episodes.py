@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from txmon.detector import Detector
-from txmon.group import Group, Layout
-from txmon.surge import Surges
-from txmon.thresholds import DetectorConfig
-from txmon.verdict import Key, Verdict
+from txmon.detection.detector import BucketJudge
+from txmon.detection.episodes import Surges
+from txmon.detection.key_series import KeySeries, StatusLayout
+from txmon.detection.thresholds import DetectorConfig
+from txmon.model.keys import Key
+from txmon.model.verdict import Verdict
 
 START = 1772409600  # a Monday, 2026-03-02
 USUAL = {"approved": 100.0, "denied": 10.0, "failed": 0.2, "reversed": 1.0}
@@ -31,7 +32,7 @@ def shop(minute: int, random: np.random.Generator, **factors: float) -> dict[str
 
 
 def judged(minutes: int, wrong: Callable[[int], dict[str, float]] = lambda minute: {}) -> list[list[Verdict]]:
-    detector, random = Detector(DetectorConfig()), np.random.default_rng(5)
+    detector, random = BucketJudge(DetectorConfig()), np.random.default_rng(5)
     return [detector.judge(START + 60 * m, {SHOP: shop(m, random, **wrong(m))}) for m in range(minutes)]
 
 
@@ -77,12 +78,12 @@ def test_what_was_expected_before_is_expected_when_it_is_over() -> None:
 @pytest.mark.parametrize("cut", [246, 260, 301, 302])
 def test_a_restart_in_a_surge_changes_nothing(cut: int) -> None:
     whole, random = judged(320), np.random.default_rng(5)
-    detector, found = Detector(DetectorConfig()), []
+    detector, found = BucketJudge(DetectorConfig()), []
     for minute in range(320):
         if minute == cut:
             state = json.loads(json.dumps(detector.snapshot()))
             assert len(state["surges"]) == (2 if cut <= SURGE[1] + 1 else 0)  # the key, and all keys as one
-            detector = Detector(DetectorConfig())
+            detector = BucketJudge(DetectorConfig())
             detector.restore(state)
         found.append(detector.judge(START + 60 * minute, {SHOP: shop(minute, random)}))
     assert found == whole
@@ -90,19 +91,19 @@ def test_a_restart_in_a_surge_changes_nothing(cut: int) -> None:
 
 def test_a_state_from_before_there_were_surges_is_taken() -> None:
     random = np.random.default_rng(5)
-    detector = Detector(DetectorConfig())
+    detector = BucketJudge(DetectorConfig())
     for minute in range(60):
         detector.judge(START + 60 * minute, {SHOP: shop(minute, random)})
     state: dict[str, Any] = json.loads(json.dumps(detector.snapshot()))
     del state["surges"]
-    older = Detector(DetectorConfig())
+    older = BucketJudge(DetectorConfig())
     older.restore(state)
     assert older.snapshot() == detector.snapshot()
 
 
 def test_what_belongs_to_a_forgotten_key_goes_with_it() -> None:
     random = np.random.default_rng(5)
-    detector = Detector(DetectorConfig(idle=3600.0))
+    detector = BucketJudge(DetectorConfig(idle=3600.0))
     for minute in range(420):
         counts = {OTHER: {"approved": 50}}
         if minute < 250:
@@ -119,8 +120,8 @@ def test_what_belongs_to_a_forgotten_key_goes_with_it() -> None:
     assert (state["surges"], state["kept"], state["excluded"]) == ([], [], [])
 
 
-def level(rate: float) -> Group:
-    group = Group(0.95, Layout([], {}))
+def level(rate: float) -> KeySeries:
+    group = KeySeries(0.95, StatusLayout([], {}))
     group.volume.events, group.volume.exposure = rate * 20.0 - 0.5, 20.0
     return group
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from txmon.baseline import Baseline
-from txmon.judgement import (
+from txmon.detection.baseline import Baseline
+from txmon.detection.judgement import (  # fmt: skip
     LINGER,
     MILD,
     SLACK_1,
@@ -16,9 +16,9 @@ from txmon.judgement import (
     _may_be_far,
     excess_of,
     judge,
-)  # fmt: skip
-from txmon.limits import Thresholds, count_score
-from txmon.ring import WINDOWS, sum5, sum15
+)
+from txmon.detection.window import WINDOWS, sum5, sum15
+from txmon.model.scores import Thresholds, count_score
 
 
 def with_every_score(

@@ -5,8 +5,8 @@ from collections import deque
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from txmon.baseline import Baseline
-from txmon.ring import sum5, sum15
+from txmon.detection.baseline import Baseline
+from txmon.detection.window import sum5, sum15
 
 SMALL = st.integers(0, 4095).map(float)
 ANY = st.one_of(SMALL, st.sampled_from([4095.0, 4096.0, 1e15, 0.5, 4094.5]), st.floats(0, 1e6))

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from paths import ROOT, SHARED
 
-from txmon.commands.evaluate import evaluate
+from txmon.cli.commands.evaluate import evaluate
 from txmon.errors import BadData, NoInput, TxmonError, UsageError
-from txmon.evaluate import episodes, read_alerts, read_labels, score, total
+from txmon.evaluation.evaluate import episodes, read_alerts, read_labels, score, total
 
-SHARED = Path(__file__).parents[2] / "shared"
 SCORE = SHARED / "bench" / "score.py"
 TXMON = str(Path(sys.executable).with_name("txmon"))
 DAY = "2026-03-02T"
@@ -258,7 +258,7 @@ def test_the_text_names_what_was_missed_and_what_was_false(tmp_path: Path) -> No
 
 
 def test_the_benchmark_says_of_txmon_what_evaluate_says(tmp_path: Path) -> None:
-    root = Path(__file__).parents[1]
+    root = ROOT
     sample = root / "examples" / "transactions.csv"
     subprocess.run([TXMON, "replay", str(sample), "--out", str(tmp_path / "v")], timeout=60, check=True)
     command = [sys.executable, str(root / "benchmarks" / "detection.py"), "--shared", str(tmp_path / "none"), "--json"]

@@ -1,20 +1,21 @@
 """replay --inject: what is added and taken away, the same each time, and what the report says of it."""
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from paths import ROOT
 
-from txmon.commands.replay import replay
+from txmon.cli.commands.replay import replay
 from txmon.errors import UsageError
-from txmon.incident_spec import parse_incident
-from txmon.inject import Injector
-from txmon.inject_report import Watch, report, shows
-from txmon.records import Record
-from txmon.verdict import Key, Outcome, Verdict
+from txmon.evaluation.incident_spec import parse_incident
+from txmon.evaluation.inject import Injector, Watch, report, shows
+from txmon.ingest.records import Record
+from txmon.model.keys import Key
+from txmon.model.outcome import Outcome
+from txmon.model.verdict import Verdict
 
-SAMPLE = str(Path(__file__).parents[1] / "examples" / "transactions.csv")
+SAMPLE = str(ROOT / "examples" / "transactions.csv")
 MONDAY = 1772409600  # 2026-03-02T00:00:00Z
 HOUR = 3600
 M1: Key = (("merchant", "m1"),)

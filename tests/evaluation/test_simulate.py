@@ -18,11 +18,11 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txmon.commands.simulate import simulate
+from txmon.cli.commands.simulate import simulate
 from txmon.errors import IoFailure, TxmonError, UsageError
-from txmon.incident_spec import Change, Origin, changed_mean, parse_incident, resolve
-from txmon.simulate import STATUSES, Simulation, paced
-from txmon.simulate_text import count_batches, event_batches, labels
+from txmon.evaluation.incident_spec import Change, Origin, changed_mean, parse_incident, resolve
+from txmon.evaluation.simulate import STATUSES, Simulation, paced
+from txmon.evaluation.simulate_text import count_batches, event_batches, labels
 
 MONDAY = 1772409600  # 2026-03-02T00:00:00Z
 HOUR = 3600
@@ -354,7 +354,7 @@ def test_a_late_batch_comes_at_once_and_the_pace_is_kept() -> None:
 
 def fake_time(monkeypatch: pytest.MonkeyPatch, now: float) -> Clock:
     clock = Clock(now)
-    monkeypatch.setattr("txmon.commands.simulate.time", clock)  # the command's clock alone
+    monkeypatch.setattr("txmon.cli.commands.simulate.time", clock)  # the command's clock alone
     return clock
 
 

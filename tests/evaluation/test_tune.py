@@ -12,19 +12,21 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from paths import ROOT
 
-from txmon.assembly import pipeline_of, reader_of
-from txmon.commands.tune import tune
-from txmon.config import load
+from txmon.cli.commands.tune import tune
 from txmon.errors import BadData, ConfigError, NoInput, TxmonError, UsageError
-from txmon.evaluate import Alerts, Label, Labels
-from txmon.lines import verdict_line
-from txmon.records import Record
-from txmon.rejects import RejectLog
-from txmon.settings import DEFAULTS, Settings
-from txmon.tune import Candidate, Change, Tuner, alerts_of, as_toml, changes, condensed
+from txmon.evaluation.evaluate import Alerts, Label, Labels
+from txmon.evaluation.tune import Candidate, EpisodeDifference, Tuner, alerts_of, as_toml, changes, condensed
+from txmon.ingest.records import Record
+from txmon.ingest.rejects import RejectLog
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
+from txmon.settings.declarations import DEFAULTS, Settings
+from txmon.settings.load import load
+from txmon.sinks.lines import verdict_line
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = ROOT / "examples"
 SAMPLE = str(EXAMPLES / "transactions.csv")
 LABELS = str(EXAMPLES / "transactions.labels.json")
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -145,7 +147,7 @@ def test_gained_and_lost() -> None:
     assert [(when(change), change.episode.status) for change in lost] == [(900, "denied")]
 
 
-def when(change: Change) -> int:
+def when(change: EpisodeDifference) -> int:
     return int((change.episode.start - START).total_seconds() / 60)
 
 

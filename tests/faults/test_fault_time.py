@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from fault_tools import ordinary, table, txmon
 
-from txmon.assembly import pipeline_of
-from txmon.lines import verdict_line
-from txmon.live import Feed, LiveRun
-from txmon.records import ParseOptions, RecordParser
-from txmon.rejects import RejectLog
-from txmon.settings import Settings
-from txmon.sources.live import PipeSource
-from txmon.times import TimeParser
+from txmon.ingest.follow import PipeSource
+from txmon.ingest.records import ParseOptions, RecordParser
+from txmon.ingest.rejects import RejectLog
+from txmon.ingest.timestamps import TimeParser
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.live import Feed, LiveRun
+from txmon.settings.declarations import Settings
+from txmon.sinks.lines import verdict_line
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = 1772452800.0  # 2026-03-02T12:00:00Z

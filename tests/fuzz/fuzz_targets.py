@@ -17,22 +17,22 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from txmon.assembly import pipeline_of, pipeline_of_state, restore
-from txmon.config import as_toml, load
 from txmon.errors import BadData, ConfigError, UsageError
-from txmon.fields import MAX_COUNT
-from txmon.lines import event_line, rise_line, verdict_line
-from txmon.pipeline import Pipeline
-from txmon.printable import printable
-from txmon.records import ParseOptions, Record, RecordParser, Reject
-from txmon.rejects import reject_line
-from txmon.rules import NAMES, parse_rule, parse_rules
-from txmon.settings import DECLARATIONS, Settings, variable
-from txmon.state import load as load_state
-from txmon.tallier import Tallier
-from txmon.tally import Item, Tally
-from txmon.times import LATEST, TimeParser
-from txmon.verdict import Key
+from txmon.ingest.aggregate.aggregator import Aggregator
+from txmon.ingest.aggregate.ledger import Item, Tally
+from txmon.ingest.fields import MAX_COUNT
+from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
+from txmon.ingest.rejects import reject_line
+from txmon.ingest.timestamps import LATEST, TimeParser
+from txmon.model.keys import Key
+from txmon.pipeline.pipeline import Pipeline
+from txmon.runtime.factory import pipeline_of, pipeline_of_state, restore
+from txmon.runtime.state_file import load as load_state
+from txmon.settings.declarations import DECLARATIONS, Settings, variable
+from txmon.settings.load import as_toml, load
+from txmon.settings.rule import NAMES, parse_rule, parse_rules
+from txmon.sinks.lines import event_line, rise_line, verdict_line
+from txmon.support.terminal_text import printable
 
 NOW: Final = 1772445600  # 2026-03-02T10:00:00Z
 DAY: Final = date(2026, 3, 2)
@@ -54,7 +54,7 @@ def records(data: bytes) -> None:
     found: list[Item | Reject] = []
     tallied: list[Item | Reject] = []
     refused = _taken(found, (slow.parse([line]) for line in lines))
-    tallier = Tallier(fast, WIDTH)
+    tallier = Aggregator(fast, WIDTH)
     again = _taken(tallied, (tallier.take(lines[at : at + piece]) for at in range(0, len(lines), piece)))
     assert refused == again
     if refused is not None:

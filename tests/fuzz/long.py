@@ -27,7 +27,13 @@ MEMORY: Final = 500  # MB
 LENGTHS: Final = {"records": 700, "rules": 400, "config": 400, "state": 1500, "http": 1500}
 # what guides: where not all of txmon does, instrumenting it would only cost cases
 GUIDES: Final = {
-    "records": ["txmon.records", "txmon.tally", "txmon.times", "txmon.rejects", "fuzz_targets"],
+    "records": [
+        "txmon.ingest.records",
+        "txmon.ingest.aggregate.ledger",
+        "txmon.ingest.timestamps",
+        "txmon.ingest.rejects",
+        "fuzz_targets",
+    ],
     "http": ["txmon.server", "fuzz_http"],
 }
 KEPT: Final = 180_000  # bytes of a target's corpus
@@ -44,7 +50,7 @@ def child(target: str, arguments: list[str], compiled: bool) -> None:
     with atheris.instrument_imports(include=GUIDES.get(target, ["txmon", "fuzz_targets", "fuzz_http"])):
         import fuzz_targets
 
-        from txmon import times
+        from txmon.ingest import timestamps as times
 
         assert times.__file__.endswith(".py") != compiled, times.__file__
         case: Callable[[bytes], None]

@@ -9,8 +9,8 @@ import pytest
 from fuzz_http import HttpTarget, check
 from fuzz_targets import TARGETS
 
-from txmon.records import RecordParser
-from txmon.tallier import Tallier
+from txmon.ingest.aggregate.aggregator import Aggregator
+from txmon.ingest.records import RecordParser
 
 # found by long runs: a carriage return lost by the fast path; states that were taken over and failed a minute later
 FAILED = {
@@ -60,14 +60,14 @@ class Forgetful:
     """A fast path that loses the last of what it read."""
 
     def __init__(self, parser: RecordParser, width: int) -> None:
-        self._inner = Tallier(parser, width)
+        self._inner = Aggregator(parser, width)
 
     def take(self, lines: list[bytes]) -> list[object]:
         return list(self._inner.take(lines)[:-1])
 
 
 def test_a_difference_between_parser_and_tally_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fuzz_targets.Tallier", Forgetful)
+    monkeypatch.setattr("fuzz_targets.Aggregator", Forgetful)
     with pytest.raises(AssertionError):
         TARGETS["records"](b"\0\0time,status\n2026-03-02T10:00:00Z,denied\n")
 

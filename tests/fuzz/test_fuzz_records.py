@@ -13,17 +13,17 @@ from fuzz_tools import ODD_TEXT, moderate, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txmon.assembly import pipeline_of
 from txmon.errors import BadData, IoFailure
-from txmon.fields import MAX_COUNT
-from txmon.lines import event_line, rise_line, verdict_line
-from txmon.printable import printable
-from txmon.records import ParseOptions, Record, RecordParser, Reject
-from txmon.rejects import RejectLog
-from txmon.settings import Settings
-from txmon.sources.live import PipeSource
-from txmon.times import LATEST, TimeParser
-from txmon.verdict import Outcome
+from txmon.ingest.fields import MAX_COUNT
+from txmon.ingest.follow import PipeSource
+from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
+from txmon.ingest.rejects import RejectLog
+from txmon.ingest.timestamps import LATEST, TimeParser
+from txmon.model.outcome import Outcome
+from txmon.runtime.factory import pipeline_of
+from txmon.settings.declarations import Settings
+from txmon.sinks.lines import event_line, rise_line, verdict_line
+from txmon.support.terminal_text import printable
 
 TABLE = b"time,status,count,merchant\n" + b"".join(
     b"2026-03-02T10:%02d:00Z,%s,%d,m1\n" % (m, s, 5 + m % 3) for m in range(6) for s in (b"approved", b"denied")

@@ -9,10 +9,10 @@ from fuzz_tools import ODD_TEXT, moderate, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txmon.config import as_toml, load
 from txmon.errors import ConfigError, UsageError
-from txmon.rules import NAMES, Rule, parse_rule, parse_rules
-from txmon.settings import DECLARATIONS, variable
+from txmon.settings.declarations import DECLARATIONS, variable
+from txmon.settings.load import as_toml, load
+from txmon.settings.rule import NAMES, Rule, parse_rule, parse_rules
 
 WORDS = st.sampled_from(
     [

@@ -11,12 +11,12 @@ from fuzz_tools import moderate, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txmon.assembly import pipeline_of, restore, save
-from txmon.inbox import take_acknowledgements
-from txmon.lines import verdict_line
-from txmon.records import Record
-from txmon.settings import Settings
-from txmon.times import TimeParser
+from txmon.ingest.records import Record
+from txmon.ingest.timestamps import TimeParser
+from txmon.runtime.acknowledgements import take_acknowledgements
+from txmon.runtime.factory import pipeline_of, restore, save
+from txmon.settings.declarations import Settings
+from txmon.sinks.lines import verdict_line
 
 LEARNED: dict[str, Any] = json.loads(fuzz_targets.LEARNED)
 RAW = json.dumps(LEARNED).encode()

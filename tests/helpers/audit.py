@@ -1,4 +1,4 @@
-"""Every library that txmon brings along, with version and licence: `make audit`, or `python tests/audit.py`.
+"""Every library that txmon brings along, with version and licence: `make audit`, or `python tests/helpers/audit.py`.
 
 Read from what is installed, through all that the libraries need in turn. A licence that is not known to be permissive
 (or MPL 2.0, which asks nothing of who only uses the library) makes it fail, and so does one that cannot be told.

@@ -24,10 +24,10 @@ from pathlib import Path
 
 import click
 
-from txmon import config
-from txmon.cli import txmon
+from txmon.cli.main import txmon
 from txmon.errors import TxmonError
-from txmon.settings import DECLARATIONS
+from txmon.settings import load as config
+from txmon.settings.declarations import DECLARATIONS
 
 SHELLS = ("bash", "sh", "shell")
 # what begins a command line in a block that does not say that it is shell

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from paths import ROOT
+
 TXMON: Final = str(Path(sys.executable).with_name("txmon"))
-SAMPLE: Final = Path(__file__).parents[2] / "examples" / "transactions.csv"
+SAMPLE: Final = ROOT / "examples" / "transactions.csv"
 PR_CAPBSET_DROP: Final = 24
 CAP_DAC_OVERRIDE: Final = 1
 libc = ctypes.CDLL(None)

@@ -6,19 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date
-from pathlib import Path
 from typing import Any
 
-from txmon.assembly import parsing_of, pipeline_of, restore
+from paths import ROOT
+
+from txmon.runtime.factory import pipeline_of, restore
+from txmon.runtime.reader import parsing_of
 from txmon.server.app import App
-from txmon.server.connection import Limits
 from txmon.server.engine import Engine, Sink
 from txmon.server.guard import Guard
+from txmon.server.http.connection import Limits
+from txmon.server.http.listener import Listener
 from txmon.server.intake import Intake
-from txmon.server.listener import Listener
-from txmon.settings import Settings
+from txmon.settings.declarations import Settings
 
-SAMPLE = Path(__file__).parents[1] / "examples" / "transactions.csv"
+SAMPLE = ROOT / "examples" / "transactions.csv"
 START = 1772409600  # 2026-03-02T00:00:00Z, when the sample begins
 NONE: Mapping[str, str] = {}
 

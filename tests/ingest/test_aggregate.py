@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txmon.buckets import Bucketer
-from txmon.records import ParseOptions, RecordParser, Reject
-from txmon.tallier import Tallier
-from txmon.tally import Item, Tally
-from txmon.times import TimeParser
+from txmon.ingest.aggregate.aggregator import Aggregator
+from txmon.ingest.aggregate.ledger import Item, Tally
+from txmon.ingest.records import ParseOptions, RecordParser, Reject
+from txmon.ingest.timestamps import TimeParser
+from txmon.pipeline.buckets import Bucketer
 
 CSV_CELLS = (
     ["2026-03-02T10:00:00Z", "2026-03-02T10:00:59.9Z", "2026-03-02T10:01:00Z", "2026-03-02T12:05:00+02:00", "23:59:30",
@@ -61,7 +61,7 @@ def check(lines: list[bytes], by: tuple[str, ...], cut: int, lateness: int, long
     for one in (plain, parser):
         one.admit(1772445600 + 3600, 3600)
     single = list(plain.parse(lines))
-    tallier = Tallier(parser, 60)
+    tallier = Aggregator(parser, 60)
     added: list[Item | Reject] = [*tallier.take(lines[:cut]), *tallier.take(lines[cut:])]
     assert everything(added, lateness) == everything(single, lateness)
     assert parser.snapshot() == plain.snapshot()
@@ -191,7 +191,7 @@ def test_ends_are_known_of_one_shape_alone() -> None:
 def test_spellings_of_a_status_are_added_up_in_each_minute() -> None:
     rows = [f"2026-03-02T10:0{minute}:00Z,{status},1" for minute in range(5) for status in ("denied", "Denied")]
     lines = [b"time,status,count", *(row.encode() for row in rows * 2)]
-    tallier = Tallier(RecordParser("x", ParseOptions(), TimeParser()), 60)
+    tallier = Aggregator(RecordParser("x", ParseOptions(), TimeParser()), 60)
     tallier.take(lines)
     found = [item.counts for item in tallier.take(lines[1:]) if isinstance(item, Tally)]
     assert found == [{(): {"denied": 2}}] * 10
@@ -205,7 +205,7 @@ def test_spellings_of_a_status_are_added_up_in_each_minute() -> None:
 def test_lines_of_which_none_comes_again_are_all_counted(line: bytes) -> None:
     header = [] if line.startswith(b"{") else [b"time,status,count" if line.startswith(b"2") else b"status,time,count"]
     lines = header + [line % (i // 1000, i) for i in range(40_000)]
-    tallier = Tallier(RecordParser("x", ParseOptions(), TimeParser()), 60)
+    tallier = Aggregator(RecordParser("x", ParseOptions(), TimeParser()), 60)
     found = [item for at in range(0, len(lines), 5000) for item in tallier.take(lines[at : at + 5000])]
     assert sum([item.rows if isinstance(item, Tally) else 1 for item in found]) == 40_000
     assert not tallier._json.rests
@@ -220,7 +220,7 @@ def test_lines_of_which_none_comes_again_are_all_counted(line: bytes) -> None:
 @pytest.mark.parametrize("ending", [b"", b"\r"])
 def test_usual_lines_become_one_tally_a_minute(ending: bytes) -> None:
     lines = [b"time,status" + ending, *[b"2026-03-02T10:00:%02dZ,denied" % i + ending for i in range(60)] * 2]
-    items = Tallier(RecordParser("x", ParseOptions(), TimeParser()), 60).take(lines)
+    items = Aggregator(RecordParser("x", ParseOptions(), TimeParser()), 60).take(lines)
     # the first line of a status is the parser's
     assert [item.rows for item in items if isinstance(item, Tally)] == [119]
 
@@ -228,7 +228,7 @@ def test_usual_lines_become_one_tally_a_minute(ending: bytes) -> None:
 def test_json_lines_of_changing_shape_are_all_read() -> None:
     shapes = [{"time": 1772445600, "status": "a"}, {"ts": 1772445600, "state": "b", "n": 2}, {"time": 1772445600}]
     lines = [json.dumps(shapes[i // 200]).encode() for i in range(600)]
-    found = Tallier(RecordParser("x", ParseOptions(), TimeParser()), 60).take(lines)
+    found = Aggregator(RecordParser("x", ParseOptions(), TimeParser()), 60).take(lines)
     [bucket] = [*(bucketer := Bucketer(60)).add([i for i in found if not isinstance(i, Reject)]), *bucketer.flush()]
     assert bucket.counts == {(): {"a": 200, "b": 400}}
     assert sum(isinstance(item, Reject) for item in found) == 200
@@ -239,7 +239,7 @@ def test_json_lines_of_changing_shape_are_all_read() -> None:
 ])  # fmt: skip
 def test_what_follows_the_time_is_looked_up(line: bytes) -> None:
     header = [] if line.startswith(b"{") else [b"time,status,count"]
-    tallier = Tallier(RecordParser("x", ParseOptions(), TimeParser()), 60)
+    tallier = Aggregator(RecordParser("x", ParseOptions(), TimeParser()), 60)
     tallier.take(header + [line % (i // 100, i % 7) for i in range(2000)])
     of = tallier._json if line.startswith(b"{") else tallier._csv
     assert of is not None

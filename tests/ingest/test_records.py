@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txmon.errors import BadData
-from txmon.fields import NAMES
-from txmon.records import ParseOptions, Record, RecordParser, Reject
-from txmon.times import TimeParser
+from txmon.ingest.fields import NAMES
+from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
+from txmon.ingest.timestamps import TimeParser
 
 AT = 1772461985  # 2026-03-02T14:33:05Z
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txmon.times import TimeParser
+from txmon.ingest.timestamps import TimeParser
 
 MOMENT = datetime(2026, 3, 2, 14, 33, 5, tzinfo=UTC)
 SECONDS = int(MOMENT.timestamp())

@@ -4,18 +4,19 @@ import csv
 import doctest
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 
 import txmon.api
 from txmon import Detector
-from txmon.assembly import pipeline_of, reader_of
-from txmon.rejects import RejectLog
-from txmon.settings import Settings
+from txmon.ingest.rejects import RejectLog
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
+from txmon.settings.declarations import Settings
 
-SAMPLE = Path(__file__).parents[1] / "examples" / "transactions.csv"
+SAMPLE = ROOT / "examples" / "transactions.csv"
 
 
 def test_doctests() -> None:

@@ -2,24 +2,25 @@
 
 The other tests say what must hold of verdicts; this one holds every figure of some to what it was (to 1e-6, so that
 sums may be taken in another order). The streams are made here, the same on every machine. After a change that is meant:
-TXMON_GOLDEN=write python -m pytest tests/test_recorded.py, and read the difference.
+TXMON_GOLDEN=write python -m pytest tests/integration/test_recorded.py, and read the difference.
 """
 
 import json
 import os
 from collections.abc import Callable, Iterator
 from math import cos, exp, pi
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from paths import TESTS
 
-from txmon.detector import Detector
-from txmon.thresholds import DetectorConfig
-from txmon.verdict import Key, Verdict
+from txmon.detection.detector import BucketJudge
+from txmon.detection.thresholds import DetectorConfig
+from txmon.model.keys import Key
+from txmon.model.verdict import Verdict
 
-FOLDER = Path(__file__).parent / "data" / "recorded"
+FOLDER = TESTS / "data" / "recorded"
 START = 1772409600  # a Monday, 2026-03-02
 USUAL = {"approved": 60.0, "denied": 8.0, "failed": 0.2, "reversed": 1.0}
 SHOP: Key = (("merchant", "shop"),)
@@ -121,7 +122,7 @@ def summary(time: int, verdicts: list[Verdict]) -> dict[str, Any]:
 def play(name: str, restart: int = 0) -> list[dict[str, Any]]:
     """A line a bucket; with `restart`, each so many buckets in a new detector that takes over the old one's state."""
     config, stream = CASES[name]
-    detector = Detector(config)
+    detector = BucketJudge(config)
     lines = []
     for i, (time, counts) in enumerate(stream()):
         if name == "incidents" and i in (64, 300, 310):
@@ -129,7 +130,7 @@ def play(name: str, restart: int = 0) -> list[dict[str, Any]]:
             detector.exclude((("merchant", "unknown"),), ("denied",))
         if restart and i % restart == restart - 1:
             state = json.loads(json.dumps(detector.snapshot()))
-            detector = Detector(config)
+            detector = BucketJudge(config)
             detector.restore(state)
         verdicts = detector.judge(time, counts)
         assert detector.time() == time

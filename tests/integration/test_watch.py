@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from paths import ROOT
 
 TXMON = str(Path(sys.executable).with_name("txmon"))
-SAMPLE = Path(__file__).parents[1] / "examples" / "transactions.csv"
+SAMPLE = ROOT / "examples" / "transactions.csv"
 
 
 def verdicts(lines: bytes) -> list[bytes]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from librt.strings import BytesWriter
 
-from txmon.decimals import write_fixed, write_number, write_significant, write_whole
+from txmon.model.encoding import write_fixed, write_number, write_significant, write_whole
 
 
 def fixed(value: float, places: int) -> str:

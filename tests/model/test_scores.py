@@ -2,17 +2,16 @@
 
 import importlib.util
 import math
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paths import ROOT
 
-from txmon.limits import Thresholds, count_limit, count_score, limit_above, limit_below, normal_interval
+from txmon.model.scores import Thresholds, count_limit, count_score, limit_above, limit_below, normal_interval
 
-ROOT = Path(__file__).parents[1]
 # what 576 limits above the mean and as many below it cost at most: how often they take all of count_limit's steps, and
 # their logarithms
 COSTS = [239, 231, 13965, 3117]
@@ -161,7 +160,7 @@ def test_nothing_expected_is_normal_up_to_the_least_count() -> None:
 
 def plain_limits() -> ModuleType:
     """The module's source, whatever is installed: compiled code calls its own functions, and none can be counted."""
-    spec = importlib.util.spec_from_file_location("txmon.limits", ROOT / "src" / "txmon" / "limits.py")
+    spec = importlib.util.spec_from_file_location("txmon.model.scores", ROOT / "src" / "txmon" / "limits.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

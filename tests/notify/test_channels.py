@@ -16,20 +16,21 @@ from typing import Any
 
 import jsonschema
 import pytest
+from paths import TESTS
 
 from conftest import FLOW, SIGNATURE, Endpoint, Start, card_id
-from txmon.channel import Channel, Secrets, failure_answer, retry_after
-from txmon.delivery import Courier
 from txmon.errors import ConfigError
-from txmon.notification import Notification, worst_first
-from txmon.sinks.command import Command
-from txmon.sinks.teams import Teams
-from txmon.sinks.through_apprise import Apprise
-from txmon.sinks.webhook import Webhook
-from txmon.spool import Spool
-from txmon.verdict import IncidentEvent, IncidentState
+from txmon.model.outcome import IncidentEvent, IncidentState
+from txmon.notify.channels.apprise import Apprise
+from txmon.notify.channels.base import Channel, Secrets, failure_answer, retry_after
+from txmon.notify.channels.command import Command
+from txmon.notify.channels.teams import Teams
+from txmon.notify.channels.webhook import Webhook
+from txmon.notify.delivery import Courier
+from txmon.notify.notification import Notification, worst_first
+from txmon.notify.spool import Spool
 
-SCHEMA = json.loads((Path(__file__).parent / "data" / "adaptive-card-1.4.schema.json").read_text())
+SCHEMA = json.loads((TESTS / "data" / "adaptive-card-1.4.schema.json").read_text())
 T0 = 1772461980  # 2026-03-02T14:33:00Z
 
 

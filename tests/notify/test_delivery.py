@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from txmon.channel import Answer
-from txmon.delivery import ROTATE_AFTER, Courier, Deliveries, Delivery
 from txmon.errors import ConfigError, IoFailure
-from txmon.notification import Notification
-from txmon.spool import Spool
+from txmon.notify.channels.base import Answer
+from txmon.notify.delivery import ROTATE_AFTER, Courier, Deliveries, Delivery
+from txmon.notify.notification import Notification
+from txmon.notify.spool import Spool
 
 
 class Clock:
@@ -149,7 +149,7 @@ def test_what_is_refused_is_kept_aside_and_counted(tmp_path: Path) -> None:
 
 
 def test_not_more_than_so_many_refused_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("txmon.spool.MOST_REFUSED", 10)
+    monkeypatch.setattr("txmon.notify.spool.MOST_REFUSED", 10)
     desk = Desk(tmp_path, *[Answer("refused", "400")] * 15)
     desk.add(*range(15))
     desk.run()
@@ -212,7 +212,7 @@ def test_half_a_file_of_a_killed_process_is_thrown_away_and_a_strange_one_kept(t
 
 
 def test_a_full_queue_drops_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("txmon.delivery.MOST_QUEUED", 20)
+    monkeypatch.setattr("txmon.notify.delivery.MOST_QUEUED", 20)
     desk = Desk(tmp_path)
     desk.add(*range(23))
     assert len(desk.courier) == 20 == len(desk.spool.names())

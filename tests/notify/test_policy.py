@@ -4,23 +4,25 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from paths import SHARED
 
-from txmon.assembly import pipeline_of, reader_of
-from txmon.notification import Notification
-from txmon.rejects import RejectLog
-from txmon.settings import Settings
-from txmon.sinks.notify import Notifier, Policy
-from txmon.sinks.recent import MOST_ENTRIES, RecentCounts
-from txmon.trend import Rise, Trend
-from txmon.verdict import IncidentEvent, IncidentState, Key, Outcome, Verdict
-from txmon.windows import Hours, Silence, hours, silences, time_of_day
+from txmon.ingest.rejects import RejectLog
+from txmon.model.keys import Key
+from txmon.model.outcome import IncidentEvent, IncidentState, Outcome, Rise, Trend
+from txmon.model.verdict import Verdict
+from txmon.notify.notification import Notification
+from txmon.notify.policy import Notifier, Policy
+from txmon.notify.recent_counts import MOST_ENTRIES, RecentCounts
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
+from txmon.settings.declarations import Settings
+from txmon.settings.schedule import Hours, Silence, hours, silences, time_of_day
 
 T0 = 1772409600  # 2026-03-02T00:00:00Z, a Monday
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = SHARED / "data"
 MERCHANT: Key = (("merchant", "m1"),)
 
 

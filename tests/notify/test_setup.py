@@ -4,11 +4,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from txmon.notifying import Telling, channels_of, notifications, policy_of, spool_folder
-from txmon.settings import Settings
-from txmon.sinks.notify import Notifier, Policy
-from txmon.verdict import IncidentEvent, Outcome
-from txmon.windows import Clock, hours, silences
+from txmon.model.outcome import IncidentEvent, Outcome
+from txmon.notify.policy import Notifier, Policy
+from txmon.notify.setup import NotificationSink, channels_of, notifications, policy_of, spool_folder
+from txmon.settings.declarations import Settings
+from txmon.settings.schedule import Clock, hours, silences
 
 
 def test_channels_come_from_secrets_and_settings_teams_first(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ class Broken(Notifier):
 
 def test_a_notifier_that_breaks_is_said_once_and_counted() -> None:
     said: list[str] = []
-    telling = Telling(Broken(Policy(), lambda told: None), said.append)
+    telling = NotificationSink(Broken(Policy(), lambda told: None), said.append)
     for time in range(3):
         telling.accept(Outcome(time, []))
     telling.close()

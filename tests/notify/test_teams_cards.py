@@ -3,21 +3,21 @@
 import json
 import unicodedata
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import TESTS
 
-from txmon.notification import Day, Notification, Recent, worst_first
-from txmon.sinks.cards import LIMIT, adaptive_card, message_card, sent_bytes
-from txmon.sinks.wording import describe, plain, sparkline
-from txmon.trend import Trend
-from txmon.verdict import IncidentEvent, IncidentState, Key
+from txmon.model.keys import Key
+from txmon.model.outcome import IncidentEvent, IncidentState, Trend
+from txmon.notify.channels.teams_cards import LIMIT, adaptive_card, message_card, sent_bytes
+from txmon.notify.notification import Day, Notification, Recent, worst_first
+from txmon.notify.wording import describe, plain, sparkline
 
-SCHEMA = json.loads((Path(__file__).parent / "data" / "adaptive-card-1.4.schema.json").read_text())
+SCHEMA = json.loads((TESTS / "data" / "adaptive-card-1.4.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 T0 = 1772461980  # 2026-03-02T14:33:00Z
 MERCHANT: Key = (("merchant", "m1"),)

@@ -6,8 +6,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txmon.buckets import LONGEST_SILENCE, Bucketer, OpenBucket
-from txmon.records import Record
+from txmon.ingest.records import Record
+from txmon.pipeline.buckets import LONGEST_SILENCE, Bucketer, OpenBucket
 
 events = st.lists(st.tuples(st.integers(0, 1200), st.sampled_from(["denied", "failed"])), min_size=1, max_size=120)
 

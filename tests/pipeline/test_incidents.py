@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from txmon.incidents import IncidentPolicy, IncidentTracker, label_of
-from txmon.verdict import IncidentEvent, Recommendation, Verdict
+from txmon.model.outcome import IncidentEvent
+from txmon.model.verdict import Recommendation, Verdict
+from txmon.pipeline.incidents import IncidentPolicy, IncidentTracker, label_of
 
 MINUTE = 60
 

@@ -7,12 +7,12 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txmon.assembly import pipeline_of
-from txmon.pipeline import Pipeline
-from txmon.records import Record
-from txmon.settings import Settings
+from txmon.ingest.records import Record
+from txmon.model.outcome import Outcome
+from txmon.pipeline.pipeline import Pipeline
+from txmon.runtime.factory import pipeline_of
+from txmon.settings.declarations import Settings
 from txmon.sinks.jsonl import JsonLines
-from txmon.verdict import Outcome
 
 START = 1772409600
 

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txmon.rules import NAMES, RuleBook, parse_rule, parse_rules
-from txmon.trend import Trend
-from txmon.verdict import Key, Recommendation, Verdict
+from txmon.model.keys import Key
+from txmon.model.outcome import Trend
+from txmon.model.verdict import Recommendation, Verdict
+from txmon.pipeline.rules import RuleBook
+from txmon.settings.rule import NAMES, parse_rule, parse_rules
 
 Bucket = dict[Key, dict[str, int]]
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txmon.trend import TrendTracker, name_of
+from txmon.pipeline.trends import TrendTracker, name_of
 
 
 @given(st.lists(st.integers(0, 1000), min_size=3, max_size=60), st.sampled_from([60, 120]))

@@ -3,14 +3,13 @@
 import re
 import tomllib
 from email.message import Message
-from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-
 from audit import Library, libraries, licence_of, normal
+from packaging.requirements import Requirement
+from paths import ROOT
 
-PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FOUND = {one.name: one for one in libraries()}
 
 

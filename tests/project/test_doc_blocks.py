@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
-import pytest
-
 import doc_blocks
-from txmon import config
+import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).parents[1]
+from txmon.settings import load as config
+
 DATA = ROOT.parent / "shared" / "data"
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 GENERATED = ROOT / "docs" / "reference" / "cli.md"  # compared with the help, whose examples test_examples.py runs

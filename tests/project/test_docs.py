@@ -6,10 +6,11 @@ import sys
 import tomllib
 from pathlib import Path
 
-from txmon.cli import COMMANDS
-from txmon.settings import DECLARATIONS, flag
+from paths import ROOT
 
-ROOT = Path(__file__).parents[1]
+from txmon.cli.main import COMMANDS
+from txmon.settings.declarations import DECLARATIONS, flag
+
 README = (ROOT / "README.md").read_text()
 FOLDER = Path(sys.executable).parent
 

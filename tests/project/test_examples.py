@@ -12,13 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import doc_blocks
 import pytest
 import yaml
-
-import doc_blocks
+from paths import ROOT
 from serving import serving
 
-ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 SHOWS = {  # script -> what its output holds, in this order
     "judge_a_file.sh": [
@@ -37,7 +36,7 @@ SHOWS = {  # script -> what its output holds, in this order
 TESTED_ELSEWHERE = {  # file -> where
     "post_transactions.py": "serve_and_post.sh runs it, and a test below",
     "receive_webhook.py": "notify_a_webhook.sh runs it, and a test below",
-    "txmon_submit.py": "needs Spark: tests/test_spark.py",
+    "txmon_submit.py": "needs Spark: tests/spark/test_spark.py",
 }
 
 

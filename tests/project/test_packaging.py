@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 NEEDED = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "src")
 SAMPLE = ROOT / "examples" / "transactions.csv"
 

@@ -12,14 +12,14 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
 from browser import browser
+from paths import ROOT
 from test_packaging import built  # noqa: F401 - a fixture: the wheel
-from txmon.cli import COMMANDS
-from txmon.server.openapi import document
-from txmon.settings import DECLARATIONS
 
-ROOT = Path(__file__).parents[1]
+from txmon.cli.main import COMMANDS
+from txmon.server.openapi import document
+from txmon.settings.declarations import DECLARATIONS
+
 DOCS = ROOT / "docs"
 MAN = sorted((ROOT / "src" / "man").glob("*.1"))
 

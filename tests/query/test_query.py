@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from paths import ROOT
 
 from txmon.errors import BadData, NoInput, TxmonError, UsageError
-from txmon.query import Database, shipped
+from txmon.query.database import Database, shipped
 
-ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "examples" / "transactions.csv"
 TXMON = str(Path(sys.executable).with_name("txmon"))
 DAY = date(2026, 3, 2)
@@ -80,7 +80,7 @@ def test_times_are_read_as_replay_reads_them(write: Callable[[str, str], Path]) 
         "2026-03-02 14:33", "1772461980", "1772461980000", "20260302",
     ]  # fmt: skip
     path = write("t.csv", "time,status\n" + "".join(f"{text},approved\n" for text in texts))
-    from txmon.times import TimeParser
+    from txmon.ingest.timestamps import TimeParser
 
     for tz in ("UTC", "America/Sao_Paulo"):
         from zoneinfo import ZoneInfo

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txmon.assembly import pipeline_of
 from txmon.errors import IoFailure
-from txmon.inbox import leave_acknowledgement, take_acknowledgements
-from txmon.linefile import LineFile
-from txmon.lines import verdict_line
-from txmon.live import EventClock, Feed, LiveRun
-from txmon.records import ParseOptions, RecordParser
-from txmon.rejects import RejectLog
-from txmon.settings import Settings
-from txmon.sources.live import FollowSource, PipeSource
-from txmon.times import TimeParser
-from txmon.verdict import Outcome
+from txmon.ingest.follow import FollowSource, PipeSource
+from txmon.ingest.records import ParseOptions, RecordParser
+from txmon.ingest.rejects import RejectLog
+from txmon.ingest.timestamps import TimeParser
+from txmon.model.outcome import Outcome
+from txmon.runtime.acknowledgements import leave_acknowledgement, take_acknowledgements
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.live import EventClock, Feed, LiveRun
+from txmon.settings.declarations import Settings
+from txmon.sinks.lines import verdict_line
+from txmon.support.line_file import LineFile
 
 NOW = 1772500000.0
 
@@ -284,7 +284,7 @@ def test_acknowledgements_are_taken_once_and_nonsense_is_skipped(tmp_path: Path)
 
 
 def test_what_is_acknowledged_as_normal_teaches_nothing() -> None:
-    from txmon.records import Record
+    from txmon.ingest.records import Record
 
     def play(normal: bool) -> tuple[float, list[str]]:
         pipeline = pipeline_of(Settings(), live=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from txmon.assembly import pipeline_of, restore, save
 from txmon.errors import ConfigError, IoFailure
-from txmon.records import Record
-from txmon.settings import Settings
-from txmon.state import Saver, State, load
-from txmon.state import save as write
+from txmon.ingest.records import Record
+from txmon.runtime.factory import pipeline_of, restore, save
+from txmon.runtime.state_file import Saver, State, load
+from txmon.runtime.state_file import save as write
+from txmon.settings.declarations import Settings
 
 
 def test_what_is_saved_is_restored(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from txmon.assembly import pipeline_of
-from txmon.records import Record
-from txmon.settings import Settings
-from txmon.state_shape import check
+from txmon.ingest.records import Record
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.state_schema import check
+from txmon.settings.declarations import Settings
 
 NOW = 1772445600
 

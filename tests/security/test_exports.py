@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from trap_tools import txmon
 
-from txmon.export import FORMULA, no_formula, write_csv
+from txmon.query.export import FORMULA, no_formula, write_csv
 
 FORMULAS = [
     "=1+1", "+1", "-1+2", "@SUM(A1)", "＝1+1", "\t=1", "\r=1", "a\r=1", "a\n=1", "=cmd|' /C calc'!A0",

@@ -11,8 +11,8 @@ import pytest
 from trap_tools import OTHER, TABLE, TXMON, mode, txmon
 
 from txmon.errors import IoFailure
-from txmon.inbox import leave_acknowledgement, take_acknowledgements
-from txmon.safeopen import OTHERS_FILE, OTHERS_LINK, OTHERS_PIPE
+from txmon.runtime.acknowledgements import leave_acknowledgement, take_acknowledgements
+from txmon.support.safe_open import OTHERS_FILE, OTHERS_LINK, OTHERS_PIPE
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
 BAD = TABLE + b"x,denied,1\n"

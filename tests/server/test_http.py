@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from txmon.errors import IoFailure
-from txmon.server.connection import Limits
-from txmon.server.listener import Listener, is_loopback
-from txmon.server.message import Request, Response
+from txmon.server.http.connection import Limits
+from txmon.server.http.listener import Listener, is_loopback
+from txmon.server.http.message import Request, Response
 
 HOST = b"Host: localhost\r\n"
 QUICK = Limits(body=1000, request=0.4, idle=0.4, connections=4)

@@ -5,12 +5,12 @@ import os
 import re
 from collections.abc import Iterator
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
-
 from browser import Page, browser
+from paths import ROOT
 from serving import SAMPLE, Server, incident, minute, serving, warm
+
 from txmon.server.assets import ASSETS, PAGE
 
 FOLDER = files("txmon") / "page"
@@ -194,4 +194,4 @@ def test_an_incident_of_the_sample_is_shown_while_it_lasts(page: Page) -> None:
         assert "issuer declines" in page.wait("document.querySelector('#incident-list li')?.innerText")
         page.wait("document.querySelectorAll('figure canvas').length >= 5")
         if os.environ.get("TXMON_GOLDEN") == "write":  # the picture of the README
-            page.picture(Path(__file__).parents[1] / "docs" / "page.png")
+            page.picture(ROOT / "docs" / "page.png")

@@ -12,18 +12,19 @@ from typing import Any
 
 import jsonschema
 import pytest
-
+from paths import ROOT
 from serving import SAMPLE, START, Server, incident, minute, serving, warm
-from txmon.assembly import pipeline_of, reader_of
-from txmon.inbox import leave_acknowledgement
-from txmon.rejects import RejectLog
+
+from txmon.ingest.rejects import RejectLog
+from txmon.runtime.acknowledgements import leave_acknowledgement
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
 from txmon.server import intake
-from txmon.server.openapi import document
-from txmon.server.schemas import SCHEMAS
-from txmon.settings import Settings
+from txmon.server.openapi import SCHEMAS, document
+from txmon.settings.declarations import Settings
 from txmon.sinks.jsonl import JsonLines
 
-SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "verdict.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "docs" / "verdict.schema.json").read_text())
 FAILED = {"time": "2026-03-02T14:33:20Z", "status": "failed", "count": 2}
 TOKEN = "a-long-and-secret-token"
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from serving import SAMPLE, minute
 
 HERE: dict[str, str] = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}

@@ -16,8 +16,8 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-
 from serving import incident, serving, warm
+
 from txmon.server.openapi import document
 
 CASES = 2000

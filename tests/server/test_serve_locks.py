@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from serving import Server, minute, serving, warm
-from txmon.server.turns import Busy, QueuedLock, Turn
-from txmon.settings import Settings
+
+from txmon.server.locks import Busy, QueuedLock, WriterLock
+from txmon.settings.declarations import Settings
 
 ROW = {"time": minute(45), "status": "approved", "count": 100}
 
 
 @contextmanager
-def at_work(turn: Turn) -> Iterator[None]:
+def at_work(turn: WriterLock) -> Iterator[None]:
     """Somebody else has the turn."""
     has, ends = threading.Event(), threading.Event()
 
@@ -59,7 +59,7 @@ def test_the_lock_goes_to_those_who_wait_in_their_order() -> None:
 
 
 def test_a_turn_may_be_taken_twice_and_is_waited_for_so_long() -> None:
-    turn = Turn(0.01)
+    turn = WriterLock(0.01)
     with turn(), turn():
         pass
     with at_work(turn):

@@ -5,11 +5,11 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-
 from serving import Server, incident, minute, serving, warm
-from txmon.server import hub as hub_module
+
 from txmon.server.engine import SHOWN
-from txmon.server.hub import Hub
+from txmon.server.http import event_stream as hub_module
+from txmon.server.http.event_stream import Hub
 
 
 class Listener:

@@ -4,10 +4,10 @@ import socket
 import tracemalloc
 
 import pytest
-
 from serving import Clock, Server, serving
-from txmon.server.message import HttpError
-from txmon.server.throttle import ADDRESSES, TRIES, Throttle
+
+from txmon.server.guard import ADDRESSES, TRIES, Throttle
+from txmon.server.http.message import HttpError
 
 TOKEN = "a-token-of-thirty-two-characters"
 LOGIN = b'{"token": "wrong"}'

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txmon.config import as_json, as_toml, load
 from txmon.errors import ConfigError, UsageError
-from txmon.settings import DECLARATIONS, DEFAULTS
-from txmon.values import budget, duration_text, seconds, show
+from txmon.settings.declarations import DECLARATIONS, DEFAULTS
+from txmon.settings.load import as_json, as_toml, load
+from txmon.settings.parsers import budget, show
+from txmon.support.durations import duration_text, seconds
 
 NONE: dict[str, object] = {}
 

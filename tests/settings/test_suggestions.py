@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 TXMON = str(Path(sys.executable).with_name("txmon"))
-SAMPLE = Path(__file__).parents[1] / "examples" / "transactions.csv"
+SAMPLE = ROOT / "examples" / "transactions.csv"
 
 
 def told(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:

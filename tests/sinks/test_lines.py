@@ -5,11 +5,13 @@ from errno import ENOSPC
 
 import pytest
 
-from txmon.limits import Thresholds
-from txmon.lines import verdict_line
+from txmon.model.keys import TOTAL
+from txmon.model.outcome import Outcome
+from txmon.model.scores import Thresholds
+from txmon.model.verdict import Verdict
 from txmon.sinks import jsonl
 from txmon.sinks.jsonl import JsonLines
-from txmon.verdict import TOTAL, Outcome, Verdict
+from txmon.sinks.lines import verdict_line
 
 ODD = ["denied", TOTAL, 'a "quoted" one', "back\\slash", "new\nline", "nie\u00df\u30c6", "\U0001f4b3", "\x01\x7f"]
 

@@ -10,18 +10,21 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-from txmon.assembly import pipeline_of, reader_of
 from txmon.errors import IoFailure
-from txmon.lines import event_line, verdict_line
-from txmon.query import open_database
-from txmon.query_files import expand
-from txmon.rejects import RejectLog
-from txmon.settings import Settings
-from txmon.sinks.log import LogFolder
-from txmon.verdict import Outcome, Verdict
+from txmon.ingest.rejects import RejectLog
+from txmon.model.outcome import Outcome
+from txmon.model.verdict import Verdict
+from txmon.query.database import open_database
+from txmon.query.files import expand
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
+from txmon.settings.declarations import Settings
+from txmon.sinks.lines import event_line, verdict_line
+from txmon.sinks.log_folder import LogFolder
 
-SAMPLE = Path(__file__).parents[1] / "examples" / "transactions.csv"
+SAMPLE = ROOT / "examples" / "transactions.csv"
 HOUR = 3600
 START = 1772409600  # 2026-03-02T00:00:00Z
 
@@ -119,7 +122,7 @@ def test_a_full_disk_leaves_no_line_glued_to_half_of_another(tmp_path: Path, mon
     log = LogFolder(str(tmp_path))
     log.accept(Outcome(START, [verdict(START, 1)]))
     true_write = os.write
-    monkeypatch.setattr("txmon.sinks.log.os.write", lambda descriptor, data: true_write(descriptor, data[:30]))
+    monkeypatch.setattr("txmon.sinks.log_folder.os.write", lambda descriptor, data: true_write(descriptor, data[:30]))
     log.accept(Outcome(START + 60, [verdict(START + 60, 2)]))
     monkeypatch.undo()
     log.accept(Outcome(START + 120, [verdict(START + 120, 3)]))
@@ -175,5 +178,5 @@ def test_an_hour_that_goes_while_the_folder_is_read_is_no_error(
             gone.pop().unlink()
         return listed
 
-    monkeypatch.setattr("txmon.query.expand", expand_then_lose_one)
+    monkeypatch.setattr("txmon.query.database.expand", expand_then_lose_one)
     assert rows("SELECT DISTINCT hour(time) FROM verdicts", tmp_path) == [(1,)]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 TXMON = str(Path(sys.executable).with_name("txmon"))
 REAL = ROOT.parent / "shared" / "data"
 SCHEMA = json.loads((ROOT / "docs" / "verdict.schema.json").read_text())

@@ -15,10 +15,11 @@ import pytest
 pytest.importorskip("confluent_kafka")
 
 from broker import SECONDS, Cluster, until
-from txmon.cli import run as txmon
+
+from txmon.cli.main import run as txmon
 from txmon.errors import ConfigError, IoFailure
+from txmon.ingest.kafka import KafkaSource
 from txmon.sinks.kafka import KafkaLines, identity_of
-from txmon.sources.kafka import KafkaSource
 
 FAST = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 200, "fetch.wait.max.ms": 50}
 

@@ -4,12 +4,13 @@ import json
 from collections.abc import Sequence
 
 import pytest
-
 from test_shards import BEGIN, EXACT, one_process, rows
-from txmon import blob, state
+
 from txmon.errors import ConfigError
-from txmon.notes import notes_of
-from txmon.shards import Row, Shard, plan_of
+from txmon.runtime import state_file as state
+from txmon.spark import shard_state as blob
+from txmon.spark.bucket_notes import notes_of
+from txmon.spark.shards import Row, Shard, plan_of
 
 PLAN = plan_of(EXACT, 1, totals=False)
 

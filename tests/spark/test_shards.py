@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from txmon import state
-from txmon.assembly import detector_config, pipeline_of
-from txmon.detector import Detector
+from txmon.detection.detector import BucketJudge
 from txmon.errors import ConfigError
-from txmon.lines import event_line, verdict_line
-from txmon.notes import notes_of, read
-from txmon.rebalance import rebalance
-from txmon.records import Record
-from txmon.rules import parse_rules
-from txmon.settings import Settings
-from txmon.shards import PLATFORM, Plan, Row, Shard, plan_of, read_states, shard_of, shards_in, write_states
-from txmon.verdict import Key
+from txmon.ingest.records import Record
+from txmon.model.keys import Key
+from txmon.runtime import state_file as state
+from txmon.runtime.factory import detector_config, pipeline_of
+from txmon.settings.declarations import Settings
+from txmon.settings.rule import parse_rules
+from txmon.sinks.lines import event_line, verdict_line
+from txmon.spark.bucket_notes import notes_of, read
+from txmon.spark.rebalance import rebalance
+from txmon.spark.shards import PLATFORM, Plan, Row, Shard, plan_of, read_states, shard_of, shards_in, write_states
 
 BEGIN = 1772445600  # 2026-03-02T10:00:00Z
 EXACT = Settings(by=("merchant",), sigma=4.5, lateness=0)
@@ -73,7 +73,7 @@ def test_a_key_stays_in_its_shard_for_ever() -> None:
 
 
 def test_the_sigma_is_the_one_that_a_detector_with_so_many_series_would_use() -> None:
-    detector = Detector(detector_config(replace(EXACT, sigma=None)))
+    detector = BucketJudge(detector_config(replace(EXACT, sigma=None)))
     counts: dict[Key, dict[str, int]] = {(("merchant", f"m{n}"),): {"approved": 5, "failed": 1} for n in range(50)}
     detector.judge(BEGIN, counts)
     assert plan_of(replace(EXACT, sigma=None), 4, series=150).settings.sigma == detector.sigma()

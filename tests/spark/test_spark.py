@@ -19,25 +19,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import ROOT
 
 pytest.importorskip("pyspark")
 
 from broker import Cluster
-from txmon.assembly import pipeline_of, reader_of
-from txmon.cli import run as txmon
+
+from txmon.cli.main import run as txmon
 from txmon.errors import ConfigError, NoInput, UsageError
-from txmon.lines import event_line
-from txmon.rejects import RejectLog
-from txmon.rules import parse_rules
-from txmon.settings import Settings
-from txmon.shards import file_of, plan_of
+from txmon.ingest.rejects import RejectLog
+from txmon.model.outcome import Outcome
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
+from txmon.settings.declarations import Settings
+from txmon.settings.rule import parse_rules
 from txmon.sinks.jsonl import JsonLines
-from txmon.spark import backfill, detect
-from txmon.spark_job import Job, files, run, session
-from txmon.verdict import Outcome
+from txmon.sinks.lines import event_line
+from txmon.spark.job import Job, files, run, session
+from txmon.spark.shards import file_of, plan_of
+from txmon.spark.streaming import backfill, detect
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")]
-ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "examples" / "transactions.csv"
 EXACT = Settings(by=("merchant",), sigma=4.5, lateness=0)
 SHARDS = 4
@@ -370,7 +372,7 @@ def test_a_source_that_cannot_be_read_is_said(
 
 
 def test_made_up_rows_are_judged(spark: Any, tmp_path: Path) -> None:
-    from txmon.spark_job import read
+    from txmon.spark.job import read
 
     stream = read(spark, Job("rate:50", f"{tmp_path}/state", f"{tmp_path}/out"))
     query = stream.writeStream.format("memory").queryName("made").trigger(processingTime="1 second").start()

@@ -9,11 +9,11 @@ pytest.importorskip("pyspark")
 
 import pyarrow
 
-from txmon.notes import read
-from txmon.settings import Settings
-from txmon.shards import PLATFORM, Plan, plan_of, shard_of
-from txmon.spark_route import ROUTED, _routed, rows_of
-from txmon.spark_rows import names, types
+from txmon.settings.declarations import Settings
+from txmon.spark.bucket_notes import read
+from txmon.spark.route import ROUTED, _routed, rows_of
+from txmon.spark.rows import names, types
+from txmon.spark.shards import PLATFORM, Plan, plan_of, shard_of
 
 START = 1772445600
 EXACT = Settings(by=("merchant",), lateness=0)

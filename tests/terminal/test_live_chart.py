@@ -9,18 +9,19 @@ import pexpect
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paths import ROOT
 from rich.console import Console
 
-from txmon.printable import printable
-from txmon.sinks.chart import Chart, Progress
-from txmon.sinks.history import RECENT, History, Point, merge
-from txmon.sinks.plot import draw, marks, top_of
-from txmon.sinks.summary import Summary
-from txmon.trend import Trend
-from txmon.verdict import IncidentEvent, Outcome, Recommendation, Verdict
+from txmon.model.outcome import IncidentEvent, Outcome, Trend
+from txmon.model.verdict import Recommendation, Verdict
+from txmon.support.terminal_text import printable
+from txmon.terminal.history import RECENT, History, Point, merge
+from txmon.terminal.live_chart import Chart, Progress
+from txmon.terminal.plots import draw, marks, top_of
+from txmon.terminal.summary import Summary
 
 TXMON = str(Path(sys.executable).with_name("txmon"))
-SAMPLE = Path(__file__).parents[1] / "examples" / "transactions.csv"
+SAMPLE = ROOT / "examples" / "transactions.csv"
 START = 1772409600
 
 
@@ -231,7 +232,7 @@ def test_chart_never_and_always(tmp_path: Path) -> None:
 
 
 def test_speed_holds_the_replay_back() -> None:
-    from txmon.pace import Pace
+    from txmon.runtime.pace import Pace
 
     now, slept, idled = [0.0], [], []
 

@@ -5,16 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from .checkouts import Checkouts
-from .errors import BadData, UsageError
-from .values import nearest
+from txmon.errors import BadData, UsageError
+from txmon.ingest.checkouts import Checkouts
+from txmon.support.suggest import nearest
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .hourly import Floats, Model, Prediction
+    from txmon.analysis.checkout_model import Floats, Model, Prediction
 
-FALSE_RATE: Final = 0.03  # of Benjamini and Hochberg; tests/test_analyze.py measures what it does to quiet days
+FALSE_RATE: Final = (
+    0.03  # of Benjamini and Hochberg; tests/analysis/test_analyze.py measures what it does to quiet days
+)
 DOUBTFUL: Final = 0.05  # p of a single hour worth a look, though not a finding
 ALIKE: Final = 0.05  # p above which two days' hours are alike
 OFTEN_MEANT: Final = (28, 7, 30, 31, 14, 90)  # days that a mean is over, where its name does not say
@@ -117,7 +119,7 @@ def analyze_checkouts(
     if not values.sum():
         raise BadData(f"{table.source}: every reference is 0 all day")
     model, odd = _model(table, list(days), values, np.array(list(days.values()), dtype=np.float64), false_rate)
-    from .hourly import STRETCH, judge, tests_a_day
+    from txmon.analysis.checkout_model import STRETCH, judge, tests_a_day
 
     prediction, q = judge(model, counts, false_rate)
     hours = tuple(
@@ -173,7 +175,7 @@ def _model(
     """The model of all references without their odd hours, and those hours."""
     import numpy as np
 
-    from .hourly import Model, fit, judge
+    from txmon.analysis.checkout_model import Model, fit, judge
 
     model = fit(values, days)
     use = np.ones_like(values)

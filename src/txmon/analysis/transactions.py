@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Final
 
-from .errors import BadData
-from .pipeline import Pipeline
-from .records import Record
-from .verdict import TOTAL, IncidentEvent, Key, Verdict
+from txmon.errors import BadData
+from txmon.ingest.records import Record
+from txmon.model.keys import TOTAL, Key
+from txmon.model.outcome import IncidentEvent
+from txmon.model.verdict import Verdict
+from txmon.pipeline.pipeline import Pipeline
 
 HOUR: Final = 3600
 APART: Final = 900  # seconds between incidents that are still one episode
@@ -29,7 +31,7 @@ class StatusTotal:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ShareChange:
     """A status whose share of the volume an incident moved."""
 
     status: str
@@ -39,7 +41,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Incident:
+class IncidentSummary:
     """An incident from its opening to its end."""
 
     id: str
@@ -52,7 +54,7 @@ class Incident:
     observed: int  # in the alerting series there
     expected: float
     excess: float  # transactions above normal (negative: missing)
-    changes: tuple[Change, ...]  # the largest first
+    changes: tuple[ShareChange, ...]  # the largest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,10 @@ class Episode:
 
     start: int
     end: int | None  # None: open at the file's end
-    incidents: tuple[Incident, ...]  # in time
+    incidents: tuple[IncidentSummary, ...]  # in time
     above: float  # transactions above normal in its alerts, of all statuses
     below: float  # missing, >= 0; the total's and a status's missing ones are the same and count once
-    changes: tuple[Change, ...]  # from the hour before it to all of it, the largest first
+    changes: tuple[ShareChange, ...]  # from the hour before it to all of it, the largest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class TransactionAnalysis:
     statuses: tuple[StatusTotal, ...]  # most first
     counts: Mapping[int, Mapping[str, int]]  # bucket -> status -> transactions
     silent: int  # buckets between first and last in which nothing arrived
-    incidents: tuple[Incident, ...]  # in time
+    incidents: tuple[IncidentSummary, ...]  # in time
     episodes: tuple[Episode, ...]  # most transactions against normal first
     moments: tuple[Verdict, ...]  # the alerts with the strongest scores, one an incident and status
     correlations: tuple[tuple[str, str, float], ...]  # of statuses, strongest first
@@ -162,27 +164,27 @@ def _incident(
     alerts: Mapping[tuple[str | None, str], Verdict],
     counts: Mapping[int, Mapping[str, int]],
     bucket: int,
-) -> Incident:
+) -> IncidentSummary:
     last = steps[-1]
     end = last.time if last.state == "resolved" else None
     statuses = {status: None for step in steps for status in step.statuses}
     statuses |= {status: None for identity, status in alerts if identity == last.id}
     until = end if end is not None else max(counts) + bucket
-    return Incident(
+    return IncidentSummary(
         last.id, dict(last.key), last.label, tuple(statuses), last.start, end, last.peak, last.observed, last.expected,
         last.excess, _changes(counts, last.start, until),
     )  # fmt: skip
 
 
 def _episodes(
-    incidents: Sequence[Incident],
+    incidents: Sequence[IncidentSummary],
     counts: Mapping[int, Mapping[str, int]],
     moved: Mapping[int, tuple[float, float]],
     bucket: int,
 ) -> tuple[Episode, ...]:
     """`incidents` (in time) in groups without a gap of more than `APART`."""
     last = max(counts) + bucket
-    groups: list[list[Incident]] = []
+    groups: list[list[IncidentSummary]] = []
     until = 0
     for incident in incidents:
         if not groups or incident.start > until + APART:
@@ -201,14 +203,14 @@ def _episodes(
     return tuple(sorted(found, key=lambda episode: (-episode.above - episode.below, episode.start)))
 
 
-def _changes(counts: Mapping[int, Mapping[str, int]], start: int, end: int) -> tuple[Change, ...]:
+def _changes(counts: Mapping[int, Mapping[str, int]], start: int, end: int) -> tuple[ShareChange, ...]:
     """The shares of the statuses in the hour before `start` and from there to `end`, largest change first."""
     before = _shares(counts, start - HOUR, start)
     during = _shares(counts, start, end)
     if not before or not during:
         return ()
     found = [
-        Change(status, before.get(status, (0.0, 0))[0], *during.get(status, (0.0, 0)))
+        ShareChange(status, before.get(status, (0.0, 0))[0], *during.get(status, (0.0, 0)))
         for status in dict.fromkeys([*before, *during])
     ]
     return tuple(sorted(found, key=lambda change: (-abs(change.during - change.before), change.status)))

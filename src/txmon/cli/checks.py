@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from .assembly import pipeline_of_state
-from .config import Config
-from .errors import TxmonError
-from .notifying import channels_of, spool_folder
-from .safeopen import trusted
-from .state import load
-from .values import duration_text
-from .verdict import iso
-from .version import compiled, describe
+from txmon.errors import TxmonError
+from txmon.model.clock import iso
+from txmon.notify.setup import channels_of, spool_folder
+from txmon.runtime.factory import pipeline_of_state
+from txmon.runtime.state_file import load
+from txmon.settings.load import Config
+from txmon.support.durations import duration_text
+from txmon.support.safe_open import trusted
+from txmon.version import compiled, describe
 
 Level = Literal["ok", "note", "warning", "bad"]
 NEEDED: Final = ("click", "duckdb", "numpy", "pandas", "pymsteams", "rich", "scipy", "zstandard")

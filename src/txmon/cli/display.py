@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from ..assembly import Reader
-from ..settings import Settings
-from ..verdict import Outcome
+from txmon.model.outcome import Outcome
+from txmon.runtime.reader import Reader
+from txmon.settings.declarations import Settings
 
 if TYPE_CHECKING:
-    from ..sinks.chart import Progress
+    from txmon.terminal.live_chart import Progress
 
 PAPER_WIDTH: Final = 110
 PAPER_HEIGHT: Final = 40
@@ -31,8 +31,8 @@ class Display:
         """reader: whose progress is shown, where there is an end to reach."""
         from rich.console import Console
 
-        from ..sinks.chart import Chart
-        from ..sinks.summary import Summary
+        from txmon.terminal.live_chart import Chart
+        from txmon.terminal.summary import Summary
 
         # a file or a CI log has no 80 columns and 25 lines to keep to
         screen = sys.stderr.isatty() or "COLUMNS" in os.environ
@@ -78,7 +78,7 @@ class Display:
             self._gone = True
 
     def _progress(self) -> "Progress":
-        from ..sinks.chart import Progress
+        from txmon.terminal.live_chart import Progress
 
         source = self._reader.source if self._reader is not None else None
         return Progress(source.name, source.consumed, source.size) if source is not None else Progress("")

@@ -6,16 +6,16 @@ from datetime import date
 
 import click
 
-from ..assembly import pipeline_of, reader_of
-from ..incident_spec import parse_incident
-from ..inject import Injector
-from ..inject_report import Watch, report
-from ..pipeline import Pipeline
-from ..printable import printable
-from ..records import Record
-from ..rejects import RejectLog
-from ..settings import Settings
-from ..verdict import Outcome
+from txmon.evaluation.incident_spec import parse_incident
+from txmon.evaluation.inject import Injector, Watch, report
+from txmon.ingest.records import Record
+from txmon.ingest.rejects import RejectLog
+from txmon.model.outcome import Outcome
+from txmon.pipeline.pipeline import Pipeline
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
+from txmon.settings.declarations import Settings
+from txmon.support.terminal_text import printable
 
 Judge = Callable[[Pipeline, Iterable[Record]], Iterator[Outcome]]
 LONGEST_LINE = 500  # characters

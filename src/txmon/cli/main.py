@@ -10,9 +10,9 @@ from importlib import import_module
 
 import click
 
-from .errors import ExitCode, TxmonError
-from .printable import printable
-from .version import describe
+from txmon.errors import ExitCode, TxmonError
+from txmon.support.terminal_text import printable
+from txmon.version import describe
 
 COMMANDS = (
     "replay", "watch", "serve", "analyze", "query", "evaluate", "tune", "simulate", "notify",
@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
 
 def _nearest(word: str) -> str:
     """What may have been meant; a file's name in the place of a command is a file to replay."""
-    from .values import nearest
+    from txmon.support.suggest import nearest
 
     if os.path.exists(word):
         return f"; to judge the file: txmon replay {word}"

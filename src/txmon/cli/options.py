@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from ..config import Config, load
-from ..settings import DECLARATIONS, DEFAULTS, default_text, flag
-from ..values import Choice
+from txmon.settings.declarations import DECLARATIONS, DEFAULTS, default_text, flag
+from txmon.settings.load import Config, load
+from txmon.settings.parsers import Choice
 
 F = TypeVar("F", bound=Callable[..., Any])
 

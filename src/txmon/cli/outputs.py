@@ -8,18 +8,18 @@ from typing import Any, Final
 
 import click
 
-from ..assembly import Reader
-from ..errors import ConfigError, IoFailure
-from ..linefile import LineFile
-from ..notifying import notifications
-from ..printable import printable
-from ..settings import Settings
-from ..sinks.forked import ForkedLines
-from ..sinks.jsonl import JsonLines, Writable
-from ..sinks.log import LogFolder
-from ..verdict import Outcome
-from .display import Display, wanted
-from .output import Screen, create_bytes
+from txmon.cli.display import Display, wanted
+from txmon.errors import ConfigError, IoFailure
+from txmon.model.outcome import Outcome
+from txmon.notify.setup import notifications
+from txmon.runtime.reader import Reader
+from txmon.settings.declarations import Settings
+from txmon.sinks.forked import ForkedLines
+from txmon.sinks.jsonl import JsonLines, Writable
+from txmon.sinks.log_folder import LogFolder
+from txmon.support.line_file import LineFile
+from txmon.support.safe_open import create_bytes
+from txmon.support.terminal_text import Screen, printable
 
 TELLING = (
     "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link",

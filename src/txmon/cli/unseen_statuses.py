@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from ..pipeline import Pipeline
-from ..settings import Settings
-from ..values import nearest
+from txmon.pipeline.pipeline import Pipeline
+from txmon.settings.declarations import Settings
+from txmon.support.suggest import nearest
 
 ALIKE: Final = 0.75  # how alike two statuses are of which one is a slip: reversed and backend_reversed are not
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from .ring import KEPT, MOST, Ring, Wide, empty_ring, push, rest15, sum5, sum15, sums_of, unpacked
+from txmon.detection.window import KEPT, MOST, Ring, Wide, empty_ring, push, rest15, sum5, sum15, sums_of, unpacked
 
 NORMAL_MAD: Final = 0.6744897501960817  # median of |Z| for a standard normal Z
 CLIP: Final = 2.5  # innovations beyond this many standard deviations teach no more than this

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from zlib import crc32
 
-from .verdict import Key
+from txmon.model.keys import Key
 
 SAMPLE: Final = 256  # keys at most
 LEVELS: Final = 33  # a hash of 32 bits begins with 0 to 32 zeros
@@ -155,7 +155,7 @@ class Sample:
         return sample
 
 
-class Roll:
+class SharedSeriesCount:
     """The series of a detector that share the budget: those of its own keys, or of all keys, once told of a sample."""
 
     __slots__ = ("_census", "_sample")
@@ -198,9 +198,9 @@ class Roll:
         return {"level": self._census.level, "sample": self._sample.snapshot() if self._sample is not None else None}
 
     @staticmethod
-    def restore(state: Mapping[str, Any]) -> "Roll":
+    def restore(state: Mapping[str, Any]) -> "SharedSeriesCount":
         """The roll whose `snapshot` was `state`, its own keys not entered yet; KeyError, TypeError or ValueError."""
-        roll = Roll()
+        roll = SharedSeriesCount()
         roll._census.rise(int(state["level"]))
         if state["sample"] is not None:
             roll._sample = Sample.restore(state["sample"])

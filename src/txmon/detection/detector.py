@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from math import fsum
 from typing import Any, Final
 
-from .baseline import Baseline
-from .episodes import Episodes
-from .group import Bucket, Group, SeriesState, describe, expect
-from .judgement import LAG, Judgement, excess_of, judge, judge_one
-from .limits import Thresholds
-from .roster import Roster
-from .season import Season
-from .surge import Surges
-from .thresholds import DetectorConfig, Gates
-from .together import Odd
-from .verdict import TOTAL, Key, Recommendation, Verdict
+from txmon.detection.baseline import Baseline
+from txmon.detection.episodes import Episodes, Surges
+from txmon.detection.joint import JointDeviation
+from txmon.detection.judgement import LAG, Judgement, excess_of, judge, judge_one
+from txmon.detection.key_series import Bucket, KeySeries, SeriesState, describe, expect
+from txmon.detection.registry import Roster
+from txmon.detection.season import Season
+from txmon.detection.thresholds import DetectorConfig, ThresholdTable
+from txmon.model.keys import TOTAL, Key
+from txmon.model.scores import Thresholds
+from txmon.model.verdict import Recommendation, Verdict
 
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
 RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are better than it thought
@@ -34,7 +34,7 @@ TOGETHER: Final[tuple[str, ...]] = ("together",)
 LEVEL_SHIFT: Final[tuple[str, ...]] = ("level shift",)
 
 
-class Detector:
+class BucketJudge:
     """Judges each bucket against what it learned from those before, then learns from it."""
 
     def __init__(self, config: DetectorConfig | None = None) -> None:
@@ -53,7 +53,7 @@ class Detector:
         self._episodes = Episodes()
         self._lag = LAG  # squared relative error of every volume's level, in this bucket
         self._anchored = False  # the levels follow the season
-        self._gates = Gates(self.config)
+        self._gates = ThresholdTable(self.config)
 
     @property
     def forgotten(self) -> int:
@@ -174,7 +174,7 @@ class Detector:
         verdict.reason(gates, excess, seen.seen, seen.window_mean, seen.gate, False, "")
         return verdict
 
-    def _judge_group(self, time: int, key: Key, group: Group, counts: dict[str, int], out: list[Verdict]) -> None:
+    def _judge_group(self, time: int, key: Key, group: KeySeries, counts: dict[str, int], out: list[Verdict]) -> None:
         total = 0
         for count in counts.values():
             total += count
@@ -183,7 +183,7 @@ class Detector:
         bucket = Bucket(time, key, counts, total, usual, group.buckets >= self._warmup, group.buckets)
         group.buckets += 1
         group.mix_exposure = group.mix_exposure * self._mix_discount + float(total)
-        odd = Odd()
+        odd = JointDeviation()
         alone = True  # no status alerts by itself
         excess = 0.0  # what statuses that alert bring beyond what was expected of them
         if total > 0:
@@ -204,7 +204,7 @@ class Detector:
         out.append(self._judge_volume(bucket, group, odd, alone, excess))
 
     def _judge_row(
-        self, bucket: Bucket, group: Group, place: int, series: Baseline, odd: Odd, out: list[Verdict]
+        self, bucket: Bucket, group: KeySeries, place: int, series: Baseline, odd: JointDeviation, out: list[Verdict]
     ) -> float:
         """Judge the status at this place of the group's layout; what it brings too many while it alerts, else -1."""
         layout = group.layout
@@ -217,7 +217,14 @@ class Detector:
         return -1.0 if quiet else max(0.0, verdict.count - verdict.expected)
 
     def _judge_status(
-        self, bucket: Bucket, status: str, count: int, series: Baseline, gates: Thresholds, volume: Baseline, odd: Odd
+        self,
+        bucket: Bucket,
+        status: str,
+        count: int,
+        series: Baseline,
+        gates: Thresholds,
+        volume: Baseline,
+        odd: JointDeviation,
     ) -> Verdict:
         expected, driven, by_volume = expect(bucket, count, series, gates)
         series.observe(count, expected)
@@ -229,7 +236,9 @@ class Detector:
         self._learn(bucket, status, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
         return verdict
 
-    def _judge_volume(self, bucket: Bucket, group: Group, odd: Odd, alone: bool, excess: float) -> Verdict:
+    def _judge_volume(
+        self, bucket: Bucket, group: KeySeries, odd: JointDeviation, alone: bool, excess: float
+    ) -> Verdict:
         series = group.volume
         if series.alerting and bucket.total > 0 and series.newest() == 0.0:
             # the silence is over; what the volume is now is judged without it
@@ -339,7 +348,7 @@ class Detector:
         self._anchored = bool(state["anchored"])
         self._level, self._lag = float(state["level"]), float(state["lag"])
         self._roster.restore(state, self._before)
-        self._gates = Gates(self.config)
+        self._gates = ThresholdTable(self.config)
         self._gates.share(self._roster.sharing)
 
     def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:

@@ -1,13 +1,18 @@
 """The episodes of alerts that series are in, what was known before each, and those that someone called normal."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from math import sqrt
+from typing import Any, Final
 
-from .baseline import Baseline
-from .key_packing import pack_key, unpack_key
-from .verdict import Key
+from mypy_extensions import mypyc_attr
+
+from txmon.detection.baseline import PRIOR_EVENTS, Baseline, rate_of
+from txmon.detection.key_series import KeySeries
+from txmon.model.keys import Key, pack_key, unpack_key
 
 Known = tuple[float, float, float, float]  # of a series, as Baseline.known gives it
+MEMORY: Final = 24.0  # half-lives of a level in which what was usual before moves half of the way to it
+NEAR: Final = 1.1  # times what was usual before: a level no higher has come back, or has been met
 
 
 class Episodes:
@@ -74,3 +79,105 @@ def known_of(numbers: Sequence[float]) -> Known:
     """What `Baseline.known` gave, from a state; ValueError or TypeError where it cannot be that."""
     events, exposure, median, slope = numbers
     return float(events), float(exposure), float(median), float(slope)
+
+
+@mypyc_attr(acyclic=True)
+class Surge:
+    """What was known of one key before its volume surged."""
+
+    __slots__ = ("statuses", "usual", "volume")
+
+    def __init__(self, usual: float, volume: Known, statuses: dict[str, Known]) -> None:
+        self.usual = usual  # transactions a bucket, moved since with the season and towards the level
+        self.volume = volume
+        self.statuses = statuses
+
+
+class Surges:
+    """The keys whose volume is above what was usual, and what that was."""
+
+    __slots__ = ("_keep", "_surges")
+
+    def __init__(self, discount: float) -> None:
+        """discount: what a bucket leaves of the evidence on a volume's level."""
+        self._keep = discount ** (1.0 / MEMORY)
+        self._surges: dict[Key, Surge] = {}
+
+    def usual(self, key: Key, level: float, total: int) -> float:
+        """The volume to be expected where `total` came and the level is `level`: of all that is usual the nearest."""
+        surge = self._surges.get(key) if self._surges else None
+        if surge is None or total >= level or surge.usual >= level:
+            return level
+        return max(surge.usual, float(total))
+
+    def grow(self, factor: float) -> None:
+        """Move what was usual as the levels move with the season."""
+        for surge in self._surges.values():
+            surge.usual *= factor
+
+    def end(self, key: Key, group: KeySeries, total: int) -> None:
+        """Know again what was known before a surge that is over: two buckets in a row are nearer to that.
+
+        total: transactions in the bucket that is about to be judged.
+        """
+        surge = self._surges.get(key) if self._surges else None
+        if surge is None:
+            return
+        level = group.volume.rate()
+        if level > surge.usual and max(float(total), group.volume.newest()) < sqrt(level * surge.usual):
+            _recall(group, surge)
+            del self._surges[key]
+
+    def follow(self, key: Key, group: KeySeries, surging: bool) -> None:
+        """Begin to remember, go on, or stop, after a bucket was judged and before its volume is learned.
+
+        surging: the volume is far above its level.
+        """
+        surge = self._surges.get(key) if self._surges else None
+        level = group.volume.rate()
+        if surge is None:
+            if surging:
+                statuses = {status: series.known() for status, series in group.statuses.items()}
+                self._surges[key] = Surge(level, group.volume.known(), statuses)
+        elif not surging and level < NEAR * surge.usual:
+            del self._surges[key]
+        else:
+            surge.usual = level + self._keep * (surge.usual - level)
+
+    def release(self, known: Callable[[Key], bool]) -> None:
+        """Forget the keys that are not known any more."""
+        self._surges = {key: surge for key, surge in self._surges.items() if known(key)}
+
+    def snapshot(self) -> list[object]:
+        """All of the state, as JSON takes it, for `restore`."""
+        return [
+            [
+                pack_key(key),
+                one.usual,
+                list(one.volume),
+                {status: list(known) for status, known in one.statuses.items()},
+            ]
+            for key, one in self._surges.items()
+        ]
+
+    def restore(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Take over what `snapshot` gave; ValueError or TypeError where that cannot be."""
+        self._surges = {
+            unpack_key(key): Surge(
+                float(usual), known_of(volume), {str(status): known_of(known) for status, known in statuses.items()}
+            )
+            for key, usual, volume, statuses in rows
+        }
+
+
+def _recall(group: KeySeries, surge: Surge) -> None:
+    """The surge is over: what was known before it holds again."""
+    _, exposure, median, _ = surge.volume
+    group.volume.recall((max(0.0, surge.usual * exposure - PRIOR_EVENTS), exposure, median, 0.0))
+    by_name = group.statuses
+    for status, known in surge.statuses.items():
+        series = by_name[status]
+        # one that the surge had no part in had less of a share while it lasted, and has its own again
+        if not series.alerting and rate_of(known[0], known[1]) > series.rate():
+            series.recall(known)
+            series.restart_windows()

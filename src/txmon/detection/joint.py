@@ -15,7 +15,7 @@ MOST: Final = 0.7  # of the squared distance
 
 
 @mypyc_attr(acyclic=True, free_list_len=1)
-class Odd:
+class JointDeviation:
     """The statuses of one bucket, and how far each is on the wrong side."""
 
     __slots__ = ("_names", "_scores", "_squares", "_statuses")

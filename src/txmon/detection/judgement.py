@@ -4,9 +4,9 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from .baseline import Baseline
-from .limits import Thresholds, count_score
-from .ring import rest15, sum5
+from txmon.detection.baseline import Baseline
+from txmon.detection.window import rest15, sum5
+from txmon.model.scores import Thresholds, count_score
 
 # Squared relative errors of a level beyond what its evidence says, since neither shares nor seasons stand still:
 DRIFT: Final = 0.003  # of every level

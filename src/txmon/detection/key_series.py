@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from .baseline import Baseline
-from .key_packing import pack_key as pack_key
-from .key_packing import unpack_key as unpack_key
-from .limits import Thresholds
-from .verdict import TOTAL, Key
+from txmon.detection.baseline import Baseline
+from txmon.model.keys import TOTAL, Key
+from txmon.model.keys import pack_key as pack_key
+from txmon.model.keys import unpack_key as unpack_key
+from txmon.model.scores import Thresholds
 
 TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed within an hour
 DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, more than a part of it
@@ -34,7 +34,7 @@ class Sum:
         self.count += count
 
 
-class Layout:
+class StatusLayout:
     """The statuses that a group has, in the order in which they came: one for all groups that have the same ones."""
 
     __slots__ = ("_longer", "gates", "names", "sigma", "sums")
@@ -44,21 +44,21 @@ class Layout:
         self.sums = sums  # of these statuses
         self.gates: list[Thresholds] = []  # what each must exceed where `sigma` alerts
         self.sigma = 0.0
-        self._longer: dict[str, Layout] = {}
+        self._longer: dict[str, StatusLayout] = {}
 
-    def with_status(self, status: str, sums: dict[str, Sum]) -> "Layout":
+    def with_status(self, status: str, sums: dict[str, Sum]) -> "StatusLayout":
         """The layout with one status more; sums: of all statuses, by name."""
         found = self._longer.get(status)
         if found is None:
             if status not in sums:
                 sums[status] = Sum(status)
-            found = Layout([*self.names, status], {**self.sums, status: sums[status]})
+            found = StatusLayout([*self.names, status], {**self.sums, status: sums[status]})
             self._longer[status] = found
         return found
 
 
 @mypyc_attr(acyclic=True)
-class Group(Baseline):
+class KeySeries(Baseline):
     """The baselines of one key: it is that of its volume, and has those of its statuses.
 
     One object for two and no tuple around a single status: most keys of a million have one.
@@ -66,7 +66,7 @@ class Group(Baseline):
 
     __slots__ = ("buckets", "came", "held", "layout", "mix_exposure", "seen")
 
-    def __init__(self, discount: float, layout: Layout) -> None:
+    def __init__(self, discount: float, layout: StatusLayout) -> None:
         """layout: that of no status."""
         super().__init__(discount, TREND_GAIN)
         self.seen = 0  # when something of it last arrived, epoch seconds
@@ -157,7 +157,7 @@ def expect(bucket: Bucket, count: int, series: Baseline, gates: Thresholds) -> t
     return share * max(0.0, bucket.total - count + level), driven, True
 
 
-def describe(groups: Mapping[Key, Group]) -> list[SeriesState]:
+def describe(groups: Mapping[Key, KeySeries]) -> list[SeriesState]:
     """What is known of every series."""
     found = []
     for key, group in groups.items():
@@ -169,7 +169,7 @@ def describe(groups: Mapping[Key, Group]) -> list[SeriesState]:
     return found
 
 
-def pack(groups: Mapping[Key, Group]) -> list[object]:
+def pack(groups: Mapping[Key, KeySeries]) -> list[object]:
     """All groups as JSON takes them."""
     return [
         [
@@ -184,14 +184,14 @@ def pack(groups: Mapping[Key, Group]) -> list[object]:
     ]
 
 
-def unpack(rows: Sequence[Any], discount: float, layout: Layout, sums: dict[str, Sum]) -> dict[Key, Group]:
+def unpack(rows: Sequence[Any], discount: float, layout: StatusLayout, sums: dict[str, Sum]) -> dict[Key, KeySeries]:
     """The groups that `pack` packed; ValueError or TypeError where that cannot be.
 
     layout: that of no status; sums: of all statuses, by name.
     """
-    groups: dict[Key, Group] = {}
+    groups: dict[Key, KeySeries] = {}
     for key, seen, buckets, mix_exposure, volume, statuses in rows:
-        group = Group(discount, layout)
+        group = KeySeries(discount, layout)
         group.seen, group.buckets, group.mix_exposure = int(seen), int(buckets), float(mix_exposure)
         group.load(volume)
         for status, series in statuses.items():

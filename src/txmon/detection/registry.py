@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from .census import Roll
-from .group import Group, Layout, Sum, pack, unpack
-from .thresholds import DetectorConfig
-from .verdict import Key
+from txmon.detection.cardinality import SharedSeriesCount
+from txmon.detection.key_series import KeySeries, StatusLayout, Sum, pack, unpack
+from txmon.detection.thresholds import DetectorConfig
+from txmon.model.keys import Key
 
 DAY: Final = 86400
 DROP_EACH: Final = 60  # buckets between two looks for idle keys
@@ -20,16 +20,16 @@ class Roster:
         self._config = config
         self._discount = discount
         self._mix_discount = mix_discount
-        self.groups: dict[Key, Group] = {}
+        self.groups: dict[Key, KeySeries] = {}
         self._sums: dict[str, Sum] = {}  # by status
         self._bucket = 0  # number of the present one, by which the sums know it
-        self._no_status = Layout([], {})
-        self.whole: Group | None = None  # all keys as one: what the season is learned from where there are keys
+        self._no_status = StatusLayout([], {})
+        self.whole: KeySeries | None = None  # all keys as one: what the season is learned from where there are keys
         self.forgotten = 0  # keys dropped
         self._seen = -1  # start of the last bucket in which anything arrived
         self._series = 0
         self._fresh = 0  # statuses among them that are new in the present bucket
-        self._roll = Roll()
+        self._roll = SharedSeriesCount()
         self.sharing = 0  # series that share the budget, by the roll
 
     def enlist(
@@ -44,7 +44,7 @@ class Roster:
         for key, statuses in counts.items():
             group = self.groups.get(key)
             if group is None:
-                group = self.groups[key] = Group(self._discount, self._no_status)
+                group = self.groups[key] = KeySeries(self._discount, self._no_status)
                 self._series += 1
                 self._roll.add_key(key)
             group.seen = time
@@ -65,13 +65,13 @@ class Roster:
             return statuses
         return {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
 
-    def as_one(self, whole: dict[str, int]) -> Group | None:
+    def as_one(self, whole: dict[str, int]) -> KeySeries | None:
         """The baselines of all keys as one, given their counts by status; None before anything arrived."""
         group = self.whole
         if group is None:
             if not whole:
                 return None
-            group = self.whole = Group(self._discount, self._no_status)
+            group = self.whole = KeySeries(self._discount, self._no_status)
         for status in sorted(whole):  # the order in which they came is not known everywhere
             if status not in group.layout.sums:
                 group.add(status, group.new_series(self._mix_discount), self._sums)
@@ -133,7 +133,7 @@ class Roster:
         """
         groups = unpack(state["groups"], self._discount, self._no_status, self._sums)
         whole = unpack(state.get("whole", []), self._discount, self._no_status, self._sums).get(())
-        roll = Roll.restore(state["roll"]) if "roll" in state else Roll()
+        roll = SharedSeriesCount.restore(state["roll"]) if "roll" in state else SharedSeriesCount()
         self.groups, self.whole, self._roll = groups, whole, roll
         self._seen = int(state.get("seen", before))
         self._series = 0

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Final
 
-from .limits import Thresholds
-from .verdict import TOTAL
+from txmon.model.keys import TOTAL
+from txmon.model.scores import Thresholds
 
 # Effective independent tests a series makes in a bucket: its windows overlap, its gates hold much back, and alarms in
 # a row are one. Measured on clean streams at 3 to 4 sigmas (docs/methods.md).
@@ -56,7 +56,7 @@ def thresholds_for(config: DetectorConfig, sigma: float, status: str) -> Thresho
     )
 
 
-class Gates:
+class ThresholdTable:
     """What each status must exceed among so many series."""
 
     __slots__ = ("_config", "_known", "_series", "sigma")

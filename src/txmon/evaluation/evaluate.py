@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Final
 
-from .errors import BadData
-from .verdict import TOTAL
+from txmon.errors import BadData
+from txmon.model.keys import TOTAL
 
 GRACE: Final = timedelta(minutes=10)  # after an incident, in which its aftermath excuses alerts
 TOGETHER: Final = timedelta(minutes=5)  # alerts no further apart are one episode

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from math import isfinite
 
-from .errors import UsageError
-from .values import seconds
+from txmon.errors import UsageError
+from txmon.support.durations import seconds
 
 DAY = 86400
 EVERY = "*"

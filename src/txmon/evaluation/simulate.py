@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import UsageError
-from .incident_spec import DAY, EVERY, Change, IncidentSpec, changed_mean, resolve
-from .values import nearest
+from txmon.errors import UsageError
+from txmon.evaluation.incident_spec import DAY, EVERY, Change, IncidentSpec, changed_mean, resolve
+from txmon.support.suggest import nearest
 
 if TYPE_CHECKING:
     import numpy as np

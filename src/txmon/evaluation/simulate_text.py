@@ -6,9 +6,9 @@ from itertools import accumulate
 from random import Random
 from typing import Literal, TypedDict
 
-from .errors import UsageError
-from .incident_spec import EVERY, Change, IncidentSpec
-from .simulate import STATUSES, WARMUP, Batch, Bucket, Simulation, changed_all, iso
+from txmon.errors import UsageError
+from txmon.evaluation.incident_spec import EVERY, Change, IncidentSpec
+from txmon.evaluation.simulate import STATUSES, WARMUP, Batch, Bucket, Simulation, changed_all, iso
 
 Format = Literal["csv", "jsonl"]
 Row = tuple[str | int, ...]

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from .evaluate import TOGETHER, Alerts, Episode, Labels, Page, Score, episodes, score, total
-from .records import Record
-from .settings import DECLARATIONS, Settings
-from .values import show
-from .verdict import Key, Outcome
+from txmon.evaluation.evaluate import TOGETHER, Alerts, Episode, Labels, Page, Score, episodes, score, total
+from txmon.ingest.records import Record
+from txmon.model.keys import Key
+from txmon.model.outcome import Outcome
+from txmon.settings.declarations import DECLARATIONS, Settings
+from txmon.settings.parsers import show
 
 BUDGETS: Final = ("1/month", "1/week", "1/day", "3/day", "10/day")
 WILD: Final = (5.0, 6.0, 8.0)  # sigmas beyond what budgets ask for: streams that are wilder than counts should be
@@ -73,7 +74,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EpisodeDifference:
     """An episode of alerts that one of two trials has alone."""
 
     stream: int  # which, from 0
@@ -170,10 +171,12 @@ class Tuner:
         return Candidate({**candidate.changes, name: ",".join([*others, f"{status}={value}"])})
 
 
-def changes(new: Trial, old: Trial, truths: Sequence[Labels]) -> tuple[list[Change], list[Change]]:
+def changes(
+    new: Trial, old: Trial, truths: Sequence[Labels]
+) -> tuple[list[EpisodeDifference], list[EpisodeDifference]]:
     """(gained, lost): the episodes after the warm-up that only `new` has, and those that only `old` has."""
-    gained: list[Change] = []
-    lost: list[Change] = []
+    gained: list[EpisodeDifference] = []
+    lost: list[EpisodeDifference] = []
     for n, (mine, theirs, truth) in enumerate(zip(new.alerts, old.alerts, truths, strict=True)):
         ours, others = _after_warmup(mine, truth), _after_warmup(theirs, truth)
         gained += [_change(n, episode, truth) for episode in ours if not _met(episode, others)]
@@ -243,9 +246,9 @@ def _met(episode: Episode, others: Iterable[Episode]) -> bool:
     )
 
 
-def _change(stream: int, episode: Episode, truth: Labels) -> Change:
+def _change(stream: int, episode: Episode, truth: Labels) -> EpisodeDifference:
     label = truth.excused(episode.status, episode.start)
-    return Change(stream, episode, label.kind if label else None)
+    return EpisodeDifference(stream, episode, label.kind if label else None)
 
 
 def _moment(seconds: int | None) -> datetime:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final
 
-from .errors import BadData
-from .printable import printable
-from .sources.file import FileSource
+from txmon.errors import BadData
+from txmon.ingest.files import FileSource
+from txmon.support.terminal_text import printable
 
 HOUR_NAMES: Final = ("time", "hour", "hora", "h")
 SEPARATORS: Final = ",;\t|"

@@ -7,8 +7,9 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final, Protocol
 
-from ..errors import ConfigError, IoFailure, NoInput
-from .file import LONGEST_LINE, unpacker_of
+from txmon.errors import ConfigError, IoFailure, NoInput
+from txmon.ingest.compression import unpacker_of
+from txmon.ingest.files import LONGEST_LINE
 
 BLOCK: Final = 1 << 18  # bytes read at a time
 UNPACKED: Final = 1 << 20  # bytes unpacked at a time

@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from ..errors import ConfigError, IoFailure
-from .live import Chunk
+from txmon.errors import ConfigError, IoFailure
+from txmon.ingest.follow import Chunk
 
 MOST: Final = 10_000  # messages read at a time
 WAIT: Final = 0.05  # seconds to wait for the first

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .errors import BadData
-from .fields import NAMES, NEEDED, Fault, amount_of, columns_of, count_of, label_of, status_of
-from .times import TimeParser, epoch
-from .verdict import Key
+from txmon.errors import BadData
+from txmon.ingest.fields import NAMES, NEEDED, Fault, amount_of, columns_of, count_of, label_of, status_of
+from txmon.ingest.timestamps import TimeParser, epoch
+from txmon.model.keys import Key
 
 DELIMITERS: Final = ",;\t|"
 PLANS: Final = 64  # kinds of JSON rows remembered
@@ -54,7 +54,7 @@ class ParseOptions:
     max_line: int = 1 << 20  # bytes
 
 
-class Layout:
+class CsvLayout:
     """Where the cells of a CSV line are; -1 where there is no such column."""
 
     __slots__ = ("amount", "by", "count", "delimiter", "status", "time", "width")
@@ -77,7 +77,7 @@ class RecordParser:
         self.lines = 0  # read so far
         self.options = options
         self._times = times
-        self._layout: Layout | None = None
+        self._layout: CsvLayout | None = None
         self._columns: dict[str, int] | None = None  # field or dimension -> column; None before the header
         self._width = 0
         self._delimiter = ","
@@ -139,10 +139,10 @@ class RecordParser:
         """Whether the lines are JSON; known once `ready`."""
         return self._json
 
-    def layout(self) -> Layout | None:
+    def layout(self) -> CsvLayout | None:
         """Of CSV lines, once `ready`; None for JSON lines, and where records have ids."""
         if self._layout is None and self._columns is not None and "id" not in self._columns:
-            self._layout = Layout(self._columns, self.options.by, self._delimiter, self._width)
+            self._layout = CsvLayout(self._columns, self.options.by, self._delimiter, self._width)
         return self._layout
 
     def time_of(self, text: str) -> int:

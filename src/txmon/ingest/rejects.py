@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
-from .errors import BadData, IoFailure
-from .linefile import LineFile
-from .records import Reject
-from .safeopen import open_file
+from txmon.errors import BadData, IoFailure
+from txmon.ingest.records import Reject
+from txmon.support.line_file import LineFile
+from txmon.support.safe_open import open_file
 
 Say = Callable[[str], None]
 T = TypeVar("T")

@@ -1,18 +1,23 @@
-"""Numbers written exactly as `format` writes them and several times as fast: every verdict has nine of them."""
+"""Writes numbers and texts as bytes, exactly as `format` and `json` do and several times as fast.
 
+Every verdict line has nine numbers. Texts that are few and written often are remembered.
+"""
+
+import json
 from math import copysign
 from typing import Final
 
 from librt.strings import BytesWriter
-from mypy_extensions import i64, u8
+from mypy_extensions import i64, mypyc_attr, u8
 
 TIE: Final = 1e-4  # how near to a half the scaled number's own rounding could decide: `format` knows its exact value
 LARGEST: Final = 1e8  # scaled; above it a float's last digit comes near to TIE
 TWO: Final = [f"{i:02}" for i in range(100)]
 MINUS: Final[u8] = 45
-REMEMBERED: Final = 10_000  # numbers, without their point, whose texts are kept
+REMEMBERED_NUMBERS: Final = 10_000  # numbers, without their point, whose texts are kept
 MOST_PLACES: Final = 5  # of these
-_texts: Final[list[bytes | None]] = [None] * ((MOST_PLACES + 1) * REMEMBERED)  # by decimals, then by number
+_numbers: Final[list[bytes | None]] = [None] * ((MOST_PLACES + 1) * REMEMBERED_NUMBERS)  # by decimals, then by number
+_quoted: Final = json.encoder.encode_basestring  # JSON string, non-ASCII left as it is
 
 
 def write_fixed(out: BytesWriter, value: float, places: i64) -> None:
@@ -41,17 +46,17 @@ def _rounded(scaled: float) -> i64:
 
 def write_whole(out: BytesWriter, number: int) -> None:
     """Write `number` in digits."""
-    out.write(_pointed(number, 0) if 0 <= number < REMEMBERED else str(number).encode())
+    out.write(_pointed(number, 0) if 0 <= number < REMEMBERED_NUMBERS else str(number).encode())
 
 
 def _pointed(number: i64, places: i64) -> bytes:
     """`number`, 0 or more, with a point before its last digits, 0 to 7 of them."""
-    if number >= REMEMBERED or places > MOST_PLACES:
+    if number >= REMEMBERED_NUMBERS or places > MOST_PLACES:
         return _point(number, places)
-    slot = places * REMEMBERED + number
-    found = _texts[slot]
+    slot = places * REMEMBERED_NUMBERS + number
+    found = _numbers[slot]
     if found is None:
-        found = _texts[slot] = _point(number, places)
+        found = _numbers[slot] = _point(number, places)
     return found
 
 
@@ -99,3 +104,44 @@ def write_number(out: BytesWriter, value: float) -> None:
         write_fixed(out, value, 1)
     else:
         write_significant(out, value, 2)
+
+
+@mypyc_attr(acyclic=True)
+class Encoded:
+    """A text as UTF-8."""
+
+    __slots__ = ("escaped", "plain", "quoted")
+
+    def __init__(self, text: str) -> None:
+        self.plain = utf8(text)
+        self.quoted = quoted(text)
+        self.escaped = self.quoted[1:-1]  # to stand within a JSON string
+
+
+REMEMBERED_TEXTS: Final = 4096
+_texts: Final[dict[str, Encoded]] = {}
+
+
+def encoded(text: str) -> Encoded:
+    """A status, a dimension: there are few of them."""
+    found = _texts.get(text)
+    if found is None:
+        if len(_texts) >= REMEMBERED_TEXTS:
+            _texts.clear()
+        found = _texts[text] = Encoded(text)
+    return found
+
+
+def utf8(text: str) -> bytes:
+    """`text` as it is; half a surrogate pair stays one, for the stream to refuse."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def quoted(text: str) -> bytes:
+    """`text` as a JSON string."""
+    return utf8(_quoted(text))
+
+
+def decoded(data: bytes) -> str:
+    """What `utf8` encoded."""
+    return data.decode("utf-8", "surrogatepass")

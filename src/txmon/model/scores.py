@@ -11,7 +11,7 @@ from mypy_extensions import i64, mypyc_attr
 
 NEWTON_STEPS: Final = 3
 LEAST_BASE: Final = 0.5  # of a quantile's cube root, for such a guess
-# Where count_limit's steps are known to come near (measured; tests/test_baseline.py): sigmas from and to, standard
+# Where count_limit's steps are known to come near (test_baseline.py): sigmas from and to, standard
 # deviation in transactions, and the product of sigma and the relative error, of which long tails allow less
 LEAST_SIGMA: Final = 2.0
 MOST_SIGMA: Final = 5.0
@@ -52,7 +52,7 @@ def count_score(count: float, mean: float, excess: float) -> float:
     binomial Y with that mean and variance mean + excess * mean**2 (Poisson at excess = 0). It is the signed root of
     the deviance with the saddlepoint's correction, r* = r + log(u / r) / r with u the Pearson residual, both taken
     half a count towards the mean (Lugannani & Rice 1980; Daniels 1987, section 6). Within 0.06 sigma of the exact
-    tail from 1.5 sigma on (tests/test_baseline.py), and it keeps growing where probabilities underflow.
+    tail from 1.5 sigma on (tests/detection/test_baseline.py), and it keeps growing where probabilities underflow.
 
     count: >= 0. mean: > 0. excess: >= 0, the squared relative error of the mean (1 / shape of its gamma mixture).
     """

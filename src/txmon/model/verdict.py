@@ -1,29 +1,17 @@
 """Verdicts and incident events: the values that leave the core. Times are epoch seconds (UTC)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 from librt.strings import BytesWriter
-from mypy_extensions import i64, mypyc_attr, u8
+from mypy_extensions import mypyc_attr, u8
 
-from .decimals import TWO, write_fixed, write_number, write_whole
-from .encoded import decoded, quoted, utf8
-from .limits import Thresholds, normal_interval
-from .trend import Rise, Trend
+from txmon.model.encoding import decoded, quoted, utf8, write_fixed, write_number, write_whole
+from txmon.model.keys import TOTAL, Key
+from txmon.model.scores import Thresholds, normal_interval
 
 Recommendation = Literal["ok", "warming", "pending", "alert"]
-IncidentState = Literal["opened", "escalated", "reminder", "resolved"]
-Key = tuple[tuple[str, str], ...]  # ((dimension, value), ...) in the order of --by; () without it
-
-TOTAL: Final = "*"  # the status of a key's total volume, and of silence
-CACHED: Final = 4096  # texts remembered of a kind
 BLANK: Final[u8] = 32
 BRACKET: Final[u8] = 41
-NO_TRENDS: Final[Mapping[str, Trend]] = {}
-_midnights: Final[dict[int, str]] = {}
-_clocks: Final[list[str | None]] = [None] * 1440  # minutes of a day, as they are written
 
 
 @mypyc_attr(acyclic=True)
@@ -222,69 +210,6 @@ class Verdict:
         return hash((self.time, self.status, self.key))
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentEvent:
-    """A step in an incident's life."""
-
-    time: int  # of the bucket that caused the step, epoch seconds
-    state: IncidentState
-    id: str
-    statuses: tuple[str, ...]
-    key: Key
-    label: str  # volume loss, issuer declines, reversal wave, failures, silence
-    start: int  # first alerting bucket
-    peak: int  # bucket with the strongest score so far
-    observed: int  # transactions in the alerting series at the peak
-    expected: float  # expected there
-    excess: float  # transactions above normal so far (negative: missing)
-    text: str
-
-
-@mypyc_attr(acyclic=True)
-class Outcome:
-    """All that closing one bucket brought: what every sink receives, bucket after bucket."""
-
-    __slots__ = ("events", "rises", "time", "trends", "verdicts")
-
-    def __init__(
-        self,
-        time: int,
-        verdicts: Sequence[Verdict],
-        events: Sequence[IncidentEvent] = (),
-        trends: Mapping[str, Trend] = NO_TRENDS,
-        rises: Sequence[Rise] = (),
-    ) -> None:
-        self.time = time  # start of the bucket, epoch seconds
-        self.verdicts = verdicts
-        self.events = events
-        self.trends = trends  # by status, over all keys
-        self.rises = rises  # statuses that began to rise a lot
-
-    def alerted(self) -> bool:
-        """Whether one of the verdicts recommends an alert."""
-        for verdict in self.verdicts:  # noqa: SIM110 - a generator is slower, and there is a bucket a minute
-            if verdict.recommendation == "alert":
-                return True
-        return False
-
-
 def _within(text: str, json: bool) -> bytes:
     """`text` as UTF-8; json: as it stands within a JSON string."""
     return quoted(text)[1:-1] if json else utf8(text)
-
-
-def iso(seconds: int) -> str:
-    """`seconds` since the epoch as `2026-03-02T14:33:00Z`."""
-    time: i64 = seconds
-    day = time // 86400
-    midnight = _midnights.get(day)
-    if midnight is None:
-        if len(_midnights) >= CACHED:
-            _midnights.clear()
-        midnight = _midnights[day] = datetime.fromtimestamp(int(day * 86400), UTC).strftime("%Y-%m-%dT")
-    second = time - day * 86400
-    minute = second // 60
-    clock = _clocks[minute]
-    if clock is None:
-        clock = _clocks[minute] = f"{minute // 60:02}:{minute % 60:02}:"
-    return f"{midnight}{clock}{TWO[second - minute * 60]}Z"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .channel import Answer, Channel, attempt
-from .notification import Notification
-from .spool import Spool, Spooled
+from txmon.notify.channels.base import Answer, Channel, attempt
+from txmon.notify.notification import Notification
+from txmon.notify.spool import Spool, Spooled
 
 RATE: Final = 4  # requests in any second
 MOST_QUEUED: Final = 1000  # notifications; the oldest makes room

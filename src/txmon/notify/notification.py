@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .trend import Trend
-from .verdict import IncidentEvent, Key, iso
+from txmon.model.clock import iso
+from txmon.model.keys import Key
+from txmon.model.outcome import IncidentEvent, Trend
 
 Kind = Literal["opened", "escalated", "reminder", "resolved", "trend", "digest", "test"]
 Series = tuple[str, Key]  # (status, key)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any, cast
 
-from ..key_packing import pack_key, unpack_key
-from ..verdict import IncidentEvent, IncidentState
+from txmon.model.keys import pack_key, unpack_key
+from txmon.model.outcome import IncidentEvent, IncidentState
 
 
 class Known:

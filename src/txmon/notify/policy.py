@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
-from ..notification import Day, Kind, Notification, worst_first
-from ..trend import Trend
-from ..verdict import TOTAL, IncidentEvent, IncidentState, Outcome
-from ..windows import Hours, Silence, silenced
-from .notify_state import DayTally, Known, Memory
-from .recent import RecentCounts
+from txmon.model.keys import TOTAL
+from txmon.model.outcome import IncidentEvent, IncidentState, Outcome, Trend
+from txmon.notify.notification import Day, Kind, Notification, worst_first
+from txmon.notify.pending import DayTally, Known, Memory
+from txmon.notify.recent_counts import RecentCounts
+from txmon.settings.schedule import Hours, Silence, silenced
 
 REVERSALS: Final = frozenset(("reversed", "backend_reversed"))  # one wave: an incident of one tells of both
 STEPS: Final[tuple[IncidentState, ...]] = ("opened", "escalated", "reminder", "resolved")  # in the order they are told

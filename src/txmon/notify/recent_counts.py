@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ..notification import Recent, Series
-from ..verdict import Verdict
+from txmon.model.verdict import Verdict
+from txmon.notify.notification import Recent, Series
 
 CELLS: Final = 15  # minutes of a sparkline; bars, with buckets wider than a minute
 MOST_ENTRIES: Final = 100_000  # series times buckets that are kept apart: about 10 MB

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from .errors import ConfigError
-from .settings import Settings
-from .verdict import Outcome
+from txmon.errors import ConfigError
+from txmon.model.outcome import Outcome
+from txmon.settings.declarations import Settings
 
 if TYPE_CHECKING:  # commands that tell nobody should not wait for what telling needs
-    from .channel import Channel
-    from .sinks.notify import Notifier, Policy
+    from txmon.notify.channels.base import Channel
+    from txmon.notify.policy import Notifier, Policy
 
 NO_CHANNEL: Final = (
     "nowhere to send notifications to: set TXMON_TEAMS_WEBHOOK (or teams_webhook_file), TXMON_WEBHOOK, TXMON_APPRISE"
@@ -23,7 +23,7 @@ NO_CHANNEL: Final = (
 Say = Callable[[str], None]
 
 
-class Telling:
+class NotificationSink:
     """A sink that tells people; what goes wrong in it is shown once, counted, and stops nothing."""
 
     def __init__(self, notifier: "Notifier", say: Say) -> None:
@@ -66,20 +66,20 @@ class Telling:
         return [f"notifications: {self._failed} buckets were not told of in full"] if self._failed else []
 
 
-def notifications(settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say) -> Telling:
+def notifications(settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say) -> NotificationSink:
     """A sink that tells people what `settings` and secrets in `env` ask for.
 
     As `stack` closes, what waits is sent as far as `drain` allows and summed up to `say`, which gets a line a trouble
     before. ConfigError when there is nowhere to send, IoFailure when notifications cannot be kept.
     """
-    from .delivery import Deliveries
-    from .sinks.notify import Notifier
+    from txmon.notify.delivery import Deliveries
+    from txmon.notify.policy import Notifier
 
     channels = channels_of(settings, env)
     if not channels:
         raise ConfigError(NO_CHANNEL)
     deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.drain)
-    telling = Telling(Notifier(policy_of(settings), deliveries.tell), say)
+    telling = NotificationSink(Notifier(policy_of(settings), deliveries.tell), say)
 
     def finish() -> None:
         telling.close()
@@ -97,23 +97,23 @@ def channels_of(settings: Settings, env: Mapping[str, str]) -> "list[Channel]":
     found: list[Channel] = []
     address = _secret(env, "TXMON_TEAMS_WEBHOOK", "teams_webhook_file", settings.teams_webhook_file)
     if address is not None:
-        from .sinks.teams import Teams
+        from txmon.notify.channels.teams import Teams
 
         kind = cast(Literal["adaptive", "messagecard"], settings.teams_format)
         found.append(Teams(_checked(address, "TXMON_TEAMS_WEBHOOK or teams_webhook_file"), kind, tz))
     address = _secret(env, "TXMON_WEBHOOK", "webhook_file", settings.webhook_file)
     if address is not None:
-        from .sinks.webhook import Webhook
+        from txmon.notify.channels.webhook import Webhook
 
         key = _secret(env, "TXMON_WEBHOOK_SECRET", "webhook_secret_file", settings.webhook_secret_file)
         found.append(Webhook(_checked(address, "TXMON_WEBHOOK or webhook_file"), key, tz))
     if settings.exec is not None:
-        from .sinks.command import Command
+        from txmon.notify.channels.command import Command
 
         found.append(Command(settings.exec, env, tz))
     addresses = _secret(env, "TXMON_APPRISE", "apprise_file", settings.apprise_file)
     if addresses is not None:
-        from .sinks.through_apprise import Apprise
+        from txmon.notify.channels.apprise import Apprise
 
         found += [Apprise(address, n, tz) for n, address in enumerate(addresses.split(), 1)]
     return found
@@ -121,7 +121,7 @@ def channels_of(settings: Settings, env: Mapping[str, str]) -> "list[Channel]":
 
 def policy_of(settings: Settings) -> "Policy":
     """What `settings` say about what is told and when."""
-    from .sinks.notify import Policy
+    from txmon.notify.policy import Policy
 
     return Policy(
         bucket=settings.bucket,

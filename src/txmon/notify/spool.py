@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .errors import ConfigError, IoFailure
+from txmon.errors import ConfigError, IoFailure
 
 MOST_REFUSED: Final = 100  # files kept of what a receiver would not take
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Final, Literal
 
-from ..notification import Day, Notification
-from ..values import duration_text
-from ..verdict import TOTAL, IncidentEvent
+from txmon.model.keys import TOTAL
+from txmon.model.outcome import IncidentEvent
+from txmon.notify.notification import Day, Notification
+from txmon.support.durations import duration_text
 
 Tone = Literal["bad", "warning", "good", "plain"]
 BARS: Final = "▁▂▃▄▅▆▇█"

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from .key_packing import pack_counts, pack_key, unpack_counts, unpack_key
-from .records import Record
-from .tally import Item, Tally
-from .verdict import Key, iso
+from txmon.ingest.aggregate.ledger import Item, Tally
+from txmon.ingest.records import Record
+from txmon.model.clock import iso
+from txmon.model.keys import Key, pack_counts, pack_key, unpack_counts, unpack_key
 
 REMEMBERED: Final = 15  # closed buckets whose ids are kept, so that a repeated transaction is counted once
 CORRECTABLE: Final = 15  # closed buckets that a late record still corrects,

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .key_packing import unpack_key
-from .verdict import TOTAL, IncidentEvent, IncidentState, Key, Verdict, iso
+from txmon.model.clock import iso
+from txmon.model.keys import TOTAL, Key, unpack_key
+from txmon.model.outcome import IncidentEvent, IncidentState
+from txmon.model.verdict import Verdict
 
 RESERVED_IDS: Final = 1000  # ids remembered so that none is used twice
 STRONG: Final = 6.0  # sigmas of a score that needs no second one

@@ -3,21 +3,24 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from .buckets import Bucketer, Correction, OpenBucket
-from .detector import Detector
-from .incidents import IncidentTracker
-from .rules import RuleBook
-from .tally import Item
-from .trend import TrendTracker
-from .verdict import TOTAL, Outcome, Verdict
+from txmon.detection.detector import BucketJudge
+from txmon.ingest.aggregate.ledger import Item
+from txmon.model.keys import TOTAL, Key
+from txmon.model.outcome import Outcome
+from txmon.model.verdict import Verdict
+from txmon.pipeline.buckets import Bucketer, Correction, OpenBucket
+from txmon.pipeline.incidents import IncidentTracker
+from txmon.pipeline.rules import RuleBook
+from txmon.pipeline.trends import TrendTracker
 
 PARTIALS: Final = 100_000  # early alerts remembered, so that each is given once
+Place = tuple[int, Key, str]  # bucket, key, status
 
 
 class Pipeline:
     """Gathers records into buckets, judges each as it closes, asks the rules, and keeps the incidents."""
 
-    def __init__(self, bucketer: Bucketer, detector: Detector, rules: RuleBook, tracker: IncidentTracker) -> None:
+    def __init__(self, bucketer: Bucketer, detector: BucketJudge, rules: RuleBook, tracker: IncidentTracker) -> None:
         self.bucketer = bucketer
         self.detector = detector
         self.rules = rules
@@ -122,3 +125,36 @@ class Pipeline:
         self.rules.restore(state["rules"])
         self.tracker.restore(state["incidents"])
         self._trends.restore(state["trends"])
+
+
+def assess(pipeline: Pipeline, place: Place) -> Verdict | None:
+    """The verdict on what a series has by now, on either side; None where its bucket is no longer known."""
+    start, key, status = place
+    counts = pipeline.bucketer.counts(start, key)
+    if counts is None:
+        return None
+    verdict = pipeline.detector.assess(start, key, status, counts)
+    if verdict is None:
+        count, total = counts.get(status, 0), sum(counts.values())
+        text = f"warming up: {count} {status}"
+        verdict = Verdict(start, status, key, count, total, 0.0, 0, 0, 0.0, 1, "warming", (), text)
+    partial = pipeline.bucketer.is_open(start)
+    incident = _incident(pipeline, key, status) if verdict.recommendation == "alert" else None
+    return verdict.changed(partial=partial, revises=not partial, incident=incident)
+
+
+def assess_open(pipeline: Pipeline, place: Place) -> Verdict | None:
+    """The same, but that an open bucket with too little is no alert: it has every chance to come up yet."""
+    verdict = assess(pipeline, place)
+    if verdict is None:
+        return None
+    if verdict.recommendation == "alert" and verdict.score < 0 and verdict.partial:
+        return verdict.changed(recommendation="ok", reasons=())
+    return verdict
+
+
+def _incident(pipeline: Pipeline, key: Key, status: str) -> str | None:
+    for incident in pipeline.tracker.open():
+        if incident.key == key and status in incident.members:
+            return incident.id
+    return None

@@ -1,13 +1,12 @@
 """Trend by status: the slope of its counts over the last 18 minutes, the name of that slope, and when it is news."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import sqrt
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-TrendName = Literal["rising a lot", "rising", "stable", "falling", "falling a lot"]
+from txmon.model.outcome import Rise, Trend, TrendName
 
 SPAN: Final = 18 * 60  # seconds; the original system looked back 0.3 hours
 STEEP: Final = 0.4  # transactions a minute per minute, above which a slope is "a lot"
@@ -15,29 +14,6 @@ SLIGHT: Final = 0.1  # up to which it is stable
 SIGNIFICANT: Final = 5.0  # standard errors of a slope that is news: mornings rise too, but not so fast
 TOTAL: Final = "*"
 QUIET: Final = frozenset(("approved", TOTAL))  # their rise is good news
-
-
-@mypyc_attr(acyclic=True)
-@dataclass(slots=True, init=False)
-class Trend:
-    """A least-squares slope in transactions a minute per minute, and its name; written as `Verdict` is."""
-
-    slope: float
-    name: TrendName
-
-    def __init__(self, slope: float, name: TrendName) -> None:
-        self.slope = slope
-        self.name = name
-
-
-@dataclass(frozen=True, slots=True)
-class Rise:
-    """A status began to rise a lot: the event that the original system alerted on."""
-
-    time: int  # of the bucket, epoch seconds
-    status: str
-    slope: float  # transactions a minute per minute
-    count: int  # transactions in the bucket
 
 
 def name_of(slope: float) -> TrendName:
@@ -59,8 +35,8 @@ class TrendTracker:
         self._bucket = bucket
         self._length = max(3, SPAN // bucket)
         self._scale = (60 / bucket) ** 2  # of a slope a bucket per bucket, to minutes
-        self._lines: dict[str, Line] = {}  # by status
-        self._all: list[Line] = []  # the same
+        self._lines: dict[str, SlopeWindow] = {}  # by status
+        self._all: list[SlopeWindow] = []  # the same
         self._trends: dict[str, Trend] = {}  # of the last bucket
         self._rising: set[str] = set()  # statuses whose rise has been told
 
@@ -84,10 +60,10 @@ class TrendTracker:
                 self._rising.discard(line.status)
         return trends, rises
 
-    def _line(self, status: str, time: int) -> "Line":
+    def _line(self, status: str, time: int) -> "SlopeWindow":
         line = self._lines.get(status)
         if line is None:
-            line = self._lines[status] = Line(status, self._length, time)
+            line = self._lines[status] = SlopeWindow(status, self._length, time)
             self._all.append(line)
         return line
 
@@ -97,7 +73,7 @@ class TrendTracker:
         line.open = count
         return self._step(line, time)
 
-    def _step(self, line: "Line", time: int) -> Trend:
+    def _step(self, line: "SlopeWindow", time: int) -> Trend:
         """The trend with the bucket at `time`, which `line` has the counts of."""
         if time - line.time > self._bucket:
             for _ in range(min((time - line.time) // self._bucket - 1, self._length)):
@@ -108,7 +84,7 @@ class TrendTracker:
         slope = line.slope() * self._scale
         return Trend(slope, name_of(slope))
 
-    def _is_news(self, line: "Line", slope: float) -> bool:
+    def _is_news(self, line: "SlopeWindow", slope: float) -> bool:
         """Whether a status began to rise a lot, beyond what chance gives counts of its size."""
         n, status = self._length, line.status
         if status in QUIET or status in self._rising or not line.is_full():
@@ -132,7 +108,7 @@ class TrendTracker:
         """Take over what `snapshot` gave."""
         lines = {}
         for status, counts in state["counts"].items():
-            line = lines[str(status)] = Line(str(status), self._length, int(state["times"][status]))
+            line = lines[str(status)] = SlopeWindow(str(status), self._length, int(state["times"][status]))
             for count in counts:
                 line.add(int(count))
         self._lines, self._all, self._trends = lines, list(lines.values()), {}
@@ -140,7 +116,7 @@ class TrendTracker:
 
 
 @mypyc_attr(acyclic=True)
-class Line:
+class SlopeWindow:
     """The newest counts of one status and the least-squares line through them.
 
     Sums of whole numbers, moved on by each count: nothing is rounded, so nothing adds up.

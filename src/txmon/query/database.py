@@ -18,12 +18,12 @@ from shutil import rmtree
 from threading import Thread
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from .checkouts import Checkouts, read_checkouts
-from .errors import BadData, IoFailure, TxmonError, UsageError
-from .query_files import QueryFile, expand, look, table_of
-from .query_load import Loader, Rejected, literal, parquet_columns, quoted
-from .safeopen import open_file
-from .values import nearest
+from txmon.errors import BadData, IoFailure, TxmonError, UsageError
+from txmon.ingest.checkouts import Checkouts, read_checkouts
+from txmon.query.files import QueryFile, expand, look, table_of
+from txmon.query.load import Loader, Rejected, literal, parquet_columns, quoted
+from txmon.support.safe_open import open_file
+from txmon.support.suggest import nearest
 
 if TYPE_CHECKING:
     import duckdb
@@ -275,7 +275,7 @@ class _Explained:
 
 def shipped() -> dict[str, str]:
     """The queries that come with txmon: name -> SQL, whose first line is a comment that says what it is for."""
-    folder = package_files(__package__) / "queries"
+    folder = package_files(__package__) / "sql"
     found = {item.name.removesuffix(".sql"): item.read_text("utf-8") for item in folder.iterdir()}
     return {name: found[name] for name in sorted(found)}
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from .errors import BadData, NoInput
-from .fields import NAMES
-from .records import BOM, DELIMITERS
-from .sources.file import GZIP, ZSTD, FileSource
+from txmon.errors import BadData, NoInput
+from txmon.ingest.compression import GZIP, ZSTD
+from txmon.ingest.fields import NAMES
+from txmon.ingest.files import FileSource
+from txmon.ingest.records import BOM, DELIMITERS
 
 Format = Literal["csv", "jsonl", "parquet"]
 Table = Literal["transactions", "verdicts", "checkouts", "other"]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from .errors import BadData
-from .fields import MAX_COUNT, MAX_STATUS
-from .query_files import QueryFile, field_column
+from txmon.errors import BadData
+from txmon.ingest.fields import MAX_COUNT, MAX_STATUS
+from txmon.query.files import QueryFile, field_column
 
 if TYPE_CHECKING:
     import duckdb

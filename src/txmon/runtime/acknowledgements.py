@@ -5,8 +5,8 @@ import os
 import stat
 from typing import Final
 
-from .errors import IoFailure
-from .safeopen import open_file, trusted
+from txmon.errors import IoFailure
+from txmon.support.safe_open import open_file, trusted
 
 MOST: Final = 1 << 20  # bytes of acknowledgements that are read at once
 

@@ -1,76 +1,20 @@
 """From settings to the parts that obey them: the one place where every command gets its pipeline and its reader."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from collections.abc import Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from . import state
-from .buckets import Bucketer
-from .detector import NARROW, Detector
-from .errors import ConfigError
-from .incidents import IncidentPolicy, IncidentTracker
-from .pipeline import Pipeline
-from .records import ParseOptions, Record, RecordParser, Reject
-from .rejects import RejectLog
-from .rules import RuleBook
-from .settings import DEFAULTS, Settings
-from .sources.file import FileSource
-from .tallier import Tallier
-from .tally import Item
-from .thresholds import DetectorConfig
-from .times import TimeParser
+from txmon.detection.detector import NARROW, BucketJudge
+from txmon.detection.thresholds import DetectorConfig
+from txmon.errors import ConfigError
+from txmon.pipeline.buckets import Bucketer
+from txmon.pipeline.incidents import IncidentPolicy, IncidentTracker
+from txmon.pipeline.pipeline import Pipeline
+from txmon.pipeline.rules import RuleBook
+from txmon.runtime import state_file as state
+from txmon.settings.declarations import DEFAULTS, Settings
 
 LIVE_LATENESS = 5  # seconds
 DAY = 86400
-
-
-class Reader:
-    """Reads files one after the other into one stream of records, bad ones into the log."""
-
-    def __init__(self, options: ParseOptions, times: TimeParser, log: RejectLog) -> None:
-        self._options = options
-        self._times = times
-        self._log = log
-        self.source: FileSource | None = None  # the file being read, for a progress bar
-
-    def records(self, paths: Iterable[str]) -> Iterator[Record]:
-        """The records of all `paths` in order; times without a date go on from file to file."""
-        for path in paths:
-            with FileSource(path) as self.source:
-                parser = RecordParser(self.source.name, self._options, self._times)
-                for lines in self.source:
-                    for record in parser.parse(lines):
-                        if isinstance(record, Reject):
-                            self._log.add(record)
-                        else:
-                            yield record
-                parser.finish()
-
-    def items(self, paths: Iterable[str], width: int) -> Iterator[Item]:
-        """The same, with what can be added up in buckets of `width` seconds added up."""
-        for path in paths:
-            with FileSource(path) as self.source:
-                parser = RecordParser(self.source.name, self._options, self._times)
-                tallier = Tallier(parser, width)
-                for lines in self.source:
-                    for item in tallier.take(lines):
-                        if isinstance(item, Reject):
-                            self._log.add(item)
-                        else:
-                            yield item
-                parser.finish()
-
-
-def reader_of(settings: Settings, log: RejectLog, today: date) -> Reader:
-    """The reader that `settings` ask for; `today` dates the times that have no date."""
-    return Reader(*parsing_of(settings, today), log)
-
-
-def parsing_of(settings: Settings, today: date) -> tuple[ParseOptions, TimeParser]:
-    """How `settings` ask for lines and times to be read; `today` dates the times that have no date."""
-    options = ParseOptions(settings.format, settings.map, settings.by, settings.max_line)
-    return options, TimeParser(ZoneInfo(settings.tz), settings.date or today)
 
 
 def pipeline_of(settings: Settings, live: bool, partial: bool = False) -> Pipeline:
@@ -81,7 +25,7 @@ def pipeline_of(settings: Settings, live: bool, partial: bool = False) -> Pipeli
     policy = IncidentPolicy(settings.bucket, clear, join, settings.repeat, settings.confirm)
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
     bucketer = Bucketer(settings.bucket, lateness, track=partial)
-    return Pipeline(bucketer, Detector(detector_config(settings)), rules, IncidentTracker(policy))
+    return Pipeline(bucketer, BucketJudge(detector_config(settings)), rules, IncidentTracker(policy))
 
 
 def restore(pipeline: Pipeline, settings: Settings, path: str) -> Mapping[str, Any]:
@@ -105,7 +49,7 @@ def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str
         if found.settings.get(name) != value:
             was = found.settings.get(name)
             raise ConfigError(f"{path}: was written with {name} {was!r}, not {value!r}; give it that, or another file")
-    from .state_shape import check
+    from txmon.runtime.state_schema import check
 
     try:
         if not own:
@@ -127,7 +71,7 @@ def state_of(pipeline: Pipeline, settings: Settings, sources: Mapping[str, Any])
 
 def pipeline_of_state(found: state.State, path: str) -> Pipeline:
     """A pipeline with the state that was read from `path`, to look into; ConfigError when it does not hold together."""
-    from .state_shape import check
+    from txmon.runtime.state_schema import check
 
     try:
         settings = Settings(bucket=int(found.settings["bucket"]), by=tuple(found.settings["by"]))

@@ -9,14 +9,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import ConfigError
-from .pipeline import Pipeline
-from .records import Record, RecordParser
-from .rejects import RejectLog
-from .sources.live import Chunk, LiveSource
-from .tallier import Tallier
-from .tally import Item
-from .verdict import Outcome
+from txmon.errors import ConfigError
+from txmon.ingest.aggregate.aggregator import Aggregator
+from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.follow import Chunk, LiveSource
+from txmon.ingest.records import Record, RecordParser
+from txmon.ingest.rejects import RejectLog
+from txmon.model.outcome import Outcome
+from txmon.pipeline.pipeline import Pipeline
 
 
 class EventClock:
@@ -63,7 +63,7 @@ class Feed:
     taken: dict[str, Any] | None = None  # where a restart goes on: after the newest batch taken
     more: bool = False  # the last reading gave something, so the next one may too
     waiting: list["Batch"] = field(default_factory=list)
-    tallier: Tallier | None = None
+    tallier: Aggregator | None = None
 
 
 @dataclass(order=True, slots=True)
@@ -165,7 +165,7 @@ class LiveRun:
 
     def _items(self, feed: Feed, lines: list[bytes]) -> list[Item]:
         if feed.tallier is None:
-            feed.tallier = Tallier(feed.parser, self.pipeline.bucketer.width)
+            feed.tallier = Aggregator(feed.parser, self.pipeline.bucketer.width)
         return self._log.sift(feed.tallier.take(lines))
 
     def _due(self) -> list[Batch]:

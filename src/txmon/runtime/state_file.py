@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from . import __version__
-from .errors import ConfigError, IoFailure
-from .safeopen import check_link
+from txmon.errors import ConfigError, IoFailure
+from txmon.support.safe_open import check_link
+from txmon.version import __version__
 
 FORMAT: Final = 1
 EACH: Final = 10.0  # seconds at least between two writings

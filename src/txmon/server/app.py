@@ -8,20 +8,21 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from ..lines import verdict_line
-from ..printable import printable
-from ..records import Reject
-from ..verdict import iso
-from .assets import ASSETS, PAGE
-from .engine import Engine
-from .guard import Guard
-from .intake import UNPACKED, Intake, decode_object, payload_of
-from .message import TEXT, HttpError, Request, Response, as_error, as_json
-from .openapi import document
-from .originals import COMPLETED, POSSIBLE, about_minute, row_of, rows_of
-from .receipt import Receipt
-from .routes import Query, Route, Router
-from .turns import Busy
+from txmon.ingest.records import Reject
+from txmon.ingest.timestamps import TimeParser
+from txmon.model.clock import iso
+from txmon.server.assets import ASSETS, PAGE
+from txmon.server.engine import Engine
+from txmon.server.guard import Guard
+from txmon.server.http.message import TEXT, HttpError, Request, Response, as_error, as_json
+from txmon.server.http.router import Query, Route, Router
+from txmon.server.intake import UNPACKED, Intake, decode_object, payload_of
+from txmon.server.legacy import COMPLETED, POSSIBLE, about_minute, row_of, rows_of
+from txmon.server.locks import Busy
+from txmon.server.openapi import document
+from txmon.server.receipt import IngestResult
+from txmon.sinks.lines import verdict_line
+from txmon.support.terminal_text import printable
 
 LISTED: Final = 100  # rejects in one answer
 NEWEST: Final = 10_000  # verdicts in one answer
@@ -157,7 +158,7 @@ class App:
                 raise HttpError(400, receipt.rejects[0].reason)
             return as_json(about_minute(self._engine, receipt))
 
-    def _take(self, rows: Sequence[Mapping[str, object]], source: str) -> Receipt:
+    def _take(self, rows: Sequence[Mapping[str, object]], source: str) -> IngestResult:
         """Feed rows that belong together: all of them, or none where one is bad."""
         engine = self._engine
         with engine.turn():
@@ -167,7 +168,7 @@ class App:
 
     def _verdicts(self, request: Request, _: Mapping[str, str]) -> Response:
         query = Query(request, "since", "status", "limit")
-        since, limit = query.time("since"), query.whole("limit", 1000, 1, NEWEST)
+        since, limit = _time_of(query, "since"), query.whole("limit", 1000, 1, NEWEST)
         with self._engine.lock:
             lines, more = self._engine.recent.verdicts(since, query.text("status"), limit)
         body = f'{{"verdicts": [{", ".join(lines)}], "truncated": {"true" if more else "false"}}}'
@@ -225,7 +226,7 @@ class App:
         return Response(204, headers=(self._guard.no_cookie(),))
 
     def _metrics(self, request: Request, _: Mapping[str, str]) -> Response:
-        from .metrics import exposition
+        from txmon.server.metrics import exposition
 
         body, kind = exposition(self._engine, dict(self.answers), request.headers.get("accept", ""))
         return Response(200, body, kind)
@@ -248,7 +249,7 @@ class App:
         return ASSETS[request.path]()
 
 
-def _receipt(receipt: Receipt) -> str:
+def _receipt(receipt: IngestResult) -> str:
     verdicts = ", ".join(map(verdict_line, receipt.verdicts))
     rejects = [{"index": r.line - 1, "kind": r.kind, "reason": r.reason} for r in receipt.rejects[:LISTED]]
     return (
@@ -256,3 +257,14 @@ def _receipt(receipt: Receipt) -> str:
         f'"late": {receipt.late}, "recommendation": "{receipt.recommendation()}", "verdicts": [{verdicts}], '
         f'"omitted": {receipt.omitted}, "rejects": {json.dumps(rejects, ensure_ascii=False)}}}'
     )
+
+
+def _time_of(query: Query, name: str) -> int | None:
+    """The time `name` in epoch seconds; None where it is absent, HttpError 422 where it cannot be read."""
+    text = query.text(name)
+    if text is None:
+        return None
+    try:
+        return TimeParser().parse(text)
+    except ValueError as bad:
+        raise HttpError(422, f"{name}: {bad}") from None

@@ -5,14 +5,14 @@ from functools import partial
 from importlib.resources import files
 from typing import Final
 
-from .message import Response
+from txmon.server.http.message import Response
 
 SCRIPT: Final = "text/javascript; charset=utf-8"
 STYLE: Final = "text/css; charset=utf-8"
 
 
 def _load(name: str, kind: str) -> Response:
-    return Response(200, (files("txmon") / "page" / name).read_bytes(), kind)
+    return Response(200, (files("txmon.server") / "page" / name).read_bytes(), kind)
 
 
 ASSETS: Final[Mapping[str, Callable[[], Response]]] = {

@@ -5,22 +5,24 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from .. import state
-from ..assembly import depended_on
-from ..errors import IoFailure
-from ..inbox import take_acknowledgements
-from ..live import EventClock
-from ..pipeline import Pipeline
-from ..records import Reject
-from ..rejects import RejectLog
-from ..settings import Settings
-from ..tally import Item, Tally
-from ..verdict import TOTAL, Outcome, Verdict
-from .feed import PageFeed
-from .receipt import GivenAnswers, Place, Receipt, Totals, places_of
-from .recent import Recent
-from .standing import assess, assess_open
-from .turns import Busy, QueuedLock, Turn
+from txmon.errors import IoFailure
+from txmon.ingest.aggregate.ledger import Item, Tally
+from txmon.ingest.records import Reject
+from txmon.ingest.rejects import RejectLog
+from txmon.model.keys import TOTAL
+from txmon.model.outcome import Outcome
+from txmon.model.verdict import Verdict
+from txmon.pipeline.pipeline import Pipeline, Place, assess, assess_open
+from txmon.runtime import state_file as state
+from txmon.runtime.acknowledgements import take_acknowledgements
+from txmon.runtime.factory import depended_on
+from txmon.runtime.live import EventClock
+from txmon.server.feed import PageFeed
+from txmon.server.history import Recent
+from txmon.server.idempotency import IdempotencyCache
+from txmon.server.locks import Busy, QueuedLock, WriterLock
+from txmon.server.receipt import IngestResult, Totals, places_of
+from txmon.settings.declarations import Settings
 
 ANSWERED: Final = 1000  # verdicts in one answer
 LIVE: Final = 900  # seconds of age up to which a feed's newest record shows that it is live, and not a past replayed
@@ -54,7 +56,7 @@ class Engine:
         self.pipeline = pipeline
         self.clock = clock
         self.lock = QueuedLock()
-        self.turn = Turn()
+        self.turn = WriterLock()
         self.recent = Recent(settings.bucket)
         self.feed = PageFeed()
         self.totals = Totals(verdicts={})
@@ -63,7 +65,7 @@ class Engine:
         self._log = log or RejectLog()
         self._sinks = sinks
         self._more = more
-        self._answers = GivenAnswers()
+        self._answers = IdempotencyCache()
         self._newest = 0  # event time
         self._live = False  # whether the newest record came about when it happened
         self._stream = EventClock()
@@ -71,7 +73,7 @@ class Engine:
         self._saver = state.Saver(time.monotonic())
         self._dirty = False
 
-    def take(self, items: Iterable[Item | Reject]) -> Receipt:
+    def take(self, items: Iterable[Item | Reject]) -> IngestResult:
         """Parse and feed `items`; an exception of theirs, or Busy, is raised before anything is fed."""
         with self.turn():
             records, rejects = self._sorted(items)
@@ -89,7 +91,7 @@ class Engine:
             verdicts = [verdict for verdict in found if verdict is not None]
             self.totals.records += accepted
             self._dirty = True
-            return Receipt(
+            return IngestResult(
                 accepted, bucketer.repeated - repeated, bucketer.late - late, verdicts,
                 len(places) - len(answered), rejects,
             )  # fmt: skip

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from ..lines import rise_line, verdict_line
-from ..verdict import Outcome, iso
-from .hub import Hub
-from .recent import Point, Recent
+from txmon.model.clock import iso
+from txmon.model.outcome import Outcome
+from txmon.server.history import Point, Recent
+from txmon.server.http.event_stream import Hub
+from txmon.sinks.lines import rise_line, verdict_line
 
 VERDICTS: Final = 200  # alerts of one bucket that are sent one by one
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from ..incidents import Incident
-from ..lines import verdict_line
-from ..trend import Trend
-from ..verdict import TOTAL, IncidentEvent, Outcome, Verdict, iso
+from txmon.model.clock import iso
+from txmon.model.keys import TOTAL
+from txmon.model.outcome import IncidentEvent, Outcome, Trend
+from txmon.model.verdict import Verdict
+from txmon.pipeline.incidents import Incident
+from txmon.sinks.lines import verdict_line
 
 DAY: Final = 86400
 LINES: Final = 50_000  # verdicts kept

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, Final
 
-from ..errors import BadData
-from ..fields import columns_of
-from ..records import ParseOptions, Record, RecordParser, Reject
-from ..tallier import Tallier
-from ..tally import Item
-from ..times import TimeParser
-from ..verdict import iso
-from .message import HttpError, Request
+from txmon.errors import BadData
+from txmon.ingest.aggregate.aggregator import Aggregator
+from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.fields import columns_of
+from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
+from txmon.ingest.timestamps import TimeParser
+from txmon.model.clock import iso
+from txmon.server.http.message import HttpError, Request
 
 STEP: Final = 4096  # packed bytes that are unpacked at a time
 UNPACKED: Final = 32  # times the largest body: what a packed one may unpack to
@@ -53,7 +53,7 @@ class Payload:
     def add_up(self, parser: RecordParser, width: int) -> list[Item | Reject]:
         """The same from many lines, with what comes in a row to one bucket of `width` seconds added up."""
         with _as_http(parser):
-            return Tallier(parser, width).take(self.lines)
+            return Aggregator(parser, width).take(self.lines)
 
     def has_ids(self, names: Collection[str]) -> bool:
         """Whether JSON lines begin with one that has a field of these names, and so each must be read by itself."""

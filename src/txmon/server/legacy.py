@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..verdict import Verdict
-from .engine import Engine
-from .message import HttpError
-from .receipt import Receipt
-from .schemas import STATUSES
+from txmon.model.verdict import Verdict
+from txmon.server.engine import Engine
+from txmon.server.http.message import HttpError
+from txmon.server.openapi import STATUSES
+from txmon.server.receipt import IngestResult
 
 COMPLETED: Final = "TRANSACTION COMPLETED"
 POSSIBLE: Final = "TRANSACTION COMPLETED WITH POSSIBLE ANOMALY"
@@ -34,7 +34,7 @@ def rows_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return rows
 
 
-def about_minute(engine: Engine, receipt: Receipt) -> Mapping[str, object]:
+def about_minute(engine: Engine, receipt: IngestResult) -> Mapping[str, object]:
     """What /send_transactions answers: by status a flag, its deviation in sigmas, its part of the whole deviation.
 
     The call brings a whole minute, so that too little counts as much as too much.

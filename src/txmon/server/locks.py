@@ -14,7 +14,7 @@ class Busy(Exception):
     """What came before takes its time: try again in a moment."""
 
 
-class Turn:
+class WriterLock:
     """The right to change what all share, one thread's at a time; that thread may take it again."""
 
     def __init__(self, patience: float = PATIENCE) -> None:

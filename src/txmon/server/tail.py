@@ -4,11 +4,11 @@ import threading
 from math import inf
 from typing import Final
 
-from ..errors import TxmonError
-from ..live import go_on, place
-from ..sources.live import Chunk, FollowSource, PipeSource
-from .engine import Engine
-from .intake import Intake
+from txmon.errors import TxmonError
+from txmon.ingest.follow import Chunk, FollowSource, PipeSource
+from txmon.runtime.live import go_on, place
+from txmon.server.engine import Engine
+from txmon.server.intake import Intake
 
 EACH: Final = 0.2  # seconds between two looks for more
 

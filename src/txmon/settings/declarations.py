@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from .rules import Rule, parse_rules
-from .values import (
+from txmon.settings.parsers import (
     ByStatus,
     budget,
     by_status,
@@ -26,7 +25,8 @@ from .values import (
     web_address,
     whole,
 )
-from .windows import Clock, Hours, Silence, clock, hours, silences
+from txmon.settings.rule import Rule, parse_rules
+from txmon.settings.schedule import Clock, Hours, Silence, clock, hours, silences
 
 Parser = Callable[[object], object]
 MINUTE: Final = 60

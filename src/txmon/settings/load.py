@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .errors import ConfigError, TxmonError, UsageError
-from .printable import printable
-from .rules import Rule, parse_rule
-from .safeopen import trusted
-from .settings import DECLARATIONS, DEFAULTS, Settings, flag, variable
-from .values import duration_text, nearest, show
+from txmon.errors import ConfigError, TxmonError, UsageError
+from txmon.settings.declarations import DECLARATIONS, DEFAULTS, Settings, flag, variable
+from txmon.settings.parsers import show
+from txmon.settings.rule import Rule, parse_rule
+from txmon.support.durations import duration_text
+from txmon.support.safe_open import trusted
+from txmon.support.suggest import nearest
+from txmon.support.terminal_text import printable
 
 FILE: Final = "txmon.toml"
 # read elsewhere, and never a setting: they are secrets, or say where settings are

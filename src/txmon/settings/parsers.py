@@ -3,17 +3,17 @@
 Each parser takes what a flag, a variable or a TOML file holds and raises ValueError with a short reason.
 """
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from math import isfinite
 from typing import Final, Generic, TypeVar
 
+from txmon.support.durations import DAY, duration_text, seconds
+from txmon.support.suggest import nearest
+
 T = TypeVar("T")
-DAY: Final = 86400
-UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 10**6, "KIB": 1 << 10, "MIB": 1 << 20}
 PER_DAY: Final = {"hour": 24.0, "day": 1.0, "week": 1 / 7, "month": 1 / 30}
 BUDGET_UNITS: Final = ("day", "week", "month", "hour")  # of two that do as well, the first
@@ -23,7 +23,6 @@ DURATIONS: Final = frozenset(
         "confirm", "max_ahead", "log_keep", "trend_every", "drain",
     )
 )  # fmt: skip
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +35,6 @@ class ByStatus(Generic[T]):
     def of(self, status: str) -> T:
         """The value that holds for `status`."""
         return self.table.get(status, self.default)
-
-
-def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str:
-    """`; did you mean 'x'?`, or nothing where no known word is at least so much `alike`, from 0 to 1."""
-    close = difflib.get_close_matches(word, list(known), 1, alike)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +130,6 @@ def column_list(value: object) -> tuple[str, ...]:
     return names
 
 
-def seconds(text: object) -> int:
-    """A duration like 90s, 15m, 1h30m or 1d in seconds; a whole number is seconds."""
-    if isinstance(text, int) and not isinstance(text, bool):
-        return text
-    match = _DURATION.fullmatch(str(text).replace(" ", "")) if str(text) else None
-    if match is None or not match[0]:
-        if isinstance(text, str) and text.isascii() and text.isdigit():
-            return int(text)
-        raise ValueError(f"{text!r} is no duration like 90s, 15m, 1h30m or 1d")
-    return sum(int(part or 0) * unit for part, unit in zip(match.groups(), (DAY, 3600, 60, 1), strict=True))
-
-
 def duration(least: int, most: int, divides_day: bool = False) -> Callable[[object], int]:
     """A duration between two, in seconds."""
 
@@ -161,17 +142,6 @@ def duration(least: int, most: int, divides_day: bool = False) -> Callable[[obje
         return found
 
     return parse
-
-
-def duration_text(value: int) -> str:
-    """Seconds as the shortest duration that `seconds` reads back."""
-    if value == 0:
-        return "0s"
-    text = ""
-    for unit, width in (("d", DAY), ("h", 3600), ("m", 60), ("s", 1)):
-        amount, value = divmod(value, width)
-        text += f"{amount}{unit}" if amount else ""
-    return text
 
 
 def size(least: int, most: int) -> Callable[[object], int]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
-from .values import nearest
-from .verdict import TOTAL, IncidentEvent, Key
+from txmon.model.keys import TOTAL, Key
+from txmon.model.outcome import IncidentEvent
+from txmon.support.suggest import nearest
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FIELDS: Final = ("status", "key", "time", "weekday")

@@ -1,0 +1,4 @@
+"""Writes verdict lines: to a stream, a file, a folder of logs or Kafka.
+
+It may import `model` and `support`; never the detector. Start reading at `lines`, then `jsonl`.
+"""

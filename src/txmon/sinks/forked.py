@@ -10,8 +10,8 @@ import signal
 from contextlib import suppress
 from typing import Final, NoReturn
 
-from ..verdict import Outcome
-from .jsonl import JsonLines, Writable
+from txmon.model.outcome import Outcome
+from txmon.sinks.jsonl import JsonLines, Writable
 
 MANY: Final = 20_000  # verdicts a fork: a fork takes about as long as the lines of some hundred
 

@@ -6,9 +6,10 @@ from typing import Final, Protocol
 from librt.strings import BytesWriter
 from mypy_extensions import u8
 
-from ..encoded import utf8
-from ..lines import event_line, line_start, rise_line, write_verdict
-from ..verdict import Outcome, Verdict
+from txmon.model.encoding import utf8
+from txmon.model.outcome import Outcome
+from txmon.model.verdict import Verdict
+from txmon.sinks.lines import event_line, line_start, rise_line, write_verdict
 
 MANY: Final = 1 << 20  # bytes written at a time
 NEWLINE: Final[u8] = 10

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from zlib import crc32
 
-from ..errors import ConfigError, IoFailure
+from txmon.errors import ConfigError, IoFailure
 
 PATIENCE: Final = 120.0  # seconds in which a line must have arrived
 DEFAULTS: Final = {

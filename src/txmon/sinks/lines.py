@@ -10,10 +10,11 @@ from typing import Final
 from librt.strings import BytesWriter
 from mypy_extensions import u8
 
-from .decimals import write_fixed, write_significant, write_whole
-from .encoded import decoded, encoded, quoted
-from .trend import Rise
-from .verdict import IncidentEvent, Key, Verdict, iso
+from txmon.model.clock import iso
+from txmon.model.encoding import decoded, encoded, quoted, write_fixed, write_significant, write_whole
+from txmon.model.keys import Key
+from txmon.model.outcome import IncidentEvent, Rise
+from txmon.model.verdict import Verdict
 
 QUOTE: Final[u8] = 34
 BRACE: Final[u8] = 125

@@ -8,10 +8,13 @@ from errno import ENOSPC
 from pathlib import Path
 from typing import Final
 
-from ..errors import IoFailure
-from ..lines import event_line, verdict_line
-from ..safeopen import open_file
-from ..verdict import TOTAL, Key, Outcome, Verdict, iso
+from txmon.errors import IoFailure
+from txmon.model.clock import iso
+from txmon.model.keys import TOTAL, Key
+from txmon.model.outcome import Outcome
+from txmon.model.verdict import Verdict
+from txmon.sinks.lines import event_line, verdict_line
+from txmon.support.safe_open import open_file
 
 HOUR: Final = 3600
 NAME: Final = re.compile(r"(?:counts|incidents|verdicts)-(\d{8}T\d{2})\.jsonl", re.ASCII)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from .census import SAMPLE, level_of
+from txmon.detection.cardinality import SAMPLE, level_of
 
 HELD: Final = 1000  # buckets that one task's notes are of, before they are handed over
 

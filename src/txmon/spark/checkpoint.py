@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from . import blob, state
-from .errors import ConfigError, NoInput
-from .shards import write_states
-from .spark_files import exists, listed, read_text
+from txmon.errors import ConfigError, NoInput
+from txmon.runtime import state_file as state
+from txmon.spark import shard_state as blob
+from txmon.spark.files import exists, listed, read_text
+from txmon.spark.shards import write_states
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import IoFailure
+from txmon.errors import IoFailure
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from .errors import ConfigError, IoFailure, NoInput, TxmonError, UsageError
-from .settings import DECLARATIONS
-from .shards import Plan
-from .spark import lines_of, typed
-from .spark_files import exists, read_text, write_text
-from .spark_sink import Sink, check_out, topic_of
-from .spark_state import place_in
-from .spark_tell import Tell, Teller
-from .values import nearest, show
+from txmon.errors import ConfigError, IoFailure, NoInput, TxmonError, UsageError
+from txmon.settings.declarations import DECLARATIONS
+from txmon.settings.parsers import show
+from txmon.spark.checkpoint import place_in
+from txmon.spark.files import exists, read_text, write_text
+from txmon.spark.notify import Tell, Teller
+from txmon.spark.shards import Plan
+from txmon.spark.sink import Sink, check_out, topic_of
+from txmon.spark.streaming import lines_of, typed
+from txmon.support.suggest import nearest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

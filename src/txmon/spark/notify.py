@@ -6,8 +6,10 @@ from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from .spark_files import exists, read_text, write_text
-from .verdict import IncidentEvent, Key, Outcome, Verdict
+from txmon.model.keys import Key
+from txmon.model.outcome import IncidentEvent, Outcome
+from txmon.model.verdict import Verdict
+from txmon.spark.files import exists, read_text, write_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -7,12 +7,12 @@ all keys together (the shape of the day, their level, the census, trends), which
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from .buckets import CORRECTABLE
-from .census import SEPARATOR
-from .errors import ConfigError
-from .incidents import RESERVED_IDS
-from .shards import PLATFORM, shard_of
-from .state import State
+from txmon.detection.cardinality import SEPARATOR
+from txmon.errors import ConfigError
+from txmon.pipeline.buckets import CORRECTABLE
+from txmon.pipeline.incidents import RESERVED_IDS
+from txmon.runtime.state_file import State
+from txmon.spark.shards import PLATFORM, shard_of
 
 Parts = Sequence[Mapping[str, Any]]
 Mine = Callable[[Any], bool]  # whether a packed key belongs to the shard

@@ -7,10 +7,10 @@ without its key. It is done in Arrow's columns on the workers: no record becomes
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from .census import level_of
-from .notes import Note, Notes, read
-from .shards import PLATFORM, Plan, Row, shard_of
-from .spark_rows import records
+from txmon.detection.cardinality import level_of
+from txmon.spark.bucket_notes import Note, Notes, read
+from txmon.spark.rows import records
+from txmon.spark.shards import PLATFORM, Plan, Row, shard_of
 
 if TYPE_CHECKING:
     import pandas

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from .census import SEPARATOR
-from .errors import BadData, UsageError
-from .records import ParseOptions, Record, RecordParser, Reject
-from .rejects import reject_line
-from .settings import Settings
-from .times import TimeParser
+from txmon.detection.cardinality import SEPARATOR
+from txmon.errors import BadData, UsageError
+from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
+from txmon.ingest.rejects import reject_line
+from txmon.ingest.timestamps import TimeParser
+from txmon.settings.declarations import Settings
 
 if TYPE_CHECKING:
     import pyarrow

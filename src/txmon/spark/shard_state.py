@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import zstandard
 
-from . import state
-from .buckets import CORRECTABLE, KEPT_ROWS
-from .errors import ConfigError
+from txmon.errors import ConfigError
+from txmon.pipeline.buckets import CORRECTABLE, KEPT_ROWS
+from txmon.runtime import state_file as state
 
 MAGIC: Final = b"txmonshard1\n"  # with the version of this layout; what is in it has the state's own
 GZIP: Final = b"\x1f\x8b"  # what a state file begins with

@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from . import blob, state
-from .assembly import LIVE_LATENESS, detector_config, pipeline_of, resume, state_of
-from .census import SEPARATOR
-from .errors import ConfigError
-from .key_packing import pack_counts
-from .lines import event_line, rise_line, verdict_line
-from .notes import Note
-from .pipeline import Pipeline
-from .records import Record
-from .settings import Settings
-from .thresholds import sigma_for
-from .verdict import Key, Outcome
+from txmon.detection.cardinality import SEPARATOR
+from txmon.detection.thresholds import sigma_for
+from txmon.errors import ConfigError
+from txmon.ingest.records import Record
+from txmon.model.keys import Key, pack_counts
+from txmon.model.outcome import Outcome
+from txmon.pipeline.pipeline import Pipeline
+from txmon.runtime import state_file as state
+from txmon.runtime.factory import LIVE_LATENESS, detector_config, pipeline_of, resume, state_of
+from txmon.settings.declarations import Settings
+from txmon.sinks.lines import event_line, rise_line, verdict_line
+from txmon.spark import shard_state as blob
+from txmon.spark.bucket_notes import Note
 
 PLATFORM: Final = -1  # the shard that sees every row, without its key
 MOST_SHARDS: Final = 65536
@@ -43,7 +44,7 @@ class Row(NamedTuple):
     reject: str | None  # the line of a bad record, which then has nothing else
 
 
-class Line(NamedTuple):
+class ShardLine(NamedTuple):
     """A line that leaves a shard."""
 
     kind: str  # verdict, incident, trend or reject
@@ -127,13 +128,13 @@ class Shard:
         elif watermark is not None:
             _begin_at(self._pipeline, watermark, settings.bucket)
 
-    def take(self, rows: Iterable[Row], watermark: int | None = None, notes: Iterable[Note] = ()) -> list[Line]:
+    def take(self, rows: Iterable[Row], watermark: int | None = None, notes: Iterable[Note] = ()) -> list[ShardLine]:
         """Close what ended before `watermark` (epoch seconds), then take `rows`; the lines that this brought.
 
         notes: of what all shards got in the same batch. The rows of a batch came after all those before: what the
         watermark closed, they are late for.
         """
-        lines: list[Line] = []
+        lines: list[ShardLine] = []
         if watermark is not None:
             self._tell(self._pipeline.advance(watermark), lines)
         bucketer = self._pipeline.bucketer
@@ -143,7 +144,7 @@ class Shard:
         keys: dict[str, Key] = {}
         for row in sorted(rows, key=_arrival):
             if row.reject is not None:
-                lines.append(Line("reject", row.reject))
+                lines.append(ShardLine("reject", row.reject))
                 continue
             key = keys.get(row.key)
             if key is None:
@@ -159,9 +160,9 @@ class Shard:
         self._pipeline.bucketer.recall([blob.unpack_closed(one, self._name) for one in self._closed])
         self._closed = ()
 
-    def end(self, until: int) -> list[Line]:
+    def end(self, until: int) -> list[ShardLine]:
         """Close everything that began before `until` (epoch seconds): the stream has ended."""
-        lines: list[Line] = []
+        lines: list[ShardLine] = []
         self._tell(self._pipeline.advance(until), lines)
         self._tell(self._pipeline.finish(), lines)
         return lines
@@ -183,17 +184,17 @@ class Shard:
             return ()
         return tuple(zip(self._settings.by, text.split(SEPARATOR), strict=True))
 
-    def _tell(self, outcomes: Iterator[Outcome], lines: list[Line]) -> None:
+    def _tell(self, outcomes: Iterator[Outcome], lines: list[ShardLine]) -> None:
         thin = self._settings.only == "alerts"
         for outcome in outcomes:
             lines += [
-                Line("verdict", verdict_line(verdict))
+                ShardLine("verdict", verdict_line(verdict))
                 for verdict in outcome.verdicts
                 if not thin or verdict.recommendation in ("alert", "pending")
             ]
-            lines += [Line("incident", event_line(event)) for event in outcome.events]
+            lines += [ShardLine("incident", event_line(event)) for event in outcome.events]
             if self._number == PLATFORM:  # a trend is of a status over all keys
-                lines += [Line("trend", rise_line(rise)) for rise in outcome.rises]
+                lines += [ShardLine("trend", rise_line(rise)) for rise in outcome.rises]
 
 
 @contextmanager

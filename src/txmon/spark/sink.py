@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from .errors import TxmonError, UsageError
-from .sinks.kafka import KafkaLines
-from .spark_files import exists
-from .spark_tell import Teller
+from txmon.errors import TxmonError, UsageError
+from txmon.sinks.kafka import KafkaLines
+from txmon.spark.files import exists
+from txmon.spark.notify import Teller
 
 if TYPE_CHECKING:
     import pyarrow

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from .buckets import CORRECTABLE
-from .notes import Note
-from .settings import Settings
-from .shards import Line, Plan, Row, Shard, plan_of, without_collection, write_states
-from .spark_route import route, rows_of
+from txmon.pipeline.buckets import CORRECTABLE
+from txmon.settings.declarations import Settings
+from txmon.spark.bucket_notes import Note
+from txmon.spark.route import route, rows_of
+from txmon.spark.shards import Plan, Row, Shard, ShardLine, plan_of, without_collection, write_states
 
 if TYPE_CHECKING:
     import pandas
@@ -146,7 +146,7 @@ def _stateful(plan: Plan, behind: int) -> Callable[..., Any]:
     return run
 
 
-def _frames(shard: int, lines: Sequence[Line]) -> "Iterator[pandas.DataFrame]":
+def _frames(shard: int, lines: Sequence[ShardLine]) -> "Iterator[pandas.DataFrame]":
     import pandas
 
     for begin in range(0, len(lines), CHUNK):
@@ -208,7 +208,7 @@ def _last(shard: Shard, number: int, until: int, final: bool) -> "Arrow":
     yield pyarrow.record_batch({"shard": pyarrow.array([number], pyarrow.int32()), "state": [shard.save()]})
 
 
-def _arrow(number: int, lines: Sequence[Line]) -> "Arrow":
+def _arrow(number: int, lines: Sequence[ShardLine]) -> "Arrow":
     import pyarrow
 
     for frame in _frames(number, lines):

@@ -6,7 +6,7 @@ from contextlib import suppress
 from errno import EPIPE
 from typing import Final
 
-from .safeopen import open_file
+from txmon.support.safe_open import open_file
 
 BLOCK: Final = 1 << 16  # bytes read at a time
 

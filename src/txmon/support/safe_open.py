@@ -7,11 +7,15 @@ going to write. Refusals are OSErrors whose `strerror` says what was met; every 
 import errno
 import os
 import stat
-from typing import Final
+from io import TextIOWrapper
+from typing import BinaryIO, Final, TextIO
+
+from txmon.errors import IoFailure
 
 OTHERS_LINK: Final = "is a link that another user made; it is not followed"
 OTHERS_PIPE: Final = "is a pipe that another user made; it is neither waited for nor written to"
 OTHERS_FILE: Final = "belongs to another user, who could read what is written there"
+BLOCK: Final = 1 << 16  # bytes written at a time
 
 
 def open_file(path: str, flags: int, mode: int = 0o666, private: bool = False) -> int:
@@ -53,3 +57,16 @@ def check_link(path: str) -> None:
 def trusted(status: os.stat_result) -> bool:
     """Whether what has this status is this user's or root's."""
     return status.st_uid in (os.geteuid(), 0)
+
+
+def create(path: str) -> TextIO:
+    """`path` opened for writing anew; IoFailure when that cannot be."""
+    return TextIOWrapper(create_bytes(path), encoding="utf-8")
+
+
+def create_bytes(path: str) -> BinaryIO:
+    """The same for bytes, many at a time."""
+    try:
+        return open(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb", buffering=BLOCK)
+    except OSError as bad:
+        raise IoFailure(f"{path}: {bad.strerror}") from bad

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-from ..trend import TrendName
-from ..verdict import TOTAL, IncidentEvent, Key, Outcome, Verdict
-from .history import History, Point
+from txmon.model.keys import TOTAL, Key
+from txmon.model.outcome import IncidentEvent, Outcome, TrendName
+from txmon.model.verdict import Verdict
+from txmon.terminal.history import History, Point
 
 Series = tuple[Key, str]
 MARK: Final = {"ok": 0, "warming": 0, "pending": 1, "alert": 2}

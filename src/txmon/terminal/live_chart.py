@@ -14,11 +14,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..printable import printable
-from ..trend import TrendName
-from ..verdict import TOTAL, IncidentEvent, Key, Outcome, iso
-from .board import Board, Track
-from .plot import Cell, bars, draw, marks, points_across, top_of
+from txmon.model.clock import iso
+from txmon.model.keys import TOTAL, Key
+from txmon.model.outcome import IncidentEvent, Outcome, TrendName
+from txmon.support.terminal_text import printable
+from txmon.terminal.board import Board, Track
+from txmon.terminal.plots import Cell, draw, marks, points_across, sparkline, top_of
 
 FRAME: Final = 1 / 6  # seconds between frames
 NARROW: Final = 60  # columns below which there is no room for panels
@@ -163,7 +164,9 @@ class Chart:
             points = self.board.points(track, columns, self.final)
             mark = f" {'▲' if utf8 else '^'}{track.alerts}" if track.alerts else ""
             name = printable(track.newest.status, 14)
-            seen = Text.assemble(f"{name:<14.14} ", *_cells(bars(points, utf8), LINE.get(name, "green")), no_wrap=True)
+            seen = Text.assemble(
+                f"{name:<14.14} ", *_cells(sparkline(points, utf8), LINE.get(name, "green")), no_wrap=True
+            )
             seen.append(f" {track.newest.count}{mark}", style=ALERT if points[-1].mark == 2 else "")
             seen.truncate(width)
             parts.append(seen)

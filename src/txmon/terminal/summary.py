@@ -6,8 +6,11 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from ..printable import printable
-from ..verdict import TOTAL, Key, Outcome, Verdict, iso
+from txmon.model.clock import iso
+from txmon.model.keys import TOTAL, Key
+from txmon.model.outcome import Outcome
+from txmon.model.verdict import Verdict
+from txmon.support.terminal_text import printable
 
 ROWS: Final = 20
 NARROW: Final = 72  # columns below which only the main ones are shown
@@ -15,7 +18,7 @@ MOST_SERIES: Final = 100_000  # followed; those seen first
 
 
 @dataclass(slots=True)
-class Line:
+class SeriesTotals:
     """What one series did."""
 
     minutes: int = 0  # buckets judged, warm-up left out
@@ -29,7 +32,7 @@ class Summary:
     def __init__(self) -> None:
         self.buckets = 0
         self.incidents = 0
-        self.lines: dict[tuple[Key, str], Line] = {}
+        self.lines: dict[tuple[Key, str], SeriesTotals] = {}
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
@@ -43,7 +46,7 @@ class Summary:
             if line is None:
                 if len(self.lines) >= MOST_SERIES:
                     continue
-                line = self.lines[series] = Line()
+                line = self.lines[series] = SeriesTotals()
             if verdict.recommendation == "warming":
                 continue
             line.minutes += 1

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .printable import printable
+from txmon.support.terminal_text import printable
 
 PLAIN_WIDTH = 300  # columns where the output is no terminal: what reads a file or a pipe folds lines itself
 
@@ -34,3 +34,20 @@ def table_of(
     for row in rows:
         table.add_row(*(Text(printable(cell, None)) for cell in row))
     return table
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """`rows` (the first is the header) as lines: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if n else cell.ljust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def decimal(value: float | None, digits: int = 1) -> str:
+    """`value` with so many digits, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"

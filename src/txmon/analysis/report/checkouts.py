@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from os.path import basename
 
-from .analyze import Analysis, Reference, Run
-from .query_load import literal, quoted
-from .report import Grid, Line, Picture, Report, Statement
+from txmon.analysis.checkouts import Analysis, Reference, Run
+from txmon.analysis.report.report import Grid, Line, Picture, Report, Statement
+from txmon.query.load import literal, quoted
 
 
 def checkout_report(analysis: Analysis) -> Report:

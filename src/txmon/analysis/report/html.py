@@ -8,13 +8,13 @@ from html import escape
 from importlib.resources import files
 from typing import TextIO
 
-from .printable import printable
-from .report import HEADINGS, Grid, Picture, Report
+from txmon.analysis.report.report import HEADINGS, Grid, Picture, Report
+from txmon.support.terminal_text import printable
 
 
 def write_html(reports: list[Report], stream: TextIO) -> None:
     """All reports on one page. Its content policy names the script by its hash, so that no other can run."""
-    folder = files(__package__) / "page_analyze"
+    folder = files(__package__) / "page"
     script, style = (folder / "chart.js").read_text("utf-8"), (folder / "style.css").read_text("utf-8")
     pictures = [picture for report in reports for picture in report.pictures]
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'"

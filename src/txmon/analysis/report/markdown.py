@@ -4,8 +4,8 @@ import json
 import re
 from typing import TextIO
 
-from .printable import printable
-from .report import HEADINGS, Grid, Report
+from txmon.analysis.report.report import HEADINGS, Grid, Report
+from txmon.support.terminal_text import printable
 
 
 def write_markdown(report: Report, stream: TextIO) -> None:

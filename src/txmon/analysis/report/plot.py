@@ -3,10 +3,10 @@
 import os
 from typing import TYPE_CHECKING
 
-from .errors import ConfigError, IoFailure
-from .printable import printable
-from .report import Picture, Report
-from .safeopen import open_file
+from txmon.analysis.report.report import Picture, Report
+from txmon.errors import ConfigError, IoFailure
+from txmon.support.safe_open import open_file
+from txmon.support.terminal_text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,10 +5,10 @@ from typing import TextIO
 
 from rich.text import Text
 
-from .printable import printable
-from .render import console_of, speaks_unicode, table_of
-from .report import HEADINGS, Picture, Report
-from .textchart import Series, bars, chart
+from txmon.analysis.report.report import HEADINGS, Picture, Report
+from txmon.support.terminal_text import printable
+from txmon.terminal.plots import Series, bars, chart
+from txmon.terminal.tables import console_of, speaks_unicode, table_of
 
 READING_WIDTH = 100
 STYLES = {"finding": "bold red", "doubt": "yellow", "reference": "yellow"}

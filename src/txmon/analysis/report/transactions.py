@@ -6,11 +6,11 @@ from dataclasses import asdict
 from os.path import basename
 from typing import Final
 
-from .query_load import literal
-from .report import Grid, Line, Picture, Report, Statement
-from .transactions import HOUR, Episode, Incident, TransactionAnalysis
-from .values import DAY, duration_text
-from .verdict import iso
+from txmon.analysis.report.report import Grid, Line, Picture, Report, Statement
+from txmon.analysis.transactions import HOUR, Episode, IncidentSummary, TransactionAnalysis
+from txmon.model.clock import iso
+from txmon.query.load import literal
+from txmon.support.durations import DAY, duration_text
 
 TOLD: Final = 8  # episodes told one by one; the table has all
 MOST_PLACES: Final = 300  # points of a picture
@@ -64,7 +64,7 @@ def _episode_text(analysis: TransactionAnalysis, episode: Episode) -> str:
     return text
 
 
-def _named(incident: Incident) -> str:
+def _named(incident: IncidentSummary) -> str:
     where = ", ".join(f"{name} {value}" for name, value in incident.key.items())
     return f"{incident.label} at {where}" if where else incident.label
 

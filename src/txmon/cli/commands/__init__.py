@@ -1,1 +1,4 @@
-"""One module a subcommand: options in, exit code out."""
+"""Holds the subcommands, a module for each.
+
+It may import everything. Start reading at the module with the name of the subcommand.
+"""

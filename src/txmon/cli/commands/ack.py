@@ -2,12 +2,12 @@
 
 import click
 
-from ..assembly import pipeline_of_state
-from ..errors import NoInput, UsageError
-from ..inbox import leave_acknowledgement
-from ..state import load
-from ..values import nearest
-from .options import load_config, options
+from txmon.cli.options import load_config, options
+from txmon.errors import NoInput, UsageError
+from txmon.runtime.acknowledgements import leave_acknowledgement
+from txmon.runtime.factory import pipeline_of_state
+from txmon.runtime.state_file import load
+from txmon.support.suggest import nearest
 
 
 @click.command(short_help="Silence an open incident.")

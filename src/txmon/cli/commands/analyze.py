@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from ..errors import ExitCode, UsageError
-from ..printable import printable
-from ..report import Report
-from ..settings import Settings
-from .options import load_config, options
-from .output import create, for_people
+from txmon.analysis.report.report import Report
+from txmon.cli.options import load_config, options
+from txmon.errors import ExitCode, UsageError
+from txmon.settings.declarations import Settings
+from txmon.support.safe_open import create
+from txmon.support.terminal_text import for_people, printable
 
 
 @click.command(short_help="Find what is not normal in a day, with statistics, SQL and charts.")
@@ -56,7 +56,7 @@ def analyze(
     reports = _reports(files, observed, references, false_rate, load_config(flags).settings)
     _to_files(reports, html, png, svg)
     if as_json:
-        from ..report_markdown import write_json
+        from txmon.analysis.report.markdown import write_json
 
         write_json(reports, for_people(sys.stdout, json=True))
     elif sql:
@@ -73,10 +73,10 @@ def _reports(
     paths: Sequence[str], observed: str | None, references: tuple[str, ...], rate: float | None, settings: Settings
 ) -> list[Report]:
     """A report a file of checkouts, and one for all files of transactions: they are one stream, as for replay."""
-    from ..analyze import FALSE_RATE, analyze_checkouts
-    from ..checkout_report import checkout_report
-    from ..checkouts import read_checkouts
-    from ..query_files import look
+    from txmon.analysis.checkouts import FALSE_RATE, analyze_checkouts
+    from txmon.analysis.report.checkouts import checkout_report
+    from txmon.ingest.checkouts import read_checkouts
+    from txmon.query.files import look
 
     if "-" in paths:
         raise UsageError("analyze reads files, not standard input: it looks at each before it reads it")
@@ -92,10 +92,11 @@ def _reports(
 
 
 def _transactions(paths: Sequence[str], settings: Settings) -> Report:
-    from ..assembly import pipeline_of, reader_of
-    from ..rejects import RejectLog
-    from ..transaction_report import transaction_report
-    from ..transactions import analyze_transactions
+    from txmon.analysis.report.transactions import transaction_report
+    from txmon.analysis.transactions import analyze_transactions
+    from txmon.ingest.rejects import RejectLog
+    from txmon.runtime.factory import pipeline_of
+    from txmon.runtime.reader import reader_of
 
     log = RejectLog()
     reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
@@ -107,23 +108,23 @@ def _transactions(paths: Sequence[str], settings: Settings) -> Report:
 
 def _to_files(reports: list[Report], html: str | None, png: str | None, svg: str | None) -> None:
     if html:
-        from ..report_html import write_html
+        from txmon.analysis.report.html import write_html
 
         with create(html) as file:
             write_html(reports, file)
     for path, kind in ((png, "png"), (svg, "svg")):
         if path:
-            from ..report_plot import write_plot
+            from txmon.analysis.report.plot import write_plot
 
             write_plot(reports, path, kind)
 
 
 def _print(report: Report, markdown: bool) -> None:
     if markdown:
-        from ..report_markdown import write_markdown
+        from txmon.analysis.report.markdown import write_markdown
 
         write_markdown(report, for_people(sys.stdout))
     else:
-        from ..report_text import print_report
+        from txmon.analysis.report.text import print_report
 
         print_report(report, sys.stdout)

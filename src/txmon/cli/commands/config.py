@@ -5,9 +5,9 @@ import os
 
 import click
 
-from ..config import RESERVED, as_json, as_toml
-from ..settings import DECLARATIONS
-from .options import load_config, options
+from txmon.cli.options import load_config, options
+from txmon.settings.declarations import DECLARATIONS
+from txmon.settings.load import RESERVED, as_json, as_toml
 
 
 @click.command(short_help="Print the settings that hold and where each came from.")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from ..doctor import Finding, Screen, guarded, installation, machine, memory, people, settings
-from ..errors import ExitCode, TxmonError
-from ..printable import printable
-from .options import load_config, options
+from txmon.cli.checks import Finding, Screen, guarded, installation, machine, memory, people, settings
+from txmon.cli.options import load_config, options
+from txmon.errors import ExitCode, TxmonError
+from txmon.support.terminal_text import printable
 
 LOOKED_AT = (
     "tz", "bucket", "by", "state", "out", "rejects", "log", "spool", "teams_webhook_file", "webhook_file",

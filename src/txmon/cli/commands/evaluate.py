@@ -5,11 +5,11 @@ from statistics import median
 
 import click
 
-from ..errors import UsageError
-from ..evaluate import Labels, Score, read_alerts, read_labels, score, stamp, total
-from ..printable import printable
-from ..sources.file import FileSource
-from .tables import aligned, decimal
+from txmon.errors import UsageError
+from txmon.evaluation.evaluate import Labels, Score, read_alerts, read_labels, score, stamp, total
+from txmon.ingest.files import FileSource
+from txmon.support.terminal_text import printable
+from txmon.terminal.tables import aligned, decimal
 
 SHOWN = 10  # missed incidents, and false episodes, that the text names
 

@@ -6,11 +6,11 @@ import time
 
 import click
 
-from ..channel import Channel, attempt
-from ..errors import ConfigError, IoFailure, UsageError
-from ..notification import Notification
-from ..notifying import NO_CHANNEL, channels_of
-from .options import load_config, options
+from txmon.cli.options import load_config, options
+from txmon.errors import ConfigError, IoFailure, UsageError
+from txmon.notify.channels.base import Channel, attempt
+from txmon.notify.notification import Notification
+from txmon.notify.setup import NO_CHANNEL, channels_of
 
 REACHING = ("teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link")
 
@@ -36,7 +36,7 @@ def notify(test: bool, dry_run: bool, **flags: object) -> None:
     notification = Notification("test", int(time.time()), link=settings.link)
     if dry_run:
         if not channels:
-            from ..sinks.cards import adaptive_card, message_card
+            from txmon.notify.channels.teams_cards import adaptive_card, message_card
 
             card = message_card if settings.teams_format == "messagecard" else adaptive_card
             click.echo(json.dumps(card(notification), indent=1, ensure_ascii=False))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import ExitCode, UsageError
-from ..printable import printable
-from ..query import Database, Result, TableInfo, open_database, shipped, shipped_query
-from .options import load_config, options
-from .output import create, for_people
+from txmon.cli.options import load_config, options
+from txmon.errors import ExitCode, UsageError
+from txmon.query.database import Database, Result, TableInfo, open_database, shipped, shipped_query
+from txmon.support.safe_open import create
+from txmon.support.terminal_text import for_people, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -128,7 +128,7 @@ def _print_tables(tables: Sequence[TableInfo]) -> None:
 
 
 def _write(result: Result, how: str, out: str | None, most: int) -> None:
-    from ..export import write_csv, write_json_lines
+    from txmon.query.export import write_csv, write_json_lines
 
     with ExitStack() as stack:
         stream = stack.enter_context(create(out)) if out else for_people(sys.stdout, json=how == "jsonl")
@@ -137,14 +137,14 @@ def _write(result: Result, how: str, out: str | None, most: int) -> None:
         elif how == "jsonl":
             write_json_lines(stream, result.columns, result)
         else:
-            from ..render import console_of
+            from txmon.terminal.tables import console_of
 
             _write_table(console_of(sys.stdout if out is None else stream), result, most)
 
 
 def _write_table(console: "Console", result: Result, most: int) -> None:
-    from ..export import cell_text
-    from ..render import speaks_unicode, table_of
+    from txmon.query.export import cell_text
+    from txmon.terminal.tables import speaks_unicode, table_of
 
     found = iter(result)
     shown = [[cell_text(value) for value in row] for row in (islice(found, most) if most else found)]
@@ -156,9 +156,9 @@ def _write_table(console: "Console", result: Result, most: int) -> None:
 
 
 def _draw(result: Result) -> None:
-    from ..export import cell_text
-    from ..render import console_of, speaks_unicode
-    from ..textchart import Series, chart
+    from txmon.query.export import cell_text
+    from txmon.terminal.plots import Series, chart
+    from txmon.terminal.tables import console_of, speaks_unicode
 
     rows = list(result)
     drawable = [n for n, kind in enumerate(result.types) if n and (kind.startswith(NUMBERS) or "INT" in kind)]

@@ -9,17 +9,18 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from ..assembly import pipeline_of, reader_of
-from ..errors import ExitCode
-from ..pace import Pace
-from ..pipeline import Pipeline
-from ..records import Record
-from ..rejects import RejectLog
-from ..verdict import Outcome
-from .experiment import Experiment
-from .options import load_config, options
-from .outputs import TELLING, Outputs, tell
-from .slips import misspelt
+from txmon.cli.experiment import Experiment
+from txmon.cli.options import load_config, options
+from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.unseen_statuses import misspelt
+from txmon.errors import ExitCode
+from txmon.ingest.records import Record
+from txmon.ingest.rejects import RejectLog
+from txmon.model.outcome import Outcome
+from txmon.pipeline.pipeline import Pipeline
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.pace import Pace
+from txmon.runtime.reader import reader_of
 
 READING = ("format", "map", "date", "tz", "by", "strict", "rejects", "max_line")
 JUDGING = (

@@ -11,21 +11,22 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from ..assembly import parsing_of, pipeline_of, restore
-from ..errors import ConfigError, ExitCode, UsageError
-from ..printable import printable
-from ..rejects import RejectLog
-from ..server.app import App
-from ..server.connection import Limits
-from ..server.engine import Engine
-from ..server.guard import SHORTEST, Guard
-from ..server.intake import Intake
-from ..server.listener import Listener, is_loopback
-from ..server.tail import Tail
-from ..settings import Settings
-from .options import load_config, options
-from .outputs import TELLING, Outputs
-from .replay import JUDGING
+from txmon.cli.commands.replay import JUDGING
+from txmon.cli.options import load_config, options
+from txmon.cli.outputs import TELLING, Outputs
+from txmon.errors import ConfigError, ExitCode, UsageError
+from txmon.ingest.rejects import RejectLog
+from txmon.runtime.factory import pipeline_of, restore
+from txmon.runtime.reader import parsing_of
+from txmon.server.app import App
+from txmon.server.engine import Engine
+from txmon.server.guard import SHORTEST, Guard
+from txmon.server.http.connection import Limits
+from txmon.server.http.listener import Listener, is_loopback
+from txmon.server.intake import Intake
+from txmon.server.tail import Tail
+from txmon.settings.declarations import Settings
+from txmon.support.terminal_text import printable
 
 READING = ("format", "map", "date", "tz", "by", "rejects", "max_line")
 SERVING = ("host", "port", "allow_host", "state", "tail", "max_ahead", "max_body", "connections")

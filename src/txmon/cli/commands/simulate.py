@@ -11,12 +11,12 @@ from typing import Literal, TextIO
 
 import click
 
-from ..errors import UsageError
-from ..incident_spec import parse_incident
-from ..simulate import Batch, Simulation, paced
-from ..simulate_text import count_batches, event_batches, labels
-from ..values import duration
-from .output import create
+from txmon.errors import UsageError
+from txmon.evaluation.incident_spec import parse_incident
+from txmon.evaluation.simulate import Batch, Simulation, paced
+from txmon.evaluation.simulate_text import count_batches, event_batches, labels
+from txmon.settings.parsers import duration
+from txmon.support.safe_open import create
 
 DEFAULT_START = "2026-03-02T00:00:00Z"
 DEFAULT_MERCHANTS = 20

@@ -7,14 +7,14 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from ..errors import UsageError
-from ..notifying import notifications
-from ..printable import printable
-from ..settings import Settings
-from ..shards import Plan, plan_of
-from ..values import duration
-from .options import load_config, options
-from .outputs import TELLING
+from txmon.cli.options import load_config, options
+from txmon.cli.outputs import TELLING
+from txmon.errors import UsageError
+from txmon.notify.setup import notifications
+from txmon.settings.declarations import Settings
+from txmon.settings.parsers import duration
+from txmon.spark.shards import Plan, plan_of
+from txmon.support.terminal_text import printable
 
 READING: Final = ("format", "map", "date", "tz", "by", "max_line")
 JUDGING: Final = (
@@ -78,7 +78,7 @@ def spark(
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
-    from ..spark_job import Job, run, session
+    from txmon.spark.job import Job, run, session
 
     missing = [name for name, value in (("source", source), ("checkpoint", checkpoint), ("out", out)) if not value]
     if not (source and checkpoint and out):
@@ -109,9 +109,9 @@ def rebalance(checkpoint: str, shards: int, folder: str) -> None:
       txmon spark rebalance state --shards 64 --to moved
       txmon spark --source files:incoming ... --shards 64 --start moved --checkpoint state64 --out verdicts64
     """
-    from ..rebalance import rebalance as dealt
-    from ..spark_job import session
-    from ..spark_state import read_checkpoint, write_folder
+    from txmon.spark.checkpoint import read_checkpoint, write_folder
+    from txmon.spark.job import session
+    from txmon.spark.rebalance import rebalance as dealt
 
     found = session(shards)
     states = dealt(read_checkpoint(found, checkpoint), shards)
@@ -133,8 +133,8 @@ def backfill(
     Examples:
       txmon spark backfill --source files:last-week --by merchant --to learned
     """
-    from ..spark import learn
-    from ..spark_job import files, session
+    from txmon.spark.job import files, session
+    from txmon.spark.streaming import learn
 
     kind, _, path = source.partition(":")
     if kind != "files" or not path:

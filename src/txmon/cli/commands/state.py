@@ -2,10 +2,10 @@
 
 import click
 
-from ..errors import NoInput
-from ..printable import printable
-from ..state import load
-from ..verdict import iso
+from txmon.errors import NoInput
+from txmon.model.clock import iso
+from txmon.runtime.state_file import load
+from txmon.support.terminal_text import printable
 
 ROWS = 50
 
@@ -33,7 +33,7 @@ def show(file: str, rows: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..assembly import pipeline_of_state
+    from txmon.runtime.factory import pipeline_of_state
 
     found = load(file)
     if found is None:

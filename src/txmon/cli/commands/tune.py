@@ -10,20 +10,22 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from ..assembly import pipeline_of, reader_of
-from ..config import load
-from ..errors import ConfigError, NoInput, UsageError
-from ..evaluate import Alerts, Labels, stamp
-from ..printable import printable
-from ..records import Record
-from ..rejects import RejectLog
-from ..settings import DECLARATIONS, Settings
-from ..tune import Candidate, Change, Trial, Tuner, alerts_of, as_toml, changes, condensed
-from ..values import budget as parse_budget
-from ..values import duration_text, show
-from .evaluate import load_labels
-from .options import load_config, options
-from .tables import aligned, decimal
+from txmon.cli.commands.evaluate import load_labels
+from txmon.cli.options import load_config, options
+from txmon.errors import ConfigError, NoInput, UsageError
+from txmon.evaluation.evaluate import Alerts, Labels, stamp
+from txmon.evaluation.tune import Candidate, EpisodeDifference, Trial, Tuner, alerts_of, as_toml, changes, condensed
+from txmon.ingest.records import Record
+from txmon.ingest.rejects import RejectLog
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
+from txmon.settings.declarations import DECLARATIONS, Settings
+from txmon.settings.load import load
+from txmon.settings.parsers import budget as parse_budget
+from txmon.settings.parsers import show
+from txmon.support.durations import duration_text
+from txmon.support.terminal_text import printable
+from txmon.terminal.tables import aligned, decimal
 
 SETTINGS = tuple(
     name
@@ -153,7 +155,7 @@ class Proposal:
         lines = [*aligned(rows), "", *_notes(self.best, labelled, self.limit), *self._told()]
         return [f"# {line}".rstrip() for line in lines] + as_toml(self.best.candidate)
 
-    def _changes(self) -> tuple[list[Change], list[Change]]:
+    def _changes(self) -> tuple[list[EpisodeDifference], list[EpisodeDifference]]:
         return changes(self.best, self.before, self.tuner.truths(self.best.alerts))
 
     def _told(self) -> list[str]:
@@ -193,7 +195,7 @@ def _notes(best: Trial, labelled: bool, limit: float | None) -> list[str]:
     return notes
 
 
-def _change_text(change: Change, files: Sequence[str]) -> str:
+def _change_text(change: EpisodeDifference, files: Sequence[str]) -> str:
     episode = change.episode
     minutes = (episode.end - episode.start).total_seconds() / 60
     length = f", {minutes:.0f} min" if minutes else ""
@@ -208,7 +210,7 @@ def _trial_json(trial: Trial) -> dict[str, object]:
     return {"settings": trial.candidate.name(), "f1": round(trial.f1, 4), **{key: known[key] for key in kept}}
 
 
-def _changes_json(found: Sequence[Change]) -> list[dict[str, object]]:
+def _changes_json(found: Sequence[EpisodeDifference]) -> list[dict[str, object]]:
     return [
         {
             "stream": change.stream,

@@ -12,22 +12,22 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from ..assembly import pipeline_of, restore, save
-from ..errors import ExitCode, IoFailure, UsageError
-from ..inbox import take_acknowledgements
-from ..live import Feed, LiveRun, go_on
-from ..records import ParseOptions, RecordParser
-from ..rejects import RejectLog
-from ..settings import Settings
-from ..sources.kafka import KafkaSource
-from ..sources.live import FollowSource, LiveSource, PipeSource
-from ..state import Saver
-from ..times import TimeParser
-from ..verdict import Outcome
-from .keys import Keys
-from .options import load_config, options
-from .outputs import TELLING, Outputs, tell
-from .replay import JUDGING, READING, WRITING
+from txmon.cli.commands.replay import JUDGING, READING, WRITING
+from txmon.cli.options import load_config, options
+from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.errors import ExitCode, IoFailure, UsageError
+from txmon.ingest.follow import FollowSource, LiveSource, PipeSource
+from txmon.ingest.kafka import KafkaSource
+from txmon.ingest.records import ParseOptions, RecordParser
+from txmon.ingest.rejects import RejectLog
+from txmon.ingest.timestamps import TimeParser
+from txmon.model.outcome import Outcome
+from txmon.runtime.acknowledgements import take_acknowledgements
+from txmon.runtime.factory import pipeline_of, restore, save
+from txmon.runtime.live import Feed, LiveRun, go_on
+from txmon.runtime.state_file import Saver
+from txmon.settings.declarations import Settings
+from txmon.terminal.keyboard import Keys
 
 IDLE: Final = 0.1  # seconds between two looks at a followed file, or two frames
 FRAME: Final = 0.15

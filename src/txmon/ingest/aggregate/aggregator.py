@@ -7,23 +7,23 @@ cells are looked up as they are. What cannot be looked up (a new status, a quote
 
 from typing import Final
 
-from .csv_tally import CsvTallier
-from .json_tally import JsonTallier
-from .records import RecordParser, Reject
-from .tally import Item, Ledger
+from txmon.ingest.aggregate.csv_lines import CsvAggregator
+from txmon.ingest.aggregate.json_lines import JsonAggregator
+from txmon.ingest.aggregate.ledger import Item, Ledger
+from txmon.ingest.records import RecordParser, Reject
 
 TOGETHER: Final = 1 << 14  # lines looked at in one go: their cells take 200 bytes a line besides, and more where wide
 
 
-class Tallier:
+class Aggregator:
     """Reads one source's lines through its parser, adding up by bucket, key and status what can be added up."""
 
     def __init__(self, parser: RecordParser, width: int) -> None:
         """width: of a bucket, seconds."""
         self._parser = parser
         self._ledger = Ledger(parser, width)
-        self._csv: CsvTallier | None = None
-        self._json = JsonTallier(self._ledger)
+        self._csv: CsvAggregator | None = None
+        self._json = JsonAggregator(self._ledger)
 
     def take(self, lines: list[bytes]) -> list[Item | Reject]:
         """What `lines` come to, in order of arrival; BadData as the parser raises it."""
@@ -42,7 +42,7 @@ class Tallier:
         layout = self._parser.layout()
         if layout is not None:
             if self._csv is None:
-                self._csv = CsvTallier(self._ledger, layout)
+                self._csv = CsvAggregator(self._ledger, layout)
             self._csv.add(lines)
         elif self._parser.is_json():
             self._json.add(lines)

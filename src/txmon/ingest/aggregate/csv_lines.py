@@ -5,20 +5,20 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from .records import Layout
-from .rest_tally import Rest, RestTallier, find
-from .tally import Ledger
-from .verdict import Key
+from txmon.ingest.aggregate.known_endings import EndingAggregator, Rest, find
+from txmon.ingest.aggregate.ledger import Ledger
+from txmon.ingest.records import CsvLayout
+from txmon.model.keys import Key
 
 QUOTE: Final = ord('"')  # a number: looking for a byte in bytes raises and catches an error first
 RETURN: Final = ord("\r")
 FEW: Final = 64  # lines looked at in one go where there is something odd among more
 
 
-class CsvTallier(RestTallier):
+class CsvAggregator(EndingAggregator):
     """Counts CSV lines in a ledger."""
 
-    def __init__(self, ledger: Ledger, layout: Layout) -> None:
+    def __init__(self, ledger: Ledger, layout: CsvLayout) -> None:
         super().__init__(ledger)
         self._layout = layout
         self._delimiter = layout.delimiter

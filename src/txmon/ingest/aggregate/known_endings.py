@@ -7,8 +7,8 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from .tally import Ledger, Status
-from .verdict import Key
+from txmon.ingest.aggregate.ledger import Ledger, Status
+from txmon.model.keys import Key
 
 RESTS: Final = 1 << 14  # ends of lines remembered,
 LONGEST_REST: Final = 256  # as far as they have no more bytes than this
@@ -27,7 +27,7 @@ class Rest:
         self.count = count
 
 
-class RestTallier:
+class EndingAggregator:
     """Counts lines of one kind in a ledger; which kind, its subclasses say."""
 
     def __init__(self, ledger: Ledger) -> None:

@@ -4,8 +4,8 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from .records import Record, RecordParser, Reject
-from .verdict import Key
+from txmon.ingest.records import Record, RecordParser, Reject
+from txmon.model.keys import Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
 BACKSLASH: Final = ord("\\")  # a number: looking for a byte in bytes raises and catches an error first

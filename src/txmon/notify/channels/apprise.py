@@ -6,10 +6,10 @@ import warnings
 from datetime import tzinfo
 from typing import Final
 
-from ..channel import Answer
-from ..errors import ConfigError
-from ..notification import Notification
-from .wording import describe
+from txmon.errors import ConfigError
+from txmon.notify.channels.base import Answer
+from txmon.notify.notification import Notification
+from txmon.notify.wording import describe
 
 KINDS: Final = {"bad": "failure", "warning": "warning", "good": "success", "plain": "info"}
 MISSING: Final = "Apprise is not installed: install txmon[apprise]"

@@ -9,7 +9,7 @@ from socket import gaierror
 from typing import Final, Literal, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from .notification import Notification
+from txmon.notify.notification import Notification
 
 HIDDEN: Final = "[secret]"
 SHORTEST_SECRET: Final = 8  # characters; a shorter part of an address is not told from ordinary words

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Final
 
-from ..channel import Answer
-from ..notification import Notification
-from .document import document
+from txmon.notify.channels.base import Answer
+from txmon.notify.channels.document import document
+from txmon.notify.notification import Notification
 
 TIMEOUT: Final = 30.0  # seconds a command may take
 TRY_AGAIN: Final = 75  # sysexits.h: EX_TEMPFAIL

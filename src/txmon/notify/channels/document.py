@@ -4,9 +4,10 @@ import json
 from datetime import tzinfo
 from typing import Any, Final
 
-from ..notification import Notification
-from ..verdict import IncidentEvent, iso
-from .wording import describe
+from txmon.model.clock import iso
+from txmon.model.outcome import IncidentEvent
+from txmon.notify.notification import Notification
+from txmon.notify.wording import describe
 
 VERSION: Final = 1
 MOST_INCIDENTS: Final = 500

@@ -10,9 +10,9 @@ import re
 from datetime import tzinfo
 from typing import Any, Final, Literal
 
-from ..channel import Answer, Secrets, failure_answer, http_answer, status_text
-from ..notification import Notification
-from .cards import adaptive_card, message_card
+from txmon.notify.channels.base import Answer, Secrets, failure_answer, http_answer, status_text
+from txmon.notify.channels.teams_cards import adaptive_card, message_card
+from txmon.notify.notification import Notification
 
 TIMEOUT: Final = 10.0  # seconds to connect, and between two parts of an answer
 _INNER = re.compile(r"HTTP error (\d{3})", re.ASCII)

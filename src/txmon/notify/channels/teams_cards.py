@@ -10,8 +10,8 @@ from datetime import UTC, tzinfo
 from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
-from ..notification import Notification
-from .wording import Message, Section, describe
+from txmon.notify.notification import Notification
+from txmon.notify.wording import Message, Section, describe
 
 Payload = dict[str, Any]
 LIMIT: Final = 24_000  # bytes as sent; Teams refuses 28 KB, and what it adds itself is not known

@@ -11,9 +11,9 @@ from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from ..channel import Answer, Secrets, failure_answer, http_answer
-from ..notification import Notification
-from .document import document
+from txmon.notify.channels.base import Answer, Secrets, failure_answer, http_answer
+from txmon.notify.channels.document import document
+from txmon.notify.notification import Notification
 
 TIMEOUT: Final = 10.0  # seconds to connect, and between two parts of an answer
 MOST_READ: Final = 4096  # bytes of an answer

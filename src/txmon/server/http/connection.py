@@ -8,7 +8,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
 
-from .message import HEAD, HttpError, Request, Response, as_error, parse_head, render
+from txmon.server.http.message import HEAD, HttpError, Request, Response, as_error, parse_head, render
 
 READ: Final = 64 << 10  # bytes at once
 LINGER: Final = 1.0  # seconds that a client gets to read an answer it did not wait for

@@ -8,9 +8,9 @@ import time
 from collections import deque
 from typing import Final
 
-from ..errors import IoFailure
-from .connection import COMMON, LINGER, Admit, Connection, Handler, Limits, admit_all
-from .message import HttpError, as_error, render
+from txmon.errors import IoFailure
+from txmon.server.http.connection import COMMON, LINGER, Admit, Connection, Handler, Limits, admit_all
+from txmon.server.http.message import HttpError, as_error, render
 
 TICK: Final = 0.25  # seconds between two looks at who has left, and waited for one who is asked to leave
 REFUSED: Final = 64  # connections over the cap that are still told so

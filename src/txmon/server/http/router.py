@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
 
-from ..times import TimeParser
-from .message import HttpError, Request, Response
+from txmon.server.http.message import HttpError, Request, Response
 
 Handler = Callable[[Request, Mapping[str, str]], Response]
 FIELDS: Final = 16  # in a query
@@ -88,13 +87,3 @@ class Query:
         if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
             raise HttpError(422, f"{name} must be a whole number from {least} to {most}")
         return int(text)
-
-    def time(self, name: str) -> int | None:
-        """A time with its date, in epoch seconds; None where it is absent."""
-        text = self._values.get(name)
-        if text is None:
-            return None
-        try:
-            return TimeParser().parse(text)
-        except ValueError as bad:
-            raise HttpError(422, f"{name}: {bad}") from None

@@ -1,9 +1,10 @@
-"""Keys, and counts by key, as JSON takes them, for every state that holds some."""
+"""What identifies a series: its key and its status, and how every state packs keys as JSON."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
-from .verdict import Key
+Key = tuple[tuple[str, str], ...]  # ((dimension, value), ...) in the order of --by; () without it
+TOTAL: Final = "*"  # the status of a key's total volume, and of silence
 
 
 def pack_key(key: Key) -> list[list[str]]:

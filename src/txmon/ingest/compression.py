@@ -1,0 +1,83 @@
+"""Unpacks gzip and zstd streams block by block, in bounded memory."""
+
+import zlib
+from collections.abc import Iterator
+from typing import Protocol
+
+BLOCK = 1 << 16  # bytes read at a time
+STEP = 512  # packed bytes that zstd is given at a time: each four may be a block of 128 KB, all of one byte
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+class Unpacker(Protocol):
+    """Turns blocks of a packed file into blocks of its content."""
+
+    def unpack(self, block: bytes) -> Iterator[bytes]:
+        """What `block` unpacks to, in pieces of bounded size."""
+
+    def unfinished(self) -> bool:
+        """Whether the packed data seen so far ends within a member."""
+
+
+class _Plain:
+    def unpack(self, block: bytes) -> Iterator[bytes]:
+        yield block
+
+    def unfinished(self) -> bool:
+        return False
+
+
+class _Gzip:
+    """All members of a gzip file, one after the other."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=31)
+        self._begun = False
+
+    def unpack(self, block: bytes) -> Iterator[bytes]:
+        while block:
+            if not self._begun:
+                block = block.lstrip(b"\0")  # padding between members
+                if not block:
+                    return
+            self._begun = True
+            yield self._member.decompress(block, BLOCK)
+            block = self._member.unconsumed_tail
+            if self._member.eof:
+                block = self._member.unused_data
+                self._member = zlib.decompressobj(wbits=31)
+                self._begun = False
+
+    def unfinished(self) -> bool:
+        return self._begun
+
+
+class _Zstd:
+    """All frames of a zstd file, one after the other."""
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._packed = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        self._frame = self._packed.decompressobj()
+        self._begun = False
+
+    def unpack(self, block: bytes) -> Iterator[bytes]:
+        while block:
+            # a small step at a time bounds what one step may unpack to
+            step, block = block[:STEP], block[STEP:]
+            self._begun = True
+            yield self._frame.decompress(step)
+            if self._frame.eof:
+                block = self._frame.unused_data + block
+                self._frame = self._packed.decompressobj()
+                self._begun = False
+
+    def unfinished(self) -> bool:
+        return self._begun
+
+
+def unpacker_of(block: bytes) -> Unpacker:
+    """What unpacks a stream that begins with `block`."""
+    return _Gzip() if block.startswith(GZIP) else _Zstd() if block.startswith(ZSTD) else _Plain()

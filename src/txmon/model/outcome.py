@@ -1,0 +1,85 @@
+"""What closing one bucket brings besides verdicts: trends, rises and incident events. Times are epoch seconds (UTC)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from mypy_extensions import mypyc_attr
+
+from txmon.model.keys import Key
+from txmon.model.verdict import Verdict
+
+TrendName = Literal["rising a lot", "rising", "stable", "falling", "falling a lot"]
+IncidentState = Literal["opened", "escalated", "reminder", "resolved"]
+
+
+@mypyc_attr(acyclic=True)
+@dataclass(slots=True, init=False)
+class Trend:
+    """A least-squares slope in transactions a minute per minute, and its name; written as `Verdict` is."""
+
+    slope: float
+    name: TrendName
+
+    def __init__(self, slope: float, name: TrendName) -> None:
+        self.slope = slope
+        self.name = name
+
+
+NO_TRENDS: Final[Mapping[str, Trend]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """A status began to rise a lot: the event that the original system alerted on."""
+
+    time: int  # of the bucket, epoch seconds
+    status: str
+    slope: float  # transactions a minute per minute
+    count: int  # transactions in the bucket
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentEvent:
+    """A step in an incident's life."""
+
+    time: int  # of the bucket that caused the step, epoch seconds
+    state: IncidentState
+    id: str
+    statuses: tuple[str, ...]
+    key: Key
+    label: str  # volume loss, issuer declines, reversal wave, failures, silence
+    start: int  # first alerting bucket
+    peak: int  # bucket with the strongest score so far
+    observed: int  # transactions in the alerting series at the peak
+    expected: float  # expected there
+    excess: float  # transactions above normal so far (negative: missing)
+    text: str
+
+
+@mypyc_attr(acyclic=True)
+class Outcome:
+    """All that closing one bucket brought: what every sink receives, bucket after bucket."""
+
+    __slots__ = ("events", "rises", "time", "trends", "verdicts")
+
+    def __init__(
+        self,
+        time: int,
+        verdicts: Sequence[Verdict],
+        events: Sequence[IncidentEvent] = (),
+        trends: Mapping[str, Trend] = NO_TRENDS,
+        rises: Sequence[Rise] = (),
+    ) -> None:
+        self.time = time  # start of the bucket, epoch seconds
+        self.verdicts = verdicts
+        self.events = events
+        self.trends = trends  # by status, over all keys
+        self.rises = rises  # statuses that began to rise a lot
+
+    def alerted(self) -> bool:
+        """Whether one of the verdicts recommends an alert."""
+        for verdict in self.verdicts:  # noqa: SIM110 - a generator is slower, and there is a bucket a minute
+            if verdict.recommendation == "alert":
+                return True
+        return False

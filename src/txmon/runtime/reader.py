@@ -1,0 +1,61 @@
+"""Reads files into one stream of records, as the settings ask."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from txmon.ingest.aggregate.aggregator import Aggregator
+from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.files import FileSource
+from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
+from txmon.ingest.rejects import RejectLog
+from txmon.ingest.timestamps import TimeParser
+from txmon.settings.declarations import Settings
+
+
+class Reader:
+    """Reads files one after the other into one stream of records, bad ones into the log."""
+
+    def __init__(self, options: ParseOptions, times: TimeParser, log: RejectLog) -> None:
+        self._options = options
+        self._times = times
+        self._log = log
+        self.source: FileSource | None = None  # the file being read, for a progress bar
+
+    def records(self, paths: Iterable[str]) -> Iterator[Record]:
+        """The records of all `paths` in order; times without a date go on from file to file."""
+        for path in paths:
+            with FileSource(path) as self.source:
+                parser = RecordParser(self.source.name, self._options, self._times)
+                for lines in self.source:
+                    for record in parser.parse(lines):
+                        if isinstance(record, Reject):
+                            self._log.add(record)
+                        else:
+                            yield record
+                parser.finish()
+
+    def items(self, paths: Iterable[str], width: int) -> Iterator[Item]:
+        """The same, with what can be added up in buckets of `width` seconds added up."""
+        for path in paths:
+            with FileSource(path) as self.source:
+                parser = RecordParser(self.source.name, self._options, self._times)
+                tallier = Aggregator(parser, width)
+                for lines in self.source:
+                    for item in tallier.take(lines):
+                        if isinstance(item, Reject):
+                            self._log.add(item)
+                        else:
+                            yield item
+                parser.finish()
+
+
+def reader_of(settings: Settings, log: RejectLog, today: date) -> Reader:
+    """The reader that `settings` ask for; `today` dates the times that have no date."""
+    return Reader(*parsing_of(settings, today), log)
+
+
+def parsing_of(settings: Settings, today: date) -> tuple[ParseOptions, TimeParser]:
+    """How `settings` ask for lines and times to be read; `today` dates the times that have no date."""
+    options = ParseOptions(settings.format, settings.map, settings.by, settings.max_line)
+    return options, TimeParser(ZoneInfo(settings.tz), settings.date or today)

@@ -1,0 +1,50 @@
+"""Answers remembered by Idempotency-Key, so that a request that is sent twice counts once."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+REMEMBERED: Final = 2000  # answers kept by Idempotency-Key
+REMEMBERED_BYTES: Final = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """An answer given before, by the key that came with its request."""
+
+    digest: str
+    status: int
+    body: str
+
+
+class IdempotencyCache:
+    """The newest answers by the Idempotency-Key of their requests: so many, and so many bytes of them."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[str, CachedAnswer] = OrderedDict()
+        self._size = 0
+
+    def once(self, key: str, digest: str, make: Callable[[], tuple[int, str]]) -> tuple[int, str] | None:
+        """`make`'s answer, or the one given before under `key`; None where that was to another request."""
+        before = self._answers.get(key)
+        if before is not None:
+            return (before.status, before.body) if before.digest == digest else None
+        status, body = make()
+        self._remember(key, CachedAnswer(digest, status, body))
+        return status, body
+
+    def _remember(self, key: str, answer: CachedAnswer) -> None:
+        self._answers[key] = answer
+        self._size += len(answer.body)
+        while len(self._answers) > REMEMBERED or self._size > REMEMBERED_BYTES:
+            self._size -= len(self._answers.popitem(last=False)[1].body)
+
+    def snapshot(self) -> list[list[object]]:
+        """All of them, as JSON takes them."""
+        return [[key, a.digest, a.status, a.body] for key, a in self._answers.items()]
+
+    def restore(self, rows: Iterable[Any]) -> None:
+        """Take over what `snapshot` gave; TypeError or ValueError where that cannot be."""
+        for key, digest, status, body in rows:
+            self._remember(key, CachedAnswer(digest, status, body))

@@ -1,0 +1,31 @@
+"""Durations as text: `90s`, `15m`, `1h30m`."""
+
+import re
+from typing import Final
+
+DAY: Final = 86400
+UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY}
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+
+
+def seconds(text: object) -> int:
+    """A duration like 90s, 15m, 1h30m or 1d in seconds; a whole number is seconds."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    match = _DURATION.fullmatch(str(text).replace(" ", "")) if str(text) else None
+    if match is None or not match[0]:
+        if isinstance(text, str) and text.isascii() and text.isdigit():
+            return int(text)
+        raise ValueError(f"{text!r} is no duration like 90s, 15m, 1h30m or 1d")
+    return sum(int(part or 0) * unit for part, unit in zip(match.groups(), (DAY, 3600, 60, 1), strict=True))
+
+
+def duration_text(value: int) -> str:
+    """Seconds as the shortest duration that `seconds` reads back."""
+    if value == 0:
+        return "0s"
+    text = ""
+    for unit, width in (("d", DAY), ("h", 3600), ("m", 60), ("s", 1)):
+        amount, value = divmod(value, width)
+        text += f"{amount}{unit}" if amount else ""
+    return text
