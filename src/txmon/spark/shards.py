@@ -2,8 +2,8 @@
 
 A shard is a whole pipeline over some of the keys: all statuses of a key share it, so its verdicts and incidents are
 those of one process. Of the other shards' keys it is told what a judgement needs (txmon.spark.bucket_notes). One more,
-the platform's, sees every row without its key, and gives the platform's totals, incidents and trends. Nothing here knows
-Spark.
+the platform's, sees every row without its key, and gives the platform's totals, incidents and trends. Nothing here
+knows Spark.
 """
 
 import gc
