@@ -77,11 +77,12 @@ $(VENV)/oldest/ready: $(BIN)/python $(SOURCES)
 	touch $@
 
 # The unit tests on every Python that pyproject.toml names, as far as uv finds or downloads it. The report names each
-# version that uv could not provide. Pass options to pytest with ARGUMENTS='-k baseline'.
+# version that uv could not provide. VERSIONS='3.12 3.13' chooses; ARGUMENTS='-k baseline' goes to pytest.
+VERSIONS ?=
 ARGUMENTS ?=
 test-versions: $(BIN)/python
 	$(BIN)/pip install --quiet uv
-	$(BIN)/python tests/helpers/versions.py $(ARGUMENTS)
+	$(BIN)/python tests/helpers/versions.py $(VERSIONS) $(ARGUMENTS)
 
 # The pages that are written from the code; tests compare them
 reference: $(VENV)/installed

@@ -1,6 +1,7 @@
 """Run the unit tests on every Python that txmon supports: `make test-versions`, or `python tests/helpers/versions.py`.
 
-The versions come from the classifiers in pyproject.toml. uv finds each one on this machine, or downloads it. The
+The versions come from the classifiers in pyproject.toml, or from the arguments: `python tests/helpers/versions.py 3.13`.
+Other arguments go to pytest. uv finds each one on this machine, or downloads it. The
 report names each version that uv could not provide. Every version gets an environment of its own in .venv/versions,
 with txmon as plain Python.
 """
@@ -81,21 +82,23 @@ def check(uv: str, version: str, python: str, arguments: list[str]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Test every version and print a line for each; 1 where a test failed or no version could be tested."""
+    """Test the versions and print a line for each; 1 where a test failed or no version could be tested."""
+    chosen = [argument for argument in arguments if argument in supported()] or supported()
+    others = [argument for argument in arguments if argument not in supported()]
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if uv is None:
         print("test-versions: uv is not installed. Run `make test-versions`, which installs it.", file=sys.stderr)
         return 1
     report: list[str] = []
     results: list[str] = []
-    for version in supported():
+    for version in chosen:
         python, origin = interpreter(uv, version)
         if python is None:
             report.append(f"Python {version}: not tested, {origin}")
             print(report[-1], flush=True)
             continue
         print(f"Python {version}: {python}, {origin}", flush=True)
-        results.append(check(uv, version, python, arguments))
+        results.append(check(uv, version, python, others))
         report.append(f"Python {version}: {results[-1]} ({python})")
     print("", *report, sep="\n")
     if not results:
