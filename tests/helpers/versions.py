@@ -1,9 +1,8 @@
 """Run the unit tests on every Python that txmon supports: `make test-versions`, or `python tests/helpers/versions.py`.
 
-The versions come from the classifiers in pyproject.toml, or from the arguments: `python tests/helpers/versions.py 3.13`.
-Other arguments go to pytest. uv finds each one on this machine, or downloads it. The
-report names each version that uv could not provide. Every version gets an environment of its own in .venv/versions,
-with txmon as plain Python.
+The versions come from the classifiers in pyproject.toml, or from the arguments ("3.13"). Other arguments go to pytest.
+uv finds each version on this machine, or downloads it. The report names each version that uv could not provide. Every
+version gets an environment of its own in .venv/versions, with txmon as plain Python.
 """
 
 import os

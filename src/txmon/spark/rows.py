@@ -1,6 +1,6 @@
 """Raw lines or a typed frame read as records.
 
-The reading is txmon's own (records.py), in Python on the workers, so that a line means the same everywhere.
+The reading is txmon's own (txmon.ingest.records), in Python on the workers, so that a line means the same everywhere.
 """
 
 import json
