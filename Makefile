@@ -76,7 +76,7 @@ $(VENV)/oldest/ready: $(BIN)/python $(SOURCES)
 	$(BIN)/uv pip list --quiet --python $(VENV)/oldest
 	touch $@
 
-# The unit tests on every Python that pyproject.toml names, as far as uv finds or downloads it. The report names each
+# The unit tests on every Python that pyproject.toml names, if uv finds or downloads it. The report names each
 # version that uv could not provide. VERSIONS='3.12 3.13' chooses; ARGUMENTS='-k baseline' goes to pytest.
 VERSIONS ?=
 ARGUMENTS ?=
