@@ -83,3 +83,8 @@ class Outcome:
             if verdict.recommendation == "alert":
                 return True
         return False
+
+
+def deviates(verdict: Verdict) -> bool:
+    """Return whether a verdict recommends an alert, or may soon: outputs of alerts alone leave out all others."""
+    return verdict.recommendation == "alert" or verdict.recommendation == "pending"

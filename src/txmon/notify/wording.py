@@ -10,10 +10,10 @@ from typing import Final, Literal
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import IncidentEvent
 from txmon.notify.notification import Day, Notification
+from txmon.support.bars import sparkline
 from txmon.support.durations import duration_text
 
 Tone = Literal["bad", "warning", "good", "plain"]
-BARS: Final = "▁▂▃▄▅▆▇█"
 LONGEST: Final = 80  # characters that a status or a key may take
 MOST_STATUSES: Final = 8
 # what markdown, HTML or a card's {{functions}} could take for theirs, and a sign that looks alike and means nothing
@@ -68,10 +68,9 @@ def _underscore(line: str, i: int) -> str:
     return "_" if inside else "＿"
 
 
-def sparkline(counts: Sequence[int]) -> str:
+def picture(counts: Sequence[int]) -> str:
     """Counts as bars from 0 to their greatest, rounded up so that only a zero looks like one; empty for none."""
-    top = max(*counts, 1) if counts else 1
-    return "".join(BARS[-(-count * (len(BARS) - 1) // top)] for count in counts)
+    return sparkline(counts, max(counts, default=0) or 1, round_up=True)
 
 
 def describe(notification: Notification, tz: tzinfo = UTC, most: int = 10) -> Message:
@@ -161,7 +160,7 @@ class Words:
                 whole = ", all keys" if recent.over_all_keys and event.key else ""
                 where = f" ({_status(status)}{whole})" if len(event.statuses) > 1 or whole else ""
                 low, high = min(counts), max(counts)
-                found.append((f"Last {span}{where}", f"{sparkline(counts)} {low} to {high} a {_unit(recent.width)}"))
+                found.append((f"Last {span}{where}", f"{picture(counts)} {low} to {high} a {_unit(recent.width)}"))
         named = [
             f"{_status(status)} {self._told.trends[status].name}"
             for status in event.statuses[:MOST_STATUSES]
@@ -175,7 +174,7 @@ class Words:
         recent = self._told.recent
         for status, trend in sorted(self._told.trends.items())[:MOST_STATUSES]:
             counts = recent.of(status, ())
-            bars = f"{sparkline(counts)} {min(counts)} to {max(counts)} a {_unit(recent.width)}, " if counts else ""
+            bars = f"{picture(counts)} {min(counts)} to {max(counts)} a {_unit(recent.width)}, " if counts else ""
             facts.append((_status(status), f"{bars}{trend.slope:+.1f} a minute more every minute"))
         return Section("Trend", tuple(facts))
 
