@@ -623,3 +623,9 @@ def test_a_typed_frame_has_the_limits_of_lines(spark: Any) -> None:
             ("time", "the time is not between 1970 and 9999"),
             ("time", "the time is not between 1970 and 9999"),
         ]
+
+
+def test_rows_of_a_typed_frame_with_an_empty_id_are_no_repeats(spark: Any) -> None:
+    frame = spark.createDataFrame([(1772445600, "failed", found) for found in ("", " ", None, " a ")],
+                                  "time long, status string, id string")  # fmt: skip
+    assert [row.id for row in canonical(frame, ()).collect()] == [None, None, None, "a"]

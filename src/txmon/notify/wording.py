@@ -12,6 +12,7 @@ from txmon.model.outcome import IncidentEvent
 from txmon.notify.notification import Day, Notification
 from txmon.support.bars import sparkline
 from txmon.support.durations import duration_text
+from txmon.support.plurals import counted
 
 Tone = Literal["bad", "warning", "good", "plain"]
 LONGEST: Final = 80  # characters that a status or a key may take
@@ -108,7 +109,7 @@ class Words:
         if told.kind == "test":
             return "Test: txmon can reach you here"
         if told.day is not None:
-            return f"Daily summary: {_amount(told.day.opened, 'incident')}"
+            return f"Daily summary: {counted(told.day.opened, 'incident')}"
         if told.kind == "trend":
             return f"Rising a lot: {_statuses(tuple(sorted(told.trends)))}"
         if len(told.events) == 1:
@@ -220,10 +221,6 @@ def _unit(width: int) -> str:
     return "minute" if width == 60 else duration_text(width)
 
 
-def _amount(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
 def _summed_up(events: Sequence[IncidentEvent]) -> tuple[str, ...]:
     """A line a root label, the most frequent first."""
     if not events:
@@ -232,5 +229,5 @@ def _summed_up(events: Sequence[IncidentEvent]) -> tuple[str, ...]:
     lines = [f"and {len(events)} more:"]
     for label, count in labels.most_common(5):
         worst = max(abs(event.excess) for event in events if event.label == label)
-        lines.append(f"{plain(label)}: {_amount(count, 'incident')}, the largest {worst:.0f} transactions off normal")
+        lines.append(f"{plain(label)}: {counted(count, 'incident')}, the largest {worst:.0f} transactions off normal")
     return tuple(lines)

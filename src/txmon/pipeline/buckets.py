@@ -14,6 +14,7 @@ from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Record
 from txmon.model.clock import iso
 from txmon.model.keys import Counts, Key, pack_counts, pack_key, unpack_counts, unpack_key
+from txmon.support.plurals import counted
 
 REMEMBERED: Final = 15  # closed buckets whose ids are kept, so that a repeated transaction is counted once
 CORRECTABLE: Final = 15  # closed buckets that a late record still corrects,
@@ -230,11 +231,10 @@ class Bucketer:
         """What was not counted, and why, a line each."""
         lines = []
         if self.late:
-            many = f"{self.late} records came after their" if self.late > 1 else "1 record came after its"
-            lines.append(f"{many} bucket had closed; the first at {iso(self.first_late)}")
+            begun = f"{counted(self.late, 'record')} came after {'their' if self.late > 1 else 'its'} bucket had closed"
+            lines.append(f"{begun}; the first at {iso(self.first_late)}")
         if self.repeated:
-            many = f"{self.repeated} records repeated" if self.repeated > 1 else "1 record repeated"
-            lines.append(f"{many} the id of one counted before")
+            lines.append(f"{counted(self.repeated, 'record')} repeated the id of one counted before")
         return lines
 
     def _close(self) -> Iterator[OpenBucket]:

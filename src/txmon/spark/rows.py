@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 RECORD: Final = "time long, status string, count long, id string, key string, reject string"
 LINES: Final = {"value", "source"}  # columns of a frame of raw lines
-BACKSLASH: Final = ord("\\")
 NOW: Final = "now"  # the batch's own present, epoch seconds, where the future is refused
 
 
@@ -70,6 +69,7 @@ def canonical(frame: "DataFrame", by: Sequence[str]) -> "DataFrame":
     # null outside the limits: a cast of a larger number fails in Spark's ANSI mode
     count = f.when(exact.between(0, MAX_COUNT), exact).cast("long")
     values = [f.translate(f.coalesce(f.trim(f.col(name).cast("string")), f.lit("")), SEPARATOR, " ") for name in by]
+    identity = f.trim(f.col("id").cast("string")) if "id" in types else f.lit(None).cast("string")
     kind, reason = _fault(time, status, count, exact, f.substring(given.cast("string"), 1, 60))
     reject = f.to_json(
         f.struct(
@@ -83,7 +83,7 @@ def canonical(frame: "DataFrame", by: Sequence[str]) -> "DataFrame":
         f.when(kind.isNull(), time).alias("time"),
         status.alias("status"),
         count.alias("count"),
-        (f.col("id").cast("string") if "id" in types else f.lit(None).cast("string")).alias("id"),
+        f.when(identity != "", identity).alias("id"),  # rows with an empty id are not repeats of each other
         (f.concat_ws(SEPARATOR, *values) if values else f.lit("")).alias("key"),
         f.when(kind.isNotNull(), reject).alias("reject"),
     )
@@ -137,7 +137,7 @@ def _parsed(batches: "Arrow", settings: Settings) -> "Arrow":
                 refused = str(bad)
                 found = Reject(source, parser.lines, "source", refused, raw)
             if found is not None:
-                rows.append(_columns(found, source, parser.lines, raw or b""))
+                rows.append(_columns(found))
         columns = list(zip(*rows, strict=True)) if rows else [()] * 6
         read = pyarrow.record_batch([pyarrow.array(c, t) for c, t in zip(columns, types(), strict=True)], names())
         if NOW in batch.schema.names:
@@ -167,23 +167,11 @@ def _admitted(batches: "Arrow", ahead: int) -> "Arrow":
         yield pyarrow.RecordBatch.from_pylist(rows, records.schema)
 
 
-def _columns(one: Record | Reject, source: str, line: int, raw: bytes) -> tuple[object, ...]:
+def _columns(one: Record | Reject) -> tuple[object, ...]:
     if isinstance(one, Record):
         key = SEPARATOR.join([value.replace(SEPARATOR, " ") for _, value in one.key])
-        # only JSON's \\u can make half a character: what is read as UTF-8 has none
-        if BACKSLASH not in raw or not _is_lone(f"{one.status}{key}{one.id}"):
-            return one.time, one.status, one.count, one.id, key, None
-        one = Reject(source, line, "encoding", "half a surrogate pair is no character", raw)
+        return one.time, one.status, one.count, one.id, key, None
     return None, None, None, None, None, reject_line(one).decode().rstrip("\n")
-
-
-def _is_lone(text: str) -> bool:
-    """Whether `text` holds half a surrogate pair: JSON can say it, and neither Arrow nor UTF-8 can."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def names() -> list[str]:
