@@ -19,7 +19,7 @@ from txmon.detection.season import Season
 from txmon.detection.thresholds import DetectorConfig, ThresholdTable
 from txmon.model.keys import TOTAL, Key
 from txmon.model.scores import Thresholds
-from txmon.model.verdict import Recommendation, Verdict
+from txmon.model.verdict import Evidence, Recommendation, Verdict
 
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
 RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are better than it thought
@@ -167,12 +167,11 @@ class BucketJudge:
         seen = judge_one(series, gates, count, expected, surety, self._lag)
         recommendation: Recommendation = "alert" if seen.passed else "ok"
         reasons = SCORE if seen.passed else NO_REASON
-        verdict = Verdict(
-            time, status, key, count, bucket.total, expected, -1, -1, seen.score, 1, recommendation, reasons, None
-        )  # fmt: skip
         excess = excess_of(series, expected, surety, self._lag)
-        verdict.reason(gates, excess, seen.seen, seen.window_mean, seen.gate, False, "")
-        return verdict
+        evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, False, "")
+        return Verdict(
+            time, status, key, count, bucket.total, expected, seen.score, 1, recommendation, reasons, evidence
+        )
 
     def _judge_group(self, time: int, key: Key, group: KeySeries, counts: dict[str, int], out: list[Verdict]) -> None:
         total = 0
@@ -250,10 +249,10 @@ class BucketJudge:
         distance = odd.distance() if bucket.warm else 0.0
         if alone and distance >= gates.sigma and not judgement.passed:
             judgement.together = bucket.total >= gates.min_count and odd.is_shared()
-        said = ""
+        note = ""
         if judgement.together or (self.config.explain and distance > 0.0):
-            said = f"together {format(distance, '.1f')} sigmas: {odd.parts()}"
-        verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None, said)
+            note = f"together {format(distance, '.1f')} sigmas: {odd.parts()}"
+        verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None, note)
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
             # an attack is no part of the usual volume, or its end would look like a loss
@@ -276,7 +275,7 @@ class BucketJudge:
         seen: Judgement,
         gates: Thresholds,
         volume: Baseline | None,
-        said: str,
+        note: str,
     ) -> Verdict:
         recommendation: Recommendation = "ok"
         reasons = NO_REASON
@@ -284,7 +283,7 @@ class BucketJudge:
         excess = seen.excess
         if not bucket.warm:
             recommendation = "warming"
-            said = f"{bucket.age} of {self._warmup} buckets learned"
+            note = f"{bucket.age} of {self._warmup} buckets learned"
         elif series.alerting > self._shift:
             series.accept_level()
             reasons = LEVEL_SHIFT
@@ -300,12 +299,11 @@ class BucketJudge:
             reasons = SCORE
         if alerts or series.alerting or self._episodes.are_there():
             self._episodes.count(bucket.key, status, series, alerts)
-        verdict = Verdict(
-            bucket.time, status, bucket.key, count, bucket.total, expected, -1, -1, seen.score, seen.window,
-            recommendation, reasons, None,
+        evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, note)
+        return Verdict(
+            bucket.time, status, bucket.key, count, bucket.total, expected, seen.score, seen.window, recommendation,
+            reasons, evidence,
         )  # fmt: skip
-        verdict.reason(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, said)
-        return verdict
 
     def time(self) -> int:
         """Start of the bucket judged last, epoch seconds; -1 before the first."""
