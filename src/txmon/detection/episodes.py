@@ -176,7 +176,9 @@ def _recall(volume: KeyVolume, surge: Surge) -> None:
     volume.recall((max(0.0, surge.usual * exposure - PRIOR_EVENTS), exposure, median, 0.0))
     by_name = volume.statuses
     for status, known in surge.statuses.items():
-        series = by_name[status]
+        series = by_name.get(status)
+        if series is None:  # a program that mixes records with and without a key: () is a key and all keys as one
+            continue
         # one that the surge had no part in had less of a share while it lasted, and has its own again
         if not series.alerting and rate_of(known[0], known[1]) > series.rate():
             series.recall(known)
