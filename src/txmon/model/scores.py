@@ -12,7 +12,7 @@ from mypy_extensions import i64, mypyc_attr
 # Calibration. An end of the normal interval is a whole count. `count_limit` finds it with a dozen scores. `_whole_at`
 # finds the same count with one or two, where the constants below allow it, and gives up where it is not sure.
 # tests/model/test_calibration.py measures the figures anew, over random means (0.003 to 100,000), excesses and sigmas;
-# those below are of 200,000 draws. Both ways gave the same count in all of 400,000 draws (docs/decisions.md: 9 million).
+# those below are of 200,000 draws. Both ways gave one count in all of 400,000 draws (docs/decisions.md: nine million).
 # A constant that is chosen, not measured, decides only which of the two ways is taken, never the count.
 
 # Steps of Newton's method along the score. Of 16,000 ends 94.5 % are sure after one step and 2.0 % after two. No third
