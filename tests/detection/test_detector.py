@@ -334,8 +334,8 @@ def test_the_season_knows_tomorrows_morning() -> None:
     restored.restore(json.loads(json.dumps(season.snapshot())))
     assert restored.snapshot() == season.snapshot()
     with pytest.raises(ValueError, match="numbers"):
-        Season(60).restore([1.0])
-    with pytest.raises(ValueError, match="buckets of 300 s, not of 60 s"):
+        Season(60).restore([60.0])
+    with pytest.raises(ValueError, match="buckets of 60 s, not of 300 s"):
         Season(300).restore(season.snapshot())
 
 

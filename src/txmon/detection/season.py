@@ -189,10 +189,10 @@ class Season:
     def restore(self, state: Sequence[float]) -> None:
         """Become the season whose `snapshot` was `state`; ValueError when it cannot be one."""
         size = 2 * self._bins
+        if len(state) > 0 and int(state[0]) != self._width:
+            raise ValueError(f"the state was saved with buckets of {state[0]:.0f} s, not of {self._width} s")
         if len(state) != 2 + 3 * size:
-            raise ValueError(f"a season of {self._width} s buckets has {2 + 3 * size} numbers, not {len(state)}")
-        if int(state[0]) != self._width:
-            raise ValueError(f"a season has buckets of {self._width} s, not of {state[0]:.0f} s")
+            raise ValueError(f"a season has {2 + 3 * size} numbers, not {len(state)}")
         self._days = int(state[1])
         for i, one in enumerate(self._at):
             one.transactions, one.buckets, one.day = state[2 + i], state[2 + size + i], int(state[2 + 2 * size + i])
