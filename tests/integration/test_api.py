@@ -3,6 +3,7 @@
 import csv
 import doctest
 import json
+import random
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -81,6 +82,26 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="no snapshot of a detector"):
         Detector().restore({"buckets": {}})
     json.dumps(Detector().snapshot())
+
+
+def test_a_snapshot_of_another_bucket_width_is_refused() -> None:
+    detector = Detector()
+    detector.update(0, "denied")
+    with pytest.raises(ValueError, match="the state was saved with buckets of 60 s, not of 300 s"):
+        Detector(bucket="5m").restore(detector.snapshot())
+
+
+def test_counts_with_a_key_and_counts_without_one_go_together() -> None:
+    """Without a key is a key like others; all keys as one, which the season is learned from, has the same name."""
+    for seed in range(20):
+        draw, detector = random.Random(seed), Detector(warmup="10m", sigma=3)
+        for step in range(60):
+            merchant = draw.randrange(3)
+            key = {"merchant": f"m{merchant}"} if merchant else None
+            detector.update(
+                300 * step, draw.choice(["approved", "denied", "failed"]), draw.choice([0, 3, 40, 5000]), key
+            )
+        assert detector.flush()
 
 
 def test_events_are_those_of_the_last_call() -> None:

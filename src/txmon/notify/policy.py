@@ -84,7 +84,9 @@ class Notifier:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
-        self._memory = Memory.restore(state)
+        memory = Memory()
+        memory.restore(state)  # a state that is not valid leaves what is known as it is
+        self._memory = memory
 
     def _hear(self, event: IncidentEvent) -> None:
         known = self._memory.known.get(event.id)

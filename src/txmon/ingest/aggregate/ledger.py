@@ -45,8 +45,8 @@ Item = Record | Tally
 
 
 @mypyc_attr(acyclic=True)
-class Status:
-    """A status, and what the tally in the making has of it where there are no keys."""
+class Counter:
+    """How often one status came in the tally in the making, where there are no keys; of use to its ledger only."""
 
     __slots__ = ("count", "name", "seen")
 
@@ -54,6 +54,17 @@ class Status:
         self.name = name
         self.seen = False  # in this tally
         self.count = 0
+
+
+@mypyc_attr(acyclic=True)
+class Status:
+    """The status that a cell is known to say. It does not change, so lines and their endings may share it."""
+
+    __slots__ = ("counter", "name")
+
+    def __init__(self, name: str, counter: Counter) -> None:
+        self.name = name
+        self.counter = counter  # where the ledger counts it: found without a look-up for every line
 
 
 class Ledger:
@@ -71,8 +82,9 @@ class Ledger:
         self._last: object = None  # the time before, which a time of day may repeat
         self._last_time = 0
         self._tally = Tally(-1, -1)
-        self._seen: list[Status] = []  # in the tally, in the order of arrival
-        self._before: list[Status] = []  # the same of a tally before,
+        self._counters: dict[str, Counter] = {}  # by status
+        self._seen: list[Counter] = []  # those of the tally, in the order of arrival
+        self._before: list[Counter] = []  # the same of a tally before,
         self._empty: dict[str, int] = {}  # and its counts, each 0
 
     def add(self, time: int, status: Status, key: Key, count: int) -> None:
@@ -91,10 +103,11 @@ class Ledger:
                 counts = tally.counts[key] = {}
             counts[status.name] = counts.get(status.name, 0) + count
             return
-        status.count += count
-        if not status.seen:
-            status.seen = True
-            self._seen.append(status)
+        counter = status.counter
+        counter.count += count
+        if not counter.seen:
+            counter.seen = True
+            self._seen.append(counter)
 
     def flush(self) -> None:
         """Give the tally out, if anything is in it."""
@@ -111,15 +124,15 @@ class Ledger:
         seen, self._seen = self._seen, []
         if seen == self._before:  # as in most minutes: to fill a copy is half the work
             counts = self._empty.copy()
-            for status in seen:
-                counts[status.name] = status.count
-                status.count, status.seen = 0, False
+            for counter in seen:
+                counts[counter.name] = counter.count
+                counter.count, counter.seen = 0, False
             return counts
         counts = {}
-        for status in seen:
-            counts[status.name] = counts.get(status.name, 0) + status.count
-            status.count, status.seen = 0, False
-        if len(counts) == len(seen):  # else two spellings are one status
+        for counter in seen:
+            counts[counter.name] = counts.get(counter.name, 0) + counter.count
+            counter.count, counter.seen = 0, False
+        if len(counts) == len(seen):  # else a status has two counters, since the cells were forgotten in between
             self._before, self._empty = seen, dict.fromkeys(counts, 0)
         return counts
 
@@ -133,11 +146,19 @@ class Ledger:
         self._last = None
         if isinstance(found, Record):
             if status is not None:
-                if len(self.statuses) >= CACHED:
-                    self.statuses.clear()
-                self.statuses[status] = Status(found.status)
+                self._learn(status, found.status)
             if time is not None and not isinstance(time, str):
                 self._remember(time, found.time)
+
+    def _learn(self, cell: object, name: str) -> None:
+        """Know from now on that `cell` says this status; spellings of one status share its counter."""
+        if len(self.statuses) >= CACHED:
+            self.statuses.clear()
+            self._counters.clear()
+        counter = self._counters.get(name)
+        if counter is None:
+            counter = self._counters[name] = Counter(name)
+        self.statuses[cell] = Status(name, counter)
 
     def cell_time(self, cell: bytes) -> int:
         """Epoch seconds of a cell; -1 where the parser must say what is wrong."""
