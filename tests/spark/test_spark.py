@@ -575,7 +575,7 @@ def test_a_kafka_topic_that_cannot_be_written_ends_the_job(spark: Any, tmp_path:
 
 def test_nothing_but_a_running_job_imports_spark() -> None:
     code = (
-        "import sys, txmon.commands.spark, txmon.spark, txmon.spark_job, txmon.spark_state, txmon.rebalance;"
+        "import sys, txmon.cli.commands.spark, txmon.spark.job, txmon.spark.checkpoint, txmon.spark.rebalance;"
         "sys.exit(' '.join({'pyspark', 'pandas', 'pyarrow', 'confluent_kafka'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).stderr.decode().strip() == ""
