@@ -12,8 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from txmon.cli.commands.replay import JUDGING, READING, WRITING
-from txmon.cli.options import load_config, options
+from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
 from txmon.errors import ExitCode, IoFailure, UsageError
 from txmon.ingest.follow import FollowSource, LiveSource, PipeSource
@@ -27,6 +26,7 @@ from txmon.runtime.factory import pipeline_of, restore, save
 from txmon.runtime.live import Feed, LiveRun, go_on
 from txmon.runtime.state_file import Saver
 from txmon.settings.declarations import Settings
+from txmon.support.kafka_address import topic_of
 from txmon.terminal.keyboard import Keys
 
 IDLE: Final = 0.1  # seconds between two looks at a followed file, or two frames
@@ -266,7 +266,7 @@ class _Watcher:
 
 
 def _topic(address: str, group: str, found: Mapping[str, Any]) -> KafkaSource:
-    servers, slash, topic = address.rpartition("/")
-    if not (servers and slash and topic):
+    place = topic_of(address)
+    if place is None:
         raise UsageError(f"--kafka {address!r} is no SERVERS/TOPIC, like broker:9092/transactions")
-    return KafkaSource(servers, topic, group, found.get(f"kafka:{address}"))
+    return KafkaSource(*place, group, found.get(f"kafka:{address}"))
