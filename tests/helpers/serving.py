@@ -10,7 +10,7 @@ from typing import Any
 
 from paths import ROOT
 
-from txmon.runtime.factory import pipeline_of, restore
+from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import parsing_of
 from txmon.server.app import App
 from txmon.server.engine import Engine, Sink

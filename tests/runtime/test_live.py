@@ -17,8 +17,8 @@ from txmon.ingest.rejects import RejectLog
 from txmon.ingest.timestamps import TimeParser
 from txmon.model.outcome import Outcome
 from txmon.runtime.acknowledgements import leave_acknowledgement, take_acknowledgements
-from txmon.runtime.factory import pipeline_of
 from txmon.runtime.event_clock import EventClock
+from txmon.runtime.factory import pipeline_of
 from txmon.runtime.session import LiveSession
 from txmon.settings.declarations import Settings
 from txmon.sinks.lines import verdict_line

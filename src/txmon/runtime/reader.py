@@ -69,4 +69,6 @@ def live_parser(settings: Settings, name: str, wall: float, kind: str | None = N
     zone = ZoneInfo(settings.tz)
     now = datetime.fromtimestamp(wall, zone)
     times = TimeParser(zone, settings.date or now.date(), None if settings.date else int(wall))
-    return RecordParser(name, ParseOptions(kind or settings.format, settings.map, settings.by, settings.max_line), times)
+    return RecordParser(
+        name, ParseOptions(kind or settings.format, settings.map, settings.by, settings.max_line), times
+    )

@@ -268,7 +268,7 @@ class LiveSession:
         else:
             with quiet:
                 found = self._state()
-                copy = marshal.dumps((found.pipeline, found.sources))
+                copy = marshal.dumps((dict(found.pipeline), dict(found.sources)))
             whole = state.State(found.settings, *marshal.loads(copy))
         written = True
         try:

@@ -258,9 +258,7 @@ class Engine:
                 self.session.obey(self._obey)
                 return self.save()
         except Busy:
-            self.session.troubles.add(
-                "state", "ended in the middle of a request; of what came since, nothing is kept"
-            )
+            self.session.troubles.add("state", "ended in the middle of a request; of what came since, nothing is kept")
             return False
         finally:
             self.feed.hub.close()
