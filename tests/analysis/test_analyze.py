@@ -348,7 +348,7 @@ def test_pictures_are_the_same_each_time(outage: Path, tmp_path: Path) -> None:
 def test_without_matplotlib_it_says_what_to_install(outage: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
-        "from txmon.cli import run\nsys.exit(run(['analyze', sys.argv[1], '--png', sys.argv[2]]))"
+        "from txmon.cli.main import run\nsys.exit(run(['analyze', sys.argv[1], '--png', sys.argv[2]]))"
     )
     arguments = [sys.executable, "-c", code, str(outage), str(tmp_path / "x.png")]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
@@ -358,7 +358,7 @@ def test_without_matplotlib_it_says_what_to_install(outage: Path, tmp_path: Path
 
 def test_heavy_libraries_wait_until_they_are_needed() -> None:
     code = (
-        "import sys\nfrom txmon.cli import run\n"
+        "import sys\nfrom txmon.cli.main import run\n"
         "codes = [run(['--version']), run(['analyze', '--help']), run(['query', '--help'])]\n"
         "print(codes, sorted({'numpy', 'scipy', 'pandas', 'duckdb', 'matplotlib', 'rich'} & set(sys.modules)))"
     )

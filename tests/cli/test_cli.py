@@ -68,7 +68,7 @@ def test_header_variants_and_column_order_change_nothing(name: str, tmp_path: Pa
 
 def test_replay_needs_neither_pandas_nor_scipy() -> None:
     code = (
-        "import sys; from txmon.cli import run; code = run(['replay', sys.argv[1], '--out', '/dev/null']);"
+        "import sys; from txmon.cli.main import run; code = run(['replay', sys.argv[1], '--out', '/dev/null']);"
         " print(code, sorted({'pandas', 'scipy', 'duckdb', 'pymsteams', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(SAMPLE)], capture_output=True, timeout=60, check=True)

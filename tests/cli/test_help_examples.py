@@ -63,7 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             [TXMON, *arguments], cwd=folder, input=given.encode(), capture_output=True, timeout=60, check=True
         )
 
-    run("watch", "--state", "txmon.runtime.state_file", given=until)
+    run("watch", "--state", "txmon.state", given=until)
     incident = ("--incident", "denied:x3@12:00/20m", "--labels", "truth.json")
     run("simulate", "--days", "0.6", *incident, "--out", "day.csv")
     (folder / "last_week.csv.gz").write_bytes(gzip.compress((folder / "day.csv").read_bytes()))

@@ -259,7 +259,7 @@ def test_a_maintenance_window_keeps_its_incident_back(tmp_path: Path) -> None:
 
 def test_telling_nobody_imports_nothing_for_it() -> None:
     code = (
-        "import sys; from txmon.cli import run; run(['replay', sys.argv[1], '--out', '/dev/null']);"
+        "import sys; from txmon.cli.main import run; run(['replay', sys.argv[1], '--out', '/dev/null']);"
         " print(sorted({'pymsteams', 'apprise', 'ssl', 'urllib.request', 'txmon.notify.delivery'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, SAMPLE], capture_output=True, text=True, timeout=60, check=True)

@@ -438,5 +438,5 @@ def test_a_closed_pipe_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_importing_the_command_does_not_import_numpy() -> None:
-    code = "import sys, txmon.commands.simulate; sys.exit('numpy' in sys.modules)"
+    code = "import sys, txmon.cli.commands.simulate; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -160,7 +160,7 @@ def test_nothing_expected_is_normal_up_to_the_least_count() -> None:
 
 def plain_limits() -> ModuleType:
     """The module's source, whatever is installed: compiled code calls its own functions, and none can be counted."""
-    spec = importlib.util.spec_from_file_location("txmon.model.scores", ROOT / "src" / "txmon" / "limits.py")
+    spec = importlib.util.spec_from_file_location("txmon.model.scores", ROOT / "src" / "txmon" / "model" / "scores.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

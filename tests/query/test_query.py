@@ -196,7 +196,7 @@ def test_what_is_no_table_is_a_clear_error(data: bytes, tmp_path: Path) -> None:
 def test_an_interrupt_ends_a_long_query_with_130(sql: str, tmp_path: Path) -> None:
     code = (
         "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a CI may have it ignored
-        "from txmon.cli import run\nsys.exit(run(sys.argv[1:]))"
+        "from txmon.cli.main import run\nsys.exit(run(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, "query", sql, str(SAMPLE), "--out", str(tmp_path / "o.csv")]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:

@@ -13,7 +13,7 @@ from serving import SAMPLE, Server, incident, minute, serving, warm
 
 from txmon.server.assets import ASSETS, PAGE
 
-FOLDER = files("txmon") / "page"
+FOLDER = files("txmon.server") / "page"
 UPLOT = {  # uPlot 1.6.32, as its package has them
     "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
     "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
