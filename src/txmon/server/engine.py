@@ -12,7 +12,7 @@ from txmon.ingest.rejects import RejectLog
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import Outcome
 from txmon.model.verdict import Verdict
-from txmon.pipeline.pipeline import Pipeline, Place, assess, assess_open
+from txmon.pipeline.pipeline import Pipeline, Place
 from txmon.runtime.session import SERVE, LiveSession
 from txmon.server.feed import PageFeed
 from txmon.server.history import Recent
@@ -73,7 +73,7 @@ class Engine:
                 closed.update({place: v for v in outcome.verdicts if (place := (v.time, v.key, v.status)) in places})
             answered = list(places)[-ANSWERED:]
             with self.lock:
-                found = [closed.get(place) or assess_open(self.pipeline, place) for place in answered]
+                found = [closed.get(place) or self.pipeline.assess_open(place) for place in answered]
             verdicts = [verdict for verdict in found if verdict is not None]
             self.totals.records += accepted
             return IngestResult(
@@ -97,7 +97,7 @@ class Engine:
     def assess(self, place: Place) -> Verdict | None:
         """The verdict on what a series has by now, on either side; None where its bucket is no longer known."""
         with self.lock:
-            return assess(self.pipeline, place)
+            return self.pipeline.assess(place)
 
     def _publish(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
         """Tell what comes out and hand it on, in steps between which others may ask."""
