@@ -91,10 +91,8 @@ class LiveSession:
     ) -> None:
         """wall: epoch seconds. moment: seconds; event time goes on by it between two records.
 
-        warn: takes a line when the state cannot be written any more.
-
         live_only: the clock closes buckets only while the newest record came about when it happened, so that a past
-        that is posted is not hurried.
+        that is posted is not hurried. warn: takes a line when the state cannot be written any more.
         """
         self.settings = settings
         self.pipeline = pipeline
