@@ -63,7 +63,7 @@ class Courier:
         self._clock = clock
         self._log = log
         self._lock = threading.Lock()
-        self._queue = deque(Waiting(name.partition("-")[2][:-5], name, None) for name in spool.names())
+        self._queue = deque(Waiting(identity, name, None) for identity, name in spool.waiting())
         # of requests: a request arrives before its end and after its start, so a second from the one to the other holds
         self._ends: deque[float] = deque(maxlen=RATE)
         self._not_before = 0.0

@@ -15,7 +15,7 @@ from txmon.cli.options import JUDGING, READING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.errors import ConfigError, ExitCode, UsageError
 from txmon.ingest.rejects import RejectLog
-from txmon.runtime.factory import pipeline_of, restore
+from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import parsing_of
 from txmon.server.app import App
 from txmon.server.engine import Engine
@@ -58,14 +58,10 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         pipeline = pipeline_of(settings, live=True, partial=True)
         # the live page is this command's chart
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
-        engine = Engine(settings, pipeline, time.time, log, (outputs.accept,), outputs.positions)
-        if settings.state is not None:
-            sources = restore(pipeline, settings, settings.state)
-            outputs.restore(sources, settings.state)
-            try:
-                engine.restore(sources)
-            except (KeyError, TypeError, ValueError, AttributeError) as bad:
-                raise ConfigError(f"{settings.state}: does not hold together ({bad!r}); it is left as it is") from bad
+        engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))
+        engine.session.restore()
+        engine.session.remember(outputs)
+        engine.session.remember(engine)
         code, written = _run(settings, engine, token, debug)
         outputs.kept(written and settings.state is not None)
         return code
