@@ -22,6 +22,7 @@ from txmon.server.receipt import IngestResult, Totals, places_of
 from txmon.settings.declarations import Settings
 
 ANSWERED: Final = 1000  # verdicts in one answer
+REJECTS: Final = 100  # rejects of one request that are kept and answered; the others are counted
 STEP: Final = 0.01  # seconds of work, about, between two moments in which others may ask
 SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
 
@@ -62,7 +63,7 @@ class Engine:
     def take(self, items: Iterable[Item | Reject]) -> IngestResult:
         """Parse and feed `items`; an exception of theirs, or Busy, is raised before anything is fed."""
         with self.turn():
-            records, rejects = self._sorted(items)
+            records, rejects, rejected = self._sorted(items)
             bucketer = self.pipeline.bucketer
             late, repeated = bucketer.late, bucketer.repeated
             # before they are fed: a tally may become the bucket that others add to
@@ -78,21 +79,30 @@ class Engine:
             self.totals.records += accepted
             return IngestResult(
                 accepted, bucketer.repeated - repeated, bucketer.late - late, verdicts,
-                len(places) - len(answered), rejects,
+                len(places) - len(answered), rejects, rejected,
             )  # fmt: skip
 
     def latest(self) -> int:
         """Return the latest time that a record may have, epoch seconds."""
         return self.session.latest()
 
-    def _sorted(self, items: Iterable[Item | Reject]) -> tuple[list[Item], list[Reject]]:
-        everything = list(items)
-        rejects = [item for item in everything if isinstance(item, Reject)]
-        records = [item for item in everything if not isinstance(item, Reject)]
-        for reject in rejects:
-            self.session.log.add(reject)
-        self.totals.rejected += len(rejects)
-        return records, rejects
+    def _sorted(self, items: Iterable[Item | Reject]) -> tuple[list[Item], list[Reject], int]:
+        """Return the records, the first rejects, and how many rejects there are; the others are not kept anywhere."""
+        records: list[Item] = []
+        rejects: list[Reject] = []
+        rejected = 0
+        for item in items:
+            if not isinstance(item, Reject):
+                records.append(item)
+                continue
+            rejected += 1
+            if rejected > REJECTS:
+                self.session.log.count_only(item)
+            else:
+                rejects.append(item)
+                self.session.log.add(item)
+        self.totals.rejected += rejected
+        return records, rejects, rejected
 
     def assess(self, place: Place) -> Verdict | None:
         """The verdict on what a series has by now, on either side; None where its bucket is no longer known."""
@@ -267,6 +277,19 @@ class Engine:
     def trouble(self) -> str:
         """What does not work now, on one line; empty where all does."""
         return self.session.troubles.text
+
+    def report(self) -> list[str]:
+        """Return what the server does at the moment, one line each."""
+        totals, verdicts = self.totals, self.totals.verdicts or {}
+        with self.lock:
+            rows = len(self.pipeline.tracker.open())
+            late = self.pipeline.bucketer.late
+        given = ", ".join(f"{count} {word}" for word, count in verdicts.items()) or "none"
+        return [
+            f"{totals.records} records taken, {totals.rejected} rejected, {late} late",
+            f"verdicts: {given}; open incidents: {rows}; clients of the live feed: {len(self.feed.hub)}",
+            *([f"trouble: {self.trouble}"] if self.trouble else []),
+        ]
 
     def farewell(self) -> list[str]:
         """What was not counted, and why, a line each."""

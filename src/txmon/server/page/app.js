@@ -113,7 +113,7 @@
   async function acknowledge(id, button) {
     button.disabled = true;
     try {
-      const answer = await fetch(`/v1/incidents/${encodeURIComponent(id)}/ack`, { method: "POST" });
+      const answer = await fetch(`v1/incidents/${encodeURIComponent(id)}/ack`, { method: "POST" });
       if (answer.ok) drawIncident(await answer.json());
       else throw new Error((await answer.json()).error);
     } catch (wrong) {
@@ -159,7 +159,7 @@
 
   function listen(position) {
     if (source) source.close();
-    source = new EventSource(`/v1/stream?after=${encodeURIComponent(position)}`);
+    source = new EventSource(`v1/stream?after=${encodeURIComponent(position)}`);
     source.addEventListener("open", () => { retry = 0; say("live", true); });
     for (const kind of Object.keys(handlers)) {
       source.addEventListener(kind, (event) => handlers[kind](JSON.parse(event.data)));
@@ -181,7 +181,7 @@
     if (source) source.close();
     let answer;
     try {
-      answer = await fetch("/v1/overview");
+      answer = await fetch("v1/overview");
     } catch {
       later();
       return;
@@ -220,7 +220,7 @@
 
   $("login-form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const answer = await fetch("/v1/login", {
+    const answer = await fetch("v1/login", {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token: $("token").value }),
     });
     $("token").value = "";
@@ -230,7 +230,7 @@
   });
 
   $("logout").addEventListener("click", async () => {
-    await fetch("/v1/logout", { method: "POST" });
+    await fetch("v1/logout", { method: "POST" });
     if (source) source.close();
     $("logout").hidden = true;
     askToken();
