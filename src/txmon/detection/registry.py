@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from txmon.detection.cardinality import SharedSeriesCount
-from txmon.detection.key_series import KeyVolume, StatusLayout, Sum, pack, unpack
+from txmon.detection.key_series import OTHER, STATUSES, KeyVolume, StatusLayout, Sum, pack, unpack
 from txmon.detection.thresholds import DetectorConfig
 from txmon.model.keys import Key
 
@@ -26,6 +26,7 @@ class Roster:
         self._no_status = StatusLayout([], {})
         self.whole: KeyVolume | None = None  # all keys as one: what the season is learned from where there are keys
         self.forgotten = 0  # keys dropped
+        self.folded = 0  # counts of statuses beyond those that one key may have
         self._seen = -1  # start of the last bucket in which anything arrived
         self._series = 0
         self._fresh = 0  # statuses among them that are new in the present bucket
@@ -43,13 +44,16 @@ class Roster:
         arrivals: dict[KeyVolume, dict[str, int]] = {}
         self._fresh = 0
         self._bucket += 1
-        for key, statuses in counts.items():
+        for key, came in counts.items():
+            statuses = came
             volume = self.volumes.get(key)
             if volume is None:
                 volume = self.volumes[key] = KeyVolume(self._discount, self._no_status)
                 self._series += 1
                 self._roll.add_key(key)
             volume.seen = time
+            if len(statuses) + len(volume.layout.names) > STATUSES:
+                statuses = self._folded(volume, statuses)
             arrivals[volume] = statuses
             sums = volume.layout.sums
             for status, count in statuses.items():
@@ -64,9 +68,28 @@ class Roster:
                 one.add(self._bucket, count)
         self._roll.close(time, sample)
         if len(counts) == 1:
-            for only in counts.values():  # one key: its counts are those over all keys
+            for only in arrivals.values():  # one key: its counts are those over all keys
                 return arrivals, only
         return arrivals, {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
+
+    def _folded(self, volume: KeyVolume, statuses: dict[str, int]) -> dict[str, int]:
+        """Return the counts of one key with those of statuses that it has no room for as one.
+
+        Which of the new ones get the room does not depend on the order in which they came.
+        """
+        known = volume.layout.sums
+        fresh = sorted([(-count, status) for status, count in statuses.items() if status not in known])
+        room = max(0, STATUSES - len(known))
+        if len(fresh) <= room:
+            return statuses
+        found = dict(statuses)
+        rest = 0
+        for _, status in fresh[room:]:
+            if status != OTHER:
+                rest += found.pop(status)
+                self.folded += 1
+        found[OTHER] = found.get(OTHER, 0) + rest
+        return found
 
     def as_one(self, whole: dict[str, int]) -> KeyVolume | None:
         """The baselines of all keys as one, given their counts by status; None before anything arrived."""
@@ -76,7 +99,7 @@ class Roster:
                 return None
             volume = self.whole = KeyVolume(self._discount, self._no_status)
         for status in sorted(whole):  # the order in which they came is not known everywhere
-            if status not in volume.layout.sums:
+            if status not in volume.layout.sums and len(volume.layout.names) < STATUSES:
                 volume.add(status, volume.new_series(self._mix_discount), self._sums)
         return volume
 

@@ -22,6 +22,7 @@ from txmon.server.receipt import IngestResult, Totals, places_of
 from txmon.settings.declarations import Settings
 
 ANSWERED: Final = 1000  # verdicts in one answer
+AGE: Final = 300.0  # seconds after which what did not happen again is no trouble any more
 REJECTS: Final = 100  # rejects of one request that are kept and answered; the others are counted
 STEP: Final = 0.01  # seconds of work, about, between two moments in which others may ask
 SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
@@ -58,6 +59,7 @@ class Engine:
         self.totals = Totals(verdicts={})
         self._sinks = sinks
         self._answers = IdempotencyCache()
+        self._counted: dict[str, tuple[int, float]] = {}  # by trouble: how often, and the moment it was last noticed
         self._positions: dict[str, Any] = {}  # where files go on that the state knows, followed now or not
 
     def take(self, items: Iterable[Item | Reject]) -> IngestResult:
@@ -159,6 +161,7 @@ class Engine:
         try:
             with self.turn(patience):
                 self._move_on()
+            self._note_troubles()
             began = time.monotonic()
             if self.settings.state is not None and self.session.saver.due(began):
                 self.session.obey(self._obey)
@@ -167,6 +170,21 @@ class Engine:
                 self.session.saver.wrote(began, time.monotonic())
         except Busy:
             return
+
+    def _note_troubles(self) -> None:
+        """Say what is wrong with what comes: rows that come late, and more statuses than can be told apart."""
+        troubles, now = self.session.troubles, time.monotonic()
+        late, folded = self.pipeline.bucketer.late, self.pipeline.detector.folded
+        for kind, count, text in (
+            ("late", late, "rows come after their minute has closed; check the senders' clocks, or raise --lateness"),
+            ("statuses", folded, "counts of statuses beyond 1000 of a key were added up as (other)"),
+        ):
+            before, since = self._counted.get(kind, (0, now - AGE))
+            if count > before:
+                self._counted[kind] = count, now
+                troubles.add(kind, f"{count} {text}")
+            elif now - since > AGE:
+                troubles.clear(kind)
 
     def _move_on(self) -> None:
         self._tell(self.session.tick())
@@ -293,7 +311,7 @@ class Engine:
 
     def farewell(self) -> list[str]:
         """What was not counted, and why, a line each."""
-        return [*self.session.log.summary(), *self.pipeline.bucketer.summary()]
+        return self.session.summary()
 
     def overview(self) -> dict[str, object]:
         """All that the page begins with; events after `position` continue it."""

@@ -27,6 +27,7 @@ LINES: Final = frozenset(
     )
 )
 SPACE: Final = b" \t\r\n"
+STRETCH: Final = 10_000  # lines that are read before the next ones are
 MANY: Final = 20  # lines from which on adding up is worth its preparation
 PAUSE: Final = 3600  # seconds without a record, after which a time without a date may well be of another day
 TYPES: Final = "application/json, application/x-ndjson or text/csv"
@@ -48,11 +49,6 @@ class Payload:
                 yield from parser.parse(self.lines)
         else:
             yield from map(parser.take, rows)
-
-    def add_up(self, parser: RecordParser, width: int) -> list[Item | Reject]:
-        """The same from many lines, with what comes in a row to one bucket of `width` seconds added up."""
-        with _as_http(parser):
-            return Aggregator(parser, width).take(self.lines)
 
     def has_ids(self, names: Collection[str]) -> bool:
         """Whether JSON lines begin with one that has a field of these names, and so each must be read by itself."""
@@ -241,19 +237,29 @@ class Intake:
     def parse(self, payload: Payload, source: str, latest: int, width: int) -> Iterator[Item | Reject]:
         """The records and rejects of `payload`, in order; those later than `latest` (epoch seconds) are rejects.
 
-        Of many lines, what comes in a row to one bucket of `width` seconds is added up. Nothing is read before the
-        first is asked for: the sense of time is shared.
+        Of many lines, what comes in a row to one bucket of `width` seconds is added up. They are read a stretch at a
+        time, so that a body of rejects does not stand in memory as a whole. Nothing is read before the first is asked
+        for: the sense of time is shared.
         """
-        if len(payload.lines) > MANY and not payload.has_ids(columns_of(self._options.mapping)["id"]):
-            self._wake()
-            before = self._times.snapshot()
-            found = payload.add_up(self.parser(source, payload.format), width)
+        parser = self.parser(source, payload.format)
+        if len(payload.lines) <= MANY or payload.has_ids(columns_of(self._options.mapping)["id"]):
+            yield from self.timely(parser, payload.parse(parser), latest)
+            return
+        self._wake()
+        adding = Aggregator(parser, width)
+        for at in range(0, len(payload.lines), STRETCH):
+            lines, before = payload.lines[at : at + STRETCH], self._times.snapshot()
+            with _as_http(parser):
+                found = adding.take(lines)
             if all(isinstance(item, Reject) or item.time <= latest for item in found):
                 yield from found
-                return
+                continue
             self._times.restore(before)  # again, line by line
-        parser = self.parser(source, payload.format)
-        yield from self.timely(parser, payload.parse(parser), latest)
+            if at == 0:
+                parser = self.parser(source, payload.format)
+            parser.lines = at
+            yield from self.timely(parser, Payload([], lines, payload.format).parse(parser), latest)
+            adding = Aggregator(parser, width)
 
     def timely(self, parser: RecordParser, items: Iterable[Record | Reject], latest: int) -> Iterator[Record | Reject]:
         """What `parser` gives, with a reject for each record later than `latest` (epoch seconds)."""
