@@ -103,6 +103,7 @@ def serving(
     engine = Engine(settings, pipeline, clock, sinks=sinks)
     engine.session.restore()
     engine.session.remember(engine)
+    engine.replay()
     guard = Guard(
         token, (settings.host, *settings.allow_host), clock, tokens, settings.trusted_proxy, settings.base_path
     )

@@ -364,7 +364,8 @@ def test_a_failed_state_or_sink_is_told_and_stops_nothing(tmp_path: Path) -> Non
     def full(_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with serving(Settings(state=str(tmp_path / "none" / "state")), sinks=(full,)) as server:
+    settings = Settings(state=str(tmp_path / "none" / "state"), durability="none")
+    with serving(settings, sinks=(full,)) as server:
         warm(server)
         assert "No space left" in server.client.get("/readyz").json()["trouble"]
         assert not server.engine.finish()

@@ -65,6 +65,11 @@ class BucketJudge:
         """Counts of statuses for which their key had no room, and that were added to those of `(other)`."""
         return self._roster.folded
 
+    @property
+    def size(self) -> int:
+        """Series that are followed."""
+        return self._roster.size
+
     def sigma(self) -> float:
         """The score that alerts: given, or such that all series together alert falsely `budget` times a day."""
         self._gates.share(self._roster.sharing)

@@ -103,6 +103,11 @@ class Roster:
                 volume.add(status, volume.new_series(self._mix_discount), self._sums)
         return volume
 
+    @property
+    def size(self) -> int:
+        """Series that are followed: volumes and statuses."""
+        return self._series
+
     def is_alone(self) -> bool:
         """Whether nothing is told apart by key, so that all keys as one are the one there is."""
         return len(self.volumes) == 1 and () in self.volumes

@@ -104,8 +104,12 @@ class App:
                 return Response(308, headers=(("Location", f"{self._base}/"),))
             route, variables = self._pass(request)
             response = route.handle(request, variables)
+            if route.method == "POST":
+                self._engine.commit()
         except HttpError as wrong:
             response = as_error(wrong)
+        except OSError as bad:
+            response = as_error(HttpError(507, f"the journal cannot be written: {bad.strerror or bad}"))
         except Busy:
             response = as_error(BUSY)
         except Exception as bad:  # the last resort: one request must not end the server

@@ -67,6 +67,9 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         engine.session.restore()
         engine.session.remember(outputs)
         engine.session.remember(engine)
+        rows = engine.replay()
+        if rows:
+            say.info(f"{rows} rows of the journal were not in the state yet, and were taken again")
         journal = _access_log(settings, stack, say)
         guard = Guard(
             token, (settings.host, *settings.allow_host), time.time, tokens, settings.trusted_proxy, settings.base_path
