@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from txmon.detection.baseline import NORMAL_MAD, Baseline
+from txmon.detection.baseline import NORMAL_MAD, Baseline, restored
 from txmon.detection.window import WINDOWS, sum5, sum15
 from txmon.model.scores import Thresholds, count_limit, count_score, limit_above, limit_below, normal_interval
 
@@ -130,7 +130,7 @@ def test_snapshot_and_restore_change_nothing(counts: list[int], data: st.DataObj
     resumed = Baseline(DISCOUNT, 0.001)
     for n, count in enumerate(counts):
         if n == cut:
-            resumed = Baseline.restore(resumed.snapshot())
+            resumed = restored(resumed.snapshot())
         for baseline in (through, resumed):
             baseline.observe(count, baseline.rate())
             baseline.learn(count, 1.0, 0.1 if count % 7 == 0 else 1.0)
@@ -215,7 +215,7 @@ def test_an_accepted_level_ends_the_episode_and_begins_the_windows_anew() -> Non
 @pytest.mark.parametrize("length", [0, 1, 38, 40])
 def test_a_snapshot_of_another_length_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match=f"a baseline has 39 numbers, not {length}"):
-        Baseline.restore([1.0] * length)
+        restored([1.0] * length)
 
 
 @pytest.mark.parametrize("discount", [0.5, 0.95, 0.9995])

@@ -12,7 +12,7 @@ import pytest
 
 from txmon.detection.detector import BucketJudge
 from txmon.detection.episodes import Surges
-from txmon.detection.key_series import KeySeries, StatusLayout
+from txmon.detection.key_series import KeyVolume, StatusLayout
 from txmon.detection.thresholds import DetectorConfig
 from txmon.model.keys import Key
 from txmon.model.verdict import Verdict
@@ -120,10 +120,10 @@ def test_what_belongs_to_a_forgotten_key_goes_with_it() -> None:
     assert (state["surges"], state["kept"], state["excluded"]) == ([], [], [])
 
 
-def level(rate: float) -> KeySeries:
-    group = KeySeries(0.95, StatusLayout([], {}))
-    group.volume.events, group.volume.exposure = rate * 20.0 - 0.5, 20.0
-    return group
+def level(rate: float) -> KeyVolume:
+    volume = KeyVolume(0.95, StatusLayout([], {}))
+    volume.events, volume.exposure = rate * 20.0 - 0.5, 20.0
+    return volume
 
 
 def test_usual_is_what_lies_nearest_between_the_two_levels() -> None:

@@ -5,7 +5,7 @@ from collections import deque
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from txmon.detection.baseline import Baseline
+from txmon.detection.baseline import Baseline, restored
 from txmon.detection.window import sum5, sum15
 
 SMALL = st.integers(0, 4095).map(float)
@@ -17,7 +17,7 @@ def same(one: Baseline, counts: deque[float]) -> None:
     assert one.counts() == ring
     assert one.newest() == ring[0]
     assert one.sums() == (sum5(one.counts()), sum15(one.counts()))
-    assert Baseline.restore(one.snapshot()).snapshot() == one.snapshot()
+    assert restored(one.snapshot()).snapshot() == one.snapshot()
 
 
 @given(st.lists(st.tuples(ANY, st.sampled_from(["", "", "", "", "restart", "clear", "reload"])), max_size=60))
@@ -36,7 +36,7 @@ def test_the_windows_hold_the_newest_fifteen_counts(steps: list[tuple[float, str
             one.clear_windows()
             counts = deque([0.0] * 15, maxlen=15)
         elif step == "reload":
-            one = Baseline.restore(one.snapshot())
+            one = restored(one.snapshot())
         same(one, counts)
 
 

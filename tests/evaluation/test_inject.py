@@ -13,7 +13,7 @@ from txmon.evaluation.inject import Injector, Watch, report, shows
 from txmon.ingest.records import Record
 from txmon.model.keys import Key
 from txmon.model.outcome import Outcome
-from txmon.model.verdict import Verdict
+from txmon.model.verdict import Stated, Verdict
 
 SAMPLE = str(ROOT / "examples" / "transactions.csv")
 MONDAY = 1772409600  # 2026-03-02T00:00:00Z
@@ -174,8 +174,8 @@ def test_the_statuses_that_should_show_it(spec: str, statuses: set[str]) -> None
 
 def verdict(minute: int, status: str, score: float, recommendation: str) -> Outcome:
     judged = Verdict(
-        MONDAY + minute * 60, status, (), 9, 90, 2.0, 0, 5, score, 1,
-        recommendation, (), "nine",  # type: ignore[arg-type]
+        MONDAY + minute * 60, status, (), 9, 90, 2.0, score, 1, recommendation, (),  # type: ignore[arg-type]
+        Stated(0, 5, "nine"),
     )  # fmt: skip
     return Outcome(judged.time, [judged])
 

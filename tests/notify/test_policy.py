@@ -12,7 +12,7 @@ from paths import SHARED
 from txmon.ingest.rejects import RejectLog
 from txmon.model.keys import Key
 from txmon.model.outcome import IncidentEvent, IncidentState, Outcome, Rise, Trend
-from txmon.model.verdict import Verdict
+from txmon.model.verdict import Stated, Verdict
 from txmon.notify.notification import Notification
 from txmon.notify.policy import Notifier, Policy
 from txmon.notify.recent_counts import MOST_ENTRIES, RecentCounts
@@ -31,7 +31,7 @@ def verdict(
 ) -> Verdict:
     recommendation = "alert" if incident else "ok"
     time = T0 + int(60 * minute)
-    return Verdict(time, status, key, count, 100, 1.0, 0, 3, 9.0, 1, recommendation, (), "text", incident)  # type: ignore[arg-type]
+    return Verdict(time, status, key, count, 100, 1.0, 9.0, 1, recommendation, (), Stated(0, 3, "text"), incident)  # type: ignore[arg-type]
 
 
 def step(

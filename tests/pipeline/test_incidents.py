@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from txmon.model.outcome import IncidentEvent
-from txmon.model.verdict import Recommendation, Verdict
+from txmon.model.verdict import Recommendation, Stated, Verdict
 from txmon.pipeline.incidents import IncidentPolicy, IncidentTracker, label_of
 
 MINUTE = 60
@@ -17,8 +17,8 @@ def verdict(
 ) -> Verdict:
     reasons = ("silence",) if status == "*" and score < -20 else ("score",)
     return Verdict(
-        minute * MINUTE, status, (("merchant", key),) if key else (), count if score > 0 else 0, 100, 5.0, 0, 9, score,
-        1, recommendation, reasons, "text",
+        minute * MINUTE, status, (("merchant", key),) if key else (), count if score > 0 else 0, 100, 5.0, score, 1,
+        recommendation, reasons, Stated(0, 9, "text"),
     )  # fmt: skip
 
 
@@ -26,8 +26,8 @@ def altered(v: Verdict, **new: Any) -> Verdict:
     old = {name: getattr(v, name) for name in ("time", "count", "expected", "reasons")}
     now = old | new
     return Verdict(
-        now["time"], v.status, v.key, now["count"], v.total, now["expected"], v.low, v.high, v.score, v.window,
-        v.recommendation, now["reasons"], v.text,
+        now["time"], v.status, v.key, now["count"], v.total, now["expected"], v.score, v.window,
+        v.recommendation, now["reasons"], Stated(v.low, v.high, v.text),
     )  # fmt: skip
 
 

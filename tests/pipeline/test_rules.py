@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from txmon.model.keys import Key
 from txmon.model.outcome import Trend
-from txmon.model.verdict import Recommendation, Verdict
+from txmon.model.verdict import Recommendation, Stated, Verdict
 from txmon.pipeline.rules import RuleBook
 from txmon.settings.rule import NAMES, parse_rule, parse_rules
 
@@ -15,7 +15,7 @@ Bucket = dict[Key, dict[str, int]]
 
 def verdict(count: int, minute: int = 0, status: str = "failed", recommendation: Recommendation = "ok") -> Verdict:
     reasons = ("score",) if recommendation == "alert" else ()
-    return Verdict(minute * 60, status, (), count, 200, 4.0, 0, 9, 1.5, 1, recommendation, reasons, "seen")
+    return Verdict(minute * 60, status, (), count, 200, 4.0, 1.5, 1, recommendation, reasons, Stated(0, 9, "seen"))
 
 
 def ask(text: str, count: int = 20) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from txmon.detection.thresholds import DetectorConfig
 from txmon.model.outcome import IncidentEvent
-from txmon.model.verdict import Verdict
+from txmon.model.verdict import Stated, Verdict
 from txmon.notify.policy import Policy
 from txmon.pipeline.incidents import IncidentPolicy
 from txmon.server.history import IncidentRow
@@ -22,7 +22,8 @@ def test_a_setting_has_one_name_from_the_flag_to_the_core() -> None:
 
 
 def test_a_line_has_the_names_of_its_value() -> None:
-    verdict = Verdict(0, "a", (("merchant", "m"),), 1, 2, 3.0, 0, 4, 5.0, 1, "alert", ("score",), "t", "i", True, True)
+    stated = Stated(0, 4, "t")
+    verdict = Verdict(0, "a", (("merchant", "m"),), 1, 2, 3.0, 5.0, 1, "alert", ("score",), stated, "i", True, True)
     line = json.loads(verdict_line(verdict))
     assert [line.pop("time"), line.pop("key")] == ["1970-01-01T00:00:00Z", {"merchant": "m"}]
     assert {name: value if name != "reasons" else tuple(value) for name, value in line.items()} == {

@@ -8,7 +8,7 @@ import pytest
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import Outcome
 from txmon.model.scores import Thresholds
-from txmon.model.verdict import Verdict
+from txmon.model.verdict import Evidence, Verdict
 from txmon.sinks import jsonl
 from txmon.sinks.jsonl import JsonLines
 from txmon.sinks.lines import verdict_line
@@ -17,9 +17,8 @@ ODD = ["denied", TOTAL, 'a "quoted" one', "back\\slash", "new\nline", "nie\u00df
 
 
 def verdict(status: str, said: str = "", count: int = 7, score: float = 4.25) -> Verdict:
-    made = Verdict(60, status, (('mer"chant', status),), count, 70, 3.25, -1, -1, score, 1, "ok", (), None)
-    made.reason(Thresholds(3.5, 3, 1.5, "above"), 0.02, 7.0, 3.25, "count", False, said)
-    return made
+    evidence = Evidence(Thresholds(3.5, 3, 1.5, "above"), 0.02, 7.0, 3.25, "count", False, said)
+    return Verdict(60, status, (('mer"chant', status),), count, 70, 3.25, score, 1, "ok", (), evidence)
 
 
 @pytest.mark.parametrize("status", ODD)

@@ -15,7 +15,7 @@ from paths import ROOT
 from txmon.errors import IoFailure
 from txmon.ingest.rejects import RejectLog
 from txmon.model.outcome import Outcome
-from txmon.model.verdict import Verdict
+from txmon.model.verdict import Stated, Verdict
 from txmon.query.database import open_database
 from txmon.query.files import expand
 from txmon.runtime.factory import pipeline_of
@@ -37,7 +37,7 @@ def outcomes() -> list[Outcome]:
 
 
 def verdict(time: int, count: int, status: str = "approved", **more: object) -> Verdict:
-    return Verdict(time, status, (), count, count, 0.0, 0, 2, 0.0, 1, "ok", (), "x").changed(**more)  # type: ignore[arg-type]
+    return Verdict(time, status, (), count, count, 0.0, 0.0, 1, "ok", (), Stated(0, 2, "x")).changed(**more)  # type: ignore[arg-type]
 
 
 def write(folder: Path, outcomes: Iterable[Outcome], keep: int | None = None) -> LogFolder:

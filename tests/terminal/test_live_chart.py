@@ -13,7 +13,7 @@ from paths import ROOT
 from rich.console import Console
 
 from txmon.model.outcome import IncidentEvent, Outcome, Trend
-from txmon.model.verdict import Recommendation, Verdict
+from txmon.model.verdict import Recommendation, Stated, Verdict
 from txmon.support.terminal_text import printable
 from txmon.terminal.history import RECENT, History, Point, merge
 from txmon.terminal.live_chart import Chart, Progress
@@ -28,7 +28,8 @@ START = 1772409600
 def verdict(minute: int, status: str, count: int, recommendation: Recommendation = "ok", key: str = "") -> Verdict:
     keys = (("merchant", key),) if key else ()
     return Verdict(
-        START + 60 * minute, status, keys, count, 40, 5.0, 1, 12, (count - 5) / 2, 1, recommendation, (), "text"
+        START + 60 * minute, status, keys, count, 40, 5.0, (count - 5) / 2, 1, recommendation, (),
+        Stated(1, 12, "text"),
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from txmon.runtime.factory import pipeline_of_state
 from txmon.runtime.state_file import load
 from txmon.settings.load import Config
 from txmon.support.durations import duration_text
+from txmon.support.plurals import plural
 from txmon.support.safe_open import trusted
 from txmon.version import compiled, describe
 
@@ -152,7 +153,7 @@ def memory(config: Config) -> Iterator[Finding]:
         return
     detector, count = pipeline.detector, len(pipeline.tracker.open())
     until = f"judged until {iso(detector.time())}" if detector.time() >= 0 else "nothing judged yet"
-    incidents = f"{count or 'no'} open incident{'' if count == 1 else 's'}"
+    incidents = f"{count or 'no'} {plural(count, 'open incident')}"
     yield Finding("state", "ok", f"{path}: {until}, {len(detector.describe())} series, {incidents}")
     yield from _private("state", path)
     if not os.access(Path(path).resolve().parent, os.W_OK | os.X_OK):

@@ -8,6 +8,7 @@ over `exposure`, both forgotten at the same rate, so that `events / exposure` is
 1 - discount later, and `events` is how much evidence stands behind it.
 """
 
+from collections.abc import Sequence
 from math import exp, log, sqrt
 from typing import Final
 
@@ -243,14 +244,7 @@ class Baseline:
         ]  # fmt: skip
         return [*scalars, *self.counts(), *self.expectations]
 
-    @staticmethod
-    def restore(state: list[float]) -> "Baseline":
-        """The baseline whose `snapshot` was `state`; ValueError when it cannot be one."""
-        baseline = Baseline(0.5)
-        baseline.load(state)
-        return baseline
-
-    def load(self, state: list[float]) -> None:
+    def restore(self, state: Sequence[float]) -> None:
         """Become the baseline whose `snapshot` was `state`; ValueError when it cannot be one."""
         if len(state) != SNAPSHOT_LENGTH:
             raise ValueError(f"a baseline has {SNAPSHOT_LENGTH} numbers, not {len(state)}")
@@ -261,3 +255,10 @@ class Baseline:
         self.clear_windows()
         for count, expected in zip(reversed(state[9:24]), reversed(state[24:39]), strict=True):
             self.observe(count, expected)
+
+
+def restored(state: Sequence[float]) -> Baseline:
+    """Return the baseline whose `snapshot` was `state`; ValueError where that cannot be."""
+    series = Baseline(0.5)  # its pace is part of the state
+    series.restore(state)
+    return series

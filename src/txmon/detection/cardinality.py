@@ -28,20 +28,6 @@ def level_of(text: str) -> int:
     return 32 - (crc32(text.encode("utf-8", "surrogatepass")) * SPREAD % 4294967296).bit_length()
 
 
-def totals(counts: dict[Key, dict[str, int]]) -> dict[str, int]:
-    """Transactions by status over all keys; where there is one key, its own counts."""
-    if len(counts) == 1:
-        for statuses in counts.values():
-            return statuses
-    found: dict[str, int] = {}
-    for statuses in counts.values():
-        if len(counts) == 1:
-            return statuses.copy()
-        for status, count in statuses.items():
-            found[status] = found.get(status, 0) + count
-    return found
-
-
 class Census:
     """Counts series by the level of their keys."""
 
@@ -143,16 +129,16 @@ class Sample:
         """All of the state, as JSON takes it."""
         return {"level": self.census.level, "keys": [[key, seen, names] for key, (seen, names) in self._keys.items()]}
 
-    @staticmethod
-    def restore(state: Mapping[str, Any]) -> "Sample":
-        """The sample whose `snapshot` was `state`; KeyError, TypeError or ValueError where that cannot be."""
-        sample = Sample()
-        sample.census.rise(int(state["level"]))
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Become the sample whose `snapshot` was `state`; KeyError, TypeError or ValueError where that cannot be."""
+        census = Census()
+        census.rise(int(state["level"]))
+        known: dict[str, tuple[int, list[str]]] = {}
         rows: Sequence[Any] = state["keys"]
         for key, seen, names in rows:
-            sample._keys[str(key)] = (int(seen), [str(name) for name in names])
-            sample.census.add_key(level_of(str(key)), 1 + len(names))
-        return sample
+            known[str(key)] = (int(seen), [str(name) for name in names])
+            census.add_key(level_of(str(key)), 1 + len(names))
+        self.census, self._keys = census, known
 
 
 class SharedSeriesCount:
@@ -197,11 +183,15 @@ class SharedSeriesCount:
         """What `restore` cannot count again."""
         return {"level": self._census.level, "sample": self._sample.snapshot() if self._sample is not None else None}
 
-    @staticmethod
-    def restore(state: Mapping[str, Any]) -> "SharedSeriesCount":
-        """The roll whose `snapshot` was `state`, its own keys not entered yet; KeyError, TypeError or ValueError."""
-        roll = SharedSeriesCount()
-        roll._census.rise(int(state["level"]))
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be.
+
+        The detector's own keys are not part of the state. Enter them anew, with `add_key`.
+        """
+        census = Census()
+        census.rise(int(state["level"]))
+        sample: Sample | None = None
         if state["sample"] is not None:
-            roll._sample = Sample.restore(state["sample"])
-        return roll
+            sample = Sample()
+            sample.restore(state["sample"])
+        self._census, self._sample = census, sample

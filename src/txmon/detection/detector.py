@@ -13,13 +13,13 @@ from txmon.detection.baseline import Baseline
 from txmon.detection.episodes import Episodes, Surges
 from txmon.detection.joint import JointDeviation
 from txmon.detection.judgement import LAG, Judgement, excess_of, judge, judge_one
-from txmon.detection.key_series import Bucket, KeySeries, SeriesState, describe, expect
+from txmon.detection.key_series import Bucket, KeyVolume, SeriesState, describe, expect
 from txmon.detection.registry import Roster
 from txmon.detection.season import Season
 from txmon.detection.thresholds import DetectorConfig, ThresholdTable
 from txmon.model.keys import TOTAL, Key
 from txmon.model.scores import Thresholds
-from txmon.model.verdict import Recommendation, Verdict
+from txmon.model.verdict import Evidence, Recommendation, Verdict
 
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
 RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are better than it thought
@@ -78,7 +78,7 @@ class BucketJudge:
         whole: the counts by status over all keys, for a detector that has only some of them, or that need not sum them
         up again. sample: where it has only some, a level, and of all keys those of that level with their statuses.
         """
-        sums = self._roster.enlist(time, counts, sample)
+        arrivals, sums = self._roster.enlist(time, counts, sample)
         self.whole = whole = sums if whole is None else whole
         if self._roster.drop(time, bool(whole)):
             self._surges.release(self._roster.knows)
@@ -89,12 +89,11 @@ class BucketJudge:
             self._surges.grow(growth)
         self._gates.share(self._roster.sharing)
         expected = self._judge_whole(time, whole, growth)
-        for key, group in self._roster.groups.items():
-            group.volume.grow(growth)
+        for key, volume in self._roster.volumes.items():
+            volume.grow(growth)
             if expected < 0.0:
-                expected = group.volume.rate()
-            came, group.came = group.came, None
-            self._judge_group(time, key, group, came if came is not None else NOTHING, verdicts)
+                expected = volume.rate()
+            self._judge_key(time, key, volume, arrivals.get(volume, NOTHING), verdicts)
         self._age += 1
         self._level = expected
         if self._age <= self._warmup:
@@ -113,12 +112,12 @@ class BucketJudge:
         """
         if self._roster.is_alone():
             return -1.0
-        group = self._roster.as_one(whole)
-        if group is None:
+        volume = self._roster.as_one(whole)
+        if volume is None:
             return 0.0
-        group.volume.grow(growth)
-        expected = group.volume.rate()
-        self._judge_group(time, (), group, whole, [])
+        volume.grow(growth)
+        expected = volume.rate()
+        self._judge_key(time, (), volume, whole, [])
         return expected
 
     def _growth(self, time: int) -> float:
@@ -129,17 +128,17 @@ class BucketJudge:
         if growth != 1.0 and not self._anchored:
             # until now the levels trailed the day; from here on they move with it, so they must start where it is
             self._anchored = True
-            groups, whole = [*self._roster.groups.values()], self._roster.whole
-            of_all = [whole] if whole is not None else groups
-            groups += [whole] if whole is not None else []
-            trailing = fsum([group.volume.rate() for group in of_all])
+            volumes, whole = [*self._roster.volumes.values()], self._roster.whole
+            of_all = [whole] if whole is not None else volumes
+            volumes += [whole] if whole is not None else []
+            trailing = fsum([volume.rate() for volume in of_all])
             if trailing > 0.0:
                 growth = min(5.0, max(0.2, self._season.level(time) / trailing))
-            for group in groups:
-                group.volume.slope = 0.0
+            for volume in volumes:
+                volume.slope = 0.0
                 if self.config.bucket > NARROW:
-                    group.volume.clear_windows()
-                    for series in group.series():
+                    volume.clear_windows()
+                    for series in volume.series():
                         series.clear_windows()
         return growth
 
@@ -148,69 +147,68 @@ class BucketJudge:
 
         Nothing is learned. None while the key is unknown or warms up.
         """
-        group = self._roster.groups.get(key)
-        if group is None or group.buckets < self._warmup:
+        volume = self._roster.volumes.get(key)
+        if volume is None or volume.buckets < self._warmup:
             return None
         gates = self._gates.of(status)
         total = sum(counts.values())
-        bucket = Bucket(time, key, counts, total, self._surges.usual(key, group.volume.rate(), total), True)
+        bucket = Bucket(time, key, counts, total, self._surges.usual(key, volume.rate(), total), True)
         if status == TOTAL:
             count, expected = bucket.total, bucket.usual
-            series = group.volume
+            series: Baseline = volume
             surety: Baseline | None = None
         else:
             count = counts.get(status, 0)
-            known = group.of(status)
-            series = known if known is not None else group.new_series(self._mix_discount)
+            known = volume.of(status)
+            series = known if known is not None else volume.new_series(self._mix_discount)
             expected, _, by_volume = expect(bucket, count, series, gates)
-            surety = group.volume if by_volume else None
+            surety = volume if by_volume else None
         seen = judge_one(series, gates, count, expected, surety, self._lag)
         recommendation: Recommendation = "alert" if seen.passed else "ok"
         reasons = SCORE if seen.passed else NO_REASON
-        verdict = Verdict(
-            time, status, key, count, bucket.total, expected, -1, -1, seen.score, 1, recommendation, reasons, None
-        )  # fmt: skip
         excess = excess_of(series, expected, surety, self._lag)
-        verdict.reason(gates, excess, seen.seen, seen.window_mean, seen.gate, False, "")
-        return verdict
+        evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, False, "")
+        return Verdict(
+            time, status, key, count, bucket.total, expected, seen.score, 1, recommendation, reasons, evidence
+        )
 
-    def _judge_group(self, time: int, key: Key, group: KeySeries, counts: dict[str, int], out: list[Verdict]) -> None:
+    def _judge_key(self, time: int, key: Key, volume: KeyVolume, counts: dict[str, int], out: list[Verdict]) -> None:
         total = 0
         for count in counts.values():
             total += count
-        self._surges.end(key, group, total)
-        usual = self._surges.usual(key, group.volume.rate(), total)
-        bucket = Bucket(time, key, counts, total, usual, group.buckets >= self._warmup, group.buckets)
-        group.buckets += 1
-        group.mix_exposure = group.mix_exposure * self._mix_discount + float(total)
+        self._surges.end(key, volume, total)
+        usual = self._surges.usual(key, volume.rate(), total)
+        bucket = Bucket(time, key, counts, total, usual, volume.buckets >= self._warmup, volume.buckets)
+        volume.buckets += 1
+        volume.mix_exposure = volume.mix_exposure * self._mix_discount + float(total)
         odd = JointDeviation()
         alone = True  # no status alerts by itself
         excess = 0.0  # what statuses that alert bring beyond what was expected of them
         if total > 0:
-            layout = group.layout
+            layout = volume.layout
             if layout.sigma != self._gates.sigma:
                 layout.sigma = self._gates.sigma
                 layout.gates = [self._gates.of(status) for status in layout.names]
-            held = group.held
+            held = volume.held
             if isinstance(held, tuple):
                 for place, series in enumerate(held):
-                    more = self._judge_row(bucket, group, place, series, odd, out)
+                    more = self._judge_row(bucket, volume, place, series, odd, out)
                     if more >= 0.0:
                         alone = False
                         excess += more
             elif held is not None:
-                more = self._judge_row(bucket, group, 0, held, odd, out)
+                more = self._judge_row(bucket, volume, 0, held, odd, out)
                 alone, excess = more < 0.0, max(0.0, more)
-        out.append(self._judge_volume(bucket, group, odd, alone, excess))
+        out.append(self._judge_volume(bucket, volume, odd, alone, excess))
 
     def _judge_row(
-        self, bucket: Bucket, group: KeySeries, place: int, series: Baseline, odd: JointDeviation, out: list[Verdict]
+        self, bucket: Bucket, volume: KeyVolume, place: int, series: Baseline, odd: JointDeviation, out: list[Verdict]
     ) -> float:
-        """Judge the status at this place of the group's layout; what it brings too many while it alerts, else -1."""
-        layout = group.layout
+        """Judge the status at this place of the volume's layout; what it brings too many while it alerts, else -1."""
+        layout = volume.layout
         status = layout.names[place]
         count = bucket.counts.get(status, -1)  # below 0: no row
-        verdict = self._judge_status(bucket, status, max(0, count), series, layout.gates[place], group.volume, odd)
+        verdict = self._judge_status(bucket, status, max(0, count), series, layout.gates[place], volume, odd)
         quiet = verdict.recommendation == "ok" or verdict.recommendation == "warming"
         if not quiet or count >= 0 or self.config.rowless:
             out.append(verdict)
@@ -237,9 +235,8 @@ class BucketJudge:
         return verdict
 
     def _judge_volume(
-        self, bucket: Bucket, group: KeySeries, odd: JointDeviation, alone: bool, excess: float
+        self, bucket: Bucket, series: KeyVolume, odd: JointDeviation, alone: bool, excess: float
     ) -> Verdict:
-        series = group.volume
         if series.alerting and bucket.total > 0 and series.newest() == 0.0:
             # the silence is over; what the volume is now is judged without it
             series.alerting = 0
@@ -250,17 +247,17 @@ class BucketJudge:
         distance = odd.distance() if bucket.warm else 0.0
         if alone and distance >= gates.sigma and not judgement.passed:
             judgement.together = bucket.total >= gates.min_count and odd.is_shared()
-        said = ""
+        note = ""
         if judgement.together or (self.config.explain and distance > 0.0):
-            said = f"together {format(distance, '.1f')} sigmas: {odd.parts()}"
-        verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None, said)
+            note = f"together {format(distance, '.1f')} sigmas: {odd.parts()}"
+        verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None, note)
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
             # an attack is no part of the usual volume, or its end would look like a loss
             usual = max(0.0, bucket.total - excess)
             surging = judgement.longest > RELIEF
             if bucket.warm:
-                self._surges.follow(bucket.key, group, surging)
+                self._surges.follow(bucket.key, series, surging)
             self._learn(bucket, TOTAL, series, usual, 1.0, RELIEF_WEIGHT if surging else 1.0)
         else:
             series.forget()
@@ -276,7 +273,7 @@ class BucketJudge:
         seen: Judgement,
         gates: Thresholds,
         volume: Baseline | None,
-        said: str,
+        note: str,
     ) -> Verdict:
         recommendation: Recommendation = "ok"
         reasons = NO_REASON
@@ -284,7 +281,7 @@ class BucketJudge:
         excess = seen.excess
         if not bucket.warm:
             recommendation = "warming"
-            said = f"{bucket.age} of {self._warmup} buckets learned"
+            note = f"{bucket.age} of {self._warmup} buckets learned"
         elif series.alerting > self._shift:
             series.accept_level()
             reasons = LEVEL_SHIFT
@@ -300,12 +297,11 @@ class BucketJudge:
             reasons = SCORE
         if alerts or series.alerting or self._episodes.are_there():
             self._episodes.count(bucket.key, status, series, alerts)
-        verdict = Verdict(
-            bucket.time, status, bucket.key, count, bucket.total, expected, -1, -1, seen.score, seen.window,
-            recommendation, reasons, None,
+        evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, note)
+        return Verdict(
+            bucket.time, status, bucket.key, count, bucket.total, expected, seen.score, seen.window, recommendation,
+            reasons, evidence,
         )  # fmt: skip
-        verdict.reason(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, said)
-        return verdict
 
     def time(self) -> int:
         """Start of the bucket judged last, epoch seconds; -1 before the first."""
@@ -313,15 +309,15 @@ class BucketJudge:
 
     def describe(self) -> list[SeriesState]:
         """What is known of every series."""
-        return describe(self._roster.groups)
+        return describe(self._roster.volumes)
 
     def exclude(self, key: Key, statuses: Sequence[str]) -> None:
         """Unlearn what these series learned since they began to alert; until they are quiet, learn nothing of them."""
-        group = self._roster.groups.get(key)
-        if group is None:
+        volume = self._roster.volumes.get(key)
+        if volume is None:
             return
         for status in statuses:
-            series = group.volume if status == TOTAL else group.of(status)
+            series = volume if status == TOTAL else volume.of(status)
             if series is not None:
                 self._episodes.exclude(key, status, series)
 
@@ -342,12 +338,13 @@ class BucketJudge:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be."""
         self._episodes.restore(state)
-        self._season = Season.restore(state["season"])
+        self._season.restore(state["season"])
         self._surges.restore(state.get("surges", []))
         self._before, self._age = int(state["before"]), int(state["age"])
         self._anchored = bool(state["anchored"])
         self._level, self._lag = float(state["level"]), float(state["lag"])
-        self._roster.restore(state, self._before)
+        # states from before `seen` was kept: something arrived in the bucket judged last
+        self._roster.restore({"seen": self._before, **state})
         self._gates = ThresholdTable(self.config)
         self._gates.share(self._roster.sharing)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from mypy_extensions import mypyc_attr
 
 from txmon.detection.baseline import PRIOR_EVENTS, Baseline, rate_of
-from txmon.detection.key_series import KeySeries
+from txmon.detection.key_series import KeyVolume
 from txmon.model.keys import Key, pack_key, unpack_key
 
 Known = tuple[float, float, float, float]  # of a series, as Baseline.known gives it
@@ -115,7 +115,7 @@ class Surges:
         for surge in self._surges.values():
             surge.usual *= factor
 
-    def end(self, key: Key, group: KeySeries, total: int) -> None:
+    def end(self, key: Key, volume: KeyVolume, total: int) -> None:
         """Know again what was known before a surge that is over: two buckets in a row are nearer to that.
 
         total: transactions in the bucket that is about to be judged.
@@ -123,22 +123,22 @@ class Surges:
         surge = self._surges.get(key) if self._surges else None
         if surge is None:
             return
-        level = group.volume.rate()
-        if level > surge.usual and max(float(total), group.volume.newest()) < sqrt(level * surge.usual):
-            _recall(group, surge)
+        level = volume.rate()
+        if level > surge.usual and max(float(total), volume.newest()) < sqrt(level * surge.usual):
+            _recall(volume, surge)
             del self._surges[key]
 
-    def follow(self, key: Key, group: KeySeries, surging: bool) -> None:
+    def follow(self, key: Key, volume: KeyVolume, surging: bool) -> None:
         """Begin to remember, go on, or stop, after a bucket was judged and before its volume is learned.
 
         surging: the volume is far above its level.
         """
         surge = self._surges.get(key) if self._surges else None
-        level = group.volume.rate()
+        level = volume.rate()
         if surge is None:
             if surging:
-                statuses = {status: series.known() for status, series in group.statuses.items()}
-                self._surges[key] = Surge(level, group.volume.known(), statuses)
+                statuses = {status: series.known() for status, series in volume.statuses.items()}
+                self._surges[key] = Surge(level, volume.known(), statuses)
         elif not surging and level < NEAR * surge.usual:
             del self._surges[key]
         else:
@@ -160,23 +160,25 @@ class Surges:
             for key, one in self._surges.items()
         ]
 
-    def restore(self, rows: Sequence[Sequence[Any]]) -> None:
+    def restore(self, state: Sequence[Sequence[Any]]) -> None:
         """Take over what `snapshot` gave; ValueError or TypeError where that cannot be."""
         self._surges = {
             unpack_key(key): Surge(
                 float(usual), known_of(volume), {str(status): known_of(known) for status, known in statuses.items()}
             )
-            for key, usual, volume, statuses in rows
+            for key, usual, volume, statuses in state
         }
 
 
-def _recall(group: KeySeries, surge: Surge) -> None:
+def _recall(volume: KeyVolume, surge: Surge) -> None:
     """The surge is over: what was known before it holds again."""
     _, exposure, median, _ = surge.volume
-    group.volume.recall((max(0.0, surge.usual * exposure - PRIOR_EVENTS), exposure, median, 0.0))
-    by_name = group.statuses
+    volume.recall((max(0.0, surge.usual * exposure - PRIOR_EVENTS), exposure, median, 0.0))
+    by_name = volume.statuses
     for status, known in surge.statuses.items():
-        series = by_name[status]
+        series = by_name.get(status)
+        if series is None:  # a program that mixes records with and without a key: () is a key and all keys as one
+            continue
         # one that the surge had no part in had less of a share while it lasted, and has its own again
         if not series.alerting and rate_of(known[0], known[1]) > series.rate():
             series.recall(known)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from txmon.detection.baseline import Baseline
+from txmon.detection.baseline import Baseline, restored
 from txmon.model.keys import TOTAL, Key
 from txmon.model.keys import pack_key as pack_key
 from txmon.model.keys import unpack_key as unpack_key
@@ -35,7 +35,7 @@ class Sum:
 
 
 class StatusLayout:
-    """The statuses that a group has, in the order in which they came: one for all groups that have the same ones."""
+    """The statuses that a volume has, in the order in which they came: one for all volumes that have the same ones."""
 
     __slots__ = ("_longer", "gates", "names", "sigma", "sums")
 
@@ -58,13 +58,14 @@ class StatusLayout:
 
 
 @mypyc_attr(acyclic=True)
-class KeySeries(Baseline):
-    """The baselines of one key: it is that of its volume, and has those of its statuses.
+class KeyVolume(Baseline):
+    """The baseline of one key's volume, which also holds the baselines of the key's statuses.
 
-    One object for two and no tuple around a single status: most keys of a million have one.
+    It is one object, not a key that has a volume, and there is no tuple around a single status: a detector follows a
+    million keys, and most of them have one status.
     """
 
-    __slots__ = ("buckets", "came", "held", "layout", "mix_exposure", "seen")
+    __slots__ = ("buckets", "held", "layout", "mix_exposure", "seen")
 
     def __init__(self, discount: float, layout: StatusLayout) -> None:
         """layout: that of no status."""
@@ -74,15 +75,9 @@ class KeySeries(Baseline):
         self.held: Baseline | tuple[Baseline, ...] | None = None  # of its statuses, as the layout has them
         self.buckets = 0  # judged so far
         self.mix_exposure = 0.0  # discounted transactions: what a status never seen before has been absent from
-        self.came: dict[str, int] | None = None  # counts of the bucket that is about to be judged
-
-    @property
-    def volume(self) -> Baseline:
-        """The baseline of all statuses together."""
-        return self
 
     def new_series(self, discount: float) -> Baseline:
-        """The baseline of a status never seen before: absent from all that the group saw."""
+        """The baseline of a status never seen before: absent from all that the volume saw."""
         series = Baseline(discount)
         series.exposure = self.mix_exposure
         return series
@@ -157,44 +152,44 @@ def expect(bucket: Bucket, count: int, series: Baseline, gates: Thresholds) -> t
     return share * max(0.0, bucket.total - count + level), driven, True
 
 
-def describe(groups: Mapping[Key, KeySeries]) -> list[SeriesState]:
+def describe(volumes: Mapping[Key, KeyVolume]) -> list[SeriesState]:
     """What is known of every series."""
     found = []
-    for key, group in groups.items():
-        usual = group.volume.rate()
-        every = {TOTAL: (group.volume, usual)}
-        every |= {status: (series, series.rate() * usual) for status, series in group.statuses.items()}
+    for key, volume in volumes.items():
+        usual = volume.rate()
+        every: dict[str, tuple[Baseline, float]] = {TOTAL: (volume, usual)}
+        every |= {status: (series, series.rate() * usual) for status, series in volume.statuses.items()}
         for status, (series, expected) in every.items():
             found.append(SeriesState(key, status, expected, series.dispersion(), series.events, series.alerting))
     return found
 
 
-def pack(groups: Mapping[Key, KeySeries]) -> list[object]:
-    """All groups as JSON takes them."""
+def pack(volumes: Mapping[Key, KeyVolume]) -> list[object]:
+    """All volumes as JSON takes them."""
     return [
         [
             pack_key(key),
-            group.seen,
-            group.buckets,
-            group.mix_exposure,
-            group.volume.snapshot(),
-            {status: series.snapshot() for status, series in group.statuses.items()},
+            volume.seen,
+            volume.buckets,
+            volume.mix_exposure,
+            volume.snapshot(),
+            {status: series.snapshot() for status, series in volume.statuses.items()},
         ]
-        for key, group in groups.items()
+        for key, volume in volumes.items()
     ]
 
 
-def unpack(rows: Sequence[Any], discount: float, layout: StatusLayout, sums: dict[str, Sum]) -> dict[Key, KeySeries]:
-    """The groups that `pack` packed; ValueError or TypeError where that cannot be.
+def unpack(rows: Sequence[Any], discount: float, layout: StatusLayout, sums: dict[str, Sum]) -> dict[Key, KeyVolume]:
+    """The volumes that `pack` packed; ValueError or TypeError where that cannot be.
 
     layout: that of no status; sums: of all statuses, by name.
     """
-    groups: dict[Key, KeySeries] = {}
-    for key, seen, buckets, mix_exposure, volume, statuses in rows:
-        group = KeySeries(discount, layout)
-        group.seen, group.buckets, group.mix_exposure = int(seen), int(buckets), float(mix_exposure)
-        group.load(volume)
+    volumes: dict[Key, KeyVolume] = {}
+    for key, seen, buckets, mix_exposure, numbers, statuses in rows:
+        volume = KeyVolume(discount, layout)
+        volume.seen, volume.buckets, volume.mix_exposure = int(seen), int(buckets), float(mix_exposure)
+        volume.restore(numbers)
         for status, series in statuses.items():
-            group.add(str(status), Baseline.restore(series), sums)
-        groups[unpack_key(key)] = group
-    return groups
+            volume.add(str(status), restored(series), sums)
+        volumes[unpack_key(key)] = volume
+    return volumes

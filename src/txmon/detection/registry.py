@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from txmon.detection.cardinality import SharedSeriesCount
-from txmon.detection.key_series import KeySeries, StatusLayout, Sum, pack, unpack
+from txmon.detection.key_series import KeyVolume, StatusLayout, Sum, pack, unpack
 from txmon.detection.thresholds import DetectorConfig
 from txmon.model.keys import Key
 
@@ -20,11 +20,11 @@ class Roster:
         self._config = config
         self._discount = discount
         self._mix_discount = mix_discount
-        self.groups: dict[Key, KeySeries] = {}
+        self.volumes: dict[Key, KeyVolume] = {}
         self._sums: dict[str, Sum] = {}  # by status
         self._bucket = 0  # number of the present one, by which the sums know it
         self._no_status = StatusLayout([], {})
-        self.whole: KeySeries | None = None  # all keys as one: what the season is learned from where there are keys
+        self.whole: KeyVolume | None = None  # all keys as one: what the season is learned from where there are keys
         self.forgotten = 0  # keys dropped
         self._seen = -1  # start of the last bucket in which anything arrived
         self._series = 0
@@ -34,56 +34,59 @@ class Roster:
 
     def enlist(
         self, time: int, counts: dict[Key, dict[str, int]], sample: tuple[int, Mapping[str, Sequence[str]]] | None
-    ) -> dict[str, int]:
+    ) -> tuple[dict[KeyVolume, dict[str, int]], dict[str, int]]:
         """Begin a baseline for every series that is new in the bucket at `time`, and count it.
 
-        Returns the transactions by status over all keys: both need a look at every count.
+        Returns the counts of the keys that arrived, by status, and the transactions by status over all keys: both need
+        a look at every count. The first has the keys' volumes for keys, since a tuple of texts takes longer to look up.
         """
+        arrivals: dict[KeyVolume, dict[str, int]] = {}
         self._fresh = 0
         self._bucket += 1
         for key, statuses in counts.items():
-            group = self.groups.get(key)
-            if group is None:
-                group = self.groups[key] = KeySeries(self._discount, self._no_status)
+            volume = self.volumes.get(key)
+            if volume is None:
+                volume = self.volumes[key] = KeyVolume(self._discount, self._no_status)
                 self._series += 1
                 self._roll.add_key(key)
-            group.seen = time
-            group.came = statuses
-            sums = group.layout.sums
+            volume.seen = time
+            arrivals[volume] = statuses
+            sums = volume.layout.sums
             for status, count in statuses.items():
                 one = sums.get(status)
                 if one is None:
-                    group.add(status, group.new_series(self._mix_discount), self._sums)
+                    volume.add(status, volume.new_series(self._mix_discount), self._sums)
                     self._series += 1
                     self._fresh += 1
                     self._roll.add_series(key)
-                    sums = group.layout.sums
+                    sums = volume.layout.sums
                     one = sums[status]
                 one.add(self._bucket, count)
         self._roll.close(time, sample)
         if len(counts) == 1:
-            return statuses
-        return {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
+            for only in counts.values():  # one key: its counts are those over all keys
+                return arrivals, only
+        return arrivals, {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
 
-    def as_one(self, whole: dict[str, int]) -> KeySeries | None:
+    def as_one(self, whole: dict[str, int]) -> KeyVolume | None:
         """The baselines of all keys as one, given their counts by status; None before anything arrived."""
-        group = self.whole
-        if group is None:
+        volume = self.whole
+        if volume is None:
             if not whole:
                 return None
-            group = self.whole = KeySeries(self._discount, self._no_status)
+            volume = self.whole = KeyVolume(self._discount, self._no_status)
         for status in sorted(whole):  # the order in which they came is not known everywhere
-            if status not in group.layout.sums:
-                group.add(status, group.new_series(self._mix_discount), self._sums)
-        return group
+            if status not in volume.layout.sums:
+                volume.add(status, volume.new_series(self._mix_discount), self._sums)
+        return volume
 
     def is_alone(self) -> bool:
         """Whether nothing is told apart by key, so that all keys as one are the one there is."""
-        return len(self.groups) == 1 and () in self.groups
+        return len(self.volumes) == 1 and () in self.volumes
 
     def knows(self, key: Key) -> bool:
         """Whether a key has baselines; () is all keys as one, too."""
-        return not key or key in self.groups
+        return not key or key in self.volumes
 
     def drop(self, time: int, arrived: bool) -> bool:
         """Forget keys that were idle too long, and the least recently seen where there are too many; whether any was.
@@ -97,13 +100,13 @@ class Roster:
             oldest = time - self._config.idle
             # while nothing at all arrives it is the feed that is silent, and goes on being that, not its keys
             if self._seen >= oldest:
-                for key in [key for key, group in self.groups.items() if group.seen < oldest]:
+                for key in [key for key, volume in self.volumes.items() if volume.seen < oldest]:
                     self._forget(key)
                 self._roll.forget(int(oldest))
         # what is new counts from the next bucket on: until then nothing tells which of the new keys is the busiest
         if self._series - self._fresh > self._config.max_series:
             # of those that are seen the busiest stays: the feed would be forgotten with it, again and again
-            of_use = [(group.seen, group.mix_exposure, key) for key, group in self.groups.items()]
+            of_use = [(volume.seen, volume.mix_exposure, key) for key, volume in self.volumes.items()]
             for _, _, key in sorted(of_use)[:-1]:
                 if self._series <= self._config.max_series * 0.9:
                     break
@@ -112,7 +115,7 @@ class Roster:
         return self.forgotten > before
 
     def _forget(self, key: Key) -> None:
-        series = 1 + len(self.groups.pop(key).layout.names)
+        series = 1 + len(self.volumes.pop(key).layout.names)
         self._series -= series
         self._roll.drop_key(key, series)
         self.forgotten += 1
@@ -121,23 +124,25 @@ class Roster:
         """All of the state, as JSON takes it, for `restore`."""
         return {
             "seen": self._seen,
-            "groups": pack(self.groups),
+            "groups": pack(self.volumes),
             "whole": pack({(): self.whole} if self.whole is not None else {}),
             "roll": self._roll.snapshot(),
         }
 
-    def restore(self, state: Mapping[str, Any], before: int) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be.
 
-        before: start of the bucket judged last. A state from before all keys were known as one begins anew with that.
+        A state from before all keys were known as one begins anew with that.
         """
-        groups = unpack(state["groups"], self._discount, self._no_status, self._sums)
+        volumes = unpack(state["groups"], self._discount, self._no_status, self._sums)
         whole = unpack(state.get("whole", []), self._discount, self._no_status, self._sums).get(())
-        roll = SharedSeriesCount.restore(state["roll"]) if "roll" in state else SharedSeriesCount()
-        self.groups, self.whole, self._roll = groups, whole, roll
-        self._seen = int(state.get("seen", before))
+        roll = SharedSeriesCount()
+        if "roll" in state:  # not in older states
+            roll.restore(state["roll"])
+        self.volumes, self.whole, self._roll = volumes, whole, roll
+        self._seen = int(state["seen"])
         self._series = 0
-        for key, group in groups.items():
-            roll.add_key(key, 1 + len(group.layout.names))
-            self._series += 1 + len(group.layout.names)
+        for key, volume in volumes.items():
+            roll.add_key(key, 1 + len(volume.layout.names))
+            self._series += 1 + len(volume.layout.names)
         self.sharing = roll.series()

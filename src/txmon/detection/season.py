@@ -5,6 +5,7 @@ learned that it is. A busier day, a smaller merchant, a new plateau need nothing
 Winters 1960, with the level left to the baseline). One shape serves every series, since it costs no state of theirs.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 DAY: Final = 86400
@@ -185,17 +186,19 @@ class Season:
         numbers += [one.buckets for one in self._at]
         return numbers + [float(one.day) for one in self._at]
 
-    @staticmethod
-    def restore(state: list[float]) -> "Season":
-        """The season whose `snapshot` was `state`; ValueError when it cannot be one."""
-        season = Season(int(state[0]))
-        size = 2 * season._bins
+    def restore(self, state: Sequence[float]) -> None:
+        """Become the season whose `snapshot` was `state`; ValueError when it cannot be one."""
+        size = 2 * self._bins
+        if len(state) > 0 and int(state[0]) != self._width:
+            raise ValueError(f"the state was saved with buckets of {state[0]:.0f} s, not of {self._width} s")
         if len(state) != 2 + 3 * size:
             raise ValueError(f"a season has {2 + 3 * size} numbers, not {len(state)}")
-        season._days = int(state[1])
-        for i, one in enumerate(season._at):
+        self._days = int(state[1])
+        for i, one in enumerate(self._at):
             one.transactions, one.buckets, one.day = state[2 + i], state[2 + size + i], int(state[2 + 2 * size + i])
-        return season
+            one.near, one.near_buckets = 0.0, -1.0
+        self._overall = -1.0
+        self._place, self._before_transactions, self._before_buckets = 0, 0.0, 0.0
 
 
 def _weekend(time: int) -> bool:

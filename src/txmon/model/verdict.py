@@ -1,4 +1,4 @@
-"""Verdicts and incident events: the values that leave the core. Times are epoch seconds (UTC)."""
+"""Verdicts, and the evidence that each of them is made from. Times are epoch seconds (UTC)."""
 
 from typing import Final, Literal
 
@@ -15,17 +15,46 @@ BRACKET: Final[u8] = 41
 
 
 @mypyc_attr(acyclic=True)
+class Evidence:
+    """What the judgement of one series in one bucket rests on: a verdict's interval and text follow from it."""
+
+    __slots__ = ("excess", "gate", "mean", "note", "seen", "thresholds", "together")
+
+    def __init__(
+        self, thresholds: Thresholds, excess: float, seen: float, mean: float, gate: str, together: bool, note: str
+    ) -> None:
+        self.thresholds = thresholds
+        self.excess = excess  # squared relative error of what was expected in the bucket
+        self.seen = seen  # transactions in the window of the strongest score
+        self.mean = mean  # transactions expected in that window
+        self.gate = gate  # what held back a score over its threshold: "count", "ratio", "over", or ""
+        self.together = together  # all statuses together are odd
+        self.note = note  # added to the text; empty for none
+
+
+@mypyc_attr(acyclic=True)
+class Stated:
+    """An interval and a text that are known already: those of a verdict that was read, or that another one changes."""
+
+    __slots__ = ("high", "low", "text")
+
+    def __init__(self, low: int, high: int, text: str) -> None:
+        self.low = low  # the fewest transactions that are normal
+        self.high = high  # the most
+        self.text = text
+
+
+@mypyc_attr(acyclic=True)
 class Verdict:
     """What was seen of one series in one bucket, what was expected, and what to do about it.
 
-    A value, and nobody may change one: `changed` makes another. Its normal interval and its text follow from the rest,
-    and are worked out when they are asked for: there is a verdict for every series and bucket, and few are looked at.
+    A verdict is a value: `changed` makes another one. Its normal interval and its text follow from its evidence. They
+    are worked out when they are first asked for, since every series has a verdict in every bucket, and few are read.
     """
 
     __slots__ = (
-        "_gate", "_gates", "_high", "_low", "_mean", "_said", "_seen", "_spread", "_text", "_together", "count",
-        "expected", "incident", "key", "partial", "reasons", "recommendation", "revises", "score", "status", "time",
-        "total", "window",
+        "_evidence", "_high", "_is_bounded", "_low", "_text", "count", "expected", "incident", "key", "partial",
+        "reasons", "recommendation", "revises", "score", "status", "time", "total", "window",
     )  # fmt: skip
 
     def __init__(
@@ -36,13 +65,11 @@ class Verdict:
         count: int,
         total: int,
         expected: float,
-        low: int,
-        high: int,
         score: float,
         window: int,
         recommendation: Recommendation,
         reasons: tuple[str, ...],
-        text: str | None,
+        evidence: Evidence | Stated,
         incident: str | None = None,
         partial: bool = False,
         revises: bool = False,
@@ -53,85 +80,80 @@ class Verdict:
         self.count = count  # transactions in the bucket
         self.total = total  # transactions of all statuses of this key in the bucket
         self.expected = expected  # transactions expected in the bucket
-        self._low = low  # below 0 until it is asked for
-        self._high = high
         self.score = score  # sigmas; positive above the expectation, negative below
         self.window = window  # buckets summed by the strongest score
         self.recommendation: Recommendation = recommendation
         self.reasons = reasons  # why it is not ok: "score", "silence", "rule:NAME"; empty when ok
-        self._text = text  # None until it is asked for
         self.incident = incident
         self.partial = partial  # the bucket is still open
         self.revises = revises  # replaces an earlier verdict of the same bucket
-        # what interval and text follow from, see `reason`
-        self._gates: Thresholds | None = None
-        self._spread = 0.0
-        self._seen = 0.0
-        self._mean = 0.0
-        self._gate = ""
-        self._together = False
-        self._said = ""
-
-    def reason(
-        self, gates: Thresholds, excess: float, seen: float, mean: float, gate: str, together: bool, said: str
-    ) -> None:
-        """Say what interval and text follow from, once, where the verdict was made with neither.
-
-        excess: squared relative error of `expected`. seen, mean: transactions in the window, and expected in it.
-        gate: what held back a score over its threshold. together: all statuses together are odd. said: added to it.
-        """
-        self._gates, self._spread = gates, excess
-        self._seen, self._mean, self._gate, self._together, self._said = seen, mean, gate, together, said
+        self._evidence = evidence
+        # worked out from the evidence when they are asked for, and kept
+        self._is_bounded = False
+        self._low = 0
+        self._high = 0
+        self._text: str | None = None
 
     @property
     def low(self) -> int:
         """The fewest transactions in this bucket that are normal."""
-        if self._low < 0:
+        if not self._is_bounded:
             self._bound()
         return self._low
 
     @property
     def high(self) -> int:
         """The most that are."""
-        if self._high < 0:
+        if not self._is_bounded:
             self._bound()
         return self._high
 
     def _bound(self) -> None:
-        assert self._gates is not None
-        self._low, self._high = normal_interval(self.expected, self._spread, self._gates)
+        evidence = self._evidence
+        if isinstance(evidence, Stated):
+            self._low, self._high = evidence.low, evidence.high
+        else:
+            self._low, self._high = normal_interval(self.expected, evidence.excess, evidence.thresholds)
+        self._is_bounded = True
 
     @property
     def text(self) -> str:
         """The verdict for people, in one line."""
         found = self._text
         if found is None:
+            evidence = self._evidence
+            if isinstance(evidence, Stated):
+                return evidence.text
             out = BytesWriter()
-            self.write_text(out, utf8(self.status), json=False)
+            self._explain(out, evidence, utf8(self.status), json=False)
             found = self._text = decoded(out.getvalue())
         return found
 
     def write_text(self, out: BytesWriter, status: bytes, json: bool) -> None:
         """Write the text as UTF-8; json: as it stands within a JSON string, as `status`, its own, already does."""
-        if self._text is not None:
-            out.write(_within(self._text, json))
-            return
-        self._explain(out, status)
-        if self._said:
-            out.write(b"; ")
-            out.write(_within(self._said, json))
+        evidence = self._evidence
+        if isinstance(evidence, Stated):
+            out.write(_within(evidence.text, json))
+        else:
+            self._explain(out, evidence, status, json)
 
-    def _explain(self, out: BytesWriter, status: bytes) -> None:
-        """Write what was seen, what was expected, and which gate decided."""
+    def _explain(self, out: BytesWriter, evidence: Evidence, status: bytes, json: bool) -> None:
+        """Write what was seen, what was expected, which gate decided, and the note."""
         if self.reasons and "silence" in self.reasons:
             out.write(b"nothing arrived, ")
             write_number(out, self.expected)
             out.write(b" transactions expected")
-            return
-        if self.recommendation == "warming":
+        elif self.recommendation == "warming":
             out.write(b"warming up: ")
             self._write_count(out, status)
-            return
+        else:
+            self._compare(out, evidence, status)
+        if evidence.note:
+            out.write(b"; ")
+            out.write(_within(evidence.note, json))
+
+    def _compare(self, out: BytesWriter, evidence: Evidence, status: bytes) -> None:
+        """Write what was seen beside what was expected."""
         self._write_count(out, status)
         out.write(b", ")
         write_number(out, self.expected)
@@ -144,8 +166,8 @@ class Verdict:
         out.append(BRACKET)
         if self.reasons and "level shift" in self.reasons:
             out.write(b"; it has lasted long enough to be the new normal")
-        elif not self._together:
-            self._remark(out)
+        elif not evidence.together:
+            self._remark(out, evidence)
 
     def _write_count(self, out: BytesWriter, status: bytes) -> None:
         """Write what was seen."""
@@ -156,22 +178,22 @@ class Verdict:
         else:
             out.write(b" transaction" if self.count == 1 else b" transactions")
 
-    def _remark(self, out: BytesWriter) -> None:
+    def _remark(self, out: BytesWriter, evidence: Evidence) -> None:
         """Write what the numbers of the one bucket do not say."""
         if self.recommendation == "alert":
             if self.window != 1:
                 out.write(b"; ")
-                write_fixed(out, self._seen, 0)
+                write_fixed(out, evidence.seen, 0)
                 out.write(b" in ")
                 write_whole(out, self.window)
                 out.write(b" buckets, ")
-                write_number(out, self._mean)
+                write_number(out, evidence.mean)
                 out.write(b" expected")
         elif self.recommendation == "pending":
             out.write(b"; not back to normal yet")
-        elif self._gate == "count":
+        elif evidence.gate == "count":
             out.write(b"; unusual, but too few to alert")
-        elif self._gate == "ratio":
+        elif evidence.gate == "ratio":
             out.write(b"; significant, but too near the expectation to alert")
 
     def changed(
@@ -185,13 +207,14 @@ class Verdict:
     ) -> "Verdict":
         """A verdict that differs in what is given; `partial` and `revises` can only be added."""
         return Verdict(
-            self.time, self.status, self.key, self.count, self.total, self.expected, self.low, self.high, self.score,
-            self.window, recommendation or self.recommendation, self.reasons if reasons is None else reasons,
-            text or self.text, incident or self.incident, partial or self.partial, revises or self.revises,
+            self.time, self.status, self.key, self.count, self.total, self.expected, self.score, self.window,
+            recommendation or self.recommendation, self.reasons if reasons is None else reasons,
+            Stated(self.low, self.high, text or self.text), incident or self.incident, partial or self.partial,
+            revises or self.revises,
         )  # fmt: skip
 
     def values(self) -> tuple[object, ...]:
-        """All that the verdict says, in the order in which `Verdict` takes it."""
+        """All that the verdict says, in the order of its line."""
         return (
             self.time, self.status, self.key, self.count, self.total, self.expected, self.low, self.high, self.score,
             self.window, self.recommendation, self.reasons, self.text, self.incident, self.partial, self.revises,

@@ -63,9 +63,8 @@ class Memory:
             ],
         }  # fmt: skip
 
-    @staticmethod
-    def restore(state: Mapping[str, Any]) -> "Memory":
-        """What `snapshot` gave; KeyError, IndexError, TypeError or ValueError where it gave none."""
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
         everyone = []
         for event, due, told, held in state["incidents"]:
             one = Known(_unpack(event))
@@ -73,14 +72,12 @@ class Memory:
             everyone.append(one)
         since, totals, events, opened, silenced, trends = state["tally"]
         told_today = {event.id: event for event in map(_unpack, events)}
-        return Memory(
-            None if state["time"] is None else int(state["time"]),
-            {everyone[n].event.id: everyone[n] for n in state["known"]},
-            {everyone[n].event.id: everyone[n] for n in state["due"]},
-            {step: (int(since), [everyone[n] for n in who]) for step, since, who in state["groups"]},
-            {str(status): int(time) for status, time in state["rising"].items()},
-            DayTally(since, dict(totals), told_today, int(opened), int(silenced), int(trends)),
-        )
+        self.time = None if state["time"] is None else int(state["time"])
+        self.known = {everyone[n].event.id: everyone[n] for n in state["known"]}
+        self.due = {everyone[n].event.id: everyone[n] for n in state["due"]}
+        self.groups = {step: (int(since), [everyone[n] for n in who]) for step, since, who in state["groups"]}
+        self.rising = {str(status): int(time) for status, time in state["rising"].items()}
+        self.tally = DayTally(since, dict(totals), told_today, int(opened), int(silenced), int(trends))
 
 
 def _pack(event: IncidentEvent) -> list[Any]:

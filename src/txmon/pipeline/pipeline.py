@@ -7,7 +7,7 @@ from txmon.detection.detector import BucketJudge
 from txmon.ingest.aggregate.ledger import Item
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import Outcome
-from txmon.model.verdict import Verdict
+from txmon.model.verdict import Stated, Verdict
 from txmon.pipeline.buckets import Bucketer, Correction, OpenBucket
 from txmon.pipeline.incidents import IncidentTracker
 from txmon.pipeline.rules import RuleBook
@@ -136,7 +136,7 @@ class Pipeline:
         if verdict is None:
             count, total = counts.get(status, 0), sum(counts.values())
             text = f"warming up: {count} {status}"
-            verdict = Verdict(start, status, key, count, total, 0.0, 0, 0, 0.0, 1, "warming", (), text)
+            verdict = Verdict(start, status, key, count, total, 0.0, 0.0, 1, "warming", (), Stated(0, 0, text))
         partial = self.bucketer.is_open(start)
         incident = self._incident(key, status) if verdict.recommendation == "alert" else None
         return verdict.changed(partial=partial, revises=not partial, incident=incident)

@@ -44,7 +44,8 @@ class IdempotencyCache:
         """All of them, as JSON takes them."""
         return [[key, a.digest, a.status, a.body] for key, a in self._answers.items()]
 
-    def restore(self, rows: Iterable[Any]) -> None:
+    def restore(self, state: Iterable[Any]) -> None:
         """Take over what `snapshot` gave; TypeError or ValueError where that cannot be."""
-        for key, digest, status, body in rows:
+        self._answers, self._size = OrderedDict(), 0
+        for key, digest, status, body in state:
             self._remember(key, CachedAnswer(digest, status, body))

@@ -1,6 +1,6 @@
 """A streaming job around `txmon.spark.detect`: the session, the sources, the sink and the checkpoint's own record.
 
-Its sink is in txmon.spark_sink.
+Its sink is in txmon.spark.sink.
 """
 
 import json

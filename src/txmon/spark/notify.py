@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from txmon.model.keys import Key
 from txmon.model.outcome import IncidentEvent, Outcome
-from txmon.model.verdict import Verdict
+from txmon.model.verdict import Stated, Verdict
 from txmon.spark.files import exists, read_text, write_text
 
 if TYPE_CHECKING:
@@ -52,10 +52,11 @@ def outcomes(lines: Iterable[str]) -> list[Outcome]:
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:
-    plain = {name: row[name] for name in ("status", "count", "total", "expected", "low", "high", "score", "window")}
+    plain = {name: row[name] for name in ("status", "count", "total", "expected", "score", "window")}
     return Verdict(
         time=_epoch(row["time"]), key=_key(row), recommendation=row["recommendation"], reasons=tuple(row["reasons"]),
-        text=row["text"], incident=row.get("incident"), revises=row.get("revises", False), **plain,
+        evidence=Stated(row["low"], row["high"], row["text"]), incident=row.get("incident"),
+        revises=row.get("revises", False), **plain,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ LONGEST_TIME: Final = 64  # bytes
 
 @mypyc_attr(acyclic=True)
 class Rest:
-    """What a line says after its time."""
+    """What a line says after its time; the same for all lines that end so."""
 
     __slots__ = ("count", "key", "status")
 

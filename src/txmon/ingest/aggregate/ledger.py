@@ -5,7 +5,8 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from txmon.ingest.records import Record, RecordParser, Reject
-from txmon.model.keys import Key
+from txmon.ingest.timestamps import LONGEST_CACHED
+from txmon.model.keys import Counts, Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
 BACKSLASH: Final = ord("\\")  # a number: looking for a byte in bytes raises and catches an error first
@@ -13,24 +14,39 @@ BACKSLASH: Final = ord("\\")  # a number: looking for a byte in bytes raises and
 
 @mypyc_attr(acyclic=True)
 class Tally:
-    """Records of one bucket that arrived one after the other, added up."""
+    """Records of one bucket that arrived one after the other, added up.
 
-    __slots__ = ("counts", "first", "rows", "start", "time")
+    A tally owns its counts until `surrender` gives them to the caller.
+    """
+
+    __slots__ = ("_surrendered", "counts", "first", "rows", "start", "time")
 
     def __init__(self, start: int, time: int) -> None:
         self.start = start  # of the bucket, epoch seconds
         self.first = time  # of the first of them to arrive
         self.time = time  # of the newest
         self.rows = 0
-        self.counts: dict[Key, dict[str, int]] = {}
+        self.counts: Counts = {}
+        self._surrendered = False
+
+    def surrender(self) -> Counts:
+        """Give the counts to the caller, who owns them from now on and may change them; RuntimeError at a second call.
+
+        The tally is empty afterwards, so that two owners never change one table.
+        """
+        if self._surrendered:
+            raise RuntimeError(f"the counts of the tally at {self.start} were surrendered before")
+        self._surrendered = True
+        counts, self.counts = self.counts, {}
+        return counts
 
 
 Item = Record | Tally
 
 
 @mypyc_attr(acyclic=True)
-class Status:
-    """A status, and what the tally in the making has of it where there are no keys."""
+class Counter:
+    """How often one status came in the tally in the making, where there are no keys; of use to its ledger only."""
 
     __slots__ = ("count", "name", "seen")
 
@@ -38,6 +54,17 @@ class Status:
         self.name = name
         self.seen = False  # in this tally
         self.count = 0
+
+
+@mypyc_attr(acyclic=True)
+class Status:
+    """The status that a cell is known to say. It does not change, so lines and their endings may share it."""
+
+    __slots__ = ("counter", "name")
+
+    def __init__(self, name: str, counter: Counter) -> None:
+        self.name = name
+        self.counter = counter  # where the ledger counts it: found without a look-up for every line
 
 
 class Ledger:
@@ -55,8 +82,9 @@ class Ledger:
         self._last: object = None  # the time before, which a time of day may repeat
         self._last_time = 0
         self._tally = Tally(-1, -1)
-        self._seen: list[Status] = []  # in the tally, in the order of arrival
-        self._before: list[Status] = []  # the same of a tally before,
+        self._counters: dict[str, Counter] = {}  # by status
+        self._seen: list[Counter] = []  # those of the tally, in the order of arrival
+        self._before: list[Counter] = []  # the same of a tally before,
         self._empty: dict[str, int] = {}  # and its counts, each 0
 
     def add(self, time: int, status: Status, key: Key, count: int) -> None:
@@ -75,10 +103,11 @@ class Ledger:
                 counts = tally.counts[key] = {}
             counts[status.name] = counts.get(status.name, 0) + count
             return
-        status.count += count
-        if not status.seen:
-            status.seen = True
-            self._seen.append(status)
+        counter = status.counter
+        counter.count += count
+        if not counter.seen:
+            counter.seen = True
+            self._seen.append(counter)
 
     def flush(self) -> None:
         """Give the tally out, if anything is in it."""
@@ -95,15 +124,15 @@ class Ledger:
         seen, self._seen = self._seen, []
         if seen == self._before:  # as in most minutes: to fill a copy is half the work
             counts = self._empty.copy()
-            for status in seen:
-                counts[status.name] = status.count
-                status.count, status.seen = 0, False
+            for counter in seen:
+                counts[counter.name] = counter.count
+                counter.count, counter.seen = 0, False
             return counts
         counts = {}
-        for status in seen:
-            counts[status.name] = counts.get(status.name, 0) + status.count
-            status.count, status.seen = 0, False
-        if len(counts) == len(seen):  # else two spellings are one status
+        for counter in seen:
+            counts[counter.name] = counts.get(counter.name, 0) + counter.count
+            counter.count, counter.seen = 0, False
+        if len(counts) == len(seen):  # else a status has two counters, since the cells were forgotten in between
             self._before, self._empty = seen, dict.fromkeys(counts, 0)
         return counts
 
@@ -117,11 +146,19 @@ class Ledger:
         self._last = None
         if isinstance(found, Record):
             if status is not None:
-                if len(self.statuses) >= CACHED:
-                    self.statuses.clear()
-                self.statuses[status] = Status(found.status)
+                self._learn(status, found.status)
             if time is not None and not isinstance(time, str):
                 self._remember(time, found.time)
+
+    def _learn(self, cell: object, name: str) -> None:
+        """Know from now on that `cell` says this status; spellings of one status share its counter."""
+        if len(self.statuses) >= CACHED:
+            self.statuses.clear()
+            self._counters.clear()
+        counter = self._counters.get(name)
+        if counter is None:
+            counter = self._counters[name] = Counter(name)
+        self.statuses[cell] = Status(name, counter)
 
     def cell_time(self, cell: bytes) -> int:
         """Epoch seconds of a cell; -1 where the parser must say what is wrong."""
@@ -142,8 +179,8 @@ class Ledger:
         found = self._times.get(text)
         if found is None:
             decoded = text.decode() if isinstance(text, bytes) else text
-            found = self.parser.time_of(decoded)
-            if found >= 0 and self.parser.absolute(decoded):
+            found, certain = self.parser.time_of(decoded)
+            if certain and len(decoded) <= LONGEST_CACHED:
                 self._remember(text, found)
         self._last, self._last_time = text, found
         return found
