@@ -11,8 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from txmon.cli.commands.replay import JUDGING
-from txmon.cli.options import load_config, options
+from txmon.cli.options import JUDGING, READING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.errors import ConfigError, ExitCode, UsageError
 from txmon.ingest.rejects import RejectLog
@@ -28,7 +27,7 @@ from txmon.server.tail import Tail
 from txmon.settings.declarations import Settings
 from txmon.support.terminal_text import printable
 
-READING = ("format", "map", "date", "tz", "by", "rejects", "max_line")
+PARSING = tuple(name for name in READING if name != "strict")  # a bad record is an answer to its sender
 SERVING = ("host", "port", "allow_host", "state", "tail", "max_ahead", "max_body", "connections")
 PATIENCE = 20.0  # seconds that requests in flight get at the end,
 LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
@@ -36,7 +35,7 @@ TICK = 0.5  # seconds
 
 
 @click.command(short_help="Receive transactions over HTTP; a live page.")
-@options(*SERVING, *READING, *JUDGING, "out", "only", "log", "log_keep")
+@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep")
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
 def serve(notify: bool, **flags: object) -> ExitCode:

@@ -8,8 +8,7 @@ from typing import Final
 
 import click
 
-from txmon.cli.commands.replay import JUDGING, READING, WRITING
-from txmon.cli.options import load_config, options
+from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
 from txmon.errors import ExitCode, UsageError
 from txmon.ingest.follow import PipeSource
@@ -20,6 +19,7 @@ from txmon.runtime.session import LiveSession
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.waiting import Waiting
 from txmon.settings.declarations import Settings
+from txmon.support.kafka_address import topic_of
 from txmon.terminal.keyboard import Keys
 
 FRAME: Final = 0.15  # seconds between two frames of the chart
@@ -101,10 +101,10 @@ def _open(session: LiveSession, paths: tuple[str, ...], topic: tuple[str, str] |
 
 
 def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
-    servers, slash, topic = address.rpartition("/")
-    if not (servers and slash and topic):
+    place = topic_of(address)
+    if place is None:
         raise UsageError(f"--kafka {address!r} is no SERVERS/TOPIC, like broker:9092/transactions")
-    return KafkaSource(servers, topic, group, session.position(f"kafka:{address}"))
+    return KafkaSource(*place, group, session.position(f"kafka:{address}"))
 
 
 def _loop(session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop) -> None:
