@@ -1,4 +1,4 @@
-# The two commands a newcomer needs: `make demo` and `make test`.
+# `make demo` shows txmon at work. `make test` runs what must pass before a change is merged.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ PURE := $(VENV)/pure
 SPARK := .venv-spark
 SOURCES := pyproject.toml hatch_build.py $(shell find src -name '*.py' -o -name '*.toml')
 
-.PHONY: demo test test-oldest test-spark coverage mutants fuzz fuzz-long audit dist reference lint sample bench bench-detection clean
+.PHONY: demo test test-oldest test-versions test-spark coverage mutants fuzz fuzz-long audit dist reference lint sample bench bench-detection clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -16,7 +16,8 @@ test: $(VENV)/tested
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	# those need more than the rest, and have a target of their own: test-spark
+	PYTHONPATH=src $(BIN)/lint-imports
+	# the ignored files need Java and librdkafka: `make test-spark` runs them
 	$(BIN)/python -m pytest --ignore tests/spark/test_spark.py --ignore tests/spark/test_spark_route.py --ignore tests/spark/test_kafka.py
 
 # Which lines the tests run, those of the commands that they start among them; on plain Python, since compiled code has
@@ -74,6 +75,14 @@ $(VENV)/oldest/ready: $(BIN)/python $(SOURCES)
 	$(BIN)/uv pip install --quiet --python $(VENV)/oldest pytest hypothesis jsonschema pexpect matplotlib apprise
 	$(BIN)/uv pip list --quiet --python $(VENV)/oldest
 	touch $@
+
+# The unit tests on every Python that pyproject.toml names, if uv finds or downloads it. The report names each
+# version that uv could not provide. VERSIONS='3.12 3.13' chooses; ARGUMENTS='-k baseline' goes to pytest.
+VERSIONS ?=
+ARGUMENTS ?=
+test-versions: $(BIN)/python
+	$(BIN)/pip install --quiet uv
+	$(BIN)/python tests/helpers/versions.py $(VERSIONS) $(ARGUMENTS)
 
 # The pages that are written from the code; tests compare them
 reference: $(VENV)/installed

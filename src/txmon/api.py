@@ -12,11 +12,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from math import inf
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 from txmon.detection.baseline import Baseline
 from txmon.detection.judgement import score_all
+from txmon.ingest.fields import Fault, count_of, label_of, status_of
 from txmon.ingest.records import Record
+from txmon.ingest.timestamps import bounded
 from txmon.model.outcome import IncidentEvent, Outcome
 from txmon.model.scores import Thresholds
 from txmon.model.verdict import Verdict
@@ -66,17 +68,19 @@ class Detector:
     ) -> list[Verdict]:
         """Count transactions; the verdicts of the buckets that this closes, oldest first (often none).
 
-        time: epoch seconds, ISO 8601 (UTC where it names no zone) or a datetime. count: >= 0. key: the values of
-        dimensions, such as {"merchant": "m1"}, judged by themselves. id: a repeat within 15 buckets counts once.
-        Raises ValueError for a time or a count that is none.
+        time: epoch seconds, ISO 8601 (UTC where it names no zone) or a datetime, from 1970 to 9999. status: 1 to 256
+        characters, not "*". count: a whole number from 0 to 10^15. key: the values of dimensions, such as
+        {"merchant": "m1"}, judged by themselves. id: a repeat within 15 buckets counts once.
+        Raises ValueError, and counts nothing, for a value outside these limits. They are those of the command line.
+
+        >>> Detector().update(0, "*")
+        Traceback (most recent call last):
+        ValueError: status: '*' stands for all statuses together
         """
-        if count < 0:
-            raise ValueError(f"count is {count}, less than 0")
-        pairs = tuple((str(name), str(value)) for name, value in (key or {}).items())
-        return self.update_many([Record(_epoch(time), status.strip().lower(), int(count), pairs, None, id)])
+        return self.update_many([_record(time, status, count, key or {}, id)])
 
     def update_many(self, records: Iterable[Record]) -> list[Verdict]:
-        """The same for many records at once."""
+        """The same for many records at once, whose values have to be within the limits that `update` checks."""
         return self._collect(self._pipeline.feed(records))
 
     def flush(self) -> list[Verdict]:
@@ -130,11 +134,29 @@ def score_counts(counts: Iterable[float], half_life: float = 15.0, direction: st
     return score_all(Baseline(0.5 ** (1.0 / half_life)), Thresholds(inf, 0, 1.0, direction), values)
 
 
+def _record(time: Time, status: str, count: int, key: Mapping[str, str], identity: str | None) -> Record:
+    """Return the record; ValueError names the argument that the limits of `txmon.ingest.fields` refuse."""
+    try:
+        pairs = tuple((label_of(name), label_of(value)) for name, value in key.items())
+        return Record(
+            _epoch(time), status_of(status), count_of(_number(count)), pairs, None, label_of(identity) or None
+        )
+    except Fault as fault:
+        raise ValueError(f"{fault.kind}: {fault.reason}") from None
+
+
+def _number(count: object) -> object:
+    """Return a number of another library, such as NumPy's, as one of Python's; anything else as it is."""
+    if isinstance(count, int | float | str):
+        return count
+    if isinstance(count, SupportsIndex):
+        return count.__index__()
+    return float(count) if isinstance(count, SupportsFloat) else count
+
+
 def _epoch(time: Time) -> int:
     if isinstance(time, str):
         time = datetime.fromisoformat(time)
     if isinstance(time, datetime):
         time = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-    if time != time or time < 0:
-        raise ValueError(f"{time!r} is no time since 1970")
-    return int(time)
+    return bounded(time, str(time))

@@ -3,14 +3,18 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 from paths import ROOT
 
-from txmon.cli.checks import Screen, machine
+from txmon.cli import checks
+from txmon.cli.checks import Screen, installation, libraries, machine
 
 TXMON = str(Path(sys.executable).with_name("txmon"))
 SECRET = "https://example.invalid/workflows/sig-0123456789"
@@ -39,8 +43,44 @@ def test_a_fresh_installation_is_in_order(tmp_path: Path) -> None:
     assert code == 0
     assert [level for findings in found.values() for level, _ in findings if level in ("bad", "warning")] == []
     assert found["version"][0][1].startswith("txmon ")
-    assert "rich " in found["libraries"][0][1]
+    assert [one.split()[0] for one in found["libraries"][0][1].split(", ")] == libraries(requires("txmon") or ())[0]
     assert found["notifications"][0][0] == "note"
+
+
+def test_the_libraries_are_those_that_the_package_declares() -> None:
+    """No list in the code: what pyproject.toml names is what is looked for."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    needed = sorted(re.split(r"[^\w-]", text)[0] for text in project["dependencies"])
+    extras = {re.split(r"[^\w-]", text)[0] for texts in project["optional-dependencies"].values() for text in texts}
+    assert libraries(requires("txmon") or ()) == (needed, sorted(extras - {"txmon", *needed}))
+
+
+def test_requirements_are_told_apart_by_their_extra() -> None:
+    some = [
+        "B>=1",
+        "a[x]>=2,<3",
+        "c-d>=1; extra == 'one'",
+        'E; python_version < "4" and extra == "two"',
+        "a<9; extra == 'one'",
+    ]
+    assert libraries([*some, "txmon[one,two]; extra == 'all'"]) == (["a", "b"], ["c-d", "e"])
+    with pytest.raises(ValueError, match="is not a requirement"):
+        libraries(["; extra == 'x'"])
+
+
+def test_a_library_that_is_missing_is_bad_and_no_package_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "requires", lambda _: ["click>=8", "no-such-library>=1", "nor-this; extra == 'x'"])
+    found = [(one.level, one.text) for one in installation() if one.name in ("libraries", "extras")]
+    assert found[0][0] == "ok"
+    assert found[0][1].startswith("click ")
+    assert found[1:] == [
+        ("bad", "missing: no-such-library; install txmon again"),
+        ("note", "not installed: nor-this"),
+    ]
+    monkeypatch.undo()
+    monkeypatch.setattr(checks, "PACKAGE", "no-such-package")
+    assert [one.level for one in installation() if one.name == "libraries"] == ["warning"]
 
 
 def test_a_bad_setting_is_found_and_the_rest_still_looked_at(tmp_path: Path) -> None:

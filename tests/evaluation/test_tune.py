@@ -88,6 +88,13 @@ def test_a_status_of_any_text_makes_no_broken_file() -> None:
     assert tomllib.loads("\n".join(as_toml(best.candidate))) == {"min_count": '3,a"b=5'}
 
 
+@pytest.mark.parametrize("status", ["den\x7fied", "\x85", "a\tb", "\U0001f600", 'a"b\\c'])
+def test_a_proposal_of_any_status_reads_back_as_toml(status: str) -> None:
+    written = as_toml(Candidate({"min_count": f"3,{status}=5"}))
+    assert all(line.isascii() and line.isprintable() for line in written)
+    assert tomllib.loads("\n".join(written)) == {"min_count": f"3,{status}=5"}
+
+
 def test_labels_the_present_settings_win_among_equals() -> None:
     best = Tuner(DEFAULTS, lambda _: [alerts(denied=[130])], [TRUTH]).by_labels(None)
     assert best.candidate == Candidate()

@@ -13,7 +13,7 @@ from txmon.ingest.records import ParseOptions, RecordParser
 from txmon.ingest.rejects import RejectLog
 from txmon.ingest.timestamps import TimeParser
 from txmon.runtime.factory import pipeline_of
-from txmon.runtime.live import Feed, LiveRun
+from txmon.runtime.session import LiveSession
 from txmon.settings.declarations import Settings
 from txmon.sinks.lines import verdict_line
 
@@ -25,10 +25,8 @@ def live(walls: Sequence[float]) -> tuple[list[str], list[str]]:
     """The verdicts of a live run, and what it said, while the wall clock shows one of `walls` after the other."""
     reader, writer = os.pipe()
     log, wall = RejectLog(), [walls[0]]
-    parser = RecordParser("f", ParseOptions(), TimeParser(UTC, date(2026, 3, 2)))
-    run = LiveRun(
-        pipeline_of(Settings(), live=True), [Feed(PipeSource(reader), parser)], log, 3600, lambda: wall[0], lambda: 0.0
-    )
+    run = LiveSession(Settings(), pipeline_of(Settings(), live=True), log, lambda: wall[0], lambda: 0.0)
+    run.read_from(PipeSource(reader), RecordParser("f", ParseOptions(), TimeParser(UTC, date(2026, 3, 2))))
     header, *rows = table(ordinary(110)).splitlines(keepends=True)
     lines: list[str] = []
     for n, row in enumerate([header, *rows]):

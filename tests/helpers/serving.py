@@ -10,7 +10,7 @@ from typing import Any
 
 from paths import ROOT
 
-from txmon.runtime.factory import pipeline_of, restore
+from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import parsing_of
 from txmon.server.app import App
 from txmon.server.engine import Engine, Sink
@@ -100,8 +100,8 @@ def serving(
     clock = Clock(now)
     pipeline = pipeline_of(settings, live=True, partial=True)
     engine = Engine(settings, pipeline, clock, sinks=sinks)
-    if settings.state is not None:
-        engine.restore(restore(pipeline, settings, settings.state))
+    engine.session.restore()
+    engine.session.remember(engine)
     guard = Guard(token, (settings.host, *settings.allow_host), clock)
     app = App(engine, Intake(*parsing_of(settings, date(2026, 3, 2)), clock, UTC), guard, debug=True)
     listener = Listener("127.0.0.1", 0, app.handle, replace(Limits(), body=settings.max_body), app.admit)

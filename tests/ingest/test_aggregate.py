@@ -217,6 +217,29 @@ def test_lines_of_which_none_comes_again_are_all_counted(line: bytes) -> None:
     ]
 
 
+def test_a_tally_gives_its_counts_to_one_owner() -> None:
+    lines = [b"time,status", *[b"2026-03-02T10:00:%02dZ,denied" % i for i in range(60)]]
+    tallies = Aggregator(RecordParser("x", ParseOptions(), TimeParser()), 60).take(lines)
+    [tally] = [item for item in tallies if isinstance(item, Tally)]
+    bucketer = Bucketer(60)
+    assert not [*bucketer.add([tally])]
+    assert tally.counts == {}
+    with pytest.raises(RuntimeError, match=f"the counts of the tally at {tally.start} were surrendered before"):
+        list(bucketer.add([tally]))
+    [bucket] = bucketer.flush()
+    assert bucket.counts == {(): {"denied": 59}}
+
+
+def test_a_long_time_is_not_remembered() -> None:
+    """Times padded to kilobytes would take the memory of 65,536 of them."""
+    padded = "2026-03-02T10:00:00Z" + " " * 4000
+    lines = [json.dumps({"time": padded, "status": "denied"}).encode() for _ in range(100)]
+    aggregator = Aggregator(RecordParser("x", ParseOptions(), TimeParser()), 60)
+    found = aggregator.take(lines)
+    assert sum([item.rows if isinstance(item, Tally) else 1 for item in found]) == 100
+    assert padded not in aggregator._ledger._times
+
+
 @pytest.mark.parametrize("ending", [b"", b"\r"])
 def test_usual_lines_become_one_tally_a_minute(ending: bytes) -> None:
     lines = [b"time,status" + ending, *[b"2026-03-02T10:00:%02dZ,denied" % i + ending for i in range(60)] * 2]

@@ -85,3 +85,17 @@ def test_the_cache_changes_nothing(seconds: list[int]) -> None:
     first = [one.parse(text) for text in texts]
     other = TimeParser(UTC, date(2026, 3, 2))
     assert first == [other.parse(f" {text}" if i % 2 else text) for i, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize(("text", "certain"), [
+    ("2026-03-02T14:33:05Z", True), ("2026-03-02 14:33:05", True), ("1772461985", True), (f"{'0' * 80}1", True),
+    ("14:33", False), (" 14h 33", False),
+    ("2026-10-25 02:30:00", False),  # in the hour that comes twice
+    ("2026-10-25 03:30:00", True),
+])  # fmt: skip
+def test_a_time_is_certain_where_the_same_text_always_means_it(text: str, certain: bool) -> None:
+    times = TimeParser(ZoneInfo("Europe/Berlin"), date(2026, 3, 2))
+    first = times.read(text)
+    assert first[1] is certain
+    assert times.read(text)[1] is certain  # and so it is when the text is remembered
+    assert first[0] == TimeParser(ZoneInfo("Europe/Berlin"), date(2026, 3, 2)).parse(text)

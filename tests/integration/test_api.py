@@ -5,6 +5,8 @@ import doctest
 import json
 import random
 from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from paths import ROOT
 
 import txmon.api
 from txmon import Detector
+from txmon.ingest.fields import MAX_COUNT
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import reader_of
@@ -110,3 +113,37 @@ def test_events_are_those_of_the_last_call() -> None:
             opened += [(minute, event.state) for event in detector.events]
     assert opened == [(91, "opened"), (96, "resolved")]
     assert detector.events == []
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ((0, "*"), r"status: '\*' stands for all statuses together"),
+    ((0, " "), "status: the status is empty"),
+    ((0, "s" * 257), "status: a status of 257 characters, at most 256 are accepted"),
+    ((0, None), "status: a NoneType is no status"),
+    ((0, "denied", 10**17), "count: 'a huge number' is no whole number from 0 to 10\\^15"),
+    ((0, "denied", -1), "count: '-1' is no whole number from 0 to 10\\^15"),
+    ((0, "denied", 1.5), "count: '1.5' is no whole number"),
+    ((0, "denied", np.float32(1.5)), "count: '1.5' is no whole number"),
+    ((0, "denied", float("nan")), "count: 'nan' is no whole number"),
+    ((0, "denied", None), "count: 'None' is no whole number"),
+    ((0, "denied", 1, {"merchant": "\ud800"}), "encoding: half of a surrogate pair is no character"),
+    ((0, "denied", 1, {}, "\ud800"), "encoding: half of a surrogate pair is no character"),
+    ((-1, "denied"), "'-1' is not between 1970 and 9999"),
+    ((1e300, "denied"), "'1e\\+300' is not between 1970 and 9999"),
+    ((float("nan"), "denied"), "'nan' is not between 1970 and 9999"),
+])  # fmt: skip
+def test_a_value_outside_the_limits_is_refused_and_not_counted(arguments: tuple[Any, ...], message: str) -> None:
+    detector = Detector(by=("merchant",)) if len(arguments) > 3 else Detector()
+    before = detector.snapshot()
+    with pytest.raises(ValueError, match=f"^{message}"):
+        detector.update(*arguments)
+    assert detector.snapshot() == before
+
+
+def test_a_count_of_another_library_is_a_number() -> None:
+    counts: list[Any] = [5, 5.0, np.int64(5), np.uint8(5), np.float32(5), np.float64(5), Decimal(5), MAX_COUNT]
+    for count in counts:
+        detector = Detector()
+        detector.update(0, "denied", count)
+        found = {verdict.status: verdict.count for verdict in detector.flush()}
+        assert found["denied"] == int(count)

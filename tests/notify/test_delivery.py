@@ -77,7 +77,13 @@ def retry(after: float | None = None) -> Answer:
 def test_everything_goes_in_order_and_leaves_the_spool(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.add(3, 1, 2)
-    assert len(desk.spool.names()) == 3
+    waiting = desk.spool.waiting()
+    assert [name for _, name in waiting] == desk.spool.names()
+    assert len(waiting) == 3
+    for identity, name in waiting:
+        spooled = desk.spool.read(name)
+        assert spooled is not None
+        assert spooled.id == identity
     desk.run()
     assert desk.channel.tried == ["3", "1", "2"]
     assert desk.spool.names() == []

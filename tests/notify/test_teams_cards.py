@@ -15,7 +15,7 @@ from txmon.model.keys import Key
 from txmon.model.outcome import IncidentEvent, IncidentState, Trend
 from txmon.notify.channels.teams_cards import LIMIT, adaptive_card, message_card, sent_bytes
 from txmon.notify.notification import Day, Notification, Recent, worst_first
-from txmon.notify.wording import describe, plain, sparkline
+from txmon.notify.wording import describe, picture, plain
 
 SCHEMA = json.loads((TESTS / "data" / "adaptive-card-1.4.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -163,9 +163,9 @@ def test_any_text_becomes_one_short_line_that_can_be_sent(text: str) -> None:
 
 
 def test_a_sparkline_starts_at_zero() -> None:
-    assert sparkline((0, 50, 100)) == "▁▅█"
-    assert sparkline((0, 0)) == "▁▁"
-    assert sparkline(()) == ""
+    assert picture((0, 50, 100)) == "▁▅█"
+    assert picture((0, 0)) == "▁▁"
+    assert picture(()) == ""
 
 
 def test_a_trend_a_digest_and_a_test_are_valid_cards() -> None:

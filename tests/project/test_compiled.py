@@ -10,7 +10,7 @@ import sys
 if sys.argv[1] == "plain":
     sys.path.insert(0, sys.argv[2])
 from txmon import version
-from txmon.cli import run
+from txmon.cli.main import run
 print(version.describe(), file=sys.stderr)
 sys.exit(run(["replay", sys.argv[3], "--explain"]))
 """

@@ -4,8 +4,10 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
+import doc_blocks
 from paths import ROOT
 
 from txmon.cli.main import COMMANDS
@@ -19,6 +21,19 @@ def test_the_python_example_runs() -> None:
     [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
     assert done.stdout == b""
+
+
+def test_what_the_pages_import_from_txmon_is_there() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    found = [
+        (module, name.strip())
+        for page in pages
+        for block in doc_blocks.blocks(page.read_text())
+        for module, names in re.findall(r"^from (txmon\S*) import (.+)$", block.text, re.MULTILINE)
+        for name in names.split(",")
+    ]
+    assert len(found) > 2
+    assert [f"{module}.{name}" for module, name in found if not hasattr(import_module(module), name)] == []
 
 
 def test_every_command_is_in_the_readme_the_changelog_or_the_page_on_clusters() -> None:

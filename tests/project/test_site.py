@@ -58,7 +58,7 @@ def test_every_route_and_error_is_on_the_apis_page() -> None:
     routes = [f"`{method.upper()} {path}`" for path, methods in document()["paths"].items() for method in methods]
     assert len(routes) > 12
     assert [route for route in routes if route not in page] == []
-    sources = "".join(path.read_text() for path in (ROOT / "src" / "txmon" / "server").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "src" / "txmon" / "server").rglob("*.py"))
     codes = set(re.findall(r"HttpError\((\d{3})", sources))
     shown = set(re.findall(r"\b[45]\d\d\b", "".join(re.findall(r"^\| [45].*? \|", page, re.MULTILINE))))
     assert shown == codes

@@ -17,8 +17,9 @@ from txmon.ingest.rejects import RejectLog
 from txmon.ingest.timestamps import TimeParser
 from txmon.model.outcome import Outcome
 from txmon.runtime.acknowledgements import leave_acknowledgement, take_acknowledgements
+from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import pipeline_of
-from txmon.runtime.live import EventClock, Feed, LiveRun
+from txmon.runtime.session import LiveSession
 from txmon.settings.declarations import Settings
 from txmon.sinks.lines import verdict_line
 from txmon.support.line_file import LineFile
@@ -109,18 +110,19 @@ def test_rows_from_the_future_are_rejected_but_a_files_own_day_is_not() -> None:
 
 def run_of(
     paths: list[Path], positions: dict[str, object], monotonic: list[float], wall: list[float] | None = None
-) -> LiveRun:
-    feeds = []
+) -> LiveSession:
+    wanted = Settings()
+    run = LiveSession(
+        wanted, pipeline_of(wanted, live=True), RejectLog(), lambda: NOW if wall is None else wall[0],
+        lambda: monotonic[0],
+    )  # fmt: skip
     for path in paths:
         position = positions.get(str(path))
-        reader = parser(str(path))
-        if isinstance(position, dict):
-            reader.restore(position["parser"])
-            feeds.append(Feed(FollowSource(str(path), position), reader, position))
-        else:
-            feeds.append(Feed(FollowSource(str(path)), reader))
-    pipeline = pipeline_of(Settings(), live=True)
-    return LiveRun(pipeline, feeds, RejectLog(), 3600, lambda: NOW if wall is None else wall[0], lambda: monotonic[0])
+        found = position if isinstance(position, dict) else None
+        feed = run.read_from(FollowSource(str(path), found), parser(str(path)))
+        if found is not None:
+            feed.resume(found, None)
+    return run
 
 
 def minutes(count: int, seed: int) -> list[bytes]:
@@ -137,7 +139,7 @@ def lines_of(outcomes: list[Outcome]) -> list[str]:
     return [verdict_line(verdict) for outcome in outcomes for verdict in outcome.verdicts if not verdict.partial]
 
 
-def everything(run: LiveRun) -> list[Outcome]:
+def everything(run: LiveSession) -> list[Outcome]:
     outcomes: list[Outcome] = []
     while True:
         came, more = run.poll(())
@@ -165,7 +167,7 @@ def test_any_growth_and_any_restart_give_the_same(
             file.write(raw[a:b])
         found += lines_of(everything(run))
         if restart:
-            state, positions = run.pipeline.snapshot(), run.positions()
+            state, positions = run.pipeline.snapshot(), run.feeds.positions()
             run = run_of([growing], positions, [0.0])
             run.pipeline.restore(state)
     assert found == expected

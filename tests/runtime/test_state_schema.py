@@ -8,7 +8,7 @@ import pytest
 
 from txmon.ingest.records import Record
 from txmon.runtime.factory import pipeline_of
-from txmon.runtime.state_schema import check
+from txmon.runtime.state_schema import INCIDENT, LAYOUT, check
 from txmon.settings.declarations import Settings
 
 NOW = 1772445600
@@ -35,6 +35,14 @@ def put(*path: Any) -> Callable[[dict[str, Any]], None]:
         place[path[-2]] = path[-1]
 
     return edit
+
+
+def test_the_layout_names_all_that_a_snapshot_holds() -> None:
+    found = learned()
+    assert {name: set(found[name] if name else found) for name in LAYOUT} == LAYOUT
+    assert {name for name, part in found.items() if isinstance(part, dict)} == LAYOUT.keys() - {""}
+    assert set(found["incidents"]["open"][0]) == INCIDENT
+    assert set(found["detector"]["roll"]) == {"level", "sample"}
 
 
 def test_what_was_learned_holds_together() -> None:

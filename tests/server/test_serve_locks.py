@@ -94,7 +94,7 @@ def test_who_brings_rows_is_told_to_come_again(path: str) -> None:
 def test_the_clock_lets_a_request_finish(tmp_path: Path) -> None:
     with serving(Settings(state=str(tmp_path / "state"))) as server:
         warm(server)
-        server.engine._saver = _Due()  # type: ignore[assignment]
+        server.engine.session.saver = _Due()  # type: ignore[assignment]
         with at_work(server.engine.turn):
             server.engine.tick(0.01)
             assert not (tmp_path / "state").exists()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from txmon.errors import ConfigError, UsageError
 from txmon.settings.declarations import DECLARATIONS, DEFAULTS
 from txmon.settings.load import as_json, as_toml, load
-from txmon.settings.parsers import budget, show
+from txmon.settings.parsers import budget
 from txmon.support.durations import duration_text, seconds
 
 NONE: dict[str, object] = {}
@@ -80,7 +80,7 @@ def test_a_flags_commas_are_a_variables_commas(given: tuple[str, ...], tmp_path:
     ],
 )  # fmt: skip
 def test_a_budget_is_shown_in_the_unit_that_fits_it(given: str, shown: str) -> None:
-    assert show(budget(given), "budget") == shown
+    assert budget.show(budget(given)) == shown
     assert budget(shown) == budget(given)
 
 
@@ -90,7 +90,7 @@ def test_any_budget_shown_reads_back(unit: str, digits: int, decimals: int) -> N
         value = budget(f"{digits / 10**decimals:.3f}/{unit}")
     except ValueError:
         return  # more or less than a budget may be
-    assert budget(show(value, "budget")) == value
+    assert budget(budget.show(value)) == value
 
 
 def test_what_is_printed_reads_back(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import json
 import math
 import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,12 +13,14 @@ from typing import Any
 
 import pytest
 
+import txmon.spark
 from txmon.detection.detector import BucketJudge
 from txmon.errors import ConfigError
 from txmon.ingest.records import Record
 from txmon.model.keys import Key
 from txmon.runtime import state_file as state
 from txmon.runtime.factory import detector_config, pipeline_of
+from txmon.runtime.state_schema import LAYOUT
 from txmon.settings.declarations import Settings
 from txmon.settings.rule import parse_rules
 from txmon.sinks.lines import event_line, verdict_line
@@ -132,6 +136,29 @@ def changed(states: Sequence[tuple[int, state.State]], part: str, **values: Any)
     (number, first), *others = states
     pipeline = {**first.pipeline, part: {**first.pipeline[part], **values}}
     return [(number, replace(first, pipeline=pipeline)), *others]
+
+
+def test_a_part_of_the_layout_that_nobody_deals_out_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a later version had added `mood` to the detector's state, and had forgotten the dealing out."""
+    states = fed(plan_of(EXACT, 2), rows(0, 5), BEGIN + 240)
+    for number in (0, 1):
+        states = [states[1], *changed(states, "detector", mood=number)[:1]]
+    monkeypatch.setitem(LAYOUT, "detector", LAYOUT["detector"] | {"mood"})
+    with pytest.raises(ConfigError, match=r"a state's detector are \['mood'\] more or less than is known"):
+        rebalance(states, 3)
+
+
+def test_no_part_of_spark_but_detect_needs_pyspark() -> None:
+    """With pyspark made impossible to import, as where the extra is not installed."""
+    code = (
+        "import sys; sys.modules['pyspark'] = sys.modules['pandas'] = sys.modules['pyarrow'] = None;"
+        "import txmon.spark, txmon.spark.shards, txmon.spark.rebalance, txmon.spark.job, txmon.cli.commands.spark;"
+        "from txmon.spark import detect; print(detect.__module__, detect.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.stderr, done.stdout) == ("", "txmon.spark.streaming detect\n")
+    with pytest.raises(AttributeError, match="has no attribute 'judge'"):
+        txmon.spark.judge  # noqa: B018
 
 
 def test_states_that_do_not_fit_together_are_refused() -> None:

@@ -28,6 +28,7 @@ from broker import Cluster
 from txmon.cli.main import run as txmon
 from txmon.errors import ConfigError, NoInput, UsageError
 from txmon.ingest.rejects import RejectLog
+from txmon.ingest.timestamps import LATEST
 from txmon.model.outcome import Outcome
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import reader_of
@@ -36,6 +37,7 @@ from txmon.settings.rule import parse_rules
 from txmon.sinks.jsonl import JsonLines
 from txmon.sinks.lines import event_line
 from txmon.spark.job import Job, files, run, session
+from txmon.spark.rows import canonical
 from txmon.spark.shards import file_of, plan_of
 from txmon.spark.streaming import backfill, detect
 
@@ -575,7 +577,8 @@ def test_a_kafka_topic_that_cannot_be_written_ends_the_job(spark: Any, tmp_path:
 
 def test_nothing_but_a_running_job_imports_spark() -> None:
     code = (
-        "import sys, txmon.commands.spark, txmon.spark, txmon.spark_job, txmon.spark_state, txmon.rebalance;"
+        "import sys, txmon.cli.commands.spark, txmon.spark, txmon.spark.job;"
+        "import txmon.spark.checkpoint, txmon.spark.rebalance;"
         "sys.exit(' '.join({'pyspark', 'pandas', 'pyarrow', 'confluent_kafka'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).stderr.decode().strip() == ""
@@ -588,3 +591,42 @@ def test_what_shards_cannot_do_is_refused() -> None:
         plan_of(EXACT, 0)
     with pytest.raises(ConfigError, match="is no folder of shards' states"):
         plan_of(EXACT, 4, start="/no/such")
+
+
+def test_a_typed_frame_has_the_limits_of_lines(spark: Any) -> None:
+    begin = 1772445600
+    rows = [
+        (begin, "s" * 256, "1"), (begin, "failed", str(10**15)), (begin, "failed", "0"),
+        (begin, "s" * 257, "1"), (begin, "*", "1"), (begin, "", "1"), (begin, None, "1"), (begin, "failed", "1e17"),
+        (begin, "failed", "-1"), (begin, "failed", "1.5"), (begin, "failed", "many"), (begin, "failed", None),
+        (-1, "failed", "1"), (LATEST + 1, "failed", "1"),
+    ]  # fmt: skip
+    for kind in ("string", "double"):
+        frame = spark.createDataFrame(rows, "time long, status string, count string")
+        typed = canonical(frame.selectExpr("time", "status", f"try_cast(count as {kind}) as count"), ())
+        found = typed.collect()
+        assert [(row.status, row["count"]) for row in found if row.reject is None] == [
+            ("s" * 256, 1), ("failed", 10**15), ("failed", 0),
+        ]  # fmt: skip
+        rejects = [json.loads(row.reject) for row in found if row.reject is not None]
+        huge, below, part = ("1e17", "-1", "1.5") if kind == "string" else ("1.0E17", "-1.0", "1.5")
+        whole = "is no whole number from 0 to 10^15"
+        assert [(row["kind"], row["reason"]) for row in rejects] == [
+            ("status", "a status of 257 characters, at most 256 are accepted"),
+            ("status", "'*' stands for all statuses together"),
+            ("status", "the status is empty"),
+            ("status", "no status"),
+            ("count", f"'{huge}' {whole}"),
+            ("count", f"'{below}' {whole}"),
+            ("count", f"'{part}' {whole}"),
+            ("count", f"'many' {whole}" if kind == "string" else "no count"),
+            ("count", "no count"),
+            ("time", "the time is not between 1970 and 9999"),
+            ("time", "the time is not between 1970 and 9999"),
+        ]
+
+
+def test_rows_of_a_typed_frame_with_an_empty_id_are_no_repeats(spark: Any) -> None:
+    frame = spark.createDataFrame([(1772445600, "failed", found) for found in ("", " ", None, " a ")],
+                                  "time long, status string, id string")  # fmt: skip
+    assert [row.id for row in canonical(frame, ()).collect()] == [None, None, None, "a"]

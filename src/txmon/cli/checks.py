@@ -4,11 +4,12 @@ Every check is a pure look: nothing is written, sent or waited for, and no secre
 """
 
 import os
+import re
 import resource
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -20,12 +21,13 @@ from txmon.runtime.factory import pipeline_of_state
 from txmon.runtime.state_file import load
 from txmon.settings.load import Config
 from txmon.support.durations import duration_text
+from txmon.support.plurals import plural
 from txmon.support.safe_open import trusted
 from txmon.version import compiled, describe
 
 Level = Literal["ok", "note", "warning", "bad"]
-NEEDED: Final = ("click", "duckdb", "numpy", "pandas", "pymsteams", "rich", "scipy", "zstandard")
-OPTIONAL: Final = ("apprise", "matplotlib")
+PACKAGE: Final = "txmon"
+_REQUIREMENT: Final = re.compile(r"([\w.-]+)[^;]*(?:;.*\bextra\s*==\s*['\"]([\w.-]+)['\"])?")
 FEW_DESCRIPTORS: Final = 64
 SECRET_FILES: Final = ("teams_webhook_file", "webhook_file", "webhook_secret_file", "apprise_file")
 
@@ -56,16 +58,39 @@ def installation() -> Iterator[Finding]:
         yield Finding(
             "core", "note", "interpreted: right but slower; a wheel built where there is a C compiler is compiled"
         )
-    found, missing = _versions(NEEDED)
-    yield Finding("libraries", "ok", ", ".join(found)) if found else Finding("libraries", "bad", "none")
+    try:
+        needed, optional = libraries(requires(PACKAGE) or ())
+    except PackageNotFoundError:
+        yield Finding(
+            "libraries", "warning", "not known: txmon runs from its source; pip install it to have them checked"
+        )
+        return
+    found, missing = _versions(needed)
+    if found:
+        yield Finding("libraries", "ok", ", ".join(found))
     if missing:
         yield Finding("libraries", "bad", f"missing: {', '.join(missing)}; install txmon again")
-    found, missing = _versions(OPTIONAL)
+    found, missing = _versions(optional)
     absent = f"{'; ' if found else ''}not installed: {', '.join(missing)}" if missing else ""
     yield Finding("extras", "note" if missing else "ok", ", ".join(found) + absent)
 
 
-def _versions(names: tuple[str, ...]) -> tuple[list[str], list[str]]:
+def libraries(requirements: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return (the libraries that txmon needs, those of its extras alone), sorted, from the requirements of a package.
+
+    requirements: texts like `click>=8.2` or `apprise>=1.9; extra == 'apprise'`. ValueError for a text that is neither.
+    """
+    needed: set[str] = set()
+    optional: set[str] = set()
+    for text in requirements:
+        match = _REQUIREMENT.match(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not a requirement")
+        (optional if match[2] else needed).add(match[1].lower())
+    return sorted(needed), sorted(optional - needed - {PACKAGE})  # the extra `all` is txmon with its other extras
+
+
+def _versions(names: Iterable[str]) -> tuple[list[str], list[str]]:
     found, missing = [], []
     for name in names:
         try:
@@ -152,7 +177,7 @@ def memory(config: Config) -> Iterator[Finding]:
         return
     detector, count = pipeline.detector, len(pipeline.tracker.open())
     until = f"judged until {iso(detector.time())}" if detector.time() >= 0 else "nothing judged yet"
-    incidents = f"{count or 'no'} open incident{'' if count == 1 else 's'}"
+    incidents = f"{count or 'no'} {plural(count, 'open incident')}"
     yield Finding("state", "ok", f"{path}: {until}, {len(detector.describe())} series, {incidents}")
     yield from _private("state", path)
     if not os.access(Path(path).resolve().parent, os.W_OK | os.X_OK):

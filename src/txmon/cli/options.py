@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -12,6 +12,13 @@ from txmon.settings.load import Config, load
 from txmon.settings.parsers import Choice
 
 F = TypeVar("F", bound=Callable[..., Any])
+# the settings that several commands take, in the order in which their help lists them
+READING: Final = ("format", "map", "date", "tz", "by", "strict", "rejects", "max_line")
+JUDGING: Final = (
+    "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
+    "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",
+)  # fmt: skip
+WRITING: Final = ("out", "only", "fail_on", "log", "log_keep", "chart")
 
 
 def options(*names: str) -> Callable[[F], F]:

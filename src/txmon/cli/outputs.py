@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any, Final
 
@@ -89,6 +89,11 @@ class Outputs:
         self.alerted = self.alerted or outcome.alerted()
         for sink in self._sinks:
             sink(outcome)
+
+    def take(self, outcomes: Iterable[Outcome]) -> None:
+        """Take several buckets' outcomes."""
+        for outcome in outcomes:
+            self.accept(outcome)
 
     def positions(self) -> dict[str, Any]:
         """For a state file, by name: what is left to tell."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from txmon.evaluation.incident_spec import EVERY, Change, IncidentSpec, changed_mean, resolve
 from txmon.ingest.records import Record
 from txmon.model.clock import iso
-from txmon.model.keys import TOTAL, Key
+from txmon.model.keys import TOTAL, Key, Series
 from txmon.model.outcome import Outcome
 from txmon.model.verdict import Verdict
 from txmon.support.suggest import nearest
@@ -22,7 +22,6 @@ RECENT: Final = 900  # seconds of buckets in which something arrived, whose mean
 LEAST_RECENT: Final = 3  # buckets, however wide
 SEED: Final = 20260302
 MOST_EXTRA: Final = 1e12  # transactions drawn at once
-Series = tuple[Key, str]
 Span = tuple[int, int]  # [start, end) in epoch seconds
 if TYPE_CHECKING:
     import numpy as np

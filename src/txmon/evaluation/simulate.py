@@ -7,12 +7,12 @@ they were, and memory does not grow with the days.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from txmon.errors import UsageError
 from txmon.evaluation.incident_spec import DAY, EVERY, Change, IncidentSpec, changed_mean, resolve
+from txmon.model.clock import iso
 from txmon.support.suggest import nearest
 
 if TYPE_CHECKING:
@@ -190,11 +190,6 @@ def paced(
         if wait > 0:
             sleep(wait)
         yield batch
-
-
-def iso(moment: int) -> str:
-    """Epoch seconds as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _dispersions() -> "NDArray[np.float64]":

@@ -8,7 +8,8 @@ from typing import Literal, TypedDict
 
 from txmon.errors import UsageError
 from txmon.evaluation.incident_spec import EVERY, Change, IncidentSpec
-from txmon.evaluation.simulate import STATUSES, WARMUP, Batch, Bucket, Simulation, changed_all, iso
+from txmon.evaluation.simulate import STATUSES, WARMUP, Batch, Bucket, Simulation, changed_all
+from txmon.model.clock import iso
 
 Format = Literal["csv", "jsonl"]
 Row = tuple[str | int, ...]

@@ -5,7 +5,6 @@ incidents caught and false episodes (van Rijsbergen, 1979): F1 = 2 caught / (inc
 every episode counts as false, and the least sigma is sought under which they keep to a budget.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +15,8 @@ from txmon.evaluation.evaluate import TOGETHER, Alerts, Episode, Labels, Page, S
 from txmon.ingest.records import Record
 from txmon.model.keys import Key
 from txmon.model.outcome import Outcome
-from txmon.settings.declarations import DECLARATIONS, Settings
-from txmon.settings.parsers import show
+from txmon.settings.declarations import DECLARATIONS, Settings, text_of_setting
+from txmon.settings.toml import toml_line
 
 BUDGETS: Final = ("1/month", "1/week", "1/day", "3/day", "10/day")
 WILD: Final = (5.0, 6.0, 8.0)  # sigmas beyond what budgets ask for: streams that are wilder than counts should be
@@ -166,7 +165,7 @@ class Tuner:
                 yield status, gates
 
     def _gated(self, candidate: Candidate, name: str, status: str, value: str) -> Candidate:
-        present = show(getattr(candidate.settings(self.base), name), name)
+        present = text_of_setting(candidate.settings(self.base), name)
         others = [part for part in present.split(",") if not part.startswith(f"{status}=")]
         return Candidate({**candidate.changes, name: ",".join([*others, f"{status}={value}"])})
 
@@ -186,7 +185,7 @@ def changes(
 
 def as_toml(candidate: Candidate) -> list[str]:
     """The candidate's changes as lines of a txmon.toml."""
-    return [f"{name} = {json.dumps(text, ensure_ascii=False)}" for name, text in candidate.changes.items()]
+    return [toml_line(name, text) for name, text in candidate.changes.items()]
 
 
 def alerts_of(outcomes: Iterable[Outcome]) -> Alerts:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 BLOCK = 1 << 16  # bytes read at a time
 STEP = 512  # packed bytes that zstd is given at a time: each four may be a block of 128 KB, all of one byte
+MEMBERS = 4096  # bytes of a body that gzip is given at a time
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -81,3 +82,26 @@ class _Zstd:
 def unpacker_of(block: bytes) -> Unpacker:
     """What unpacks a stream that begins with `block`."""
     return _Gzip() if block.startswith(GZIP) else _Zstd() if block.startswith(ZSTD) else _Plain()
+
+
+def gunzip(packed: bytes, most: int) -> bytes:
+    """Return the content of all gzip members of `packed`.
+
+    Raises OverflowError when that is more than `most` bytes, and ValueError when the data is damaged or ends too early.
+    """
+    unpacker = _Gzip()
+    parts: list[bytes] = []
+    room = most
+    try:
+        # in steps: each member is given what follows it, and there may be one in 20 bytes
+        for at in range(0, len(packed), MEMBERS):
+            for part in unpacker.unpack(packed[at : at + MEMBERS]):
+                room -= len(part)
+                if room < 0:
+                    raise OverflowError(f"unpacks to more than {most} bytes")
+                parts.append(part)
+    except zlib.error as bad:
+        raise ValueError("the gzip data is damaged") from bad
+    if unpacker.unfinished():
+        raise ValueError("the gzip data ends too early")
+    return b"".join(parts)

@@ -8,6 +8,8 @@ from functools import lru_cache
 from math import isfinite
 from typing import Final
 
+from txmon.model.keys import TOTAL
+
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "time": ("time", "timestamp", "ts", "datetime", "created_at"),
     "status": ("status", "state", "result"),
@@ -66,8 +68,8 @@ def _new_status(value: str) -> str:
         raise Fault("status", "the status is empty")
     if len(status) > MAX_STATUS:
         raise Fault("status", f"a status of {len(status)} characters, at most {MAX_STATUS} are accepted")
-    if status == "*":
-        raise Fault("status", "'*' stands for all statuses together")
+    if status == TOTAL:
+        raise Fault("status", f"{TOTAL!r} stands for all statuses together")
     return status
 
 

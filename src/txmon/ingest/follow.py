@@ -1,7 +1,7 @@
 """Live sources: standard input, and files that grow. Each gives batches of whole lines with the place after them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -45,6 +45,9 @@ class LiveSource(Protocol):
 
     def position(self, offset: int) -> dict[str, Any] | None:
         """For a restart that goes on at this offset of the file being read; None where there is no going back."""
+
+    def saved(self, position: Mapping[str, Any]) -> None:
+        """Hear that what lies before `position` is in the state, or judged where there is none."""
 
 
 class PipeSource:
@@ -107,6 +110,9 @@ class PipeSource:
     def position(self, offset: int) -> dict[str, Any] | None:
         """None: what a pipe has given is gone."""
         return None
+
+    def saved(self, position: Mapping[str, Any]) -> None:
+        """Do nothing: a pipe has no position."""
 
 
 class FollowSource:
@@ -171,6 +177,9 @@ class FollowSource:
     def position(self, offset: int) -> dict[str, Any] | None:
         """The inode and the offset."""
         return {"inode": self._inode, "offset": offset, "begins": self._begins}
+
+    def saved(self, position: Mapping[str, Any]) -> None:
+        """Do nothing: only the state knows what was read of a file."""
 
     def close(self) -> None:
         """Close the file."""

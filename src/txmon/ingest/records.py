@@ -145,21 +145,21 @@ class RecordParser:
             self._layout = CsvLayout(self._columns, self.options.by, self._delimiter, self._width)
         return self._layout
 
-    def time_of(self, text: str) -> int:
-        """Epoch seconds of the next line's time; -1 where it is none, of which `one` says why."""
+    def time_of(self, text: str) -> tuple[int, bool]:
+        """Return epoch seconds of the next line's time, and whether the same text always means them.
+
+        The seconds are -1 where `text` is not an accepted time; `one` gives the reason.
+        """
         try:
-            return self._time(text)
-        except Fault:
-            return -1
+            time, certain = self._times.read(text)
+        except (ValueError, OverflowError):
+            return -1, False
+        return (time, certain) if self._admits(time) else (-1, False)
 
     def plain_time(self, cell: bytes) -> int:
         """The same of a time that is written as most systems write it, with its date; -1 of any other."""
         time = self._times.plain(cell)
         return time if time >= 0 and self._admits(time) else -1
-
-    def absolute(self, text: str) -> bool:
-        """Whether a time that was just read means the same wherever it stands: it names its date."""
-        return self._times.absolute(text)
 
     def take(self, row: object) -> Record | Reject:
         """What one row makes that is decoded JSON already; it counts as a line."""

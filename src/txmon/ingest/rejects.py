@@ -10,6 +10,7 @@ from typing import BinaryIO, TypeVar
 from txmon.errors import BadData, IoFailure
 from txmon.ingest.records import Reject
 from txmon.support.line_file import LineFile
+from txmon.support.plurals import counted
 from txmon.support.safe_open import open_file
 
 Say = Callable[[str], None]
@@ -78,7 +79,7 @@ class RejectLog:
         """A line for each kind: where it was first met, how often, and why."""
         return [
             f"{kind.first.source}:{kind.first.line}: {kind.first.reason}"
-            f" ({kind.count} bad {'record' if kind.count == 1 else 'records'} of this kind: {name})"
+            f" ({counted(kind.count, 'bad record')} of this kind: {name})"
             for name, kind in self._kinds.items()
         ] + (self._lines.summary() if self._lines is not None else [])
 

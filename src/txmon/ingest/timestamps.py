@@ -47,25 +47,33 @@ class TimeParser:
         self._date, self._last = first_date, None
 
     def parse(self, text: str) -> int:
-        """Epoch seconds, fractions floored; ValueError with a short reason when `text` is no time."""
+        """Return epoch seconds, fractions floored; ValueError with a short reason when `text` is no time."""
+        return self.read(text)[0]
+
+    def read(self, text: str) -> tuple[int, bool]:
+        """Return epoch seconds, fractions floored, and whether they are certain; ValueError as `parse` raises it.
+
+        A time is certain when the same text means the same wherever it stands. The meaning of a time of day, and of a
+        local time within an hour that a clock set back repeats, depends on what was read before.
+        """
         found = self._cache.get(text)
         if found is not None:
-            return found
+            return found, True
         found = self.plain(text.encode()) if text.isascii() else -1
         if found >= 0:
-            return self._keep(text, found)
+            return self._keep(text, found), True
         second = self._of_day.get(text)
         if second is None:
             stripped = text.strip()
             second = _time_of_day(stripped)
             if second is None:
                 found, certain = self._absolute(stripped)
-                if not certain or len(text) > LONGEST_CACHED:
-                    return found
-                return self._keep(text, found)
+                if certain and len(text) <= LONGEST_CACHED:
+                    self._keep(text, found)
+                return found, certain
             if len(self._of_day) < CACHED and len(text) <= LONGEST_CACHED:
                 self._of_day[text] = second
-        return self._on_its_day(second, text)
+        return self._on_its_day(second, text), False
 
     def _keep(self, text: str, found: int) -> int:
         if len(self._cache) >= CACHED:
@@ -103,10 +111,6 @@ class TimeParser:
         self._day, self._midnight = day, midnight
         return midnight
 
-    def absolute(self, text: str) -> bool:
-        """Whether `text`, read before, means the same whatever was read meanwhile: it is no time of day."""
-        return text in self._cache
-
     def snapshot(self) -> list[object]:
         """The date that times of day have reached, as JSON takes it."""
         return [self._date.isoformat() if self._date is not None else None, self._last, self._newest]
@@ -131,7 +135,7 @@ class TimeParser:
         else:  # a late row from before midnight
             day = day - timedelta(days=1)
         local = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60), self._tz)
-        return _bounded(self._moment(local)[0], text)
+        return bounded(self._moment(local)[0], text)
 
     def _nearest_day(self, second: int) -> date:
         """Which of yesterday, today and tomorrow has this second of the day within an hour of now; else today."""
@@ -152,9 +156,9 @@ class TimeParser:
         except ValueError:
             raise ValueError(f"{text[:60]!r} is no time") from None
         if moment.tzinfo is not None:
-            return _bounded(moment.timestamp(), text), True
+            return bounded(moment.timestamp(), text), True
         seconds, certain = self._moment(moment.replace(tzinfo=self._tz))
-        return _bounded(seconds, text), certain
+        return bounded(seconds, text), certain
 
     def _moment(self, local: datetime) -> tuple[float, bool]:
         """Epoch seconds of a local time, and whether it comes only once.
@@ -173,10 +177,11 @@ class TimeParser:
 
 def epoch(value: float, text: str) -> int:
     """Epoch seconds of a number of seconds or milliseconds; ValueError when out of range."""
-    return _bounded(value / 1000 if value >= MILLISECONDS_FROM else value, text)
+    return bounded(value / 1000 if value >= MILLISECONDS_FROM else value, text)
 
 
-def _bounded(seconds: float, text: str) -> int:
+def bounded(seconds: float, text: str) -> int:
+    """Return `seconds`, fractions floored; ValueError, which names `text`, when they are not from 0 to LATEST."""
     if not isfinite(seconds) or not 0 <= seconds <= LATEST:
         raise ValueError(f"{text[:60]!r} is not between 1970 and 9999")
     return floor(seconds)

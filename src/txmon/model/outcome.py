@@ -83,3 +83,11 @@ class Outcome:
             if verdict.recommendation == "alert":
                 return True
         return False
+
+
+MARKS: Final[Mapping[str, int]] = {"ok": 0, "warming": 0, "pending": 1, "alert": 2}  # gravity of a recommendation
+
+
+def deviates(verdict: Verdict) -> bool:
+    """Return whether a verdict recommends an alert, or may soon: outputs of alerts alone leave out all others."""
+    return verdict.recommendation == "alert" or verdict.recommendation == "pending"

@@ -14,6 +14,7 @@ from typing import Final
 from txmon.notify.channels.base import Answer, Channel, attempt
 from txmon.notify.notification import Notification
 from txmon.notify.spool import Spool, Spooled
+from txmon.support.plurals import counted
 
 RATE: Final = 4  # requests in any second
 MOST_QUEUED: Final = 1000  # notifications; the oldest makes room
@@ -62,7 +63,7 @@ class Courier:
         self._clock = clock
         self._log = log
         self._lock = threading.Lock()
-        self._queue = deque(Waiting(name.partition("-")[2][:-5], name, None) for name in spool.names())
+        self._queue = deque(Waiting(identity, name, None) for identity, name in spool.waiting())
         # of requests: a request arrives before its end and after its start, so a second from the one to the other holds
         self._ends: deque[float] = deque(maxlen=RATE)
         self._not_before = 0.0
@@ -146,7 +147,7 @@ class Courier:
             self.counts.sent += 1
             self._forget(waiting)
             if self._in_a_row:
-                self._log(f"{self.channel.name}: works again after {_attempts(self._in_a_row)}")
+                self._log(f"{self.channel.name}: works again after {counted(self._in_a_row, 'failed attempt')}")
             self._in_a_row = 0
         else:
             self.counts.refused += 1
@@ -182,9 +183,9 @@ class Courier:
     def summary(self) -> list[str]:
         """What became of everything, a line a kind."""
         counts, name = self.counts, self.channel.name
-        lines = [f"{name}: {counts.sent} notification{'' if counts.sent == 1 else 's'} sent"]
+        lines = [f"{name}: {counted(counts.sent, 'notification')} sent"]
         if counts.failed:
-            lines.append(f"{name}: {_attempts(counts.failed)}, the last: {counts.last}")
+            lines.append(f"{name}: {counted(counts.failed, 'failed attempt')}, the last: {counts.last}")
         if self._queue:
             lines.append(f"{name}: {len(self._queue)} not sent yet, kept in {self._spool.folder}")
         if counts.refused:
@@ -196,10 +197,6 @@ class Courier:
         if counts.unkept:
             lines.append(f"{name}: {counts.unkept} could not be kept in {self._spool.folder}")
         return lines
-
-
-def _attempts(count: int) -> str:
-    return f"{count} failed attempt" if count == 1 else f"{count} failed attempts"
 
 
 class Delivery:

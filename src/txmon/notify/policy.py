@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from txmon.model.keys import TOTAL
-from txmon.model.outcome import IncidentEvent, IncidentState, Outcome, Trend
+from txmon.model.outcome import IncidentEvent, IncidentState, Outcome, Trend, deviates
 from txmon.notify.notification import Day, Kind, Notification, worst_first
 from txmon.notify.pending import DayTally, Known, Memory
 from txmon.notify.recent_counts import RecentCounts
@@ -61,7 +61,7 @@ class Notifier:
         for event in outcome.events:
             self._hear(event)
         if self._memory.due:
-            alerting = {v.incident for v in outcome.verdicts if v.recommendation in ("alert", "pending")}
+            alerting = {v.incident for v in outcome.verdicts if deviates(v)}
             for known in list(self._memory.due.values()):
                 self._release(known, now, alerting)
         self._flush(now + self.policy.bucket)

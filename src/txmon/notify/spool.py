@@ -9,6 +9,7 @@ from typing import Final
 
 from txmon.errors import ConfigError, IoFailure
 
+ENDING: Final = ".json"  # of a notification's file: NUMBER-ID.json
 MOST_REFUSED: Final = 100  # files kept of what a receiver would not take
 
 
@@ -43,12 +44,16 @@ class Spool:
 
     def names(self) -> list[str]:
         """All that wait, the first first."""
-        found = (path.name for path in self.folder.glob("*.json"))
+        found = (path.name for path in self.folder.glob(f"*{ENDING}"))
         return sorted(name for name in found if name.partition("-")[0].isdecimal())
+
+    def waiting(self) -> list[tuple[str, str]]:
+        """Return the id and the file's name of all that wait, the first first."""
+        return [(name.partition("-")[2].removesuffix(ENDING), name) for name in self.names()]
 
     def put(self, identity: str, body: str) -> str:
         """Keep a notification, on the disk before this returns; its name. OSError when that cannot be."""
-        name = f"{self._next:010}-{identity}.json"
+        name = f"{self._next:010}-{identity}{ENDING}"
         self._next += 1
         temporary = self.folder / f"{name}.tmp"
         try:
@@ -84,7 +89,7 @@ class Spool:
         refused.mkdir(mode=0o700, exist_ok=True)
         if (self.folder / name).exists():
             os.replace(self.folder / name, refused / name)
-        for old in sorted(refused.glob("*.json"))[:-MOST_REFUSED]:
+        for old in sorted(refused.glob(f"*{ENDING}"))[:-MOST_REFUSED]:
             old.unlink(missing_ok=True)
 
     def close(self) -> None:

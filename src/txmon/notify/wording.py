@@ -10,10 +10,11 @@ from typing import Final, Literal
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import IncidentEvent
 from txmon.notify.notification import Day, Notification
+from txmon.support.bars import sparkline
 from txmon.support.durations import duration_text
+from txmon.support.plurals import counted
 
 Tone = Literal["bad", "warning", "good", "plain"]
-BARS: Final = "▁▂▃▄▅▆▇█"
 LONGEST: Final = 80  # characters that a status or a key may take
 MOST_STATUSES: Final = 8
 # what markdown, HTML or a card's {{functions}} could take for theirs, and a sign that looks alike and means nothing
@@ -68,10 +69,9 @@ def _underscore(line: str, i: int) -> str:
     return "_" if inside else "＿"
 
 
-def sparkline(counts: Sequence[int]) -> str:
+def picture(counts: Sequence[int]) -> str:
     """Counts as bars from 0 to their greatest, rounded up so that only a zero looks like one; empty for none."""
-    top = max(*counts, 1) if counts else 1
-    return "".join(BARS[-(-count * (len(BARS) - 1) // top)] for count in counts)
+    return sparkline(counts, max(counts, default=0) or 1, round_up=True)
 
 
 def describe(notification: Notification, tz: tzinfo = UTC, most: int = 10) -> Message:
@@ -109,7 +109,7 @@ class Words:
         if told.kind == "test":
             return "Test: txmon can reach you here"
         if told.day is not None:
-            return f"Daily summary: {_amount(told.day.opened, 'incident')}"
+            return f"Daily summary: {counted(told.day.opened, 'incident')}"
         if told.kind == "trend":
             return f"Rising a lot: {_statuses(tuple(sorted(told.trends)))}"
         if len(told.events) == 1:
@@ -161,7 +161,7 @@ class Words:
                 whole = ", all keys" if recent.over_all_keys and event.key else ""
                 where = f" ({_status(status)}{whole})" if len(event.statuses) > 1 or whole else ""
                 low, high = min(counts), max(counts)
-                found.append((f"Last {span}{where}", f"{sparkline(counts)} {low} to {high} a {_unit(recent.width)}"))
+                found.append((f"Last {span}{where}", f"{picture(counts)} {low} to {high} a {_unit(recent.width)}"))
         named = [
             f"{_status(status)} {self._told.trends[status].name}"
             for status in event.statuses[:MOST_STATUSES]
@@ -175,7 +175,7 @@ class Words:
         recent = self._told.recent
         for status, trend in sorted(self._told.trends.items())[:MOST_STATUSES]:
             counts = recent.of(status, ())
-            bars = f"{sparkline(counts)} {min(counts)} to {max(counts)} a {_unit(recent.width)}, " if counts else ""
+            bars = f"{picture(counts)} {min(counts)} to {max(counts)} a {_unit(recent.width)}, " if counts else ""
             facts.append((_status(status), f"{bars}{trend.slope:+.1f} a minute more every minute"))
         return Section("Trend", tuple(facts))
 
@@ -221,10 +221,6 @@ def _unit(width: int) -> str:
     return "minute" if width == 60 else duration_text(width)
 
 
-def _amount(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
 def _summed_up(events: Sequence[IncidentEvent]) -> tuple[str, ...]:
     """A line a root label, the most frequent first."""
     if not events:
@@ -233,5 +229,5 @@ def _summed_up(events: Sequence[IncidentEvent]) -> tuple[str, ...]:
     lines = [f"and {len(events)} more:"]
     for label, count in labels.most_common(5):
         worst = max(abs(event.excess) for event in events if event.label == label)
-        lines.append(f"{plain(label)}: {_amount(count, 'incident')}, the largest {worst:.0f} transactions off normal")
+        lines.append(f"{plain(label)}: {counted(count, 'incident')}, the largest {worst:.0f} transactions off normal")
     return tuple(lines)

@@ -13,7 +13,8 @@ from mypy_extensions import mypyc_attr
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Record
 from txmon.model.clock import iso
-from txmon.model.keys import Key, pack_counts, pack_key, unpack_counts, unpack_key
+from txmon.model.keys import Counts, Key, pack_counts, pack_key, unpack_counts, unpack_key
+from txmon.support.plurals import counted
 
 REMEMBERED: Final = 15  # closed buckets whose ids are kept, so that a repeated transaction is counted once
 CORRECTABLE: Final = 15  # closed buckets that a late record still corrects,
@@ -21,7 +22,6 @@ KEPT_ROWS: Final = 100_000  # as far as they hold no more (key, status) counts t
 LONGEST_SILENCE: Final = 86400  # seconds of empty buckets after a record; a longer gap in the stream is skipped
 NEVER: Final = -(1 << 60)  # epoch seconds; where a time is not known yet
 
-Counts = dict[Key, dict[str, int]]
 Sample = tuple[int, dict[str, list[str]]]
 
 
@@ -110,12 +110,13 @@ class Bucketer:
             self._take_late_tally(tally)
             return False
         bucket = self._open.get(tally.start)
+        counts = tally.surrender()
         if bucket is None:
-            self._open[tally.start] = OpenBucket(tally.start, tally.counts)
+            self._open[tally.start] = OpenBucket(tally.start, counts)
         else:
-            _merge(bucket.counts, tally)
+            _merge(bucket.counts, counts)
         if self._track:
-            for key, statuses in tally.counts.items():
+            for key, statuses in counts.items():
                 for status in statuses:
                     self._grown[tally.start, key, status] = None
         return self._rise(tally.time)
@@ -127,9 +128,10 @@ class Bucketer:
         bucket = self._closed_at(tally.start)
         if bucket is not None:
             before = _rows(bucket)
-            _merge(bucket.counts, tally)
+            counts = tally.surrender()
+            _merge(bucket.counts, counts)
             self._kept += _rows(bucket) - before
-            for key, statuses in tally.counts.items():
+            for key, statuses in counts.items():
                 for status in statuses:
                     self._changed[tally.start, key, status] = None
 
@@ -229,11 +231,10 @@ class Bucketer:
         """What was not counted, and why, a line each."""
         lines = []
         if self.late:
-            many = f"{self.late} records came after their" if self.late > 1 else "1 record came after its"
-            lines.append(f"{many} bucket had closed; the first at {iso(self.first_late)}")
+            begun = f"{counted(self.late, 'record')} came after {'their' if self.late > 1 else 'its'} bucket had closed"
+            lines.append(f"{begun}; the first at {iso(self.first_late)}")
         if self.repeated:
-            many = f"{self.repeated} records repeated" if self.repeated > 1 else "1 record repeated"
-            lines.append(f"{many} the id of one counted before")
+            lines.append(f"{counted(self.repeated, 'record')} repeated the id of one counted before")
         return lines
 
     def _close(self) -> Iterator[OpenBucket]:
@@ -335,8 +336,9 @@ def _reopened(row: Sequence[Any]) -> OpenBucket:
     return OpenBucket(start, unpack_counts(counts), whole, known)
 
 
-def _merge(counts: Counts, tally: Tally) -> None:
-    for key, statuses in tally.counts.items():
+def _merge(counts: Counts, added: Counts) -> None:
+    """Add `added` to `counts`, which takes over the tables of keys that it did not have."""
+    for key, statuses in added.items():
         found = counts.get(key)
         if found is None:
             counts[key] = statuses

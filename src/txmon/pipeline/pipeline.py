@@ -126,35 +126,32 @@ class Pipeline:
         self.tracker.restore(state["incidents"])
         self._trends.restore(state["trends"])
 
+    def assess(self, place: Place) -> Verdict | None:
+        """Return the verdict on what a series has by now, on either side; None where its bucket is no longer known."""
+        start, key, status = place
+        counts = self.bucketer.counts(start, key)
+        if counts is None:
+            return None
+        verdict = self.detector.assess(start, key, status, counts)
+        if verdict is None:
+            count, total = counts.get(status, 0), sum(counts.values())
+            text = f"warming up: {count} {status}"
+            verdict = Verdict(start, status, key, count, total, 0.0, 0.0, 1, "warming", (), Stated(0, 0, text))
+        partial = self.bucketer.is_open(start)
+        incident = self._incident(key, status) if verdict.recommendation == "alert" else None
+        return verdict.changed(partial=partial, revises=not partial, incident=incident)
 
-def assess(pipeline: Pipeline, place: Place) -> Verdict | None:
-    """The verdict on what a series has by now, on either side; None where its bucket is no longer known."""
-    start, key, status = place
-    counts = pipeline.bucketer.counts(start, key)
-    if counts is None:
+    def assess_open(self, place: Place) -> Verdict | None:
+        """Return the same, but no alert where an open bucket has too little: it has every chance to come up yet."""
+        verdict = self.assess(place)
+        if verdict is None:
+            return None
+        if verdict.recommendation == "alert" and verdict.score < 0 and verdict.partial:
+            return verdict.changed(recommendation="ok", reasons=())
+        return verdict
+
+    def _incident(self, key: Key, status: str) -> str | None:
+        for incident in self.tracker.open():
+            if incident.key == key and status in incident.members:
+                return incident.id
         return None
-    verdict = pipeline.detector.assess(start, key, status, counts)
-    if verdict is None:
-        count, total = counts.get(status, 0), sum(counts.values())
-        text = f"warming up: {count} {status}"
-        verdict = Verdict(start, status, key, count, total, 0.0, 0.0, 1, "warming", (), Stated(0, 0, text))
-    partial = pipeline.bucketer.is_open(start)
-    incident = _incident(pipeline, key, status) if verdict.recommendation == "alert" else None
-    return verdict.changed(partial=partial, revises=not partial, incident=incident)
-
-
-def assess_open(pipeline: Pipeline, place: Place) -> Verdict | None:
-    """The same, but that an open bucket with too little is no alert: it has every chance to come up yet."""
-    verdict = assess(pipeline, place)
-    if verdict is None:
-        return None
-    if verdict.recommendation == "alert" and verdict.score < 0 and verdict.partial:
-        return verdict.changed(recommendation="ok", reasons=())
-    return verdict
-
-
-def _incident(pipeline: Pipeline, key: Key, status: str) -> str | None:
-    for incident in pipeline.tracker.open():
-        if incident.key == key and status in incident.members:
-            return incident.id
-    return None

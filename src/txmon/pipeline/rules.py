@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from txmon.model.keys import TOTAL, Key, pack_key, unpack_key
-from txmon.model.outcome import Trend
+from txmon.model.outcome import Trend, deviates
 from txmon.model.verdict import Recommendation, Verdict
 from txmon.settings.rule import Rule, Values
 
@@ -35,7 +35,7 @@ class RuleBook:
 
     def _judge(self, verdict: Verdict, trends: Mapping[str, Trend]) -> Verdict:
         held = [rule for rule in self.rules if self._holds(rule, verdict, trends)]
-        silenced = self.only and verdict.recommendation in ("alert", "pending")
+        silenced = self.only and deviates(verdict)
         if not held and not silenced:
             return verdict
         recommendation: Recommendation = "ok" if silenced else verdict.recommendation

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
+from txmon.model.keys import TOTAL
 from txmon.model.outcome import Rise, Trend, TrendName
 
 SPAN: Final = 18 * 60  # seconds; the original system looked back 0.3 hours
 STEEP: Final = 0.4  # transactions a minute per minute, above which a slope is "a lot"
 SLIGHT: Final = 0.1  # up to which it is stable
 SIGNIFICANT: Final = 5.0  # standard errors of a slope that is news: mornings rise too, but not so fast
-TOTAL: Final = "*"
 QUIET: Final = frozenset(("approved", TOTAL))  # their rise is good news
 
 

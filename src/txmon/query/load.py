@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from txmon.errors import BadData
 from txmon.ingest.fields import MAX_COUNT, MAX_STATUS
+from txmon.ingest.files import LONGEST_LINE
 from txmon.query.files import QueryFile, field_column
 
 if TYPE_CHECKING:
     import duckdb
 
-MAX_LINE: Final = 16 << 20  # bytes
 TYPES: Final = {"time": "TIMESTAMP", "status": "VARCHAR", "count": "BIGINT", "amount": "DOUBLE", "id": "VARCHAR"}
 VERDICT: Final = {
     "time": "TIMESTAMP", "status": "VARCHAR", "key": "JSON", "count": "BIGINT", "total": "BIGINT",
@@ -163,7 +163,7 @@ class Loader:
             # a line that is still being written is no JSON yet: it is left out, not read in half
             self._connection.execute(
                 "CREATE OR REPLACE TEMP TABLE lines AS SELECT json FROM read_ndjson_objects("
-                f"{path}, ignore_errors=true, compression='{file.packing}', maximum_object_size={MAX_LINE})"
+                f"{path}, ignore_errors=true, compression='{file.packing}', maximum_object_size={LONGEST_LINE})"
             )
             if file.first:  # a byte order mark hides the first line from duckdb
                 self._connection.execute("UPDATE lines SET json = ? WHERE rowid = 0 AND json IS NULL", [file.first])
@@ -174,7 +174,7 @@ class Loader:
         self._connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE lines AS SELECT * FROM read_csv({path}, auto_detect=false, header=true,
             delim={literal(file.delimiter)}, quote='"', escape='"', columns={{{columns}}}, ignore_errors=true,
-            store_rejects=true, strict_mode=false, max_line_size={MAX_LINE}, compression='{file.packing}')"""
+            store_rejects=true, strict_mode=false, max_line_size={LONGEST_LINE}, compression='{file.packing}')"""
         )
         (bad,) = self._one("SELECT count(DISTINCT line) FROM reject_errors")
         self._connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")

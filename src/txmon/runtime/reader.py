@@ -1,7 +1,7 @@
 """Reads files into one stream of records, as the settings ask."""
 
 from collections.abc import Iterable, Iterator
-from datetime import date
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from txmon.ingest.aggregate.aggregator import Aggregator
@@ -59,3 +59,16 @@ def parsing_of(settings: Settings, today: date) -> tuple[ParseOptions, TimeParse
     """How `settings` ask for lines and times to be read; `today` dates the times that have no date."""
     options = ParseOptions(settings.format, settings.map, settings.by, settings.max_line)
     return options, TimeParser(ZoneInfo(settings.tz), settings.date or today)
+
+
+def live_parser(settings: Settings, name: str, wall: float, kind: str | None = None) -> RecordParser:
+    """Return a parser of the live source `name`, with dates of its own, begun at `wall` (epoch seconds).
+
+    kind: csv, jsonl or auto, where the settings' format is not that of this source.
+    """
+    zone = ZoneInfo(settings.tz)
+    now = datetime.fromtimestamp(wall, zone)
+    times = TimeParser(zone, settings.date or now.date(), None if settings.date else int(wall))
+    return RecordParser(
+        name, ParseOptions(kind or settings.format, settings.map, settings.by, settings.max_line), times
+    )

@@ -1,5 +1,8 @@
 """What the pipeline's part of a state must look like, checked before it is taken over: types, lengths and ranges.
 
+This is the only description of the layout beside the `snapshot` methods themselves. `LAYOUT` gives the names of each
+part to other modules, and a test compares it with the snapshot of a pipeline.
+
 The checksum of a state finds accidents. This finds what was edited, or written by something else: without it such a
 state would be restored, and fail in a later minute, at each start anew.
 """
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
+
+from txmon.detection.baseline import SNAPSHOT_LENGTH
 
 LARGEST: Final = 1e18  # of a number: counts are at most 10^15 a row, and no sum of them comes near
 DAY: Final = 86400
@@ -25,7 +30,7 @@ _Slope = Annotated[float, Meta(ge=-1.0, le=1.0)]
 if TYPE_CHECKING:
     Numbers = tuple[float, ...]
 else:
-    Numbers = tuple[(_Part, _Gain, _Slope, *[Amount] * 36)]
+    Numbers = tuple[(_Part, _Gain, _Slope, *[Amount] * (SNAPSHOT_LENGTH - 3))]
 
 
 class _Buckets(msgspec.Struct):
@@ -113,6 +118,18 @@ class _Pipeline(msgspec.Struct):
     rules: list[tuple[str, list[Pair], str, Time]]
     incidents: _Incidents
     trends: _Trends
+
+
+INCIDENT: Final = frozenset(_Incident.__struct_fields__)
+# the names in the state of a pipeline ("") and in those of its parts that are tables
+LAYOUT: Final[Mapping[str, frozenset[str]]] = {
+    "": frozenset(_Pipeline.__struct_fields__),
+    **{
+        field.name: frozenset(field.type.__struct_fields__)
+        for field in msgspec.structs.fields(_Pipeline)
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+    },
+}
 
 
 def check(pipeline: Mapping[str, Any], bucket: int) -> None:

@@ -1,7 +1,6 @@
 """The API: what each path answers."""
 
 import hashlib
-import json
 import sys
 import threading
 import traceback
@@ -14,7 +13,7 @@ from txmon.model.clock import iso
 from txmon.server.assets import ASSETS, PAGE
 from txmon.server.engine import Engine
 from txmon.server.guard import Guard
-from txmon.server.http.message import TEXT, HttpError, Request, Response, as_error, as_json
+from txmon.server.http.message import TEXT, Encoded, HttpError, Request, Response, as_error, as_json, object_text
 from txmon.server.http.router import Query, Route, Router
 from txmon.server.intake import UNPACKED, Intake, decode_object, payload_of
 from txmon.server.legacy import COMPLETED, POSSIBLE, about_minute, row_of, rows_of
@@ -171,8 +170,7 @@ class App:
         since, limit = _time_of(query, "since"), query.whole("limit", 1000, 1, NEWEST)
         with self._engine.lock:
             lines, more = self._engine.recent.verdicts(since, query.text("status"), limit)
-        body = f'{{"verdicts": [{", ".join(lines)}], "truncated": {"true" if more else "false"}}}'
-        return Response(200, body.encode())
+        return Response(200, object_text({"verdicts": Encoded.array(lines), "truncated": more}).encode())
 
     def _incidents(self, request: Request, _: Mapping[str, str]) -> Response:
         Query(request)
@@ -250,13 +248,18 @@ class App:
 
 
 def _receipt(receipt: IngestResult) -> str:
-    verdicts = ", ".join(map(verdict_line, receipt.verdicts))
     rejects = [{"index": r.line - 1, "kind": r.kind, "reason": r.reason} for r in receipt.rejects[:LISTED]]
-    return (
-        f'{{"accepted": {receipt.accepted}, "rejected": {len(receipt.rejects)}, "repeated": {receipt.repeated}, '
-        f'"late": {receipt.late}, "recommendation": "{receipt.recommendation()}", "verdicts": [{verdicts}], '
-        f'"omitted": {receipt.omitted}, "rejects": {json.dumps(rejects, ensure_ascii=False)}}}'
-    )
+    members = {
+        "accepted": receipt.accepted,
+        "rejected": len(receipt.rejects),
+        "repeated": receipt.repeated,
+        "late": receipt.late,
+        "recommendation": receipt.recommendation(),
+        "verdicts": Encoded.array(map(verdict_line, receipt.verdicts)),
+        "omitted": receipt.omitted,
+        "rejects": rejects,
+    }
+    return object_text(members)
 
 
 def _time_of(query: Query, name: str) -> int | None:

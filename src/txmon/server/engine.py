@@ -1,22 +1,19 @@
 """The pipeline behind the endpoint: fed by requests in turn, kept going by a clock, asked and saved in between."""
 
-import marshal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
-from txmon.errors import IoFailure
+from txmon.errors import ConfigError
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Reject
 from txmon.ingest.rejects import RejectLog
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import Outcome
 from txmon.model.verdict import Verdict
-from txmon.pipeline.pipeline import Pipeline, Place, assess, assess_open
-from txmon.runtime import state_file as state
-from txmon.runtime.acknowledgements import take_acknowledgements
-from txmon.runtime.factory import depended_on
-from txmon.runtime.live import EventClock
+from txmon.pipeline.pipeline import Pipeline, Place
+from txmon.runtime.session import SERVE, LiveSession
 from txmon.server.feed import PageFeed
 from txmon.server.history import Recent
 from txmon.server.idempotency import IdempotencyCache
@@ -25,7 +22,6 @@ from txmon.server.receipt import IngestResult, Totals, places_of
 from txmon.settings.declarations import Settings
 
 ANSWERED: Final = 1000  # verdicts in one answer
-LIVE: Final = 900  # seconds of age up to which a feed's newest record shows that it is live, and not a past replayed
 STEP: Final = 0.01  # seconds of work, about, between two moments in which others may ask
 SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
 
@@ -33,7 +29,7 @@ Sink = Callable[[Outcome], None]
 
 
 class Engine:
-    """Feeds the pipeline from many threads, and tells sinks and the live feed what comes out.
+    """Feeds a live session from many threads, and tells sinks and the live feed what comes out.
 
     One thread has the turn: it feeds, or saves, and all others that want to do so wait. What it changes it changes
     under the lock, for a moment at a time, so that those who only ask are answered though it closes days of buckets.
@@ -46,32 +42,22 @@ class Engine:
         clock: Callable[[], float],
         log: RejectLog | None = None,
         sinks: Sequence[Sink] = (),
-        more: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        """clock: epoch seconds. sinks: called in order, in turn; one that raises OSError is counted.
-
-        more: what else the state is to keep, by name; asked for in turn.
-        """
+        """clock: epoch seconds. sinks: called in order, in turn; one that raises OSError is counted."""
         self.settings = settings
         self.pipeline = pipeline
         self.clock = clock
+        # a server's stream goes on by the wall clock: its state is of use after a restart
+        self.session = LiveSession(settings, pipeline, log or RejectLog(), clock, clock, live_only=True)
+        self.session.hold(2 * settings.bucket)  # after a restart, clients get time to send what they could not
         self.lock = QueuedLock()
         self.turn = WriterLock()
         self.recent = Recent(settings.bucket)
         self.feed = PageFeed()
         self.totals = Totals(verdicts={})
-        self.troubles: dict[str, str] = {}  # failures that last: of the output, the state, the tailed file
-        self.positions: dict[str, Any] = {}  # where tailed files go on, by name
-        self._log = log or RejectLog()
         self._sinks = sinks
-        self._more = more
         self._answers = IdempotencyCache()
-        self._newest = 0  # event time
-        self._live = False  # whether the newest record came about when it happened
-        self._stream = EventClock()
-        self._began = clock()
-        self._saver = state.Saver(time.monotonic())
-        self._dirty = False
+        self._positions: dict[str, Any] = {}  # where files go on that the state knows, followed now or not
 
     def take(self, items: Iterable[Item | Reject]) -> IngestResult:
         """Parse and feed `items`; an exception of theirs, or Busy, is raised before anything is fed."""
@@ -83,43 +69,35 @@ class Engine:
             places = dict.fromkeys([place for item in records for place in places_of(item, bucketer.width)])
             accepted = sum([item.rows if isinstance(item, Tally) else 1 for item in records])
             closed: dict[Place, Verdict] = {}
-            for outcome in self._publish(self.pipeline.feed(records)):
+            for outcome in self._publish(self.session.feed(records)):
                 closed.update({place: v for v in outcome.verdicts if (place := (v.time, v.key, v.status)) in places})
             answered = list(places)[-ANSWERED:]
             with self.lock:
-                found = [closed.get(place) or assess_open(self.pipeline, place) for place in answered]
+                found = [closed.get(place) or self.pipeline.assess_open(place) for place in answered]
             verdicts = [verdict for verdict in found if verdict is not None]
             self.totals.records += accepted
-            self._dirty = True
             return IngestResult(
                 accepted, bucketer.repeated - repeated, bucketer.late - late, verdicts,
                 len(places) - len(answered), rejects,
             )  # fmt: skip
 
     def latest(self) -> int:
-        """The latest time a record may have, epoch seconds: one from the future would make all others late for good."""
-        return int(self.clock()) + self.settings.max_ahead
+        """Return the latest time that a record may have, epoch seconds."""
+        return self.session.latest()
 
     def _sorted(self, items: Iterable[Item | Reject]) -> tuple[list[Item], list[Reject]]:
         everything = list(items)
         rejects = [item for item in everything if isinstance(item, Reject)]
         records = [item for item in everything if not isinstance(item, Reject)]
         for reject in rejects:
-            self._log.add(reject)
+            self.session.log.add(reject)
         self.totals.rejected += len(rejects)
-        newest = max([record.time for record in records], default=-1)
-        if records:
-            now = self.clock()
-            self._stream.note(newest, now, now)
-            if newest >= self._newest:
-                self._newest = newest
-                self._live = now - newest <= self.pipeline.bucketer.lateness + max(LIVE, 2 * self.settings.bucket)
         return records, rejects
 
     def assess(self, place: Place) -> Verdict | None:
         """The verdict on what a series has by now, on either side; None where its bucket is no longer known."""
         with self.lock:
-            return assess(self.pipeline, place)
+            return self.pipeline.assess(place)
 
     def _publish(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
         """Tell what comes out and hand it on, in steps between which others may ask."""
@@ -147,7 +125,6 @@ class Engine:
 
     def _note(self, outcome: Outcome, shown: bool) -> None:
         """Remember an outcome for those who ask, and tell those who listen."""
-        self._dirty = True
         verdicts = self.totals.verdicts
         assert verdicts is not None
         for verdict in outcome.verdicts:
@@ -159,10 +136,10 @@ class Engine:
         for sink in self._sinks:
             try:
                 sink(outcome)
-                self.troubles.pop("output", None)
+                self.session.troubles.clear("output")
             except OSError as bad:  # detection goes on; the page and /readyz say so
                 self.totals.sink_failures += 1
-                self.troubles["output"] = f"the output cannot be written: {bad.strerror}"
+                self.session.troubles.add("output", f"the output cannot be written: {bad.strerror}")
 
     def tick(self, patience: float | None = None) -> None:
         """What time alone does: buckets close, early alerts go out, the state is written.
@@ -173,21 +150,17 @@ class Engine:
             with self.turn(patience):
                 self._move_on()
             began = time.monotonic()
-            if self.settings.state is not None and self._saver.due(began):
-                self._take_acknowledgements(self.settings.state)
-                if self._dirty:
+            if self.settings.state is not None and self.session.saver.due(began):
+                self.session.obey(self._obey)
+                if self.session.changed:
                     self.save(patience)
-                self._saver.wrote(began, time.monotonic())
+                self.session.saver.wrote(began, time.monotonic())
         except Busy:
             return
 
     def _move_on(self) -> None:
-        now = self.clock()
-        # after a restart, clients get time to send what they could not send meanwhile
-        there = self._stream.now(now)
-        if self._live and there is not None and now - self._began >= 2 * self.settings.bucket:
-            self._tell(self.pipeline.advance(there - self.pipeline.bucketer.lateness))
-        self._tell(self.pipeline.peek())
+        self._tell(self.session.tick())
+        self._tell(self.session.peek())
         with self.lock:
             bucket = self.pipeline.bucketer.newest()
             if bucket is not None:
@@ -197,19 +170,18 @@ class Engine:
         for _ in self._publish(outcomes):
             pass  # told
 
-    def _take_acknowledgements(self, path: str) -> None:
-        """Obey `txmon ack`, which leaves word beside the state."""
-        for identity, normal in take_acknowledgements(path):
-            with self.lock:
-                self.pipeline.acknowledge(identity, normal)
-            self.acknowledge(identity)
+    def _obey(self, identity: str, normal: bool) -> None:
+        """Do what `txmon ack` asks for, which leaves word beside the state."""
+        with self.lock:
+            self.session.acknowledge(identity, normal)
+        self.acknowledge(identity)
 
     def acknowledge(self, identity: str) -> Mapping[str, object] | None:
         """Stop the reminders of an open incident; its row, or None where none is open under that id."""
         with self.lock:
             if not self.pipeline.tracker.acknowledge(identity):
                 return None
-            self._dirty = True
+            self.session.changed = True
             row = next(row for row in self._rows() if row["id"] == identity)
             self.feed.incident(row)
             return row
@@ -232,45 +204,46 @@ class Engine:
             return self._answers.once(key, digest, make)
 
     def save(self, patience: float | None = None) -> bool:
-        """Write the state; whether that worked. A failure is kept in `troubles`, and tried again later. Or Busy."""
-        path = self.settings.state
-        assert path is not None
-        with self.turn(patience), self.lock:  # a copy, so that the disk does not hold up requests
-            copy = marshal.dumps((self.pipeline.snapshot(), {**self._more(), "serve": self._own()}))
-            self._dirty = False
-        pipeline, sources = marshal.loads(copy)
-        try:
-            state.save(path, state.State(depended_on(self.settings), pipeline, sources))
-        except IoFailure as bad:
-            self.totals.save_failures += 1
-            self.troubles["state"] = str(bad)
-            self._dirty = True
-            return False
-        self.totals.saved = self.clock()
-        self.troubles.pop("state", None)
-        return True
+        """Write the state; whether that worked. A failure is a trouble, and tried again later. Or Busy."""
+        return self.session.save(self._quiet(patience))
 
-    def _own(self) -> dict[str, object]:
-        return {
-            "newest": self._newest,
-            "live": self._live,
-            "ahead": self._stream.ahead,
+    @contextmanager
+    def _quiet(self, patience: float | None) -> Iterator[None]:
+        """Let nobody change or see anything; only while the state is copied, so that the disk does not hold them up."""
+        with self.turn(patience), self.lock:
+            yield
+
+    def positions(self) -> dict[str, Any]:
+        """Return what the state is to keep of the server, by name."""
+        session = self.session
+        self._positions |= session.feeds.positions()
+        own = {
+            "newest": session.newest,
+            "live": session.live,
+            "ahead": session.clock.snapshot(),
             "recent": self.recent.snapshot(),
             "answers": self._answers.snapshot(),
-            "positions": self.positions,
+            "positions": self._positions,
         }
+        return {SERVE: own}
 
-    def restore(self, sources: Mapping[str, Any]) -> None:
-        """Take over what a state file says of the server; KeyError, TypeError or ValueError where that cannot be."""
-        own = sources.get("serve")
+    def restore(self, found: Mapping[str, Any], state: str) -> None:
+        """Take over what the file `state` keeps of the server; ConfigError where that cannot be."""
+        own = found.get(SERVE)
         if own is None:
             return
-        self._newest, self._live = int(own["newest"]), bool(own["live"])
-        ahead = own.get("ahead", 0.0)  # before it was kept, the stream's clock was the wall's
-        self._stream.ahead = None if ahead is None else float(ahead)
-        self.recent.restore(own["recent"])
-        self._answers.restore(own["answers"])
-        self.positions = dict(own["positions"])
+        session = self.session
+        try:
+            session.newest, session.live = int(own["newest"]), bool(own["live"])
+            session.clock.restore(own.get("ahead", 0.0))  # before it was kept, the stream's clock was the wall's
+            self.recent.restore(own["recent"])
+            self._answers.restore(own["answers"])
+            self._positions = dict(own["positions"])
+        except (KeyError, TypeError, ValueError, AttributeError) as bad:
+            raise ConfigError(f"{state}: does not hold together ({bad!r}); it is left as it is") from bad
+
+    def kept(self, kept: bool) -> None:
+        """Do nothing: what was not written is still in memory."""
 
     def finish(self, patience: float | None = None) -> bool:
         """End: write the state, or close what is open where there is none; whether all was written.
@@ -280,12 +253,12 @@ class Engine:
         try:
             with self.turn(patience):
                 if self.settings.state is None:
-                    self._tell(self.pipeline.finish())
+                    self._tell(self.session.finish())
                     return True
-                self._take_acknowledgements(self.settings.state)
+                self.session.obey(self._obey)
                 return self.save()
         except Busy:
-            self.troubles["state"] = "ended in the middle of a request; of what came since, nothing is kept"
+            self.session.troubles.add("state", "ended in the middle of a request; of what came since, nothing is kept")
             return False
         finally:
             self.feed.hub.close()
@@ -293,11 +266,11 @@ class Engine:
     @property
     def trouble(self) -> str:
         """What does not work now, on one line; empty where all does."""
-        return "; ".join(self.troubles.values())
+        return self.session.troubles.text
 
     def farewell(self) -> list[str]:
         """What was not counted, and why, a line each."""
-        return [*self._log.summary(), *self.pipeline.bucketer.summary()]
+        return [*self.session.log.summary(), *self.pipeline.bucketer.summary()]
 
     def overview(self) -> dict[str, object]:
         """All that the page begins with; events after `position` continue it."""

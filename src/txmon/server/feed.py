@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from txmon.model.clock import iso
-from txmon.model.outcome import Outcome
+from txmon.model.outcome import Outcome, deviates
 from txmon.server.history import Point, Recent
 from txmon.server.http.event_stream import Hub
 from txmon.sinks.lines import rise_line, verdict_line
@@ -26,7 +26,7 @@ class PageFeed:
             trends = {status: {"slope": round(t.slope, 2), "name": t.name} for status, t in outcome.trends.items()}
             row = {"time": iso(outcome.time), "series": points, "trends": trends, "hour": recent.last_hour()}
             self.hub.publish("bucket", _text(row))
-        alerts = [verdict for verdict in outcome.verdicts if verdict.recommendation in ("alert", "pending")]
+        alerts = [verdict for verdict in outcome.verdicts if deviates(verdict)]
         for verdict in alerts[:VERDICTS]:
             self.hub.publish("verdict", verdict_line(verdict))
         for event in outcome.events:

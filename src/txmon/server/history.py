@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from txmon.model.clock import iso
 from txmon.model.keys import TOTAL
-from txmon.model.outcome import IncidentEvent, Outcome, Trend
+from txmon.model.outcome import MARKS, IncidentEvent, Outcome, Trend
 from txmon.model.verdict import Verdict
 from txmon.pipeline.incidents import Incident
 from txmon.sinks.lines import verdict_line
@@ -16,7 +16,6 @@ DAY: Final = 86400
 LINES: Final = 50_000  # verdicts kept
 STATUSES: Final = 100  # statuses that are drawn; a client may invent any number
 INCIDENTS: Final = 500
-MARKS: Final[Mapping[str, int]] = {"ok": 0, "warming": 0, "pending": 1, "alert": 2}
 
 Point = list[float]  # time (epoch seconds), count, expected, low, high, score, mark (0 quiet, 1 pending, 2 alert)
 

@@ -1,7 +1,6 @@
 """Bodies to records: one JSON object, an array of them, JSON lines or CSV, gzip-packed or not."""
 
 import json
-import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +10,13 @@ from typing import Any, Final
 from txmon.errors import BadData
 from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.compression import gunzip
 from txmon.ingest.fields import columns_of
 from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
 from txmon.ingest.timestamps import TimeParser
 from txmon.model.clock import iso
 from txmon.server.http.message import HttpError, Request
 
-STEP: Final = 4096  # packed bytes that are unpacked at a time
 UNPACKED: Final = 32  # times the largest body: what a packed one may unpack to
 LINES: Final = frozenset(
     (
@@ -144,32 +143,12 @@ def unpack(request: Request, most: int) -> bytes:
         return request.body
     if coding not in ("gzip", "x-gzip"):
         raise HttpError(415, "only gzip is unpacked", headers=(("Accept-Encoding", "gzip"),))
-    return _unpacked(request.body, most)
-
-
-def _unpacked(packed: bytes, most: int) -> bytes:
-    """All gzip members of `packed`, in steps: each is given what follows it, and there may be one in 20 bytes."""
-    parts: list[bytes] = []
-    room = most
-    member, begun = zlib.decompressobj(wbits=31), False
     try:
-        for at in range(0, len(packed), STEP):
-            piece = packed[at : at + STEP]
-            while piece := piece if begun else piece.lstrip(b"\0"):  # padding between members
-                part = member.decompress(piece, room + 1)
-                room -= len(part)
-                if room < 0:
-                    raise HttpError(413, f"the body unpacks to more than {most} bytes")
-                parts.append(part)
-                begun = not member.eof
-                piece = b"" if begun else member.unused_data
-                if not begun:
-                    member = zlib.decompressobj(wbits=31)
-    except zlib.error:
-        raise HttpError(400, "the gzip data is damaged") from None
-    if begun:
-        raise HttpError(400, "the gzip data ends too early")
-    return b"".join(parts)
+        return gunzip(request.body, most)
+    except OverflowError as bad:
+        raise HttpError(413, f"the body {bad}") from None
+    except ValueError as bad:
+        raise HttpError(400, str(bad)) from None
 
 
 class Intake:

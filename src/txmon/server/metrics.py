@@ -24,7 +24,7 @@ class _Counters(Collector):
             ("txmon_late_records", "Records whose bucket had closed.", bucketer.late),
             ("txmon_repeated_records", "Records whose id had been counted.", bucketer.repeated),
             ("txmon_sink_failures", "Outcomes that could not be written.", totals.sink_failures),
-            ("txmon_state_failures", "States that could not be written.", totals.save_failures),
+            ("txmon_state_failures", "States that could not be written.", engine.session.save_failures),
         ):
             yield CounterMetricFamily(name, text, value)
         verdicts = CounterMetricFamily("txmon_verdicts", "Verdicts given.", labels=["recommendation"])
@@ -39,7 +39,7 @@ class _Counters(Collector):
             ("txmon_open_incidents", "Incidents open now.", len(engine.pipeline.tracker.open())),
             ("txmon_listeners", "Clients of the live feed.", len(engine.feed.hub)),
             ("txmon_last_bucket_timestamp_seconds", "Start of the newest closed bucket.", engine.recent.last or 0),
-            ("txmon_state_saved_timestamp_seconds", "When the state was last written.", totals.saved),
+            ("txmon_state_saved_timestamp_seconds", "When the state was last written.", engine.session.saved),
         ):
             yield GaugeMetricFamily(name, text, number)
 

@@ -34,8 +34,6 @@ class Totals:
     rejected: int = 0
     verdicts: dict[str, int] | None = None
     sink_failures: int = 0
-    save_failures: int = 0
-    saved: float = 0.0  # when, epoch seconds
 
 
 def places_of(item: Item, width: int) -> list[Place]:

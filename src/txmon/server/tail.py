@@ -5,12 +5,12 @@ from math import inf
 from typing import Final
 
 from txmon.errors import TxmonError
-from txmon.ingest.follow import Chunk, FollowSource, PipeSource
-from txmon.runtime.live import go_on, place
+from txmon.ingest.follow import Chunk, PipeSource
 from txmon.server.engine import Engine
 from txmon.server.intake import Intake
 
 EACH: Final = 0.2  # seconds between two looks for more
+TROUBLE: Final = "tail"
 
 
 class Tail(threading.Thread):
@@ -26,33 +26,35 @@ class Tail(threading.Thread):
         self._intake = intake
         self._ending = threading.Event()
         self._piped = path == "-"
-        found = None if self._piped else engine.positions.get(path)
-        self._source: PipeSource | FollowSource = PipeSource(0) if self._piped else FollowSource(path, found)
+        session, kind = engine.session, engine.settings.format
+        self._troubles = session.troubles
+        if self._piped:
+            source = PipeSource(0)
+            self._feed = session.read_from(source, intake.parser(source.name, kind))
+        else:
+            self._feed = session.follow(path, intake.parser(path, kind))
         self._note_absence()
-        self._parser = intake.parser(self._source.name, engine.settings.format)
-        if found is not None:
-            go_on(self._parser, found, engine.settings.state)
 
     def run(self) -> None:
         """Read until told to stop, or until standard input ends."""
         try:
-            while not self._ending.is_set() and not self._source.ended:
-                chunk = self._source.read()
-                if "tail" in self._engine.troubles:
+            while not self._ending.is_set() and not self._feed.source.ended:
+                chunk = self._feed.read()
+                if TROUBLE in self._troubles:
                     self._note_absence()
                 if chunk is not None:
-                    self._feed(chunk)
+                    self._take(chunk)
                 elif not self._piped:
                     self._ending.wait(EACH)
         except (TxmonError, OSError) as bad:
-            self._engine.troubles["tail"] = str(bad)
+            self._troubles.add(TROUBLE, str(bad))
 
     def _note_absence(self) -> None:
-        awaited = self._source.awaits() if isinstance(self._source, FollowSource) else ""
+        awaited = self._feed.awaits()
         if awaited:
-            self._engine.troubles["tail"] = awaited
+            self._troubles.add(TROUBLE, awaited[0])
         else:
-            self._engine.troubles.pop("tail", None)
+            self._troubles.clear(TROUBLE)
 
     def stop(self) -> None:
         """End, once what was read is fed; standard input is not waited for."""
@@ -60,12 +62,8 @@ class Tail(threading.Thread):
         if not self._piped:
             self.join(5)
 
-    def _feed(self, chunk: Chunk) -> None:
-        if chunk.begins:
-            self._parser.begin()
-        engine = self._engine
+    def _take(self, chunk: Chunk) -> None:
+        engine, feed = self._engine, self._feed
         with engine.turn(inf):
-            engine.take(self._intake.timely(self._parser, self._parser.parse(chunk.lines), engine.latest()))
-            after = place(self._source, self._parser, chunk.end())
-            if after is not None:  # together with what it stands for, or a state between them would count twice
-                engine.positions[self._source.name] = after
+            engine.take(self._intake.timely(feed.parser, feed.parser.parse(chunk.lines), engine.latest()))
+            feed.take(feed.place(chunk.end()))  # in the same turn, or a state between them would count twice

@@ -3,10 +3,12 @@
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, Final
 
 from txmon.settings.parsers import (
     ByStatus,
+    Shown,
     budget,
     by_status,
     calendar_date,
@@ -18,14 +20,14 @@ from txmon.settings.parsers import (
     pairs,
     path,
     secret_file,
-    show,
     size,
     switch,
+    text_of,
     time_zone,
     web_address,
     whole,
 )
-from txmon.settings.rule import Rule, parse_rules
+from txmon.settings.rule import Rule, parse_rules, rules_text
 from txmon.settings.schedule import Clock, Hours, Silence, clock, hours, silences
 
 Parser = Callable[[object], object]
@@ -40,9 +42,14 @@ class Declaration:
     section: str
     help: str
     parse: Parser  # a text, or a value as TOML gives it, to the setting's value; ValueError says what is wrong
+    show: Callable[[Any], str]  # a value that is set to the text its flag takes
     metavar: str | None
     many: bool  # the flag may be repeated
     default_text: str | None  # for the help, where the default is not a value
+
+    def text(self, value: object) -> str:
+        """Return a value of this setting as the text its flag takes; empty for one that is not set."""
+        return "" if value is None or value == () or value == {} else self.show(value)
 
 
 def _setting(
@@ -54,35 +61,20 @@ def _setting(
     many: bool = False,
     default_text: str | None = None,
 ) -> Any:
-    declaration = Declaration(section, help_text, parse, metavar, many, default_text)
+    show = parse.show if isinstance(parse, Shown) else text_of
+    declaration = Declaration(section, help_text, parse, show, metavar, many, default_text)
     metadata = {"declaration": declaration}
     if default == {}:
         return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
-def _input(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
-    return _setting("input", default, help_text, parse, metavar, **more)
-
-
-def _detection(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
-    return _setting("detection", default, help_text, parse, metavar, **more)
-
-
-def _incidents(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
-    return _setting("incidents", default, help_text, parse, metavar, **more)
-
-
-def _output(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
-    return _setting("output", default, help_text, parse, metavar, **more)
-
-
-def _telling(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
-    return _setting("notifications", default, help_text, parse, metavar, **more)
-
-
-def _server(default: object, help_text: str, parse: Parser, metavar: str | None = None, **more: Any) -> Any:
-    return _setting("server", default, help_text, parse, metavar, **more)
+_input = partial(_setting, "input")
+_detection = partial(_setting, "detection")
+_incidents = partial(_setting, "incidents")
+_output = partial(_setting, "output")
+_telling = partial(_setting, "notifications")
+_server = partial(_setting, "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +137,11 @@ class Settings:
     )
 
     rule: tuple[Rule, ...] = _detection(
-        (), "A rule beside the score: 'failed: count >= 20 or share > 5% for 3m'.", parse_rules, "RULE", many=True
+        (),
+        "A rule beside the score: 'failed: count >= 20 or share > 5% for 3m'.",
+        Shown(parse_rules, rules_text),
+        "RULE",
+        many=True,
     )
     mode: str = _detection("both", "What alerts.", choice("score", "rules", "both"))
     explain: bool = _detection(False, "Say in every bucket which statuses make it odd, in percent.", switch)
@@ -237,7 +233,12 @@ def variable(name: str) -> str:
     return "TXMON_" + name.upper()
 
 
+def text_of_setting(settings: Settings, name: str) -> str:
+    """Return what `settings` holds for `name` as the text its flag takes; empty for one that is not set."""
+    return DECLARATIONS[name].text(getattr(settings, name))
+
+
 def default_text(name: str) -> str:
     """The default of a setting as its help shows it."""
     declaration = DECLARATIONS[name]
-    return declaration.default_text or show(getattr(DEFAULTS, name), name) or "none"
+    return declaration.default_text or text_of_setting(DEFAULTS, name) or "none"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from txmon.errors import ConfigError, TxmonError, UsageError
-from txmon.settings.declarations import DECLARATIONS, DEFAULTS, Settings, flag, variable
-from txmon.settings.parsers import show
+from txmon.settings.declarations import DECLARATIONS, DEFAULTS, Settings, flag, text_of_setting, variable
 from txmon.settings.rule import Rule, parse_rule
+from txmon.settings.toml import Value, toml_line
 from txmon.support.durations import duration_text
 from txmon.support.safe_open import trusted
 from txmon.support.suggest import nearest
@@ -123,44 +123,28 @@ def as_toml(config: Config, secrets: Mapping[str, bool]) -> str:
 
 def _line(config: Config, name: str) -> str:
     value = getattr(config.settings, name)
-    text = show(value, name)
+    text = text_of_setting(config.settings, name)
     if not text and value == getattr(DEFAULTS, name):
         return f"# {name} is not set"
+    written: Value = value if isinstance(value, bool) else text
     if name == "rule":
-        literal = f"[{', '.join(_rule(rule, number) for number, rule in enumerate(value, 1))}]"
-    else:
-        literal = text if isinstance(value, bool) else _quoted(text)
-    return f"{name} = {literal}  # {printable(config.origin[name], None)}"
+        written = [_rule(rule, number) for number, rule in enumerate(value, 1)]
+    return f"{toml_line(name, written)}  # {printable(config.origin[name], None)}"
 
 
-def _rule(rule: Rule, number: int) -> str:
-    """A rule as TOML: its text where that reads back to it, else (a name, a status of two words) its table."""
+def _rule(rule: Rule, number: int) -> str | dict[str, str]:
+    """Return a rule's text where that reads back to the rule, else (a name, a status of two words) its table."""
     try:
         if parse_rule(str(rule), number) == rule:
-            return _quoted(str(rule))
+            return str(rule)
     except ValueError:
         pass
-    parts = {"name": rule.name, "status": rule.status, "when": rule.text, "for": duration_text(rule.hold)}
-    return f"{{{', '.join(f'{key} = {_quoted(text)}' for key, text in parts.items())}}}"
-
-
-def _quoted(text: str) -> str:
-    """`text` as a TOML string of printable ASCII; half a character, which TOML cannot spell, is U+FFFD."""
-    found = []
-    for character in text:
-        code = ord(character)
-        if " " <= character <= "~":
-            found.append(f"\\{character}" if character in '"\\' else character)
-        elif 0xD800 <= code <= 0xDFFF:
-            found.append("\\ufffd")
-        else:
-            found.append(f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}")
-    return f'"{"".join(found)}"'
+    return {"name": rule.name, "status": rule.status, "when": rule.text, "for": duration_text(rule.hold)}
 
 
 def as_json(config: Config) -> dict[str, dict[str, object]]:
     """All settings with their origins, for machines."""
     return {
-        name: {"value": show(getattr(config.settings, name), name) or None, "origin": config.origin[name]}
+        name: {"value": text_of_setting(config.settings, name) or None, "origin": config.origin[name]}
         for name in DECLARATIONS
     }

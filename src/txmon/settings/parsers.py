@@ -17,12 +17,18 @@ T = TypeVar("T")
 SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 10**6, "KIB": 1 << 10, "MIB": 1 << 20}
 PER_DAY: Final = {"hour": 24.0, "day": 1.0, "week": 1 / 7, "month": 1 / 30}
 BUDGET_UNITS: Final = ("day", "week", "month", "hour")  # of two that do as well, the first
-DURATIONS: Final = frozenset(
-    (
-        "bucket", "lateness", "half_life", "mix_half_life", "warmup", "level_shift", "clear", "join", "repeat", "idle",
-        "confirm", "max_ahead", "log_keep", "trend_every", "drain",
-    )
-)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Generic[T]):
+    """A parser whose values are shown by a function of their own, not by `text_of`."""
+
+    parse: Callable[[object], T]
+    show: Callable[[T], str]  # to the text that a flag takes
+
+    def __call__(self, value: object) -> T:
+        """Return the value; ValueError says what is wrong with it."""
+        return self.parse(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +136,7 @@ def column_list(value: object) -> tuple[str, ...]:
     return names
 
 
-def duration(least: int, most: int, divides_day: bool = False) -> Callable[[object], int]:
+def duration(least: int, most: int, divides_day: bool = False) -> Shown[int]:
     """A duration between two, in seconds."""
 
     def parse(value: object) -> int:
@@ -141,7 +147,7 @@ def duration(least: int, most: int, divides_day: bool = False) -> Callable[[obje
             raise ValueError(f"{value!r} does not divide a day evenly")
         return found
 
-    return parse
+    return Shown(parse, duration_text)
 
 
 def size(least: int, most: int) -> Callable[[object], int]:
@@ -159,7 +165,7 @@ def size(least: int, most: int) -> Callable[[object], int]:
     return parse
 
 
-def budget(value: object) -> float:
+def _budget(value: object) -> float:
     """False alarms a day, from 1/day, 2/week, 0.1/hour."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*(hour|day|week|month)", str(value), re.ASCII)
     if match is None:
@@ -247,20 +253,14 @@ def pairs(keys: tuple[str, ...] = (), values: tuple[str, ...] = ()) -> Callable[
     return parse
 
 
-def show(value: object, name: str) -> str:
-    """A setting's value as the text its flag takes; empty for one that is not set."""
-    if value is None or value == () or value == {}:
-        return ""
-    if name in DURATIONS and isinstance(value, int):
-        return duration_text(value)
-    if name == "budget" and isinstance(value, float):
-        return _budget_text(value)
+def text_of(value: object) -> str:
+    """Return a setting's value as the text its flag takes, where the value's type alone decides that text."""
     if isinstance(value, ByStatus):
         return ",".join([_shortest(value.default), *(f"{s}={_shortest(item)}" for s, item in value.table.items())])
     if isinstance(value, Mapping):
         return ",".join(f"{key}={item}" for key, item in value.items())
     if isinstance(value, tuple):
-        return (" ; " if name == "rule" else ",").join(map(str, value))
+        return ",".join(map(str, value))
     if isinstance(value, bool):
         return "true" if value else "false"
     return _shortest(value)
@@ -281,3 +281,6 @@ def _budget_text(value: float) -> str:
 def _shortest(value: object) -> str:
     """A number's shortest text that reads back to it; any other value's own."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+budget: Final = Shown(_budget, _budget_text)

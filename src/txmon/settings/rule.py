@@ -76,6 +76,11 @@ def parse_rules(value: object) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+def rules_text(rules: tuple[Rule, ...]) -> str:
+    """Return rules in one line for people. A flag takes one rule, so only the text of a single rule reads back."""
+    return " ; ".join(map(str, rules))
+
+
 def parse_rule(item: object, number: int = 1) -> Rule:
     """A rule from its text or its table {name, status, when, for}; `number` names one that has no name."""
     hold, status, name = 0, "", f"rule{number}"

@@ -7,7 +7,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import u8
 
 from txmon.model.encoding import utf8
-from txmon.model.outcome import Outcome
+from txmon.model.outcome import Outcome, deviates
 from txmon.model.verdict import Verdict
 from txmon.sinks.lines import event_line, line_start, rise_line, write_verdict
 
@@ -39,7 +39,7 @@ class JsonLines:
         """Write the outcome's verdicts, then its incident events and rises."""
         verdicts = outcome.verdicts
         if self._only_alerts:
-            verdicts = [verdict for verdict in verdicts if is_told(verdict)]
+            verdicts = [verdict for verdict in verdicts if deviates(verdict)]
         others: list[str] = []
         if outcome.events or outcome.rises:
             others = [*map(event_line, outcome.events), *map(rise_line, outcome.rises)]
@@ -66,8 +66,3 @@ class JsonLines:
         data = self._out.getvalue()
         self._out.truncate(0)  # first: what cannot be written is not written twice
         self._stream.write(data)
-
-
-def is_told(verdict: Verdict) -> bool:
-    """Whether a verdict is written where only alerts are."""
-    return verdict.recommendation == "alert" or verdict.recommendation == "pending"

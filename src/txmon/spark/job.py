@@ -1,6 +1,6 @@
 """A streaming job around `txmon.spark.detect`: the session, the sources, the sink and the checkpoint's own record.
 
-Its sink is in txmon.spark_sink.
+Its sink is in txmon.spark.sink.
 """
 
 import json
@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from txmon.errors import ConfigError, IoFailure, NoInput, TxmonError, UsageError
-from txmon.settings.declarations import DECLARATIONS
-from txmon.settings.parsers import show
+from txmon.settings.declarations import DECLARATIONS, text_of_setting
 from txmon.spark.checkpoint import place_in
 from txmon.spark.files import exists, read_text, write_text
 from txmon.spark.notify import Tell, Teller
 from txmon.spark.shards import Plan
-from txmon.spark.sink import Sink, check_out, topic_of
+from txmon.spark.sink import Sink, check_out, topic_of_out
 from txmon.spark.streaming import lines_of, typed
+from txmon.support.kafka_address import topic_of
 from txmon.support.suggest import nearest
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ def read(spark: "SparkSession", job: Job, start: str | None = None) -> "DataFram
         return stream.where(~stream["source"].isin(place["files"])) if place.get("files") else stream
     if kind == "rate" and (not rest or rest.isdecimal()):
         return _rate(spark, int(rest or RATE))
-    servers, slash, topic = rest.rpartition("/")
-    if kind == "kafka" and slash and servers and topic:
-        return _kafka(spark, servers, topic, place.get("offsets"))
+    topic = topic_of(rest) if kind == "kafka" else None
+    if topic is not None:
+        return _kafka(spark, *topic, place.get("offsets"))
     hint = nearest(kind, ("files", "kafka", "rate"))
     raise UsageError(f"--source {job.source!r} is none of files:DIR, kafka:SERVERS/TOPIC, rate{hint}")
 
@@ -182,13 +182,13 @@ def _check(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
     """Hold the checkpoint's record against what is asked for now, and write it anew."""
     path = f"{job.checkpoint}/{RECORD}"
     shown = {
-        name: show(getattr(plan.settings, name), name)
+        name: text_of_setting(plan.settings, name)
         for name, declaration in DECLARATIONS.items()
         if declaration.section in TOLD
     }
     now = {"shards": plan.shards, "totals": plan.platform is not None, "settings": shown}
     before = _record(spark, path)
-    if before is None and topic_of(job.out) is None and exists(spark, f"{job.out}/batch=0"):
+    if before is None and topic_of_out(job.out) is None and exists(spark, f"{job.out}/batch=0"):
         raise ConfigError(f"{job.out}: holds the batches of another checkpoint, which new ones would overwrite")
     if before is not None:
         for name in ("shards", "totals"):

@@ -12,22 +12,15 @@ from txmon.errors import ConfigError
 from txmon.pipeline.buckets import CORRECTABLE
 from txmon.pipeline.incidents import RESERVED_IDS
 from txmon.runtime.state_file import State
+from txmon.runtime.state_schema import LAYOUT
 from txmon.spark.shards import PLATFORM, shard_of
+
+# what every shard knows of all keys together, which is the same in all of them
+SHARED: Final = ("before", "seen", "age", "anchored", "level", "lag", "season", "whole", "roll")
+DEALT: Final = ("kept", "excluded", "groups")  # rows that begin with their key
 
 Parts = Sequence[Mapping[str, Any]]
 Mine = Callable[[Any], bool]  # whether a packed key belongs to the shard
-
-KNOWN: Final = {
-    "": {"buckets", "detector", "rules", "incidents", "trends"},
-    "buckets": {
-        "late", "first_late", "repeated", "open", "closed", "changed", "ids", "watermark", "next", "last",
-    },
-    "detector": {
-        "before", "seen", "age", "anchored", "level", "lag", "kept", "excluded", "season", "surges", "groups", "whole",
-        "roll",
-    },
-    "incidents": {"open", "used"},
-}  # fmt: skip
 
 
 def rebalance(states: Sequence[tuple[int, State]], shards: int) -> list[tuple[int, State]]:
@@ -47,15 +40,18 @@ def rebalance(states: Sequence[tuple[int, State]], shards: int) -> list[tuple[in
         raise ConfigError("the shards' states were written with different settings")
     if len({part["buckets"]["watermark"] for part in parts}) > 1:
         raise ConfigError("the shards are not at the same minute: let the job run to the end of a batch (--once) first")
-    return found + [(number, State(settings, _shard(parts, number, shards))) for number in range(shards)]
+    new = [(number, _shard(parts, number, shards)) for number in range(shards)]
+    for _, part in new:
+        _check(part)  # a part of the layout that is dealt out nowhere below is an error of this module, and never lost
+    return found + [(number, State(settings, part)) for number, part in new]
 
 
 def _check(part: Mapping[str, Any]) -> None:
     """Refuse a state with more or less in it than is dealt out here: what is not known would be lost."""
-    for name, known in KNOWN.items():
+    for name, known in LAYOUT.items():
         there = set(part[name] if name else part)
         if there != known:
-            raise ConfigError(f"a state's {name or 'parts'} are {sorted(there ^ known)} more or less than is known")
+            raise ConfigError(f"a state's {name or 'parts'} are {sorted(known ^ there)} more or less than is known")
 
 
 def _shard(parts: Parts, number: int, shards: int) -> dict[str, Any]:
@@ -108,12 +104,11 @@ def _by_start(parts: Parts, name: str, mine: Mine) -> list[list[Any]]:
 
 
 def _detector(parts: Parts, mine: Mine) -> dict[str, Any]:
-    dealt = ("kept", "excluded", "groups")
-    found = {name: [row for part in parts for row in part[name] if mine(row[0])] for name in dealt}
+    found = {name: [row for part in parts for row in part[name] if mine(row[0])] for name in DEALT}
     # those of keys are dealt out too; that of all keys as one, whose key is empty, is in every part and goes to all
     surges = [row for part in parts for row in part["surges"] if row[0] and mine(row[0])]
     surges += [row for row in parts[0]["surges"] if not row[0]]
-    return {**parts[0], **found, "surges": surges}
+    return {**{name: parts[0][name] for name in SHARED}, **found, "surges": surges}
 
 
 def _newest(parts: Parts, name: str) -> int | None:

@@ -1,7 +1,8 @@
 """Records on their way to shards: each told its shard, those of one key, status and bucket added up on the way.
 
-Besides its own records every shard gets the notes of all (txmon.notes), and the platform's shard gets every record
-without its key. It is done in Arrow's columns on the workers: no record becomes a Python object before its shard.
+Besides its own records every shard gets the notes of all (txmon.spark.bucket_notes), and the platform's shard gets
+every record without its key. It is done in Arrow's columns on the workers: no record becomes a Python object before
+its shard.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,6 +1,6 @@
 """Raw lines or a typed frame read as records.
 
-The reading is txmon's own (records.py), in Python on the workers, so that a line means the same everywhere.
+The reading is txmon's own (txmon.ingest.records), in Python on the workers, so that a line means the same everywhere.
 """
 
 import json
@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 from txmon.detection.cardinality import SEPARATOR
 from txmon.errors import BadData, UsageError
+from txmon.ingest.fields import MAX_COUNT, MAX_STATUS
 from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
 from txmon.ingest.rejects import reject_line
-from txmon.ingest.timestamps import TimeParser
+from txmon.ingest.timestamps import LATEST, TimeParser
+from txmon.model.keys import TOTAL
 from txmon.settings.declarations import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 RECORD: Final = "time long, status string, count long, id string, key string, reject string"
 LINES: Final = {"value", "source"}  # columns of a frame of raw lines
-BACKSLASH: Final = ord("\\")
 NOW: Final = "now"  # the batch's own present, epoch seconds, where the future is refused
 
 
@@ -63,34 +64,57 @@ def canonical(frame: "DataFrame", by: Sequence[str]) -> "DataFrame":
         raise UsageError(f"column 'time' is a {types['time']}: cast it to a timestamp, or to epoch seconds")
     time = f.floor(f.col("time").cast("double")).cast("long")
     status = f.lower(f.trim(f.col("status").cast("string")))
-    count = f.col("count").cast("long") if "count" in types else f.lit(1).cast("long")
+    given = f.col("count") if "count" in types else f.lit(1)
+    exact = given.try_cast("double")
+    # null outside the limits: a cast of a larger number fails in Spark's ANSI mode
+    count = f.when(exact.between(0, MAX_COUNT), exact).cast("long")
     values = [f.translate(f.coalesce(f.trim(f.col(name).cast("string")), f.lit("")), SEPARATOR, " ") for name in by]
-    fault = _fault(time, status, count, f.col("count").cast("double") if "count" in types else count)
+    identity = f.trim(f.col("id").cast("string")) if "id" in types else f.lit(None).cast("string")
+    kind, reason = _fault(time, status, count, exact, f.substring(given.cast("string"), 1, 60))
     reject = f.to_json(
         f.struct(
             f.lit("stream").alias("source"),
-            fault.alias("kind"),
-            f.concat(f.lit("no "), fault).alias("reason"),
+            kind.alias("kind"),
+            reason.alias("reason"),
             f.to_json(f.struct("*")).alias("raw"),
         )
     )
     return frame.select(
-        f.when(fault.isNull(), time).alias("time"),
+        f.when(kind.isNull(), time).alias("time"),
         status.alias("status"),
         count.alias("count"),
-        (f.col("id").cast("string") if "id" in types else f.lit(None).cast("string")).alias("id"),
+        f.when(identity != "", identity).alias("id"),  # rows with an empty id are not repeats of each other
         (f.concat_ws(SEPARATOR, *values) if values else f.lit("")).alias("key"),
-        f.when(fault.isNotNull(), reject).alias("reject"),
+        f.when(kind.isNotNull(), reject).alias("reject"),
     )
 
 
-def _fault(time: "Column", status: "Column", count: "Column", exact: "Column") -> "Column":
-    """The field that makes a row no record, or null."""
+def _fault(
+    time: "Column", status: "Column", count: "Column", exact: "Column", given: "Column"
+) -> tuple["Column", "Column"]:
+    """Return the field that makes a row no record, and the reason; both are null for a record.
+
+    The limits are those of `txmon.ingest.fields`, which other readers use, as expressions that Spark evaluates.
+    """
     from pyspark.sql import functions as f
 
-    no_status = status.isNull() | (status == "") | (status == "*")
-    no_count = count.isNull() | (count < 0) | (count.cast("double") != exact)
-    return f.when(time.isNull(), "time").when(no_status, "status").when(no_count, "count")
+    length = f.length(status)
+    too_long = f.concat(f.lit("a status of "), length, f.lit(f" characters, at most {MAX_STATUS} are accepted"))
+    not_whole = f.concat(f.lit("'"), given, f.lit("' is no whole number from 0 to 10^15"))
+    faults = [
+        (time.isNull(), "time", f.lit("no time")),
+        (~time.between(0, LATEST), "time", f.lit("the time is not between 1970 and 9999")),
+        (status.isNull(), "status", f.lit("no status")),
+        (status == "", "status", f.lit("the status is empty")),
+        (length > MAX_STATUS, "status", too_long),
+        (status == TOTAL, "status", f.lit(f"{TOTAL!r} stands for all statuses together")),
+        (given.isNull(), "count", f.lit("no count")),
+        (count.isNull() | (count.cast("double") != exact), "count", not_whole),
+    ]
+    kind, reason = f.lit(None).cast("string"), f.lit(None).cast("string")
+    for is_fault, field, text in reversed(faults):
+        kind, reason = f.when(is_fault, field).otherwise(kind), f.when(is_fault, text).otherwise(reason)
+    return kind, reason
 
 
 def _parsed(batches: "Arrow", settings: Settings) -> "Arrow":
@@ -113,7 +137,7 @@ def _parsed(batches: "Arrow", settings: Settings) -> "Arrow":
                 refused = str(bad)
                 found = Reject(source, parser.lines, "source", refused, raw)
             if found is not None:
-                rows.append(_columns(found, source, parser.lines, raw or b""))
+                rows.append(_columns(found))
         columns = list(zip(*rows, strict=True)) if rows else [()] * 6
         read = pyarrow.record_batch([pyarrow.array(c, t) for c, t in zip(columns, types(), strict=True)], names())
         if NOW in batch.schema.names:
@@ -143,23 +167,11 @@ def _admitted(batches: "Arrow", ahead: int) -> "Arrow":
         yield pyarrow.RecordBatch.from_pylist(rows, records.schema)
 
 
-def _columns(one: Record | Reject, source: str, line: int, raw: bytes) -> tuple[object, ...]:
+def _columns(one: Record | Reject) -> tuple[object, ...]:
     if isinstance(one, Record):
         key = SEPARATOR.join([value.replace(SEPARATOR, " ") for _, value in one.key])
-        # only JSON's \\u can make half a character: what is read as UTF-8 has none
-        if BACKSLASH not in raw or not _is_lone(f"{one.status}{key}{one.id}"):
-            return one.time, one.status, one.count, one.id, key, None
-        one = Reject(source, line, "encoding", "half a surrogate pair is no character", raw)
+        return one.time, one.status, one.count, one.id, key, None
     return None, None, None, None, None, reject_line(one).decode().rstrip("\n")
-
-
-def _is_lone(text: str) -> bool:
-    """Whether `text` holds half a surrogate pair: JSON can say it, and neither Arrow nor UTF-8 can."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def names() -> list[str]:

@@ -1,9 +1,9 @@
 """Keys dealt out to shards: the plan that all of them follow, and what one shard does with a batch of rows.
 
 A shard is a whole pipeline over some of the keys: all statuses of a key share it, so its verdicts and incidents are
-those of one process. Of the other shards' keys it is told what a judgement needs (txmon.notes). One more, the
-platform's, sees every row without its key, and gives the platform's totals, incidents and trends. Nothing here knows
-Spark.
+those of one process. Of the other shards' keys it is told what a judgement needs (txmon.spark.bucket_notes). One more,
+the platform's, sees every row without its key, and gives the platform's totals, incidents and trends. Nothing here
+knows Spark.
 """
 
 import gc

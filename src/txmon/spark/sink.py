@@ -13,6 +13,7 @@ from txmon.errors import TxmonError, UsageError
 from txmon.sinks.kafka import KafkaLines
 from txmon.spark.files import exists
 from txmon.spark.notify import Teller
+from txmon.support.kafka_address import topic_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -24,21 +25,21 @@ KINDS: Final = ("json", "parquet")
 KAFKA: Final = "kafka:"
 
 
-def topic_of(out: str) -> tuple[str, str] | None:
+def topic_of_out(out: str) -> tuple[str, str] | None:
     """The servers and the topic of `kafka:SERVERS/TOPIC`; None for a folder; UsageError for half an address."""
     if not out.startswith(KAFKA):
         return None
-    servers, slash, topic = out.removeprefix(KAFKA).rpartition("/")
-    if not (slash and servers and topic):
+    found = topic_of(out.removeprefix(KAFKA))
+    if found is None:
         raise UsageError(f"--out {out!r} is no kafka:SERVERS/TOPIC, like kafka:broker:9092/verdicts")
-    return servers, topic
+    return found
 
 
 def check_out(out: str, kind: str) -> None:
     """Raise UsageError where `out` cannot be written as `kind`."""
     if kind not in KINDS:
         raise UsageError(f"{kind!r} is none of {', '.join(KINDS)}")
-    if topic_of(out) is not None and kind != "json":
+    if topic_of_out(out) is not None and kind != "json":
         raise UsageError(f"--as {kind}: a Kafka topic takes JSON lines alone")
 
 
@@ -49,7 +50,7 @@ class Sink:
         self.query: Any = None
         self._out = out
         self._kind = kind
-        self._topic = topic_of(out)
+        self._topic = topic_of_out(out)
         self._say = say
         self._teller = teller
         self._last = -1

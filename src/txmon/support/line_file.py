@@ -6,6 +6,7 @@ from contextlib import suppress
 from errno import EPIPE
 from typing import Final
 
+from txmon.support.plurals import counted
 from txmon.support.safe_open import open_file
 
 BLOCK: Final = 1 << 16  # bytes read at a time
@@ -55,8 +56,7 @@ class LineFile:
 
     def summary(self) -> list[str]:
         """A line when lines were lost."""
-        many = "line" if self.lost == 1 else "lines"
-        return [f"{self._path}: {self.lost} {many} could not be written"] if self.lost else []
+        return [f"{self._path}: {counted(self.lost, 'line')} could not be written"] if self.lost else []
 
 
 def _cut_torn_line(descriptor: int) -> None:

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from txmon.model.keys import TOTAL, Key
-from txmon.model.outcome import IncidentEvent, Outcome, TrendName
+from txmon.model.keys import TOTAL, Key, Series
+from txmon.model.outcome import MARKS, IncidentEvent, Outcome, TrendName
 from txmon.model.verdict import Verdict
 from txmon.terminal.history import History, Point
 
-Series = tuple[Key, str]
-MARK: Final = {"ok": 0, "warming": 0, "pending": 1, "alert": 2}
 ORDER: Final = ("denied", "failed", "reversed", "backend_reversed", TOTAL, "approved", "processing", "refunded")
 MOST_SERIES: Final = 512  # with a history; beyond, those that alerted least recently are forgotten
 
@@ -62,7 +60,7 @@ class Board:
         track = self.tracks.get(series)
         if track is None:
             track = self.tracks[series] = Track(verdict, History(verdict.time, self.bucket))
-        mark = MARK[verdict.recommendation]
+        mark = MARKS[verdict.recommendation]
         track.newest = verdict
         if mark == 2:
             track.alerts += 1

@@ -19,7 +19,7 @@ from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import IncidentEvent, Outcome, TrendName
 from txmon.support.terminal_text import printable
 from txmon.terminal.board import Board, Track
-from txmon.terminal.plots import Cell, draw, marks, points_across, sparkline, top_of
+from txmon.terminal.plots import Cell, bar_line, draw, marks, points_across, top_of
 
 FRAME: Final = 1 / 6  # seconds between frames
 NARROW: Final = 60  # columns below which there is no room for panels
@@ -165,7 +165,7 @@ class Chart:
             mark = f" {'▲' if utf8 else '^'}{track.alerts}" if track.alerts else ""
             name = printable(track.newest.status, 14)
             seen = Text.assemble(
-                f"{name:<14.14} ", *_cells(sparkline(points, utf8), LINE.get(name, "green")), no_wrap=True
+                f"{name:<14.14} ", *_cells(bar_line(points, utf8), LINE.get(name, "green")), no_wrap=True
             )
             seen.append(f" {track.newest.count}{mark}", style=ALERT if points[-1].mark == 2 else "")
             seen.truncate(width)

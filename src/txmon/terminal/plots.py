@@ -1,21 +1,18 @@
-"""Counts drawn in text: a braille line over the normal band, or one line of bars, or plain ASCII.
+"""Counts over time as cells: a braille line over the normal band, or one line of bars, or plain ASCII.
 
 Pure functions from points to cells; who shows them gives the cells their colours.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Final
 
+from txmon.support.bars import sparkline
 from txmon.terminal.history import Point, merge
 
-BARS: Final = "▁▂▃▄▅▆▇█"
-ASCII_BARS: Final = "_.-=+*%#"
 MARKS: Final = {False: " !^", True: " ·▲"}  # quiet, pending, alert; by whether there is UTF-8
 # bits of a braille cell's dots: [row from the top][column]
 DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,58 +91,7 @@ def marks(points: Sequence[Point], columns: int, utf8: bool) -> str:
     return "".join(MARKS[utf8][max(point.mark for point in group)] for group in groups).rstrip()
 
 
-def sparkline(points: Sequence[Point], utf8: bool) -> list[Cell]:
+def bar_line(points: Sequence[Point], utf8: bool) -> list[Cell]:
     """`points` as one line of bars, a character each."""
-    top = top_of(points)
-    glyphs = BARS if utf8 else ASCII_BARS
-    return [Cell(glyphs[min(7, point.count * 8 // (top + 1))], False, point.mark) for point in points]
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One thing over time: a name and its values, NaN or None where there is none."""
-
-    name: str
-    values: Sequence[float | None]
-
-
-def squeeze(values: Sequence[float | None], width: int) -> list[float | None]:
-    """At most `width` values: the largest of each group, so that a spike of a minute is not lost."""
-    if len(values) <= width:
-        return list(values)
-    groups = [values[n * len(values) // width : (n + 1) * len(values) // width] for n in range(width)]
-    return [max((v for v in group if _known(v)), default=None, key=float) for group in groups]  # type: ignore[arg-type]
-
-
-def _known(value: float | None) -> bool:
-    return value is not None and isfinite(value)
-
-
-def bars(values: Sequence[float | None], height: int, top: float, ascii_only: bool = False) -> list[str]:
-    """`height` lines of bars, the highest first; `top` is the value of a full bar. Unknown values are `·` or `.`."""
-    lines = []
-    for level in range(height - 1, -1, -1):
-        line = ""
-        for value in values:
-            if value is None or not isfinite(value):
-                line += (".·"[not ascii_only]) if level == 0 else " "
-                continue
-            eighths = round(max(0.0, value) / top * height * 8) if top > 0 else 0
-            part = min(8, max(0, eighths - level * 8))
-            if level == 0 and value > 0:  # something is more than nothing
-                part = max(1, part)
-            line += ("#" if part >= 4 or (part and level == 0) else " ") if ascii_only else BLOCKS[part]
-        lines.append(line.rstrip())
-    return lines
-
-
-def chart(series: Series, width: int, height: int = 6, ascii_only: bool = False) -> list[str]:
-    """A titled bar chart with its scale at the left, `width` characters wide at most."""
-    known = [float(v) for v in series.values if v is not None and isfinite(v)]
-    top = max(known, default=0.0)
-    scale = [f"{top:,.6g}", "0"]
-    margin = max(map(len, scale))
-    drawn = bars(squeeze(series.values, max(10, width - margin - 2)), height, top, ascii_only)
-    edge = "|" if ascii_only else "┤"
-    labels = [scale[0], *[""] * (height - 2), scale[1]] if height > 1 else [scale[0]]
-    return [series.name, *(f"{label:>{margin}} {edge}{line}" for label, line in zip(labels, drawn, strict=True))]
+    glyphs = sparkline([point.count for point in points], top_of(points) + 1, ascii_only=not utf8)
+    return [Cell(glyph, False, point.mark) for glyph, point in zip(glyphs, points, strict=True)]

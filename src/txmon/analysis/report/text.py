@@ -6,8 +6,8 @@ from typing import TextIO
 from rich.text import Text
 
 from txmon.analysis.report.report import HEADINGS, Picture, Report
+from txmon.support.bars import Series, bars, chart
 from txmon.support.terminal_text import printable
-from txmon.terminal.plots import Series, bars, chart
 from txmon.terminal.tables import console_of, speaks_unicode, table_of
 
 READING_WIDTH = 100

@@ -157,7 +157,7 @@ def _write_table(console: "Console", result: Result, most: int) -> None:
 
 def _draw(result: Result) -> None:
     from txmon.query.export import cell_text
-    from txmon.terminal.plots import Series, chart
+    from txmon.support.bars import Series, chart
     from txmon.terminal.tables import console_of, speaks_unicode
 
     rows = list(result)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from txmon.cli.experiment import Experiment
-from txmon.cli.options import load_config, options
+from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
 from txmon.cli.unseen_statuses import misspelt
 from txmon.errors import ExitCode
@@ -22,13 +22,7 @@ from txmon.runtime.factory import pipeline_of
 from txmon.runtime.pace import Pace
 from txmon.runtime.reader import reader_of
 
-READING = ("format", "map", "date", "tz", "by", "strict", "rejects", "max_line")
-JUDGING = (
-    "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
-    "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",
-)  # fmt: skip
 LARGE = 32 << 20  # bytes of files
-WRITING = ("out", "only", "fail_on", "log", "log_keep", "chart")
 
 
 @click.command(short_help="Judge files as fast as they can be read.")

@@ -11,12 +11,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from txmon.cli.commands.replay import JUDGING
-from txmon.cli.options import load_config, options
+from txmon.cli.options import JUDGING, READING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.errors import ConfigError, ExitCode, UsageError
 from txmon.ingest.rejects import RejectLog
-from txmon.runtime.factory import pipeline_of, restore
+from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import parsing_of
 from txmon.server.app import App
 from txmon.server.engine import Engine
@@ -28,7 +27,7 @@ from txmon.server.tail import Tail
 from txmon.settings.declarations import Settings
 from txmon.support.terminal_text import printable
 
-READING = ("format", "map", "date", "tz", "by", "rejects", "max_line")
+PARSING = tuple(name for name in READING if name != "strict")  # a bad record is an answer to its sender
 SERVING = ("host", "port", "allow_host", "state", "tail", "max_ahead", "max_body", "connections")
 PATIENCE = 20.0  # seconds that requests in flight get at the end,
 LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
@@ -36,7 +35,7 @@ TICK = 0.5  # seconds
 
 
 @click.command(short_help="Receive transactions over HTTP; a live page.")
-@options(*SERVING, *READING, *JUDGING, "out", "only", "log", "log_keep")
+@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep")
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
 def serve(notify: bool, **flags: object) -> ExitCode:
@@ -59,14 +58,10 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         pipeline = pipeline_of(settings, live=True, partial=True)
         # the live page is this command's chart
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
-        engine = Engine(settings, pipeline, time.time, log, (outputs.accept,), outputs.positions)
-        if settings.state is not None:
-            sources = restore(pipeline, settings, settings.state)
-            outputs.restore(sources, settings.state)
-            try:
-                engine.restore(sources)
-            except (KeyError, TypeError, ValueError, AttributeError) as bad:
-                raise ConfigError(f"{settings.state}: does not hold together ({bad!r}); it is left as it is") from bad
+        engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))
+        engine.session.restore()
+        engine.session.remember(outputs)
+        engine.session.remember(engine)
         code, written = _run(settings, engine, token, debug)
         outputs.kept(written and settings.state is not None)
         return code

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from txmon.cli.options import load_config, options
+from txmon.cli.options import JUDGING, READING, load_config, options
 from txmon.cli.outputs import TELLING
 from txmon.errors import UsageError
 from txmon.notify.setup import notifications
@@ -16,11 +16,8 @@ from txmon.settings.parsers import duration
 from txmon.spark.shards import Plan, plan_of
 from txmon.support.terminal_text import printable
 
-READING: Final = ("format", "map", "date", "tz", "by", "max_line")
-JUDGING: Final = (
-    "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
-    "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",
-)  # fmt: skip
+# bad records are lines of the output, in kind=reject: there is no file for them, and none of them ends the job
+PARSING: Final = tuple(name for name in READING if name not in ("strict", "rejects"))
 SHARDS: Final = 16
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,7 +45,7 @@ def planning(command: F) -> F:
 @click.option("--files-a-batch", type=click.IntRange(1), metavar="N", help="Most files that a batch takes.")
 @click.option("--start", metavar="DIR", help="Begin with the states saved there (backfill, rebalance).")
 @planning
-@options(*READING, "max_ahead", *JUDGING, "only")
+@options(*PARSING, "max_ahead", *JUDGING, "only")
 @click.option("--notify", is_flag=True, help="Tell people of incidents, from the driver.")
 @options(*TELLING)
 def spark(
@@ -123,7 +120,7 @@ def rebalance(checkpoint: str, shards: int, folder: str) -> None:
 @click.option("--source", required=True, metavar="files:DIR", help="The history.")
 @click.option("--to", "folder", required=True, metavar="DIR", help="Where the states are written.")
 @planning
-@options(*READING, *JUDGING)
+@options(*PARSING, *JUDGING)
 def backfill(
     source: str, folder: str, shards: int | None, series: int | None, no_totals: bool, **flags: object
 ) -> None:

@@ -19,10 +19,9 @@ from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import reader_of
-from txmon.settings.declarations import DECLARATIONS, Settings
+from txmon.settings.declarations import DECLARATIONS, Settings, text_of_setting
 from txmon.settings.load import load
 from txmon.settings.parsers import budget as parse_budget
-from txmon.settings.parsers import show
 from txmon.support.durations import duration_text
 from txmon.support.terminal_text import printable
 from txmon.terminal.tables import aligned, decimal
@@ -171,7 +170,9 @@ class Proposal:
 def _row_name(trial: Trial, base: Settings) -> str:
     if trial.candidate.changes:
         return printable(trial.candidate.name())
-    return "present " + (f"(budget {show(base.budget, 'budget')})" if base.sigma is None else f"(sigma {base.sigma:g})")
+    return "present " + (
+        f"(budget {text_of_setting(base, 'budget')})" if base.sigma is None else f"(sigma {base.sigma:g})"
+    )
 
 
 def _cells(trial: Trial, labelled: bool) -> list[str]:

@@ -5,7 +5,8 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from txmon.ingest.records import Record, RecordParser, Reject
-from txmon.model.keys import Key
+from txmon.ingest.timestamps import LONGEST_CACHED
+from txmon.model.keys import Counts, Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
 BACKSLASH: Final = ord("\\")  # a number: looking for a byte in bytes raises and catches an error first
@@ -13,16 +14,31 @@ BACKSLASH: Final = ord("\\")  # a number: looking for a byte in bytes raises and
 
 @mypyc_attr(acyclic=True)
 class Tally:
-    """Records of one bucket that arrived one after the other, added up."""
+    """Records of one bucket that arrived one after the other, added up.
 
-    __slots__ = ("counts", "first", "rows", "start", "time")
+    A tally owns its counts until `surrender` gives them to the caller.
+    """
+
+    __slots__ = ("_surrendered", "counts", "first", "rows", "start", "time")
 
     def __init__(self, start: int, time: int) -> None:
         self.start = start  # of the bucket, epoch seconds
         self.first = time  # of the first of them to arrive
         self.time = time  # of the newest
         self.rows = 0
-        self.counts: dict[Key, dict[str, int]] = {}
+        self.counts: Counts = {}
+        self._surrendered = False
+
+    def surrender(self) -> Counts:
+        """Give the counts to the caller, who owns them from now on and may change them; RuntimeError at a second call.
+
+        The tally is empty afterwards, so that two owners never change one table.
+        """
+        if self._surrendered:
+            raise RuntimeError(f"the counts of the tally at {self.start} were surrendered before")
+        self._surrendered = True
+        counts, self.counts = self.counts, {}
+        return counts
 
 
 Item = Record | Tally
@@ -163,8 +179,8 @@ class Ledger:
         found = self._times.get(text)
         if found is None:
             decoded = text.decode() if isinstance(text, bytes) else text
-            found = self.parser.time_of(decoded)
-            if found >= 0 and self.parser.absolute(decoded):
+            found, certain = self.parser.time_of(decoded)
+            if certain and len(decoded) <= LONGEST_CACHED:
                 self._remember(text, found)
         self._last, self._last_time = text, found
         return found

@@ -6,12 +6,13 @@ lengths, folded lines, bare line feeds) is refused, so that nothing can be smugg
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 LINE: Final = 8 << 10  # bytes of a request line
 HEAD: Final = 16 << 10  # bytes of a request line and all headers
 HEADERS: Final = 64
@@ -70,7 +71,28 @@ class Response:
 
 def as_json(value: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     """`value` as a JSON answer."""
-    return Response(status, json.dumps(value, ensure_ascii=False).encode(), JSON, headers)
+    return Response(status, _encode(value).encode(), JSON, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A JSON value that is text already."""
+
+    text: str
+
+    @classmethod
+    def array(cls, texts: Iterable[str]) -> "Encoded":
+        """Return the array of values that are JSON text."""
+        return cls(f"[{', '.join(texts)}]")
+
+
+def object_text(members: Mapping[str, object]) -> str:
+    """Return `members` as the text of a JSON object; a member that is `Encoded` goes in as it is."""
+    shown = [
+        f"{_encode(name)}: {value.text if isinstance(value, Encoded) else _encode(value)}"
+        for name, value in members.items()
+    ]
+    return f"{{{', '.join(shown)}}}"
 
 
 def as_error(error: HttpError) -> Response:
