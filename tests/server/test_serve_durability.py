@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import minute, serving, warm
+from serving import Server, minute, serving, warm
 from test_serve_cli import call, end, running, wait_for
 
 from txmon.server import engine as engine_module
@@ -161,6 +161,11 @@ def test_segments_are_read_in_order_from_the_one_that_the_state_names(tmp_path: 
     assert found.rotate() > names[2]
 
 
+def saved(server: Server) -> bool:
+    server.engine.tick()
+    return server.engine._saving is None
+
+
 def test_a_large_state_is_written_by_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "LARGE", 0)
     settings = Settings(state=str(tmp_path / "state"))
@@ -169,7 +174,7 @@ def test_a_large_state_is_written_by_a_process_of_its_own(tmp_path: Path, monkey
         server.engine.session.saver._due = 0.0
         server.engine.tick()
         server.post({"time": minute(45), "status": "failed", "count": 7})
-        wait_for(lambda: server.engine._saving is None or server.engine.tick(0.5) is not None)
+        wait_for(lambda: saved(server))
         assert (tmp_path / "state").exists()
         assert server.engine.session.saved > 0
         assert len(list(tmp_path.glob("state.journal-*"))) == 1
@@ -186,7 +191,7 @@ def test_a_process_that_cannot_write_the_state_is_a_trouble(tmp_path: Path, monk
         (folder).rename(tmp_path / "elsewhere")
         server.engine.session.saver._due = 0.0
         server.engine.tick()
-        wait_for(lambda: server.engine._saving is None or server.engine.tick(0.5) is not None)
+        wait_for(lambda: saved(server))
         assert "the state cannot be written" in server.engine.trouble
 
 

@@ -9,6 +9,7 @@ from txmon.errors import ConfigError
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Reject
 from txmon.ingest.rejects import RejectLog
+from txmon.model.clock import iso
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import Outcome
 from txmon.model.verdict import Verdict
@@ -201,6 +202,7 @@ class Engine:
             with self.turn(patience):
                 self._move_on()
             self._note_troubles()
+            self.feed.trouble(self.trouble)
             began = time.monotonic()
             self._finish_saving()
             if self.settings.state is not None and self._saving is None and self.session.saver.due(began):
@@ -442,4 +444,6 @@ class Engine:
                 "incidents": [row for row in self._rows() if row["state"] != "resolved"],
                 "open": self.feed.shown,
                 "trouble": self.trouble,
+                "now": iso(int(self._now())),
+                "last": None if recent.last is None else iso(recent.last),
             }

@@ -6,7 +6,6 @@ before are deleted. A start reads the segments from the one on that the state na
 """
 
 import os
-import re
 import struct
 import threading
 import zlib
@@ -166,9 +165,9 @@ class Journal:
         found = []
         with suppress(FileNotFoundError):
             for name in os.listdir(self._folder):
-                match = re.fullmatch(re.escape(self._stem) + "([0-9]{12})", name)
-                if match is not None:
-                    found.append(int(match[1]))
+                digits = name.removeprefix(self._stem)
+                if len(digits) == 12 and digits.isascii() and digits.isdigit() and name != digits:
+                    found.append(int(digits))
         return found
 
     def _path(self, number: int) -> Path:

@@ -113,7 +113,12 @@ _INCIDENT: Final[Schema] = record(
     {
         "id": TEXT, "state": {"enum": ["opened", "escalated", "reminder", "resolved"]}, "statuses": array(TEXT),
         "key": table(TEXT), "label": TEXT, "start": TIME, "peak": TIME, "observed": WHOLE, "expected": NUMBER,
-        "excess": NUMBER, "text": TEXT, "explanation": TEXT, "acknowledged": FLAG, "time": TIME,
+        "excess": NUMBER, "text": TEXT,
+        "explanation": TEXT | {"description": "The strongest verdict that the label stands for."},
+        "acknowledged": FLAG, "time": TIME,
+        "details": array(
+            record({"status": TEXT, "time": TIME, "count": WHOLE, "expected": NUMBER, "score": NUMBER, "text": TEXT})
+        ) | {"description": "The strongest alert of each status, the strongest first."},
     }
 )  # fmt: skip
 _SERIES: Final[Schema] = record(
@@ -135,6 +140,8 @@ _OVERVIEW: Final[Schema] = record(
         "incidents": array(ref("Incident")),
         "open": record({}, {"time": TIME, "counts": table(WHOLE)}),
         "trouble": TEXT,
+        "now": TIME | {"description": "The server's clock."},
+        "last": {"type": ["string", "null"], "description": "Start of the newest closed bucket."},
     }
 )
 WHOLE_STEP: Final[Schema] = {"type": "integer", "minimum": -2, "maximum": 2}
@@ -286,7 +293,7 @@ def _gets() -> Schema:
         "/v1/overview": {"get": _operation("overview", "What the page shows.", _answer("It.", ref("Overview")))},
         "/v1/stream": {
             "get": _operation(
-                "stream", "The live feed: events bucket, verdict, incident, trend, minute, reset.",
+                "stream", "The live feed: events bucket, verdict, incident, trend, minute, trouble, beat, reset.",
                 _answer("Server-sent events.", TEXT, "text/event-stream"), parameters=[after],
             )
         },
