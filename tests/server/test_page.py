@@ -254,7 +254,7 @@ def test_a_feed_that_stopped_is_said_in_red(page: Page) -> None:
         assert re.fullmatch(
             r"last minute 00:42 UTC, 5 min ago", page.ask("document.getElementById('fresh').textContent")
         )
-        assert page.ask("document.getElementById('state').dataset.live") == "stale"
+        page.wait("document.getElementById('state').dataset.live === 'stale'")
 
 
 def test_trouble_appears_on_a_page_that_is_open(page: Page) -> None:
