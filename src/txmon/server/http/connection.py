@@ -82,6 +82,7 @@ class Connection:
         self.head_since = 0.0  # monotonic moment from which on it sends a head; 0 while it does not
         self.since = time.monotonic()  # when it came
         self.served = 0  # requests answered
+        self.leaving = False  # was asked to make room
         self.peer = peer
         self._observe = observe
         self._began = 0.0

@@ -32,6 +32,7 @@ PROBE: Final = 1.0  # seconds that a connection in the reserved places gets for 
 
 
 BUSIEST: Final = 4
+SLACK: Final = 1.25  # times the connections allowed, with those that have been asked to leave
 
 
 def _worth(client: Connection) -> tuple[int, float]:
@@ -151,27 +152,25 @@ class Listener:
     def _is_full(self, peer: str) -> bool:
         """Return whether there is no place for a client from `peer`, though others have been asked to leave."""
         with self._lock:
-            theirs = [client for client in self._live if client.peer == peer]
-        if len(theirs) >= self._limits.each and not self._shared(peer) and not self._make_room(theirs):
-            return True
-        if len(self._live) < self._limits.connections:
-            return False
-        with self._lock:
-            everybody = list(self._live)
-        return not self._make_room(everybody)
+            staying = [client for client in self._live if not client.leaving]
+        theirs = [client for client in staying if client.peer == peer]
+        if len(theirs) >= self._limits.each and not self._shared(peer):
+            return not self._make_room(theirs)
+        return len(staying) >= self._limits.connections and not self._make_room(staying)
 
     def _make_room(self, clients: list[Connection]) -> bool:
         """Hang up on one of `clients` that keeps a place without using it; return whether there was one."""
         found = min(clients, key=_worth, default=None)
         if found is None or _worth(found)[0] == BUSIEST:
             return False
-        with self._lock:
-            thread = self._live.get(found)
+        found.leaving = True
         found.hang_up()
-        if thread is not None:
-            thread.join(TICK)
-        with self._lock:
-            return found not in self._live
+        if len(self._live) > SLACK * self._limits.connections:  # they leave within a moment; here they do not
+            with self._lock:
+                thread = self._live.get(found)
+            if thread is not None:
+                thread.join(TICK)
+        return True
 
     def _serve(self, sock: socket.socket, peer: str) -> None:
         connection = Connection(
