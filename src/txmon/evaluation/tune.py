@@ -11,7 +11,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from txmon.evaluation.evaluate import TOGETHER, Alerts, Episode, Labels, Page, Score, episodes, score, total
+from txmon.evaluation.evaluate import (
+    TOGETHER,
+    Alerts,
+    Episode,
+    Labels,
+    Page,
+    Score,
+    Series,
+    alerts_by,
+    episodes,
+    score,
+    total,
+)
 from txmon.ingest.records import Record
 from txmon.model.keys import Key
 from txmon.model.outcome import Outcome
@@ -190,17 +202,16 @@ def as_toml(candidate: Candidate) -> list[str]:
 
 def alerts_of(outcomes: Iterable[Outcome]) -> Alerts:
     """What a run of the pipeline said, as far as it is scored."""
-    times: dict[str, list[datetime]] = {}
+    keyed: dict[Series, list[datetime]] = {}
     pages = []
     first = last = None
     for outcome in outcomes:
         last = outcome.time
         first = last if first is None else first
-        for status in {v.status for v in outcome.verdicts if v.recommendation == "alert"}:
-            times.setdefault(status, []).append(_moment(outcome.time))
-        pages += [Page(e.statuses, _moment(e.time)) for e in outcome.events if e.state == "opened"]
-    ordered = {status: times[status] for status in sorted(times)}
-    return Alerts(ordered, _moment(first), _moment(last), tuple(pages)) if first is not None else Alerts({})
+        for series in {(frozenset(v.key), v.status) for v in outcome.verdicts if v.recommendation == "alert"}:
+            keyed.setdefault(series, []).append(_moment(outcome.time))
+        pages += [Page(e.statuses, _moment(e.time), frozenset(e.key)) for e in outcome.events if e.state == "opened"]
+    return alerts_by(keyed, _moment(first), _moment(last), pages) if first is not None else Alerts({})
 
 
 def condensed(records: Iterable[Record], width: int) -> Iterator[Record]:
