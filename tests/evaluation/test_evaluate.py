@@ -262,6 +262,7 @@ def test_the_benchmark_says_of_txmon_what_evaluate_says(tmp_path: Path) -> None:
     sample = root / "examples" / "transactions.csv"
     subprocess.run([TXMON, "replay", str(sample), "--out", str(tmp_path / "v")], timeout=60, check=True)
     command = [sys.executable, str(root / "benchmarks" / "detection.py"), "--shared", str(tmp_path / "none"), "--json"]
+    command += ["--scenarios", "none"]
     done = subprocess.run([*command, "--only", "txmon", "--only", "EWMA"], capture_output=True, timeout=60, check=True)
     found = json.loads(done.stdout)
     assert found["txmon, defaults"]["sample"] == evaluated(tmp_path / "v", sample.with_suffix(".labels.json"))

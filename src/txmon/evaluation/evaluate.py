@@ -196,9 +196,12 @@ def stamp(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def score(alerts: Alerts, labels: Labels) -> Score:
-    """How well one stream's alerts fit its labels."""
-    series = alerts.series(labels.keyed)
+def score(alerts: Alerts, labels: Labels, by_key: bool = False) -> Score:
+    """How well one stream's alerts fit its labels.
+
+    by_key: false alarms of two keys are two even where no label names a key.
+    """
+    series = alerts.series(by_key or labels.keyed)
     catches = tuple(_catch(label, series) for label in labels.incidents)
     false = [
         episode
