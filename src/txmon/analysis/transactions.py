@@ -6,7 +6,7 @@ from math import isnan
 from typing import Final
 
 from txmon.errors import BadData
-from txmon.ingest.records import Record
+from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import IncidentEvent
 from txmon.model.verdict import Verdict
@@ -88,9 +88,9 @@ class TransactionAnalysis:
 
 
 def analyze_transactions(
-    records: Iterable[Record], pipeline: Pipeline, bucket: int, sources: Sequence[str]
+    items: Iterable[Item], pipeline: Pipeline, bucket: int, sources: Sequence[str]
 ) -> TransactionAnalysis:
-    """Run `records` through `pipeline` and look at what came of it. BadData when there are none.
+    """Run `items`, oldest first, through `pipeline` and look at what came of it. BadData when there are none.
 
     bucket: the width of the pipeline's buckets, seconds.
     """
@@ -98,7 +98,7 @@ def analyze_transactions(
     events: dict[str, list[IncidentEvent]] = {}
     alerts: dict[tuple[str | None, str], Verdict] = {}
     moved: dict[int, tuple[float, float]] = {}
-    for outcome in pipeline.run(_counted(records, bucket, counts)):
+    for outcome in pipeline.run(_counted(items, bucket, counts)):
         for event in outcome.events:
             events.setdefault(event.id, []).append(event)
         moved.setdefault(outcome.time, _moved(outcome.verdicts))  # a later outcome of a bucket corrects single statuses
@@ -122,13 +122,17 @@ def analyze_transactions(
     )  # fmt: skip
 
 
-def _counted(records: Iterable[Record], bucket: int, counts: dict[int, dict[str, int]]) -> Iterator[Record]:
-    """`records` as they are, added up on their way."""
-    for record in records:
-        start = record.time - record.time % bucket
-        statuses = counts.setdefault(start, {})
-        statuses[record.status] = statuses.get(record.status, 0) + record.count
-        yield record
+def _counted(items: Iterable[Item], bucket: int, counts: dict[int, dict[str, int]]) -> Iterator[Item]:
+    """`items` as they are, added up on their way."""
+    for item in items:
+        start = item.time - item.time % bucket
+        statuses = dict(counts.get(start, {}))
+        found = item.counts.values() if isinstance(item, Tally) else [{item.status: item.count}]
+        for one in found:
+            for status, count in one.items():
+                statuses[status] = statuses.get(status, 0) + count
+        counts[start] = dict(sorted(statuses.items()))  # the order of the rows must not show
+        yield item
 
 
 def _moved(verdicts: Sequence[Verdict]) -> tuple[float, float]:

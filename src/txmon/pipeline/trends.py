@@ -43,6 +43,10 @@ class TrendTracker:
     def observe(self, time: int, totals: dict[str, int]) -> tuple[dict[str, Trend], list[Rise]]:
         """Take the counts by status, over all keys, of the bucket at `time`; every status's trend so far, and news."""
         total = self._line(TOTAL, time)
+        # sorted where one is new: the order in which the rows of a bucket came must not show
+        new = [status for status in totals if status not in self._lines]
+        for status in sorted(new) if len(new) > 1 else ():
+            self._line(status, time)
         for status, count in totals.items():
             line = self._line(status, time)
             line.open += count
