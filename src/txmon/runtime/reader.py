@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from txmon.errors import TxmonError
 from txmon.ingest.aggregate.aggregator import Aggregator
-from txmon.ingest.aggregate.ledger import Tally
+from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.aggregate.whole import WholeInput
 from txmon.ingest.files import FileSource
 from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
@@ -47,23 +48,41 @@ class Reader:
         so many rows repeat the id of another one that the column is probably no id.
         """
         whole = WholeInput(width)
+        failure: TxmonError | None = None
         try:
-            for path in paths:
-                with FileSource(path) as self.source:
-                    parser = RecordParser(self.source.name, self._options, self._times)
-                    tallier = Aggregator(parser, width, whole=True)
-                    for lines in self.source:
-                        whole.take(self._log.sift(tallier.take(lines)))
-                        self.read = whole.rows
-                    parser.finish()
+            try:
+                for path in paths:
+                    self._gather(path, width, whole)
+            except TxmonError as bad:
+                failure = bad  # what was read before it is judged all the same
+            self.read = whole.rows
             marked = whole.marked
             whole.settle()
             self.repeated = whole.repeated
             if "id" not in self._options.mapping:
                 refuse_repeats(", ".join(paths), whole.repeated, marked)
             yield from whole.tallies()
+            if failure is not None:
+                raise failure
         finally:
             whole.close()
+
+    def _gather(self, path: str, width: int, whole: WholeInput) -> None:
+        with FileSource(path) as self.source:
+            parser = RecordParser(self.source.name, self._options, self._times)
+            aggregator = Aggregator(parser, width, whole=True)
+            for lines in self.source:
+                read: list[Item] = []
+                rejects: list[Reject] = []
+                for item in aggregator.take(lines):
+                    if isinstance(item, Reject):
+                        rejects.append(item)
+                    else:
+                        read.append(item)
+                whole.take(read)
+                for reject in rejects:
+                    self._log.add(reject)
+            parser.finish()
 
     def check(self, paths: Sequence[str]) -> None:
         """Raise BadData where nothing could be read of all `paths`, or less than half; after the reading."""
