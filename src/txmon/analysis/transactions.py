@@ -1,7 +1,7 @@
 """A file of transactions seen as a whole: shares, hours, the incidents the detector finds in it, and what changed."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isnan
 from typing import Final
 
@@ -85,6 +85,7 @@ class TransactionAnalysis:
     episodes: tuple[Episode, ...]  # most transactions against normal first
     moments: tuple[Verdict, ...]  # the alerts with the strongest scores, one an incident and status
     correlations: tuple[tuple[str, str, float], ...]  # of statuses, strongest first
+    roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
 
 
 def analyze_transactions(
@@ -119,6 +120,7 @@ def analyze_transactions(
         tuple(sources), bucket, first, last, sum(total.count for total in totals), totals, counts,
         (last - first) // bucket + 1 - len(counts), tuple(incidents), _episodes(incidents, counts, moved, bucket),
         tuple(moments[:TOP]), correlations(counts, [total.status for total in totals], bucket),
+        pipeline.detector.config.roles,
     )  # fmt: skip
 
 

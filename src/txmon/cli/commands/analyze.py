@@ -17,7 +17,7 @@ from txmon.support.terminal_text import for_people, printable
 
 @click.command(short_help="Find what is not normal in a day, with statistics, SQL and charts.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@options("format", "map", "date", "tz", "by", "budget")
+@options("format", "map", "date", "tz", "by", "role", "budget")
 @click.option("--observed", metavar="COLUMN", help="Checkouts: the column to judge.  [default: today, or the first]")
 @click.option("--reference", "references", multiple=True, metavar="COLUMN[:DAYS]", help="Held against (repeatable).")
 @click.option(
