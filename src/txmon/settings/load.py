@@ -79,6 +79,10 @@ def _read_toml(path: Path, required: bool) -> dict[str, object]:
         raise ConfigError(f"{path}: {bad.strerror}") from bad
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as bad:
         raise ConfigError(f"{path}: {bad}") from bad
+    if "statuses" in table:  # [statuses], the table of --role
+        if "role" in table:
+            raise ConfigError(f"{path}: has both [statuses] and role; keep one of them")
+        table["role"] = table.pop("statuses")
     for name in table:
         if name not in DECLARATIONS:
             raise ConfigError(f"{path}: unknown setting {name!r}{nearest(name, DECLARATIONS)}")

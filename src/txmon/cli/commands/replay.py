@@ -14,12 +14,14 @@ from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
 from txmon.cli.unseen_statuses import misspelt
 from txmon.errors import ExitCode
+from txmon.ingest.order import in_time_order
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.model.outcome import Outcome
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.pace import Pace
+from txmon.runtime.readable import refuse_repeats
 from txmon.runtime.reader import reader_of
 
 LARGE = 32 << 20  # bytes of files
@@ -60,18 +62,24 @@ def replay(
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=False, partial=partial)
-        stack.callback(lambda: tell([*log.summary(), *pipeline.summary(), *misspelt(settings, pipeline)]))
         reader = reader_of(settings, log, today)
+        stack.callback(
+            lambda: tell([*log.summary(), *reader.summary(), *pipeline.summary(), *misspelt(settings, pipeline)])
+        )
         outputs = Outputs(settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files))
         pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
         if inject or partial:  # what an experiment changes, and early alerts come after, are single records
-            outcomes = experiment.run(pipeline, reader.records(files), _peeking if partial else Pipeline.run)
+            records = in_time_order(reader.records(files))
+            outcomes = experiment.run(pipeline, records, _peeking if partial else Pipeline.run)
         else:
-            outcomes = pipeline.run(reader.items(files, settings.bucket))
+            outcomes = pipeline.run(reader.tallies(files, settings.bucket))
         for outcome in outcomes:
             if pace is not None:
                 pace.wait(outcome.time, outputs.tick)
             outputs.accept(outcome)
+    if "id" not in settings.map:
+        refuse_repeats(", ".join(files), pipeline.bucketer.repeated, reader.read)
+    reader.check(files)
     return ExitCode.ALERTED if outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
 
 

@@ -15,6 +15,7 @@ from txmon.ingest.follow import PipeSource
 from txmon.ingest.kafka import KafkaSource
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
+from txmon.runtime.readable import check_readable
 from txmon.runtime.session import LiveSession
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.waiting import Waiting
@@ -73,6 +74,12 @@ def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, *
         _loop(session, outputs, keys, stop)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
+        # a run that was stopped, or goes on from a state, may have had nothing new to read
+        nothing = not session.read and not stop.signal and settings.state is None
+        unread = nothing or session.log.count > session.read
+    if unread:
+        names = ", ".join(feed.source.name for feed in session.feeds.all)
+        check_readable(names, session.read, session.log)
     if outputs.lost:
         return ExitCode.IO
     return ExitCode.ALERTED if outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
