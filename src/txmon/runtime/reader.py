@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from txmon.ingest.aggregate.aggregator import Aggregator
@@ -13,6 +14,28 @@ from txmon.ingest.timestamps import TimeParser
 from txmon.settings.declarations import Settings
 
 
+class Lines(Protocol):
+    """Something other than a file that can be read once, as lists of lines: the rows of a database, for example."""
+
+    name: str
+    consumed: int  # bytes read so far
+    size: int | None  # bytes; None where nobody knows
+
+    def __enter__(self) -> "Lines":
+        """Begin."""
+
+    def __exit__(self, *what: object) -> None:
+        """End."""
+
+    def __iter__(self) -> Iterator[list[bytes]]:
+        """Yield lists of lines."""
+
+
+def opened(path: "str | Lines") -> "FileSource | Lines":
+    """Return what reads `path`: a file of that name, or what is no name but can be read."""
+    return FileSource(path) if isinstance(path, str) else path
+
+
 class Reader:
     """Reads files one after the other into one stream of records, bad ones into the log."""
 
@@ -20,12 +43,12 @@ class Reader:
         self._options = options
         self._times = times
         self._log = log
-        self.source: FileSource | None = None  # the file being read, for a progress bar
+        self.source: FileSource | Lines | None = None  # the file being read, for a progress bar
 
-    def records(self, paths: Iterable[str]) -> Iterator[Record]:
+    def records(self, paths: Iterable[str | Lines]) -> Iterator[Record]:
         """The records of all `paths` in order; times without a date go on from file to file."""
         for path in paths:
-            with FileSource(path) as self.source:
+            with opened(path) as self.source:
                 parser = RecordParser(self.source.name, self._options, self._times)
                 for lines in self.source:
                     for record in parser.parse(lines):
@@ -35,10 +58,10 @@ class Reader:
                             yield record
                 parser.finish()
 
-    def items(self, paths: Iterable[str], width: int) -> Iterator[Item]:
+    def items(self, paths: Iterable[str | Lines], width: int) -> Iterator[Item]:
         """The same, with what can be added up in buckets of `width` seconds added up."""
         for path in paths:
-            with FileSource(path) as self.source:
+            with opened(path) as self.source:
                 parser = RecordParser(self.source.name, self._options, self._times)
                 tallier = Aggregator(parser, width)
                 for lines in self.source:
