@@ -197,8 +197,6 @@ def test_a_restart_goes_on_without_a_repeat(payments: Postgres) -> None:
             assert [status for _, status in drained(again)] == ["failed", "failed"]
 
 
-# psycopg warns of a cursor that is open when its server goes away, and nobody can close that one in good order
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_server_may_go_away_and_come_back(payments: Postgres) -> None:
     payments.run(INSERT, [("2026-03-02T10:00:00Z", "approved")])
     said: list[str] = []
