@@ -21,6 +21,7 @@ FILE: Final = "txmon.toml"
 RESERVED: Final = frozenset(
     (
         "TXMON_CONFIG", "TXMON_TEAMS_WEBHOOK", "TXMON_WEBHOOK", "TXMON_WEBHOOK_SECRET", "TXMON_APPRISE", "TXMON_TOKEN",
+        "TXMON_SQL", "TXMON_SQL_PASSWORD", "TXMON_PROMETHEUS_TOKEN", "TXMON_PROMETHEUS_BASIC",
     )
 )  # fmt: skip
 BUILD: Final = frozenset(("TXMON_PURE", "TXMON_COMPILE", "TXMON_GOLDEN"))  # of txmon's own build and tests
