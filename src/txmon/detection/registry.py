@@ -44,40 +44,39 @@ class Roster:
         arrivals: dict[KeyVolume, dict[str, int]] = {}
         self._fresh = 0
         self._bucket += 1
+        new: list[tuple[Key, str]] = []
+        folded: dict[Key, dict[str, int]] = {}
         for key, came in counts.items():
             statuses = came
             volume = self.volumes.get(key)
+            if len(came) + (len(volume.layout.names) if volume is not None else 0) > STATUSES:
+                statuses = folded[key] = self._folded(volume, came)
             if volume is None:
-                volume = self.volumes[key] = KeyVolume(self._discount, self._no_status)
-                self._series += 1
-                self._roll.add_key(key)
+                new += [(key, status) for status in statuses] if statuses else [(key, "")]
+                continue
             volume.seen = time
-            if len(statuses) + len(volume.layout.names) > STATUSES:
-                statuses = self._folded(volume, statuses)
             arrivals[volume] = statuses
             sums = volume.layout.sums
             for status, count in statuses.items():
                 one = sums.get(status)
                 if one is None:
-                    volume.add(status, volume.new_series(self._mix_discount), self._sums)
-                    self._series += 1
-                    self._fresh += 1
-                    self._roll.add_series(key)
-                    sums = volume.layout.sums
-                    one = sums[status]
-                one.add(self._bucket, count)
+                    new.append((key, status))
+                else:
+                    one.add(self._bucket, count)
+        if new:
+            self._begin(time, new, counts | folded if folded else counts, arrivals)
         self._roll.close(time, sample)
         if len(counts) == 1:
             for only in arrivals.values():  # one key: its counts are those over all keys
                 return arrivals, only
         return arrivals, {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
 
-    def _folded(self, volume: KeyVolume, statuses: dict[str, int]) -> dict[str, int]:
+    def _folded(self, volume: KeyVolume | None, statuses: dict[str, int]) -> dict[str, int]:
         """Return the counts of one key with those of statuses that it has no room for as one.
 
         Which of the new ones get the room does not depend on the order in which they came.
         """
-        known = volume.layout.sums
+        known: dict[str, Sum] = volume.layout.sums if volume is not None else {}
         fresh = sorted([(-count, status) for status, count in statuses.items() if status not in known])
         room = max(0, STATUSES - len(known))
         if len(fresh) <= room:
@@ -90,6 +89,31 @@ class Roster:
                 self.folded += 1
         found[OTHER] = found.get(OTHER, 0) + rest
         return found
+
+    def _begin(
+        self,
+        time: int,
+        new: list[tuple[Key, str]],
+        counts: dict[Key, dict[str, int]],
+        arrivals: dict[KeyVolume, dict[str, int]],
+    ) -> None:
+        """Begin baselines for `new` series, sorted: the order in which the rows of one bucket came must not show."""
+        new.sort()
+        for key, status in new:
+            volume = self.volumes.get(key)
+            if volume is None:
+                volume = self.volumes[key] = KeyVolume(self._discount, self._no_status)
+                volume.seen = time
+                arrivals[volume] = counts[key]
+                self._series += 1
+                self._roll.add_key(key)
+            if status not in counts[key]:  # a key without any row
+                continue
+            volume.add(status, volume.new_series(self._mix_discount), self._sums)
+            self._series += 1
+            self._fresh += 1
+            self._roll.add_series(key)
+            volume.layout.sums[status].add(self._bucket, counts[key][status])
 
     def as_one(self, whole: dict[str, int]) -> KeyVolume | None:
         """The baselines of all keys as one, given their counts by status; None before anything arrived."""
