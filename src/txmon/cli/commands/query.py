@@ -69,7 +69,8 @@ def query(
         raise UsageError("--chart draws; it cannot have --format or --out")
     settings = load_config(flags).settings
     with closing(open_database(files, settings.map, settings.tz, settings.date)) as database, _at_once():
-        return _answer(database, sql, how, out, chart, rows)
+        _answer(database, sql, how, out, chart, rows)
+        database.check()
 
 
 @contextmanager
