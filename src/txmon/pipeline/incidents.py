@@ -6,7 +6,7 @@ times as long as it takes to end, a relapse opens the same incident again. `memb
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from txmon.model.clock import iso
@@ -174,7 +174,8 @@ class Incident:
         member = self.members.get(verdict.status)
         if member is not None:
             member.count = verdict.count
-            if "level shift" in verdict.reasons and member.confirmed and self.opened:
+            # nothing at all is never a new level
+            if "level shift" in verdict.reasons and member.confirmed and self.opened and verdict.total > 0:
                 member.shift(verdict.time)
 
     def take(self, verdict: Verdict) -> None:
@@ -611,8 +612,6 @@ def _merge(whole: Incident, part: Incident) -> None:
 
 def _with_text(e: IncidentEvent) -> IncidentEvent:
     """The event with its sentence: what is wrong, since when, how much, where."""
-    from dataclasses import replace
-
     parts = [f"{e.label}: {', '.join('total volume' if s == TOTAL else s for s in e.statuses)}"]
     if e.parent:
         parts.append(f"part of the platform's incident {e.parent} from now on")

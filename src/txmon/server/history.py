@@ -44,9 +44,12 @@ class IncidentRow:
     expected: float
     excess: float
     text: str
-    explanation: str = ""  # the verdict that alerted last
+    explanation: str = ""  # the strongest verdict of the label's own status
     acknowledged: bool = False
     time: int = 0  # of the newest event
+    severity: str = "warning"
+    author: str = ""  # who acknowledged it
+    note: str = ""
 
     def public(self) -> dict[str, object]:
         """The row as JSON has it."""
@@ -66,6 +69,8 @@ class Recent:
     trends: Mapping[str, Trend] = field(default_factory=dict)
     incidents: dict[str, IncidentRow] = field(default_factory=dict)
     last: int | None = None  # newest closed bucket
+    # of open incidents: the status that the label is of, and its strongest score that was explained
+    _roots: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def accept(self, outcome: Outcome) -> dict[str, Point]:
         """Take one outcome; the points that it added or corrected, by status."""
@@ -75,8 +80,11 @@ class Recent:
             self._take_event(event)
         for verdict in outcome.verdicts:
             row = self.incidents.get(verdict.incident or "")
-            if row is not None and verdict.recommendation == "alert":
-                row.explanation = verdict.text
+            root = self._roots.get(verdict.incident or "")
+            if row is not None and verdict.recommendation == "alert" and root is not None:
+                score = abs(verdict.score)
+                if verdict.status == root[0] and score >= root[1]:
+                    row.explanation, self._roots[row.id] = verdict.text, (root[0], score)
         sums = _sums(outcome.verdicts)
         if any(verdict.revises for verdict in outcome.verdicts):
             return {status: point for status, point in sums.items() if self._correct(status, point)}
@@ -116,8 +124,14 @@ class Recent:
         self.incidents[event.id] = IncidentRow(
             event.id, event.state, list(event.statuses), dict(event.key), event.label, event.start, event.peak,
             event.observed, event.expected, event.excess, event.text, before.explanation if before else "",
-            before.acknowledged if before else False, event.time,
+            before.acknowledged if before else False, event.time, event.severity, before.author if before else "",
+            event.note or (before.note if before else ""),
         )  # fmt: skip
+        known = self._roots.get(event.id)
+        if event.state == "resolved":
+            self._roots.pop(event.id, None)
+        elif known is None or known[0] != event.root:
+            self._roots[event.id] = (event.root, 0.0)
         while len(self.incidents) > INCIDENTS:
             gone = next((row.id for row in self.incidents.values() if row.state == "resolved"), None)
             del self.incidents[gone or next(iter(self.incidents))]
@@ -133,7 +147,9 @@ class Recent:
             )  # fmt: skip
         row.statuses, row.label, row.peak = list(incident.members), incident.label, incident.peak
         row.observed, row.expected, row.excess = incident.observed, incident.expected, incident.excess
-        row.acknowledged = incident.acknowledged
+        row.acknowledged, row.author, row.severity = incident.acknowledged, incident.by, incident.severity
+        row.note = incident.note
+        row.explanation = incident.text or row.explanation
 
     def verdicts(self, since: int | None, status: str | None, limit: int) -> tuple[list[str], bool]:
         """The newest `limit` lines, oldest first, and whether there were more."""
