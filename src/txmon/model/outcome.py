@@ -72,6 +72,7 @@ class IncidentEvent:
     usual: float = 0.0  # in a changed level: how many times the usual is seen; 0 in no changed level
     note: str = ""  # what a person said of it, or why it ended without the old level
     parent: str = ""  # the incident of the platform that it became a part of
+    explanation: str = ""  # the strongest verdict of the root status
     silent_until: int = 0  # epoch seconds until which somebody silenced it; 0 for not
 
 

@@ -1,6 +1,6 @@
 """What is told, and when: the policy between incidents and people, on event time alone.
 
-Every incident has at most one thing left to tell. What nobody heard of yet stays `opened` whatever it becomes, and
+Every incident has at most one thing left to tell. What nobody heard of yet is `opened` whatever it became, and
 `opened` held back by quiet hours becomes `resolved` when the incident ends before they do. What may be told at the
 end of an outcome is gathered by step, so that incidents that take the same step together share one notification.
 """
@@ -39,9 +39,9 @@ class Policy:
     digest: int | None = None  # time of day of the summary
     quiet: Hours | None = None
     silences: tuple[Silence, ...] = ()
-    most: int = 0  # cards in an hour, the rest in one digest; 0: any number
     tz: tzinfo = UTC
     link: str | None = None
+    most: int = 0  # cards in an hour, the rest in one digest; 0: any number
 
 
 class Notifier:
@@ -132,9 +132,8 @@ class Notifier:
         self._memory.tally.opened += event.state == "opened"
         if event.id in self._memory.tally.events or len(self._memory.tally.events) < REMEMBERED:
             self._memory.tally.events[event.id] = event
-        # what was not told so far needs no reminder, and is news whatever became of it since
-        if known.due is None or event.state == "resolved" or (event.state != "reminder" and known.told):
-            known.due = event.state
+        if event.state != "reminder" or known.due is None:  # what was not told so far needs no reminder
+            known.due = "worsened" if event.state == "escalated" else event.state
         self._memory.due[event.id] = known
 
     def _release(self, known: Known, now: int, old: bool) -> None:
@@ -165,7 +164,9 @@ class Notifier:
 
     def _gather(self, known: Known, now: int) -> None:
         assert known.due is not None
-        self._memory.groups.setdefault(known.due, (now, []))[1].append(known)
+        # what nobody heard of begins for them, whatever became of it since
+        step = known.due if known.told or known.due == "resolved" else "opened"
+        self._memory.groups.setdefault(step, (now, []))[1].append(known)
 
     def _flush(self, until: int | None) -> None:
         """Tell the groups that began long enough before `until`; None: all of them."""

@@ -60,7 +60,7 @@ class Spool:
         try:
             descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"id": identity, "body": body, "told": told}, file)
+                json.dump({"id": identity, "body": body} | ({"told": told} if told else {}), file)
                 file.flush()
                 os.fsync(descriptor)
             os.replace(temporary, self.folder / name)

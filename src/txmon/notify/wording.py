@@ -173,11 +173,10 @@ class Words:
         """All that is known of one incident."""
         lasted = duration_text(max(event.time - event.start, 0))
         since = self.moment(event.start)
+        lasts = event.state != "resolved" and event.time > event.start
+        facts = [("Status", _statuses(event.statuses)), ("Since", f"{since}, for {lasted}" if lasts else since)]
         if event.state == "resolved":
-            when = ("Lasted", f"{lasted}, from {since} to {self.moment(event.time)}")
-        else:
-            when = ("Since", f"{since}, for {lasted}" if event.time > event.start else since)
-        facts = [("Status", _statuses(event.statuses)), when]
+            facts.append(("Lasted", f"{lasted}, until {self.moment(event.time)}"))
         if event.times > 1:
             facts.append(("On and off", f"{event.times} times"))
         facts += [

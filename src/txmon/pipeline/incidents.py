@@ -31,8 +31,8 @@ MANY: Final = 3  # keys that fail in the same way at once: the platform's failur
 SHOWN_KEYS: Final = 20  # of a platform's incident that its events name
 FIELDS: Final = (
     "acknowledged", "ack_label", "ack_size", "alerts", "by", "children", "clear_seconds", "closed", "ended", "gap",
-    "id", "key", "label", "last", "members", "note", "opened", "parent", "reopened", "root", "severity", "silence_told", "silent",
-    "start", "times", "told", "told_label", "told_severity", "told_size",
+    "id", "key", "label", "last", "members", "note", "opened", "parent", "reopened", "root", "severity",
+    "silence_told", "silent", "start", "times", "told", "told_label", "told_severity", "told_size",
 )  # fmt: skip
 
 
@@ -156,7 +156,7 @@ class Incident:
 
     def shifted(self) -> bool:
         """Whether one of its statuses has a level that is not the usual one."""
-        return any([one.shifted > 0 for one in self.members.values()])
+        return any(one.shifted > 0 for one in self.members.values())
 
     def flaps(self) -> bool:
         """Whether it goes on and off."""
@@ -257,11 +257,12 @@ class Incident:
         if self.acknowledged:
             known_size, known_label = max(self.ack_size, self.told_size), self.ack_label or self.told_label
         size = root.size()
-        if size >= GROWN * known_size and size - known_size >= FEWEST:
+        kind, known_kind = CLASSES.get(self.label, 9), CLASSES.get(known_label, 9)
+        if kind <= known_kind and size >= GROWN * known_size and size - known_size >= FEWEST:
             return True
         if SEVERITIES.index(self.severity) > SEVERITIES.index(self.told_severity):
             return True
-        return self.label != known_label and CLASSES.get(self.label, 9) < CLASSES.get(known_label, 9)
+        return kind < known_kind
 
 
 class IncidentTracker:
@@ -393,7 +394,7 @@ class IncidentTracker:
                 found.append((state, incident))
             if self._is_past(incident, time):
                 del self._open[key]
-        if self.policy.platform and any([state in ("opened", "reopened") and one.key for state, one in found]):
+        if self.policy.platform and any(state in ("opened", "reopened") and one.key for state, one in found):
             found = self._gather(found, time)
         return [self._event(state, incident, time) for state, incident in found]
 
@@ -415,6 +416,7 @@ class IncidentTracker:
                 member.confirm(time, self.policy.bucket)
             incident._name(time)
             incident.last = time
+            incident.clear_seconds = 0
             if incident.closed:
                 incident.begin_again()
                 return "reopened"
@@ -449,7 +451,7 @@ class IncidentTracker:
         if incident.silent and incident.told_label != "silence" and fresh:
             incident.silence_told = time
             return "no data"
-        shifted = [one for one in incident.members.values() if one.shifted == time]
+        shifted = [one for one in incident.members.values() if one.shifted and one.shifted == time]
         if shifted:
             return "changed level"
         alerting = incident.last == time
@@ -468,7 +470,7 @@ class IncidentTracker:
         if self.policy.confirm is not None:
             return time + self.policy.bucket - incident.start >= self.policy.confirm
         recent = [alert for alert in incident.alerts if alert > time - AGAIN * self.policy.bucket]
-        return len(recent) > 1 or any([m.last == time and abs(m.newest) >= STRONG for m in incident.members.values()])
+        return len(recent) > 1 or any(m.last == time and abs(m.newest) >= STRONG for m in incident.members.values())
 
     # the same failure at many keys
 
@@ -499,7 +501,7 @@ class IncidentTracker:
                 one.parent = whole.id
                 whole.children[one.id] = (one.key, one.excess)
                 _merge(whole, one)
-                if not any([other is one for other in new]):  # people heard of it before: say where it has gone
+                if not any(other is one for other in new):  # people heard of it before: say where it has gone
                     kept.append(("resolved", one))
             for member in whole.members.values():
                 member.confirmed = True
@@ -510,21 +512,18 @@ class IncidentTracker:
         """Let a platform's incident take what its keys' verdicts come to."""
         sums: dict[str, Member] = {}
         for verdict in verdicts:
-            one = taken.get(id(verdict))
-            if one is None or one.parent != whole.id:
-                continue
-            found = sums.get(verdict.status)
-            if found is None:
-                found = sums[verdict.status] = Member(verdict.status, time)
-                found.label = label_of(verdict)
-            found.add(verdict)
-        for one in self._open.values():
-            if one.parent == whole.id:
-                whole.children[one.id] = (one.key, one.excess)
-        for verdict in verdicts:
             if verdict.status == TOTAL and verdict.key:
                 whole.total += verdict.total
                 whole.due_total += verdict.expected
+            one = taken.get(id(verdict))
+            if one is not None and one.parent == whole.id:
+                if verdict.status not in sums:
+                    sums[verdict.status] = Member(verdict.status, time)
+                    sums[verdict.status].label = label_of(verdict)
+                sums[verdict.status].add(verdict)
+        for child in self._open.values():
+            if child.parent == whole.id:
+                whole.children[child.id] = (child.key, child.excess)
         for status, found in sums.items():
             mine = whole.members.get(status)
             if mine is None:
@@ -552,7 +551,7 @@ class IncidentTracker:
             time, state, incident.id, statuses, incident.key, incident.label, incident.start, root.peak,
             root.observed, root.expected, root.excess, "", incident.severity, root.status, root.low, root.high,
             root.total, incident.times, tuple(keys[:SHOWN_KEYS]), len(keys), incident.silent, usual,
-            incident.ended or incident.note, part, until,
+            incident.ended or incident.note, part, root.text, until,
         )  # fmt: skip
         if incident.ended and state == "resolved":
             incident.ended = ""
@@ -641,13 +640,14 @@ def times_usual(usual: float) -> str:
 
 def seen_text(e: IncidentEvent) -> str:
     """What was seen at the peak beside what is normal: `122 reversed, normal is 0 to 6 (57% of all)`."""
-    name = "transactions" if e.root in ("", TOTAL) else e.root
+    root = e.root or e.statuses[0]
+    name = "transactions" if root == TOTAL else root
     if e.low == 0 and e.high == 0:  # an event of an earlier version, which did not say
         normal = f"{e.expected:.1f} expected" if e.expected >= 0.05 else "usually none"
     else:
         normal = f"normal is {e.low} to {e.high}"
     share = ""
-    if e.root not in ("", TOTAL) and e.total > 0 and e.observed:
+    if root != TOTAL and e.total > 0 and e.observed:
         part = 100.0 * e.observed / e.total
         share = f" ({part:.0f}% of all)" if part >= 1 else f" ({part:.1g}% of all)"
     return f"{e.observed} {name}, {normal}{share}"

@@ -10,19 +10,20 @@ from txmon.model.verdict import Verdict
 
 AGAIN: Final = 3  # buckets within which a weaker alert must come back
 STRONG: Final = 6.0  # sigmas of a score that needs no second one
-PROBLEMS: Final = frozenset(("reversed", "backend_reversed", "denied", "failed"))  # whose rise explains a loss
 LOSS: Final = 0.3  # of the volume: above it the loss is what matters most
 # what matters most, first; of labels in one class the largest excess
 CLASSES: Final[Mapping[str, int]] = {
-    "silence": 0, "volume loss": 1, "reversal wave": 2, "issuer declines": 2, "failures": 2, "all statuses together": 4,
+    "silence": 0, "volume loss": 1, "reversal wave": 2, "issuer declines": 2, "failures": 2,
+    "all statuses together": 4,
 }  # fmt: skip
 OTHER: Final = 5
 # how bad: (share of the volume, transactions a minute) from which on it is critical, and a warning
 CRITICAL: Final = (0.1, 10.0)
 WARNING: Final = (0.03, 3.0)
 FIELDS: Final = (
-    "buckets", "confirmed", "due", "excess", "expected", "first", "high", "label", "last", "low", "minute", "newest", "observed",
-    "over", "peak", "quiet", "recent", "score", "seen", "shifted", "sizes", "strong", "text", "total", "volume",
+    "buckets", "confirmed", "due", "excess", "expected", "first", "high", "label", "last", "low", "minute",
+    "newest", "observed", "over", "peak", "quiet", "recent", "score", "seen", "shifted", "sizes", "strong", "text",
+    "total", "volume",
 )  # fmt: skip
 
 
@@ -142,7 +143,10 @@ class Member:
             self.over = False
 
     def settle(self, time: int, total: int, quiet: int, bucket: int, clear: int) -> None:
-        """Conclude the bucket at `time`. total: its transactions, -1 without data; quiet: seconds that count as such."""
+        """Conclude the bucket at `time`.
+
+        total: its transactions, -1 without data. quiet: the seconds that count as normal ones.
+        """
         self.minute = bucket / 60.0
         if self.last == time:
             self.quiet = 0
@@ -165,9 +169,8 @@ class Member:
 
     def _follow(self, total: int, most: int) -> None:
         """Look whether the old level is back: over the newest buckets it is nearer than the new one."""
-        self.recent = [*self.recent[1 - most :], [float(self.count), float(total)]] if most > 1 else [
-            [float(self.count), float(total)]
-        ]  # fmt: skip
+        newest = [float(self.count), float(total)]
+        self.recent = [*self.recent[1 - most :], newest] if most > 1 else [newest]
         if len(self.recent) < most:
             return
         count, usual, new = self._levels()
@@ -226,7 +229,7 @@ class Member:
 
     @staticmethod
     def of(status: str, state: Any, older: Mapping[str, Any] | None) -> "Member":
-        """The member that `snapshot` gave. Of an earlier version: when it last alerted, and of the root its incident."""
+        """The member that `snapshot` gave. Of an earlier version: when it last alerted, and the root's incident."""
         if isinstance(state, Mapping):
             member = Member(status, state["first"])
             for name in FIELDS:

@@ -69,8 +69,6 @@ class Recent:
     trends: Mapping[str, Trend] = field(default_factory=dict)
     incidents: dict[str, IncidentRow] = field(default_factory=dict)
     last: int | None = None  # newest closed bucket
-    # of open incidents: the status that the label is of, and its strongest score that was explained
-    _roots: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def accept(self, outcome: Outcome) -> dict[str, Point]:
         """Take one outcome; the points that it added or corrected, by status."""
@@ -78,13 +76,6 @@ class Recent:
             self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
         for event in outcome.events:
             self._take_event(event)
-        for verdict in outcome.verdicts:
-            row = self.incidents.get(verdict.incident or "")
-            root = self._roots.get(verdict.incident or "")
-            if row is not None and verdict.recommendation == "alert" and root is not None:
-                score = abs(verdict.score)
-                if verdict.status == root[0] and score >= root[1]:
-                    row.explanation, self._roots[row.id] = verdict.text, (root[0], score)
         sums = _sums(outcome.verdicts)
         if any(verdict.revises for verdict in outcome.verdicts):
             return {status: point for status, point in sums.items() if self._correct(status, point)}
@@ -123,15 +114,10 @@ class Recent:
         before = self.incidents.pop(event.id, None)
         self.incidents[event.id] = IncidentRow(
             event.id, event.state, list(event.statuses), dict(event.key), event.label, event.start, event.peak,
-            event.observed, event.expected, event.excess, event.text, before.explanation if before else "",
+            event.observed, event.expected, event.excess, event.text, event.explanation or (before.explanation if before else ""),
             before.acknowledged if before else False, event.time, event.severity, before.author if before else "",
             event.note or (before.note if before else ""),
         )  # fmt: skip
-        known = self._roots.get(event.id)
-        if event.state == "resolved":
-            self._roots.pop(event.id, None)
-        elif known is None or known[0] != event.root:
-            self._roots[event.id] = (event.root, 0.0)
         while len(self.incidents) > INCIDENTS:
             gone = next((row.id for row in self.incidents.values() if row.state == "resolved"), None)
             del self.incidents[gone or next(iter(self.incidents))]

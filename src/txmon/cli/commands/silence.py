@@ -53,21 +53,12 @@ def silence(
     if status is None:
         if span or end or pairs:
             raise UsageError("name the STATUS, or `all`")
-        for order in known:
-            click.echo(_line(order))
-        if not known:
-            click.echo("nothing is silenced")
+        _list(known)
         return
     name, key = "*" if status == "all" else status.lower(), _key(pairs)
     same = next((order for order in known if (order.status, order.key) == (name, key)), None)
     if end:
-        if span is not None:
-            raise UsageError("--end and --for exclude each other")
-        if same is None:
-            some = f"; silenced: {', '.join(_name(order) for order in known)}" if known else "; nothing is"
-            raise UsageError(f"{status} is not silenced{some}")
-        leave_word(settings.state, Word("unsilence", status=name, key=key))
-        click.echo(f"{status}: the silence ends within 10 seconds")
+        _end(settings.state, status, name, key, span, known)
         return
     if same is not None:
         raise UsageError(f"{_name(same)} is silenced until {iso(same.until)} already; end that first with --end")
@@ -75,6 +66,23 @@ def silence(
     word = Word("silence", author=author or user(), note=note, status=name, key=key, until=now + length)
     leave_word(settings.state, word)
     click.echo(f"{status}: silenced for {duration_text(length)}, until {iso(word.until)}; taken over within 10 seconds")
+
+
+def _list(known: list[SilenceOrder]) -> None:
+    for order in known:
+        click.echo(_line(order))
+    if not known:
+        click.echo("nothing is silenced")
+
+
+def _end(state: str, status: str, name: str, key: Key, span: str | None, known: list[SilenceOrder]) -> None:
+    if span is not None:
+        raise UsageError("--end and --for exclude each other")
+    if all((order.status, order.key) != (name, key) for order in known):
+        some = f"; silenced: {', '.join(_name(order) for order in known)}" if known else "; nothing is"
+        raise UsageError(f"{status} is not silenced{some}")
+    leave_word(state, Word("unsilence", status=name, key=key))
+    click.echo(f"{status}: the silence ends within 10 seconds")
 
 
 def _known(tracker: IncidentTracker, state: str, now: int) -> list[SilenceOrder]:
