@@ -114,7 +114,8 @@ class Recent:
         before = self.incidents.pop(event.id, None)
         self.incidents[event.id] = IncidentRow(
             event.id, event.state, list(event.statuses), dict(event.key), event.label, event.start, event.peak,
-            event.observed, event.expected, event.excess, event.text, event.explanation or (before.explanation if before else ""),
+            event.observed, event.expected, event.excess, event.text,
+            event.explanation or (before.explanation if before else ""),
             before.acknowledged if before else False, event.time, event.severity, before.author if before else "",
             event.note or (before.note if before else ""),
         )  # fmt: skip
