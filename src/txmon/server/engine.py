@@ -14,6 +14,7 @@ from txmon.model.keys import TOTAL
 from txmon.model.outcome import Outcome
 from txmon.model.verdict import Verdict
 from txmon.pipeline.pipeline import Pipeline, Place
+from txmon.runtime.acknowledgements import Word
 from txmon.runtime.session import SERVE, LiveSession
 from txmon.server.entries import Entry, unpack
 from txmon.server.feed import PageFeed
@@ -242,22 +243,50 @@ class Engine:
         """Publish `outcomes`; return how many there were."""
         return sum(1 for _ in self._publish(outcomes))
 
-    def _obey(self, identity: str, normal: bool) -> None:
-        """Do what `txmon ack` asks for, which leaves word beside the state."""
-        with self.lock:
-            self.session.acknowledge(identity, normal)
-        self.acknowledge(identity)
+    def _obey(self, word: Word) -> None:
+        """Do what `txmon ack` or `txmon silence` asks for, which leaves word beside the state."""
+        if self.act(word) is None:
+            self.silence(word)
+
+    def act(self, word: Word) -> Mapping[str, object] | None:
+        """Do what somebody wants of an open incident; its row, or None where none is open under that id."""
+        with self.turn(), self.lock:
+            if not word.id or self.pipeline.tracker.find(word.id) is None:
+                return None
+            self._keep(Entry(self.clock(), "word", word=word))
+            self.session.obey_word(word)  # an end that it asks for comes with the next bucket
+            row = next(row for row in self._rows() if row["id"] == word.id)
+            self.feed.incident(row)
+            return row
 
     def acknowledge(self, identity: str) -> Mapping[str, object] | None:
         """Stop the reminders of an open incident; its row, or None where none is open under that id."""
+        return self.act(Word("ack", identity))
+
+    def now(self) -> float:
+        """Epoch seconds by the wall clock."""
+        return self.session.now()
+
+    def silences(self) -> list[dict[str, object]]:
+        """The silences that hold, the first to end first."""
+        with self.lock:
+            orders = sorted(self.pipeline.tracker.silences(), key=lambda one: (one.until, one.status, one.key))
+        return [
+            {
+                "status": one.status,
+                "key": dict(one.key),
+                "until": iso(one.until),
+                "author": one.author,
+                "note": one.note,
+            }
+            for one in orders
+        ]
+
+    def silence(self, word: Word) -> bool:
+        """Silence a status until a time, or end that; whether there was one to end."""
         with self.turn(), self.lock:
-            if not self.pipeline.tracker.acknowledge(identity):
-                return None
-            self._keep(Entry(self.clock(), "ack", incident=identity))
-            self.session.changed = True
-            row = next(row for row in self._rows() if row["id"] == identity)
-            self.feed.incident(row)
-            return row
+            self._keep(Entry(self.clock(), "word", word=word))
+            return self.session.obey_word(word)
 
     def incidents(self) -> list[dict[str, object]]:
         """Incidents lately resolved and all open ones as they stand, newest last."""
@@ -340,8 +369,8 @@ class Engine:
     def _again(self, entry: Entry) -> int:
         if entry.kind == "tick":
             self._tell(self.session.tick())
-        elif entry.kind == "ack":
-            self.acknowledge(entry.incident)
+        elif entry.word is not None:
+            self._obey(entry.word)
         else:
             with self.turn():
                 rows = self.totals.records

@@ -8,6 +8,7 @@ from typing import Any, Final
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Record, Reject
 from txmon.model.keys import pack_counts, pack_key, unpack_counts, unpack_key
+from txmon.runtime.acknowledgements import Word, row_of_word, word_of
 
 SOURCE: Final = "journal"
 
@@ -17,13 +18,13 @@ class Entry:
     """One step of the server, to be taken again."""
 
     at: float  # the wall clock, epoch seconds
-    kind: str  # rows, tick or ack
+    kind: str  # rows, tick or word
     records: Sequence[Item] = ()
     rejects: Sequence[Reject] = ()
     rejected: int = 0
     key: str | None = None  # an Idempotency-Key
     digest: str = ""
-    incident: str = ""
+    word: Word | None = None
 
     def pack(self) -> bytes:
         """Return the entry as bytes."""
@@ -35,8 +36,8 @@ class Entry:
             row["rejected"] = self.rejected
         if self.key is not None:
             row["key"], row["digest"] = self.key, self.digest
-        if self.incident:
-            row["incident"] = self.incident
+        if self.word is not None:
+            row["word"] = row_of_word(self.word)
         return json.dumps(row, separators=(",", ":")).encode()
 
 
@@ -51,7 +52,7 @@ def unpack(raw: bytes) -> Entry:
         int(row.get("rejected", 0)),
         row.get("key"),
         str(row.get("digest", "")),
-        str(row.get("incident", "")),
+        word_of(row["word"]) if "word" in row else None,
     )
 
 

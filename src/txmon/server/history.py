@@ -9,7 +9,7 @@ from txmon.model.clock import iso
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import MARKS, IncidentEvent, Outcome, Trend
 from txmon.model.verdict import Verdict
-from txmon.pipeline.incidents import Incident, label_of
+from txmon.pipeline.incidents import Incident
 from txmon.sinks.lines import verdict_line
 
 DAY: Final = 86400
@@ -44,9 +44,12 @@ class IncidentRow:
     expected: float
     excess: float
     text: str
-    explanation: str = ""  # the strongest verdict that its label stands for
+    explanation: str = ""  # the strongest verdict of the label's own status
     acknowledged: bool = False
     time: int = 0  # of the newest event
+    severity: str = "warning"
+    author: str = ""  # who acknowledged it
+    note: str = ""
     details: dict[str, dict[str, Any]] = field(default_factory=dict)  # by status: its strongest alert
 
     def take(self, verdict: Verdict) -> None:
@@ -56,18 +59,14 @@ class IncidentRow:
             self.details[verdict.status] = {
                 "status": verdict.status, "time": iso(verdict.time), "count": verdict.count,
                 "expected": round(verdict.expected, 2), "score": round(verdict.score, 2), "text": verdict.text,
-                "label": label_of(verdict),
             }  # fmt: skip
-        own = [detail for detail in self.details.values() if detail["label"] == self.label]
-        strongest = max(own or self.details.values(), key=lambda detail: abs(detail["score"]))
-        self.explanation = strongest["text"]
 
     def public(self) -> dict[str, object]:
         """The row as JSON has it."""
         row: dict[str, object] = asdict(self)
         del row["details"]
         by_score = sorted(self.details.values(), key=lambda detail: -abs(detail["score"]))
-        row["details"] = [{name: value for name, value in one.items() if name != "label"} for one in by_score]
+        row["details"] = by_score
         row["time"], row["start"], row["peak"] = iso(self.time), iso(self.start), iso(self.peak)
         row["expected"], row["excess"] = round(self.expected, 2), round(self.excess, 1)
         return row
@@ -132,8 +131,10 @@ class Recent:
         before = self.incidents.pop(event.id, None)
         self.incidents[event.id] = IncidentRow(
             event.id, event.state, list(event.statuses), dict(event.key), event.label, event.start, event.peak,
-            event.observed, event.expected, event.excess, event.text, before.explanation if before else "",
-            before.acknowledged if before else False, event.time, before.details if before else {},
+            event.observed, event.expected, event.excess, event.text,
+            event.explanation or (before.explanation if before else ""),
+            before.acknowledged if before else False, event.time, event.severity, before.author if before else "",
+            event.note or (before.note if before else ""), before.details if before else {},
         )  # fmt: skip
         while len(self.incidents) > INCIDENTS:
             gone = next((row.id for row in self.incidents.values() if row.state == "resolved"), None)
@@ -150,7 +151,9 @@ class Recent:
             )  # fmt: skip
         row.statuses, row.label, row.peak = list(incident.members), incident.label, incident.peak
         row.observed, row.expected, row.excess = incident.observed, incident.expected, incident.excess
-        row.acknowledged = incident.acknowledged
+        row.acknowledged, row.author, row.severity = incident.acknowledged, incident.by, incident.severity
+        row.note = incident.note
+        row.explanation = incident.text or row.explanation
 
     def verdicts(self, since: int | None, status: str | None, limit: int) -> tuple[list[str], bool]:
         """The newest `limit` lines, oldest first, and whether there were more."""
