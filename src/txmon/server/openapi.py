@@ -227,13 +227,14 @@ def _operation(
     body: Schema | None = None,
     parameters: list[Schema] | None = None,
     everyone: bool = False,
+    may_be_empty: bool = False,
 ) -> Schema:
     """One operation; every error is a Problem, whatever its status."""
     found: Schema = {"operationId": name, "summary": summary}
     if parameters:
         found["parameters"] = parameters
     if body is not None:
-        found["requestBody"] = {"required": True, "content": body}
+        found["requestBody"] = {"required": not may_be_empty, "content": body}
     found["responses"] = {status: success, "default": _answer("What was wrong.", ref("Problem"), PROBLEM)}
     if everyone:
         found["security"] = _OPEN
@@ -303,7 +304,7 @@ def _gets() -> Schema:
             "post": _operation(
                 "acknowledge", "Send no more reminders of an incident, or take that back, accept or ignore it.",
                 _answer("The incident.", ref("Incident")), body={_JSON: {"schema": ref("Acknowledgement")}},
-                parameters=[_variable("id")],
+                may_be_empty=True, parameters=[_variable("id")],
             )
         },
         "/v1/silences": {
