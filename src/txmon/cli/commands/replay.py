@@ -12,8 +12,10 @@ import click
 from txmon.cli.experiment import Experiment
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
 from txmon.errors import ExitCode
+from txmon.evaluation.incident_spec import parse_incident
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.model.outcome import Outcome
@@ -52,16 +54,20 @@ def replay(
       txmon replay monday.csv.gz tuesday.csv.gz --date 2026-03-02 --out verdicts.jsonl
       txmon replay transactions.csv --inject denied:x2@14:00/20m --only alerts
     """
-    settings = load_config(flags).settings
+    config = load_config(flags)
+    settings = config.settings
     today = datetime.now(ZoneInfo(settings.tz)).date()
-    experiment = Experiment(inject, settings, files, today)
+    for spec in inject:  # before the input is opened
+        parse_incident(spec)
     with ExitStack() as stack:
-        stack.callback(experiment.report)
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
+        reader = reader_of(settings, log, today)
+        settings = understood(config, reader, files)
+        experiment = Experiment(inject, settings, files, today)
+        stack.callback(experiment.report)
         pipeline = pipeline_of(settings, live=False, partial=partial)
         stack.callback(lambda: tell([*log.summary(), *pipeline.summary(), *misspelt(settings, pipeline)]))
-        reader = reader_of(settings, log, today)
         outputs = Outputs(settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files))
         pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
         if inject or partial:  # what an experiment changes, and early alerts come after, are single records
