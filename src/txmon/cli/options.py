@@ -17,7 +17,7 @@ UNDERSTANDING: Final = (
     "format", "map", "wide", "encoding", "time_format", "day_first", "month_first", "date_column", "date", "tz", "by",
     "no_reading",
 )  # fmt: skip
-READING: Final = (*UNDERSTANDING, "strict", "rejects", "max_line")
+READING: Final = (*UNDERSTANDING, "role", "strict", "rejects", "max_line")
 JUDGING: Final = (
     "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
     "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",

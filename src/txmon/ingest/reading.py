@@ -22,6 +22,7 @@ from txmon.ingest.fields import ALIASES, FIELDS, MAX_COUNT, NAMES, choose, count
 from txmon.ingest.fields import Fault as BadValue
 from txmon.ingest.records import BOM, DELIMITERS, ParseOptions, Wide, missing_text, with_paths
 from txmon.ingest.timestamps import TimeParser
+from txmon.model.statuses import role_of
 from txmon.support.durations import duration_text
 
 SAMPLE: Final = 1000  # rows that decide
@@ -400,10 +401,19 @@ def status_named(column: str) -> str | None:
     if label is not None:
         return label[1].strip().lower()
     plain = plain_name(column)
-    for name in (plain, _AFFIX.sub("", plain), plain.rpartition("_")[2]):
-        if name in STATUS_WORDS:
-            return name if name != plain.rpartition("_")[2] or name == plain else _AFFIX.sub("", plain)
-    return None
+    bare = _AFFIX.sub("", plain)
+    if is_status(plain):
+        return column.strip().lower() if plain_name(column.strip()) == plain and " " not in column else plain
+    if is_status(bare):
+        return bare
+    return bare if is_status(plain.rpartition("_")[2]) and not _NO_COUNT.search(plain.rpartition("_")[0]) else None
+
+
+def is_status(word: str) -> bool:
+    """Return whether `word` is known to name a status."""
+    if word in STATUS_WORDS:
+        return True
+    return 0 < len(word) <= 40 and (len(word) == 2 or not word.isdecimal()) and role_of(word) != ""
 
 
 class _Decision:
@@ -610,7 +620,8 @@ class _Decision:
     def _words(self, column: str) -> float:
         """The share of a column's values that are known words for a status."""
         values = [value for value in self.table.values[column] if value]
-        known = sum(plain_name(value) in STATUS_WORDS for value in values)
+        words = {value: is_status(plain_name(value)) or is_status(value.lower()) for value in set(values)}
+        known = sum(words[value] for value in values)
         return known / len(values) if values else 0.0
 
     def _too_many(self, column: str) -> bool:

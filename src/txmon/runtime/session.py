@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 from txmon.errors import IoFailure
-from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.follow import FollowSource, LiveSource
 from txmon.ingest.reading import Reading
 from txmon.ingest.records import RecordParser
@@ -105,6 +105,7 @@ class LiveSession:
         self.readings: list[Reading] = []  # of the sources, once each is decided
         self.saver = state.Saver(time.monotonic())
         self.changed = False  # since the state was last copied
+        self.read = 0  # records fed
         self.newest = 0  # event time of the newest record
         self.live = False  # whether that record came about when it happened
         self.saved = 0.0  # when the state was last written, epoch seconds; 0 for not yet
@@ -197,6 +198,7 @@ class LiveSession:
         """Feed `records`, which came just now; yield an outcome for each bucket that they close."""
         self.changed = True
         if records:
+            self.read += sum([record.rows if isinstance(record, Tally) else 1 for record in records])
             self._note(max([record.time for record in records]))
         yield from self.pipeline.feed(records)
 

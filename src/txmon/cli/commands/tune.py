@@ -15,10 +15,11 @@ from txmon.cli.options import load_config, options
 from txmon.cli.understanding import understood
 from txmon.errors import ConfigError, NoInput, UsageError
 from txmon.evaluation.evaluate import Alerts, Labels, stamp
-from txmon.evaluation.tune import Candidate, EpisodeDifference, Trial, Tuner, alerts_of, as_toml, changes, condensed
+from txmon.evaluation.tune import Candidate, EpisodeDifference, Trial, Tuner, alerts_of, as_records, as_toml, changes
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
+from txmon.runtime.readable import check_readable
 from txmon.runtime.reader import reader_of
 from txmon.settings.declarations import DECLARATIONS, Settings, text_of_setting
 from txmon.settings.load import Config, load
@@ -107,14 +108,17 @@ def _read(config: Config, groups: Sequence[Sequence[str]]) -> tuple[list[list[Re
     """Every group of files as one stream, in memory: it is judged many times. With the settings that they ask for."""
     settings = config.settings
     log = RejectLog(None, settings.strict)
-    streams = []
+    streams, repeats, read = [], list[str](), 0
     readers = [reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date()) for _ in groups]
     for reader, files in zip(readers, groups, strict=True):
         settings = understood(replace(config, settings=settings), reader, files)
     for reader, files in zip(readers, groups, strict=True):
-        streams.append(list(condensed(reader.records(files), settings.bucket)))
-    for line in log.summary():
+        streams.append(list(as_records(reader.tallies(files, settings.bucket))))
+        repeats += reader.summary()
+        read += reader.read
+    for line in [*log.summary(), *repeats]:
         click.echo(f"txmon: {printable(line, None)}", err=True)
+    check_readable(", ".join(path for files in groups for path in files), read, log)
     return streams, settings
 
 
