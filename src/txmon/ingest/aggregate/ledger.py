@@ -184,6 +184,8 @@ class Ledger:
             return
         self.flush()
         self.out.append(found)
+        if self.parser.more:
+            self.out += self.parser.rest()
         self._last = None
         if isinstance(found, Record):
             if status is not None:
