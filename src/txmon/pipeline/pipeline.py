@@ -97,6 +97,9 @@ class Pipeline:
         lines = self.bucketer.summary()
         if self.detector.forgotten:
             lines.append(f"{self.detector.forgotten} keys were forgotten: idle (--idle), or too many (--max-series)")
+        if self.detector.folded:
+            text = "counts of statuses beyond the 1000 that a key may have were added up as (other)"
+            lines.append(f"{self.detector.folded} {text}")
         return lines
 
     def ignore(self, identity: str, author: str = "", note: str = "") -> bool:

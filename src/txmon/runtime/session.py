@@ -288,21 +288,30 @@ class LiveSession:
                 found = self._state()
                 copy = marshal.dumps((dict(found.pipeline), dict(found.sources)))
             whole = state.State(found.settings, *marshal.loads(copy))
-        written = True
+        failure = None
         try:
             state.save(path, whole)
         except IoFailure as bad:
-            written = False
+            failure = bad
+        return self.note_saved(failure)
+
+    def note_saved(self, failure: IoFailure | None) -> bool:
+        """Note whether the state could be written, and why not; return whether it could."""
+        if failure is not None:
             self.changed = True
             self.save_failures += 1
-            if self.troubles.add("state", str(bad)) and self._warn is not None:
-                self._warn(f"{bad}; going on without")
+            if self.troubles.add("state", str(failure)) and self._warn is not None:
+                self._warn(f"{failure}; going on without")
         else:
             self.saved = self._wall()
             self.troubles.clear("state")
         for part in self._parts:
-            part.kept(written)
-        return written
+            part.kept(failure is None)
+        return failure is None
+
+    def copy(self) -> state.State:
+        """Return the state as it is now; parts of it are the run's own tables, not copies."""
+        return self._state()
 
     def _state(self) -> state.State:
         self.changed = False

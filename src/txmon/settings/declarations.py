@@ -17,6 +17,7 @@ from txmon.settings.parsers import (
     column_list,
     command_line,
     duration,
+    networks,
     number,
     pairs,
     path,
@@ -28,6 +29,7 @@ from txmon.settings.parsers import (
     text_of,
     time_form,
     time_zone,
+    url_path,
     web_address,
     whole,
 )
@@ -265,7 +267,32 @@ class Settings:
     )
     tail: str | None = _server(None, "Also read this file as it grows; - is standard input.", path, "FILE")
     max_body: int = _server(1 << 20, "Largest body that is read.", size(1 << 10, 64 << 20), "SIZE")
+    max_unpacked: int = _server(
+        4, "How many times --max-body a gzip body may unpack to.", whole(1, 1000), "N"
+    )  # fmt: skip
     connections: int = _server(512, "Most connections at a time.", whole(2, 10_000), "N")
+    per_address: int | None = _server(
+        None, "Most connections of one address, trusted proxies excepted.", whole(1, 10_000), "N",
+        default_text="half of --connections",
+    )  # fmt: skip
+    tokens_file: str | None = _server(
+        None, "File with more tokens, one per line: SCOPE[,SCOPE] TOKEN. Scopes are ingest, read and admin.",
+        secret_file, "FILE",
+    )  # fmt: skip
+    trusted_proxy: tuple[str, ...] = _server(
+        (), "Proxies whose X-Forwarded-For, -Proto and -Host are believed.", networks, "ADDRESS,...", many=False
+    )  # fmt: skip
+    base_path: str = _server("", "Path under which a proxy shows the page.", url_path, "/PATH", default_text="/")
+    drain_delay: int = _server(
+        0, "After SIGTERM, keep answering for so long while /readyz says 503.", duration(0, HOUR), "TIME"
+    )
+    durability: str = _server(
+        "batch", "With --state: what a crash may lose of the rows answered with 200.",
+        choice("batch", "always", "none"),
+    )  # fmt: skip
+    access_log: str | None = _server(None, "Write one JSON line per request there; - is standard error.", path, "FILE")
+    log_format: str = _server("text", "Messages on standard error.", choice("text", "json"))
+    log_level: str = _server("info", "Least level of the messages.", choice("info", "warning", "error"))
 
 
 DECLARATIONS: Final[Mapping[str, Declaration]] = {f.name: f.metadata["declaration"] for f in fields(Settings)}
