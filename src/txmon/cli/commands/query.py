@@ -72,7 +72,7 @@ def query(
     settings = load_config(flags).settings
     with closing(open_database(files, settings.map, settings.tz, settings.date)) as database, _at_once():
         _answer(database, sql, how, out, chart, rows)
-        database.check()
+        return database.check()
 
 
 @contextmanager
