@@ -98,7 +98,7 @@ def test_six_hours_of_denials_are_no_new_normal(tmp_path: Path, receiver: Start)
     [changed] = [one for one in told if one[0] == "changed level"]
     assert changed[1] < "13:00"
     assert "times the usual" in changed[2]
-    assert [one[1] for one in told if one[0] == "resolved"] == ["16:04"]
+    assert [one[1] for one in told if one[0] == "resolved"] == ["16:03"]
 
 
 def test_what_goes_on_and_off_is_told_once(tmp_path: Path, receiver: Start) -> None:
