@@ -248,6 +248,12 @@ def _variable(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
 
+def _optional(operation: Schema) -> Schema:
+    """The operation, whose body may be left out."""
+    operation["requestBody"]["required"] = False
+    return operation
+
+
 def _posts() -> Schema:
     records = {
         _JSON: {"schema": {"oneOf": [ref("Transaction"), array(ref("Transaction")) | {"minItems": 1}]}},
@@ -300,11 +306,11 @@ def _gets() -> Schema:
             "get": _operation("incidents", "Open incidents, and some resolved.", _answer("They.", ref("Incidents")))
         },
         "/v1/incidents/{id}/ack": {
-            "post": _operation(
+            "post": _optional(_operation(
                 "acknowledge", "Send no more reminders of an incident, or take that back, accept or ignore it.",
                 _answer("The incident.", ref("Incident")), body={_JSON: {"schema": ref("Acknowledgement")}},
                 parameters=[_variable("id")],
-            )
+            ))
         },
         "/v1/silences": {
             "get": _operation("silences", "The silences that hold.", _answer("They.", ref("Silences"))),
