@@ -65,6 +65,13 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 FIELDS: Final = (*NAMES, "date", "zone")  # what --map can name; the last two complete a time of day
 _COUNTED: Final = re.compile(r"\s*count\s*\(.*\)\s*", re.IGNORECASE)  # as SQL and Splunk name a count of rows
+_COUNTABLE: Final = (
+    r"(?:records|rows|events|transactions?|transacoes|transacciones|txns?|trxs?|payments|pagamentos|pagos|operations)"
+)
+_NUMBER_OF: Final = re.compile(
+    rf"(?:count|number|num|no|nr|n|total|qtd|qtde|quantidade|cantidad)_(?:(?:of|de|distinct)_)?{_COUNTABLE}"
+    rf"|{_COUNTABLE}_(?:count|total|number)"
+)
 NEEDED: Final = ("time", "status")
 MAX_COUNT: Final = 10**15  # above it, sums are no longer exact in a float
 MAX_STATUS: Final = 256
@@ -121,13 +128,18 @@ def choose(names: Iterable[str], mapping: Mapping[str, str]) -> dict[str, list[s
         plain: dict[str, str] = {}
         for name in own:
             if name not in taken:
-                plain.setdefault("count" if _COUNTED.fullmatch(name) else plain_name(name), name)
+                plain.setdefault("count" if is_count(name) else plain_name(name), name)
         for field in missing:
             alias = next((plain[name] for name in (*NAMES[field], *ALIASES[field]) if name in plain), None)
             if alias is not None and alias not in taken:
                 found[field] = [alias]
                 taken.add(alias)
     return found
+
+
+def is_count(name: str) -> bool:
+    """Return whether a column's name says that it counts: `count(*)`, `Number of transactions`, `txn_count`."""
+    return _COUNTED.fullmatch(name) is not None or _NUMBER_OF.fullmatch(plain_name(name)) is not None
 
 
 def cell_of(value: object) -> str:

@@ -62,6 +62,12 @@ _ZONE_NAMES: Final = frozenset(
     ("time_zone", "timezone", "tz", "zone", "fuso", "fuso_horario", "zona_horaria", "zona", "utc_offset", "offset")
 )
 _DAY_NAMES: Final = frozenset(("date", "data", "fecha", "dia", "day"))
+# functions of SQL and of logs' queries that a column of times may be called after
+_TRUNCATED: Final = re.compile(
+    r"(?:bin|date_?trunc|date_bin|date_format|time_bucket|strftime|tostartof\w*|(?:timestamp|datetime)_trunc|"
+    r"from_unixtime|to_timestamp|window|minute|hour)\s*\(",
+    re.IGNORECASE,
+)
 _STRONG: Final = re.compile(r"(^|_)status($|_)")
 _AFFIX: Final = re.compile(
     r"^(?:count|cnt|num|n|qtd|total|sum|status|transactions|txns?)_(?=.)|(?<=.)_(?:count|counts|cnt|qtd|total|transactions|txns?|txn_count)$"
@@ -71,6 +77,7 @@ _CLOCK_ONLY: Final = re.compile(
     r"\d{1,2}(?:h|:\d{2}|\s?h\s?\d{1,2})(?::\d{2}(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?", re.ASCII
 )
 _OWN_ZONE: Final = re.compile(r"(?:\d(?:[zZ]|\s?[+-]\d{2}:?\d{2})|\s[A-Z]{3,4})(?:\s\(.*\))?$")
+EARLIEST_MS: Final = 631152000000  # 1990: below it, 12 digits are a calendar time
 _DELIMITER_NAMES: Final = {",": "", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -378,7 +385,7 @@ def _known(cells: Sequence[str], mapped: Iterable[str], hints: Hints) -> int:
     names = {cell.lower() for cell in cells}
     wanted = sum(name in names for name in mapped)
     words = sum(status_named(cell) is not None for cell in cells)
-    known = ("time" in found) + ("status" in found or words >= 2) + wanted
+    known = ("time" in found) + ("status" in found or (words >= 2 and "time" in found)) + wanted
     return known if known >= 2 or (known and len(cells) > 2) else 0
 
 
@@ -406,7 +413,8 @@ def status_named(column: str) -> str | None:
         return column.strip().lower() if plain_name(column.strip()) == plain and " " not in column else plain
     if is_status(bare):
         return bare
-    return bare if is_status(plain.rpartition("_")[2]) and not _NO_COUNT.search(plain.rpartition("_")[0]) else None
+    last = plain.rpartition("_")[2]
+    return bare if not last.isdecimal() and is_status(last) and not _NO_COUNT.search(plain.rpartition("_")[0]) else None
 
 
 def is_status(word: str) -> bool:
@@ -429,7 +437,8 @@ class _Decision:
         self.example = ""
         self.live = live
         self.order, self.time_kind, self.zone = hints.order, "", hints.tz
-        self.times = TimeParser(UTC, date(2000, 1, 1), None, hints.order or "dmy", hints.time_format)
+        orders = (hints.order,) if hints.order else ("dmy", "mdy")
+        self.times = [TimeParser(UTC, date(2000, 1, 1), None, order, hints.time_format) for order in orders]
 
     def reading(self) -> Reading:
         self._mapped()
@@ -494,6 +503,8 @@ class _Decision:
             by_name.setdefault(own.lower(), []).append(column)
             by_name.setdefault(plain_name(own), []).append(column)
         order = dict.fromkeys(column for known in (*NAMES[name], *ALIASES[name]) for column in by_name.get(known, []))
+        if name == "time":
+            order |= dict.fromkeys(column for column in free if _TRUNCATED.match(column))
         # what is not within objects comes first
         return sorted(order, key=lambda column: column in self.table.nested)
 
@@ -509,9 +520,8 @@ class _Decision:
     def _kind_of(self, text: str) -> str:
         if self.hints.time_format is None and _CLOCK_ONLY.fullmatch(text.strip()):
             return "clock"
-        try:
-            self.times.parse(text)
-        except (ValueError, OverflowError):
+        # a date is one in either order: which one, the column as a whole decides
+        if not any(_is_time(times, text) for times in self.times):
             return "none"
         digits = text.strip().isdecimal()
         if (digits and len(text.strip()) == 8) or (
@@ -542,9 +552,20 @@ class _Decision:
                 self.columns["time"] = some[0]
                 if kind == "clock":
                     self._date_beside()
+                elif kind == "date" and "date" not in self.given:
+                    self._clock_beside(some[0])
                 return
         if candidates:
             self.columns["time"] = candidates[0]  # its rows will say what is wrong with it
+
+    def _clock_beside(self, day: str) -> None:
+        """Find the time of day, as digits without marks, beside a date: 100500 beside 20240305."""
+        for column in self.table.names:
+            words = set(plain_name(column).split("_"))
+            values = [value for value in self.table.values[column] if value]
+            if column != day and words & {"time", "hora", "hour", "clock"} and values and all(map(_is_clock, values)):
+                self.columns |= {"time": column, "date": day}
+                return
 
     def _date_beside(self) -> None:
         """Find the date of a time of day."""
@@ -631,7 +652,8 @@ class _Decision:
 
     def _wide_word(self, column: str) -> str | None:
         word = status_named(column) if column not in self.columns.values() else None
-        return word if word is not None and self._is_whole(column, empty=True) else None
+        unused = not any(self.table.values[column])
+        return word if word is not None and (unused or self._is_whole(column, empty=True)) else None
 
     def _asked_wide(self) -> list[tuple[str, str]]:
         lower = {name.lower(): name for name in self.table.names}
@@ -848,7 +870,7 @@ class _Decision:
             free = [column for column in default.get(name, []) if column not in self.columns.values()]
             if free:
                 self.columns[name] = free[0]
-        if "count" not in self.columns and "count" not in self.given:
+        if "count" not in self.columns and "count" not in self.given and not self.wide:
             for name in self.table.names:
                 if (
                     name not in self.columns.values()
@@ -861,6 +883,22 @@ class _Decision:
         if self.order in ("dmy", "mdy"):
             other = "--month-first" if self.order == "dmy" else "--day-first"
             self.alternatives.append(f"{other}: the other order of day and month")
+
+
+def _is_time(times: TimeParser, text: str) -> bool:
+    try:
+        times.parse(text)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+def _is_clock(text: str) -> bool:
+    """Whether digits are HHMM or HHMMSS, perhaps without the first zero."""
+    if not (text.isdecimal() and 3 <= len(text) <= 6):
+        return False
+    digits = text.zfill(len(text) + len(text) % 2)
+    return int(digits[:2]) < 24 and int(digits[2:4]) < 60 and int(digits[4:] or "0") < 60
 
 
 def _is_epoch(value: str) -> bool:
@@ -883,6 +921,8 @@ def _time_kind(text: str) -> str:
         size = len(text.partition(".")[0])
         units = {9: "s", 10: "s", 12: "ms", 13: "ms", 15: "us", 16: "us", 18: "ns", 19: "ns"}
         if size in (8, 14, 17, 20):
+            return "digits"
+        if size == 12 and float(text) < EARLIEST_MS:
             return "digits"
         return f"epoch {units[size]}" if size in units else ""
     if _CLOCK_ONLY.fullmatch(text.strip()):

@@ -292,7 +292,7 @@ class RecordParser:
         except UnicodeDecodeError as bad:
             if not self._started:
                 self._refuse_binary(raw)
-            raise Fault("encoding", f"byte {bad.start + 1} is not UTF-8") from None
+            raise Fault("encoding", f"byte {bad.start + 1} is not UTF-8 (--encoding names another)") from None
 
     def _refuse_binary(self, raw: bytes) -> None:
         if b"\0" in raw[:4096] or raw[:2] == b"PK" or raw[:4] == b"PAR1":

@@ -17,7 +17,7 @@ def blocks(source: str, path: str) -> Iterator[bytes]:
 
     here = re.sub(r"[*?\[]", r"[\g<0>]", os.path.abspath(path)).replace("'", "''")
     try:
-        connection = duckdb.connect(config={"TimeZone": "UTC"})
+        connection = duckdb.connect()
         connection.execute(f"SELECT 1 FROM read_parquet('{here}') LIMIT 0")
     except duckdb.Error as bad:
         raise BadData(f"{source}: is a Parquet file that cannot be read ({str(bad).splitlines()[0][:120]})") from None
