@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from txmon.errors import IoFailure
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.follow import FollowSource, LiveSource
+from txmon.ingest.reading import Reading
 from txmon.ingest.records import RecordParser
 from txmon.ingest.rejects import RejectLog
 from txmon.model.outcome import Outcome
@@ -25,8 +26,9 @@ from txmon.runtime.actions import do
 from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import depended_on, restore
 from txmon.runtime.feeds import Feed, LiveFeeds
-from txmon.runtime.reader import live_parser
+from txmon.runtime.reader import hints_of, live_parser
 from txmon.settings.declarations import Settings
+from txmon.support.durations import duration_text
 
 LIVE: Final = 900  # seconds of age up to which the newest record shows that the stream is live, and not a past replayed
 AWAY: Final = 2.0  # seconds that a turn of a loop takes only when something held the process up
@@ -100,7 +102,8 @@ class LiveSession:
         self.log = log
         self.troubles = Troubles()
         self.clock = EventClock()
-        self.feeds = LiveFeeds(pipeline.bucketer.width, log, self._admit)
+        self.feeds = LiveFeeds(pipeline.bucketer.width, log, self._admit, hints_of(settings), self._read_so)
+        self.readings: list[Reading] = []  # of the sources, once each is decided
         self.saver = state.Saver(time.monotonic())
         self.changed = False  # since the state was last copied
         self.read = 0  # records fed
@@ -168,6 +171,15 @@ class LiveSession:
         One from the far future would make all others late.
         """
         return int(self._wall()) + self.settings.max_ahead
+
+    def _read_so(self, reading: Reading) -> None:
+        """Note and say how a source is read."""
+        self.readings.append(reading)
+        if self._warn is None or self.settings.no_reading:
+            return
+        step, bucket = reading.step, self.settings.bucket
+        hint = f"; --bucket {duration_text(step)} fits them" if step is not None and step > bucket else ""
+        self._warn(reading.statement() + hint)
 
     def _admit(self, parser: RecordParser) -> None:
         parser.admit(int(self._wall()), self.settings.max_ahead)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Record, Reject
 from txmon.model.keys import pack_counts, pack_key, unpack_counts, unpack_key
-from txmon.runtime.acknowledgements import Word, row_of_word, word_of
+from txmon.runtime.acknowledgements import Word, pack_word, unpack_word
 
 SOURCE: Final = "journal"
 
@@ -24,7 +24,7 @@ class Entry:
     rejected: int = 0
     key: str | None = None  # an Idempotency-Key
     digest: str = ""
-    word: Word | None = None
+    word: Word | None = None  # what somebody wants of an incident or a status
 
     def pack(self) -> bytes:
         """Return the entry as bytes."""
@@ -37,7 +37,7 @@ class Entry:
         if self.key is not None:
             row["key"], row["digest"] = self.key, self.digest
         if self.word is not None:
-            row["word"] = row_of_word(self.word)
+            row["word"] = pack_word(self.word)
         return json.dumps(row, separators=(",", ":")).encode()
 
 
@@ -52,7 +52,7 @@ def unpack(raw: bytes) -> Entry:
         int(row.get("rejected", 0)),
         row.get("key"),
         str(row.get("digest", "")),
-        word_of(row["word"]) if "word" in row else None,
+        unpack_word(row["word"]) if "word" in row else None,
     )
 
 

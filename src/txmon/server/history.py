@@ -9,7 +9,7 @@ from txmon.model.clock import iso
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import MARKS, IncidentEvent, Outcome, Trend
 from txmon.model.verdict import Verdict
-from txmon.pipeline.incidents import Incident
+from txmon.pipeline.incidents import Incident, label_of
 from txmon.sinks.lines import verdict_line
 
 DAY: Final = 86400
@@ -44,7 +44,7 @@ class IncidentRow:
     expected: float
     excess: float
     text: str
-    explanation: str = ""  # the strongest verdict of the label's own status
+    explanation: str = ""  # the strongest verdict that its label stands for
     acknowledged: bool = False
     time: int = 0  # of the newest event
     severity: str = "warning"
@@ -59,14 +59,18 @@ class IncidentRow:
             self.details[verdict.status] = {
                 "status": verdict.status, "time": iso(verdict.time), "count": verdict.count,
                 "expected": round(verdict.expected, 2), "score": round(verdict.score, 2), "text": verdict.text,
+                "label": label_of(verdict),
             }  # fmt: skip
+        own = [detail for detail in self.details.values() if detail["label"] == self.label]
+        strongest = max(own or self.details.values(), key=lambda detail: abs(detail["score"]))
+        self.explanation = strongest["text"]
 
     def public(self) -> dict[str, object]:
         """The row as JSON has it."""
         row: dict[str, object] = asdict(self)
         del row["details"]
         by_score = sorted(self.details.values(), key=lambda detail: -abs(detail["score"]))
-        row["details"] = by_score
+        row["details"] = [{name: value for name, value in one.items() if name != "label"} for one in by_score]
         row["time"], row["start"], row["peak"] = iso(self.time), iso(self.start), iso(self.peak)
         row["expected"], row["excess"] = round(self.expected, 2), round(self.excess, 1)
         return row
@@ -134,7 +138,8 @@ class Recent:
             event.observed, event.expected, event.excess, event.text,
             event.explanation or (before.explanation if before else ""),
             before.acknowledged if before else False, event.time, event.severity, before.author if before else "",
-            event.note or (before.note if before else ""), before.details if before else {},
+            event.note or (before.note if before else ""),
+            before.details if before else {},
         )  # fmt: skip
         while len(self.incidents) > INCIDENTS:
             gone = next((row.id for row in self.incidents.values() if row.state == "resolved"), None)

@@ -45,9 +45,9 @@ NUMBER: Final[Schema] = {"type": "number"}
 TEXT: Final[Schema] = {"type": "string"}
 FLAG: Final[Schema] = {"type": "boolean"}
 RECOMMENDATION: Final[Schema] = {"enum": ["ok", "warming", "pending", "alert"]}
+STATES: Final = ("opened", "reopened", "worsened", "no data", "changed level", "reminder", "resolved", "escalated")
 GRAVEST: Final[Schema] = {"type": "string", "enum": ["ok", "warming", "late", "rejected", "pending", "alert"]}
 PROBLEM: Final = "application/problem+json"
-STATES: Final = ("opened", "reopened", "worsened", "no data", "changed level", "reminder", "resolved", "escalated")
 STATUSES: Final = ("approved", "denied", "failed", "reversed", "refunded", "processing", "backend_reversed")
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 10**15}
 _STATUS: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 256, "description": "Case does not matter."}
@@ -117,7 +117,7 @@ _INCIDENT: Final[Schema] = record(
         "excess": NUMBER, "text": TEXT,
         "explanation": TEXT | {"description": "The strongest verdict that the label stands for."},
         "acknowledged": FLAG, "time": TIME,
-        "severity": {"enum": ["info", "warning", "critical"]}, "author": TEXT, "note": TEXT,
+        "severity": {"type": "string", "enum": ["info", "warning", "critical"]}, "author": TEXT, "note": TEXT,
         "details": array(
             record({"status": TEXT, "time": TIME, "count": WHOLE, "expected": NUMBER, "score": NUMBER, "text": TEXT})
         ) | {"description": "The strongest alert of each status, the strongest first."},
@@ -227,14 +227,13 @@ def _operation(
     body: Schema | None = None,
     parameters: list[Schema] | None = None,
     everyone: bool = False,
-    may_be_empty: bool = False,
 ) -> Schema:
     """One operation; every error is a Problem, whatever its status."""
     found: Schema = {"operationId": name, "summary": summary}
     if parameters:
         found["parameters"] = parameters
     if body is not None:
-        found["requestBody"] = {"required": not may_be_empty, "content": body}
+        found["requestBody"] = {"required": True, "content": body}
     found["responses"] = {status: success, "default": _answer("What was wrong.", ref("Problem"), PROBLEM)}
     if everyone:
         found["security"] = _OPEN
@@ -247,6 +246,12 @@ def _query(name: str, schema: Schema, description: str) -> Schema:
 
 def _variable(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+
+
+def _optional(operation: Schema) -> Schema:
+    """The operation, whose body may be left out."""
+    operation["requestBody"]["required"] = False
+    return operation
 
 
 def _posts() -> Schema:
@@ -301,11 +306,11 @@ def _gets() -> Schema:
             "get": _operation("incidents", "Open incidents, and some resolved.", _answer("They.", ref("Incidents")))
         },
         "/v1/incidents/{id}/ack": {
-            "post": _operation(
+            "post": _optional(_operation(
                 "acknowledge", "Send no more reminders of an incident, or take that back, accept or ignore it.",
                 _answer("The incident.", ref("Incident")), body={_JSON: {"schema": ref("Acknowledgement")}},
-                may_be_empty=True, parameters=[_variable("id")],
-            )
+                parameters=[_variable("id")],
+            ))
         },
         "/v1/silences": {
             "get": _operation("silences", "The silences that hold.", _answer("They.", ref("Silences"))),

@@ -25,7 +25,9 @@ from txmon.settings.parsers import (
     size,
     status_roles,
     switch,
+    text_encoding,
     text_of,
+    time_form,
     time_zone,
     url_path,
     web_address,
@@ -86,11 +88,28 @@ _server = partial(_setting, "server")
 class Settings:
     """What holds for one run. Durations are in seconds."""
 
-    format: str = _input("auto", "Format of the input.", choice("auto", "csv", "jsonl"))
+    format: str = _input("auto", "Format of the input.", choice("auto", "csv", "jsonl", "json", "logfmt"))
     map: Mapping[str, str] = _input(
-        {}, "Column that holds a field: count=F1.", pairs(keys=("time", "status", "count", "amount", "id")),
-        "FIELD=COLUMN", many=True,
+        {}, "Column that holds a field: count=F1, status=transaction.status; count= for none.",
+        pairs(keys=("time", "status", "count", "amount", "id", "date", "zone"), off=True), "FIELD=COLUMN", many=True,
     )  # fmt: skip
+    wide: tuple[str, ...] = _input(
+        (), "Columns that count a status each; * takes all of whole numbers.", column_list, "COLUMN,...",
+        default_text="found by their names",
+    )  # fmt: skip
+    encoding: str | None = _input(
+        None, "Encoding of the text: latin-1, cp1252.", text_encoding, "NAME", default_text="UTF-8, or UTF-16 if marked"
+    )
+    time_format: str | None = _input(
+        None, "How times are written: '%d/%m/%Y %H:%M', or epoch-ms.", time_form, "FORMAT",
+        default_text="found by their look",
+    )  # fmt: skip
+    day_first: bool = _input(False, "Read 05/03/2024 as 5 March.", switch)
+    month_first: bool = _input(False, "Read 05/03/2024 as May 3.", switch)
+    date_column: str | None = _input(
+        None, "Column with the date of a time of day.", path, "COLUMN", default_text="found by its name"
+    )
+    no_reading: bool = _input(False, "Do not print how the input is read.", switch)
     date: datetime.date | None = _input(
         None, "Date of times that have none.", calendar_date, "YYYY-MM-DD", default_text="today"
     )  # fmt: skip

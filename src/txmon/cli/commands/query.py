@@ -59,10 +59,10 @@ def query(
     """
     if list_them or (show and name is None):
         _print_shipped(show)
-        return
+        return None
     if show and name is not None:
         click.echo(shipped_query(name), nl=False)
-        return
+        return None
     sql, files = _split(arguments, name)
     how = kind or (FORMATS.get(Path(out).suffix.lower()) if out else None) or ("csv" if out else "table")
     if how == "parquet" and out is None:
@@ -72,7 +72,7 @@ def query(
     settings = load_config(flags).settings
     with closing(open_database(files, settings.map, settings.tz, settings.date)) as database, _at_once():
         _answer(database, sql, how, out, chart, rows)
-        database.check()
+        return database.check()
 
 
 @contextmanager
