@@ -35,7 +35,7 @@ def test_the_policy_is_what_the_settings_say() -> None:
         trend_every=0, link="http://h/",
     )  # fmt: skip
     assert policy_of(settings) == Policy(
-        10, 30, 0, 540, hours("22:00-06:00"), silences("status=denied"), ZoneInfo("Asia/Tokyo"), "http://h/", 20
+        10, 30, 0, 540, hours("22:00-06:00"), silences("status=denied"), ZoneInfo("Asia/Tokyo"), "http://h/", most=20
     )
 
 

@@ -6,12 +6,13 @@ times as long as it takes to end, a relapse opens the same incident again. `memb
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from txmon.model.clock import iso
 from txmon.model.keys import TOTAL, Key, pack_key, unpack_key
 from txmon.model.outcome import SEVERITIES, IncidentEvent, IncidentState, Severity
+from txmon.model.statuses import NO_ROLES, shown
 from txmon.model.verdict import Verdict
 from txmon.pipeline.member import AGAIN, CLASSES, Member, label_of
 
@@ -45,6 +46,7 @@ class IncidentPolicy:
     join: int = 300
     repeat: int = 3600
     confirm: int | None = None  # how long alerts must last; None: a strong score at once, others twice in 3 buckets
+    roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
     platform: bool = True  # whether the same failure at many keys is one incident; not where a part sees some keys only
 
 
@@ -178,12 +180,12 @@ class Incident:
             if "level shift" in verdict.reasons and member.confirmed and self.opened and verdict.total > 0:
                 member.shift(verdict.time)
 
-    def take(self, verdict: Verdict) -> None:
-        """Add an alerting or pending verdict."""
+    def take(self, verdict: Verdict, roles: Mapping[str, str] = NO_ROLES) -> None:
+        """Add an alerting or pending verdict. roles: by status, before those of the vocabulary."""
         member = self.members.get(verdict.status)
         if member is None:
             member = self.members[verdict.status] = Member(verdict.status, verdict.time)
-        member.take(verdict)
+        member.take(verdict, roles)
         self.see(verdict)
         if verdict.recommendation == "alert" and (not self.alerts or self.alerts[-1] != verdict.time):
             self.alerts = [*self.alerts[1 - AGAIN :], verdict.time]
@@ -334,7 +336,7 @@ class IncidentTracker:
                 continue
             incident = self._of(verdict, time)
             if incident is not None:
-                incident.take(verdict)
+                incident.take(verdict, self.policy.roles)
                 taken[id(verdict)] = incident
         events = self._steps(time, taken, verdicts) if self._open else []
         if taken:
@@ -519,7 +521,7 @@ class IncidentTracker:
             if one is not None and one.parent == whole.id:
                 if verdict.status not in sums:
                     sums[verdict.status] = Member(verdict.status, time)
-                    sums[verdict.status].label = label_of(verdict)
+                    sums[verdict.status].label = label_of(verdict, self.policy.roles)
                 sums[verdict.status].add(verdict)
         for child in self._open.values():
             if child.parent == whole.id:
@@ -611,7 +613,7 @@ def _merge(whole: Incident, part: Incident) -> None:
 
 def _with_text(e: IncidentEvent) -> IncidentEvent:
     """The event with its sentence: what is wrong, since when, how much, where."""
-    parts = [f"{e.label}: {', '.join('total volume' if s == TOTAL else s for s in e.statuses)}"]
+    parts = [f"{e.label}: {', '.join('total volume' if s == TOTAL else shown(s) for s in e.statuses)}"]
     if e.parent:
         parts.append(f"part of the platform's incident {e.parent} from now on")
     if e.times > 1:
@@ -641,7 +643,7 @@ def times_usual(usual: float) -> str:
 def seen_text(e: IncidentEvent) -> str:
     """What was seen at the peak beside what is normal: `122 reversed, normal is 0 to 6 (57% of all)`."""
     root = e.root or e.statuses[0]
-    name = "transactions" if root == TOTAL else root
+    name = "transactions" if root == TOTAL else shown(root)
     if e.low == 0 and e.high == 0:  # an event of an earlier version, which did not say
         normal = f"{e.expected:.1f} expected" if e.expected >= 0.05 else "usually none"
     else:

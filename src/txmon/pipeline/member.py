@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import Severity
+from txmon.model.statuses import DENIED, FAILED, NO_ROLES, REVERSED, SUCCESS, role_of, shown
 from txmon.model.verdict import Verdict
 
 AGAIN: Final = 3  # buckets within which a weaker alert must come back
@@ -64,8 +65,8 @@ class Member:
         self.recent: list[list[float]] = []  # then: counts and volumes of the newest buckets
         self.count = 0  # in the bucket that is being taken
 
-    def take(self, verdict: Verdict) -> None:
-        """Add an alerting or pending verdict."""
+    def take(self, verdict: Verdict, roles: Mapping[str, str] = NO_ROLES) -> None:
+        """Add an alerting or pending verdict. roles: by status, before those of the vocabulary."""
         self.last = verdict.time
         self.newest = verdict.score
         self.count = verdict.count
@@ -83,10 +84,10 @@ class Member:
         # the label is of the strongest alert, but of a silence at once, and no longer than it lasts
         silent = "silence" in verdict.reasons
         if alerts and (abs(verdict.score) >= abs(self.score) or silent != (self.label == "silence") or not self.label):
-            self.label = label_of(verdict)
+            self.label = label_of(verdict, roles)
             self._stand(verdict)
         elif not self.label:
-            self.label = label_of(verdict)
+            self.label = label_of(verdict, roles)
 
     def _stand(self, verdict: Verdict) -> None:
         self.score, self.peak = verdict.score, verdict.time
@@ -246,20 +247,21 @@ class Member:
         return member
 
 
-def label_of(verdict: Verdict) -> str:
-    """The root label that one alert speaks for."""
+def label_of(verdict: Verdict, roles: Mapping[str, str] = NO_ROLES) -> str:
+    """The root label that one alert speaks for. roles: by status, before those of the vocabulary."""
     above = verdict.score > 0
     if "silence" in verdict.reasons:
         return "silence"
     if verdict.status == TOTAL and "together" in verdict.reasons:
         return "all statuses together"
-    if not above and verdict.status in (TOTAL, "approved"):
+    role = SUCCESS if verdict.status == TOTAL else role_of(verdict.status, roles)
+    if not above and role == SUCCESS:
         return "volume loss"
-    if above and verdict.status in ("reversed", "backend_reversed"):
+    if above and role == REVERSED:
         return "reversal wave"
-    if above and verdict.status == "denied":
+    if above and role == DENIED:
         return "issuer declines"
-    if above and verdict.status == "failed":
+    if above and role == FAILED:
         return "failures"
-    name = "volume" if verdict.status == TOTAL else verdict.status
+    name = "volume" if verdict.status == TOTAL else shown(verdict.status)
     return f"{name} {'above' if above else 'below'} normal"

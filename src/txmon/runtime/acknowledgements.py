@@ -7,6 +7,7 @@ seconds.
 import json
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, cast, get_args
 
@@ -43,8 +44,7 @@ def _path(state: str) -> str:
 
 def leave_word(state: str, word: Word) -> None:
     """Leave word for whoever owns `state`; IoFailure when that cannot be."""
-    row = asdict(word) | {"key": pack_key(word.key)}
-    line = json.dumps({name: value for name, value in row.items() if value or name == "action"}) + "\n"
+    line = json.dumps(pack_word(word)) + "\n"
     try:
         handle = open_file(_path(state), os.O_WRONLY | os.O_CREAT | os.O_APPEND, private=True)
         with os.fdopen(handle, "a", encoding="utf-8") as file:
@@ -82,18 +82,24 @@ def take_words(state: str) -> list[Word]:
     return _words(data)
 
 
+def pack_word(word: Word) -> dict[str, object]:
+    """A word as JSON takes it."""
+    row = asdict(word) | {"key": pack_key(word.key)}
+    return {name: value for name, value in row.items() if value or name == "action"}
+
+
 def _words(data: bytes) -> list[Word]:
     found = []
     for line in data.decode(errors="replace").splitlines():
         try:
-            found.append(_word(json.loads(line)))
+            found.append(unpack_word(json.loads(line)))
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return found
 
 
-def _word(row: dict[str, Any]) -> Word:
-    """A word; also one of an earlier version, which knew of two actions."""
+def unpack_word(row: Mapping[str, Any]) -> Word:
+    """The word that `pack_word` packed; also one of an earlier version, which knew of two actions."""
     action = row["action"] if "action" in row else "ignore" if row["normal"] else "ack"
     if action not in ACTIONS:
         raise ValueError(action)

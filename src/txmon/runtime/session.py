@@ -13,8 +13,9 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 from txmon.errors import IoFailure
-from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.follow import FollowSource, LiveSource
+from txmon.ingest.reading import Reading
 from txmon.ingest.records import RecordParser
 from txmon.ingest.rejects import RejectLog
 from txmon.model.outcome import Outcome
@@ -25,8 +26,9 @@ from txmon.runtime.actions import do
 from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import depended_on, restore
 from txmon.runtime.feeds import Feed, LiveFeeds
-from txmon.runtime.reader import live_parser
+from txmon.runtime.reader import hints_of, live_parser
 from txmon.settings.declarations import Settings
+from txmon.support.durations import duration_text
 
 LIVE: Final = 900  # seconds of age up to which the newest record shows that the stream is live, and not a past replayed
 AWAY: Final = 2.0  # seconds that a turn of a loop takes only when something held the process up
@@ -100,9 +102,11 @@ class LiveSession:
         self.log = log
         self.troubles = Troubles()
         self.clock = EventClock()
-        self.feeds = LiveFeeds(pipeline.bucketer.width, log, self._admit)
+        self.feeds = LiveFeeds(pipeline.bucketer.width, log, self._admit, hints_of(settings), self._read_so)
+        self.readings: list[Reading] = []  # of the sources, once each is decided
         self.saver = state.Saver(time.monotonic())
         self.changed = False  # since the state was last copied
+        self.read = 0  # records fed
         self.newest = 0  # event time of the newest record
         self.live = False  # whether that record came about when it happened
         self.saved = 0.0  # when the state was last written, epoch seconds; 0 for not yet
@@ -168,6 +172,15 @@ class LiveSession:
         """
         return int(self._wall()) + self.settings.max_ahead
 
+    def _read_so(self, reading: Reading) -> None:
+        """Note and say how a source is read."""
+        self.readings.append(reading)
+        if self._warn is None or self.settings.no_reading:
+            return
+        step, bucket = reading.step, self.settings.bucket
+        hint = f"; --bucket {duration_text(step)} fits them" if step is not None and step > bucket else ""
+        self._warn(reading.statement() + hint)
+
     def _admit(self, parser: RecordParser) -> None:
         parser.admit(int(self._wall()), self.settings.max_ahead)
 
@@ -191,6 +204,7 @@ class LiveSession:
         """Feed `records`, which came just now; yield an outcome for each bucket that they close."""
         self.changed = True
         if records:
+            self.read += sum([record.rows if isinstance(record, Tally) else 1 for record in records])
             self._note(max([record.time for record in records]))
         yield from self.pipeline.feed(records)
 
@@ -274,21 +288,30 @@ class LiveSession:
                 found = self._state()
                 copy = marshal.dumps((dict(found.pipeline), dict(found.sources)))
             whole = state.State(found.settings, *marshal.loads(copy))
-        written = True
+        failure = None
         try:
             state.save(path, whole)
         except IoFailure as bad:
-            written = False
+            failure = bad
+        return self.note_saved(failure)
+
+    def note_saved(self, failure: IoFailure | None) -> bool:
+        """Note whether the state could be written, and why not; return whether it could."""
+        if failure is not None:
             self.changed = True
             self.save_failures += 1
-            if self.troubles.add("state", str(bad)) and self._warn is not None:
-                self._warn(f"{bad}; going on without")
+            if self.troubles.add("state", str(failure)) and self._warn is not None:
+                self._warn(f"{failure}; going on without")
         else:
             self.saved = self._wall()
             self.troubles.clear("state")
         for part in self._parts:
-            part.kept(written)
-        return written
+            part.kept(failure is None)
+        return failure is None
+
+    def copy(self) -> state.State:
+        """Return the state as it is now; parts of it are the run's own tables, not copies."""
+        return self._state()
 
     def _state(self) -> state.State:
         self.changed = False
