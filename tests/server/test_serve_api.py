@@ -360,6 +360,40 @@ def test_an_acknowledgement_left_beside_the_state_is_taken(tmp_path: Path) -> No
         assert server.engine.incidents()[0]["acknowledged"] is True
 
 
+def test_an_acknowledgement_has_an_author_and_can_be_taken_back() -> None:
+    with serving() as server:
+        warm(server)
+        incident(server)
+        path = "/v1/incidents/20260302T0045-failed/ack"
+        row = server.client.post(path, {"author": "ana", "note": "known"}).json()
+        assert (row["acknowledged"], row["author"], row["note"]) == (True, "ana", "known")
+        assert row["explanation"].endswith("expected (at most 4)") or "failed" in row["explanation"]
+        assert server.client.post(path, {"action": "undo"}).json()["acknowledged"] is False
+        assert server.client.post(path, {"action": "accept", "author": "ana"}).status == 200
+        for wrong in ({"action": "sing"}, {"who": "ana"}, {"note": 3}, {"note": "a\nb"}):
+            assert server.client.post(path, wrong).status == 422
+        assert server.client.post("/v1/incidents/none/ack", {"action": "undo"}).status == 404
+
+
+def test_silences_are_made_listed_and_ended() -> None:
+    with serving() as server:
+        client = server.client
+        assert client.get("/v1/silences").json() == {"silences": []}
+        made = client.post("/v1/silences", {"status": "Denied", "for": "2h", "author": "ana", "note": "load test"})
+        [row] = made.json()["silences"]
+        assert (row["status"], row["key"], row["author"], row["note"]) == ("denied", {}, "ana", "load test")
+        assert client.get("/v1/silences").json() == made.json()
+        keyed = {"status": "*", "key": {"merchant": "m1"}, "for": "30m"}
+        assert len(client.post("/v1/silences", keyed).json()["silences"]) == 2
+        assert len(client.post("/v1/silences", {"status": "denied", "for": "0s"}).json()["silences"]) == 1
+        assert client.post("/v1/silences", {"status": "denied", "for": "0s"}).status == 404
+        for wrong in (
+            {"for": "2h"}, {"status": "denied"}, {"status": "denied", "for": "31d"}, {"status": "denied", "for": "x"},
+            {"status": "denied", "for": "1h", "key": "m1"}, {"status": "denied", "until": "x"},
+        ):  # fmt: skip
+            assert client.post("/v1/silences", wrong).status == 422
+
+
 def test_a_failed_state_or_sink_is_told_and_stops_nothing(tmp_path: Path) -> None:
     def full(_: object) -> None:
         raise OSError(28, "No space left on device")
