@@ -18,6 +18,7 @@ from txmon.ingest.follow import FollowSource, LiveSource
 from txmon.ingest.records import RecordParser
 from txmon.ingest.rejects import RejectLog
 from txmon.model.outcome import Outcome
+from txmon.pipeline.buckets import NEVER
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime import state_file as state
 from txmon.runtime.acknowledgements import take_acknowledgements
@@ -114,6 +115,7 @@ class LiveSession:
         self._found: Mapping[str, Any] = {}
         self._hold = 0.0  # the moment before which the clock closes nothing
         self._looked = moment()
+        self._latest_offset = wall() - moment()  # the wall clock less the moment, at its largest; seconds
 
     # the state that the run begins with
 
@@ -184,9 +186,11 @@ class LiveSession:
     def feed(self, records: Sequence[Item]) -> Iterator[Outcome]:
         """Feed `records`, which came just now; yield an outcome for each bucket that they close."""
         self.changed = True
+        bucketer = self.pipeline.bucketer
+        bucketer.ceiling = self._ceiling()
+        yield from self.pipeline.feed(records)
         if records:
             self._note(max([record.time for record in records]))
-        yield from self.pipeline.feed(records)
 
     def peek(self) -> list[Outcome]:
         """Return the alerts of buckets that are still open; each once."""
@@ -194,9 +198,17 @@ class LiveSession:
         self.changed = self.changed or bool(outcomes)
         return outcomes
 
+    def _ceiling(self) -> int:
+        """Return the time beyond which no row closes a bucket, epoch seconds: the wall clock, never put back."""
+        moment = self._moment()
+        self._latest_offset = max(self._latest_offset, self._wall() - moment)
+        return int(moment + self._latest_offset)
+
     def _note(self, newest: int) -> None:
         wall = self._wall()
-        self.clock.note(newest, wall, self._moment())
+        bucketer = self.pipeline.bucketer
+        if bucketer.bulk != NEVER:
+            self.clock.note(bucketer.bulk, wall, self._moment(), bucketer.is_settled)
         if newest >= self.newest:
             self.newest = newest
             self.live = wall - newest <= self.pipeline.bucketer.lateness + max(LIVE, 2 * self.settings.bucket)

@@ -94,7 +94,7 @@ class Settings:
     strict: bool = _input(False, "Stop at the first bad record, with exit code 65.", switch)
     rejects: str | None = _input(None, "Keep bad records there, whole and with the reason.", path, "FILE")
     max_ahead: int = _input(
-        HOUR, "Refuse, live, what lies so far in the future.", duration(MINUTE, 366 * 86400), "TIME"
+        2 * MINUTE, "Reject live records that are further ahead of the clock.", duration(MINUTE, 366 * 86400), "TIME"
     )
     max_line: int = _input(1 << 20, "Longest line that is read.", size(1 << 10, 16 << 20), "SIZE")
 
