@@ -24,8 +24,8 @@ KEPT_ROWS: Final = 100_000  # as far as they hold no more (key, status) counts t
 LONGEST_SILENCE: Final = 86400  # seconds of empty buckets after a record; a longer gap in the stream is skipped
 NEVER: Final = -(1 << 60)  # epoch seconds; where a time is not known yet
 UNLIMITED: Final = 1 << 60
-# The bulk of a live stream has reached a bucket when most of the newest rows are of it or after it. As many rows must be
-# as a bucket usually has, so that a feed of one row per minute advances row by row, but no more than
+# The bulk of a live stream has reached a bucket when most of the newest rows are of it or after it. Half as many rows
+# must be as a bucket usually has, so that a feed of one row per minute advances row by row, but no more than
 MOST_ASKED: Final = 8
 LEAST_AFTER_JUMP: Final = 4  # rows; over a gap that is longer than those before it, so that three strays move nothing
 TYPICAL: Final = 9  # closed buckets whose rows, and the gaps between them, are typical
@@ -183,7 +183,7 @@ class Bucketer:
             usual = max(usual, sorted(self._sizes)[len(self._sizes) // 2])
         elif self._open:
             usual = max(1, self._open[min(self._open)].rows)
-        return max(1, min(MOST_ASKED, usual))
+        return 1 if usual <= 1 else max(2, min(MOST_ASKED, (usual + 1) // 2))
 
     def _supported(self, asked: int) -> int:
         """The newest bucket's start that `asked` of the newest 2 * asked - 1 rows have reached; NEVER for none."""
