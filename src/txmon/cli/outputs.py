@@ -23,7 +23,7 @@ from txmon.support.terminal_text import Screen, printable
 
 TELLING = (
     "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link",
-    "digest", "quiet", "silence", "trend_every", "spool", "drain",
+    "digest", "quiet", "silence", "trend_every", "notify_age", "spool", "drain",
 )  # fmt: skip
 NOTIFICATIONS: Final = "notifications:"  # among the sources of a state: no file is likely to be called that
 
@@ -57,7 +57,7 @@ class Outputs:
             stack.callback(lambda: tell(log.summary()))
             stack.callback(log.close)
             sinks.append(log.accept)
-        self._telling = notifications(settings, os.environ, stack, lambda line: tell([line])) if notify else None
+        self._telling = notifications(settings, os.environ, stack, lambda line: tell([line]), live) if notify else None
         if self._telling is not None:
             sinks.append(self._telling.accept)
         self.display = stack.enter_context(Display(settings, reader)) if shown else None

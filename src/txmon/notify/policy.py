@@ -36,6 +36,7 @@ class Policy:
     silences: tuple[Silence, ...] = ()
     tz: tzinfo = UTC
     link: str | None = None
+    since: int | None = None  # epoch seconds; what ended before is history, which nobody is notified of
 
 
 class Notifier:
@@ -47,12 +48,19 @@ class Notifier:
         self._history = RecentCounts(policy.bucket)
         self._memory = Memory()
         self._trends: Mapping[str, Trend] = {}
+        self._in_past = False
+        self.left_out = 0  # incidents that ended before `since`, and that nobody was notified of
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket and tell what it brought; what is seen in one that is still open is told when it closes."""
         if outcome.verdicts and outcome.verdicts[0].partial:
             return
         self._history.add(outcome.time, outcome.verdicts)
+        if self.policy.since is not None and outcome.time < self.policy.since:
+            self._take_past(outcome)
+            return
+        if self._in_past:
+            self._in_past, self._memory.time = False, None  # no day of the past is summed up
         if self._memory.time is None or outcome.time >= self._memory.time:  # a correction takes no time back
             self._digest(outcome)
             self._memory.time = outcome.time
@@ -68,9 +76,23 @@ class Notifier:
         if outcome.rises and self.policy.trend_every:
             self._rises(outcome)
 
+    def _take_past(self, outcome: Outcome) -> None:
+        """Note what happened long before the start: what ends there is left out, what goes on is told at its end."""
+        self._in_past = True
+        if self._memory.time is None or outcome.time >= self._memory.time:
+            self._memory.time, self._trends = outcome.time, outcome.trends
+        for event in outcome.events:
+            self._hear(event)
+            known = self._memory.due[event.id]
+            if event.state == "resolved" and not known.told:
+                del self._memory.due[event.id]
+                self._memory.tally.events.pop(event.id, None)
+                self._memory.tally.opened -= 1
+                self.left_out += 1
+
     def close(self) -> None:
         """Tell what quiet hours still hold: the stream has ended, and nobody will come back for it."""
-        if self._memory.time is None:
+        if self._memory.time is None or self._in_past:
             return
         for identity, known in list(self._memory.due.items()):
             if known.due != "reminder" and not self._silenced(known.event, self._memory.time):

@@ -3,14 +3,17 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from txmon.errors import ConfigError
+from txmon.model.clock import iso
 from txmon.model.outcome import Outcome
 from txmon.settings.declarations import Settings
+from txmon.support.plurals import counted
 
 if TYPE_CHECKING:  # commands that tell nobody should not wait for what telling needs
     from txmon.notify.channels.base import Channel
@@ -29,12 +32,26 @@ class NotificationSink:
     def __init__(self, notifier: "Notifier", say: Say) -> None:
         self._notifier = notifier
         self._say = say
+        self._told_left_out = 0  # incidents of before the start that were said to be left out
         self._failed = 0
         self._kept = False  # what is left to tell is in a state file, which somebody will come back with
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket."""
         self._guarded(lambda: self._notifier.accept(outcome))
+        since = self._notifier.policy.since
+        if since is not None and outcome.time >= since:
+            for line in self._left_out():
+                self._say(line)
+
+    def _left_out(self) -> list[str]:
+        """How many incidents of before the start were left out, where that was not said so far."""
+        number, since = self._notifier.left_out - self._told_left_out, self._notifier.policy.since
+        if not number or since is None:
+            return []
+        self._told_left_out += number
+        what = f"{counted(number, 'incident')} that ended before {iso(since)}"
+        return [f"notifications: left out {what} (--notify-age)"]
 
     def close(self) -> None:
         """Tell what was held back: the stream has ended. Nothing, where a state keeps it for the next process."""
@@ -62,15 +79,18 @@ class NotificationSink:
                 self._say(f"notifications: unexpected {type(bad).__name__}; detection goes on")
 
     def summary(self) -> list[str]:
-        """What went wrong."""
-        return [f"notifications: {self._failed} buckets were not told of in full"] if self._failed else []
+        """What was left out, and what went wrong."""
+        lines = self._left_out()
+        return [*lines, f"notifications: {self._failed} buckets were not told of in full"] if self._failed else lines
 
 
-def notifications(settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say) -> NotificationSink:
+def notifications(
+    settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say, live: bool = False
+) -> NotificationSink:
     """A sink that tells people what `settings` and secrets in `env` ask for.
 
     As `stack` closes, what waits is sent as far as `drain` allows and summed up to `say`, which gets a line a trouble
-    before. ConfigError when there is nowhere to send, IoFailure when notifications cannot be kept.
+    before. live: leave out what ended more than `notify_age` before now. ConfigError when there is nowhere to send, IoFailure when notifications cannot be kept.
     """
     from txmon.notify.delivery import Deliveries
     from txmon.notify.policy import Notifier
@@ -79,7 +99,9 @@ def notifications(settings: Settings, env: Mapping[str, str], stack: ExitStack, 
     if not channels:
         raise ConfigError(NO_CHANNEL)
     deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.drain)
-    telling = NotificationSink(Notifier(policy_of(settings), deliveries.tell), say)
+    # history teaches the detector, and nobody is notified of what ended long before the start
+    since = int(time.time()) - settings.notify_age if live else None
+    telling = NotificationSink(Notifier(replace(policy_of(settings), since=since), deliveries.tell), say)
 
     def finish() -> None:
         telling.close()

@@ -93,6 +93,8 @@ class Bucketer:
             if isinstance(record, Tally):
                 if self._add_tally(record):
                     yield from self._close()
+                while self._live and self._follow(record.start):
+                    yield from self._close()
                 continue
             start = record.time - record.time % self.width
             if record.id is not None and self._is_repeat(record.id, start):
@@ -107,7 +109,12 @@ class Bucketer:
             counts[record.status] = counts.get(record.status, 0) + record.count
             if self._track:
                 self._grown[start, record.key, record.status] = None
-            if self._follow(bucket, record.time, 1) if self._live else self._rise(record.time):
+            if not self._live:
+                if self._rise(record.time):
+                    yield from self._close()
+                continue
+            self._arrive(bucket, record.time, 1)
+            while self._follow(start):
                 yield from self._close()
 
     def _opened(self, start: int) -> OpenBucket:
@@ -126,32 +133,42 @@ class Bucketer:
         """Whether a bucket has closed, so that nothing before it will be opened."""
         return self._next != NEVER
 
-    def _follow(self, bucket: OpenBucket, time: int, rows: int) -> bool:
-        """Take note of rows that arrived one after the other in `bucket`; whether buckets may close.
+    @property
+    def next_start(self) -> int:
+        """Start of the oldest bucket that has not closed, epoch seconds; of use once it is settled."""
+        return self._next
 
-        time: of the newest of them. What follows is the same however the rows were cut into tallies: within a run of
-        rows of one bucket, the support for that bucket only grows, and that for later ones only shrinks.
-        """
+    def _arrive(self, bucket: OpenBucket, time: int, rows: int) -> None:
+        """Take note of rows that arrived one after the other in `bucket`; time: of the newest of them."""
         bucket.rows += rows
         bucket.newest = max(bucket.newest, time)
         runs = self._runs
         if runs and runs[-1][0] == bucket.start:
             runs[-1] = (bucket.start, runs[-1][1] + rows)
-        else:
-            runs.append((bucket.start, rows))
-            if len(runs) > 2 * MOST_ASKED:
-                del runs[0]
+            return
+        runs.append((bucket.start, rows))
+        if len(runs) > 2 * MOST_ASKED:
+            del runs[0]
+
+    def _follow(self, arrived: int) -> bool:
+        """Lift the watermark to where the bulk is now; whether it moved, so that buckets may close.
+
+        arrived: the bucket of the newest rows. To be repeated until it gives False, so that what follows is the same
+        however rows of one bucket are cut into tallies.
+        """
+        if arrived < self._next:
+            return False
         present = self.bulk
         if self._next != NEVER:
             present = max(present, self._watermark + self.lateness)
-        reached = self._reached(present, bucket.start)
-        if reached is None or (reached.newest <= present and self._next != NEVER):
+        reached = self._reached(present, arrived)
+        if reached is None or reached.newest == self.bulk or (reached.newest <= present and self._next != NEVER):
             return False
         self.bulk = reached.newest
-        watermark = min(self.bulk, self.ceiling) - self.lateness
         if self._next != NEVER:
-            return self._rise(min(self.bulk, self.ceiling))
-        self._watermark = watermark  # the first row to arrive may have been the one that is ahead
+            self._rise(min(self.bulk, self.ceiling))
+        else:  # the first row to arrive may have been the one that is ahead
+            self._watermark = min(self.bulk, self.ceiling) - self.lateness
         return True
 
     def _reached(self, present: int, arrived: int) -> OpenBucket | None:
@@ -222,7 +239,10 @@ class Bucketer:
             for key, statuses in counts.items():
                 for status in statuses:
                     self._grown[tally.start, key, status] = None
-        return self._follow(bucket, tally.time, tally.rows) if self._live else self._rise(tally.time)
+        if not self._live:
+            return self._rise(tally.time)
+        self._arrive(bucket, tally.time, tally.rows)
+        return False
 
     def _take_late_tally(self, tally: Tally) -> None:
         if not self.late:

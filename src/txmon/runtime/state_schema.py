@@ -123,6 +123,7 @@ class _Pipeline(msgspec.Struct):
     rules: list[tuple[str, list[Pair], str, Time]]
     incidents: _Incidents
     trends: _Trends
+    missed: list[tuple[Time, Time, bool]] = []  # not in older states
 
 
 INCIDENT: Final = frozenset(_Incident.__struct_fields__)

@@ -1,5 +1,6 @@
 """The pipeline behind the endpoint: fed by requests in turn, kept going by a clock, asked and saved in between."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from txmon.model.keys import TOTAL
 from txmon.model.outcome import Outcome
 from txmon.model.verdict import Verdict
 from txmon.pipeline.pipeline import Pipeline, Place
-from txmon.runtime.session import SERVE, LiveSession
+from txmon.runtime.session import AWAY, SERVE, LiveSession, uptime
 from txmon.server.feed import PageFeed
 from txmon.server.history import Recent
 from txmon.server.idempotency import IdempotencyCache
@@ -22,6 +23,7 @@ from txmon.server.receipt import IngestResult, Totals, places_of
 from txmon.settings.declarations import Settings
 
 ANSWERED: Final = 1000  # verdicts in one answer
+TICK: Final = 0.5  # seconds between two ticks
 STEP: Final = 0.01  # seconds of work, about, between two moments in which others may ask
 SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
 
@@ -57,6 +59,7 @@ class Engine:
         self.totals = Totals(verdicts={})
         self._sinks = sinks
         self._answers = IdempotencyCache()
+        self._looked = math.inf  # when the last tick ended, on a clock that goes on while the machine sleeps
         self._positions: dict[str, Any] = {}  # where files go on that the state knows, followed now or not
 
     def take(self, items: Iterable[Item | Reject]) -> IngestResult:
@@ -146,6 +149,8 @@ class Engine:
 
         None of it where others have the turn for the next `patience` seconds.
         """
+        if uptime() - self._looked > TICK + AWAY:
+            self.session.absent(uptime() - self._looked)
         try:
             with self.turn(patience):
                 self._move_on()
@@ -157,6 +162,8 @@ class Engine:
                 self.session.saver.wrote(began, time.monotonic())
         except Busy:
             return
+        finally:
+            self._looked = uptime()
 
     def _move_on(self) -> None:
         self._tell(self.session.tick())
@@ -229,6 +236,8 @@ class Engine:
 
     def restore(self, found: Mapping[str, Any], state: str) -> None:
         """Take over what the file `state` keeps of the server; ConfigError where that cannot be."""
+        # a followed file holds what came while the server did not run; clients and a pipe do not
+        self.session.begin(deaf=self.settings.tail in (None, "-"))
         own = found.get(SERVE)
         if own is None:
             return

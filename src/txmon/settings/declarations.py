@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Final
 
+from txmon.settings.closing import Closed, closed_rules
 from txmon.settings.parsers import (
     ByStatus,
     Shown,
@@ -136,6 +137,14 @@ class Settings:
         2 * HOUR, "After so long, a deviation is the new normal.", duration(MINUTE, 7 * 86400), "TIME"
     )
 
+    closed: tuple[Closed, ...] = _detection(
+        (),
+        "Closed hours, in which nothing is expected: weekday=sat+sun;time=22:00-08:00;date=2026-12-25;holidays=BR-SP.",
+        closed_rules,
+        "HOURS",
+        many=True,
+    )
+
     rule: tuple[Rule, ...] = _detection(
         (),
         "A rule beside the score: 'failed: count >= 20 or share > 5% for 3m'.",
@@ -202,6 +211,12 @@ class Settings:
     )  # fmt: skip
     trend_every: int = _telling(
         30 * MINUTE, "How often at most to tell that a status rises a lot; 0 is never.", duration(0, 86400), "TIME"
+    )
+    notify_age: int = _telling(
+        HOUR, "Live, send nothing about what ended longer than this before the start.", duration(0, 36600 * 86400), "TIME"
+    )
+    heartbeat: str | None = _output(
+        None, "Address to call each minute while txmon is healthy (a dead man's switch).", web_address, "URL"
     )
     spool: str | None = _telling(
         None, "Folder in which notifications wait until they are sent.", path, "FOLDER",

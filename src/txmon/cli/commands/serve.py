@@ -18,7 +18,7 @@ from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import parsing_of
 from txmon.server.app import App
-from txmon.server.engine import Engine
+from txmon.server.engine import TICK, Engine
 from txmon.server.guard import SHORTEST, Guard
 from txmon.server.http.connection import Limits
 from txmon.server.http.listener import Listener, is_loopback
@@ -31,7 +31,6 @@ PARSING = tuple(name for name in READING if name != "strict")  # a bad record is
 SERVING = ("host", "port", "allow_host", "state", "tail", "max_ahead", "max_body", "connections")
 PATIENCE = 20.0  # seconds that requests in flight get at the end,
 LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
-TICK = 0.5  # seconds
 
 
 @click.command(short_help="Receive transactions over HTTP; a live page.")

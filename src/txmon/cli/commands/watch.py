@@ -15,7 +15,7 @@ from txmon.ingest.follow import PipeSource
 from txmon.ingest.kafka import KafkaSource
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
-from txmon.runtime.session import LiveSession
+from txmon.runtime.session import LiveSession, uptime
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.waiting import Waiting
 from txmon.settings.declarations import Settings
@@ -82,7 +82,7 @@ def _session(settings: Settings, stack: ExitStack) -> LiveSession:
     log = RejectLog(settings.rejects, settings.strict, lambda line: tell([line]))
     stack.callback(log.close)
     pipeline = pipeline_of(settings, live=True, partial=True)
-    session = LiveSession(settings, pipeline, log, time.time, time.monotonic, warn=lambda line: tell([line]))
+    session = LiveSession(settings, pipeline, log, time.time, uptime, warn=lambda line: tell([line]))
     stack.callback(lambda: tell(session.summary()))
     session.restore()
     return session
@@ -96,8 +96,10 @@ def _open(session: LiveSession, paths: tuple[str, ...], topic: tuple[str, str] |
     if kafka is not None:
         stack.callback(kafka.close)
         session.read_from(kafka, kind="jsonl")  # a message has no header
-    if not session.feeds.all:
+    piped = not session.feeds.all
+    if piped:
         session.read_from(PipeSource(0))
+    session.begin(deaf=piped)
 
 
 def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
