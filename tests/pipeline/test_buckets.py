@@ -161,7 +161,8 @@ def test_live_counts_are_those_of_the_sorted_file_in_any_order_within_the_latene
     rows = sorted(60 * m + shuffler.randrange(60) for m, size in enumerate(sizes) for _ in range(size))
     arrival = sorted(rows, key=lambda time: time + shuffler.uniform(0, lateness))
     bucketer = Bucketer(60, lateness, live=True)
-    closed, at = [], 0
+    closed: list[OpenBucket] = []
+    at = 0
     while at < len(arrival):
         size = shuffler.randrange(1, 50)
         closed += bucketer.add([Record(time, "a", 1) for time in arrival[at : at + size]])

@@ -16,7 +16,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 READING: Final = ("format", "map", "date", "tz", "by", "strict", "rejects", "max_line")
 JUDGING: Final = (
     "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
-    "direction", "level_shift", "closed", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",
+    "direction", "level_shift", "closed", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join",
+    "repeat",
 )  # fmt: skip
 WRITING: Final = ("out", "only", "fail_on", "log", "log_keep", "chart")
 

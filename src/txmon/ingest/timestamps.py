@@ -57,7 +57,7 @@ class TimeParser:
             self._now = now
 
     def go_live(self, now: int, reach: int) -> None:
-        """Date times of day by the wall clock `now` (epoch seconds) from here on, at most `reach` seconds ahead of it."""
+        """Date times of day by the wall clock `now`, epoch seconds, from here on, at most `reach` seconds ahead."""
         self._now, self._reach = now, reach
 
     def parse(self, text: str) -> int:

@@ -90,7 +90,8 @@ def notifications(
     """A sink that tells people what `settings` and secrets in `env` ask for.
 
     As `stack` closes, what waits is sent as far as `drain` allows and summed up to `say`, which gets a line a trouble
-    before. live: leave out what ended more than `notify_age` before now. ConfigError when there is nowhere to send, IoFailure when notifications cannot be kept.
+    before. live: leave out what ended more than `notify_age` before now. ConfigError when there is nowhere to send,
+    IoFailure when notifications cannot be kept.
     """
     from txmon.notify.delivery import Deliveries
     from txmon.notify.policy import Notifier

@@ -91,10 +91,7 @@ class Bucketer:
         """Take `records` in order of arrival; yield each bucket as it closes."""
         for record in records:
             if isinstance(record, Tally):
-                if self._add_tally(record):
-                    yield from self._close()
-                while self._live and self._follow(record.start):
-                    yield from self._close()
+                yield from self._add_tally(record)
                 continue
             start = record.time - record.time % self.width
             if record.id is not None and self._is_repeat(record.id, start):
@@ -109,12 +106,9 @@ class Bucketer:
             counts[record.status] = counts.get(record.status, 0) + record.count
             if self._track:
                 self._grown[start, record.key, record.status] = None
-            if not self._live:
-                if self._rise(record.time):
-                    yield from self._close()
-                continue
-            self._arrive(bucket, record.time, 1)
-            while self._follow(start):
+            if self._live:
+                yield from self._advance(bucket, record.time, 1)
+            elif self._rise(record.time):
                 yield from self._close()
 
     def _opened(self, start: int) -> OpenBucket:
@@ -137,6 +131,12 @@ class Bucketer:
     def next_start(self) -> int:
         """Start of the oldest bucket that has not closed, epoch seconds; of use once it is settled."""
         return self._next
+
+    def _advance(self, bucket: OpenBucket, time: int, rows: int) -> Iterator[OpenBucket]:
+        """Close what the bulk of the stream has left behind, now that these rows have arrived in `bucket`."""
+        self._arrive(bucket, time, rows)
+        while self._follow(bucket.start):
+            yield from self._close()
 
     def _arrive(self, bucket: OpenBucket, time: int, rows: int) -> None:
         """Take note of rows that arrived one after the other in `bucket`; time: of the newest of them."""
@@ -224,11 +224,11 @@ class Bucketer:
             self._steps = [*self._steps[1 - TYPICAL :], max(self.width, bucket.start - self._last)]
         self._sizes = [*self._sizes[1 - TYPICAL :], bucket.rows]
 
-    def _add_tally(self, tally: Tally) -> bool:
-        """Take what came in a row to one bucket: none of it can close its own; whether others may close."""
+    def _add_tally(self, tally: Tally) -> Iterator[OpenBucket]:
+        """Take what came in a row to one bucket: none of it can close its own; yield those that close."""
         if tally.start < self._next:
             self._take_late_tally(tally)
-            return False
+            return
         bucket = self._open.get(tally.start)
         counts = tally.surrender()
         if bucket is None:
@@ -239,10 +239,10 @@ class Bucketer:
             for key, statuses in counts.items():
                 for status in statuses:
                     self._grown[tally.start, key, status] = None
-        if not self._live:
-            return self._rise(tally.time)
-        self._arrive(bucket, tally.time, tally.rows)
-        return False
+        if self._live:
+            yield from self._advance(bucket, tally.time, tally.rows)
+        elif self._rise(tally.time):
+            yield from self._close()
 
     def _take_late_tally(self, tally: Tally) -> None:
         if not self.late:

@@ -103,7 +103,7 @@ class Pipeline:
         if not bucket.counts and bucket.whole is None:  # a shard of a cluster does not speak for all keys
             verdicts.append(self._marked(self._assessed(bucket.start, (), TOTAL, {}), mark))
         trends = self._trends.skip(bucket.start)
-        if not any([verdict.recommendation == "alert" for verdict in verdicts]):
+        if not any(verdict.recommendation == "alert" for verdict in verdicts):
             return Outcome(bucket.start, verdicts, (), trends)
         verdicts, events = self.tracker.observe(bucket.start, verdicts)
         return Outcome(bucket.start, verdicts, events, trends)

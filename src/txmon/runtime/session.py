@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
-from txmon.errors import IoFailure
+from txmon.errors import ConfigError, IoFailure
 from txmon.ingest.aggregate.ledger import Item
 from txmon.ingest.follow import FollowSource, LiveSource
 from txmon.ingest.records import RecordParser
@@ -21,8 +21,8 @@ from txmon.model.outcome import Outcome
 from txmon.pipeline.buckets import NEVER
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime import state_file as state
-from txmon.runtime.arrival import ArrivalLag
 from txmon.runtime.acknowledgements import take_acknowledgements
+from txmon.runtime.arrival import ArrivalLag
 from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import depended_on, restore
 from txmon.runtime.feeds import Feed, LiveFeeds
@@ -259,8 +259,8 @@ class LiveSession:
             self._told_late = True
             text = duration_text(lateness)
             self._say(
-                f"records come in bursts, up to {text} after their bucket ended. Buckets now stay open for {text} before"
-                f" they are judged. Use --lateness {text} to make this permanent"
+                f"records come in bursts, up to {text} after their bucket ended. Buckets now stay open for {text}"
+                f" before they are judged. Use --lateness {text} to make this permanent"
             )
         bucketer.lateness = lateness
 

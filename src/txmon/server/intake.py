@@ -156,7 +156,7 @@ class Intake:
     def __init__(
         self, options: ParseOptions, times: TimeParser, clock: Callable[[], float], tz: tzinfo | None = None
     ) -> None:
-        """clock: epoch seconds. tz: times without a date are nearest to the clock there; None: they follow each other."""
+        """clock: epoch seconds. tz: times without a date are nearest to the clock; None: they follow each other."""
         self._options = options
         self._times = times
         self._clock = clock

@@ -69,7 +69,9 @@ def closed_rules(value: object) -> tuple[Closed, ...]:
         elif isinstance(item, Mapping):
             tables.append(item)
         else:
-            raise ValueError(f"{item!r} is not valid. Write closed hours like {EXAMPLE}")
+            raise ValueError(f"{item!r} is not valid. Write closed hours like {EXAMPLE}")  # noqa: TRY004 - as all do
+    if not tables:
+        raise ValueError(f"{value!r} is not valid. Write closed hours like {EXAMPLE}")
     return tuple(map(_closed, tables))
 
 
@@ -137,5 +139,6 @@ def _calendar(code: str) -> Any:
     except NotImplementedError:
         known = holidays.list_supported_countries()
         if country in known and subdivision:
-            raise ValueError(f"{code!r}: {country} has no part {subdivision!r}{nearest(subdivision, known[country])}") from None
+            text = f"{code!r}: {country} has no part {subdivision!r}{nearest(subdivision, known[country])}"
+            raise ValueError(text) from None
         raise ValueError(f"{code!r} is not a country code like BR, or BR-SP for a part of it") from None

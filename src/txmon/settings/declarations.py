@@ -213,7 +213,10 @@ class Settings:
         30 * MINUTE, "How often at most to tell that a status rises a lot; 0 is never.", duration(0, 86400), "TIME"
     )
     notify_age: int = _telling(
-        HOUR, "Live, send nothing about what ended longer than this before the start.", duration(0, 36600 * 86400), "TIME"
+        HOUR,
+        "Live, send nothing about what ended longer than this before the start.",
+        duration(0, 36600 * 86400),
+        "TIME",
     )
     heartbeat: str | None = _output(
         None, "Address to call each minute while txmon is healthy (a dead man's switch).", web_address, "URL"

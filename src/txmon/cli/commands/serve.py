@@ -16,6 +16,7 @@ from txmon.cli.outputs import TELLING, Outputs
 from txmon.errors import ConfigError, ExitCode, UsageError
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
+from txmon.runtime.heartbeat import Vitals
 from txmon.runtime.reader import parsing_of
 from txmon.server.app import App
 from txmon.server.engine import TICK, Engine
@@ -34,7 +35,7 @@ LAST = 5.0  # and a request that is still worked on then, before the state is le
 
 
 @click.command(short_help="Receive transactions over HTTP; a live page.")
-@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep")
+@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep", "heartbeat")
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
 def serve(notify: bool, **flags: object) -> ExitCode:
@@ -94,11 +95,17 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     click.echo(f"txmon: serving on http://{shown}:{listener.port}/", err=True)
     trouble = ""
+    vitals = Vitals(
+        settings.heartbeat, os.environ, lambda line: click.echo(f"txmon: {printable(line, None)}", err=True)
+    )
+    vitals.start()
     while not ending.wait(TICK):
         engine.tick(TICK)
+        vitals.alive(engine.trouble)
         if engine.trouble != trouble:
             trouble = engine.trouble
             click.echo(f"txmon: {printable(trouble, None)}", err=True)
+    vitals.stop()
     app.draining = True
     if tail is not None:
         tail.stop()

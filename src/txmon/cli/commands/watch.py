@@ -1,6 +1,7 @@
 """`txmon watch`: judge a stream as it comes, and never lose its place."""
 
 import math
+import os
 import signal
 import time
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from txmon.ingest.follow import PipeSource
 from txmon.ingest.kafka import KafkaSource
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
+from txmon.runtime.heartbeat import Vitals
 from txmon.runtime.session import LiveSession, uptime
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.waiting import Waiting
@@ -44,7 +46,7 @@ class _Watch(click.Command):
 @click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
 @click.option("--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, a JSON object a message (txmon[kafka]).")
 @click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
-@options(*READING, "max_ahead", *JUDGING, "state", *WRITING)
+@options(*READING, "max_ahead", *JUDGING, "state", *WRITING, "heartbeat")
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
 def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, **flags: object) -> ExitCode:
@@ -70,7 +72,10 @@ def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, *
         session.remember(session.feeds)
         session.remember(outputs)
         keys = stack.enter_context(Keys()) if outputs.display is not None else None
-        _loop(session, outputs, keys, stop)
+        vitals = Vitals(settings.heartbeat, os.environ, lambda line: tell([line]))
+        vitals.start()
+        stack.callback(vitals.stop)
+        _loop(session, outputs, keys, stop, vitals)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
     if outputs.lost:
@@ -109,7 +114,7 @@ def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
     return KafkaSource(*place, group, session.position(f"kafka:{address}"))
 
 
-def _loop(session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop) -> None:
+def _loop(session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop, vitals: Vitals) -> None:
     """Go on until every source has ended or a signal asks for the end."""
     display, came = outputs.display, False
     sources = [feed.source for feed in session.feeds.all]
@@ -128,6 +133,7 @@ def _loop(session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop)
                 outputs.take(session.tick())
             outputs.tick()
             session.checkpoint()
+            vitals.alive(session.troubles.text)
     session.keep()
     if session.settings.state is None and not stop.signal:
         outputs.take(session.finish())
