@@ -14,6 +14,7 @@ from txmon.pipeline.incidents import IncidentTracker
 from txmon.pipeline.rules import RuleBook
 from txmon.pipeline.trends import TrendTracker
 
+OPENING: Final = 900  # seconds after closed hours in which too little does not alert
 PARTIALS: Final = 100_000  # early alerts remembered, so that each is given once
 Place = tuple[int, Key, str]  # bucket, key, status
 
@@ -35,6 +36,7 @@ class Pipeline:
         self.rules = rules
         self.tracker = tracker
         self._trends = TrendTracker(bucketer.width)
+        self._opened = -1  # when the closed hours ended, epoch seconds, while that is not long ago
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
 
     def run(self, records: Iterable[Item]) -> Iterator[Outcome]:
@@ -81,14 +83,33 @@ class Pipeline:
         mark = "unobserved" if bucket.astray else self.coverage.mark(bucket.start, not bucket.counts)
         self.coverage.passed(bucket.start)
         if mark is not None:
+            if mark == "closed":
+                self._opened = bucket.start + self.bucketer.width
             yield self._unjudged(bucket, mark)
             return
         judged = self.detector.judge(bucket.start, bucket.counts, bucket.whole, bucket.sample)
         trends, rises = self._trends.observe(bucket.start, self.detector.whole)
+        if self._opened >= 0:
+            judged = self._opening(bucket.start, judged)
         if self.rules.rules or self.rules.only:
             judged = self.rules.apply(judged, bucket.counts, trends)
         verdicts, events = self.tracker.observe(bucket.start, judged)
         yield Outcome(bucket.start, verdicts, events, trends, rises)
+
+    def _opening(self, start: int, judged: list[Verdict]) -> list[Verdict]:
+        """Let little pass for a while after closed hours: the level is still that of the hour of closing.
+
+        Nothing at all is a feed that did not open, and alerts.
+        """
+        if start >= self._opened + OPENING:
+            self._opened = -1
+            return judged
+        return [
+            verdict.changed(recommendation="ok", reasons=("opening",))
+            if verdict.score < 0.0 and verdict.total > 0 and verdict.recommendation in ("alert", "pending")
+            else verdict
+            for verdict in judged
+        ]
 
     def _unjudged(self, bucket: OpenBucket, mark: Mark) -> Outcome:
         """The outcome of a bucket that nobody observed, or in closed hours: it teaches nothing.
@@ -178,6 +199,7 @@ class Pipeline:
             "incidents": self.tracker.snapshot(),
             "trends": self._trends.snapshot(),
             "missed": self.coverage.snapshot(),
+            "opened": self._opened,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -187,7 +209,9 @@ class Pipeline:
         self.rules.restore(state["rules"])
         self.tracker.restore(state["incidents"])
         self._trends.restore(state["trends"])
-        self.coverage.restore(state.get("missed", []))  # not in older states
+        # not in older states
+        self.coverage.restore(state.get("missed", []))
+        self._opened = int(state.get("opened", -1))
 
     def assess(self, place: Place) -> Verdict | None:
         """Return the verdict on what a series has by now, on either side; None where its bucket is no longer known."""

@@ -10,7 +10,8 @@ from typing import Any, Final
 from txmon.ingest.aggregate.ledger import Item, Tally
 
 HOUR: Final = 3600  # seconds of arrivals that are remembered
-OFTEN: Final = 2  # deliveries within that time, most of them late, from which on lateness is the feed's habit
+MUCH: Final = 0.25  # of a delivery's records: late, they show that it brought what came in its own time and before
+OFTEN: Final = 2  # deliveries within that time, much of them late, from which on lateness is the feed's habit
 COVERED: Final = 0.95  # of the records that buckets stay open for
 STEP: Final = 5  # seconds; lateness is rounded up to a multiple
 MOST: Final = 600  # seconds that buckets stay open at most: an alert of silence must not wait longer
@@ -25,7 +26,7 @@ class ArrivalLag:
         self._least = least
         self._rows: dict[int, int] = {}  # by minute of arrival: records,
         self._late: dict[int, dict[int, int]] = {}  # and those that came late, by seconds after their bucket's end
-        self._deliveries: list[int] = []  # when most records of a delivery were late, event time
+        self._deliveries: list[int] = []  # when much of a delivery was late, event time
         self._kept = (0, 0)  # a lateness that a state brought, and until when it holds
 
     def note(self, items: Sequence[Item], now: int) -> None:
@@ -43,7 +44,7 @@ class ArrivalLag:
                 bins = self._late.setdefault(minute, {})
                 bins[behind] = bins.get(behind, 0) + rows
         self._rows[minute] = self._rows.get(minute, 0) + total
-        if 2 * late >= total and (not self._deliveries or now - self._deliveries[-1] >= self._width):
+        if late >= MUCH * total and (not self._deliveries or now - self._deliveries[-1] >= self._width):
             self._deliveries.append(now)
         self._forget(now)
 

@@ -32,6 +32,7 @@ from txmon.support.durations import duration_text
 
 LIVE: Final = 900  # seconds of age up to which the newest record shows that the stream is live, and not a past replayed
 OWN: Final = "session:"  # in a state: what the session keeps
+DAY: Final = 86400  # seconds by which a live stream may be behind the wall clock
 STARVED: Final = 3600  # seconds without a connection for which buckets stay open
 CLOCK: Final = "source"  # a trouble: a source is not connected
 AWAY: Final = 2.0  # seconds that a turn of a loop takes only when something held the process up
@@ -127,7 +128,7 @@ class LiveSession:
         self._hold = 0.0  # the moment before which the clock closes nothing
         self._looked = moment()
         self._deaf = live_only  # nobody keeps for this run what is sent while it does not run
-        self._piped_until: int | None = None  # of a pipe that goes on with a state: when this run began, epoch seconds
+        self._unheard_until: int | None = None  # until the first record comes: when this run began, epoch seconds
         self._starved_since: float | None = None  # the moment since when a source is not connected
         self.lag = ArrivalLag(settings.bucket, pipeline.bucketer.lateness)
         self._latest_offset = wall() - moment()  # the wall clock less the moment, at its largest; seconds
@@ -156,14 +157,15 @@ class LiveSession:
         if not deaf or not bucketer.is_settled:
             return
         started = int(self._wall())
-        if not self._live_only:
-            self._piped_until = started
-            return
-        self.pipeline.coverage.miss(bucketer.next_start, started)
         own = self._found.get(OWN)
         heard = own.get("heard") if isinstance(own, Mapping) else None
-        if isinstance(heard, int) and heard <= started:
-            self.pipeline.coverage.miss(heard, started, partial=True)
+        if not isinstance(heard, int) or not bucketer.next_start - DAY <= heard <= started:
+            return  # a past that is replayed in pieces: it goes on where it stopped, whenever that is
+        if not self.live:
+            self._unheard_until = started
+            return
+        self.pipeline.coverage.miss(bucketer.next_start, started)
+        self.pipeline.coverage.miss(heard, started, partial=True)
 
     def remember(self, part: Remembering) -> None:
         """Keep `part` in the state from now on, and give it what `restore` found; ConfigError where that cannot be."""
@@ -237,10 +239,10 @@ class LiveSession:
 
     def _note_arrival(self, records: Sequence[Item]) -> None:
         """Learn how late records come, and for a pipe, until when nobody listened."""
-        if self._piped_until is not None:
+        if self._unheard_until is not None:
             first = min([record.time for record in records])
-            self.pipeline.coverage.miss(self.pipeline.bucketer.next_start, min(first, self._piped_until))
-            self._piped_until = None
+            self.pipeline.coverage.miss(self.pipeline.bucketer.next_start, min(first, self._unheard_until))
+            self._unheard_until = None
         there = self.clock.now(self._moment())
         if there is None or not self.live:
             return

@@ -123,7 +123,9 @@ class _Pipeline(msgspec.Struct):
     rules: list[tuple[str, list[Pair], str, Time]]
     incidents: _Incidents
     trends: _Trends
-    missed: list[tuple[Time, Time, bool]] = []  # not in older states
+    # not in older states
+    missed: list[tuple[Time, Time, bool]] = []
+    opened: Annotated[int, Meta(ge=-1)] = -1
 
 
 INCIDENT: Final = frozenset(_Incident.__struct_fields__)

@@ -236,8 +236,6 @@ class Engine:
 
     def restore(self, found: Mapping[str, Any], state: str) -> None:
         """Take over what the file `state` keeps of the server; ConfigError where that cannot be."""
-        # a followed file holds what came while the server did not run; clients and a pipe do not
-        self.session.begin(deaf=self.settings.tail in (None, "-"))
         own = found.get(SERVE)
         if own is None:
             return
@@ -248,6 +246,8 @@ class Engine:
             self.recent.restore(own["recent"])
             self._answers.restore(own["answers"])
             self._positions = dict(own["positions"])
+            # a followed file holds what came while the server did not run; clients and a pipe do not
+            session.begin(deaf=self.settings.tail in (None, "-"))
         except (KeyError, TypeError, ValueError, AttributeError) as bad:
             raise ConfigError(f"{state}: does not hold together ({bad!r}); it is left as it is") from bad
 
