@@ -283,7 +283,8 @@ def quiet_night(tmp_path: Path, hours: str, *arguments: str, stdin: bytes) -> tu
         "print(row['kind'], file=open('told', 'a'))\n"
     )  # fmt: skip
     done = subprocess.run(
-        [TXMON, "watch", "--notify", "--notify-age", "3650d", "--exec", command, "--quiet", hours, "--out", "out.jsonl", *arguments],
+        [TXMON, "watch", "--notify", "--notify-age", "3650d", "--exec", command, "--quiet", hours,
+         "--out", "out.jsonl", *arguments],
         input=stdin, capture_output=True, cwd=tmp_path, env=environment(tmp_path), timeout=60, check=False,
     )  # fmt: skip
     return done.returncode, done.stderr.decode()

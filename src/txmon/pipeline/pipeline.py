@@ -7,6 +7,7 @@ from txmon.detection.detector import BucketJudge
 from txmon.ingest.aggregate.ledger import Item
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import Outcome
+from txmon.model.statuses import shown
 from txmon.model.verdict import Stated, Verdict
 from txmon.pipeline.buckets import Bucketer, Correction, OpenBucket
 from txmon.pipeline.coverage import REASONS, Coverage, Mark
@@ -35,7 +36,7 @@ class Pipeline:
         self.detector = detector
         self.rules = rules
         self.tracker = tracker
-        self._trends = TrendTracker(bucketer.width)
+        self._trends = TrendTracker(bucketer.width, detector.config.roles)
         self._opened = -1  # when the closed hours ended, epoch seconds, while that is not long ago
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
 
@@ -135,7 +136,7 @@ class Pipeline:
         if verdict is None:
             total = sum(counts.values())
             count = total if status == TOTAL else counts.get(status, 0)
-            text = f"warming up: {count} {'transactions' if status == TOTAL else status}"
+            text = f"warming up: {count} {'transactions' if status == TOTAL else shown(status)}"
             verdict = Verdict(start, status, key, count, total, 0.0, 0.0, 1, "warming", (), Stated(0, 0, text))
         return verdict
 
@@ -143,7 +144,7 @@ class Pipeline:
         """The verdict on a series of a bucket that is not judged, which says why."""
         if mark == "unobserved" and verdict.recommendation == "alert" and verdict.score > 0.0:
             return verdict.changed(reasons=(*verdict.reasons, "unobserved"))
-        what = f"{verdict.count} {'transactions' if verdict.status == TOTAL else verdict.status}"
+        what = f"{verdict.count} {'transactions' if verdict.status == TOTAL else shown(verdict.status)}"
         if mark == "closed":
             text = f"closed hours: {what}"
         elif verdict.count == 0:

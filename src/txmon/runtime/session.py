@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 from txmon.errors import ConfigError, IoFailure
-from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.follow import FollowSource, LiveSource
 from txmon.ingest.records import RecordParser
 from txmon.ingest.rejects import RejectLog
@@ -114,6 +114,7 @@ class LiveSession:
         self.feeds = LiveFeeds(pipeline.bucketer.width, log, self._admit)
         self.saver = state.Saver(time.monotonic())
         self.changed = False  # since the state was last copied
+        self.read = 0  # records fed
         self.newest = 0  # event time of the newest record
         self.live = False  # whether that record came about when it happened
         self.saved = 0.0  # when the state was last written, epoch seconds; 0 for not yet
@@ -235,6 +236,7 @@ class LiveSession:
             self._note_arrival(records)
         yield from self.pipeline.feed(records)
         if records:
+            self.read += sum([record.rows if isinstance(record, Tally) else 1 for record in records])
             self._note(max([record.time for record in records]))
 
     def _note_arrival(self, records: Sequence[Item]) -> None:
