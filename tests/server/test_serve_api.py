@@ -16,7 +16,7 @@ from paths import ROOT
 from serving import SAMPLE, START, Server, incident, minute, serving, warm
 
 from txmon.ingest.rejects import RejectLog
-from txmon.runtime.acknowledgements import leave_acknowledgement
+from txmon.runtime.acknowledgements import Word, leave_word
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import reader_of
 from txmon.server import intake
@@ -373,7 +373,7 @@ def test_an_acknowledgement_left_beside_the_state_is_taken(tmp_path: Path) -> No
     with serving(Settings(state=path)) as server:
         warm(server)
         incident(server)
-        leave_acknowledgement(path, "20260302T0045-failed", False)
+        leave_word(path, Word("ack", "20260302T0045-failed"))
         assert server.engine.finish()
         assert server.engine.incidents()[0]["acknowledged"] is True
 

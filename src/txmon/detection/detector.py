@@ -321,6 +321,17 @@ class BucketJudge:
             if series is not None:
                 self._episodes.exclude(key, status, series)
 
+    def accept(self, key: Key, statuses: Sequence[str]) -> None:
+        """Take the level that these series are at for the normal one, as a level shift does."""
+        volume = self._roster.volumes.get(key)
+        if volume is None:
+            return
+        for status in statuses:
+            series = volume if status == TOTAL else volume.of(status)
+            if series is not None and series.alerting and (status != TOTAL or series.newest() > 0.0):
+                series.accept_level()
+                self._episodes.count(key, status, series, False)
+
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it, for `restore`."""
         return {

@@ -1,27 +1,29 @@
 """From settings to notifications on their way: channels, spools and the policy, put together in one place."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from txmon.errors import ConfigError
-from txmon.model.clock import iso
 from txmon.model.outcome import Outcome
 from txmon.settings.declarations import Settings
+from txmon.support.durations import duration_text
 from txmon.support.plurals import counted
 
 if TYPE_CHECKING:  # commands that tell nobody should not wait for what telling needs
     from txmon.notify.channels.base import Channel
+    from txmon.notify.notification import Notification
     from txmon.notify.policy import Notifier, Policy
+    from txmon.notify.router import Router
+    from txmon.notify.sent import SentTable
 
 NO_CHANNEL: Final = (
-    "nowhere to send notifications to: set TXMON_TEAMS_WEBHOOK (or teams_webhook_file), TXMON_WEBHOOK, TXMON_APPRISE"
-    " or --exec"
+    "nowhere to send notifications to: set TXMON_TEAMS_WEBHOOK (or teams_webhook_file), TXMON_WEBHOOK, TXMON_APPRISE,"
+    " --exec or --alertmanager"
 )
 Say = Callable[[str], None]
 
@@ -29,29 +31,19 @@ Say = Callable[[str], None]
 class NotificationSink:
     """A sink that tells people; what goes wrong in it is shown once, counted, and stops nothing."""
 
-    def __init__(self, notifier: "Notifier", say: Say) -> None:
+    def __init__(self, notifier: "Notifier", say: Say, router: "Router", sent: "SentTable", age: int) -> None:
+        """sent: of what was told, for a table at the end. age: seconds, of what is not told any more."""
         self._notifier = notifier
+        self._router = router
+        self.sent = sent
+        self._age = age
         self._say = say
-        self._told_left_out = 0  # incidents of before the start that were said to be left out
         self._failed = 0
         self._kept = False  # what is left to tell is in a state file, which somebody will come back with
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket."""
         self._guarded(lambda: self._notifier.accept(outcome))
-        since = self._notifier.policy.since
-        if since is not None and outcome.time >= since:
-            for line in self._left_out():
-                self._say(line)
-
-    def _left_out(self) -> list[str]:
-        """How many incidents of before the start were left out, where that was not said so far."""
-        number, since = self._notifier.left_out - self._told_left_out, self._notifier.policy.since
-        if not number or since is None:
-            return []
-        self._told_left_out += number
-        what = f"{counted(number, 'incident')} that ended before {iso(since)}"
-        return [f"notifications: left out {what} (--notify-age)"]
 
     def close(self) -> None:
         """Tell what was held back: the stream has ended. Nothing, where a state keeps it for the next process."""
@@ -60,11 +52,12 @@ class NotificationSink:
 
     def snapshot(self) -> dict[str, object]:
         """What is left to tell, as JSON takes it."""
-        return self._notifier.snapshot()
+        return {**self._notifier.snapshot(), "heard": self._router.snapshot()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
         self._notifier.restore(state)
+        self._router.restore(state.get("heard", {}))  # not in older states
 
     def keep(self, kept: bool) -> None:
         """Whether a state file holds what is left to tell."""
@@ -80,29 +73,48 @@ class NotificationSink:
 
     def summary(self) -> list[str]:
         """What was left out, and what went wrong."""
-        lines = self._left_out()
-        return [*lines, f"notifications: {self._failed} buckets were not told of in full"] if self._failed else lines
+        lines = []
+        if self._notifier.stale:
+            age = duration_text(self._age)
+            counted_text = counted(self._notifier.stale, "incident")
+            lines.append(f"notifications: {counted_text} not told: over for more than {age} (--max-age)")
+        if self._failed:
+            lines.append(f"notifications: {self._failed} buckets were not told of in full")
+        return lines
 
 
 def notifications(
-    settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say, live: bool = False
+    settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say, live: bool = True
 ) -> NotificationSink:
     """A sink that tells people what `settings` and secrets in `env` ask for.
 
+    live: nobody is told of what ended long ago; a replay is all of the past.
+
     As `stack` closes, what waits is sent as far as `drain` allows and summed up to `say`, which gets a line a trouble
-    before. live: leave out what ended more than `notify_age` before now. ConfigError when there is nowhere to send,
-    IoFailure when notifications cannot be kept.
+    before. ConfigError when there is nowhere to send, IoFailure when notifications cannot be kept.
     """
     from txmon.notify.delivery import Deliveries
     from txmon.notify.policy import Notifier
+    from txmon.notify.router import Router
+    from txmon.notify.sent import SentTable
 
     channels = channels_of(settings, env)
     if not channels:
         raise ConfigError(NO_CHANNEL)
+    sent = SentTable()
+
+    def send(notification: "Notification", names: Collection[str] | None) -> None:
+        sent.add(notification, names or router_names)
+        deliveries.tell(notification, names)
+
+    router_names = [channel.name for channel in channels]
+    tz = ZoneInfo(settings.tz)
+    router = Router(settings.route, router_names, tz, send)  # a route to nowhere is told before anything is locked
     deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.drain)
-    # history teaches the detector, and nobody is notified of what ended long before the start
-    since = int(time.time()) - settings.notify_age if live else None
-    telling = NotificationSink(Notifier(replace(policy_of(settings), since=since), deliveries.tell), say)
+    age = settings.max_age
+    oldest = (lambda: time.time() - age) if live and age else None
+    notifier = Notifier(policy_of(settings), router.tell, oldest, deliveries.refresh)
+    telling = NotificationSink(notifier, say, router, sent, age)
 
     def finish() -> None:
         telling.close()
@@ -123,17 +135,22 @@ def channels_of(settings: Settings, env: Mapping[str, str]) -> "list[Channel]":
         from txmon.notify.channels.teams import Teams
 
         kind = cast(Literal["adaptive", "messagecard"], settings.teams_format)
-        found.append(Teams(_checked(address, "TXMON_TEAMS_WEBHOOK or teams_webhook_file"), kind, tz))
+        checked = _checked(address, "TXMON_TEAMS_WEBHOOK or teams_webhook_file")
+        found.append(Teams(checked, kind, tz, settings.notify_timeout, settings.mention))
     address = _secret(env, "TXMON_WEBHOOK", "webhook_file", settings.webhook_file)
     if address is not None:
         from txmon.notify.channels.webhook import Webhook
 
         key = _secret(env, "TXMON_WEBHOOK_SECRET", "webhook_secret_file", settings.webhook_secret_file)
-        found.append(Webhook(_checked(address, "TXMON_WEBHOOK or webhook_file"), key, tz))
+        found.append(Webhook(_checked(address, "TXMON_WEBHOOK or webhook_file"), key, tz, settings.notify_timeout))
     if settings.exec is not None:
         from txmon.notify.channels.command import Command
 
-        found.append(Command(settings.exec, env, tz))
+        found.append(Command(settings.exec, env, tz, settings.notify_timeout))
+    if settings.alertmanager is not None:
+        from txmon.notify.channels.alertmanager import Alertmanager
+
+        found.append(Alertmanager(settings.alertmanager, time.time, tz, settings.notify_timeout))
     addresses = _secret(env, "TXMON_APPRISE", "apprise_file", settings.apprise_file)
     if addresses is not None:
         from txmon.notify.channels.apprise import Apprise
@@ -152,6 +169,7 @@ def policy_of(settings: Settings) -> "Policy":
         digest=None if settings.digest is None else settings.digest.minute,
         quiet=settings.quiet,
         silences=settings.silence,
+        most=settings.max_cards,
         tz=ZoneInfo(settings.tz),
         link=settings.link,
         roles=settings.role,

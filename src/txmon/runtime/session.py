@@ -21,7 +21,8 @@ from txmon.model.outcome import Outcome
 from txmon.pipeline.buckets import NEVER
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime import state_file as state
-from txmon.runtime.acknowledgements import take_acknowledgements
+from txmon.runtime.acknowledgements import Word, take_words
+from txmon.runtime.actions import do
 from txmon.runtime.arrival import ArrivalLag
 from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import depended_on, restore
@@ -146,6 +147,7 @@ class LiveSession:
                 self.lag.resume(self._found[OWN])
         except (KeyError, TypeError, ValueError) as bad:
             raise ConfigError(f"{self.settings.state}: does not hold together ({bad!r}); it is left as it is") from bad
+        self.obey()  # what was said while nothing ran counts before the first record
 
     def begin(self, deaf: bool) -> None:
         """Note that the run begins now, with its sources open. deaf: what was sent while it did not run is lost.
@@ -200,6 +202,10 @@ class LiveSession:
         feed = Feed(source, parser or live_parser(self.settings, source.name, self._wall(), kind))
         self.feeds.all.append(feed)
         return feed
+
+    def now(self) -> float:
+        """Epoch seconds by the wall clock."""
+        return self._wall()
 
     def latest(self) -> int:
         """Return the latest time that a record may have, epoch seconds.
@@ -355,16 +361,16 @@ class LiveSession:
 
     # acknowledgements and the state that is kept
 
-    def acknowledge(self, identity: str, normal: bool) -> bool:
-        """Silence an open incident; normal: keep it out of the baselines. Return whether it is open."""
+    def obey_word(self, word: Word) -> bool:
+        """Do what somebody wants of an incident, or silence a status; return whether the incident is open."""
         self.changed = True
-        return self.pipeline.acknowledge(identity, normal)
+        return do(word, self.pipeline)
 
-    def obey(self, acknowledge: Callable[[str, bool], object] | None = None) -> None:
-        """Take what `txmon ack` has left beside the state. acknowledge: does it, instead of the session's own."""
+    def obey(self, act: Callable[[Word], object] | None = None) -> None:
+        """Do what `txmon ack` and `txmon silence` have left beside the state. act: does it, instead of the session."""
         if self.settings.state is not None:
-            for identity, normal in take_acknowledgements(self.settings.state):
-                (acknowledge or self.acknowledge)(identity, normal)
+            for word in take_words(self.settings.state):
+                (act or self.obey_word)(word)
 
     def checkpoint(self) -> None:
         """Keep everything, when it is time for that."""

@@ -10,6 +10,7 @@ from typing import Final
 from txmon.ingest.records import Reject
 from txmon.ingest.timestamps import TimeParser
 from txmon.model.clock import iso
+from txmon.server.actions import acknowledgement_of, silence_of
 from txmon.server.assets import ASSETS, PAGE
 from txmon.server.engine import Engine
 from txmon.server.guard import Guard
@@ -51,6 +52,8 @@ class App:
                 Route("GET", "/v1/verdicts", self._verdicts),
                 Route("GET", "/v1/incidents", self._incidents),
                 Route("POST", "/v1/incidents/{id}/ack", self._acknowledge),
+                Route("GET", "/v1/silences", self._silences),
+                Route("POST", "/v1/silences", self._silence),
                 Route("GET", "/v1/series/{status}", self._series),
                 Route("GET", "/v1/overview", self._overview),
                 Route("GET", "/v1/stream", self._stream),
@@ -178,10 +181,22 @@ class App:
 
     def _acknowledge(self, request: Request, variables: Mapping[str, str]) -> Response:
         Query(request)
-        row = self._engine.acknowledge(variables["id"])
+        given = decode_object(request, self._most) if request.body else {}
+        row = self._engine.act(acknowledgement_of(given, variables["id"]))
         if row is None:
             raise HttpError(404, "no incident of this id is open")
         return as_json(row)
+
+    def _silences(self, request: Request, _: Mapping[str, str]) -> Response:
+        Query(request)
+        return as_json({"silences": self._engine.silences()})
+
+    def _silence(self, request: Request, _: Mapping[str, str]) -> Response:
+        Query(request)
+        word = silence_of(decode_object(request, self._most), self._engine.now())
+        if not self._engine.silence(word):
+            raise HttpError(404, "there is no such silence to end")
+        return as_json({"silences": self._engine.silences()})
 
     def _series(self, request: Request, variables: Mapping[str, str]) -> Response:
         query = Query(request, "minutes")

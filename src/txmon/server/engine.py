@@ -10,10 +10,12 @@ from txmon.errors import ConfigError
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Reject
 from txmon.ingest.rejects import RejectLog
+from txmon.model.clock import iso
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import Outcome
 from txmon.model.verdict import Verdict
 from txmon.pipeline.pipeline import Pipeline, Place
+from txmon.runtime.acknowledgements import Word
 from txmon.runtime.session import AWAY, SERVE, LiveSession, uptime
 from txmon.server.feed import PageFeed
 from txmon.server.history import Recent
@@ -177,21 +179,48 @@ class Engine:
         for _ in self._publish(outcomes):
             pass  # told
 
-    def _obey(self, identity: str, normal: bool) -> None:
-        """Do what `txmon ack` asks for, which leaves word beside the state."""
+    def _obey(self, word: Word) -> None:
+        """Do what `txmon ack` or `txmon silence` asks for, which leaves word beside the state."""
+        if self.act(word) is None:
+            self.silence(word)
+
+    def act(self, word: Word) -> Mapping[str, object] | None:
+        """Do what somebody wants of an open incident; its row, or None where none is open under that id."""
         with self.lock:
-            self.session.acknowledge(identity, normal)
-        self.acknowledge(identity)
+            if not word.id or self.pipeline.tracker.find(word.id) is None:
+                return None
+            self.session.obey_word(word)  # an end that it asks for comes with the next bucket
+            row = next(row for row in self._rows() if row["id"] == word.id)
+            self.feed.incident(row)
+            return row
 
     def acknowledge(self, identity: str) -> Mapping[str, object] | None:
         """Stop the reminders of an open incident; its row, or None where none is open under that id."""
+        return self.act(Word("ack", identity))
+
+    def now(self) -> float:
+        """Epoch seconds by the wall clock."""
+        return self.session.now()
+
+    def silences(self) -> list[dict[str, object]]:
+        """The silences that hold, the first to end first."""
         with self.lock:
-            if not self.pipeline.tracker.acknowledge(identity):
-                return None
-            self.session.changed = True
-            row = next(row for row in self._rows() if row["id"] == identity)
-            self.feed.incident(row)
-            return row
+            orders = sorted(self.pipeline.tracker.silences(), key=lambda one: (one.until, one.status, one.key))
+        return [
+            {
+                "status": one.status,
+                "key": dict(one.key),
+                "until": iso(one.until),
+                "author": one.author,
+                "note": one.note,
+            }
+            for one in orders
+        ]
+
+    def silence(self, word: Word) -> bool:
+        """Silence a status until a time, or end that; whether there was one to end."""
+        with self.lock:
+            return self.session.obey_word(word)
 
     def incidents(self) -> list[dict[str, object]]:
         """Incidents lately resolved and all open ones as they stand, newest last."""

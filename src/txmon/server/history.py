@@ -44,9 +44,12 @@ class IncidentRow:
     expected: float
     excess: float
     text: str
-    explanation: str = ""  # the verdict that alerted last
+    explanation: str = ""  # the strongest verdict of the label's own status
     acknowledged: bool = False
     time: int = 0  # of the newest event
+    severity: str = "warning"
+    author: str = ""  # who acknowledged it
+    note: str = ""
 
     def public(self) -> dict[str, object]:
         """The row as JSON has it."""
@@ -73,10 +76,6 @@ class Recent:
             self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
         for event in outcome.events:
             self._take_event(event)
-        for verdict in outcome.verdicts:
-            row = self.incidents.get(verdict.incident or "")
-            if row is not None and verdict.recommendation == "alert":
-                row.explanation = verdict.text
         sums = _sums(outcome.verdicts)
         if any(verdict.revises for verdict in outcome.verdicts):
             return {status: point for status, point in sums.items() if self._correct(status, point)}
@@ -116,8 +115,10 @@ class Recent:
         before = self.incidents.pop(event.id, None)
         self.incidents[event.id] = IncidentRow(
             event.id, event.state, list(event.statuses), dict(event.key), event.label, event.start, event.peak,
-            event.observed, event.expected, event.excess, event.text, before.explanation if before else "",
-            before.acknowledged if before else False, event.time,
+            event.observed, event.expected, event.excess, event.text,
+            event.explanation or (before.explanation if before else ""),
+            before.acknowledged if before else False, event.time, event.severity, before.author if before else "",
+            event.note or (before.note if before else ""),
         )  # fmt: skip
         while len(self.incidents) > INCIDENTS:
             gone = next((row.id for row in self.incidents.values() if row.state == "resolved"), None)
@@ -134,7 +135,9 @@ class Recent:
             )  # fmt: skip
         row.statuses, row.label, row.peak = list(incident.members), incident.label, incident.peak
         row.observed, row.expected, row.excess = incident.observed, incident.expected, incident.excess
-        row.acknowledged = incident.acknowledged
+        row.acknowledged, row.author, row.severity = incident.acknowledged, incident.by, incident.severity
+        row.note = incident.note
+        row.explanation = incident.text or row.explanation
 
     def verdicts(self, since: int | None, status: str | None, limit: int) -> tuple[list[str], bool]:
         """The newest `limit` lines, oldest first, and whether there were more."""

@@ -45,6 +45,7 @@ NUMBER: Final[Schema] = {"type": "number"}
 TEXT: Final[Schema] = {"type": "string"}
 FLAG: Final[Schema] = {"type": "boolean"}
 RECOMMENDATION: Final[Schema] = {"enum": ["ok", "warming", "pending", "alert"]}
+STATES: Final = ("opened", "reopened", "worsened", "no data", "changed level", "reminder", "resolved", "escalated")
 STATUSES: Final = ("approved", "denied", "failed", "reversed", "refunded", "processing", "backend_reversed")
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 10**15}
 _STATUS: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 256, "description": "Case does not matter."}
@@ -92,11 +93,13 @@ _RECEIPT: Final[Schema] = record(
 )
 _INCIDENT: Final[Schema] = record(
     {
-        "id": TEXT, "state": {"enum": ["opened", "escalated", "reminder", "resolved"]}, "statuses": array(TEXT),
+        "id": TEXT, "state": {"enum": list(STATES)}, "statuses": array(TEXT),
         "key": table(TEXT), "label": TEXT, "start": TIME, "peak": TIME, "observed": WHOLE, "expected": NUMBER,
         "excess": NUMBER, "text": TEXT, "explanation": TEXT, "acknowledged": FLAG, "time": TIME,
+        "severity": {"enum": ["info", "warning", "critical"]}, "author": TEXT, "note": TEXT,
     }
 )  # fmt: skip
+_SILENCE: Final[Schema] = record({"status": TEXT, "key": table(TEXT), "until": TIME, "author": TEXT, "note": TEXT})
 _SERIES: Final[Schema] = record(
     {
         "status": TEXT, "bucket": WHOLE | {"description": "Seconds."}, "time": array(TIME), "count": array(NUMBER),
@@ -128,6 +131,24 @@ SCHEMAS: Final[Schema] = {
     "Error": record({"error": TEXT}),
     "Health": record({"status": TEXT, "trouble": TEXT}),
     "Verdicts": record({"verdicts": array(ref("Verdict")), "truncated": FLAG}),
+    "Silences": record({"silences": array(_SILENCE)}),
+    "Acknowledgement": {
+        "type": "object",
+        "properties": {
+            "action": {"enum": ["ack", "undo", "accept", "ignore"], "default": "ack"}, "author": TEXT, "note": TEXT,
+        },
+        "description": "`accept`: how it is now is normal. `ignore`: it must not have taught the baselines anything.",
+    },
+    "NewSilence": {
+        "type": "object",
+        "required": ["status", "for"],
+        "properties": {
+            "status": TEXT, "key": table(TEXT), "for": {"type": "string", "pattern": "^([0-9]+[dhms])+$"},
+            "author": TEXT, "note": TEXT,
+        },
+        "description": "Notify nobody of a status (`*`: all) for a while. `for` is `0s` to end a silence.",
+        "example": {"status": "denied", "for": "2h", "note": "load test"},
+    },
     "Incidents": record({"incidents": array(ref("Incident"))}),
     "Login": {"type": "object", "required": ["token"], "properties": {"token": TEXT}},
     "OneCount": {
@@ -234,9 +255,17 @@ def _gets() -> Schema:
         },
         "/v1/incidents/{id}/ack": {
             "post": _operation(
-                "acknowledge", "Send no more reminders of an incident.", _answer("The incident.", ref("Incident")),
+                "acknowledge", "Send no more reminders of an incident, or take that back, accept or ignore it.",
+                _answer("The incident.", ref("Incident")), body={_JSON: {"schema": ref("Acknowledgement")}},
                 parameters=[_variable("id")],
             )
+        },
+        "/v1/silences": {
+            "get": _operation("silences", "The silences that hold.", _answer("They.", ref("Silences"))),
+            "post": _operation(
+                "silence", "Notify nobody of a status for a while.", _answer("All that hold.", ref("Silences")),
+                body={_JSON: {"schema": ref("NewSilence")}},
+            ),
         },
         "/v1/series/{status}": {
             "get": _operation(

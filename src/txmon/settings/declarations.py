@@ -30,6 +30,7 @@ from txmon.settings.parsers import (
     web_address,
     whole,
 )
+from txmon.settings.routing import Mention, Route, mentions, routes
 from txmon.settings.rule import Rule, parse_rules, rules_text
 from txmon.settings.schedule import Clock, Hours, Silence, clock, hours, silences
 
@@ -171,7 +172,10 @@ class Settings:
         default_text="a strong one at once, else 2 in 3 buckets",
     )  # fmt: skip
     clear: int = _incidents(5 * MINUTE, "Quiet time after which an incident is over.", duration(MINUTE, 86400), "TIME")
-    join: int = _incidents(5 * MINUTE, "Alerts begun within this time are one incident.", duration(0, 86400), "TIME")
+    join: int = _incidents(
+        5 * MINUTE, "Keys that begin to fail within this time are one incident of the platform.", duration(0, 86400),
+        "TIME",
+    )  # fmt: skip
     repeat: int = _incidents(HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME")
 
     state: str | None = _output(None, "Keep what was learned there, and go on from it.", path, "FILE")
@@ -205,10 +209,31 @@ class Settings:
     exec: str | None = _telling(
         None, "Command that gets each notification as JSON on its standard input.", command_line, "COMMAND"
     )
+    alertmanager: str | None = _telling(
+        None, "Address of a Prometheus Alertmanager that gets each incident as an alert.", web_address, "URL"
+    )
+    route: tuple[Route, ...] = _telling(
+        (), "Where an incident goes, the first that matches: severity=critical;status=denied;to=teams+exec.",
+        routes, "ROUTE", many=True,
+    )  # fmt: skip
+    mention: tuple[Mention, ...] = _telling(
+        (), "Who is named in Teams cards of what begins or gets worse: 'Ana Lima <ana@bank.example>'.", mentions,
+        "PERSON", many=True,
+    )  # fmt: skip
+    notify_timeout: int = _telling(30, "How long a receiver may take to answer.", duration(1, 600), "TIME")
+    max_age: int = _telling(
+        HOUR,
+        "Live, tell nobody of an incident that ended so long ago; 0 tells of all.",
+        duration(0, 366 * 86400),
+        "TIME",
+    )
+    max_cards: int = _telling(
+        20, "Most notifications in an hour; the others come in one digest. 0 is any number.", whole(0, 10**6), "N"
+    )
     link: str | None = _telling(None, "Address of the live page, for a card's button.", web_address, "URL")
     digest: Clock | None = _telling(None, "Time of day of a daily summary.", clock, "HH:MM")
     quiet: Hours | None = _telling(
-        None, "Hours in which all but escalations wait for their end: 22:00-06:00.", hours, "HH:MM-HH:MM"
+        None, "Hours in which all but what gets worse waits for their end: 22:00-06:00.", hours, "HH:MM-HH:MM"
     )
     silence: tuple[Silence, ...] = _telling(
         (), "Maintenance window: status=denied;key=merchant:m1;time=02:00-04:00;weekday=sat+sun.", silences, "WINDOW",
@@ -216,12 +241,6 @@ class Settings:
     )  # fmt: skip
     trend_every: int = _telling(
         30 * MINUTE, "How often at most to tell that a status rises a lot; 0 is never.", duration(0, 86400), "TIME"
-    )
-    notify_age: int = _telling(
-        HOUR,
-        "Live, send nothing about what ended longer than this before the start.",
-        duration(0, 36600 * 86400),
-        "TIME",
     )
     heartbeat: str | None = _output(
         None, "Address to call each minute while txmon is healthy (a dead man's switch).", web_address, "URL"
