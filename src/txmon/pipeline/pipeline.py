@@ -26,7 +26,7 @@ class Pipeline:
         self.detector = detector
         self.rules = rules
         self.tracker = tracker
-        self._trends = TrendTracker(bucketer.width, detector.config.roles)
+        self._trends = TrendTracker(bucketer.width, detector.config.role)
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
 
     def run(self, records: Iterable[Item]) -> Iterator[Outcome]:
