@@ -36,7 +36,7 @@ class Pipeline:
         self.detector = detector
         self.rules = rules
         self.tracker = tracker
-        self._trends = TrendTracker(bucketer.width, detector.config.roles)
+        self._trends = TrendTracker(bucketer.width, detector.config.role)
         self._opened = -1  # when the closed hours ended, epoch seconds, while that is not long ago
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
 

@@ -118,7 +118,7 @@ def detector_config(settings: Settings) -> DetectorConfig:
         min_counts=settings.min_count.table,
         min_ratios=settings.min_ratio.table,
         directions=settings.direction,
-        roles=settings.role,
+        role=settings.role,
         level_shift=_at_least(settings, "level_shift", 12),
         idle=settings.idle,
         max_series=settings.max_series,
