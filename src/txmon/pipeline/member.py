@@ -18,7 +18,8 @@ CLASSES: Final[Mapping[str, int]] = {
     "all statuses together": 4,
 }  # fmt: skip
 OTHER: Final = 5
-# from which share of the volume and how many transactions a minute on it is critical, and a warning
+# how bad: the share of the volume and the transactions a minute from which on it is critical, and a warning. They are
+# single numbers, because the compiled module did not find final tuples of numbers ("value for final name not set")
 CRITICAL_SHARE: Final = 0.1
 CRITICAL_RATE: Final = 10.0
 WARNING_SHARE: Final = 0.03
