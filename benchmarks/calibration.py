@@ -5,7 +5,7 @@ usage: .venv/bin/python benchmarks/calibration.py [--seeds 0:3] [--scenarios sho
 
 For each budget: the false alarms that it allows in the judged days, and those that came. `episodes` are alerts of one
 series at most 5 minutes apart; a budget counts these. `pages` are incidents that txmon opened. A figure ends with !
-where the true rate is more than three times the budget with 95 % certainty (an exact Poisson limit). The days before the
+where the true rate is more than three times the budget with 95 % certainty (an exact Poisson limit). Days before the
 scenario's warm-up do not count. `merchants` is judged by merchant, with one seed.
 """
 

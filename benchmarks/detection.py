@@ -97,7 +97,7 @@ def main() -> None:
     cli.add_argument("files", nargs="*", type=Path, metavar="FILE", help="judge these instead of the real files")
     cli.add_argument("--scenarios", default="all", help="names with commas between, all or none")
     cli.add_argument("--seeds", default="0:1", help="FIRST:END of the scenarios' seeds")
-    cli.add_argument("--streams", default="0:5", help="FIRST:END of the made streams' seeds; 0:0 for none")
+    cli.add_argument("--streams", default="0:20", help="FIRST:END of the made streams' seeds; 0:0 for none")
     cli.add_argument("--days", type=int, default=2, help="length of a made stream")
     cli.add_argument("--shared", type=Path, default=ROOT.parent / "shared", help="folder of data/ and bench/")
     cli.add_argument("--only", action="append", default=[], help="methods whose name contains this (repeatable)")

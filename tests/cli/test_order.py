@@ -164,6 +164,19 @@ def test_the_wrong_half_is_an_error_after_the_verdicts(tmp_path: Path) -> None:
     assert run("replay", write(path, [*good, *bad[:40]])).returncode == 0
 
 
+def test_a_query_answers_and_then_says_that_most_rows_are_missing(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", [*ROWS[:4], *["yesterday,approved,1"] * 5])
+    done = run("query", "SELECT count(*) AS n FROM transactions", path, "--format", "csv")
+    assert (done.returncode, done.stdout) == (65, b"n\n4\n")
+    assert b"only 4 of 9 records could be read: a time that is none. Use --map FIELD=COLUMN" in done.stderr
+    write(path, [])
+    done = run("query", "SELECT count(*) AS n FROM transactions", path, "--format", "csv")
+    assert (done.returncode, done.stdout) == (65, b"n\n0\n")
+    assert b"no record could be read: there is none after the header" in done.stderr
+    write(path, [*ROWS[:5], *["yesterday,approved,1"] * 5])
+    assert run("query", "SELECT count(*) AS n FROM transactions", path).returncode == 0
+
+
 @pytest.mark.parametrize("command", ["replay", "watch", "analyze", "tune"])
 def test_an_input_without_any_record_is_an_error(tmp_path: Path, command: str) -> None:
     path = write(tmp_path / "t.csv", ["yesterday,approved,1", "today,approved,2"])

@@ -3,7 +3,8 @@
 import json
 import unicodedata
 from dataclasses import replace
-from typing import Any
+from datetime import UTC
+from typing import Any, cast
 
 import jsonschema
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from paths import TESTS
 
 from txmon.model.keys import Key
-from txmon.model.outcome import IncidentEvent, IncidentState, Trend
+from txmon.model.outcome import IncidentEvent, IncidentState, Severity, Trend
 from txmon.notify.channels.teams_cards import LIMIT, adaptive_card, message_card, sent_bytes
 from txmon.notify.notification import Day, Notification, Recent, worst_first
 from txmon.notify.wording import describe, picture, plain
+from txmon.settings.routing import mentions
 
 SCHEMA = json.loads((TESTS / "data" / "adaptive-card-1.4.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -59,15 +61,17 @@ def test_an_opened_card_says_what_an_analyst_asks_first() -> None:
     recent = Recent(60, {("reversed", ()): (0, 1, 0, 2, 1, 0, 0, 1, 3, 1, 0, 1, 2, 0, 122)})
     card = card_of(told(event(), recent=recent, trends={"reversed": Trend(2.0, "rising a lot")}, link="http://l:1/"))
     assert card["body"][0]["text"] == "Opened: reversal wave - reversed"
-    assert card["body"][1]["text"] == "122 seen, 1.4 expected at 2026-03-02 14:33 UTC."
+    assert card["body"][1]["text"] == "122 reversed, 1.4 expected at 2026-03-02 14:33 UTC."
     facts = facts_of(card)
     assert facts == {
         "Status": "reversed",
-        "At the worst": "122 seen, 1.4 expected at 2026-03-02 14:33 UTC",
+        "At the worst": "122 reversed, 1.4 expected at 2026-03-02 14:33 UTC",
         "Excess so far": "121 transactions above normal",
         "Since": "2026-03-02 14:33 UTC",
         "Last 15m": "▁▂▁▂▂▁▁▂▂▂▁▂▂▁█ 0 to 122 a minute",
         "Trend": "reversed rising a lot",
+        "Look at": "timeouts between the gateway and the acquirer, and what is reversed twice",
+        "Severity": "warning",
         "Incident": "20260302T1433-reversed",
     }
     assert card["actions"] == [{"type": "Action.OpenUrl", "title": "Open the live page", "url": "http://l:1/"}]
@@ -207,3 +211,32 @@ def test_the_id_is_stable_and_differs_by_step() -> None:
     assert told(one).id != told(two).id
     assert told(one).id != told(replace(one, state="resolved")).id
     assert told(event(name="../../etc/passwd\x00")).id.replace("-", "").isalnum()
+
+
+def test_people_are_called_by_name_when_it_begins_or_gets_worse() -> None:
+    people = mentions("Ana Lima <ana@bank.example>, Rui <rui@bank.example>")
+    for state, severity, called in (
+        ("opened", "critical", True), ("worsened", "warning", True), ("opened", "info", False),
+        ("reminder", "critical", False), ("resolved", "critical", False),
+    ):  # fmt: skip
+        one = replace(event(cast(IncidentState, state)), severity=cast(Severity, severity))
+        card = adaptive_card(told(one), UTC, people)["attachments"][0]["content"]
+        assert ("msteams" in card) is called
+        if called:
+            assert card["body"][1]["text"] == "<at>Ana Lima</at> <at>Rui</at>"
+            assert card["msteams"]["entities"][0] == {
+                "type": "mention", "text": "<at>Ana Lima</at>",
+                "mentioned": {"id": "ana@bank.example", "name": "Ana Lima"},
+            }  # fmt: skip
+    with pytest.raises(ValueError, match="is nobody like"):
+        mentions("ana@bank.example")
+
+
+def test_what_is_normal_is_said_instead_of_nothing_expected() -> None:
+    one = replace(event(), observed=5, expected=0.0, low=0, high=2, total=100, root="reversed", times=3)
+    [container] = [part for part in card_of(told(one))["body"] if part["type"] == "Container"]
+    facts = {fact["title"]: fact["value"] for fact in container["items"][-1]["facts"]}
+    assert facts["At the worst"] == "5 reversed, normal is 0 to 2 (5% of all) at 2026-03-02 14:33 UTC"
+    assert "usually none" in card_of(told(replace(one, high=0)))["body"][1]["text"]
+    level = card_of(told(replace(one, state="changed level", usual=4.04)))["body"][1]["text"]
+    assert "Still 4 times the usual" in level

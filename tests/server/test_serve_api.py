@@ -16,7 +16,7 @@ from paths import ROOT
 from serving import SAMPLE, START, Server, incident, minute, serving, warm
 
 from txmon.ingest.rejects import RejectLog
-from txmon.runtime.acknowledgements import leave_acknowledgement
+from txmon.runtime.acknowledgements import Word, leave_word
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import reader_of
 from txmon.server import intake
@@ -144,7 +144,7 @@ def test_rejects_are_listed_with_index_and_reason(server: Server) -> None:
 def test_a_bad_body_says_what_is_wrong(server: Server, body: bytes, kind: str, status: int) -> None:
     answer = server.post(body, kind)
     assert answer.status == status
-    assert answer.json().get("error") or answer.json()["rejects"]
+    assert answer.json()["detail"]
     assert server.engine.totals.records == 0
 
 
@@ -207,18 +207,36 @@ def test_the_first_original_is_answered_as_it_was(server: Server) -> None:
 
 
 @pytest.mark.parametrize("twice", [False, True])
-def test_the_second_original_is_answered_as_it_was(server: Server, twice: bool) -> None:
-    warm(server)
-    call: object = {"time": "00h 46", "approved": 100, "denied": 70, "failed": 1, "denied_roll30_avg": 9.5}
-    answer = server.client.post("/send_transactions", json.dumps(call) if twice else call).json()
-    assert {status: about["anomaly"] for status, about in answer["info_dict"].items()} == {
-        "approved": False, "denied": True, "failed": False,
-    }  # fmt: skip
-    assert sum(answer["anomalies_dataframe"].values()) == pytest.approx(1.0, abs=0.001)
-    assert answer["anomalies_dataframe"]["denied"] > 0.9
-    assert answer["info_dict"]["denied"]["pct"] == answer["anomalies_dataframe"]["denied"]
-    few = server.client.post("/send_transactions", {"time": "00h 47", "approved": 5, "denied": 1}).json()
-    assert few["info_dict"]["approved"]["anomaly"] is True
+def test_the_second_original_is_answered_as_it_was(twice: bool) -> None:
+    with serving(now=START + 47 * 60) as server:  # a time of day is the one nearest to the clock
+        warm(server)
+        call: object = {"time": "00h 46", "approved": 100, "denied": 70, "failed": 1, "denied_roll30_avg": 9.5}
+        answer = server.client.post("/send_transactions", json.dumps(call) if twice else call).json()
+        assert {status: about["anomaly"] for status, about in answer["info_dict"].items()} == {
+            "approved": False, "denied": True, "failed": False,
+        }  # fmt: skip
+        assert sum(answer["anomalies_dataframe"].values()) == pytest.approx(1.0, abs=0.001)
+        assert answer["anomalies_dataframe"]["denied"] > 0.9
+        assert answer["info_dict"]["denied"]["pct"] == answer["anomalies_dataframe"]["denied"]
+        few = server.client.post("/send_transactions", {"time": "00h 47", "approved": 5, "denied": 1}).json()
+        assert few["info_dict"]["approved"]["anomaly"] is True
+
+
+def test_a_wrong_time_of_day_does_not_move_the_date_of_the_times_after_it() -> None:
+    noon = START + 12 * 3600
+    with serving(now=noon) as server:
+        wrong = server.client.post("/send_transactions", {"time": "00h 05", "approved": 27, "denied": 4})
+        assert wrong.status == 200  # today's, nearly twelve hours ago
+        for n in range(3):
+            server.clock.now = noon + 60.0 * n
+            assert server.post({"time": f"12:{n:02}:30", "status": "failed", "count": 5}).json()["accepted"] == 1
+        after = server.post({"time": "23:59:30", "status": "failed"}).json()
+        assert after["accepted"] == 0  # the nearest is today's, in the future
+        answer = server.post({"time": "13:30", "status": "failed"}).json()
+        assert "in the future" in answer["rejects"][0]["reason"]
+        newest = server.engine.pipeline.bucketer.newest()
+        assert newest is not None
+        assert (newest.start, newest.counts[()]) == (noon + 120, {"failed": 5})
 
 
 def test_times_without_a_date_are_todays_after_a_night() -> None:
@@ -355,16 +373,51 @@ def test_an_acknowledgement_left_beside_the_state_is_taken(tmp_path: Path) -> No
     with serving(Settings(state=path)) as server:
         warm(server)
         incident(server)
-        leave_acknowledgement(path, "20260302T0045-failed", False)
+        leave_word(path, Word("ack", "20260302T0045-failed"))
         assert server.engine.finish()
         assert server.engine.incidents()[0]["acknowledged"] is True
+
+
+def test_an_acknowledgement_has_an_author_and_can_be_taken_back() -> None:
+    with serving() as server:
+        warm(server)
+        incident(server)
+        path = "/v1/incidents/20260302T0045-failed/ack"
+        row = server.client.post(path, {"author": "ana", "note": "known"}).json()
+        assert (row["acknowledged"], row["author"], row["note"]) == (True, "ana", "known")
+        assert row["explanation"].endswith("expected (at most 4)") or "failed" in row["explanation"]
+        assert server.client.post(path, {"action": "undo"}).json()["acknowledged"] is False
+        assert server.client.post(path, {"action": "accept", "author": "ana"}).status == 200
+        for wrong in ({"action": "sing"}, {"who": "ana"}, {"note": 3}, {"note": "a\nb"}):
+            assert server.client.post(path, wrong).status == 422
+        assert server.client.post("/v1/incidents/none/ack", {"action": "undo"}).status == 404
+
+
+def test_silences_are_made_listed_and_ended() -> None:
+    with serving() as server:
+        client = server.client
+        assert client.get("/v1/silences").json() == {"silences": []}
+        made = client.post("/v1/silences", {"status": "Denied", "for": "2h", "author": "ana", "note": "load test"})
+        [row] = made.json()["silences"]
+        assert (row["status"], row["key"], row["author"], row["note"]) == ("denied", {}, "ana", "load test")
+        assert client.get("/v1/silences").json() == made.json()
+        keyed = {"status": "*", "key": {"merchant": "m1"}, "for": "30m"}
+        assert len(client.post("/v1/silences", keyed).json()["silences"]) == 2
+        assert len(client.post("/v1/silences", {"status": "denied", "for": "0s"}).json()["silences"]) == 1
+        assert client.post("/v1/silences", {"status": "denied", "for": "0s"}).status == 404
+        for wrong in (
+            {"for": "2h"}, {"status": "denied"}, {"status": "denied", "for": "31d"}, {"status": "denied", "for": "x"},
+            {"status": "denied", "for": "1h", "key": "m1"}, {"status": "denied", "until": "x"},
+        ):  # fmt: skip
+            assert client.post("/v1/silences", wrong).status == 422
 
 
 def test_a_failed_state_or_sink_is_told_and_stops_nothing(tmp_path: Path) -> None:
     def full(_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with serving(Settings(state=str(tmp_path / "none" / "state")), sinks=(full,)) as server:
+    settings = Settings(state=str(tmp_path / "none" / "state"), durability="none")
+    with serving(settings, sinks=(full,)) as server:
         warm(server)
         assert "No space left" in server.client.get("/readyz").json()["trouble"]
         assert not server.engine.finish()
@@ -402,7 +455,10 @@ def test_paths_and_methods_that_are_none(server: Server) -> None:
 def test_a_failure_inside_is_a_500_that_tells_nothing(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     server.engine.incidents = None  # type: ignore[assignment, method-assign]
     answer = server.client.get("/v1/incidents")
-    assert (answer.status, answer.json()) == (500, {"error": "unexpected failure; the server's log has it"})
+    problem = answer.json()
+    assert (answer.status, problem["status"], problem["code"]) == (500, 500, "internal")
+    assert problem["detail"] == "unexpected failure; the server's log has it"
+    assert answer.headers["content-type"] == "application/problem+json"
     assert "unexpected TypeError in /v1/incidents" in capsys.readouterr().err
     assert server.client.get("/healthz").status == 200
 
@@ -446,7 +502,7 @@ def test_a_body_is_not_read_of_who_has_no_token() -> None:
             with socket.create_connection(("127.0.0.1", server.port), 5) as sock:
                 sock.sendall(head.encode())  # and nothing of the body: the answer comes all the same
                 assert sock.recv(1000).startswith(b"HTTP/1.1 " + status)
-        assert server.app.answers["/v1/transactions", 401] == 1
+        assert server.app.counters.answers()["/v1/transactions", 401] == 1
 
 
 def test_a_login_begins_a_session_that_ends() -> None:
@@ -481,7 +537,7 @@ def test_the_document_lists_the_routes_and_no_others(server: Server) -> None:
     for route in server.app.router.routes:
         if route.listed:
             operation = document()["paths"][route.path][route.method.lower()]
-            assert (operation.get("security") == []) is route.open
+            assert (operation.get("security") == []) is (not route.scope)
     assert server.client.get("/openapi.json").json() == json.loads(json.dumps(document()))
 
 

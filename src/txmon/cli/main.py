@@ -16,7 +16,7 @@ from txmon.version import describe
 
 COMMANDS = (
     "replay", "watch", "serve", "inspect", "analyze", "query", "evaluate", "tune", "simulate", "notify",
-    "ack", "state", "spark", "config", "doctor", "completion",
+    "ack", "silence", "state", "spark", "config", "doctor", "completion",
 )  # fmt: skip
 
 

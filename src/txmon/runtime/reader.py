@@ -123,18 +123,24 @@ class Reader:
         with self._open(path) as self.source:
             parser = self._parser(self.source)
             aggregator = Aggregator(parser, width, whole=True)
-            for lines in self.source:
-                read: list[Item] = []
-                rejects: list[Reject] = []
-                for item in aggregator.take(lines):
-                    if isinstance(item, Reject):
-                        rejects.append(item)
-                    else:
-                        read.append(item)
-                whole.take(read)
-                for reject in rejects:
-                    self._log.add(reject)
+            try:
+                for lines in self.source:
+                    self._take(whole, aggregator.take(lines))
+            finally:
+                self._take(whole, aggregator.rest())
             parser.finish()
+
+    def _take(self, whole: WholeInput, found: list[Item | Reject]) -> None:
+        read: list[Item] = []
+        rejects: list[Reject] = []
+        for item in found:
+            if isinstance(item, Reject):
+                rejects.append(item)
+            else:
+                read.append(item)
+        whole.take(read)
+        for reject in rejects:
+            self._log.add(reject)
 
     def check(self, paths: Sequence[str | Lines]) -> None:
         """Raise BadData where nothing could be read of all `paths`, or less than half; after the reading."""

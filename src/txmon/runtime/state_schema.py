@@ -8,7 +8,7 @@ state would be restored, and fail in a later minute, at each start anew.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -37,17 +37,22 @@ class _Buckets(msgspec.Struct):
     late: Whole
     first_late: Time
     repeated: Whole
-    open: list[Annotated[list[Any], Meta(min_length=2, max_length=4)]]  # older states end after the counts
+    open: list[Annotated[list[Any], Meta(min_length=2, max_length=6)]]  # older states end after the counts
     closed: list[tuple[Time, Counts]]
     changed: list[tuple[Time, list[Pair], str]]
     ids: list[tuple[Annotated[int, Meta(ge=-DAY)], list[int | str]]]  # texts in states of before
     watermark: Annotated[int, Meta(ge=-DAY)] | None
     next: Time | None
     last: Time
+    # not in older states
+    bulk: Time | None = None
+    runs: list[tuple[Time, Whole]] = []
+    sizes: list[Whole] = []
+    steps: list[Whole] = []
 
 
 _Sample = tuple[Annotated[int, Meta(ge=0, le=32)], dict[str, list[str]]]
-_Open = tuple[Time, Counts, dict[str, Whole] | None, _Sample | None]
+_Open = tuple[Time, Counts, dict[str, Whole] | None, _Sample | None, Whole, Time]
 _Known = tuple[Amount, Amount, Amount, _Slope]
 _Group = tuple[list[Pair], Time, Whole, Amount, Numbers, dict[str, Numbers]]
 
@@ -79,31 +84,71 @@ class _Detector(msgspec.Struct):
     roll: _Roll | None = None
 
 
+class _Member(msgspec.Struct):
+    buckets: Whole
+    confirmed: bool
+    due: Amount
+    excess: Real
+    expected: Amount
+    first: Time
+    high: Whole
+    label: str
+    last: Time
+    low: Whole
+    minute: Amount
+    newest: Real
+    observed: Whole
+    over: bool
+    peak: Time
+    quiet: Whole
+    recent: list[tuple[Amount, Amount]]
+    score: Real
+    seen: Amount
+    shifted: Time
+    sizes: list[Amount]
+    strong: list[Time]
+    text: str
+    total: Whole
+    volume: Amount
+
+
 class _Incident(msgspec.Struct):
     acknowledged: bool
     alerts: list[Time]
-    excess: Real
-    expected: Amount
     id: str
     key: list[Pair]
     label: str
     last: Time
-    members: dict[str, Time]
-    observed: Whole
+    members: dict[str, Time | _Member]  # of older states: when they last alerted
     opened: bool
-    peak: Time
     root: str
-    score: Real
-    size: Amount
     start: Time
     told: Time
     told_label: str
     told_size: Amount
+    # not in older states
+    ack_label: str = ""
+    ack_size: Amount = 0.0
+    by: str = ""
+    children: list[tuple[str, list[Pair], Real]] = []
+    clear_seconds: Whole = 0
+    closed: Time = 0
+    ended: str = ""
+    gap: Whole = 0
+    note: str = ""
+    parent: str = ""
+    reopened: Whole = 0
+    severity: Literal["info", "warning", "critical"] = "info"
+    silence_told: Time = 0
+    silent: Time = 0
+    times: Whole = 1
+    told_severity: Literal["info", "warning", "critical"] = "info"
 
 
 class _Incidents(msgspec.Struct):
     open: list[_Incident]
     used: list[str]
+    silences: list[tuple[str, list[Pair], Time, str, str]] = []  # not in older states
 
 
 class _Trends(msgspec.Struct):
@@ -118,6 +163,9 @@ class _Pipeline(msgspec.Struct):
     rules: list[tuple[str, list[Pair], str, Time]]
     incidents: _Incidents
     trends: _Trends
+    # not in older states
+    missed: list[tuple[Time, Time, bool]] = []
+    opened: Annotated[int, Meta(ge=-1)] = -1
 
 
 INCIDENT: Final = frozenset(_Incident.__struct_fields__)
@@ -139,7 +187,7 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
     """
     found = msgspec.convert(pipeline, _Pipeline)
     for row in found.buckets.open:
-        msgspec.convert([*row, None, None][:4], _Open)
+        msgspec.convert([*[*row, None, None][:4], *(row[4:] or (0, row[0]))], _Open)
     _check_times(found.buckets, bucket)
     _check_changed(found.buckets)
     if found.detector.season[0] != bucket:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from txmon.model.statuses import ROLES
+from txmon.settings.closing import Closed, closed_rules
 from txmon.settings.parsers import (
     ByStatus,
     Shown,
@@ -17,6 +18,7 @@ from txmon.settings.parsers import (
     column_list,
     command_line,
     duration,
+    networks,
     number,
     pairs,
     path,
@@ -28,9 +30,11 @@ from txmon.settings.parsers import (
     text_of,
     time_form,
     time_zone,
+    url_path,
     web_address,
     whole,
 )
+from txmon.settings.routing import Mention, Route, mentions, routes
 from txmon.settings.rule import Rule, parse_rules, rules_text
 from txmon.settings.schedule import Clock, Hours, Silence, clock, hours, silences
 
@@ -118,7 +122,7 @@ class Settings:
     strict: bool = _input(False, "Stop at the first bad record, with exit code 65.", switch)
     rejects: str | None = _input(None, "Keep bad records there, whole and with the reason.", path, "FILE")
     max_ahead: int = _input(
-        HOUR, "Refuse, live, what lies so far in the future.", duration(MINUTE, 366 * 86400), "TIME"
+        2 * MINUTE, "Reject live records that are further ahead of the clock.", duration(MINUTE, 366 * 86400), "TIME"
     )
     max_line: int = _input(1 << 20, "Longest line that is read.", size(1 << 10, 16 << 20), "SIZE")
 
@@ -160,6 +164,14 @@ class Settings:
         2 * HOUR, "After so long, a deviation is the new normal.", duration(MINUTE, 7 * 86400), "TIME"
     )
 
+    closed: tuple[Closed, ...] = _detection(
+        (),
+        "Closed hours, in which nothing is expected: weekday=sat+sun;time=22:00-08:00;date=2026-12-25;holidays=BR-SP.",
+        closed_rules,
+        "HOURS",
+        many=True,
+    )
+
     rule: tuple[Rule, ...] = _detection(
         (),
         "A rule beside the score: 'failed: count >= 20 or share > 5% for 3m'.",
@@ -181,7 +193,10 @@ class Settings:
         default_text="a strong one at once, else 2 in 3 buckets",
     )  # fmt: skip
     clear: int = _incidents(5 * MINUTE, "Quiet time after which an incident is over.", duration(MINUTE, 86400), "TIME")
-    join: int = _incidents(5 * MINUTE, "Alerts begun within this time are one incident.", duration(0, 86400), "TIME")
+    join: int = _incidents(
+        5 * MINUTE, "Keys that begin to fail within this time are one incident of the platform.", duration(0, 86400),
+        "TIME",
+    )  # fmt: skip
     repeat: int = _incidents(HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME")
 
     state: str | None = _output(None, "Keep what was learned there, and go on from it.", path, "FILE")
@@ -215,10 +230,31 @@ class Settings:
     exec: str | None = _telling(
         None, "Command that gets each notification as JSON on its standard input.", command_line, "COMMAND"
     )
+    alertmanager: str | None = _telling(
+        None, "Address of a Prometheus Alertmanager that gets each incident as an alert.", web_address, "URL"
+    )
+    route: tuple[Route, ...] = _telling(
+        (), "Where an incident goes, the first that matches: severity=critical;status=denied;to=teams+exec.",
+        routes, "ROUTE", many=True,
+    )  # fmt: skip
+    mention: tuple[Mention, ...] = _telling(
+        (), "Who is named in Teams cards of what begins or gets worse: 'Ana Lima <ana@bank.example>'.", mentions,
+        "PERSON", many=True,
+    )  # fmt: skip
+    notify_timeout: int = _telling(30, "How long a receiver may take to answer.", duration(1, 600), "TIME")
+    max_age: int = _telling(
+        HOUR,
+        "Live, tell nobody of an incident that ended so long ago; 0 tells of all.",
+        duration(0, 366 * 86400),
+        "TIME",
+    )
+    max_cards: int = _telling(
+        20, "Most notifications in an hour; the others come in one digest. 0 is any number.", whole(0, 10**6), "N"
+    )
     link: str | None = _telling(None, "Address of the live page, for a card's button.", web_address, "URL")
     digest: Clock | None = _telling(None, "Time of day of a daily summary.", clock, "HH:MM")
     quiet: Hours | None = _telling(
-        None, "Hours in which all but escalations wait for their end: 22:00-06:00.", hours, "HH:MM-HH:MM"
+        None, "Hours in which all but what gets worse waits for their end: 22:00-06:00.", hours, "HH:MM-HH:MM"
     )
     silence: tuple[Silence, ...] = _telling(
         (), "Maintenance window: status=denied;key=merchant:m1;time=02:00-04:00;weekday=sat+sun.", silences, "WINDOW",
@@ -226,6 +262,9 @@ class Settings:
     )  # fmt: skip
     trend_every: int = _telling(
         30 * MINUTE, "How often at most to tell that a status rises a lot; 0 is never.", duration(0, 86400), "TIME"
+    )
+    heartbeat: str | None = _output(
+        None, "Address to call each minute while txmon is healthy (a dead man's switch).", web_address, "URL"
     )
     spool: str | None = _telling(
         None, "Folder in which notifications wait until they are sent.", path, "FOLDER",
@@ -240,7 +279,32 @@ class Settings:
     )
     tail: str | None = _server(None, "Also read this file as it grows; - is standard input.", path, "FILE")
     max_body: int = _server(1 << 20, "Largest body that is read.", size(1 << 10, 64 << 20), "SIZE")
+    max_unpacked: int = _server(
+        4, "How many times --max-body a gzip body may unpack to.", whole(1, 1000), "N"
+    )  # fmt: skip
     connections: int = _server(512, "Most connections at a time.", whole(2, 10_000), "N")
+    per_address: int | None = _server(
+        None, "Most connections of one address, trusted proxies excepted.", whole(1, 10_000), "N",
+        default_text="half of --connections",
+    )  # fmt: skip
+    tokens_file: str | None = _server(
+        None, "File with more tokens, one per line: SCOPE[,SCOPE] TOKEN. Scopes are ingest, read and admin.",
+        secret_file, "FILE",
+    )  # fmt: skip
+    trusted_proxy: tuple[str, ...] = _server(
+        (), "Proxies whose X-Forwarded-For, -Proto and -Host are believed.", networks, "ADDRESS,...", many=False
+    )  # fmt: skip
+    base_path: str = _server("", "Path under which a proxy shows the page.", url_path, "/PATH", default_text="/")
+    drain_delay: int = _server(
+        0, "After SIGTERM, keep answering for so long while /readyz says 503.", duration(0, HOUR), "TIME"
+    )
+    durability: str = _server(
+        "batch", "With --state: what a crash may lose of the rows answered with 200.",
+        choice("batch", "always", "none"),
+    )  # fmt: skip
+    access_log: str | None = _server(None, "Write one JSON line per request there; - is standard error.", path, "FILE")
+    log_format: str = _server("text", "Messages on standard error.", choice("text", "json"))
+    log_level: str = _server("info", "Least level of the messages.", choice("info", "warning", "error"))
 
 
 DECLARATIONS: Final[Mapping[str, Declaration]] = {f.name: f.metadata["declaration"] for f in fields(Settings)}

@@ -136,6 +136,27 @@ def column_list(value: object) -> tuple[str, ...]:
     return names
 
 
+def networks(value: object) -> tuple[str, ...]:
+    """Addresses and networks, each once: 10.0.0.1, 10.0.0.0/8, ::1."""
+    import ipaddress
+
+    names = column_list(value)
+    for name in names:
+        try:
+            ipaddress.ip_network(name, strict=False)
+        except ValueError:
+            raise ValueError(f"{name[:60]!r} is not an address or a network like 10.0.0.0/8") from None
+    return names
+
+
+def url_path(value: object) -> str:
+    """The path under which a proxy shows the page, without a slash at the end; empty for the root."""
+    text = str(value).rstrip("/")
+    if text and (re.fullmatch(r"(/[A-Za-z0-9._~-]+){1,16}", text) is None or "/.." in text or "/./" in text + "/"):
+        raise ValueError(f"{text[:60]!r} is not a path like /txmon")
+    return text
+
+
 def duration(least: int, most: int, divides_day: bool = False) -> Shown[int]:
     """A duration between two, in seconds."""
 
