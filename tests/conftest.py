@@ -13,6 +13,10 @@ import pytest
 from hypothesis import Phase, settings
 from paths import SHARED, TESTS
 
+# Commands that tests start do not say how they read their input; tests of the reading ask for it. What a run says
+# besides is then all that it says.
+os.environ["TXMON_NO_READING"] = "1"
+
 # for `make mutants`: every mutant meets the same cases, and a failure is not looked into
 settings.register_profile(
     "mutants", derandomize=True, database=None, deadline=None, max_examples=30, phases=[Phase.explicit, Phase.generate]

@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -250,6 +251,26 @@ def test_inspect_says_what_replay_reads(tmp_path: Path) -> None:
     assert found["totals"] == {"approved": 1062, "denied": 54, "failed": 9}
     assert (found["from"], found["to"], found["records"]) == ("2024-03-05T10:00:00Z", "2024-03-05T10:08:00Z", 27)
     assert "--map count=: a row is one transaction" in found["flags"]
+
+
+def test_the_reading_is_said_once_and_never_on_standard_output(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(table(MINUTES, count="count(*)"))
+    env = {name: value for name, value in os.environ.items() if name != "TXMON_NO_READING"}
+    says = "time=time (UTC), status=status, count=count(*)\n"
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        with path.open("rb") as stdin:
+            return subprocess.run(
+                [TXMON, *command], stdin=stdin, capture_output=True, text=True, timeout=60, env=env, check=True
+            )
+
+    for command in (["replay", str(path)], ["watch"], ["analyze", str(path)], ["tune", str(path), "--budget", "1/day"]):
+        told, quiet = run(*command), run(*command, "-q")
+        assert told.stderr.count(says) == 1, command
+        assert "time=time" not in told.stdout
+        assert says not in quiet.stderr
+        assert quiet.stdout == told.stdout
 
 
 # the same counts in every form

@@ -176,8 +176,8 @@ def _line_format(name: str) -> str:
     return "jsonl" if name in ("logfmt", "json") else name
 
 
-def times_of(settings: Settings, today: date, now: int | None = None) -> TimeParser:
-    """The parser of times that `settings` ask for; `today` dates the times that have no date."""
+def times_of(settings: Settings, today: date | None, now: int | None = None) -> TimeParser:
+    """The parser of times that `settings` ask for; `today` dates the times that have no date (None: no times)."""
     order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
     return TimeParser(ZoneInfo(settings.tz), settings.date or today, now, order, settings.time_format)
 

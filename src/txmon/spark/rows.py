@@ -6,15 +6,15 @@ The reading is txmon's own (txmon.ingest.records), in Python on the workers, so 
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 from txmon.detection.cardinality import SEPARATOR
 from txmon.errors import BadData, UsageError
 from txmon.ingest.fields import MAX_COUNT, MAX_STATUS
-from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
+from txmon.ingest.records import Record, RecordParser, Reject
 from txmon.ingest.rejects import reject_line
-from txmon.ingest.timestamps import LATEST, TimeParser
+from txmon.ingest.timestamps import LATEST
 from txmon.model.keys import TOTAL
+from txmon.runtime.reader import hints_of, times_of
 from txmon.settings.declarations import Settings
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _parsed(batches: "Arrow", settings: Settings) -> "Arrow":
     """Raw lines as records, read as files are; a file's lines come in order, and no file in two parts."""
     import pyarrow
 
-    options = ParseOptions(settings.format, settings.map, settings.by, settings.max_line)
+    options = hints_of(settings).options
     parser: RecordParser | None = None
     refused = ""  # why nothing of this source can be read
     for batch in batches:
@@ -129,7 +129,7 @@ def _parsed(batches: "Arrow", settings: Settings) -> "Arrow":
         for raw, source in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
             if parser is None or parser.source != source:
                 # the date of a bare time of day is a file's own, and rows of a stream have no file: only --date helps
-                parser, refused = RecordParser(source, options, TimeParser(ZoneInfo(settings.tz), settings.date)), ""
+                parser, refused = RecordParser(source, options, times_of(settings, settings.date)), ""
             found: Record | Reject | None
             try:
                 found = Reject(source, 0, "source", refused, raw) if refused else parser.one(raw or b"")

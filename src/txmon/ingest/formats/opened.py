@@ -4,11 +4,9 @@ import codecs
 import itertools
 import json
 import os
-import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from txmon.errors import BadData
 from txmon.ingest import calendar_texts
@@ -19,6 +17,9 @@ from txmon.ingest.formats.quotes import QuoteJoiner
 from txmon.ingest.reading import Container, Hints, Reading, decide_order, read_plan, row_orders
 from txmon.ingest.records import BOM, RecordParser
 from txmon.ingest.timestamps import TimeParser
+
+if TYPE_CHECKING:
+    import zipfile
 
 HEAD: Final = 1 << 16  # bytes that are looked at
 SPOOLED: Final = 16 << 20  # bytes of a stream that are kept in memory where it must be read twice
@@ -145,6 +146,8 @@ class OpenedSource:
         return self._text(head, rest, Container(compression=packed))
 
     def _archive(self, blocks: Iterable[bytes], packed: str) -> tuple[Iterator[list[bytes]], Container]:
+        import zipfile
+
         file = self._spool(blocks)
         try:
             archive = zipfile.ZipFile(file)
@@ -241,6 +244,8 @@ class OpenedSource:
 
     def _spool(self, blocks: Iterable[bytes], named: bool = False) -> IO[bytes]:
         """A file of its own with these blocks, which can be read anywhere."""
+        import tempfile
+
         made = tempfile.NamedTemporaryFile() if named else tempfile.SpooledTemporaryFile(SPOOLED)  # noqa: SIM115
         file: IO[bytes] = made
         self._spooled.append(file)
@@ -284,7 +289,9 @@ class OpenedSource:
         return self._held
 
 
-def _member(name: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+def _member(name: str, archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo") -> Iterator[bytes]:
+    import zipfile
+
     try:
         with archive.open(entry) as file:
             while block := file.read(HEAD):
