@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -205,4 +206,44 @@ def test_standard_input_is_read_beside_the_requests(tmp_path: Path) -> None:
         process.stdin.write(f"time,status\n{minute(0)},failed\n".encode())
         process.stdin.flush()
         wait_for(lambda: call(port, "GET", "/v1/overview")["open"])
+        assert end(process)[0] == 0
+
+
+def test_the_access_log_has_a_line_per_request_and_no_secret(tmp_path: Path) -> None:
+    arguments = ("--access-log", "access.jsonl", "--trusted-proxy", "127.0.0.1")
+    with running(tmp_path, *arguments, TXMON_TOKEN="a-token-of-thirty-two-characters") as (process, port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        for token, status in (("a-token-of-thirty-two-characters", 200), ("a-wrong-one-0123456789", 401)):
+            headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": "198.51.100.7", "User-Agent": "probe"}
+            connection.request("GET", "/v1/verdicts?status=failed", headers=headers)
+            answer = connection.getresponse()
+            assert (answer.status, bool(answer.read())) == (status, True)
+        connection.close()
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+            sock.sendall(b"nonsense\r\n\r\n")
+            assert b" 400 " in sock.recv(4096)
+        path = tmp_path / "access.jsonl"
+        wait_for(lambda: path.read_text().count("\n") == 3)
+        assert end(process)[0] == 0
+    assert "token" not in path.read_text()
+    assert "0123456789" not in path.read_text()
+    # each is written after its answer was sent, so two connections may cross
+    rows = sorted(map(json.loads, path.read_text().splitlines()), key=lambda row: int(row["status"]))
+    assert [row["status"] for row in rows] == [200, 400, 401]
+    assert (rows[0]["peer"], rows[0]["path"], rows[0]["agent"]) == ("198.51.100.7", "/v1/verdicts", "probe")
+    assert "method" not in rows[1]
+
+
+def test_metrics_tell_of_statuses_latency_the_process_and_the_build(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, port):
+        for i in (0, 2):
+            call(port, "POST", "/v1/transactions", {"time": minute(i), "status": "failed", "count": 3})
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        assert 'txmon_bucket_transactions{status="failed"} 3.0' in text
+        assert 'txmon_http_seconds_bucket{le="+Inf",path="/v1/transactions"} 2.0' in text
+        assert "process_resident_memory_bytes" in text
+        assert "txmon_build_info{" in text
         assert end(process)[0] == 0

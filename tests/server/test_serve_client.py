@@ -119,7 +119,7 @@ def test_the_page_data_shows_an_anomaly_where_it_was() -> None:
 
 def test_the_second_system_s_client_sends_each_minute_encoded_twice() -> None:
     """With the derived columns that its frame had, among them those that are no numbers."""
-    with serving() as server:
+    with serving(now=START + 50 * 60) as server:
         for i in range(50):
             row = {
                 "time": f"{i // 60:02d}h {i % 60:02d}", "approved": 100, "denied": 10 + 60 * (i == 49), "failed": 1,

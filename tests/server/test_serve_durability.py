@@ -39,8 +39,8 @@ def test_rows_answered_with_200_survive_a_kill_and_count_once(durability: str, t
                 thread.start()
             for thread in threads:
                 thread.join()
-            last = {"time": minute(3 * again + 2), "status": "approved"}  # closes the minute
-            assert call(port, "POST", "/v1/transactions", last)["accepted"] == 1
+            last = [{"time": minute(3 * again + 2), "status": "approved"}] * 500  # the bulk closes the minute
+            assert call(port, "POST", "/v1/transactions", last)["accepted"] == 500
             kill(process)
     with running(tmp_path, *arguments) as (process, port):
         assert closed(port) == [40] * 3
@@ -86,7 +86,7 @@ def test_acknowledgements_and_closed_buckets_survive_a_kill(tmp_path: Path) -> N
         warm(server)
         for i in (45, 46):
             server.post([{"time": minute(i), "status": s, "count": n} for s, n in (("failed", 60), ("approved", 100))])
-        server.post({"time": minute(48), "status": "approved"})
+        server.post([{"time": minute(48), "status": "approved"}] * 500)
         row = server.client.get("/v1/incidents").json()["incidents"][0]
         server.client.post(f"/v1/incidents/{row['id']}/ack")
         told.append(server.client.get("/v1/overview").json())

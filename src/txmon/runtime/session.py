@@ -151,8 +151,10 @@ class LiveSession:
             raise ConfigError(f"{self.settings.state}: does not hold together ({bad!r}); it is left as it is") from bad
         self.obey()  # what was said while nothing ran counts before the first record
 
-    def begin(self, deaf: bool) -> None:
+    def begin(self, deaf: bool, last: float = 0.0) -> None:
         """Note that the run begins now, with its sources open. deaf: what was sent while it did not run is lost.
+
+        last: when something was heard after the state was written, as a journal has it; epoch seconds.
 
         A server and a pipe hear nothing while they do not run, so a time without records before the start is no
         silence. A followed file and a topic hold what came meanwhile, and there silence is real.
@@ -164,6 +166,8 @@ class LiveSession:
         started = int(self._wall())
         own = self._found.get(OWN)
         heard = own.get("heard") if isinstance(own, Mapping) else None
+        if last:
+            heard = max(int(last), heard if isinstance(heard, int) else 0)
         if not isinstance(heard, int) or not bucketer.next_start - DAY <= heard <= started:
             return  # a past that is replayed in pieces: it goes on where it stopped, whenever that is
         if not self.live:

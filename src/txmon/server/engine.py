@@ -350,13 +350,13 @@ class Engine:
         if self.settings.state is None:
             return 0
         journal = self.journal or Journal(self.settings.state, shared=True)
-        rows = 0
+        rows, last = 0, 0.0
         self._at = 0.0
         self.session.hold(0.0)
         try:
             for raw in journal.replay(self._segment):
                 entry = unpack(raw)
-                self._at = entry.at
+                self._at = last = entry.at
                 rows += self._again(entry)
         except (KeyError, TypeError, ValueError, OSError) as bad:
             raise ConfigError(
@@ -365,6 +365,8 @@ class Engine:
         finally:
             self._at = None
         self.session.hold(2 * self.settings.bucket)
+        if last:
+            self.session.begin(self.settings.tail in (None, "-"), last)
         if journal.damaged:
             text = (
                 f"{journal.damaged} bytes at the end of the journal are no whole entry; nobody was told they are kept"
@@ -416,7 +418,8 @@ class Engine:
             self._positions = dict(own["positions"])
             self._segment = int(own.get("journal", 0))  # not in older states
             # a followed file holds what came while the server did not run; clients and a pipe do not
-            session.begin(deaf=self.settings.tail in (None, "-"))
+            if self.journal is None or not self.journal.waits(self._segment):
+                session.begin(deaf=self.settings.tail in (None, "-"))
         except (KeyError, TypeError, ValueError, AttributeError) as bad:
             raise ConfigError(f"{state}: does not hold together ({bad!r}); it is left as it is") from bad
 

@@ -120,6 +120,10 @@ class Journal:
                 with suppress(OSError):
                     self._path(number).unlink()
 
+    def waits(self, first: int) -> bool:
+        """Return whether there is anything to `replay` from the segment `first` on."""
+        return any(number >= first and self._path(number).stat().st_size for number in self._segments())
+
     def replay(self, first: int) -> Iterator[bytes]:
         """Yield the payloads from the segment `first` on; the segment that is written next is a new one."""
         for number in sorted(self._segments()):
