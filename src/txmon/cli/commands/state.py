@@ -4,6 +4,7 @@ import click
 
 from txmon.errors import NoInput
 from txmon.model.clock import iso
+from txmon.runtime.session import OWN
 from txmon.runtime.state_file import load
 from txmon.support.terminal_text import printable
 
@@ -57,4 +58,6 @@ def show(file: str, rows: int) -> None:
     for incident in pipeline.tracker.open():
         console.print(f"open: {printable(incident.id)} {printable(incident.label)} since {iso(incident.start)}")
     for name, position in found.sources.items():
+        if name == OWN:
+            continue  # of the run, not of a source
         console.print(f"source: {printable(name)} at byte {position.get('offset')}")
