@@ -14,10 +14,11 @@ from txmon.cli.outputs import TELLING, Outputs
 from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
+from txmon.runtime.heartbeat import Vitals
 from txmon.runtime.reader import parsing_of
 from txmon.server.access import AccessLog
 from txmon.server.app import App
-from txmon.server.engine import Engine
+from txmon.server.engine import TICK, Engine
 from txmon.server.guard import SHORTEST, Guard, Token, read_tokens
 from txmon.server.http.connection import Limits
 from txmon.server.http.listener import Listener, is_loopback
@@ -35,11 +36,10 @@ SERVING = (
 )  # fmt: skip
 PATIENCE = 20.0  # seconds that requests in flight get at the end,
 LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
-TICK = 0.5  # seconds
 
 
 @click.command(short_help="Receive transactions over HTTP; a live page.")
-@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep")
+@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep", "heartbeat")
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
 def serve(notify: bool, **flags: object) -> ExitCode:
@@ -122,7 +122,10 @@ def _run(
         tail.start()
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     say.info(f"serving on http://{shown}:{listener.port}{settings.base_path}/")
-    trouble = _until_ended(engine, app, signals, say)
+    vitals = Vitals(settings.heartbeat, os.environ, say.warning)
+    vitals.start()
+    trouble = _until_ended(engine, app, signals, say, vitals)
+    vitals.stop()
     if tail is not None:
         tail.stop()
     engine.feed.hub.close()
@@ -135,7 +138,7 @@ def _run(
     return ExitCode.OK if answered and written else ExitCode.IO, written
 
 
-def _until_ended(engine: Engine, app: App, signals: ServerSignals, say: ServerLog) -> str:
+def _until_ended(engine: Engine, app: App, signals: ServerSignals, say: ServerLog, vitals: Vitals) -> str:
     """Do what time and signals ask for until the server is to end; return the trouble that was said last."""
     trouble = ""
     ended: float | None = None
@@ -151,6 +154,7 @@ def _until_ended(engine: Engine, app: App, signals: ServerSignals, say: ServerLo
             for line in engine.report():
                 say.info(line)
         engine.tick(TICK)
+        vitals.alive(engine.trouble)
         if engine.trouble != trouble:
             trouble = engine.trouble
             say.warning(trouble)
