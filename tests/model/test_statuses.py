@@ -111,7 +111,8 @@ def replay(text: str, *flags: str, cwd: Path | None = None) -> tuple[list[dict[s
     done = subprocess.run(
         [TXMON, "replay", "-", *flags], input=text, capture_output=True, text=True, timeout=60, check=True, cwd=cwd
     )
-    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+    said = [line for line in done.stderr.splitlines(keepends=True) if "; time=" not in line]  # but for the reading
+    return [json.loads(line) for line in done.stdout.splitlines()], "".join(said)
 
 
 def labels(lines: list[dict[str, object]]) -> set[object]:

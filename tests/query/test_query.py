@@ -91,8 +91,8 @@ def test_times_are_read_as_replay_reads_them(write: Callable[[str, str], Path]) 
 
 
 def test_midnight_begins_the_next_day(write: Callable[[str, str], Path]) -> None:
-    first = write("a.csv", "time,status,n\n23h 59,a,1\n00h 00,a,1\n23h 59,late,1\n00h 01,a,1\n")
-    second = write("b.csv", "time,status,n\n22h 00,a,1\n00h 30,a,1\n")
+    first = write("a.csv", "time,status,count\n23h 59,a,1\n00h 00,a,1\n23h 59,late,1\n00h 01,a,1\n")
+    second = write("b.csv", "time,status,count\n22h 00,a,1\n00h 30,a,1\n")
     assert rows("SELECT strftime(time, '%d %H:%M') FROM transactions", first, second) == [
         ("02 23:59",), ("03 00:00",), ("02 23:59",), ("03 00:01",), ("02 22:00",), ("03 00:30",),
     ]  # fmt: skip
@@ -104,13 +104,13 @@ def test_other_columns_can_be_used_and_names_are_clean(write: Callable[[str, str
 
 
 def test_a_silent_minute_has_a_row_and_no_share(write: Callable[[str, str], Path]) -> None:
-    path = write("t.csv", "time,status,n\n00h 00,approved,3\n00h 00,odd one,1\n00h 02,denied,1\n")
+    path = write("t.csv", "time,status,count\n00h 00,approved,3\n00h 00,odd one,1\n00h 02,denied,1\n")
     sql = 'SELECT total, approved, "odd one", approved_share, failed_share FROM per_minute'
     assert rows(sql, path) == [(4, 3, 1, 0.75, 0.0), (0, 0, 0, None, None), (1, 0, 0, 0.0, 0.0)]
 
 
 def test_rows_that_are_none_are_counted(write: Callable[[str, str], Path]) -> None:
-    text = "time,status,n\n00h 00,a,3\n25h 00,a,1\n00h 01,,1\n00h 01,a,-1\n00h 01,a,1.5\n00h 01,a\n00h 02,a,4\n"
+    text = "time,status,count\n00h 00,a,3\n25h 00,a,1\n00h 01,,1\n00h 01,a,-1\n00h 01,a,1.5\n00h 01,a\n00h 02,a,4\n"
     path = write("t.csv", text)
     with closing(Database([str(path)])) as database:
         assert list(database.run("SELECT sum(count)::INT FROM transactions")) == [(7,)]
@@ -121,7 +121,9 @@ def test_rows_that_are_none_are_counted(write: Callable[[str, str], Path]) -> No
 
 
 def test_a_torn_line_is_left_out(write: Callable[[str, str], Path]) -> None:
-    path = write("t.jsonl", '{"time": "00h 01", "status": "a", "n": 12}\n{"time": "00h 02", "status": "a", "n": 1')
+    path = write(
+        "t.jsonl", '{"time": "00h 01", "status": "a", "count": 12}\n{"time": "00h 02", "status": "a", "count": 1'
+    )
     with closing(Database([str(path)])) as database:
         assert list(database.run("SELECT count FROM transactions")) == [(12,)]
         assert [bad.count for bad in database.rejected] == [1]
@@ -332,7 +334,7 @@ def test_above_normal_finds_the_labelled_reversals() -> None:
 
 
 def test_outputs(write: Callable[[str, str], Path], tmp_path: Path) -> None:
-    path = write("t.csv", "time,status,n\n00h 00,\"=cmd|'/c calc'!A1\",3\n00h 01,\x1b[31mred,4\n")
+    path = write("t.csv", "time,status,count\n00h 00,\"=cmd|'/c calc'!A1\",3\n00h 01,\x1b[31mred,4\n")
     sql = "SELECT status, count, -count AS minus, NULL AS nothing FROM transactions"
     as_csv = txmon("query", sql, str(path), "--format", "csv").stdout
     assert as_csv.splitlines()[:2] == ["status,count,minus,nothing", "'=cmd|'/c calc'!a1,3,-3,"]

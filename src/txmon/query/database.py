@@ -9,6 +9,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -22,6 +23,7 @@ from txmon.errors import BadData, IoFailure, TxmonError, UsageError
 from txmon.ingest.checkouts import Checkouts, read_checkouts
 from txmon.query.files import QueryFile, expand, look, table_of
 from txmon.query.load import Loader, Rejected, literal, parquet_columns, quoted
+from txmon.query.normal import is_equal, opened, write_plain
 from txmon.support.plurals import counted
 from txmon.support.safe_open import open_file
 from txmon.support.suggest import nearest
@@ -84,11 +86,13 @@ class Database:
         # without these, a statement could read Python's variables, or spill to a folder it makes here
         execute("SET python_enable_replacements=false; SET temp_directory=''; SET autoinstall_known_extensions=false")
         execute(f"SET TimeZone={literal(tz)}")
-        files = [self._look(path, mapping or {}) for path in expand(paths)]
-        loader = Loader(self._connection, mapping or {}, day or datetime.now(UTC).date())
-        with _Explained():
-            self._load(loader, files)
-            execute("DROP TABLE IF EXISTS lines")
+        first = day or datetime.now(UTC).date()
+        loader = Loader(self._connection, mapping or {}, first)
+        with ExitStack() as stack:
+            files = [self._read(path, mapping or {}, tz, day, first, loader, stack) for path in expand(paths)]
+            with _Explained():
+                self._load(loader, files)
+                execute("DROP TABLE IF EXISTS lines")
         self.rejected: Sequence[Rejected] = loader.rejected
         # the one path that may be written: nobody can guess it, and it is there only while a result is written
         self._out = Path(tempfile.gettempdir()) / f"txmon-query-{secrets.token_hex(16)}" / "result.parquet"
@@ -161,6 +165,39 @@ class Database:
         (rows,) = self._connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchall()[0]
         columns = self._connection.execute(f"DESCRIBE {quoted(name)}").fetchall()
         return TableInfo(name, int(rows), tuple((str(row[0]), str(row[1])) for row in columns))
+
+    def _read(
+        self,
+        path: str,
+        mapping: Mapping[str, str],
+        tz: str,
+        day: date | None,
+        first: date,
+        loader: Loader,
+        stack: ExitStack,
+    ) -> QueryFile:
+        """What `path` is; transactions that duckdb would read in another way than replay are written anew first."""
+        found = None
+        with suppress(BadData):  # what duckdb cannot read, the reader may
+            found = self._look(path, mapping)
+        if found is not None and (found.table in ("verdicts", "checkouts") or found.format == "parquet"):
+            return found
+        try:
+            source = opened(path, mapping, tz, day)
+        except BadData:
+            if found is None or found.table == "transactions":
+                raise
+            return found
+        if found is not None and is_equal(source.reading, found, mapping):
+            source.close()
+            return found
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="txmon-query-"))
+        plain = os.path.join(folder, "plain.csv")
+        with open(plain, "w", encoding="utf-8", newline="") as out:
+            columns, bad_rows, reason = write_plain(source, tz, first, out)
+        if bad_rows:
+            loader.rejected.append(Rejected(path, bad_rows, reason))
+        return QueryFile(plain, "csv", "none", ",", columns, "transactions", plain=True)
 
     def _look(self, path: str, mapping: Mapping[str, str]) -> QueryFile:
         found = look(path, mapping)

@@ -32,6 +32,7 @@ class QueryFile:
     delimiter: str  # of CSV; empty otherwise
     columns: tuple[str, ...]  # as they are called in the file; empty for Parquet, which names its own
     table: Table
+    plain: bool = False  # written anew: its columns are called as the fields are
     first: str = ""  # the first line of JSON lines that begin with a byte order mark
 
 
@@ -70,7 +71,7 @@ def look(path: str, mapping: Mapping[str, str]) -> QueryFile:
     if lines[0].lstrip().startswith(b"{"):
         columns = _json_columns(lines)
         first = lines[0].decode("utf-8", "replace") if marked else ""
-        return QueryFile(path, "jsonl", packing, "", columns, table_of(columns, mapping), first)
+        return QueryFile(path, "jsonl", packing, "", columns, table_of(columns, mapping), first=first)
     head = lines[0].decode("utf-8", "replace")
     delimiter = max(DELIMITERS, key=head.count)
     try:

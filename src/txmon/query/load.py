@@ -105,17 +105,18 @@ class Loader:
         # midnight has passed where the time of day steps back by half a day; a step forward is a late row
         self._connection.execute(f"""
             CREATE TEMP TABLE typed AS
-            WITH parsed AS (SELECT *, rowid AS n, of_day(time) AS second FROM texts),
-            stepped AS (SELECT *, second - lag(second) OVER (ORDER BY n) AS step FROM parsed WHERE second IS NOT NULL),
+            WITH parsed AS (SELECT *, rowid AS place_, of_day(time) AS second FROM texts),
+            stepped AS (SELECT *, second - lag(second) OVER (ORDER BY place_) AS step
+                        FROM parsed WHERE second IS NOT NULL),
             dated AS (SELECT *, sum(CASE WHEN step < -43200 THEN 1 WHEN step > 43200 THEN -1 ELSE 0 END)
-                      OVER (ORDER BY n) AS day FROM stepped),
+                      OVER (ORDER BY place_) AS day FROM stepped),
             timed AS (
-                SELECT n, file, (({literal(self._first.isoformat())}::DATE + day::INT)::TIMESTAMP
+                SELECT place_, file, (({literal(self._first.isoformat())}::DATE + day::INT)::TIMESTAMP
                        + to_seconds(second))::TIMESTAMPTZ AT TIME ZONE 'UTC' AS moment FROM dated
-                UNION ALL SELECT n, file, moment(time) FROM parsed WHERE second IS NULL)
+                UNION ALL SELECT place_, file, moment(time) FROM parsed WHERE second IS NULL)
             SELECT file, moment AS time, lower(status) AS status, try_cast(count AS DOUBLE) AS number,
                    {", ".join(quoted(c) for c in columns[3:]) or "NULL AS nothing"}
-            FROM texts JOIN (SELECT n, moment FROM timed) ON texts.rowid = n ORDER BY n""")
+            FROM texts JOIN (SELECT place_, moment FROM timed) ON texts.rowid = place_ ORDER BY place_""")
         faults = {
             "a time that is none": "time IS NULL",
             "no status": f"status IS NULL OR status IN ('', '*') OR length(status) > {MAX_STATUS}",
@@ -138,7 +139,7 @@ class Loader:
         """Our name -> how the file's rows are asked for it. Names are lower case, each once."""
         taken: dict[int, str] = {}
         for field in TYPES:
-            column = field_column(field, file.columns, self._mapping)
+            column = field_column(field, file.columns, {} if file.plain else self._mapping)
             if column is not None:
                 taken[column] = field
         fields: dict[str, str] = {name: self._value(file, file.columns[column]) for column, name in taken.items()}

@@ -1,0 +1,107 @@
+"""Files that duckdb's own readers would read in another way than replay: written anew as a plain CSV first.
+
+One module decides how a source is read (`ingest.reading`). Where duckdb finds the same, it reads the file itself.
+Anything else goes through txmon's own reader, so that a query counts what replay counts.
+"""
+
+import csv
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import IO, Final
+from zoneinfo import ZoneInfo
+
+from txmon.errors import BadData
+from txmon.ingest.formats.opened import OpenedSource
+from txmon.ingest.reading import Hints, Reading
+from txmon.ingest.records import ParseOptions, Record, Reject, with_paths
+from txmon.ingest.timestamps import TimeParser
+from txmon.query.files import QueryFile, field_column
+
+FIELDS: Final = ("time", "status", "count", "amount", "id")
+PLAIN: Final = ("ISO 8601", "time of day")  # kinds of times that both read alike
+
+
+def opened(path: str, mapping: Mapping[str, str], tz: str, day: date | None) -> OpenedSource:
+    """Open `path` with its reading; NoInput, BadData and IoFailure as `OpenedSource` raises them."""
+    return OpenedSource(path, Hints(ParseOptions(mapping=mapping), tz, day))
+
+
+def is_equal(reading: Reading, file: QueryFile, mapping: Mapping[str, str]) -> bool:
+    """Whether duckdb finds the same in the file as the reading says."""
+    own = reading.container
+    simple = own.kind in ("CSV", "JSON lines") and own.encoding.startswith("UTF-8") and own.compression != "zip"
+    if not simple or reading.wide or reading.skip or reading.time_kind not in PLAIN:
+        return False
+    if own.format == "csv" and reading.delimiter != file.delimiter:
+        return False
+    found = {name: field_column(name, file.columns, mapping) for name in FIELDS if mapping.get(name) != ""}
+    theirs = {name: file.columns[at] for name, at in found.items() if at is not None}
+    return theirs == dict(reading.columns)
+
+
+def write_plain(source: OpenedSource, tz: str, day: date, out: IO[str]) -> tuple[tuple[str, ...], int, str]:
+    """Write the records of `source` as CSV; return the columns, how many records were bad, and why the first was.
+
+    tz: the zone of times that name none. day: the date of times that have none.
+    """
+    reading = source.reading
+    others = [name for name in reading.unused if name.lower() not in FIELDS and name]
+    columns = (*FIELDS, *others)
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    parser = source.parser(TimeParser(ZoneInfo(tz), day))
+    is_csv = reading.container.format == "csv"
+    header: list[str] | None = None
+    bad, reason, lines = 0, "", reading.skip
+    with source:
+        for chunk in source:
+            for raw in chunk:
+                if is_csv and header is None:
+                    lines -= 1
+                    if lines < 0 and raw.strip():
+                        header = _header(raw, reading)
+                found = parser.one(raw)
+                if isinstance(found, Reject):
+                    bad += 1
+                    reason = reason or found.reason
+                    continue
+                if found is None:
+                    continue
+                rest = _csv_rest(raw, reading, header or [], others) if is_csv else _json_rest(raw, others)
+                for record in (found, *parser.rest()):
+                    writer.writerow([*_values(record), *rest])
+    return columns, bad, reason
+
+
+def _values(record: Record) -> list[object]:
+    moment = datetime.fromtimestamp(record.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return [moment, record.status, record.count, "" if record.amount is None else record.amount, record.id or ""]
+
+
+def _header(raw: bytes, reading: Reading) -> list[str]:
+    try:
+        return [cell.strip() for cell in _cells(raw, reading.delimiter)]
+    except csv.Error:
+        text = "the first line is no CSV header; lines must end with a newline"
+        raise BadData(f"{reading.source}: {text}") from None
+
+
+def _cells(raw: bytes, delimiter: str) -> list[str]:
+    text = raw.decode("utf-8-sig", "replace").rstrip("\r\n")
+    return next(csv.reader([text], delimiter=delimiter or ","), [])
+
+
+def _csv_rest(raw: bytes, reading: Reading, header: list[str], others: list[str]) -> list[object]:
+    if not others:
+        return []
+    row = dict(zip(header, _cells(raw, reading.delimiter), strict=False))
+    return [row.get(name, "") for name in others]
+
+
+def _json_rest(raw: bytes, others: list[str]) -> list[object]:
+    if not others:
+        return []
+    row = with_paths(json.loads(raw), others)
+    values = [row.get(name) for name in others]
+    return [json.dumps(value) if isinstance(value, dict | list) else "" if value is None else value for value in values]
