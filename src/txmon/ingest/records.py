@@ -95,8 +95,22 @@ class RecordParser:
         self._limit = max(self._limit, now + ahead)
 
     def begin(self) -> None:
-        """A new file follows: its header, if it has one, is that of the first."""
+        """A new file follows: its first line is its header if it names a time and a status, else this one's holds."""
         self._again = self._header is not None
+
+    def successor(self, options: ParseOptions) -> "RecordParser":
+        """Return the parser, with `options`, of a file that follows this one's; times without a date go on."""
+        other = RecordParser(self.source, options, self._times)
+        other._ahead, other._limit = self._ahead, self._limit
+        other._json, other._started = self._json, self._json
+        if self._header is not None:
+            try:
+                other._read_header(self._header.decode())
+                other._header = self._header
+            except BadData:
+                pass  # it does not fit the options, which are then for a header of the file's own
+        other.begin()
+        return other
 
     def snapshot(self) -> dict[str, object]:
         """What is known of the source's shape, as JSON takes it."""
@@ -107,7 +121,8 @@ class RecordParser:
         """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
         self.lines = int(state["lines"])
         self._json = bool(state["json"])
-        self._started = self.lines > 0
+        self._started = self.lines > 0 or self._json
+        self._again = False
         if state["header"] is not None:
             self._header = str(state["header"]).encode()
             self._read_header(str(state["header"]))
@@ -187,17 +202,29 @@ class RecordParser:
             self._started = True
             if self.options.format == "auto":
                 self._json = text.lstrip().startswith("{")
+        if self._again:
+            self._again = False
+            text = text.removeprefix("\ufeff")
+            if self._names_columns(text):
+                self._columns = self._layout = None
+            elif self.options.format == "auto" and text.lstrip().startswith("{"):
+                self._json = True
         if self._json:
             return self._from_json(text)
         if self._columns is None:
             self._read_header(text)
             self._header = text.encode()
             return None
-        if self._again:
-            self._again = False
-            if text.encode().removeprefix(BOM).strip() == (self._header or b"").strip():
-                return None
         return self._from_csv(text)
+
+    def _names_columns(self, text: str) -> bool:
+        """Whether `text` is a header: it names a time and a status, as columns and not as values."""
+        if text.strip().encode() == (self._header or b"").strip():
+            return True
+        delimiter = max(DELIMITERS, key=text.count)
+        cells = {cell.strip().strip('"').lower() for cell in text.split(delimiter)}
+        accepted = columns_of(self.options.mapping)
+        return all(any(name in cells for name in accepted[field]) for field in NEEDED)
 
     def _text(self, raw: bytes) -> str:
         if len(raw) > self.options.max_line:

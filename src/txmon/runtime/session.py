@@ -6,17 +6,21 @@ and no locks. `watch` turns it from one loop, and the server's engine holds its 
 """
 
 import marshal
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from fnmatch import fnmatch
+from glob import glob
 from typing import Any, Final, Protocol
 
-from txmon.errors import IoFailure
+from txmon.errors import ConfigError, IoFailure
 from txmon.ingest.aggregate.ledger import Item
-from txmon.ingest.follow import FollowSource, LiveSource
+from txmon.ingest.follow import FollowSource, LiveSource, Others
 from txmon.ingest.records import RecordParser
 from txmon.ingest.rejects import RejectLog
+from txmon.ingest.rotation import rotated
 from txmon.model.outcome import Outcome
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime import state_file as state
@@ -29,6 +33,7 @@ from txmon.settings.declarations import Settings
 
 LIVE: Final = 900  # seconds of age up to which the newest record shows that the stream is live, and not a past replayed
 AWAY: Final = 2.0  # seconds that a turn of a loop takes only when something held the process up
+FILES: Final = 1.0  # seconds between two looks for files that match a pattern
 CATCH_UP: Final = 5.0  # seconds that whoever feeds it then gets
 SERVE: Final = "serve"  # in a state: what the server keeps; it has its positions in there
 
@@ -110,6 +115,12 @@ class LiveSession:
         self._moment = moment
         self._live_only = live_only
         self._warn = warn
+        self.notices: list[str] = []  # where nobody is warned at once
+        self.from_end = False  # files that the state does not know: leave out what they hold now
+        self._patterns: list[str] = []
+        self._others = Others()
+        self._skipped: dict[str, tuple[int, int]] = {}  # files that are another's rest: inode and size at the last look
+        self._look_at = 0.0
         self._parts: list[Remembering] = []
         self._found: Mapping[str, Any] = {}
         self._hold = 0.0  # the moment before which the clock closes nothing
@@ -143,11 +154,75 @@ class LiveSession:
 
     def follow(self, path: str, parser: RecordParser | None = None) -> Feed:
         """Read the file `path` as it grows, from where the state says; ConfigError where that cannot be."""
+        return self._follow(path, parser)
+
+    def follow_pattern(self, pattern: str) -> None:
+        """Follow all files that match `pattern`, and those that come to match it; ConfigError as `follow` raises it."""
+        self._patterns.append(pattern)
+        self.feeds.open_ended = True
+        self._look_for_files(pattern, first=True)
+
+    def _follow(self, path: str, parser: RecordParser | None = None, history: Collection[str] = ()) -> Feed:
         found = self.position(path)
-        feed = self.read_from(FollowSource(path, found), parser)
+        if found is not None and not isinstance(found, Mapping):
+            raise ConfigError(f"{path}: the state has no place in it to go on at")
+        source = FollowSource(path, found, self.say, self.from_end, self._others, history)
+        feed = self.read_from(source, parser)
         if found is not None:
-            feed.resume(found, self.settings.state)
+            for line in feed.resume(found, self.settings.state):
+                self.say(line)
         return feed
+
+    def _look_for_files(self, pattern: str, first: bool = False) -> None:
+        followed = {feed.source.name for feed in self.feeds.all}
+        paths = sorted(path for path in glob(pattern) if os.path.isfile(path) and path not in followed)
+        if first:
+            paths += sorted(name for name in self._found if fnmatch(name, pattern) and name not in paths)
+            rests = {str(rest) for path in paths for rest in rotated(path)}
+            known = set(paths)
+            paths = [path for path in paths if path not in rests or path in self._found]
+        for path in paths:
+            if not first and self._is_a_rest(path):
+                continue
+            self._follow(path, history=() if not first or self.from_end else known)
+            if not first:
+                self.say(f"{path}: is new, and is followed")
+
+    def _is_a_rest(self, path: str) -> bool:
+        """Whether `path` is a file that was followed under another name; looked into again only when it changes."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return True
+        mark = (status.st_ino, status.st_size)
+        if self._skipped.get(path) != mark:
+            if not any(source.holds_file(path) for source in self._others.sources):
+                return False
+            self._skipped[path] = mark
+        return True
+
+    def _look_around(self) -> None:
+        """Follow files that match a pattern by now, and let go of those that are deleted."""
+        moment = self._moment()
+        if not self._patterns or moment < self._look_at:
+            return
+        self._look_at = moment + FILES
+        for source in list(self._others.sources):
+            feed = next(feed for feed in self.feeds.all if feed.source is source)
+            matched = any(fnmatch(source.name, pattern) for pattern in self._patterns)
+            if matched and not feed.waiting and not feed.more and source.vanished() and not os.path.exists(source.name):
+                source.close()
+                self._others.sources.remove(source)
+                self.feeds.all.remove(feed)
+        for pattern in self._patterns:
+            self._look_for_files(pattern)
+
+    def say(self, line: str) -> None:
+        """Warn of something that concerns people, or keep it among the notices."""
+        if self._warn is not None:
+            self._warn(line)
+        else:
+            self.notices.append(line)
 
     def read_from(self, source: LiveSource, parser: RecordParser | None = None, kind: str | None = None) -> Feed:
         """Read `source` from where it stands. parser: not the settings' own. kind: of its lines, else as set."""
@@ -172,6 +247,7 @@ class LiveSession:
 
         ready: the descriptors that hold something; a source without a descriptor is always asked.
         """
+        self._look_around()
         came, batches = self.feeds.read(ready)
         outcomes: list[Outcome] = []
         for batch in batches:
