@@ -22,7 +22,7 @@ from txmon.errors import BadData, IoFailure, TxmonError, UsageError
 from txmon.ingest.checkouts import Checkouts, read_checkouts
 from txmon.query.files import QueryFile, expand, look, table_of
 from txmon.query.load import Loader, Rejected, literal, parquet_columns, quoted
-from txmon.support.safe_open import open_file
+from txmon.support.safe_open import create_bytes
 from txmon.support.suggest import nearest
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Database:
                 rows = self._connection.sql(sql)
                 _interruptible(lambda: rows.write_parquet(str(self._out)))
             # duckdb may write to that folder alone, so a statement cannot reach the user's file
-            with open(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+            with create_bytes(path) as file:
                 file.write(self._out.read_bytes())
         except OSError as bad:
             raise IoFailure(f"{path}: {bad.strerror}") from bad

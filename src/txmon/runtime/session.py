@@ -5,36 +5,41 @@ times are accepted from the sources, what fails at the moment, acknowledgements,
 and no locks. `watch` turns it from one loop, and the server's engine holds its locks around it.
 """
 
+import json
 import marshal
 import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from fnmatch import fnmatch
 from glob import glob
 from typing import Any, Final, Protocol
 
 from txmon.errors import ConfigError, IoFailure
-from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.follow import FollowSource, LiveSource, Others
 from txmon.ingest.records import RecordParser
 from txmon.ingest.rejects import RejectLog
 from txmon.ingest.rotation import rotated
+from txmon.model.clock import iso
 from txmon.model.outcome import Outcome
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime import state_file as state
 from txmon.runtime.acknowledgements import take_acknowledgements
 from txmon.runtime.event_clock import EventClock
-from txmon.runtime.factory import depended_on, restore
+from txmon.runtime.factory import depended_on, pipeline_of, restore, resume
 from txmon.runtime.feeds import Feed, LiveFeeds
 from txmon.runtime.reader import live_parser
-from txmon.settings.declarations import Settings
+from txmon.settings.declarations import DECLARATIONS, Settings, flag, text_of_setting
 
 LIVE: Final = 900  # seconds of age up to which the newest record shows that the stream is live, and not a past replayed
 AWAY: Final = 2.0  # seconds that a turn of a loop takes only when something held the process up
 FILES: Final = 1.0  # seconds between two looks for files that match a pattern
 CATCH_UP: Final = 5.0  # seconds that whoever feeds it then gets
+CHANGEABLE: Final = ("detection", "incidents")  # sections of settings that a run can change as it goes on,
+FIXED: Final = ("bucket",)  # but for what all that was learned depends on
 SERVE: Final = "serve"  # in a state: what the server keeps; it has its positions in there
 
 
@@ -107,6 +112,7 @@ class LiveSession:
         self.feeds = LiveFeeds(pipeline.bucketer.width, log, self._admit)
         self.saver = state.Saver(time.monotonic())
         self.changed = False  # since the state was last copied
+        self.records = 0  # taken from the sources and from senders
         self.newest = 0  # event time of the newest record
         self.live = False  # whether that record came about when it happened
         self.saved = 0.0  # when the state was last written, epoch seconds; 0 for not yet
@@ -217,6 +223,11 @@ class LiveSession:
         for pattern in self._patterns:
             self._look_for_files(pattern)
 
+    def taken_notices(self) -> list[str]:
+        """Return what was to be said since the last call, a line each."""
+        found, self.notices = self.notices, []
+        return found
+
     def say(self, line: str) -> None:
         """Warn of something that concerns people, or keep it among the notices."""
         if self._warn is not None:
@@ -260,6 +271,7 @@ class LiveSession:
     def feed(self, records: Sequence[Item]) -> Iterator[Outcome]:
         """Feed `records`, which came just now; yield an outcome for each bucket that they close."""
         self.changed = True
+        self.records += sum([item.rows if isinstance(item, Tally) else 1 for item in records])
         if records:
             self._note(max([record.time for record in records]))
         yield from self.pipeline.feed(records)
@@ -303,6 +315,48 @@ class LiveSession:
         if moment - self._looked > patience + AWAY:
             self.hold(CATCH_UP)
         self._looked = moment
+
+    # new settings, and what is known
+
+    def adopt(self, settings: Settings) -> list[str]:
+        """Go on with those of `settings` that can change while a run goes on; return what changed, a line each.
+
+        The pipeline keeps what it has learned, its open buckets and its incidents. ConfigError leaves all as it was.
+        """
+        names = [name for name in DECLARATIONS if getattr(settings, name) != getattr(self.settings, name)]
+        now = [name for name in names if DECLARATIONS[name].section in CHANGEABLE and name not in FIXED]
+        found = replace(self.settings, **{name: getattr(settings, name) for name in now})
+        if now:
+            pipeline = pipeline_of(found, live=True, partial=True)
+            copy = json.loads(json.dumps(self.pipeline.snapshot()))
+            resume(pipeline, found, state.State(depended_on(found), copy), "the state in memory")
+            self.pipeline = pipeline
+        said = [
+            f"{flag(name)[2:]} {text_of_setting(self.settings, name) or 'not set'}"
+            f" -> {text_of_setting(found, name) or 'not set'}"
+            for name in now
+        ]
+        self.settings = found
+        later = [flag(name)[2:] for name in names if name not in now]
+        return [
+            f"settings read again: {', '.join(said) if said else 'none of those in use has changed'}",
+            *([f"a restart is needed for: {', '.join(later)}"] if later else []),
+        ]
+
+    def statistics(self) -> list[str]:
+        """Return what the run has done so far, a line each."""
+        lines = [
+            f"{self.records} records taken, {self.log.count} rejected, {self.feeds.left_out} before --from;"
+            f" newest {iso(self.newest) if self.newest else 'none yet'}",
+            f"{len(self.pipeline.tracker.open())} incidents open; judged until"
+            f" {iso(self.pipeline.detector.time()) if self.pipeline.detector.time() >= 0 else 'nothing yet'}",
+        ]
+        for name, place in self.feeds.positions().items():
+            lines.append(f"{name}: read to byte {place['offset']}" if "offset" in place else f"{name}: read")
+        if self.settings.state is not None:
+            when = iso(int(self.saved)) if self.saved else "not yet"
+            lines.append(f"{self.settings.state}: written {when}, {self.save_failures} failures")
+        return [*lines, *self.summary(), *([self.troubles.text] if self.troubles.text else [])]
 
     # acknowledgements and the state that is kept
 

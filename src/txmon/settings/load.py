@@ -34,10 +34,10 @@ class Config:
     origin: Mapping[str, str]  # setting -> "--flag", "TXMON_NAME", a file's path, or "default"
 
 
-def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: Path) -> Config:
+def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: Path | None) -> Config:
     """The settings that hold for `flags` (None or empty: not given) in folder `here` for the user at `home`.
 
-    Raises UsageError for a bad flag, ConfigError for a bad variable or file.
+    home: None for a user without one. Raises UsageError for a bad flag, ConfigError for a bad variable or file.
     """
     values: dict[str, Any] = {}
     origin = dict.fromkeys(DECLARATIONS, "default")
@@ -55,12 +55,14 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: 
     return Config(Settings(**values), origin)
 
 
-def _files(env: Mapping[str, str], here: Path, home: Path) -> list[tuple[Path, bool]]:
+def _files(env: Mapping[str, str], here: Path, home: Path | None) -> list[tuple[Path, bool]]:
     """The files that may hold settings and whether they must exist, weakest first."""
-    folder = Path(env["XDG_CONFIG_HOME"]) if env.get("XDG_CONFIG_HOME") else home / ".config"
+    folder = home / ".config" if home is not None else None
+    if env.get("XDG_CONFIG_HOME"):
+        folder = Path(env["XDG_CONFIG_HOME"])
     named = env.get("TXMON_CONFIG")
     nearer = (Path(named), True) if named else (here / FILE, False)
-    return [(folder / "txmon" / FILE, False), nearer]
+    return [(folder / "txmon" / FILE, False), nearer] if folder is not None else [nearer]
 
 
 def _read_toml(path: Path, required: bool) -> dict[str, object]:

@@ -9,6 +9,7 @@ import click
 
 from txmon.analysis.report.report import Report
 from txmon.cli.options import load_config, options
+from txmon.cli.own_inputs import spare_inputs
 from txmon.errors import ExitCode, UsageError
 from txmon.settings.declarations import Settings
 from txmon.support.safe_open import create
@@ -53,8 +54,12 @@ def analyze(
     """
     if sql + as_json + markdown > 1:
         raise UsageError("--sql, --json and --markdown exclude each other")
-    reports = _reports(files, observed, references, false_rate, load_config(flags).settings)
+    settings = load_config(flags).settings
+    spare_inputs(files, {"--html": html, "--png": png, "--svg": svg}, settings)
+    reports = _reports(files, observed, references, false_rate, settings)
     _to_files(reports, html, png, svg)
+    if "-" in (html, png, svg):
+        return ExitCode.OK  # standard output has the page or the picture
     if as_json:
         from txmon.analysis.report.markdown import write_json
 

@@ -12,6 +12,7 @@ import click
 from txmon.cli.experiment import Experiment
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.own_inputs import outputs_of, spare_inputs
 from txmon.cli.unseen_statuses import misspelt
 from txmon.errors import ExitCode
 from txmon.ingest.records import Record
@@ -53,6 +54,7 @@ def replay(
       txmon replay transactions.csv --inject denied:x2@14:00/20m --only alerts
     """
     settings = load_config(flags).settings
+    spare_inputs(files, outputs_of(settings), settings)
     today = datetime.now(ZoneInfo(settings.tz)).date()
     experiment = Experiment(inject, settings, files, today)
     with ExitStack() as stack:

@@ -1,8 +1,6 @@
 """`txmon serve`: the endpoint and the live page."""
 
 import os
-import signal
-import threading
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,12 +9,16 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from txmon.cli.live_controls import LiveControls
 from txmon.cli.options import JUDGING, READING, load_config, options
-from txmon.cli.outputs import TELLING, Outputs
+from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.own_inputs import outputs_of, spare_inputs
 from txmon.errors import ConfigError, ExitCode, UsageError
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import parsing_of
+from txmon.runtime.signals import Stop, stopping
+from txmon.runtime.state_lock import owned
 from txmon.server.app import App
 from txmon.server.engine import Engine
 from txmon.server.guard import SHORTEST, Guard
@@ -50,10 +52,13 @@ def serve(notify: bool, **flags: object) -> ExitCode:
       curl -H content-type:text/csv --data-binary @transactions.csv http://127.0.0.1:8080/v1/transactions
     """
     settings = load_config(flags).settings
+    spare_inputs(() if settings.tail is None else (settings.tail,), outputs_of(settings), settings)
     token = _token(settings)
     debug = bool(click.get_current_context().find_root().params.get("debug"))
     with ExitStack() as stack:
-        log = RejectLog(settings.rejects)
+        stop = stack.enter_context(stopping(patient=True))
+        stack.enter_context(owned(settings.state))
+        log = RejectLog(settings.rejects, say=lambda line: tell([line]))
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=True, partial=True)
         # the live page is this command's chart
@@ -62,7 +67,8 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         engine.session.restore()
         engine.session.remember(outputs)
         engine.session.remember(engine)
-        code, written = _run(settings, engine, token, debug)
+        controls = LiveControls(engine.session, outputs, stop, flags, engine.adopt, engine.save_now)
+        code, written = _run(settings, engine, token, debug, stop, controls)
         outputs.kept(written and settings.state is not None)
         return code
 
@@ -76,11 +82,10 @@ def _token(settings: Settings) -> str | None:
     return token
 
 
-def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> tuple[ExitCode, bool]:
+def _run(
+    settings: Settings, engine: Engine, token: str | None, debug: bool, stop: Stop, controls: LiveControls
+) -> tuple[ExitCode, bool]:
     """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known: whether that worked."""
-    ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
     tz = ZoneInfo(settings.tz)
     options, times = parsing_of(settings, datetime.now(tz).date())
     intake = Intake(options, times, time.time, tz if settings.date is None else None)
@@ -95,8 +100,10 @@ def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> 
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     click.echo(f"txmon: serving on http://{shown}:{listener.port}/", err=True)
     trouble = ""
-    while not ending.wait(TICK):
+    while not stop.wait(TICK):
+        controls.obey()
         engine.tick(TICK)
+        tell(engine.session.taken_notices())
         if engine.trouble != trouble:
             trouble = engine.trouble
             click.echo(f"txmon: {printable(trouble, None)}", err=True)
