@@ -40,6 +40,7 @@ from txmon.pipeline.incidents import IncidentPolicy, IncidentTracker
 from txmon.pipeline.pipeline import Pipeline
 from txmon.pipeline.rules import RuleBook
 from txmon.pipeline.trends import TrendTracker
+from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import pipeline_of
 from txmon.server.history import Recent
 from txmon.server.idempotency import IdempotencyCache
@@ -276,6 +277,11 @@ def feed_times(part: TimeParser, n: int, item: str) -> object:
         return str(bad)
 
 
+def feed_clock(part: EventClock, n: int, item: int) -> object:
+    part.note(START + 60 * n - item, START + 60.0 * n, 1000.0 + 60.0 * n)
+    return part.now(1030.0 + 60.0 * n)
+
+
 def feed_history(part: Recent, n: int, item: dict[str, int]) -> object:
     return part.accept(outcome_of(n, item)), part.last_hour(), list(part.incidents)
 
@@ -317,6 +323,7 @@ CASES: Final[dict[str, Case]] = {
     "Detector": Case(lambda: Detector(warmup="10m", sigma=3), records, feed_detector),
     "RecordParser": Case(new_parser, lines, feed_parser),
     "TimeParser": Case(new_times, st.lists(texts, min_size=2, max_size=30), feed_times),
+    "EventClock": Case(EventClock, numbers, feed_clock),
     "Notifier": Case(lambda: Telling(wrap=False), steady, lambda part, n, item: part.accept(outcome_of(n, item))),
     "NotificationSink": Case(
         lambda: Telling(wrap=True), steady, lambda part, n, item: part.accept(outcome_of(n, item))
