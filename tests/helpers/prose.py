@@ -107,7 +107,9 @@ def main(names: list[str]) -> None:
         words = sum(sentence.words for sentence in found)
         print(f"{path.relative_to(ROOT)!s:40} {words:6} words {len(found):5} sentences "
               f"{average(found):5.1f} on average {longest:4} at most {len(faults(text)):4} faults")  # fmt: skip
-    print(f"{'all':40} {sum(one.words for one in every):6} words {len(every):5} sentences {average(every):5.1f} on average")
+    print(
+        f"{'all':40} {sum(one.words for one in every):6} words {len(every):5} sentences {average(every):5.1f} on average"
+    )
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ MOST_STATUSES: Final = 50  # columns of per_minute; a file with more has them in
 FILLED: Final = 400  # days: over a longer span, minutes in which nothing arrived have no row
 ZONED: Final = "TIMESTAMP WITH TIME ZONE"
 RETRIES: Final = 4  # of reading a folder whose files change while it is read
+CHANGES: Final = ("DROP", "DELETE", "UPDATE", "INSERT", "ALTER", "TRUNCATE")
 BATCH: Final = 2000  # rows fetched at a time
 
 
@@ -105,6 +106,7 @@ class Database:
             if not statements:
                 raise UsageError("the SQL holds no statement")
             for statement in statements:
+                _refuse_changes(statement.type.name)
                 _interruptible(partial(self._connection.execute, statement))
             result = Result(self._connection)
             if ZONED in result.types:  # duckdb's Python client gives such moments to programs with pytz alone
@@ -261,16 +263,29 @@ class _Explained:
         import duckdb
 
         if isinstance(failure, duckdb.Error):
-            text = " ".join(str(failure).split())
+            first, _, rest = str(failure).strip().partition("\n")
+            text = " ".join(first.split())
             if "file system operations are disabled" in text or "is disabled through configuration" in text:
                 text += " (a query sees the files that were named, as tables, and nothing else)"
             if isinstance(
                 failure, duckdb.OutOfMemoryException | duckdb.ConversionException | duckdb.OutOfRangeException
             ):
-                raise BadData(text) from failure
-            raise UsageError(text) from failure
+                raise _with_lines(BadData(text), rest) from failure
+            raise _with_lines(UsageError(text), rest) from failure
         if isinstance(failure, RuntimeError) and "interrupted" in str(failure):  # how duckdb says Ctrl-C
             raise KeyboardInterrupt from failure
+
+
+def _with_lines(error: TxmonError, rest: str) -> TxmonError:
+    """Return `error` with the lines that point into the SQL."""
+    error.detail = "\n".join(line.rstrip() for line in rest.splitlines() if line.strip())
+    return error
+
+
+def _refuse_changes(kind: str) -> None:
+    """Raise UsageError for a statement that would change the tables: they are files that are only read."""
+    if kind in CHANGES:
+        raise UsageError(f"{kind} is refused: a query reads its files and changes nothing. Use SELECT.")
 
 
 def shipped() -> dict[str, str]:

@@ -78,7 +78,8 @@ class Stop:
 def stopping(patient: bool = False) -> Iterator[Stop]:
     """Let SIGTERM and SIGINT ask for the end, SIGHUP for new settings and files, and SIGUSR1 for statistics.
 
-    patient: a second signal does not end the process at once: what is under way has a limit of its own. SIGHUP stays ignored where it was: `nohup` asks for that. The handlers are put back afterwards.
+    patient: a second signal does not end the process at once, since what is under way has a limit of its own. SIGHUP
+    stays ignored where it was: `nohup` asks for that. The handlers are put back afterwards.
     """
     stop = Stop(patient)
     wanted = dict.fromkeys(ENDING, stop.ask)

@@ -48,11 +48,29 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: 
     for name, text in _variables(env).items():
         values[name] = _parse(name, text, variable(name), ConfigError)
         origin[name] = variable(name)
-    for name, value in flags.items():
-        if name in DECLARATIONS and value not in (None, (), False):
-            values[name] = _parse(name, value, flag(name), UsageError)
-            origin[name] = flag(name)
-    return Config(Settings(**values), origin)
+    given = {name: value for name, value in flags.items() if name in DECLARATIONS and value not in (None, (), False)}
+    if "budget" in given and "sigma" in given:
+        raise UsageError("--budget and --sigma both set the threshold. Give one of them.")
+    if "budget" in given:  # it outranks a threshold that stands in a file or a variable
+        values.pop("sigma", None)
+        origin["sigma"] = "default"
+    for name, value in given.items():
+        values[name] = _parse(name, value, flag(name), UsageError)
+        origin[name] = flag(name)
+    found = Settings(**values)
+    _check_by(found, origin["by"])
+    return Config(found, origin)
+
+
+def _check_by(settings: Settings, origin: str) -> None:
+    """Refuse `by` for a column that has a meaning of its own: it would make keys of statuses or times."""
+    for field in ("status", "time", "count"):
+        names = {field, settings.map.get(field, field).lower()}
+        column = next((column for column in settings.by if column.lower() in names), None)
+        if column is not None:
+            error = UsageError if origin == flag("by") else ConfigError
+            why = "Every status is judged by itself already." if field == "status" else f"It holds the {field}."
+            raise error(f"{origin}: {column!r} cannot be a dimension. {why} Use columns like merchant.")
 
 
 def _files(env: Mapping[str, str], here: Path, home: Path | None) -> list[tuple[Path, bool]]:

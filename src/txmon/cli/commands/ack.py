@@ -12,7 +12,7 @@ from txmon.support.suggest import nearest
 
 @click.command(short_help="Silence an open incident.")
 @click.argument("identity", metavar="ID")
-@click.option("--normal", is_flag=True, help="It is normal: it must not have taught the baselines anything either.")
+@click.option("--normal", is_flag=True, help="Also undo what the baselines learned from the incident.")
 @options("state")
 def ack(identity: str, normal: bool, **flags: object) -> None:
     """Send no more reminders of incident ID; the run that keeps --state FILE hears of it within seconds.

@@ -56,7 +56,7 @@ def analyze(
         raise UsageError("--sql, --json and --markdown exclude each other")
     settings = load_config(flags).settings
     spare_inputs(files, {"--html": html, "--png": png, "--svg": svg}, settings)
-    reports = _reports(files, observed, references, false_rate, settings)
+    reports = _reports(files, observed, references, false_rate, settings, bool(flags["by"]))
     _to_files(reports, html, png, svg)
     if "-" in (html, png, svg):
         return ExitCode.OK  # standard output has the page or the picture
@@ -75,7 +75,12 @@ def analyze(
 
 
 def _reports(
-    paths: Sequence[str], observed: str | None, references: tuple[str, ...], rate: float | None, settings: Settings
+    paths: Sequence[str],
+    observed: str | None,
+    references: tuple[str, ...],
+    rate: float | None,
+    settings: Settings,
+    by_flag: bool,
 ) -> list[Report]:
     """A report a file of checkouts, and one for all files of transactions: they are one stream, as for replay."""
     from txmon.analysis.checkouts import FALSE_RATE, analyze_checkouts
@@ -88,6 +93,8 @@ def _reports(
     streams = [path for path in paths if look(path, settings.map).table == "transactions"]
     if streams and (observed or references or rate is not None):
         raise UsageError("--observed, --reference and --false-rate are for checkouts, not transactions")
+    if len(streams) < len(paths) and settings.by and by_flag:
+        raise UsageError("--by is for transactions. A file of checkouts has no such columns. Leave it out.")
     reports = [_transactions(streams, settings)] if streams else []
     for path in paths:
         if path not in streams:

@@ -105,6 +105,8 @@ def _split(arguments: Sequence[str], name: str | None) -> tuple[str | None, Sequ
         sql, arguments = arguments[0], arguments[1:]
         if " " not in sql and sql != "-":
             raise UsageError(f"{sql!r} is neither a file nor SQL")
+        if sql == "-" and sys.stdin.isatty():
+            click.echo("txmon: reading SQL from the keyboard. Ctrl-D ends it.", err=True)
         sql = sys.stdin.read() if sql == "-" else sql
     else:
         sql = None

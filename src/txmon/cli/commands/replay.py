@@ -1,6 +1,7 @@
 """`txmon replay`: judge files as fast as they can be read."""
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -55,6 +56,8 @@ def replay(
     """
     settings = load_config(flags).settings
     spare_inputs(files, outputs_of(settings), settings)
+    if "-" in files and sys.stdin.isatty():
+        tell(["reading from the keyboard. Ctrl-D ends it."])
     today = datetime.now(ZoneInfo(settings.tz)).date()
     experiment = Experiment(inject, settings, files, today)
     with ExitStack() as stack:

@@ -120,7 +120,7 @@ def _open(session: LiveSession, paths: tuple[str, ...], topic: tuple[str, str] |
         session.read_from(kafka, kind="jsonl")  # a message has no header
     if not session.feeds.all and not patterns:
         if sys.stdin.isatty():
-            tell(["reading from the keyboard; Ctrl-D ends it, and --follow FILE reads a file"])
+            tell(["reading from the keyboard. Ctrl-D ends it. --follow FILE reads a file."])
         session.read_from(PipeSource(0))
 
 
