@@ -339,7 +339,7 @@ class LiveSession:
         self.settings = found
         later = [flag(name)[2:] for name in names if name not in now]
         return [
-            f"settings read again: {', '.join(said) if said else 'none of those in use has changed'}",
+            f"settings read again: {', '.join(said) if said else 'nothing has changed'}",
             *([f"a restart is needed for: {', '.join(later)}"] if later else []),
         ]
 
