@@ -38,7 +38,7 @@ def analyzed(paths: Sequence[Path]) -> TransactionAnalysis:
     settings = Settings()
     names = [str(path) for path in paths]
     reader = reader_of(settings, RejectLog(), date(2026, 3, 2))
-    return analyze_transactions(reader.records(names), pipeline_of(settings, live=False), 60, names)
+    return analyze_transactions(reader.tallies(names, 60), pipeline_of(settings, live=False), 60, names)
 
 
 def txmon(*arguments: str) -> subprocess.CompletedProcess[str]:

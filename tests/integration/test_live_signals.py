@@ -140,7 +140,7 @@ def as_nobody(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False, input="")
 
 
-@pytest.mark.parametrize("arguments", [["replay", "one.csv"], ["config"], ["query", "one.csv"], ["watch"]])
+@pytest.mark.parametrize("arguments", [["replay", "one.csv"], ["config"], ["query", "one.csv"], ["simulate", "--days", "0.01"]])
 def test_a_user_without_a_name_or_a_home(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("time,status\n2026-03-02T10:00:00Z,approved\n")
     done = as_nobody(tmp_path, *arguments)
@@ -169,6 +169,8 @@ def test_notifications_without_a_home_say_what_they_need(tmp_path: Path) -> None
         "serve --tail a.csv --out a.csv",
         "serve --tail a.csv --state hard.csv",
         "query a.csv --out a.csv",
+        "replay --sql sqlite:///a.csv --query SELECT --out a.csv",
+        "watch --sql duckdb:///a.csv --query SELECT --out hard.csv",
         "query --name per-minute a.csv --out hard.csv",
         "query . --out a.csv",
         "analyze a.csv --html a.csv",

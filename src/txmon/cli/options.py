@@ -13,7 +13,7 @@ from txmon.settings.parsers import Choice
 
 F = TypeVar("F", bound=Callable[..., Any])
 # the settings that several commands take, in the order in which their help lists them
-READING: Final = ("format", "map", "date", "tz", "by", "strict", "rejects", "max_line")
+READING: Final = ("format", "map", "date", "tz", "by", "role", "strict", "rejects", "max_line")
 JUDGING: Final = (
     "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
     "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",

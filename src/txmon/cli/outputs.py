@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from txmon.cli.display import Display, wanted
+from txmon.cli.unroled import RoleNotice
 from txmon.errors import ConfigError, IoFailure
 from txmon.model.outcome import Outcome
 from txmon.notify.setup import notifications
@@ -66,6 +67,8 @@ class Outputs:
         if self.display is not None:
             sinks.append(self.display.accept)
         self._sinks = sinks
+        self._roles = RoleNotice(settings)
+        stack.callback(lambda: tell(self._roles.finish()))
 
     def _stream(self, out: str | None, stack: ExitStack, live: bool, paced: bool) -> Writable:
         """What the lines are written to: a live run goes on when its disk is full, a replay is no use without."""
@@ -89,6 +92,9 @@ class Outputs:
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
         self.alerted = self.alerted or outcome.alerted()
+        said = self._roles.accept(outcome)
+        if said:
+            tell(said)
         for sink in self._sinks:
             sink(outcome)
 

@@ -48,6 +48,16 @@ def outputs_of(settings: Settings) -> dict[str, str | None]:
     return {"--out": settings.out, "--rejects": settings.rejects, "--state": settings.state, "--log": settings.log}
 
 
+def files_of(source: Mapping[str, object]) -> list[str]:
+    """The files among the flags of a source: its secrets, and a database that is a file."""
+    found = [str(source[name]) for name in ("ca_file", "password_file") if source.get(name)]
+    scheme, _, rest = str(source.get("sql") or os.environ.get("TXMON_SQL") or "").partition("://")
+    if scheme.startswith(("sqlite", "duckdb")):
+        path = rest.partition("?")[0]
+        found.append(path[1:] if path.startswith("/") else path)
+    return [path for path in found if path]
+
+
 def _spare_log(inputs: Iterable[str], log: str | None) -> None:
     """Raise UsageError where the log folder `log` holds one of `inputs` under a name that the log uses."""
     for path in inputs if log is not None else ():

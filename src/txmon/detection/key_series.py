@@ -13,6 +13,7 @@ from txmon.model.keys import unpack_key as unpack_key
 from txmon.model.scores import Thresholds
 
 TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed within an hour
+SHARED: Final = 500  # statuses up to which volumes share a layout: all shorter ones are kept too, which is a square
 DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, more than a part of it
 
 
@@ -53,7 +54,8 @@ class StatusLayout:
             if status not in sums:
                 sums[status] = Sum(status)
             found = StatusLayout([*self.names, status], {**self.sums, status: sums[status]})
-            self._longer[status] = found
+            if len(self.names) < SHARED:
+                self._longer[status] = found
         return found
 
 

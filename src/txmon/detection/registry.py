@@ -43,30 +43,53 @@ class Roster:
         arrivals: dict[KeyVolume, dict[str, int]] = {}
         self._fresh = 0
         self._bucket += 1
+        new: list[tuple[Key, str]] = []
         for key, statuses in counts.items():
             volume = self.volumes.get(key)
             if volume is None:
-                volume = self.volumes[key] = KeyVolume(self._discount, self._no_status)
-                self._series += 1
-                self._roll.add_key(key)
+                new += [(key, status) for status in statuses] if statuses else [(key, "")]
+                continue
             volume.seen = time
             arrivals[volume] = statuses
             sums = volume.layout.sums
             for status, count in statuses.items():
                 one = sums.get(status)
                 if one is None:
-                    volume.add(status, volume.new_series(self._mix_discount), self._sums)
-                    self._series += 1
-                    self._fresh += 1
-                    self._roll.add_series(key)
-                    sums = volume.layout.sums
-                    one = sums[status]
-                one.add(self._bucket, count)
+                    new.append((key, status))
+                else:
+                    one.add(self._bucket, count)
+        if new:
+            self._begin(time, new, counts, arrivals)
         self._roll.close(time, sample)
         if len(counts) == 1:
             for only in counts.values():  # one key: its counts are those over all keys
                 return arrivals, only
         return arrivals, {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
+
+    def _begin(
+        self,
+        time: int,
+        new: list[tuple[Key, str]],
+        counts: dict[Key, dict[str, int]],
+        arrivals: dict[KeyVolume, dict[str, int]],
+    ) -> None:
+        """Begin baselines for `new` series, sorted: the order in which the rows of one bucket came must not show."""
+        new.sort()
+        for key, status in new:
+            volume = self.volumes.get(key)
+            if volume is None:
+                volume = self.volumes[key] = KeyVolume(self._discount, self._no_status)
+                volume.seen = time
+                arrivals[volume] = counts[key]
+                self._series += 1
+                self._roll.add_key(key)
+            if status not in counts[key]:  # a key without any row
+                continue
+            volume.add(status, volume.new_series(self._mix_discount), self._sums)
+            self._series += 1
+            self._fresh += 1
+            self._roll.add_series(key)
+            volume.layout.sums[status].add(self._bucket, counts[key][status])
 
     def as_one(self, whole: dict[str, int]) -> KeyVolume | None:
         """The baselines of all keys as one, given their counts by status; None before anything arrived."""

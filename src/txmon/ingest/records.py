@@ -57,7 +57,7 @@ class ParseOptions:
 class CsvLayout:
     """Where the cells of a CSV line are; -1 where there is no such column."""
 
-    __slots__ = ("amount", "by", "count", "delimiter", "status", "time", "width")
+    __slots__ = ("amount", "by", "count", "delimiter", "id", "status", "time", "width")
 
     def __init__(self, columns: Mapping[str, int], by: tuple[str, ...], delimiter: str, width: int) -> None:
         self.delimiter = delimiter.encode()
@@ -66,6 +66,7 @@ class CsvLayout:
         self.status = columns["status"]
         self.count = columns.get("count", -1)
         self.amount = columns.get("amount", -1)
+        self.id = columns.get("id", -1)
         self.by = [columns[f"by:{name}"] for name in by]
 
 
@@ -154,9 +155,9 @@ class RecordParser:
         """Whether the lines are JSON; known once `ready`."""
         return self._json
 
-    def layout(self) -> CsvLayout | None:
-        """Of CSV lines, once `ready`; None for JSON lines, and where records have ids."""
-        if self._layout is None and self._columns is not None and "id" not in self._columns:
+    def layout(self, ids: bool = False) -> CsvLayout | None:
+        """Of CSV lines, once `ready`; None for JSON lines, and where records have ids unless `ids` are wanted too."""
+        if self._layout is None and self._columns is not None and (ids or "id" not in self._columns):
             self._layout = CsvLayout(self._columns, self.options.by, self._delimiter, self._width)
         return self._layout
 

@@ -75,6 +75,16 @@ class RejectLog:
         """Rejects so far, of all kinds."""
         return sum(kind.count for kind in self._kinds.values())
 
+    @property
+    def keeps(self) -> bool:
+        """Whether bad records are saved in a file."""
+        return self._path is not None
+
+    def commonest(self) -> tuple[str, Reject]:
+        """The kind of most rejects, and the first of them; ValueError where there is none."""
+        name = max(self._kinds, key=lambda kind: self._kinds[kind].count)
+        return name, self._kinds[name].first
+
     def summary(self) -> list[str]:
         """A line for each kind: where it was first met, how often, and why."""
         return [

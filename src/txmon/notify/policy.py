@@ -6,18 +6,18 @@ by step, so that incidents that take the same step together share one notificati
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import IncidentEvent, IncidentState, Outcome, Trend, deviates
+from txmon.model.statuses import REVERSED, role_of
 from txmon.notify.notification import Day, Kind, Notification, worst_first
 from txmon.notify.pending import DayTally, Known, Memory
 from txmon.notify.recent_counts import RecentCounts
 from txmon.settings.schedule import Hours, Silence, silenced
 
-REVERSALS: Final = frozenset(("reversed", "backend_reversed"))  # one wave: an incident of one tells of both
 STEPS: Final[tuple[IncidentState, ...]] = ("opened", "escalated", "reminder", "resolved")  # in the order they are told
 PICTURED: Final = 20  # incidents of a notification whose series get a sparkline
 WORST_OF_DAY: Final = 10
@@ -36,6 +36,7 @@ class Policy:
     silences: tuple[Silence, ...] = ()
     tz: tzinfo = UTC
     link: str | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
 
 
 class Notifier:
@@ -155,18 +156,23 @@ class Notifier:
         if self.policy.quiet is not None and self.policy.quiet.hold(outcome.time, self.policy.tz):
             return
         in_trouble = {status for known in self._memory.known.values() for status in known.event.statuses}
-        if in_trouble & REVERSALS:
-            in_trouble |= REVERSALS
+        # reversals are one wave, whatever each system calls them: an incident of one tells of all
+        wave = any(self._is_reversal(status) for status in in_trouble)
         news = {
             rise.status: Trend(rise.slope, "rising a lot")
             for rise in outcome.rises
-            if rise.status not in in_trouble and self._is_news(rise.status, outcome.time)
+            if rise.status not in in_trouble
+            and not (wave and self._is_reversal(rise.status))
+            and self._is_news(rise.status, outcome.time)
         }
         if news:
             self._memory.rising |= dict.fromkeys(news, outcome.time)
             self._memory.tally.trends += 1
             recent = self._history.recent([(status, ()) for status in news], over_all_keys=True)
             self._tell(Notification("trend", outcome.time, (), recent, news, self.policy.link))
+
+    def _is_reversal(self, status: str) -> bool:
+        return role_of(status, self.policy.roles) == REVERSED
 
     def _is_news(self, status: str, now: int) -> bool:
         """Whether the trend of `status` was not told lately, and is not silenced."""

@@ -131,6 +131,7 @@ def policy_of(settings: Settings) -> "Policy":
         silences=settings.silence,
         tz=ZoneInfo(settings.tz),
         link=settings.link,
+        roles=settings.role,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import IncidentEvent
+from txmon.model.statuses import shown
 from txmon.notify.notification import Day, Notification
 from txmon.support.bars import sparkline
 from txmon.support.durations import duration_text
@@ -196,7 +197,7 @@ class Words:
 
 
 def _status(status: str) -> str:
-    return "total volume" if status == TOTAL else plain(status)
+    return "total volume" if status == TOTAL else plain(shown(status))
 
 
 def _statuses(statuses: tuple[str, ...]) -> str:

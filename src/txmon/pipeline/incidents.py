@@ -1,12 +1,13 @@
 """Incidents: alerts that belong together, opened once, told of when they grow or last, resolved once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from txmon.model.clock import iso
 from txmon.model.keys import TOTAL, Key, unpack_key
 from txmon.model.outcome import IncidentEvent, IncidentState
+from txmon.model.statuses import DENIED, FAILED, NO_ROLES, REVERSED, SUCCESS, role_of, shown
 from txmon.model.verdict import Verdict
 
 RESERVED_IDS: Final = 1000  # ids remembered so that none is used twice
@@ -30,6 +31,7 @@ class IncidentPolicy:
     join: int = 300
     repeat: int = 3600
     confirm: int | None = None  # how long alerts must last; None: a strong score at once, others twice in 3 buckets
+    roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
 
 
 class Incident:
@@ -58,14 +60,14 @@ class Incident:
         self.expected = 0.0
         self.excess = 0.0  # of the root status
 
-    def take(self, verdict: Verdict) -> None:
-        """Add an alerting or pending verdict."""
+    def take(self, verdict: Verdict, roles: Mapping[str, str] = NO_ROLES) -> None:
+        """Add an alerting or pending verdict. roles: by status, before those of the vocabulary."""
         self.members[verdict.status] = verdict.time
         self.last = verdict.time
         if verdict.recommendation == "alert":
             if not self.alerts or self.alerts[-1] != verdict.time:
                 self.alerts = [*self.alerts[1 - AGAIN :], verdict.time]
-            label = label_of(verdict)
+            label = label_of(verdict, roles)
             if not self.label or _rank(label) < _rank(self.label):
                 self.label = label
                 if self.root != verdict.status:
@@ -106,7 +108,7 @@ class IncidentTracker:
                 continue
             incident = self._of(verdict, time)
             if incident is not None:
-                incident.take(verdict)
+                incident.take(verdict, self.policy.roles)
                 taken[id(verdict)] = incident
         events = self._steps(time) if self._open else []
         if taken and any(incident.opened for incident in taken.values()):
@@ -192,7 +194,8 @@ class IncidentTracker:
         incident.told_size, incident.told_label = incident.size, incident.label
         statuses = tuple(incident.members)
         seen = f"{incident.observed} seen, {incident.expected:.1f} expected at {iso(incident.peak)[11:16]}"
-        text = f"{incident.label}: {', '.join(statuses)}; {seen}; {incident.excess:+.0f} transactions against normal"
+        names = ", ".join([shown(status) for status in statuses])
+        text = f"{incident.label}: {names}; {seen}; {incident.excess:+.0f} transactions against normal"
         return IncidentEvent(
             time, state, incident.id, statuses, incident.key, incident.label, incident.start, incident.peak,
             incident.observed, incident.expected, incident.excess, text,
@@ -220,22 +223,23 @@ class IncidentTracker:
         self._used = dict.fromkeys(state["used"])
 
 
-def label_of(verdict: Verdict) -> str:
-    """The root label that one alert speaks for."""
+def label_of(verdict: Verdict, roles: Mapping[str, str] = NO_ROLES) -> str:
+    """The root label that one alert speaks for. roles: by status, before those of the vocabulary."""
     above = verdict.score > 0
     if "silence" in verdict.reasons:
         return "silence"
     if verdict.status == TOTAL and "together" in verdict.reasons:
         return "all statuses together"
-    if not above and verdict.status in (TOTAL, "approved"):
+    role = SUCCESS if verdict.status == TOTAL else role_of(verdict.status, roles)
+    if not above and role == SUCCESS:
         return "volume loss"
-    if above and verdict.status in ("reversed", "backend_reversed"):
+    if above and role == REVERSED:
         return "reversal wave"
-    if above and verdict.status == "denied":
+    if above and role == DENIED:
         return "issuer declines"
-    if above and verdict.status == "failed":
+    if above and role == FAILED:
         return "failures"
-    name = "volume" if verdict.status == TOTAL else verdict.status
+    name = "volume" if verdict.status == TOTAL else shown(verdict.status)
     return f"{name} {'above' if above else 'below'} normal"
 
 

@@ -7,6 +7,7 @@ from txmon.detection.detector import BucketJudge
 from txmon.ingest.aggregate.ledger import Item
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import Outcome
+from txmon.model.statuses import shown
 from txmon.model.verdict import Stated, Verdict
 from txmon.pipeline.buckets import Bucketer, Correction, OpenBucket
 from txmon.pipeline.incidents import IncidentTracker
@@ -25,7 +26,7 @@ class Pipeline:
         self.detector = detector
         self.rules = rules
         self.tracker = tracker
-        self._trends = TrendTracker(bucketer.width)
+        self._trends = TrendTracker(bucketer.width, detector.config.roles)
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
 
     def run(self, records: Iterable[Item]) -> Iterator[Outcome]:
@@ -135,7 +136,7 @@ class Pipeline:
         verdict = self.detector.assess(start, key, status, counts)
         if verdict is None:
             count, total = counts.get(status, 0), sum(counts.values())
-            text = f"warming up: {count} {status}"
+            text = f"warming up: {count} {shown(status)}"
             verdict = Verdict(start, status, key, count, total, 0.0, 0.0, 1, "warming", (), Stated(0, 0, text))
         partial = self.bucketer.is_open(start)
         incident = self._incident(key, status) if verdict.recommendation == "alert" else None

@@ -22,7 +22,7 @@ def pipeline_of(settings: Settings, live: bool, partial: bool = False) -> Pipeli
     default_lateness = LIVE_LATENESS if live else 0
     lateness = default_lateness if settings.lateness is None else settings.lateness
     clear, join = _at_least(settings, "clear", 3), _at_least(settings, "join", 2)
-    policy = IncidentPolicy(settings.bucket, clear, join, settings.repeat, settings.confirm)
+    policy = IncidentPolicy(settings.bucket, clear, join, settings.repeat, settings.confirm, settings.role)
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
     bucketer = Bucketer(settings.bucket, lateness, track=partial)
     return Pipeline(bucketer, BucketJudge(detector_config(settings)), rules, IncidentTracker(policy))
@@ -102,6 +102,7 @@ def detector_config(settings: Settings) -> DetectorConfig:
         min_counts=settings.min_count.table,
         min_ratios=settings.min_ratio.table,
         directions=settings.direction,
+        roles=settings.role,
         level_shift=_at_least(settings, "level_shift", 12),
         idle=settings.idle,
         max_series=settings.max_series,

@@ -1,16 +1,47 @@
 """Reads files into one stream of records, as the settings ask."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from txmon.errors import TxmonError
 from txmon.ingest.aggregate.aggregator import Aggregator
-from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.aggregate.ledger import Item, Tally
+from txmon.ingest.aggregate.whole import WholeInput
 from txmon.ingest.files import FileSource
 from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
 from txmon.ingest.rejects import RejectLog
 from txmon.ingest.timestamps import TimeParser
+from txmon.runtime.readable import check_readable, refuse_repeats, repeats_text
 from txmon.settings.declarations import Settings
+
+
+class Lines(Protocol):
+    """Something other than a file that can be read once, as lists of lines: the rows of a database, for example."""
+
+    name: str
+    consumed: int  # bytes read so far
+    size: int | None  # bytes; None where nobody knows
+
+    def __enter__(self) -> "Lines":
+        """Begin."""
+
+    def __exit__(self, *what: object) -> None:
+        """End."""
+
+    def __iter__(self) -> Iterator[list[bytes]]:
+        """Yield lists of lines."""
+
+
+def opened(path: "str | Lines") -> "FileSource | Lines":
+    """Return what reads `path`: a file of that name, or what is no name but can be read."""
+    return FileSource(path) if isinstance(path, str) else path
+
+
+def names_of(paths: "Iterable[str | Lines]") -> str:
+    """Return the names of all `paths`, for a message."""
+    return ", ".join([path if isinstance(path, str) else path.name for path in paths])
 
 
 class Reader:
@@ -20,34 +51,74 @@ class Reader:
         self._options = options
         self._times = times
         self._log = log
-        self.source: FileSource | None = None  # the file being read, for a progress bar
+        self.read = 0  # records
+        self.repeated = 0  # those of them whose id, status and time another one has
+        self.source: FileSource | Lines | None = None  # the file being read, for a progress bar
 
-    def records(self, paths: Iterable[str]) -> Iterator[Record]:
+    def records(self, paths: Iterable[str | Lines]) -> Iterator[Record]:
         """The records of all `paths` in order; times without a date go on from file to file."""
         for path in paths:
-            with FileSource(path) as self.source:
+            with opened(path) as self.source:
                 parser = RecordParser(self.source.name, self._options, self._times)
                 for lines in self.source:
                     for record in parser.parse(lines):
                         if isinstance(record, Reject):
                             self._log.add(record)
                         else:
+                            self.read += 1
                             yield record
                 parser.finish()
 
-    def items(self, paths: Iterable[str], width: int) -> Iterator[Item]:
-        """The same, with what can be added up in buckets of `width` seconds added up."""
-        for path in paths:
-            with FileSource(path) as self.source:
-                parser = RecordParser(self.source.name, self._options, self._times)
-                tallier = Aggregator(parser, width)
-                for lines in self.source:
-                    for item in tallier.take(lines):
-                        if isinstance(item, Reject):
-                            self._log.add(item)
-                        else:
-                            yield item
-                parser.finish()
+    def tallies(self, paths: Sequence[str | Lines], width: int) -> Iterator[Tally]:
+        """What all `paths` hold together, one tally for each bucket of `width` seconds, oldest first.
+
+        The rows, and the files, may be in any order: all of them are read before the first tally comes. BadData where
+        so many rows repeat the id of another one that the column is probably no id.
+        """
+        whole = WholeInput(width)
+        failure: TxmonError | None = None
+        try:
+            try:
+                for path in paths:
+                    self._gather(path, width, whole)
+            except TxmonError as bad:
+                failure = bad  # what was read before it is judged all the same
+            self.read = whole.rows
+            marked = whole.marked
+            whole.settle()
+            self.repeated = whole.repeated
+            if "id" not in self._options.mapping:
+                refuse_repeats(names_of(paths), whole.repeated, marked)
+            yield from whole.tallies()
+            if failure is not None:
+                raise failure
+        finally:
+            whole.close()
+
+    def _gather(self, path: str | Lines, width: int, whole: WholeInput) -> None:
+        with opened(path) as self.source:
+            parser = RecordParser(self.source.name, self._options, self._times)
+            aggregator = Aggregator(parser, width, whole=True)
+            for lines in self.source:
+                read: list[Item] = []
+                rejects: list[Reject] = []
+                for item in aggregator.take(lines):
+                    if isinstance(item, Reject):
+                        rejects.append(item)
+                    else:
+                        read.append(item)
+                whole.take(read)
+                for reject in rejects:
+                    self._log.add(reject)
+            parser.finish()
+
+    def check(self, paths: Sequence[str | Lines]) -> None:
+        """Raise BadData where nothing could be read of all `paths`, or less than half; after the reading."""
+        check_readable(names_of(paths), self.read, self._log)
+
+    def summary(self) -> list[str]:
+        """What was not counted, one line each."""
+        return repeats_text(self.repeated)
 
 
 def reader_of(settings: Settings, log: RejectLog, today: date) -> Reader:

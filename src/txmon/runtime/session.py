@@ -112,7 +112,7 @@ class LiveSession:
         self.feeds = LiveFeeds(pipeline.bucketer.width, log, self._admit)
         self.saver = state.Saver(time.monotonic())
         self.changed = False  # since the state was last copied
-        self.records = 0  # taken from the sources and from senders
+        self.read = 0  # records fed
         self.newest = 0  # event time of the newest record
         self.live = False  # whether that record came about when it happened
         self.saved = 0.0  # when the state was last written, epoch seconds; 0 for not yet
@@ -271,8 +271,8 @@ class LiveSession:
     def feed(self, records: Sequence[Item]) -> Iterator[Outcome]:
         """Feed `records`, which came just now; yield an outcome for each bucket that they close."""
         self.changed = True
-        self.records += sum([item.rows if isinstance(item, Tally) else 1 for item in records])
         if records:
+            self.read += sum([record.rows if isinstance(record, Tally) else 1 for record in records])
             self._note(max([record.time for record in records]))
         yield from self.pipeline.feed(records)
 
@@ -346,7 +346,7 @@ class LiveSession:
     def statistics(self) -> list[str]:
         """Return what the run has done so far, a line each."""
         lines = [
-            f"{self.records} records taken, {self.log.count} rejected, {self.feeds.left_out} before --from;"
+            f"{self.read} records taken, {self.log.count} rejected, {self.feeds.left_out} before --from;"
             f" newest {iso(self.newest) if self.newest else 'none yet'}",
             f"{len(self.pipeline.tracker.open())} incidents open; judged until"
             f" {iso(self.pipeline.detector.time()) if self.pipeline.detector.time() >= 0 else 'nothing yet'}",

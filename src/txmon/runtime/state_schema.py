@@ -40,7 +40,7 @@ class _Buckets(msgspec.Struct):
     open: list[Annotated[list[Any], Meta(min_length=2, max_length=4)]]  # older states end after the counts
     closed: list[tuple[Time, Counts]]
     changed: list[tuple[Time, list[Pair], str]]
-    ids: list[tuple[Annotated[int, Meta(ge=-DAY)], list[str]]]
+    ids: list[tuple[Annotated[int, Meta(ge=-DAY)], list[int | str]]]  # texts in states of before
     watermark: Annotated[int, Meta(ge=-DAY)] | None
     next: Time | None
     last: Time

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Final
 
+from txmon.model.statuses import ROLES
 from txmon.settings.parsers import (
     ByStatus,
     Shown,
@@ -21,6 +22,7 @@ from txmon.settings.parsers import (
     path,
     secret_file,
     size,
+    status_roles,
     switch,
     text_of,
     time_zone,
@@ -91,6 +93,9 @@ class Settings:
     )  # fmt: skip
     tz: str = _input("UTC", "Zone of times that name none.", time_zone, "ZONE")
     by: tuple[str, ...] = _input((), "Judge every value of these columns by itself.", column_list, "COLUMN,...")
+    role: Mapping[str, str] = _input(
+        {}, "What a status says: paid=success.", status_roles(ROLES), "STATUS=ROLE", many=True
+    )
     strict: bool = _input(False, "Stop at the first bad record, with exit code 65.", switch)
     rejects: str | None = _input(None, "Keep bad records there, whole and with the reason.", path, "FILE")
     max_ahead: int = _input(

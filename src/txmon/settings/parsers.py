@@ -253,6 +253,26 @@ def pairs(keys: tuple[str, ...] = (), values: tuple[str, ...] = ()) -> Callable[
     return parse
 
 
+def status_roles(roles: tuple[str, ...]) -> Callable[[object], dict[str, str]]:
+    """STATUS=ROLE pairs, or a table of them; a table may also have a list of statuses for a role."""
+
+    def parse(value: object) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, item in _items(value):
+            if name is None or not name:
+                raise ValueError(f"{item!r} is not STATUS=ROLE, for example paid=success")
+            if isinstance(item, list | tuple):
+                role, statuses = name, [str(status) for status in item]
+            else:
+                role, statuses = str(item), [name]
+            if role not in roles:
+                raise ValueError(f"{role!r} is not a role. Choose one of {', '.join(roles)}{nearest(role, roles)}")
+            found |= {status.strip().lower(): role for status in statuses}
+        return found
+
+    return parse
+
+
 def text_of(value: object) -> str:
     """Return a setting's value as the text its flag takes, where the value's type alone decides that text."""
     if isinstance(value, ByStatus):

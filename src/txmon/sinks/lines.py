@@ -14,6 +14,7 @@ from txmon.model.clock import iso
 from txmon.model.encoding import decoded, encoded, quoted, write_fixed, write_significant, write_whole
 from txmon.model.keys import Key
 from txmon.model.outcome import IncidentEvent, Rise
+from txmon.model.statuses import shown
 from txmon.model.verdict import Verdict
 
 QUOTE: Final[u8] = 34
@@ -115,5 +116,5 @@ def event_line(e: IncidentEvent) -> str:
 def rise_line(rise: Rise) -> str:
     """`rise` as its JSON line, without the newline."""
     row = {"time": iso(rise.time), "event": "trend", "status": rise.status, "trend": "rising a lot"}
-    text = f"{rise.status} is rising a lot: {rise.slope:.1f} a minute more every minute, {rise.count} now"
+    text = f"{shown(rise.status)} is rising a lot: {rise.slope:.1f} a minute more every minute, {rise.count} now"
     return json.dumps(row | {"slope": round(rise.slope, 2), "count": rise.count, "text": text}, ensure_ascii=False)

@@ -10,7 +10,7 @@ import click
 from txmon.analysis.report.report import Report
 from txmon.cli.options import load_config, options
 from txmon.cli.own_inputs import spare_inputs
-from txmon.errors import ExitCode, UsageError
+from txmon.errors import BadData, ExitCode, UsageError
 from txmon.settings.declarations import Settings
 from txmon.support.safe_open import create
 from txmon.support.terminal_text import for_people, printable
@@ -18,7 +18,7 @@ from txmon.support.terminal_text import for_people, printable
 
 @click.command(short_help="Find what is not normal in a day, with statistics, SQL and charts.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@options("format", "map", "date", "tz", "by", "budget")
+@options("format", "map", "date", "tz", "by", "role", "budget")
 @click.option("--observed", metavar="COLUMN", help="Checkouts: the column to judge.  [default: today, or the first]")
 @click.option("--reference", "references", multiple=True, metavar="COLUMN[:DAYS]", help="Held against (repeatable).")
 @click.option(
@@ -56,11 +56,11 @@ def analyze(
         raise UsageError("--sql, --json and --markdown exclude each other")
     settings = load_config(flags).settings
     spare_inputs(files, {"--html": html, "--png": png, "--svg": svg}, settings)
-    reports = _reports(files, observed, references, false_rate, settings, bool(flags["by"]))
+    reports, unread = _reports(files, observed, references, false_rate, settings, bool(flags["by"]))
     _to_files(reports, html, png, svg)
     if "-" in (html, png, svg):
-        return ExitCode.OK  # standard output has the page or the picture
-    if as_json:
+        pass  # standard output has the page or the picture
+    elif as_json:
         from txmon.analysis.report.markdown import write_json
 
         write_json(reports, for_people(sys.stdout, json=True))
@@ -71,6 +71,8 @@ def analyze(
             if n:
                 click.echo()
             _print(report, markdown)
+    if unread is not None:
+        raise unread
     return ExitCode.OK
 
 
@@ -81,8 +83,11 @@ def _reports(
     rate: float | None,
     settings: Settings,
     by_flag: bool,
-) -> list[Report]:
-    """A report a file of checkouts, and one for all files of transactions: they are one stream, as for replay."""
+) -> tuple[list[Report], BadData | None]:
+    """A report a file of checkouts, and one for all files of transactions: they are one stream, as for replay.
+
+    With them, what is to be raised once they are printed: less than half of the transactions could be read.
+    """
     from txmon.analysis.checkouts import FALSE_RATE, analyze_checkouts
     from txmon.analysis.report.checkouts import checkout_report
     from txmon.ingest.checkouts import read_checkouts
@@ -95,15 +100,18 @@ def _reports(
         raise UsageError("--observed, --reference and --false-rate are for checkouts, not transactions")
     if len(streams) < len(paths) and settings.by and by_flag:
         raise UsageError("--by is for transactions. A file of checkouts has no such columns. Leave it out.")
-    reports = [_transactions(streams, settings)] if streams else []
+    reports, unread = list[Report](), None
+    if streams:
+        report, unread = _transactions(streams, settings)
+        reports.append(report)
     for path in paths:
         if path not in streams:
             found = analyze_checkouts(read_checkouts(path), observed, references, FALSE_RATE if rate is None else rate)
             reports.append(checkout_report(found))
-    return reports
+    return reports, unread
 
 
-def _transactions(paths: Sequence[str], settings: Settings) -> Report:
+def _transactions(paths: Sequence[str], settings: Settings) -> tuple[Report, BadData | None]:
     from txmon.analysis.report.transactions import transaction_report
     from txmon.analysis.transactions import analyze_transactions
     from txmon.ingest.rejects import RejectLog
@@ -112,10 +120,20 @@ def _transactions(paths: Sequence[str], settings: Settings) -> Report:
 
     log = RejectLog()
     reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
-    found = analyze_transactions(reader.records(paths), pipeline_of(settings, live=False), settings.bucket, paths)
-    for line in log.summary():
-        click.echo(f"txmon: {printable(line, None)}", err=True)
-    return transaction_report(found)
+    try:
+        tallies = reader.tallies(paths, settings.bucket)
+        found = analyze_transactions(tallies, pipeline_of(settings, live=False), settings.bucket, paths)
+    except BadData:
+        reader.check(paths)  # it has more to say
+        raise
+    finally:
+        for line in [*log.summary(), *reader.summary()]:
+            click.echo(f"txmon: {printable(line, None)}", err=True)
+    try:
+        reader.check(paths)
+    except BadData as unread:
+        return transaction_report(found), unread
+    return transaction_report(found), None
 
 
 def _to_files(reports: list[Report], html: str | None, png: str | None, svg: str | None) -> None:

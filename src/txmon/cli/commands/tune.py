@@ -14,10 +14,11 @@ from txmon.cli.commands.evaluate import load_labels
 from txmon.cli.options import load_config, options
 from txmon.errors import ConfigError, NoInput, UsageError
 from txmon.evaluation.evaluate import Alerts, Labels, stamp
-from txmon.evaluation.tune import Candidate, EpisodeDifference, Trial, Tuner, alerts_of, as_toml, changes, condensed
+from txmon.evaluation.tune import Candidate, EpisodeDifference, Trial, Tuner, alerts_of, as_records, as_toml, changes
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
+from txmon.runtime.readable import check_readable
 from txmon.runtime.reader import reader_of
 from txmon.settings.declarations import DECLARATIONS, Settings, text_of_setting
 from txmon.settings.load import load
@@ -103,12 +104,15 @@ def _old(path: str, present: Settings) -> Settings:
 def _read(settings: Settings, groups: Sequence[Sequence[str]]) -> list[list[Record]]:
     """Every group of files as one stream, in memory: it is judged many times."""
     log = RejectLog(None, settings.strict)
-    streams = []
+    streams, repeats, read = [], list[str](), 0
     for files in groups:
         reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
-        streams.append(list(condensed(reader.records(files), settings.bucket)))
-    for line in log.summary():
+        streams.append(list(as_records(reader.tallies(files, settings.bucket))))
+        repeats += reader.summary()
+        read += reader.read
+    for line in [*log.summary(), *repeats]:
         click.echo(f"txmon: {printable(line, None)}", err=True)
+    check_readable(", ".join(path for files in groups for path in files), read, log)
     return streams
 
 

@@ -14,13 +14,15 @@ import click
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
-from txmon.cli.own_inputs import is_pattern, outputs_of, spare_inputs
+from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
+from txmon.cli.sources import NAMES, Source, source_of, source_options
 from txmon.errors import ExitCode, UsageError
 from txmon.ingest.follow import PipeSource
 from txmon.ingest.kafka import KafkaSource
 from txmon.ingest.rejects import RejectLog
 from txmon.ingest.timestamps import TimeParser
 from txmon.runtime.factory import pipeline_of
+from txmon.runtime.readable import check_readable
 from txmon.runtime.session import LiveSession
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.state_lock import owned
@@ -54,6 +56,7 @@ class _Watch(click.Command):
 )
 @click.option("--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, a JSON object a message (txmon[kafka]).")
 @click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
+@source_options(live=True)
 @options(*READING, "max_ahead", *JUDGING, "state", *WRITING)
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
@@ -71,17 +74,23 @@ def watch(
       cat transactions.csv | txmon watch --only alerts
       txmon watch --follow app.jsonl --state txmon.state --out verdicts.jsonl
       txmon watch --kafka broker:9092/transactions --state txmon.state
+      txmon watch --sql postgresql://me@db/shop --query "SELECT created_at, status FROM payments" --state s
     """
+    taken = {name: flags.pop(name, None) for name in NAMES}
     settings = load_config(flags).settings
+    inputs = paths or (() if kafka or taken["query"] else ("-",))
+    spare_inputs([*inputs, *files_of(taken)], outputs_of(settings), settings)
+    other = source_of(taken, settings, live=True)
+    if other is not None and (paths or kafka):
+        raise UsageError("--sql and --prometheus cannot be combined with --follow or --kafka. Run a watch for each.")
     if len(set(paths)) < len(paths):
         raise UsageError("--follow names a file twice")
-    spare_inputs(paths or (() if kafka else ("-",)), outputs_of(settings), settings)
     with ExitStack() as stack:
         stop = stack.enter_context(stopping())
         stack.enter_context(owned(settings.state))
         session = _session(settings, stack)
         _begin(session, begin, paths, kafka)
-        _open(session, paths, (kafka, group) if kafka else None, stack)
+        _open(session, paths, (kafka, group) if kafka else None, other, stack)
         outputs = Outputs(settings, stack, notify, live=True, reader=None)
         session.remember(session.feeds)
         session.remember(outputs)
@@ -90,6 +99,12 @@ def watch(
         _loop(session, outputs, keys, stop, live)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
+        # a run that was stopped, or goes on from a state, may have had nothing new to read
+        nothing = not session.read and not stop.signal and settings.state is None
+        unread = nothing or session.log.count > session.read
+    if unread:
+        names = ", ".join(feed.source.name for feed in session.feeds.all)
+        check_readable(names, session.read, session.log)
     if outputs.lost:
         return ExitCode.IO
     return ExitCode.ALERTED if outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
@@ -105,7 +120,13 @@ def _session(settings: Settings, stack: ExitStack) -> LiveSession:
     return session
 
 
-def _open(session: LiveSession, paths: tuple[str, ...], topic: tuple[str, str] | None, stack: ExitStack) -> None:
+def _open(
+    session: LiveSession,
+    paths: tuple[str, ...],
+    topic: tuple[str, str] | None,
+    other: Source | None,
+    stack: ExitStack,
+) -> None:
     """Open the sources. topic: SERVERS/TOPIC and the group."""
     kafka = _topic(session, *topic) if topic is not None else None
     patterns = [path for path in paths if is_pattern(path)]
@@ -118,6 +139,11 @@ def _open(session: LiveSession, paths: tuple[str, ...], topic: tuple[str, str] |
     if kafka is not None:
         stack.callback(kafka.close)
         session.read_from(kafka, kind="jsonl")  # a message has no header
+    if other is not None:
+        source = other.live(lambda line: tell([line]), session.position)
+        stack.callback(source.close)
+        feed = session.read_from(source, kind="jsonl")
+        feed.taken = session.position(source.name)  # until there is a newer one
     if not session.feeds.all and not patterns:
         if sys.stdin.isatty():
             tell(["reading from the keyboard. Ctrl-D ends it. --follow FILE reads a file."])

@@ -22,8 +22,9 @@ class CsvAggregator(EndingAggregator):
         super().__init__(ledger)
         self._layout = layout
         self._delimiter = layout.delimiter
-        columns = (layout.status, layout.count, layout.amount, *layout.by)
-        self._time_first = layout.time == 0 and 0 not in columns
+        columns = (layout.status, layout.count, layout.amount, layout.id, *layout.by)
+        # lines that have an id have no end in common
+        self._time_first = layout.time == 0 and 0 not in columns and layout.id < 0
 
     def add(self, lines: list[bytes]) -> None:
         """Count `lines`."""
@@ -83,6 +84,7 @@ class CsvAggregator(EndingAggregator):
         at_status: i64 = layout.status
         at_count: i64 = layout.count
         at_amount: i64 = layout.amount
+        at_id: i64 = layout.id
         width: i64 = layout.width
         parser, statuses = ledger.parser, ledger.statuses
         last, time, count = b"\n", -1, 1
@@ -109,7 +111,11 @@ class CsvAggregator(EndingAggregator):
                 last, time = b"\n", -1
             else:
                 parser.lines += 1
-                ledger.add(time, status, self._key(cells, at) if layout.by else (), count)
+                identity = cells[at + at_id].decode().strip() if at_id >= 0 else ""
+                if identity:
+                    ledger.add_marked(time, status, self._key(cells, at) if layout.by else (), count, identity)
+                else:
+                    ledger.add(time, status, self._key(cells, at) if layout.by else (), count)
             at += width
 
     def _key(self, cells: list[bytes], at: i64) -> Key:

@@ -9,7 +9,12 @@ from txmon.ingest.timestamps import LONGEST_CACHED
 from txmon.model.keys import Counts, Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
+HOUR: Final = 3600  # seconds: the widest bucket
 BACKSLASH: Final = ord("\\")  # a number: looking for a byte in bytes raises and catches an error first
+
+
+# of rows with an id: by key and status a number for each, which stands for its id and its time
+Marks = dict[Key, dict[str, list[int]]]
 
 
 @mypyc_attr(acyclic=True)
@@ -19,14 +24,16 @@ class Tally:
     A tally owns its counts until `surrender` gives them to the caller.
     """
 
-    __slots__ = ("_surrendered", "counts", "first", "rows", "start", "time")
+    __slots__ = ("_surrendered", "counts", "first", "marks", "rows", "start", "time", "weights")
 
     def __init__(self, start: int, time: int) -> None:
         self.start = start  # of the bucket, epoch seconds
         self.first = time  # of the first of them to arrive
         self.time = time  # of the newest
         self.rows = 0
-        self.counts: Counts = {}
+        self.counts: Counts = {}  # of rows without an id
+        self.marks: Marks = NO_MARKS  # of those with one, where the whole input is read before it is judged
+        self.weights: dict[int, int] = NO_WEIGHTS  # by mark: the transactions of those that have not exactly one
         self._surrendered = False
 
     def surrender(self) -> Counts:
@@ -41,7 +48,17 @@ class Tally:
         return counts
 
 
+NO_MARKS: Final[Marks] = {}
+NO_WEIGHTS: Final[dict[int, int]] = {}
 Item = Record | Tally
+
+
+def mark_of(identity: str, status: str, time: int) -> int:
+    """Return a number for an id with a status at a time (epoch seconds), of 64 bits: no two in one bucket share it.
+
+    The number differs from process to process, so it must not leave this one.
+    """
+    return hash(identity) ^ hash(status) ^ (time % HOUR)
 
 
 @mypyc_attr(acyclic=True)
@@ -89,14 +106,7 @@ class Ledger:
 
     def add(self, time: int, status: Status, key: Key, count: int) -> None:
         """Count a line."""
-        tally = self._tally
-        if time != tally.time:
-            if time < tally.start or time >= tally.start + self._width or tally.start < 0:
-                self.flush()
-                tally = self._tally = Tally(time - time % self._width, time)
-            elif time > tally.time:
-                tally.time = time
-        tally.rows += 1
+        tally = self._at(time)
         if self.by:
             counts = tally.counts.get(key)
             if counts is None:
@@ -108,6 +118,37 @@ class Ledger:
         if not counter.seen:
             counter.seen = True
             self._seen.append(counter)
+
+    def add_marked(self, time: int, status: Status, key: Key, count: int, identity: str) -> None:
+        """Count a line that has an id."""
+        tally = self._at(time)
+        mark = mark_of(identity, status.name, time)
+        if tally.marks is NO_MARKS:
+            tally.marks = {}
+        by_status = tally.marks.get(key)
+        if by_status is None:
+            by_status = tally.marks[key] = {}
+        marks = by_status.get(status.name)
+        if marks is None:
+            by_status[status.name] = [mark]
+        else:
+            marks.append(mark)
+        if count != 1:
+            if tally.weights is NO_WEIGHTS:
+                tally.weights = {}
+            tally.weights.setdefault(mark, count)
+
+    def _at(self, time: int) -> Tally:
+        """The tally that a line of this time belongs to, with the line among its rows."""
+        tally = self._tally
+        if time != tally.time:
+            if time < tally.start or time >= tally.start + self._width or tally.start < 0:
+                self.flush()
+                tally = self._tally = Tally(time - time % self._width, time)
+            elif time > tally.time:
+                tally.time = time
+        tally.rows += 1
+        return tally
 
     def flush(self) -> None:
         """Give the tally out, if anything is in it."""
