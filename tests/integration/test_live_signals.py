@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -140,11 +141,24 @@ def as_nobody(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False, input="")
 
 
-@pytest.mark.parametrize("arguments", [["replay", "one.csv"], ["config"], ["query", "one.csv"], ["simulate", "--days", "0.01"]])
-def test_a_user_without_a_name_or_a_home(arguments: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["replay one.csv", "config", "query one.csv", "simulate --days 0.01"])
+def test_a_user_without_a_name_or_a_home(command: str, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("time,status\n2026-03-02T10:00:00Z,approved\n")
-    done = as_nobody(tmp_path, *arguments)
+    done = as_nobody(tmp_path, *command.split())
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["replay", "query --name per-minute --format csv", "analyze --json"])
+def test_a_root_that_is_read_only(command: str) -> None:
+    """In a container without a writable folder; not even a temporary one."""
+    script = 'mount -o remount,ro,bind / && exec env -i PATH=/usr/bin:/bin "$@"'
+    started = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    if os.geteuid() != 0 or subprocess.run([*started, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("mounts the root folder anew, which is not allowed here")
+    words = command.split()
+    done = subprocess.run([*started, TXMON, *words, str(SAMPLE)], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == txmon(*words, SAMPLE).out
 
 
 def test_notifications_without_a_home_say_what_they_need(tmp_path: Path) -> None:
@@ -289,6 +303,22 @@ def test_a_query_changes_nothing(statement: str) -> None:
         done.err
         == f"txmon: {statement.split()[0]} is refused: a query reads its files and changes nothing. Use SELECT.\n"
     )
+
+
+@pytest.mark.parametrize("command", ["replay -", "watch", f"query - {SAMPLE}"])
+def test_a_terminal_is_told_that_it_is_read(command: str, tmp_path: Path) -> None:
+    leader, terminal = pty.openpty()
+    try:
+        with (tmp_path / "err").open("wb") as err:
+            process = subprocess.Popen(
+                [TXMON, *command.split()], stdin=terminal, stdout=subprocess.DEVNULL, stderr=err, cwd=tmp_path
+            )
+        assert until(lambda: "from the keyboard. Ctrl-D ends it." in (tmp_path / "err").read_text())
+        process.kill()
+        process.wait()
+    finally:
+        os.close(leader)
+        os.close(terminal)
 
 
 def test_an_error_in_sql_keeps_its_lines() -> None:

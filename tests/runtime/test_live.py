@@ -93,6 +93,25 @@ def test_a_restart_goes_on_where_it_was(renamed: bool, tmp_path: Path) -> None:
     assert drain(again) == [b"two", b"three", *([b"four"] if renamed else [])]
 
 
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_place_of_an_older_version_is_understood(renamed: bool, tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(b"time,status\n2026-03-02T10:00Z,denied\n2026-03-02T10:01Z,denied\n")
+    first = parser(str(path))
+    assert len(list(first.parse([b"time,status", b"2026-03-02T10:00Z,denied"]))) == 1
+    position = {"inode": path.stat().st_ino, "offset": 37, "begins": False, "parser": first.snapshot()}
+    if renamed:
+        path.rename(tmp_path / "app.log.1")
+        path.write_bytes(b"status,time\ndenied,2026-03-02T10:02Z\n")
+    run = run_of([path], {str(path): position}, [0.0])
+    found = []
+    for _ in range(3):
+        for batch in run.feeds.read(())[1]:
+            found += [item for item in batch.records if item.time]
+    assert len(found) == 1 + renamed
+    assert not run.log.count
+
+
 def test_a_header_is_met_again_in_every_new_file() -> None:
     reader = parser()
     assert len(list(reader.parse([b"time,status,count", b"10:00,denied,1"]))) == 1

@@ -131,7 +131,7 @@ def _io_text(failure: OSError) -> str:
     if failure.errno == EBADF:
         return "standard output is closed; --out FILE writes elsewhere"
     limits = {EMFILE: " (ulimit -n says how many)", ENFILE: "", ENOMEM: ""}
-    reason = f"{failure.strerror}{limits.get(failure.errno or 0, '')}"
+    reason = f"{failure.strerror or failure}{limits.get(failure.errno or 0, '')}"
     if failure.filename is not None:
         return f"{os.fsdecode(failure.filename)}: {reason}"
     return reason if failure.errno in limits else f"output: {reason}"

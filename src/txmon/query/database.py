@@ -92,7 +92,7 @@ class Database:
             execute("DROP TABLE IF EXISTS lines")
         self.rejected: Sequence[Rejected] = loader.rejected
         # the one path that may be written: nobody can guess it, and it is there only while a result is written
-        self._out = Path(tempfile.gettempdir()) / f"txmon-query-{secrets.token_hex(16)}" / "result.parquet"
+        self._out = _scratch_folder() / f"txmon-query-{secrets.token_hex(16)}" / "result.parquet"
         execute(f"SET allowed_paths=[{literal(str(self._out))}]")
         execute("SET enable_external_access=false; SET lock_configuration=true")
 
@@ -294,6 +294,14 @@ class _Explained:
             raise _with_lines(UsageError(text), rest) from failure
         if isinstance(failure, RuntimeError) and "interrupted" in str(failure):  # how duckdb says Ctrl-C
             raise KeyboardInterrupt from failure
+
+
+def _scratch_folder() -> Path:
+    """Return the folder of temporary files; one that does not exist where nothing can be written, as in a container."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path("/proc/no-temporary-folder")
 
 
 def _with_lines(error: TxmonError, rest: str) -> TxmonError:
