@@ -61,7 +61,7 @@ def kind_of(schema: Mapping[str, Any]) -> str:
         return f"list of {kind_of(schema['items'])}"
     if isinstance(kind, list):
         return " or ".join(kind)
-    return "time" if "pattern" in schema else str(kind)
+    return "time" if str(schema.get("pattern", "")).endswith("Z$") else str(kind)
 
 
 # settings

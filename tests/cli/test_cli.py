@@ -17,7 +17,7 @@ def txmon(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[by
 
 
 def test_a_closed_pipe_ends_quietly() -> None:
-    command = f"{TXMON} replay {SAMPLE} | head -1; echo ${{PIPESTATUS[*]}}"
+    command = f"{TXMON} replay -q {SAMPLE} | head -1; echo ${{PIPESTATUS[*]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
     lines = done.stdout.decode().splitlines()
     assert lines[0].startswith('{"time"')

@@ -103,7 +103,7 @@ def test_every_incident_shows_in_a_status_that_its_label_names(name: str, seed: 
                 continue
             usual = float(clean.base[key, status][span].sum())
             seen = float(counts[key, made.statuses.index(status), span].sum())
-            strongest = max(strongest, abs(seen - usual) / (made.spread(status) * max(usual, 1)) ** 0.5)
+            strongest = max(strongest, abs(seen - usual) / (made.spread(status, key) * max(usual, 1)) ** 0.5)
         assert strongest > 3.5, mark
 
 
@@ -226,6 +226,17 @@ def test_merchants_follow_zipf() -> None:
     ranks = np.arange(1, 501)
     slope = np.polyfit(np.log(ranks), np.log(sizes), 1)[0]
     assert slope == pytest.approx(-1, abs=0.05)
+
+
+def test_some_merchants_close_at_night_and_some_charge_at_once() -> None:
+    made = draft("merchants", days=2, clean=True)
+    largest = made.counts()[:100].sum(axis=1)
+    closed = (largest[:, : 6 * 60].sum(axis=1) == 0).mean()
+    assert 0.15 < closed < 0.45
+    smooth = np.array([[made.base[key, "approved"][:MINUTES]] for key in range(100)])[:, 0]
+    charges = (smooth.max(axis=1) > 4 * np.quantile(smooth, 0.97, axis=1)).mean()
+    assert 0.03 < charges < 0.25
+    assert len({round(made.spread("approved", key), 3) for key in range(100)}) > 90
 
 
 def test_an_outage_of_everything_is_one_label_over_all_merchants() -> None:

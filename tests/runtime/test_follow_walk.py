@@ -63,7 +63,7 @@ class Walk:
     def poll(self) -> None:
         assert self.feed is not None
         while (chunk := self.feed.read()) is not None:
-            for item in self.feed.parser.parse(chunk.lines):
+            for item in self.feed.parser.parse(self.feed.rows(chunk.lines)):
                 assert not isinstance(item, Reject), item
                 assert isinstance(item, Record)
                 self.read.append(item.count)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from txmon.detection.cardinality import SharedSeriesCount
-from txmon.detection.key_series import KeyVolume, StatusLayout, Sum, pack, unpack
+from txmon.detection.key_series import OTHER, STATUSES, KeyVolume, StatusLayout, Sum, pack, unpack
 from txmon.detection.thresholds import DetectorConfig
 from txmon.model.keys import Key
 
@@ -26,6 +26,7 @@ class Roster:
         self._no_status = StatusLayout([], {})
         self.whole: KeyVolume | None = None  # all keys as one: what the season is learned from where there are keys
         self.forgotten = 0  # keys dropped
+        self.folded = 0  # counts of statuses beyond those that one key may have
         self._seen = -1  # start of the last bucket in which anything arrived
         self._series = 0
         self._fresh = 0  # statuses among them that are new in the present bucket
@@ -44,8 +45,12 @@ class Roster:
         self._fresh = 0
         self._bucket += 1
         new: list[tuple[Key, str]] = []
-        for key, statuses in counts.items():
+        folded: dict[Key, dict[str, int]] = {}
+        for key, came in counts.items():
+            statuses = came
             volume = self.volumes.get(key)
+            if len(came) + (len(volume.layout.names) if volume is not None else 0) > STATUSES:
+                statuses = folded[key] = self._folded(volume, came)
             if volume is None:
                 new += [(key, status) for status in statuses] if statuses else [(key, "")]
                 continue
@@ -59,12 +64,31 @@ class Roster:
                 else:
                     one.add(self._bucket, count)
         if new:
-            self._begin(time, new, counts, arrivals)
+            self._begin(time, new, counts | folded if folded else counts, arrivals)
         self._roll.close(time, sample)
         if len(counts) == 1:
-            for only in counts.values():  # one key: its counts are those over all keys
+            for only in arrivals.values():  # one key: its counts are those over all keys
                 return arrivals, only
         return arrivals, {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
+
+    def _folded(self, volume: KeyVolume | None, statuses: dict[str, int]) -> dict[str, int]:
+        """Return the counts of one key with those of statuses that it has no room for as one.
+
+        Which of the new ones get the room does not depend on the order in which they came.
+        """
+        known: dict[str, Sum] = volume.layout.sums if volume is not None else {}
+        fresh = sorted([(-count, status) for status, count in statuses.items() if status not in known])
+        room = max(0, STATUSES - len(known))
+        if len(fresh) <= room:
+            return statuses
+        found = dict(statuses)
+        rest = 0
+        for _, status in fresh[room:]:
+            if status != OTHER:
+                rest += found.pop(status)
+                self.folded += 1
+        found[OTHER] = found.get(OTHER, 0) + rest
+        return found
 
     def _begin(
         self,
@@ -99,9 +123,14 @@ class Roster:
                 return None
             volume = self.whole = KeyVolume(self._discount, self._no_status)
         for status in sorted(whole):  # the order in which they came is not known everywhere
-            if status not in volume.layout.sums:
+            if status not in volume.layout.sums and len(volume.layout.names) < STATUSES:
                 volume.add(status, volume.new_series(self._mix_discount), self._sums)
         return volume
+
+    @property
+    def size(self) -> int:
+        """Series that are followed: volumes and statuses."""
+        return self._series
 
     def is_alone(self) -> bool:
         """Whether nothing is told apart by key, so that all keys as one are the one there is."""

@@ -55,6 +55,7 @@ class Draft:
     column: str | None = None  # the name of the key's column
     keys: tuple[str, ...] = ("",)
     dispersion: dict[str, float] = field(default_factory=dict)  # variance over mean, by status
+    clustering: dict[int, float] = field(default_factory=dict)  # by key: what the variance above the mean is times
     marks: list[Mark] = field(default_factory=list)
     traps: list[Mark] = field(default_factory=list)
     deliver: "Callable[[Draft, Counts], Counts] | None" = None  # moves counts to the minute in which they arrive
@@ -90,9 +91,10 @@ class Draft:
         """Return the day of the month (1 to 31) of the feed's day number `day`."""
         return datetime.fromtimestamp(self.start + day * 86400, UTC).day
 
-    def spread(self, status: str) -> float:
+    def spread(self, status: str, key: int = 0) -> float:
         """Return the variance of a count over its mean."""
-        return self.dispersion.get(status, DISPERSION.get(status, DISPERSION_OF_OTHERS))
+        usual = self.dispersion.get(status, DISPERSION.get(status, DISPERSION_OF_OTHERS))
+        return 1 + (usual - 1) * self.clustering.get(key, 1.0)
 
     def fill(self, volume: "Floats", shares: dict[str, float], key: int = 0) -> None:
         """Set the expected counts of one key: `volume` (transactions a minute) split by `shares`."""
@@ -139,18 +141,18 @@ class Draft:
         import numpy as np
 
         found = np.zeros((len(self.keys), len(self.statuses), self.minutes), dtype=np.int64)
-        spreads = np.array([self.spread(status) for status in self.statuses])
+        spreads = np.array([[self.spread(s, key) for s in self.statuses] for key in range(len(self.keys))])
         for day in range(self.days):
             span = slice(day * MINUTES, (day + 1) * MINUTES)
             means = np.array([[self.base[k, s][span] for s in self.statuses] for k in range(len(self.keys))])
-            found[:, :, span] = negative_binomial(self.generator(3, day), means, spreads[None, :, None])
+            found[:, :, span] = negative_binomial(self.generator(3, day), means, spreads[:, :, None])
         for (key, status), row in self.changed.items():
             place = self.statuses.index(status)
             minutes = np.nonzero(row != self.base[key, status])[0]
             for day in np.unique(minutes // MINUTES).tolist():
                 those = minutes[minutes // MINUTES == day]
                 rng = self.generator(4, day, key, place)
-                found[key, place, those] = negative_binomial(rng, row[those], np.array(spreads[place]))
+                found[key, place, those] = negative_binomial(rng, row[those], spreads[key, place])
         return found if self.deliver is None else self.deliver(self, found)
 
 
@@ -253,7 +255,9 @@ def rise(
     end = min(first + length, draft.minutes)
     window = min(15, length)
     usual = float(draft.mean(status, at)[first:end].mean()) * window
-    extra = max(rng.uniform(*strength) * max(draft.spread(status) * usual, 1.0) ** 0.5, (least - 1) * usual) / window
+    extra = (
+        max(rng.uniform(*strength) * max(draft.spread(status, at) * usual, 1.0) ** 0.5, (least - 1) * usual) / window
+    )
     course = np.linspace(0, 2, end - first) if ramp else np.ones(end - first)
     draft.alter(status, first, end, lambda mean: mean + extra * course, at)
     draft.mark(f"{status.replace('_', ' ')} {'ramp' if ramp else 'rise'}", first, end, [status], key=key)
@@ -275,7 +279,7 @@ def loss(
     """
     at = 0 if key is None else key
     mean = draft.mean("approved", at)
-    spread = draft.spread("approved")
+    spread = draft.spread("approved", at)
     strength = rng.uniform(10, 16)
     lost = float(rng.uniform(*part))
     while True:

@@ -60,6 +60,10 @@ class RejectLog:
         if self._strict:
             raise BadData(f"{reject.source}:{reject.line}: {reject.reason}")
 
+    def count_only(self, reject: Reject) -> None:
+        """Count `reject` without keeping it: its sender has sent too many of them."""
+        self._kinds.setdefault(reject.kind, _Kind(reject)).count += 1
+
     def sift(self, items: Iterable[T | Reject]) -> list[T]:
         """`items` without the rejects among them, which are added in turn."""
         found: list[T] = []

@@ -97,16 +97,28 @@ class Pipeline:
         lines = self.bucketer.summary()
         if self.detector.forgotten:
             lines.append(f"{self.detector.forgotten} keys were forgotten: idle (--idle), or too many (--max-series)")
+        if self.detector.folded:
+            text = "counts of statuses beyond the 1000 that a key may have were added up as (other)"
+            lines.append(f"{self.detector.folded} {text}")
         return lines
 
-    def acknowledge(self, identity: str, normal: bool) -> bool:
-        """Silence an open incident; normal: keep what it brought out of the baselines. Whether it is open."""
-        incident = next((one for one in self.tracker.open() if one.id == identity), None)
+    def ignore(self, identity: str, author: str = "", note: str = "") -> bool:
+        """Acknowledge an open incident, and keep what it brought out of the baselines. Whether it is open."""
+        incident = self.tracker.find(identity)
         if incident is None:
             return False
-        self.tracker.acknowledge(identity)
-        if normal:
-            self.detector.exclude(incident.key, tuple(incident.members))
+        self.tracker.acknowledge(identity, author, note)
+        self.detector.exclude(incident.key, tuple(incident.members))
+        return True
+
+    def accept(self, identity: str, author: str = "", note: str = "") -> bool:
+        """Take how an open incident is now for normal, which ends it. Whether it is open."""
+        incident = self.tracker.find(identity)
+        if incident is None:
+            return False
+        self.tracker.accept(identity, author, note)
+        # a volume of nothing is never a level
+        self.detector.accept(incident.key, tuple([one.status for one in incident.members.values() if not one.over]))
         return True
 
     def snapshot(self) -> dict[str, object]:
@@ -153,6 +165,6 @@ class Pipeline:
 
     def _incident(self, key: Key, status: str) -> str | None:
         for incident in self.tracker.open():
-            if incident.key == key and status in incident.members:
+            if incident.key == key and status in incident.members and not incident.members[status].over:
                 return incident.id
         return None

@@ -8,12 +8,39 @@ from typing import Any, Final, TypeVar
 from txmon.errors import BadData, ConfigError
 from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.calendar_texts import UNDECIDED
+from txmon.ingest.fields import NEEDED, choose
 from txmon.ingest.follow import Chunk, FollowSource, LiveSource
-from txmon.ingest.records import ParseOptions, Record, RecordParser
+from txmon.ingest.formats.quotes import QuoteJoiner
+from txmon.ingest.reading import Hints, Reading, decide_order, read_plan
+from txmon.ingest.records import DELIMITERS, ParseOptions, Record, RecordParser
 from txmon.ingest.rejects import RejectLog
 
 T = TypeVar("T", Record, Item)
-PARENTS: Final = 64  # parsers kept of files that are no longer open: a file may follow on one
+PARENTS: Final = 64  # files that are no longer open whose reading is kept: a file may follow on one
+MANY: Final = 1000  # first lines after which a reading is decided without a row
+
+
+@dataclass(slots=True)
+class Part:
+    """What reads one file of a source: during a rotation there are two, whose headers may differ."""
+
+    parser: RecordParser
+    tallier: Aggregator | None = None
+    joiner: QuoteJoiner | None = None  # of CSV
+    seen: list[bytes] = field(default_factory=list)  # first lines, until there is a row to decide the reading from
+
+    def join(self) -> None:
+        """Begin to join the lines of rows of CSV."""
+        options = self.parser.options
+        if options.format == "csv" and self.joiner is None:
+            self.joiner = QuoteJoiner(options.delimiter, options.max_line)
+
+    def place(self) -> dict[str, Any]:
+        """Return what `Feed` needs to go on in the middle of the file."""
+        waiting = [] if self.joiner is None else [line.decode("utf-8", "replace") for line in self.joiner.held()]
+        known = {**self.parser.snapshot(), "map": dict(self.parser.options.mapping)}
+        return {"parser": known, **({"open": waiting} if waiting else {})}
 
 
 @dataclass(slots=True)
@@ -26,8 +53,12 @@ class Feed:
     more: bool = False  # the last reading gave something, so the next one may too
     waiting: list["Batch"] = field(default_factory=list)
     tallier: Aggregator | None = None
-    parsers: dict[int, RecordParser] = field(default_factory=dict)  # by the number of the file that they read
+    reading: Reading | None = None
+    seen: list[bytes] = field(default_factory=list)  # first lines, until there is a row to decide the reading from
+    joiner: QuoteJoiner | None = None  # of CSV
+    parts: dict[int, "Part"] = field(default_factory=dict)  # by the number of the file that they read
     options: ParseOptions = field(init=False)  # of the settings; a file that was begun may be read by others
+    _file: int = -1  # number of the file that is being read
 
     def __post_init__(self) -> None:
         self.options = self.parser.options
@@ -39,34 +70,46 @@ class Feed:
         """
         notes: list[str] = []
         try:
-            self.parser = self._restored(found["parser"], notes)
+            own = self._restored(found, notes)
             for place in found.get("files", ()):
                 if "parser" in place:
-                    self.parsers[int(place["number"])] = self._restored(place["parser"], notes)
+                    self.parts[int(place["number"])] = self._restored(place, notes)
             if "files" not in found:  # of txmon 0.1, which knew of one file
-                self.parsers = {0: self.parser, 1: self.parser}
+                self.parts = {0: own, 1: own}
+            self._use(-1, own)
         except (KeyError, TypeError, ValueError, AttributeError) as bad:
             raise ConfigError(f"{state}: does not know its place in {self.parser.source} ({bad!r})") from bad
         self.taken = dict(found)
         return list(dict.fromkeys(notes))
 
-    def _restored(self, found: Mapping[str, Any], notes: list[str]) -> RecordParser:
-        """Return a parser that goes on in the middle of a file: the header found is that file's.
+    def _restored(self, found: Mapping[str, Any], notes: list[str]) -> "Part":
+        """Return what goes on in the middle of a file: the header found is that file's.
 
         A mapping that does not fit this header is for the files to come. The rest of this one is read as before.
         """
-        options = self.options
-        for mapping in (options.mapping, found.get("map") or {}, {}):
-            parser = self.parser.successor(replace(options, mapping=mapping))
+        known, options = found["parser"], self.options
+        for mapping in (options.mapping, known.get("map") or {}, {}):
+            part = Part(self.parser.successor(replace(options, mapping=mapping)))
             try:
-                parser.restore(found)
+                part.parser.restore(known)
             except BadData as bad:
                 notes.append(f"{bad}; the rest of the file with that header is read as before")
                 continue
-            return parser
-        parser = self.parser.successor(options)  # nothing of the header is of use: the next file brings its own
-        parser.restore({**found, "header": None})
-        return parser
+            break
+        else:
+            part = Part(self.parser.successor(options))  # nothing of the header is of use: the next file has its own
+            part.parser.restore({**known, "header": None})
+        header = known["header"]
+        if not part.parser.planned() and (known["json"] or header is not None) and part.parser.lines:
+            # read by the header alone, as txmon 0.1 did: what follows is no first line to decide the reading from
+            form = "jsonl" if known["json"] else "csv"
+            delimiter = "" if header is None else max(DELIMITERS, key=str(header).count)
+            part.parser.adopt(replace(part.parser.options, format=form, delimiter=delimiter), "")
+        if part.parser.planned():
+            part.join()
+            if part.joiner is not None:
+                part.joiner.join([str(line).encode() for line in found.get("open", [])])
+        return part
 
     def awaits(self) -> list[str]:
         """Return that the file does not exist yet, in words, while that is so; NoInput where it cannot be read."""
@@ -82,41 +125,103 @@ class Feed:
         return chunk
 
     def _choose(self, chunk: Chunk) -> None:
-        """Let the parser of the chunk's file be the one that reads."""
-        parser = self.parsers.get(chunk.file)
-        if parser is None:
-            parent = self.parsers.get(-1 if chunk.parent is None else chunk.parent)
-            if parent is None and not self.parsers:
-                parser = self.parser
-            elif chunk.same and parent is not None:
-                parser = self._restored(self._snapshot(parent), [])
-                if chunk.begins:
-                    parser.begin()
-            else:
-                parser = (parent or self.parser).successor(self.options)
-            self.parsers[chunk.file] = parser
+        """Let what belongs to the chunk's file read it."""
+        if chunk.file == self._file:
+            if chunk.begins:
+                self.parser.begin()
+            return
+        part = self.parts.get(chunk.file)
+        if part is None:
+            part = self._new_part(chunk)
+        elif chunk.begins and not self._names_columns(chunk.lines[0], part.parser):
+            part.parser.begin()
         elif chunk.begins:
-            parser.begin()
-        if parser is not self.parser:
-            self.parser, self.tallier = parser, None
+            part = Part(self.parser.successor(self.options))
+        self._use(chunk.file, part)
+
+    def _new_part(self, chunk: Chunk) -> "Part":
+        """Return what reads a file that was not read before."""
+        parent = self.parts.get(-1 if chunk.parent is None else chunk.parent)
+        if parent is None and not self.parts:
+            return Part(self.parser)
+        before = parent or Part(self.parser)
+        if not chunk.same and self._names_columns(chunk.lines[0], before.parser):
+            return Part(self.parser.successor(self.options))  # it is read as a source of its own
+        part = self._restored(before.place(), [])
+        if chunk.begins:
+            if not chunk.same:
+                part.parser.lines = part.parser.options.skip
+            part.parser.begin()
+        return part
+
+    def _names_columns(self, line: bytes, before: RecordParser) -> bool:
+        """Whether the first line of a new file says how it is read, and not as `before` reads."""
+        text = line.decode("utf-8", "replace").removeprefix("\ufeff").strip()
+        if text.startswith("{"):
+            return not before.is_json()
+        if before.has_header(line) and not before.is_json():
+            return False
+        delimiter = max(DELIMITERS, key=text.count)
+        found = choose([cell.strip().strip('"') for cell in text.split(delimiter)], self.options.mapping)
+        return all(name in found for name in NEEDED)
+
+    def _use(self, number: int, part: "Part") -> None:
+        """Go on with `part`, and keep what has read before."""
+        if self._file in self.parts:
+            self.parts[self._file] = Part(self.parser, self.tallier, self.joiner, self.seen)
+        self._file = number
+        if number >= 0:
+            self.parts[number] = part
+        self.parser, self.tallier, self.joiner, self.seen = part.parser, part.tallier, part.joiner, part.seen
 
     def place(self, offset: int) -> dict[str, Any] | None:
         """Return where a restart goes on after `offset` bytes and what was parsed of them; None for a pipe."""
         position = self.source.position(offset)
         if position is None:
             return None
-        found: dict[str, Any] = {**position, "parser": self._snapshot(self.parser)}
+        own = Part(self.parser, self.tallier, self.joiner, self.seen)
+        found: dict[str, Any] = {**position, **own.place()}
         files = found.get("files", ())
         for place in files:
-            if place["number"] in self.parsers:
-                place["parser"] = self._snapshot(self.parsers[place["number"]])
-        if len(self.parsers) > len(files) + PARENTS:
-            kept = sorted(self.parsers)[-(len(files) + PARENTS) // 2 :]
-            self.parsers = {n: p for n, p in self.parsers.items() if n in kept or p is self.parser}
+            number = place["number"]
+            if number == self._file or number in self.parts:
+                place.update((own if number == self._file else self.parts[number]).place())
+        if len(self.parts) > len(files) + PARENTS:
+            kept = {*sorted(self.parts)[-(len(files) + PARENTS) // 2 :], self._file, *(p["number"] for p in files)}
+            self.parts = {number: part for number, part in self.parts.items() if number in kept}
         return found
 
-    def _snapshot(self, parser: RecordParser) -> dict[str, object]:
-        return {**parser.snapshot(), "map": dict(parser.options.mapping)}
+    def plan(self, lines: Sequence[bytes], hints: Hints) -> Reading | None:
+        """Decide how the source is read, from its first lines; None where it is decided, or nothing has come yet.
+
+        Raises BadData where the first lines allow two readings.
+        """
+        if self.parser.planned() and not self.seen:
+            return None
+        self.seen += lines
+        if not any(line.strip() for line in self.seen):
+            return None
+        form = self.parser.options.format
+        own = hints if form == "auto" else replace(hints, options=replace(hints.options, format=form))
+        reading = read_plan(self.parser.source, self.seen, own, live=True)
+        if reading.order == UNDECIDED:
+            reading = decide_order(reading, ())
+        self.parser.adopt(reading.options(hints.options), reading.order)
+        self._begin_reading()
+        if reading.rows or len(self.seen) >= MANY:
+            self.seen = []
+            self.reading = reading
+            return reading
+        return None
+
+    def _begin_reading(self) -> None:
+        part = Part(self.parser, self.tallier, self.joiner, self.seen)
+        part.join()
+        self.joiner = part.joiner
+
+    def rows(self, lines: list[bytes]) -> list[bytes]:
+        """Return the rows that `lines` make, where one of CSV may go over several."""
+        return lines if self.joiner is None else self.joiner.join(lines)
 
     def take(self, after: dict[str, Any] | None) -> None:
         """Note that all records before the place `after` are in the pipeline; None for a source without places."""
@@ -138,8 +243,20 @@ class Batch:
 class LiveFeeds:
     """Reads every source as it comes; where several have a backlog, in the order of event time."""
 
-    def __init__(self, width: int, log: RejectLog, admit: Callable[[RecordParser], None]) -> None:
-        """width: of a bucket, seconds. admit: called before a parser reads, to set which times it accepts."""
+    def __init__(
+        self,
+        width: int,
+        log: RejectLog,
+        admit: Callable[[RecordParser], None],
+        hints: Hints,
+        say: Callable[[Reading], None],
+    ) -> None:
+        """width: of a bucket, seconds. admit: called before a parser reads, to set which times it accepts.
+
+        hints: what the settings say about reading. say: takes the reading of each source once it is decided.
+        """
+        self._hints = hints
+        self._say = say
         self.all: list[Feed] = []
         self.open_ended = False  # further sources may come
         self.since = 0  # epoch seconds: records of buckets before it are left out
@@ -189,14 +306,17 @@ class LiveFeeds:
 
     def _queue(self, feed: Feed, chunk: Chunk) -> None:
         self._admit(feed.parser)
+        reading = feed.plan(chunk.lines, self._hints)
+        if reading is not None:
+            self._say(reading)
         if len(self.all) == 1:
-            self._add(feed, self._items(feed, chunk.lines), chunk.end())
+            self._add(feed, self._items(feed, feed.rows(chunk.lines)), chunk.end())
             return
         # by the bucket, so that one file's backlog does not make the other's records late
         width, group, offset = self._width, list[Record](), chunk.start
         for line in chunk.lines:
             before = feed.place(offset)
-            for record in self._timely(self._log.sift(feed.parser.parse([line]))):
+            for record in self._timely(self._log.sift(feed.parser.parse(feed.rows([line])))):
                 if group and record.time // width != group[-1].time // width:
                     self._wait(feed, group, before)
                     group = []

@@ -10,12 +10,12 @@ FEW: Final = 3  # repeats that no file is refused for
 MOST: Final = 0.01  # share of the rows with an id that may repeat another row: more and the column is probably no id
 # what mends most of the bad records of a kind
 FIXES: Final = {
-    "time": "Name the column of the times with --map time=COLUMN, or look at their format.",
+    "time": "Name the column of the times with --map time=COLUMN, or their form with --time-format.",
     "status": "Name the column of the statuses with --map status=COLUMN.",
     "count": "Name the column of the counts with --map count=COLUMN.",
     "columns": "Look at the delimiter and the quotes in these lines.",
     "json": "Each line must be one JSON object; --format csv reads the input as CSV.",
-    "encoding": "Save the file as UTF-8.",
+    "encoding": "Name the encoding, for example --encoding latin-1.",
     "too-long": "--max-line SIZE reads longer lines.",
     "future": "--max-ahead TIME accepts times that lie so far ahead of the clock.",
 }

@@ -1,20 +1,24 @@
 """Reads files into one stream of records, as the settings ask."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
-from typing import Protocol
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
-from txmon.errors import TxmonError
+from txmon.errors import TxmonError, UsageError
 from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.aggregate.whole import WholeInput
-from txmon.ingest.files import FileSource
+from txmon.ingest.formats.opened import OpenedSource
+from txmon.ingest.reading import Hints, Reading
 from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
 from txmon.ingest.rejects import RejectLog
 from txmon.ingest.timestamps import TimeParser
 from txmon.runtime.readable import check_readable, refuse_repeats, repeats_text
 from txmon.settings.declarations import Settings
+
+KEPT_OPEN: Final = 64  # files that stay open between the look at them and their reading
 
 
 class Lines(Protocol):
@@ -34,11 +38,6 @@ class Lines(Protocol):
         """Yield lists of lines."""
 
 
-def opened(path: "str | Lines") -> "FileSource | Lines":
-    """Return what reads `path`: a file of that name, or what is no name but can be read."""
-    return FileSource(path) if isinstance(path, str) else path
-
-
 def names_of(paths: "Iterable[str | Lines]") -> str:
     """Return the names of all `paths`, for a message."""
     return ", ".join([path if isinstance(path, str) else path.name for path in paths])
@@ -47,19 +46,44 @@ def names_of(paths: "Iterable[str | Lines]") -> str:
 class Reader:
     """Reads files one after the other into one stream of records, bad ones into the log."""
 
-    def __init__(self, options: ParseOptions, times: TimeParser, log: RejectLog) -> None:
-        self._options = options
+    def __init__(self, hints: Hints, times: TimeParser, log: RejectLog) -> None:
+        self._hints = hints
         self._times = times
         self._log = log
+        self._ready: dict[str, OpenedSource] = {}  # opened for their readings, and not yet read
         self.read = 0  # records
         self.repeated = 0  # those of them whose id, status and time another one has
-        self.source: FileSource | Lines | None = None  # the file being read, for a progress bar
+        self.source: OpenedSource | Lines | None = None  # the file being read, for a progress bar
+
+    def readings(self, paths: Iterable[str | Lines]) -> list[Reading]:
+        """How each file of `paths` is read, decided from how it begins. Raises NoInput, BadData and IoFailure."""
+        found: list[Reading] = []
+        for path in paths:
+            if not isinstance(path, str):
+                continue
+            source = self._ready.get(path) or OpenedSource(path, self._hints)
+            found.append(source.reading)
+            if path == "-" or len(self._ready) < KEPT_OPEN:
+                self._ready[path] = source
+            else:
+                source.close()
+        return found
+
+    def _open(self, path: str | Lines) -> OpenedSource | Lines:
+        if not isinstance(path, str):
+            return path
+        return self._ready.pop(path, None) or OpenedSource(path, self._hints)
+
+    def _parser(self, source: OpenedSource | Lines) -> RecordParser:
+        if isinstance(source, OpenedSource):
+            return source.parser(self._times)
+        return RecordParser(source.name, self._hints.options, self._times)
 
     def records(self, paths: Iterable[str | Lines]) -> Iterator[Record]:
         """The records of all `paths` in order; times without a date go on from file to file."""
         for path in paths:
-            with opened(path) as self.source:
-                parser = RecordParser(self.source.name, self._options, self._times)
+            with self._open(path) as self.source:
+                parser = self._parser(self.source)
                 for lines in self.source:
                     for record in parser.parse(lines):
                         if isinstance(record, Reject):
@@ -87,7 +111,7 @@ class Reader:
             marked = whole.marked
             whole.settle()
             self.repeated = whole.repeated
-            if "id" not in self._options.mapping:
+            if "id" not in self._hints.options.mapping:
                 refuse_repeats(names_of(paths), whole.repeated, marked)
             yield from whole.tallies()
             if failure is not None:
@@ -96,21 +120,27 @@ class Reader:
             whole.close()
 
     def _gather(self, path: str | Lines, width: int, whole: WholeInput) -> None:
-        with opened(path) as self.source:
-            parser = RecordParser(self.source.name, self._options, self._times)
+        with self._open(path) as self.source:
+            parser = self._parser(self.source)
             aggregator = Aggregator(parser, width, whole=True)
-            for lines in self.source:
-                read: list[Item] = []
-                rejects: list[Reject] = []
-                for item in aggregator.take(lines):
-                    if isinstance(item, Reject):
-                        rejects.append(item)
-                    else:
-                        read.append(item)
-                whole.take(read)
-                for reject in rejects:
-                    self._log.add(reject)
+            try:
+                for lines in self.source:
+                    self._take(whole, aggregator.take(lines))
+            finally:
+                self._take(whole, aggregator.rest())
             parser.finish()
+
+    def _take(self, whole: WholeInput, found: list[Item | Reject]) -> None:
+        read: list[Item] = []
+        rejects: list[Reject] = []
+        for item in found:
+            if isinstance(item, Reject):
+                rejects.append(item)
+            else:
+                read.append(item)
+        whole.take(read)
+        for reject in rejects:
+            self._log.add(reject)
 
     def check(self, paths: Sequence[str | Lines]) -> None:
         """Raise BadData where nothing could be read of all `paths`, or less than half; after the reading."""
@@ -123,13 +153,44 @@ class Reader:
 
 def reader_of(settings: Settings, log: RejectLog, today: date) -> Reader:
     """The reader that `settings` ask for; `today` dates the times that have no date."""
-    return Reader(*parsing_of(settings, today), log)
+    return Reader(hints_of(settings), times_of(settings, today), log)
+
+
+def hints_of(settings: Settings) -> Hints:
+    """What `settings` say about how a source is read, before it is looked at."""
+    mapping = dict(settings.map)
+    if settings.date_column is not None:
+        mapping["date"] = settings.date_column
+    order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
+    if settings.day_first and settings.month_first:
+        raise UsageError("--day-first and --month-first exclude each other")
+    options = ParseOptions(_line_format(settings.format), mapping, settings.by, settings.max_line)
+    return Hints(
+        options, settings.tz, settings.date, order, settings.time_format, settings.encoding, settings.wide,
+        settings.format,
+    )  # fmt: skip
+
+
+def _line_format(name: str) -> str:
+    """What the parser takes of a setting's format: it reads logfmt and documents once they are JSON lines."""
+    return "jsonl" if name in ("logfmt", "json") else name
+
+
+def times_of(settings: Settings, today: date, now: int | None = None) -> TimeParser:
+    """The parser of times that `settings` ask for; `today` dates the times that have no date."""
+    order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
+    return TimeParser(ZoneInfo(settings.tz), settings.date or today, now, order, settings.time_format)
 
 
 def parsing_of(settings: Settings, today: date) -> tuple[ParseOptions, TimeParser]:
     """How `settings` ask for lines and times to be read; `today` dates the times that have no date."""
-    options = ParseOptions(settings.format, settings.map, settings.by, settings.max_line)
-    return options, TimeParser(ZoneInfo(settings.tz), settings.date or today)
+    return hints_of(settings).options, times_of(settings, today)
+
+
+def step_of(readings: Iterable[Reading]) -> int | None:
+    """The step of aggregated rows that all `readings` share, seconds; None where there is none, or several."""
+    steps = {reading.step for reading in readings if reading.step is not None}
+    return steps.pop() if len(steps) == 1 else None
 
 
 def live_parser(settings: Settings, name: str, wall: float, kind: str | None = None) -> RecordParser:
@@ -139,7 +200,5 @@ def live_parser(settings: Settings, name: str, wall: float, kind: str | None = N
     """
     zone = ZoneInfo(settings.tz)
     now = datetime.fromtimestamp(wall, zone)
-    times = TimeParser(zone, settings.date or now.date(), None if settings.date else int(wall))
-    return RecordParser(
-        name, ParseOptions(kind or settings.format, settings.map, settings.by, settings.max_line), times
-    )
+    times = times_of(settings, now.date(), None if settings.date else int(wall))
+    return RecordParser(name, replace(hints_of(settings).options, format=kind or _line_format(settings.format)), times)

@@ -110,6 +110,19 @@ def event_line(e: IncidentEvent) -> str:
         row["key"] = dict(e.key)
     row |= {"label": e.label, "start": iso(e.start), "peak": iso(e.peak), "observed": e.observed}
     row |= {"expected": round(e.expected, 2), "excess": round(e.excess, 1), "text": e.text}
+    row |= {"severity": e.severity, "root": e.root or e.statuses[0], "low": e.low, "high": e.high, "total": e.total}
+    if e.times > 1:
+        row["times"] = e.times
+    if e.keys:
+        row["keys"] = [{"key": dict(key), "excess": round(excess, 1)} for key, excess in e.keys]
+        row["key_count"] = e.key_count
+    if e.no_data_since:
+        row["no_data_since"] = iso(e.no_data_since)
+    if e.usual:
+        row["usual"] = round(e.usual, 2)
+    row |= {name: text for name, text in (("note", e.note), ("parent", e.parent)) if text}
+    if e.silent_until:
+        row["silent_until"] = iso(e.silent_until)
     return json.dumps(row, ensure_ascii=False)
 
 

@@ -8,17 +8,20 @@ from zoneinfo import ZoneInfo
 import click
 
 from txmon.analysis.report.report import Report
-from txmon.cli.options import load_config, options
+from txmon.cli.options import UNDERSTANDING, load_config, options
 from txmon.cli.own_inputs import spare_inputs
+from txmon.cli.understanding import understood
 from txmon.errors import BadData, ExitCode, UsageError
+from txmon.ingest.checkouts import HOUR_NAMES
 from txmon.settings.declarations import Settings
+from txmon.settings.load import Config
 from txmon.support.safe_open import create
 from txmon.support.terminal_text import for_people, printable
 
 
 @click.command(short_help="Find what is not normal in a day, with statistics, SQL and charts.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@options("format", "map", "date", "tz", "by", "role", "budget")
+@options(*UNDERSTANDING, "role", "budget")
 @click.option("--observed", metavar="COLUMN", help="Checkouts: the column to judge.  [default: today, or the first]")
 @click.option("--reference", "references", multiple=True, metavar="COLUMN[:DAYS]", help="Held against (repeatable).")
 @click.option(
@@ -54,9 +57,9 @@ def analyze(
     """
     if sql + as_json + markdown > 1:
         raise UsageError("--sql, --json and --markdown exclude each other")
-    settings = load_config(flags).settings
-    spare_inputs(files, {"--html": html, "--png": png, "--svg": svg}, settings)
-    reports, unread = _reports(files, observed, references, false_rate, settings, bool(flags["by"]))
+    config = load_config(flags)
+    spare_inputs(files, {"--html": html, "--png": png, "--svg": svg}, config.settings)
+    reports, unread = _reports(files, observed, references, false_rate, config)
     _to_files(reports, html, png, svg)
     if "-" in (html, png, svg):
         pass  # standard output has the page or the picture
@@ -77,12 +80,7 @@ def analyze(
 
 
 def _reports(
-    paths: Sequence[str],
-    observed: str | None,
-    references: tuple[str, ...],
-    rate: float | None,
-    settings: Settings,
-    by_flag: bool,
+    paths: Sequence[str], observed: str | None, references: tuple[str, ...], rate: float | None, config: Config
 ) -> tuple[list[Report], BadData | None]:
     """A report a file of checkouts, and one for all files of transactions: they are one stream, as for replay.
 
@@ -91,18 +89,17 @@ def _reports(
     from txmon.analysis.checkouts import FALSE_RATE, analyze_checkouts
     from txmon.analysis.report.checkouts import checkout_report
     from txmon.ingest.checkouts import read_checkouts
-    from txmon.query.files import look
 
     if "-" in paths:
         raise UsageError("analyze reads files, not standard input: it looks at each before it reads it")
-    streams = [path for path in paths if look(path, settings.map).table == "transactions"]
+    streams = [path for path in paths if _is_stream(path, config.settings)]
     if streams and (observed or references or rate is not None):
         raise UsageError("--observed, --reference and --false-rate are for checkouts, not transactions")
-    if len(streams) < len(paths) and settings.by and by_flag:
+    if len(streams) < len(paths) and config.origin["by"] == "--by":
         raise UsageError("--by is for transactions. A file of checkouts has no such columns. Leave it out.")
     reports, unread = list[Report](), None
     if streams:
-        report, unread = _transactions(streams, settings)
+        report, unread = _transactions(streams, config)
         reports.append(report)
     for path in paths:
         if path not in streams:
@@ -111,7 +108,29 @@ def _reports(
     return reports, unread
 
 
-def _transactions(paths: Sequence[str], settings: Settings) -> tuple[Report, BadData | None]:
+def _is_stream(path: str, settings: Settings) -> bool:
+    """Whether `path` holds transactions, and not the checkouts of a day by the hour. NoInput, BadData."""
+    from txmon.ingest.formats.opened import OpenedSource
+    from txmon.query.files import look
+    from txmon.runtime.reader import hints_of
+
+    try:
+        found = look(path, {})
+    except BadData:
+        found = None
+    if found is not None and found.table == "checkouts":
+        return False
+    try:
+        with OpenedSource(path, hints_of(settings)):
+            return True
+    except BadData as bad:
+        columns = {name.lower() for name in found.columns} if found is not None else set()
+        if columns & set(HOUR_NAMES) and len(columns) > 1 and "no column for 'status'" in str(bad):
+            return False  # a table of hours whose columns have names of their own
+        raise
+
+
+def _transactions(paths: Sequence[str], config: Config) -> tuple[Report, BadData | None]:
     from txmon.analysis.report.transactions import transaction_report
     from txmon.analysis.transactions import analyze_transactions
     from txmon.ingest.rejects import RejectLog
@@ -119,7 +138,8 @@ def _transactions(paths: Sequence[str], settings: Settings) -> tuple[Report, Bad
     from txmon.runtime.reader import reader_of
 
     log = RejectLog()
-    reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
+    reader = reader_of(config.settings, log, datetime.now(ZoneInfo(config.settings.tz)).date())
+    settings = understood(config, reader, paths)
     try:
         tallies = reader.tallies(paths, settings.bucket)
         found = analyze_transactions(tallies, pipeline_of(settings, live=False), settings.bucket, paths)

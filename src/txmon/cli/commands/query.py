@@ -60,10 +60,10 @@ def query(
     """
     if list_them or (show and name is None):
         _print_shipped(show)
-        return
+        return None
     if show and name is not None:
         click.echo(shipped_query(name), nl=False)
-        return
+        return None
     sql, files = _split(arguments, name)
     how = kind or (FORMATS.get(Path(out).suffix.lower()) if out else None) or ("csv" if out else "table")
     if how == "parquet" and out is None:
@@ -74,7 +74,7 @@ def query(
     spare_inputs(files, {"--out": out}, settings)
     with closing(open_database(files, settings.map, settings.tz, settings.date)) as database, _at_once():
         _answer(database, sql, how, out, chart, rows)
-        database.check()
+        return database.check()
 
 
 @contextmanager

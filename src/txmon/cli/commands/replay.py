@@ -15,8 +15,10 @@ from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
 from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, source_of, source_options
+from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
 from txmon.errors import ExitCode, UsageError
+from txmon.evaluation.incident_spec import parse_incident
 from txmon.ingest.order import in_time_order
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
@@ -60,7 +62,8 @@ def replay(
       txmon replay --sql sqlite:///shop.db --query "SELECT created_at, status FROM payments"
     """
     taken = {name: flags.pop(name, None) for name in NAMES}
-    settings = load_config(flags).settings
+    config = load_config(flags)
+    settings = config.settings
     spare_inputs([*files, *files_of(taken)], outputs_of(settings), settings)
     source = source_of(taken, settings, live=False)
     if not files and source is None:
@@ -71,13 +74,16 @@ def replay(
         tell(["reading from the keyboard. Ctrl-D ends it."])
     inputs: Sequence[str | Lines] = files if source is None else (source.rows(lambda line: tell([line])),)
     today = datetime.now(ZoneInfo(settings.tz)).date()
-    experiment = Experiment(inject, settings, files, today)
+    for spec in inject:  # before the input is opened
+        parse_incident(spec)
     with ExitStack() as stack:
-        stack.callback(experiment.report)
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
-        pipeline = pipeline_of(settings, live=False, partial=partial)
         reader = reader_of(settings, log, today)
+        settings = understood(config, reader, files)
+        experiment = Experiment(inject, settings, files, today)
+        stack.callback(experiment.report)
+        pipeline = pipeline_of(settings, live=False, partial=partial)
         stack.callback(
             lambda: tell([*log.summary(), *reader.summary(), *pipeline.summary(), *misspelt(settings, pipeline)])
         )

@@ -95,7 +95,7 @@ def watch(
         session.remember(session.feeds)
         session.remember(outputs)
         keys = stack.enter_context(Keys()) if outputs.display is not None else None
-        live = LiveControls(session, outputs, stop, flags)
+        live = LiveControls(session, outputs, flags)
         _loop(session, outputs, keys, stop, live)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
@@ -187,7 +187,10 @@ def _loop(session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop,
             session.awake(patience)
             if stop.signal or (keys is not None and display is not None and keys.quit(ready, display.press)):
                 break
-            live.obey()
+            if stop.hangup():
+                live.reload()
+            if stop.statistics():
+                live.report()
             came, outcomes = session.poll(ready)
             outputs.take(outcomes)
             if not came:

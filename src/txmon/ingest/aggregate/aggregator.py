@@ -23,7 +23,7 @@ class Aggregator:
         """width: of a bucket, seconds. whole: the input is read before it is judged, so ids are added up too."""
         self._parser = parser
         self._whole = whole
-        self._ledger = Ledger(parser, width)
+        self._ledger = Ledger(parser, width, whole)
         self._csv: CsvAggregator | None = None
         self._layout: CsvLayout | None = None  # that `_csv` reads by: another file may have another header
         self._json = JsonAggregator(self._ledger, whole)
@@ -39,6 +39,12 @@ class Aggregator:
         for start in range(0, len(rest), TOGETHER):
             self._take_some(rest if len(rest) <= TOGETHER else rest[start : start + TOGETHER])
         self._ledger.flush()
+        return self._ledger.out
+
+    def rest(self) -> list[Item | Reject]:
+        """What was kept back of a whole input: it has ended."""
+        self._ledger.out = []
+        self._ledger.gather()
         return self._ledger.out
 
     def _take_some(self, lines: list[bytes]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from txmon.ingest.aggregate.known_endings import EndingAggregator, Rest, find
 from txmon.ingest.aggregate.ledger import Ledger
-from txmon.ingest.fields import MAX_COUNT, NAMES
+from txmon.ingest.fields import MAX_COUNT, choose
 from txmon.model.keys import Key
 
 QUOTE: Final = ord('"')
@@ -70,12 +70,9 @@ def shape_of(raw: bytes, mapping: Mapping[str, str], by: Sequence[str], ids: boo
 def _columns(row: Mapping[str, object], mapping: Mapping[str, str], by: Sequence[str]) -> dict[str, str] | None:
     """Which column of `row` each field and dimension is read from; None where that is not the same for all rows."""
     lower = {name.lower(): name for name in row}
-    columns: dict[str, str] = {}
-    for field, accepted in NAMES.items():
-        wanted = (mapping[field].lower(),) if field in mapping else accepted
-        found = [lower[name] for name in wanted if name in lower]
-        if found:
-            columns[field] = found[0]
+    columns = {field: names[0] for field, names in choose(row, mapping).items()}
+    if "date" in columns or "zone" in columns:
+        return None
     for i, name in enumerate(by):
         columns[f"by{i}"] = lower.get(name.lower(), "")
     used = set(columns.values())

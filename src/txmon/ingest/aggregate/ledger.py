@@ -10,6 +10,9 @@ from txmon.model.keys import Counts, Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
 HOUR: Final = 3600  # seconds: the widest bucket
+FEW: Final = 3  # rows of a tally
+SHORT: Final = 16  # tallies with fewer rows than that, one after the other, from which the lines are in no order
+MOST_SPREAD: Final = 200_000  # such lines that are kept back
 BACKSLASH: Final = ord("\\")  # a number: looking for a byte in bytes raises and catches an error first
 
 
@@ -87,13 +90,17 @@ class Status:
 class Ledger:
     """Adds up by bucket, key and status what comes of one source's lines."""
 
-    def __init__(self, parser: RecordParser, width: int) -> None:
-        """width: of a bucket, seconds."""
+    def __init__(self, parser: RecordParser, width: int, whole: bool = False) -> None:
+        """width: of a bucket, seconds. whole: the order of what comes out need not be that of the lines."""
         self.parser = parser
         self.statuses: dict[object, Status] = {}  # by cell or JSON value
         self.out: list[Item | Reject] = []
         self.by = parser.options.by
         self._width = width
+        self._whole = whole
+        self._short = 0  # tallies of few rows in a row: the lines are in no order
+        self._spread: dict[int, Counts] = {}  # of such lines, by the start of the bucket,
+        self._spread_rows = 0
         self._times: dict[object, int] = {}  # cell or value -> epoch seconds
         self._keys: dict[object, Key] = {}
         self._last: object = None  # the time before, which a time of day may repeat
@@ -106,6 +113,9 @@ class Ledger:
 
     def add(self, time: int, status: Status, key: Key, count: int) -> None:
         """Count a line."""
+        if self._short >= SHORT:
+            self._add_spread(time, status, key, count)
+            return
         tally = self._at(time)
         if self.by:
             counts = tally.counts.get(key)
@@ -150,11 +160,38 @@ class Ledger:
         tally.rows += 1
         return tally
 
+    def _add_spread(self, time: int, status: Status, key: Key, count: int) -> None:
+        """Count a line that has no neighbours of its bucket."""
+        start = time - time % self._width
+        counts = self._spread.get(start)
+        if counts is None:
+            counts = self._spread[start] = {}
+        statuses = counts.get(key)
+        if statuses is None:
+            statuses = counts[key] = {}
+        statuses[status.name] = statuses.get(status.name, 0) + count
+        self._spread_rows += 1
+        if self._spread_rows >= MOST_SPREAD:
+            self.gather()
+
+    def gather(self) -> None:
+        """Give out what was kept of lines in no order."""
+        for start, counts in self._spread.items():
+            tally = Tally(start, start)
+            tally.counts = counts
+            tally.rows = self._spread_rows
+            self._spread_rows = 0
+            self.out.append(tally)
+        self._spread = {}
+        self._short = 0
+
     def flush(self) -> None:
         """Give the tally out, if anything is in it."""
         tally = self._tally
         if not tally.rows:
             return
+        if self._whole:
+            self._short = self._short + 1 if tally.rows < FEW else 0
         if self._seen:
             tally.counts[()] = self._counts()
         self.out.append(tally)
@@ -184,6 +221,8 @@ class Ledger:
             return
         self.flush()
         self.out.append(found)
+        if self.parser.more:
+            self.out += self.parser.rest()
         self._last = None
         if isinstance(found, Record):
             if status is not None:
