@@ -162,6 +162,7 @@ def _until_ended(engine: Engine, app: App, signals: ServerSignals, say: ServerLo
         if signals.took_report():
             for line in engine.report():
                 say.info(line)
+            controls.report()
         engine.tick(TICK)
         for line in engine.session.taken_notices():
             say.warning(line)
