@@ -67,7 +67,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     incident = ("--incident", "denied:x3@12:00/20m", "--labels", "truth.json")
     run("simulate", "--days", "0.6", *incident, "--out", "day.csv")
     (folder / "last_week.csv.gz").write_bytes(gzip.compress((folder / "day.csv").read_bytes()))
-    timed = gzip.compress((head + "".join(row.partition("T")[2] for row in rows)).encode())  # the date is --date's
+    timed = gzip.compress(
+        (head + "".join(row.partition("T")[2].replace("Z,", ",") for row in rows)).encode()
+    )  # the date is --date's
     (folder / "monday.csv.gz").write_bytes(timed)
     (folder / "tuesday.csv.gz").write_bytes(timed)
     (folder / "old.toml").write_text("sigma = 8\n")

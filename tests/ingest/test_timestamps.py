@@ -100,3 +100,24 @@ def test_a_time_is_certain_where_the_same_text_always_means_it(text: str, certai
     assert first[1] is certain
     assert times.read(text)[1] is certain  # and so it is when the text is remembered
     assert first[0] == TimeParser(ZoneInfo("Europe/Berlin"), date(2026, 3, 2)).parse(text)
+
+
+def test_live_times_of_day_are_near_the_wall_clock_and_independent_of_each_other() -> None:
+    noon = 1772452800  # 2026-03-02T12:00:00Z
+    times = TimeParser(UTC, date(2026, 3, 2), noon)
+    assert [times.parse(text) - noon for text in ("12:00", "00h 05", "12:01", "23:59", "12:02")] == [
+        0, -42900, 60, 43140 - 86400, 120,
+    ]  # fmt: skip
+    times.look(noon + 12 * 3600)
+    assert times.parse("00:00:30") - noon == 43230
+    assert times.parse("23:59:30") - noon == 43170
+    served = TimeParser(UTC)
+    served.go_live(noon, 43200)
+    assert [served.parse(text) - noon for text in ("23:59", "00:01")] == [43140, -43140]
+
+
+def test_in_a_file_times_of_day_follow_each_other() -> None:
+    times = TimeParser(UTC, date(2026, 3, 2))
+    times.look(0)
+    found = [times.parse(text) for text in ("23:59", "00:01", "23:58", "00:02")]
+    assert [time - found[0] for time in found] == [0, 120, -60, 180]

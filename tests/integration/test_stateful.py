@@ -362,7 +362,10 @@ CASES: Final[dict[str, Case]] = {
         feed_answers,
     ),
 }
-ELSEWHERE: Final = {"Memory": "a Notifier's snapshot is its Memory's"}
+ELSEWHERE: Final = {
+    "Memory": "a Notifier's snapshot is its Memory's",
+    "Coverage": "a Pipeline's snapshot holds it; tests/pipeline/test_coverage.py",
+}
 
 
 def through_json(part: Stateful) -> Any:

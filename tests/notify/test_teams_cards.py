@@ -3,7 +3,8 @@
 import json
 import unicodedata
 from dataclasses import replace
-from typing import Any
+from datetime import UTC
+from typing import Any, cast
 
 import jsonschema
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from paths import TESTS
 
 from txmon.model.keys import Key
-from txmon.model.outcome import IncidentEvent, IncidentState, Trend
+from txmon.model.outcome import IncidentEvent, IncidentState, Severity, Trend
 from txmon.notify.channels.teams_cards import LIMIT, adaptive_card, message_card, sent_bytes
 from txmon.notify.notification import Day, Notification, Recent, worst_first
 from txmon.notify.wording import describe, picture, plain
+from txmon.settings.routing import mentions
 
 SCHEMA = json.loads((TESTS / "data" / "adaptive-card-1.4.schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -209,3 +211,32 @@ def test_the_id_is_stable_and_differs_by_step() -> None:
     assert told(one).id != told(two).id
     assert told(one).id != told(replace(one, state="resolved")).id
     assert told(event(name="../../etc/passwd\x00")).id.replace("-", "").isalnum()
+
+
+def test_people_are_called_by_name_when_it_begins_or_gets_worse() -> None:
+    people = mentions("Ana Lima <ana@bank.example>, Rui <rui@bank.example>")
+    for state, severity, called in (
+        ("opened", "critical", True), ("worsened", "warning", True), ("opened", "info", False),
+        ("reminder", "critical", False), ("resolved", "critical", False),
+    ):  # fmt: skip
+        one = replace(event(cast(IncidentState, state)), severity=cast(Severity, severity))
+        card = adaptive_card(told(one), UTC, people)["attachments"][0]["content"]
+        assert ("msteams" in card) is called
+        if called:
+            assert card["body"][1]["text"] == "<at>Ana Lima</at> <at>Rui</at>"
+            assert card["msteams"]["entities"][0] == {
+                "type": "mention", "text": "<at>Ana Lima</at>",
+                "mentioned": {"id": "ana@bank.example", "name": "Ana Lima"},
+            }  # fmt: skip
+    with pytest.raises(ValueError, match="is nobody like"):
+        mentions("ana@bank.example")
+
+
+def test_what_is_normal_is_said_instead_of_nothing_expected() -> None:
+    one = replace(event(), observed=5, expected=0.0, low=0, high=2, total=100, root="reversed", times=3)
+    [container] = [part for part in card_of(told(one))["body"] if part["type"] == "Container"]
+    facts = {fact["title"]: fact["value"] for fact in container["items"][-1]["facts"]}
+    assert facts["At the worst"] == "5 reversed, normal is 0 to 2 (5% of all) at 2026-03-02 14:33 UTC"
+    assert "usually none" in card_of(told(replace(one, high=0)))["body"][1]["text"]
+    level = card_of(told(replace(one, state="changed level", usual=4.04)))["body"][1]["text"]
+    assert "Still 4 times the usual" in level

@@ -19,7 +19,8 @@ def learned() -> dict[str, Any]:
     pipeline = pipeline_of(Settings(by=("m",)), live=True)
     key = (("m", "1"),)
     rows = [Record(NOW + 60 * m, s, n, key) for m in range(60) for s, n in (("approved", 90), ("denied", 9))]
-    rows += [Record(NOW + 3600, "denied", 90, key), Record(NOW + 3700, "denied", 90, key, id="a")]
+    rows += [Record(NOW + 3600, "denied", 45, key), Record(NOW + 3601, "denied", 45, key)]
+    rows += [Record(NOW + 3690, "denied", 45, key), Record(NOW + 3700, "denied", 45, key, id="a")]
     rows += [Record(NOW + 3500, "denied", 2, key)]
     list(pipeline.feed(rows))
     return json.loads(json.dumps(pipeline.snapshot()))  # type: ignore[no-any-return]

@@ -207,18 +207,36 @@ def test_the_first_original_is_answered_as_it_was(server: Server) -> None:
 
 
 @pytest.mark.parametrize("twice", [False, True])
-def test_the_second_original_is_answered_as_it_was(server: Server, twice: bool) -> None:
-    warm(server)
-    call: object = {"time": "00h 46", "approved": 100, "denied": 70, "failed": 1, "denied_roll30_avg": 9.5}
-    answer = server.client.post("/send_transactions", json.dumps(call) if twice else call).json()
-    assert {status: about["anomaly"] for status, about in answer["info_dict"].items()} == {
-        "approved": False, "denied": True, "failed": False,
-    }  # fmt: skip
-    assert sum(answer["anomalies_dataframe"].values()) == pytest.approx(1.0, abs=0.001)
-    assert answer["anomalies_dataframe"]["denied"] > 0.9
-    assert answer["info_dict"]["denied"]["pct"] == answer["anomalies_dataframe"]["denied"]
-    few = server.client.post("/send_transactions", {"time": "00h 47", "approved": 5, "denied": 1}).json()
-    assert few["info_dict"]["approved"]["anomaly"] is True
+def test_the_second_original_is_answered_as_it_was(twice: bool) -> None:
+    with serving(now=START + 47 * 60) as server:  # a time of day is the one nearest to the clock
+        warm(server)
+        call: object = {"time": "00h 46", "approved": 100, "denied": 70, "failed": 1, "denied_roll30_avg": 9.5}
+        answer = server.client.post("/send_transactions", json.dumps(call) if twice else call).json()
+        assert {status: about["anomaly"] for status, about in answer["info_dict"].items()} == {
+            "approved": False, "denied": True, "failed": False,
+        }  # fmt: skip
+        assert sum(answer["anomalies_dataframe"].values()) == pytest.approx(1.0, abs=0.001)
+        assert answer["anomalies_dataframe"]["denied"] > 0.9
+        assert answer["info_dict"]["denied"]["pct"] == answer["anomalies_dataframe"]["denied"]
+        few = server.client.post("/send_transactions", {"time": "00h 47", "approved": 5, "denied": 1}).json()
+        assert few["info_dict"]["approved"]["anomaly"] is True
+
+
+def test_a_wrong_time_of_day_does_not_move_the_date_of_the_times_after_it() -> None:
+    noon = START + 12 * 3600
+    with serving(now=noon) as server:
+        wrong = server.client.post("/send_transactions", {"time": "00h 05", "approved": 27, "denied": 4})
+        assert wrong.status == 200  # today's, nearly twelve hours ago
+        for n in range(3):
+            server.clock.now = noon + 60.0 * n
+            assert server.post({"time": f"12:{n:02}:30", "status": "failed", "count": 5}).json()["accepted"] == 1
+        after = server.post({"time": "23:59:30", "status": "failed"}).json()
+        assert after["accepted"] == 0  # the nearest is today's, in the future
+        answer = server.post({"time": "13:30", "status": "failed"}).json()
+        assert "in the future" in answer["rejects"][0]["reason"]
+        newest = server.engine.pipeline.bucketer.newest()
+        assert newest is not None
+        assert (newest.start, newest.counts[()]) == (noon + 120, {"failed": 5})
 
 
 def test_times_without_a_date_are_todays_after_a_night() -> None:
@@ -358,6 +376,40 @@ def test_an_acknowledgement_left_beside_the_state_is_taken(tmp_path: Path) -> No
         leave_word(path, Word("ack", "20260302T0045-failed"))
         assert server.engine.finish()
         assert server.engine.incidents()[0]["acknowledged"] is True
+
+
+def test_an_acknowledgement_has_an_author_and_can_be_taken_back() -> None:
+    with serving() as server:
+        warm(server)
+        incident(server)
+        path = "/v1/incidents/20260302T0045-failed/ack"
+        row = server.client.post(path, {"author": "ana", "note": "known"}).json()
+        assert (row["acknowledged"], row["author"], row["note"]) == (True, "ana", "known")
+        assert row["explanation"].endswith("expected (at most 4)") or "failed" in row["explanation"]
+        assert server.client.post(path, {"action": "undo"}).json()["acknowledged"] is False
+        assert server.client.post(path, {"action": "accept", "author": "ana"}).status == 200
+        for wrong in ({"action": "sing"}, {"who": "ana"}, {"note": 3}, {"note": "a\nb"}):
+            assert server.client.post(path, wrong).status == 422
+        assert server.client.post("/v1/incidents/none/ack", {"action": "undo"}).status == 404
+
+
+def test_silences_are_made_listed_and_ended() -> None:
+    with serving() as server:
+        client = server.client
+        assert client.get("/v1/silences").json() == {"silences": []}
+        made = client.post("/v1/silences", {"status": "Denied", "for": "2h", "author": "ana", "note": "load test"})
+        [row] = made.json()["silences"]
+        assert (row["status"], row["key"], row["author"], row["note"]) == ("denied", {}, "ana", "load test")
+        assert client.get("/v1/silences").json() == made.json()
+        keyed = {"status": "*", "key": {"merchant": "m1"}, "for": "30m"}
+        assert len(client.post("/v1/silences", keyed).json()["silences"]) == 2
+        assert len(client.post("/v1/silences", {"status": "denied", "for": "0s"}).json()["silences"]) == 1
+        assert client.post("/v1/silences", {"status": "denied", "for": "0s"}).status == 404
+        for wrong in (
+            {"for": "2h"}, {"status": "denied"}, {"status": "denied", "for": "31d"}, {"status": "denied", "for": "x"},
+            {"status": "denied", "for": "1h", "key": "m1"}, {"status": "denied", "until": "x"},
+        ):  # fmt: skip
+            assert client.post("/v1/silences", wrong).status == 422
 
 
 def test_a_failed_state_or_sink_is_told_and_stops_nothing(tmp_path: Path) -> None:

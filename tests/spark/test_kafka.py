@@ -233,3 +233,15 @@ def test_lines_that_do_not_arrive_are_an_error(cluster: Cluster) -> None:
         sink.flush()
     with pytest.raises(IoFailure, match="Message size too large"):
         short.send("verdict", VERDICT.replace("m1", "m" * 2000), 1, 0)
+
+
+def test_a_source_knows_that_no_broker_answers(sources: list[KafkaSource]) -> None:
+    cluster = Cluster()
+    topic = cluster.topic()
+    cluster.send(topic, 0, [b"a"], [1000])
+    source = KafkaSource(cluster.servers, topic, "g", options={"fetch.wait.max.ms": 50})
+    sources.append(source)
+    until(lambda: source.read() is not None)
+    assert source.connected
+    del cluster.producer  # and with it the brokers
+    until(lambda: source.read() is None and not source.connected)

@@ -120,7 +120,7 @@ def analyze_transactions(
         tuple(sources), bucket, first, last, sum(total.count for total in totals), totals, counts,
         (last - first) // bucket + 1 - len(counts), tuple(incidents), _episodes(incidents, counts, moved, bucket),
         tuple(moments[:TOP]), correlations(counts, [total.status for total in totals], bucket),
-        pipeline.detector.config.roles,
+        pipeline.detector.config.role,
     )  # fmt: skip
 
 

@@ -20,7 +20,8 @@ UNDERSTANDING: Final = (
 READING: Final = (*UNDERSTANDING, "role", "strict", "rejects", "max_line")
 JUDGING: Final = (
     "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
-    "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",
+    "direction", "level_shift", "closed", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join",
+    "repeat",
 )  # fmt: skip
 WRITING: Final = ("out", "only", "fail_on", "log", "log_keep", "chart")
 

@@ -31,7 +31,7 @@ class DetectorConfig:
     min_counts: Mapping[str, int] = field(default_factory=dict)  # by status, instead of min_count
     min_ratios: Mapping[str, float] = field(default_factory=dict)
     directions: Mapping[str, str] = field(default_factory=dict)  # by status: above, below, both
-    roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of model.statuses
+    role: Mapping[str, str] = field(default_factory=dict)  # by status, before those of model.statuses
     level_shift: float = 7200.0  # a deviation that lasted this long is the new normal
     idle: float = 86400.0  # a key without a transaction for so long is forgotten
     max_series: int = 2_000_000  # beyond, the keys seen least recently are forgotten
@@ -49,7 +49,7 @@ def sigma_for(config: DetectorConfig, series: int) -> float:
 
 def thresholds_for(config: DetectorConfig, sigma: float, status: str) -> Thresholds:
     """What a series of this status must exceed."""
-    good = status == TOTAL or role_of(status, config.roles) == SUCCESS
+    good = status == TOTAL or role_of(status, config.role) == SUCCESS
     usual_direction = "below" if good else "above"
     return Thresholds(
         sigma,

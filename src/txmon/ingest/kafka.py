@@ -20,6 +20,7 @@ from txmon.ingest.follow import Chunk
 
 MOST: Final = 10_000  # messages read at a time
 WAIT: Final = 0.05  # seconds to wait for the first
+AGAIN: Final = 2.0  # seconds between two questions whether a broker answers again
 ANSWER: Final = 10.0  # seconds within which Kafka must answer a question
 HELD: Final = 50_000  # messages of a partition that wait for the other partitions before it is paused
 PATIENCE: Final = 10.0  # seconds for which a partition that says nothing holds the others up
@@ -64,6 +65,8 @@ class KafkaSource:
             raise ConfigError(f"needs confluent-kafka ({bad}): pip install 'txmon[kafka]'") from bad
         self.name = f"kafka:{servers}/{topic}"
         self.ended = False
+        self.connected = True  # as far as librdkafka says; without brokers there is no silence to judge
+        self._asked = 0.0  # when a broker was last asked for, on the monotonic clock
         self._topic = topic
         self._monotonic = monotonic
         self._waiting: dict[int, deque[Message]] = {}  # by partition: read, and not given yet
@@ -76,7 +79,13 @@ class KafkaSource:
         self._count = 0  # bytes of lines given, newlines among them
         try:
             self._consumer: Any = Consumer(
-                {**DEFAULTS, "bootstrap.servers": servers, "group.id": group, **(options or {})}
+                {
+                    **DEFAULTS,
+                    "bootstrap.servers": servers,
+                    "group.id": group,
+                    "error_cb": self._notice,
+                    **(options or {}),
+                }
             )
         except (KafkaException, ValueError, TypeError) as bad:
             raise ConfigError(f"{self.name}: {_reason(bad)}") from bad
@@ -99,6 +108,8 @@ class KafkaSource:
             raise IoFailure(f"{self.name}: {_reason(bad)}") from bad
         for message in messages:
             self._hear(message)
+        if not self.connected:
+            self._look_for_brokers()
         start = self._count
         lines = []
         for message in self._due():
@@ -115,6 +126,7 @@ class KafkaSource:
 
         error, partition = message.error(), message.partition()
         if error is None:
+            self.connected = True
             line = (message.value() or b"").rstrip(b"\r\n")  # an empty one, a tombstone, is skipped as blank lines are
             waiting = self._waiting.setdefault(partition, deque())
             waiting.append(Message(message.timestamp()[1], partition, message.offset(), line))
@@ -220,6 +232,27 @@ class KafkaSource:
             self._paused.discard(partition.partition)
             if partition.partition in self._next:
                 self._known[partition.partition] = self._next.pop(partition.partition)
+
+    def _notice(self, error: Any) -> None:
+        """Hear of an error that concerns no partition; called while messages are asked for."""
+        from confluent_kafka import KafkaError
+
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self.connected = False
+
+    def _look_for_brokers(self) -> None:
+        """Ask now and then whether a broker answers again: a topic without news would not show it."""
+        from confluent_kafka import KafkaException
+
+        now = self._monotonic()
+        if now - self._asked < AGAIN:
+            return
+        self._asked = now
+        try:
+            self._consumer.list_topics(self._topic, timeout=WAIT)
+        except KafkaException:
+            return
+        self.connected = True
 
     def _endure(self, error: Any) -> None:
         """Raise IoFailure for an error that stays; librdkafka mends the others itself."""

@@ -225,6 +225,11 @@ class PromSource:
         """Return None: it is asked now and then."""
         return None
 
+    @property
+    def connected(self) -> bool:
+        """Whether the server answers."""
+        return not self._wait
+
     def holds(self) -> bool:
         """Return False: it is asked all the time."""
         return False

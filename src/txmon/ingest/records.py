@@ -139,6 +139,7 @@ class RecordParser:
         """Refuse from now on what lies more than `ahead` seconds beyond `now` and beyond what was read before."""
         self._ahead = ahead
         self._limit = max(self._limit, now + ahead)
+        self._times.look(now)
 
     def begin(self) -> None:
         """A new file follows: its header, if it has one, is that of the first."""

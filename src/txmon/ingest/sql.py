@@ -205,6 +205,11 @@ class SqlSource:
         """Return None: it is asked now and then."""
         return None
 
+    @property
+    def connected(self) -> bool:
+        """Whether the server answers."""
+        return not self._wait
+
     def holds(self) -> bool:
         """Return whether a poll is under way."""
         return self._rows is not None

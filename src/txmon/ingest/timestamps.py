@@ -33,7 +33,11 @@ _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE]\+?\d{1,2})?", re.ASCII)
 
 
 class TimeParser:
-    """Reads times; those without a date get one, and the next when the time of day steps back by half a day."""
+    """Reads times. Those without a date get one.
+
+    In a file, that is the next day when the time of day steps back by half a day. In a live stream, it is the day on
+    which the time is nearest to the wall clock, so that one wrong time does not move the date of the times after it.
+    """
 
     def __init__(
         self,
@@ -45,7 +49,7 @@ class TimeParser:
     ) -> None:
         """tz: of times that name no zone. first_date: of times without a date; None makes such a time an error.
 
-        now: of a live stream begun near midnight, epoch seconds: a first row within an hour of it is on its day.
+        now: of a live stream, the wall clock, epoch seconds; `look` sets it again.
         order: of day and month in numeric dates, dmy or mdy; empty: each must decide it. form: as strptime takes it, or
         a word of EPOCHS; no other form is read then.
         """
@@ -62,6 +66,7 @@ class TimeParser:
         self._midnight = -1
         self._utc = str(tz) == "UTC" and form is None
         self._now = now
+        self._reach = HOUR  # seconds by which a time of day may lie ahead of the wall clock
         self._fixed = isinstance(tz, timezone) or str(tz) == "UTC"  # its clocks are never set
         self._newest = 0  # of the times that a clock set back may repeat, epoch seconds
 
@@ -74,6 +79,15 @@ class TimeParser:
         if order != self._order:
             self._order = order
             self._cache.clear()
+
+    def look(self, now: int) -> None:
+        """Take note of the wall clock, epoch seconds; in a file, which has no present, do nothing."""
+        if self._now is not None:
+            self._now = now
+
+    def go_live(self, now: int, reach: int) -> None:
+        """Date times of day by the wall clock `now`, epoch seconds, from here on, at most `reach` seconds ahead."""
+        self._now, self._reach = now, reach
 
     def parse(self, text: str) -> int:
         """Return epoch seconds, fractions floored; ValueError with a short reason when `text` is no time."""
@@ -151,10 +165,10 @@ class TimeParser:
         self._newest = int(state[2]) if len(state) > 2 else 0
 
     def _on_its_day(self, second: int, text: str) -> int:
+        if self._now is not None:
+            return self._nearest(second, self._now, text)
         if self._date is None:
             raise ValueError(f"{text.strip()!r} has no date")
-        if self._last is None and self._now is not None:
-            self._date = self._nearest_day(second)
         day = self._date
         if self._last is None or abs(second - self._last) <= HALF_DAY:
             self._last = second
@@ -166,15 +180,15 @@ class TimeParser:
         local = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60), self._tz)
         return bounded(self._moment(local)[0], text)
 
-    def _nearest_day(self, second: int) -> date:
-        """Which of yesterday, today and tomorrow has this second of the day within an hour of now; else today."""
-        assert self._date is not None
-        assert self._now is not None
-        for days in (0, -1, 1):
-            day = self._date + timedelta(days=days)
-            if abs(datetime.combine(day, time(), self._tz).timestamp() + second - self._now) <= HOUR:
-                return day
-        return self._date
+    def _nearest(self, second: int, now: int, text: str) -> int:
+        """Epoch seconds of this second of the day, in the 24 hours that end `reach` seconds after `now`."""
+        today = datetime.fromtimestamp(now, self._tz).date()
+        for days in (1, 0, -1):
+            day = today + timedelta(days=days)
+            local = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60), self._tz)
+            if local.timestamp() <= now + self._reach:
+                break
+        return bounded(self._moment(local)[0], text)
 
     def _absolute(self, text: str) -> tuple[int, bool]:
         """Epoch seconds, and whether the same text always means them."""

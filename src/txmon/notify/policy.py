@@ -41,7 +41,7 @@ class Policy:
     silences: tuple[Silence, ...] = ()
     tz: tzinfo = UTC
     link: str | None = None
-    roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
+    role: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
     most: int = 0  # cards in an hour, the rest in one digest; 0: any number
 
 
@@ -230,7 +230,7 @@ class Notifier:
             self._tell(Notification("trend", outcome.time, (), recent, news, self.policy.link))
 
     def _is_reversal(self, status: str) -> bool:
-        return role_of(status, self.policy.roles) == REVERSED
+        return role_of(status, self.policy.role) == REVERSED
 
     def _is_news(self, status: str, now: int) -> bool:
         """Whether the trend of `status` was not told lately, and is not silenced."""

@@ -172,7 +172,7 @@ def policy_of(settings: Settings) -> "Policy":
         most=settings.max_cards,
         tz=ZoneInfo(settings.tz),
         link=settings.link,
-        roles=settings.role,
+        role=settings.role,
     )
 
 

@@ -156,11 +156,12 @@ class Words:
 
     def _now(self, event: IncidentEvent) -> str:
         """What is special about how it is now, as the beginning of the sentence."""
-        if event.state == "resolved":
-            return f"{plain(event.note, 200)}. At the worst " if event.note else "Back to normal. At the worst "
         found = []
         if event.times > 1:
             found.append(f"On and off since {self._clock(event.start)}, {event.times} times")
+        if event.state == "resolved":
+            found.append(plain(event.note, 200) if event.note else "Back to normal")
+            return "".join(f"{part}. " for part in found) + "At the worst "
         if event.no_data_since:
             found.append(f"No data since {self._clock(event.no_data_since)}")
         if event.usual:

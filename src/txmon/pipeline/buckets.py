@@ -1,7 +1,9 @@
 """Event time: records gathered into buckets, and buckets closed in order by the watermark.
 
-A bucket closes when the watermark, the newest event time less the lateness, passes its end. Every bucket between the
-first and the last closes, those in which nothing arrived among them: that is how silence is seen.
+A bucket closes when the watermark passes its end. The watermark is an event time less the lateness. Of a file it is the
+newest time read. Of a live stream it is the time that the bulk of the stream has reached: a sender whose clock is wrong
+is ahead of the others and closes nothing. Every bucket between the first and the last closes, those in which nothing
+arrived among them: that is how silence is seen.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +25,12 @@ MOST_IDS: Final = 2_000_000  # ids remembered, about 200 MB; beyond, those of th
 KEPT_ROWS: Final = 100_000  # as far as they hold no more (key, status) counts than this together
 LONGEST_SILENCE: Final = 86400  # seconds of empty buckets after a record; a longer gap in the stream is skipped
 NEVER: Final = -(1 << 60)  # epoch seconds; where a time is not known yet
+UNLIMITED: Final = 1 << 60
+# The bulk of a live stream has reached a bucket when most of the newest rows are of it or after it. Half as many rows
+# must be as a bucket usually has, so that a feed of one row per minute advances row by row, but no more than
+MOST_ASKED: Final = 8
+LEAST_AFTER_JUMP: Final = 4  # rows; over a gap that is longer than those before it, so that three strays move nothing
+TYPICAL: Final = 9  # closed buckets whose rows, and the gaps between them, are typical
 
 Sample = tuple[int, dict[str, list[str]]]
 
@@ -31,12 +39,15 @@ Sample = tuple[int, dict[str, list[str]]]
 class OpenBucket:
     """The counts of one bucket by key and status, still growing."""
 
-    __slots__ = ("counts", "sample", "start", "whole")
+    __slots__ = ("astray", "counts", "newest", "rows", "sample", "start", "whole")
 
     def __init__(
         self, start: int, counts: Counts, whole: dict[str, int] | None = None, sample: Sample | None = None
     ) -> None:
         self.start = start  # epoch seconds
+        self.rows = 0  # that arrived in it, as far as a live stream counts them,
+        self.newest = start  # and the time of the newest
+        self.astray = False  # only rows that were ahead of the rest of the stream when it ended are in it
         self.counts = counts
         self.whole = whole  # by status over all keys, where `counts` are of some keys only,
         self.sample = sample  # and of all keys those of a level, with their statuses
@@ -54,10 +65,11 @@ class Correction:
 class Bucketer:
     """Gathers records into buckets of `width` seconds and closes them `lateness` seconds after their end."""
 
-    def __init__(self, width: int, lateness: int = 0, track: bool = False) -> None:
-        """track: remember which counts of open buckets grow, for `grown`."""
+    def __init__(self, width: int, lateness: int = 0, track: bool = False, live: bool = False) -> None:
+        """track: remember which counts of open buckets grow, for `grown`. live: let the watermark follow the bulk."""
         self.width = width
         self.lateness = lateness
+        self.ceiling = UNLIMITED  # the wall clock, epoch seconds: rows lift the watermark no further
         self.late = 0  # records that came after their bucket had closed
         self.first_late = 0  # its time, epoch seconds
         self.repeated = 0  # records whose id, status and time had been counted already
@@ -72,13 +84,17 @@ class Bucketer:
         self._watermark = NEVER
         self._next = NEVER  # start of the oldest bucket that has not closed
         self._last = 0  # start of the newest closed bucket in which something arrived
+        self._live = live
+        self.bulk = NEVER  # event time that the bulk of a live stream has reached
+        self._runs: list[tuple[int, int]] = []  # bucket and number of the rows that arrived last, oldest first
+        self._sizes: list[int] = []  # rows of the buckets with rows that closed last,
+        self._steps: list[int] = []  # and seconds between them
 
     def add(self, records: Iterable[Item]) -> Iterator[OpenBucket]:
         """Take `records` in order of arrival; yield each bucket as it closes."""
         for record in records:
             if isinstance(record, Tally):
-                if self._add_tally(record):
-                    yield from self._close()
+                yield from self._add_tally(record)
                 continue
             start = record.time - record.time % self.width
             if record.id is not None and self._is_repeat(record, start):
@@ -93,7 +109,9 @@ class Bucketer:
             counts[record.status] = counts.get(record.status, 0) + record.count
             if self._track:
                 self._grown[start, record.key, record.status] = None
-            if self._rise(record.time):
+            if self._live:
+                yield from self._advance(bucket, record.time, 1)
+            elif self._rise(record.time):
                 yield from self._close()
 
     def _opened(self, start: int) -> OpenBucket:
@@ -107,22 +125,129 @@ class Bucketer:
         self._watermark = time - self.lateness
         return self._watermark >= self._next + self.width
 
-    def _add_tally(self, tally: Tally) -> bool:
-        """Take what came in a row to one bucket: none of it can close its own; whether others may close."""
+    @property
+    def is_settled(self) -> bool:
+        """Whether a bucket has closed, so that nothing before it will be opened."""
+        return self._next != NEVER
+
+    @property
+    def next_start(self) -> int:
+        """Start of the oldest bucket that has not closed, epoch seconds; of use once it is settled."""
+        return self._next
+
+    def _advance(self, bucket: OpenBucket, time: int, rows: int) -> Iterator[OpenBucket]:
+        """Close what the bulk of the stream has left behind, now that these rows have arrived in `bucket`."""
+        self._arrive(bucket, time, rows)
+        while self._follow(bucket.start):
+            yield from self._close()
+
+    def _arrive(self, bucket: OpenBucket, time: int, rows: int) -> None:
+        """Take note of rows that arrived one after the other in `bucket`; time: of the newest of them."""
+        bucket.rows += rows
+        bucket.newest = max(bucket.newest, time)
+        runs = self._runs
+        if runs and runs[-1][0] == bucket.start:
+            runs[-1] = (bucket.start, runs[-1][1] + rows)
+            return
+        runs.append((bucket.start, rows))
+        if len(runs) > 2 * MOST_ASKED:
+            del runs[0]
+
+    def _follow(self, arrived: int) -> bool:
+        """Lift the watermark to where the bulk is now; whether it moved, so that buckets may close.
+
+        arrived: the bucket of the newest rows. To be repeated until it gives False, so that what follows is the same
+        however rows of one bucket are cut into tallies.
+        """
+        if arrived < self._next:
+            return False
+        present = self.bulk
+        if self._next != NEVER:
+            present = max(present, self._watermark + self.lateness)
+        if self._next != NEVER and self._open[arrived].newest <= present:
+            return False  # as most rows are
+        reached = self._reached(present, arrived)
+        if reached is None or reached.newest == self.bulk or (reached.newest <= present and self._next != NEVER):
+            return False
+        self.bulk = reached.newest
+        if self._next != NEVER:
+            self._rise(min(self.bulk, self.ceiling))
+        else:  # the first row to arrive may have been the one that is ahead
+            self._watermark = min(self.bulk, self.ceiling) - self.lateness
+        return True
+
+    def _reached(self, present: int, arrived: int) -> OpenBucket | None:
+        """The newest bucket that most of the newest rows are of, or come after; None where that is a closed one.
+
+        No further than the bucket at `arrived`, of which rows have just come.
+        """
+        start = min(arrived, self._supported(self._asked(present)))
+        if (self._next != NEVER or self.bulk != NEVER) and self._is_jump(present - present % self.width, start):
+            start = min(arrived, self._supported(max(self._asked(present), LEAST_AFTER_JUMP)))
+        return self._open.get(start)
+
+    def _is_jump(self, start: int, to: int) -> bool:
+        """Whether the way to the bucket at `to` leads over a gap that is longer than those before it."""
+        step = max(self._steps) if self._steps else self.width
+        if to - start <= step:
+            return False
+        for place in sorted([one for one in self._open if start < one <= to]):
+            if place - start > step:
+                return True
+            start = place
+        return False
+
+    def _asked(self, present: int) -> int:
+        """How many of the newest rows must agree on where the stream is."""
+        bucket = self._open.get(present - present % self.width)
+        usual = bucket.rows if bucket is not None else 1
+        if self._sizes:
+            usual = max(usual, sorted(self._sizes)[len(self._sizes) // 2])
+        elif self._open:
+            usual = max(1, self._open[min(self._open)].rows)
+        return 1 if usual <= 1 else max(2, min(MOST_ASKED, (usual + 1) // 2))
+
+    def _supported(self, asked: int) -> int:
+        """The newest bucket's start that `asked` of the newest 2 * asked - 1 rows have reached; NEVER for none."""
+        left = 2 * asked - 1
+        newest: list[tuple[int, int]] = []
+        for start, rows in reversed(self._runs):
+            newest.append((start, min(rows, left)))
+            left -= rows
+            if left <= 0:
+                break
+        newest.sort(reverse=True)
+        for start, rows in newest:
+            asked -= rows
+            if asked <= 0:
+                return start
+        return NEVER
+
+    def _note_typical(self, bucket: OpenBucket) -> None:
+        """Remember how many rows a bucket has that closed, and how long after the one before it began."""
+        if self._sizes:
+            self._steps = [*self._steps[1 - TYPICAL :], max(self.width, bucket.start - self._last)]
+        self._sizes = [*self._sizes[1 - TYPICAL :], bucket.rows]
+
+    def _add_tally(self, tally: Tally) -> Iterator[OpenBucket]:
+        """Take what came in a row to one bucket: none of it can close its own; yield those that close."""
         if tally.start < self._next:
             self._take_late_tally(tally)
-            return False
+            return
         bucket = self._open.get(tally.start)
         counts = tally.surrender()
         if bucket is None:
-            self._open[tally.start] = OpenBucket(tally.start, counts)
+            bucket = self._open[tally.start] = OpenBucket(tally.start, counts)
         else:
             _merge(bucket.counts, counts)
         if self._track:
             for key, statuses in counts.items():
                 for status in statuses:
                     self._grown[tally.start, key, status] = None
-        return self._rise(tally.time)
+        if self._live:
+            yield from self._advance(bucket, tally.time, tally.rows)
+        elif self._rise(tally.time):
+            yield from self._close()
 
     def _take_late_tally(self, tally: Tally) -> None:
         if not self.late:
@@ -170,9 +295,26 @@ class Bucketer:
             yield from self._close()
 
     def flush(self) -> Iterator[OpenBucket]:
-        """Close all that is open: the stream has ended."""
+        """Close all that is open: the stream has ended.
+
+        Rows of a live stream that were ahead of it to the end, with others after them, are in buckets of their own.
+        The time between is no silence, and those buckets are not whole.
+        """
+        if not self._open:
+            return
+        astray: list[int] = []
+        if self._live and self._runs:
+            reached = max(self.bulk, self._runs[-1][0]) + (max(self._steps) if self._steps else self.width)
+            astray = sorted([start for start in self._open if start > reached])
+        ahead = [self._open.pop(start) for start in astray]
         if self._open:
             self._watermark = max(self._open) + self.width
+            yield from self._close()
+        for bucket in ahead:
+            bucket.astray = True
+            self._next = self._last = bucket.start
+            self._open[bucket.start] = bucket
+            self._watermark = bucket.start + self.width
             yield from self._close()
 
     def unsettled(self) -> bool:
@@ -260,6 +402,8 @@ class Bucketer:
                 bucket = OpenBucket(self._next, {})
             else:
                 del self._open[self._next]
+                if self._live and bucket.rows:
+                    self._note_typical(bucket)
                 self._last = self._next
             self._next += self.width
             self._keep(bucket)
@@ -318,13 +462,20 @@ class Bucketer:
             "late": self.late,
             "first_late": self.first_late,
             "repeated": self.repeated,
-            "open": [[one.start, pack_counts(one.counts), one.whole, one.sample] for one in self._open.values()],
+            "open": [
+                [one.start, pack_counts(one.counts), one.whole, one.sample, one.rows, one.newest]
+                for one in self._open.values()
+            ],
             "closed": [[bucket.start, pack_counts(bucket.counts)] for bucket in self._closed],
             "changed": [[start, pack_key(key), status] for start, key, status in self._changed],
             "ids": [[start, sorted(ids)] for start, ids in self._ids.items()],
             "watermark": self._watermark if self._watermark != NEVER else None,
             "next": self._next if self._next != NEVER else None,
             "last": self._last,
+            "bulk": self.bulk if self.bulk != NEVER else None,
+            "runs": [list(run) for run in self._runs],
+            "sizes": self._sizes,
+            "steps": self._steps,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -340,6 +491,11 @@ class Bucketer:
         self._watermark = NEVER if state["watermark"] is None else state["watermark"]
         self._next = NEVER if state["next"] is None else state["next"]
         self._last = state["last"]
+        # not in older states: there the newest row was the bulk
+        bulk = state.get("bulk")
+        self.bulk = NEVER if bulk is None else bulk
+        self._runs = [(start, rows) for start, rows in state.get("runs", [])]
+        self._sizes, self._steps = list(state.get("sizes", [])), list(state.get("steps", []))
 
 
 def _mark(text: str) -> int:
@@ -349,10 +505,12 @@ def _mark(text: str) -> int:
 
 def _reopened(row: Sequence[Any]) -> OpenBucket:
     """An open bucket of a snapshot; of older ones it has its counts alone."""
-    start, counts, *more = row
-    whole, sample = more if more else (None, None)
+    start, counts = row[0], row[1]
+    whole, sample = (row[2], row[3]) if len(row) > 2 else (None, None)
     known = (int(sample[0]), dict(sample[1])) if sample is not None else None
-    return OpenBucket(start, unpack_counts(counts), whole, known)
+    bucket = OpenBucket(start, unpack_counts(counts), whole, known)
+    bucket.rows, bucket.newest = (row[4], row[5]) if len(row) > 4 else (_rows(bucket), start)
+    return bucket
 
 
 def _merge(counts: Counts, added: Counts) -> None:

@@ -46,7 +46,7 @@ class IncidentPolicy:
     join: int = 300
     repeat: int = 3600
     confirm: int | None = None  # how long alerts must last; None: a strong score at once, others twice in 3 buckets
-    roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
+    role: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
     platform: bool = True  # whether the same failure at many keys is one incident; not where a part sees some keys only
 
 
@@ -336,7 +336,7 @@ class IncidentTracker:
                 continue
             incident = self._of(verdict, time)
             if incident is not None:
-                incident.take(verdict, self.policy.roles)
+                incident.take(verdict, self.policy.role)
                 taken[id(verdict)] = incident
         events = self._steps(time, taken, verdicts) if self._open else []
         if taken:
@@ -521,7 +521,7 @@ class IncidentTracker:
             if one is not None and one.parent == whole.id:
                 if verdict.status not in sums:
                     sums[verdict.status] = Member(verdict.status, time)
-                    sums[verdict.status].label = label_of(verdict, self.policy.roles)
+                    sums[verdict.status].label = label_of(verdict, self.policy.role)
                 sums[verdict.status].add(verdict)
         for child in self._open.values():
             if child.parent == whole.id:

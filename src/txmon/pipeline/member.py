@@ -18,9 +18,12 @@ CLASSES: Final[Mapping[str, int]] = {
     "all statuses together": 4,
 }  # fmt: skip
 OTHER: Final = 5
-# how bad: (share of the volume, transactions a minute) from which on it is critical, and a warning
-CRITICAL: Final = (0.1, 10.0)
-WARNING: Final = (0.03, 3.0)
+# how bad: the share of the volume and the transactions a minute from which on it is critical, and a warning. They are
+# single numbers, because the compiled module did not find final tuples of numbers ("value for final name not set")
+CRITICAL_SHARE: Final = 0.1
+CRITICAL_RATE: Final = 10.0
+WARNING_SHARE: Final = 0.03
+WARNING_RATE: Final = 3.0
 FIELDS: Final = (
     "buckets", "confirmed", "due", "excess", "expected", "first", "high", "label", "last", "low", "minute",
     "newest", "observed", "over", "peak", "quiet", "recent", "score", "seen", "shifted", "sizes", "strong", "text",
@@ -217,12 +220,12 @@ class Member:
         share = size / max(self.expected if self.status == TOTAL else float(self.total), size, 1.0)
         rate = size / self.minute
         if self.label == "volume loss":
-            return "critical" if share >= 0.5 and rate >= WARNING[1] else "warning" if share >= 0.2 else "info"
+            return "critical" if share >= 0.5 and rate >= WARNING_RATE else "warning" if share >= 0.2 else "info"
         if self.label not in CLASSES:
-            return "warning" if share >= LOSS and rate >= CRITICAL[1] else "info"
-        if share >= CRITICAL[0] and rate >= CRITICAL[1]:
+            return "warning" if share >= LOSS and rate >= CRITICAL_RATE else "info"
+        if share >= CRITICAL_SHARE and rate >= CRITICAL_RATE:
             return "critical"
-        return "warning" if share >= WARNING[0] and rate >= WARNING[1] else "info"
+        return "warning" if share >= WARNING_SHARE and rate >= WARNING_RATE else "info"
 
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it."""

@@ -10,10 +10,12 @@ from txmon.model.outcome import Outcome
 from txmon.model.statuses import shown
 from txmon.model.verdict import Stated, Verdict
 from txmon.pipeline.buckets import Bucketer, Correction, OpenBucket
+from txmon.pipeline.coverage import REASONS, Coverage, Mark
 from txmon.pipeline.incidents import IncidentTracker
 from txmon.pipeline.rules import RuleBook
 from txmon.pipeline.trends import TrendTracker
 
+OPENING: Final = 900  # seconds after closed hours in which too little does not alert
 PARTIALS: Final = 100_000  # early alerts remembered, so that each is given once
 Place = tuple[int, Key, str]  # bucket, key, status
 
@@ -21,12 +23,21 @@ Place = tuple[int, Key, str]  # bucket, key, status
 class Pipeline:
     """Gathers records into buckets, judges each as it closes, asks the rules, and keeps the incidents."""
 
-    def __init__(self, bucketer: Bucketer, detector: BucketJudge, rules: RuleBook, tracker: IncidentTracker) -> None:
+    def __init__(
+        self,
+        bucketer: Bucketer,
+        detector: BucketJudge,
+        rules: RuleBook,
+        tracker: IncidentTracker,
+        coverage: Coverage | None = None,
+    ) -> None:
         self.bucketer = bucketer
+        self.coverage = coverage or Coverage(bucketer.width)
         self.detector = detector
         self.rules = rules
         self.tracker = tracker
-        self._trends = TrendTracker(bucketer.width, detector.config.roles)
+        self._trends = TrendTracker(bucketer.width, detector.config.role)
+        self._opened = -1  # when the closed hours ended, epoch seconds, while that is not long ago
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
 
     def run(self, records: Iterable[Item]) -> Iterator[Outcome]:
@@ -57,6 +68,8 @@ class Pipeline:
             place = (bucket.start, key, status)
             if place in self._early:
                 continue
+            if self.coverage.mark(bucket.start, False) == "closed":
+                continue
             verdict = self.detector.assess(bucket.start, key, status, bucket.counts[key])
             # only what is above: an open bucket has every chance to come up yet
             if verdict is not None and verdict.recommendation == "alert" and verdict.score > 0:
@@ -68,12 +81,80 @@ class Pipeline:
 
     def _conclude(self, bucket: OpenBucket) -> Iterator[Outcome]:
         yield from self._correct()
+        mark = "unobserved" if bucket.astray else self.coverage.mark(bucket.start, not bucket.counts)
+        self.coverage.passed(bucket.start)
+        if mark is not None:
+            if mark == "closed":
+                self._opened = bucket.start + self.bucketer.width
+            yield self._unjudged(bucket, mark)
+            return
         judged = self.detector.judge(bucket.start, bucket.counts, bucket.whole, bucket.sample)
         trends, rises = self._trends.observe(bucket.start, self.detector.whole)
+        if self._opened >= 0:
+            judged = self._opening(bucket.start, judged)
         if self.rules.rules or self.rules.only:
             judged = self.rules.apply(judged, bucket.counts, trends)
         verdicts, events = self.tracker.observe(bucket.start, judged)
         yield Outcome(bucket.start, verdicts, events, trends, rises)
+
+    def _opening(self, start: int, judged: list[Verdict]) -> list[Verdict]:
+        """Let little pass for a while after closed hours: the level is still that of the hour of closing.
+
+        Nothing at all is a feed that did not open, and alerts.
+        """
+        if start >= self._opened + OPENING:
+            self._opened = -1
+            return judged
+        return [
+            verdict.changed(recommendation="ok", reasons=("opening",))
+            if verdict.score < 0.0 and verdict.total > 0 and verdict.recommendation in ("alert", "pending")
+            else verdict
+            for verdict in judged
+        ]
+
+    def _unjudged(self, bucket: OpenBucket, mark: Mark) -> Outcome:
+        """The outcome of a bucket that nobody observed, or in closed hours: it teaches nothing.
+
+        What is too much in a bucket that was observed in part is too much all the same, and alerts.
+        """
+        verdicts: list[Verdict] = []
+        for key, counts in bucket.counts.items():
+            for status in (*counts, TOTAL):
+                verdict = self._assessed(bucket.start, key, status, counts)
+                verdicts.append(self._marked(verdict, mark))
+        if not bucket.counts and bucket.whole is None:  # a shard of a cluster does not speak for all keys
+            verdicts.append(self._marked(self._assessed(bucket.start, (), TOTAL, {}), mark))
+        trends = self._trends.skip(bucket.start)
+        if not any(verdict.recommendation == "alert" for verdict in verdicts):
+            return Outcome(bucket.start, verdicts, (), trends)
+        verdicts, events = self.tracker.observe(bucket.start, verdicts)
+        return Outcome(bucket.start, verdicts, events, trends)
+
+    def _assessed(self, start: int, key: Key, status: str, counts: dict[str, int]) -> Verdict:
+        """The verdict on one count by itself, `warming` where too little is known of the series."""
+        verdict = self.detector.assess(start, key, status, counts)
+        if verdict is None:
+            total = sum(counts.values())
+            count = total if status == TOTAL else counts.get(status, 0)
+            text = f"warming up: {count} {'transactions' if status == TOTAL else shown(status)}"
+            verdict = Verdict(start, status, key, count, total, 0.0, 0.0, 1, "warming", (), Stated(0, 0, text))
+        return verdict
+
+    def _marked(self, verdict: Verdict, mark: Mark) -> Verdict:
+        """The verdict on a series of a bucket that is not judged, which says why."""
+        if mark == "unobserved" and verdict.recommendation == "alert" and verdict.score > 0.0:
+            return verdict.changed(reasons=(*verdict.reasons, "unobserved"))
+        what = f"{verdict.count} {'transactions' if verdict.status == TOTAL else shown(verdict.status)}"
+        if mark == "closed":
+            text = f"closed hours: {what}"
+        elif verdict.count == 0:
+            text = "not observed: txmon was not running or not connected"
+        else:
+            text = f"observed in part: {what}"
+        return Verdict(
+            verdict.time, verdict.status, verdict.key, verdict.count, verdict.total, verdict.expected, 0.0, 1, "ok",
+            REASONS[mark], Stated(verdict.low, verdict.high, text),
+        )  # fmt: skip
 
     def _correct(self) -> Iterator[Outcome]:
         for correction in self.bucketer.corrections():
@@ -88,8 +169,9 @@ class Pipeline:
         verdicts = []
         for key, status in places:
             verdict = self.detector.assess(correction.start, key, status, correction.counts[key])
+            mark = self.coverage.mark(correction.start, False)
             if verdict is not None:
-                verdicts.append(verdict.changed(revises=True))
+                verdicts.append((verdict if mark is None else self._marked(verdict, mark)).changed(revises=True))
         return verdicts
 
     def summary(self) -> list[str]:
@@ -129,6 +211,8 @@ class Pipeline:
             "rules": self.rules.snapshot(),
             "incidents": self.tracker.snapshot(),
             "trends": self._trends.snapshot(),
+            "missed": self.coverage.snapshot(),
+            "opened": self._opened,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -138,6 +222,9 @@ class Pipeline:
         self.rules.restore(state["rules"])
         self.tracker.restore(state["incidents"])
         self._trends.restore(state["trends"])
+        # not in older states
+        self.coverage.restore(state.get("missed", []))
+        self._opened = int(state.get("opened", -1))
 
     def assess(self, place: Place) -> Verdict | None:
         """Return the verdict on what a series has by now, on either side; None where its bucket is no longer known."""
@@ -145,11 +232,10 @@ class Pipeline:
         counts = self.bucketer.counts(start, key)
         if counts is None:
             return None
-        verdict = self.detector.assess(start, key, status, counts)
-        if verdict is None:
-            count, total = counts.get(status, 0), sum(counts.values())
-            text = f"warming up: {count} {shown(status)}"
-            verdict = Verdict(start, status, key, count, total, 0.0, 0.0, 1, "warming", (), Stated(0, 0, text))
+        verdict = self._assessed(start, key, status, counts)
+        mark = self.coverage.mark(start, False)
+        if mark is not None:
+            verdict = self._marked(verdict, mark)
         partial = self.bucketer.is_open(start)
         incident = self._incident(key, status) if verdict.recommendation == "alert" else None
         return verdict.changed(partial=partial, revises=not partial, incident=incident)

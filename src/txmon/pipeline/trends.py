@@ -65,6 +65,12 @@ class TrendTracker:
                 self._rising.discard(line.status)
         return trends, rises
 
+    def skip(self, time: int) -> dict[str, Trend]:
+        """Leave out the bucket at `time`, whose counts nobody knows or expects; the trends as they were."""
+        for line in self._all:
+            line.time = time
+        return self._trends
+
     def _line(self, status: str, time: int) -> "SlopeWindow":
         line = self._lines.get(status)
         if line is None:

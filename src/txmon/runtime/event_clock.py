@@ -11,14 +11,15 @@ class EventClock:
     def __init__(self) -> None:
         self._ahead: float | None = None  # event time less the moment that a record came, at its largest; seconds
 
-    def note(self, time: int, wall: float, moment: float) -> None:
-        """Note that a record of this time came when the wall clock stood at `wall` (both epoch seconds).
+    def note(self, time: int, wall: float, moment: float, settled: bool = True) -> None:
+        """Note that the bulk of the stream had reached `time` when the wall clock stood at `wall` (epoch seconds).
 
         moment: the same on the clock that `now` is asked with, seconds. A record from the future only shows that it is
-        now. Otherwise one sender with a wrong clock would make all other records late.
+        now. Otherwise one sender with a wrong clock would make all other records late. settled: a bucket has closed;
+        until then, the first record may turn out to be the one with the wrong time, and the clock is put back.
         """
         ahead = min(time, wall) - moment
-        if self._ahead is None or ahead > self._ahead:
+        if self._ahead is None or ahead > self._ahead or not settled:
             self._ahead = ahead
 
     def now(self, moment: float) -> int | None:

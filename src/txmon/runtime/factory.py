@@ -1,12 +1,14 @@
 """From settings to the parts that obey them: the one place where every command gets its pipeline and its reader."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from txmon.detection.detector import NARROW, BucketJudge
 from txmon.detection.thresholds import DetectorConfig
 from txmon.errors import ConfigError
 from txmon.pipeline.buckets import Bucketer
+from txmon.pipeline.coverage import Coverage
 from txmon.pipeline.incidents import IncidentPolicy, IncidentTracker
 from txmon.pipeline.pipeline import Pipeline
 from txmon.pipeline.rules import RuleBook
@@ -29,8 +31,17 @@ def pipeline_of(settings: Settings, live: bool, partial: bool = False, platform:
         settings.bucket, clear, join, settings.repeat, settings.confirm, settings.role, platform
     )  # fmt: skip
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
-    bucketer = Bucketer(settings.bucket, lateness, track=partial)
-    return Pipeline(bucketer, BucketJudge(detector_config(settings)), rules, IncidentTracker(policy))
+    bucketer = Bucketer(settings.bucket, lateness, track=partial, live=live and platform)
+    coverage = Coverage(settings.bucket, closing_of(settings))
+    return Pipeline(bucketer, BucketJudge(detector_config(settings)), rules, IncidentTracker(policy), coverage)
+
+
+def closing_of(settings: Settings) -> Callable[[int], bool] | None:
+    """Return what says whether it is closed at a time, epoch seconds; None where no hours are closed."""
+    if not settings.closed:
+        return None
+    tz = ZoneInfo(settings.tz)
+    return lambda time: any(closed.active(time, tz) for closed in settings.closed)
 
 
 def restore(pipeline: Pipeline, settings: Settings, path: str) -> Mapping[str, Any]:
@@ -107,7 +118,7 @@ def detector_config(settings: Settings) -> DetectorConfig:
         min_counts=settings.min_count.table,
         min_ratios=settings.min_ratio.table,
         directions=settings.direction,
-        roles=settings.role,
+        role=settings.role,
         level_shift=_at_least(settings, "level_shift", 12),
         idle=settings.idle,
         max_series=settings.max_series,

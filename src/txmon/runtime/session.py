@@ -26,10 +26,12 @@ from txmon.ingest.rejects import RejectLog
 from txmon.ingest.rotation import rotated
 from txmon.model.clock import iso
 from txmon.model.outcome import Outcome
+from txmon.pipeline.buckets import NEVER
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime import state_file as state
 from txmon.runtime.acknowledgements import Word, take_words
 from txmon.runtime.actions import do
+from txmon.runtime.arrival import ArrivalLag
 from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import depended_on, pipeline_of, restore, resume
 from txmon.runtime.feeds import Feed, LiveFeeds
@@ -38,12 +40,21 @@ from txmon.settings.declarations import DECLARATIONS, Settings, flag, text_of_se
 from txmon.support.durations import duration_text
 
 LIVE: Final = 900  # seconds of age up to which the newest record shows that the stream is live, and not a past replayed
+OWN: Final = "session:"  # in a state: what the session keeps
+DAY: Final = 86400  # seconds by which a live stream may be behind the wall clock
+STARVED: Final = 3600  # seconds without a connection for which buckets stay open
+CLOCK: Final = "source"  # a trouble: a source is not connected
 AWAY: Final = 2.0  # seconds that a turn of a loop takes only when something held the process up
 FILES: Final = 1.0  # seconds between two looks for files that match a pattern
 CATCH_UP: Final = 5.0  # seconds that whoever feeds it then gets
 CHANGEABLE: Final = ("detection", "incidents")  # sections of settings that a run can change as it goes on,
 FIXED: Final = ("bucket",)  # but for what all that was learned depends on
 SERVE: Final = "serve"  # in a state: what the server keeps; it has its positions in there
+
+
+def uptime() -> float:
+    """Return seconds on a clock that nobody sets and that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Remembering(Protocol):
@@ -124,6 +135,7 @@ class LiveSession:
         self._wall = wall
         self._moment = moment
         self._live_only = live_only
+        self._told_late = False  # that records come late was said
         self._warn = warn
         self.notices: list[str] = []  # where nobody is warned at once
         self.from_end = False  # files that the state does not know: leave out what they hold now
@@ -135,14 +147,46 @@ class LiveSession:
         self._found: Mapping[str, Any] = {}
         self._hold = 0.0  # the moment before which the clock closes nothing
         self._looked = moment()
+        self._deaf = live_only  # nobody keeps for this run what is sent while it does not run
+        self._unheard_until: int | None = None  # until the first record comes: when this run began, epoch seconds
+        self._starved_since: float | None = None  # the moment since when a source is not connected
+        self.lag = ArrivalLag(settings.bucket, pipeline.bucketer.lateness)
+        self._latest_offset = wall() - moment()  # the wall clock less the moment, at its largest; seconds
 
     # the state that the run begins with
 
     def restore(self) -> None:
         """Take over the state file, if the settings name one and it exists; ConfigError where that cannot be."""
-        if self.settings.state is not None:
-            self._found = restore(self.pipeline, self.settings, self.settings.state)
-            self.obey()  # what was said while nothing ran counts before the first record
+        if self.settings.state is None:
+            return
+        self._found = restore(self.pipeline, self.settings, self.settings.state)
+        try:
+            if OWN in self._found and self.settings.lateness is None:
+                self.lag.resume(self._found[OWN])
+        except (KeyError, TypeError, ValueError) as bad:
+            raise ConfigError(f"{self.settings.state}: does not hold together ({bad!r}); it is left as it is") from bad
+        self.obey()  # what was said while nothing ran counts before the first record
+
+    def begin(self, deaf: bool) -> None:
+        """Note that the run begins now, with its sources open. deaf: what was sent while it did not run is lost.
+
+        A server and a pipe hear nothing while they do not run, so a time without records before the start is no
+        silence. A followed file and a topic hold what came meanwhile, and there silence is real.
+        """
+        self._deaf = deaf
+        bucketer = self.pipeline.bucketer
+        if not deaf or not bucketer.is_settled:
+            return
+        started = int(self._wall())
+        own = self._found.get(OWN)
+        heard = own.get("heard") if isinstance(own, Mapping) else None
+        if not isinstance(heard, int) or not bucketer.next_start - DAY <= heard <= started:
+            return  # a past that is replayed in pieces: it goes on where it stopped, whenever that is
+        if not self.live:
+            self._unheard_until = started
+            return
+        self.pipeline.coverage.miss(bucketer.next_start, started)
+        self.pipeline.coverage.miss(heard, started, partial=True)
 
     def remember(self, part: Remembering) -> None:
         """Keep `part` in the state from now on, and give it what `restore` found; ConfigError where that cannot be."""
@@ -289,10 +333,47 @@ class LiveSession:
     def feed(self, records: Sequence[Item]) -> Iterator[Outcome]:
         """Feed `records`, which came just now; yield an outcome for each bucket that they close."""
         self.changed = True
+        bucketer = self.pipeline.bucketer
+        bucketer.ceiling = self._ceiling()
+        if records:
+            self._note_arrival(records)
+        yield from self.pipeline.feed(records)
         if records:
             self.read += sum([record.rows if isinstance(record, Tally) else 1 for record in records])
             self._note(max([record.time for record in records]))
-        yield from self.pipeline.feed(records)
+
+    def _note_arrival(self, records: Sequence[Item]) -> None:
+        """Learn how late records come, and for a pipe, until when nobody listened."""
+        if self._unheard_until is not None:
+            first = min([record.time for record in records])
+            self.pipeline.coverage.miss(self.pipeline.bucketer.next_start, min(first, self._unheard_until))
+            self._unheard_until = None
+        there = self.clock.now(self._moment())
+        if there is None or not self.live:
+            return
+        self.lag.note(records, there)
+        lateness = self.lag.lateness(there)
+        if self.settings.lateness is None:
+            self._keep_open(lateness)
+        elif lateness > self.settings.lateness and not self._told_late:
+            self._told_late = True
+            self._say(f"records often come later than --lateness; use --lateness {duration_text(lateness)}")
+
+    def _keep_open(self, lateness: int) -> None:
+        """Let buckets stay open for so many seconds after their end."""
+        bucketer = self.pipeline.bucketer
+        if lateness > bucketer.lateness and not self._told_late:
+            self._told_late = True
+            text = duration_text(lateness)
+            self._say(
+                f"records come in bursts, up to {text} after their bucket ended. Buckets now stay open for {text}"
+                f" before they are judged. Use --lateness {text} to make this permanent"
+            )
+        bucketer.lateness = lateness
+
+    def _say(self, text: str) -> None:
+        if self._warn is not None:
+            self._warn(text)
 
     def peek(self) -> list[Outcome]:
         """Return the alerts of buckets that are still open; each once."""
@@ -300,9 +381,17 @@ class LiveSession:
         self.changed = self.changed or bool(outcomes)
         return outcomes
 
+    def _ceiling(self) -> int:
+        """Return the time beyond which no row closes a bucket, epoch seconds: the wall clock, never put back."""
+        moment = self._moment()
+        self._latest_offset = max(self._latest_offset, self._wall() - moment)
+        return int(moment + self._latest_offset)
+
     def _note(self, newest: int) -> None:
         wall = self._wall()
-        self.clock.note(newest, wall, self._moment())
+        bucketer = self.pipeline.bucketer
+        if bucketer.bulk != NEVER:
+            self.clock.note(bucketer.bulk, wall, self._moment(), bucketer.is_settled)
         if newest >= self.newest:
             self.newest = newest
             self.live = wall - newest <= self.pipeline.bucketer.lateness + max(LIVE, 2 * self.settings.bucket)
@@ -311,13 +400,39 @@ class LiveSession:
         """Close what the clock says is over, but not while the silence may not be the stream's."""
         moment = self._moment()
         there = self.clock.now(moment)
+        starved = self._is_starved(moment)
         if there is None or moment < self._hold or (self._live_only and not self.live):
             return
+        if self.settings.lateness is None and self.live:
+            self._keep_open(self.lag.lateness(there))
+        if starved:  # for too long to keep everything open: what closes now was not observed
+            self.pipeline.coverage.miss(self.pipeline.bucketer.next_start, there)
         for outcome in self.pipeline.advance(there - self.pipeline.bucketer.lateness):
             self.changed = True
             yield outcome
 
     # time that nobody observed
+
+    def _is_starved(self, moment: float) -> bool:
+        """Return whether a source has had no connection for longer than buckets can stay open for it.
+
+        Until then the clock closes nothing: a topic delivers later what it holds.
+        """
+        lost = [feed.source.name for feed in self.feeds.all if not getattr(feed.source, "connected", True)]
+        if not lost:
+            if self._starved_since is not None:
+                self._starved_since = None
+                self.troubles.clear(CLOCK)
+                self.hold(CATCH_UP)
+            return False
+        if self._starved_since is None:
+            self._starved_since = moment
+            self.troubles.add(CLOCK, f"{', '.join(lost)}: not connected; no silence is judged meanwhile")
+            self._say(self.troubles.text)
+        if moment - self._starved_since < STARVED:
+            self._hold = max(self._hold, moment + CATCH_UP)
+            return False
+        return True
 
     def hold(self, seconds: float) -> None:
         """Let the clock close nothing for so long: those who feed the run send what they could not send meanwhile."""
@@ -331,8 +446,15 @@ class LiveSession:
         """
         moment = self._moment()
         if moment - self._looked > patience + AWAY:
-            self.hold(CATCH_UP)
+            self.absent(moment - self._looked)
         self._looked = moment
+
+    def absent(self, seconds: float) -> None:
+        """Note that the process was stopped for the last so many seconds."""
+        now = self.clock.now(self._moment())
+        if self._deaf and now is not None:
+            self.pipeline.coverage.miss(int(now - seconds), now)
+        self.hold(CATCH_UP)
 
     # new settings, and what is known
 
@@ -444,6 +566,8 @@ class LiveSession:
     def _state(self) -> state.State:
         self.changed = False
         sources = {name: value for part in self._parts for name, value in part.positions().items()}
+        wall = int(self._wall())
+        sources[OWN] = {"heard": wall, **self.lag.learned(self.clock.now(self._moment()) or wall)}
         return state.State(depended_on(self.settings), self.pipeline.snapshot(), sources)
 
     def finish(self) -> Iterator[Outcome]:

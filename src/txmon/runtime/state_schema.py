@@ -37,17 +37,22 @@ class _Buckets(msgspec.Struct):
     late: Whole
     first_late: Time
     repeated: Whole
-    open: list[Annotated[list[Any], Meta(min_length=2, max_length=4)]]  # older states end after the counts
+    open: list[Annotated[list[Any], Meta(min_length=2, max_length=6)]]  # older states end after the counts
     closed: list[tuple[Time, Counts]]
     changed: list[tuple[Time, list[Pair], str]]
     ids: list[tuple[Annotated[int, Meta(ge=-DAY)], list[int | str]]]  # texts in states of before
     watermark: Annotated[int, Meta(ge=-DAY)] | None
     next: Time | None
     last: Time
+    # not in older states
+    bulk: Time | None = None
+    runs: list[tuple[Time, Whole]] = []
+    sizes: list[Whole] = []
+    steps: list[Whole] = []
 
 
 _Sample = tuple[Annotated[int, Meta(ge=0, le=32)], dict[str, list[str]]]
-_Open = tuple[Time, Counts, dict[str, Whole] | None, _Sample | None]
+_Open = tuple[Time, Counts, dict[str, Whole] | None, _Sample | None, Whole, Time]
 _Known = tuple[Amount, Amount, Amount, _Slope]
 _Group = tuple[list[Pair], Time, Whole, Amount, Numbers, dict[str, Numbers]]
 
@@ -158,6 +163,9 @@ class _Pipeline(msgspec.Struct):
     rules: list[tuple[str, list[Pair], str, Time]]
     incidents: _Incidents
     trends: _Trends
+    # not in older states
+    missed: list[tuple[Time, Time, bool]] = []
+    opened: Annotated[int, Meta(ge=-1)] = -1
 
 
 INCIDENT: Final = frozenset(_Incident.__struct_fields__)
@@ -179,7 +187,7 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
     """
     found = msgspec.convert(pipeline, _Pipeline)
     for row in found.buckets.open:
-        msgspec.convert([*row, None, None][:4], _Open)
+        msgspec.convert([*[*row, None, None][:4], *(row[4:] or (0, row[0]))], _Open)
     _check_times(found.buckets, bucket)
     _check_changed(found.buckets)
     if found.detector.season[0] != bucket:

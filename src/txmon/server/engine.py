@@ -1,5 +1,6 @@
 """The pipeline behind the endpoint: fed by requests in turn, kept going by a clock, asked and saved in between."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from txmon.model.outcome import Outcome
 from txmon.model.verdict import Verdict
 from txmon.pipeline.pipeline import Pipeline, Place
 from txmon.runtime.acknowledgements import Word
-from txmon.runtime.session import SERVE, LiveSession
+from txmon.runtime.session import AWAY, SERVE, LiveSession, uptime
 from txmon.server.entries import Entry, unpack
 from txmon.server.feed import PageFeed
 from txmon.server.history import Recent
@@ -30,7 +31,7 @@ ANSWERED: Final = 1000  # verdicts in one answer
 AGE: Final = 300.0  # seconds after which what did not happen again is no trouble any more
 REJECTS: Final = 100  # rejects of one request that are kept and answered; the others are counted
 LARGE: Final = 5000  # series from which on the state is written by another process
-TICK: Final = 0.5  # seconds
+TICK: Final = 0.5  # seconds between two ticks
 STEP: Final = 0.01  # seconds of work, about, between two moments in which others may ask
 SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
 
@@ -74,6 +75,7 @@ class Engine:
         self._segment = 0  # of the journal, that the next state names
         self._key: tuple[str, str] | None = None  # Idempotency-Key and digest of the request at hand
         self._saving: Saving | None = None
+        self._looked = math.inf  # when the last tick ended, on a clock that goes on while the machine sleeps
         self._positions: dict[str, Any] = {}  # where files go on that the state knows, followed now or not
 
     def _now(self) -> float:
@@ -199,6 +201,8 @@ class Engine:
 
         None of it where others have the turn for the next `patience` seconds.
         """
+        if uptime() - self._looked > TICK + AWAY:
+            self.session.absent(uptime() - self._looked)
         try:
             with self.turn(patience):
                 self._move_on()
@@ -213,6 +217,8 @@ class Engine:
                 self.session.saver.wrote(began, time.monotonic())
         except Busy:
             return
+        finally:
+            self._looked = uptime()
 
     def _note_troubles(self) -> None:
         """Say what is wrong with what comes: rows that come late, and more statuses than can be told apart."""
@@ -423,6 +429,8 @@ class Engine:
             self._answers.restore(own["answers"])
             self._positions = dict(own["positions"])
             self._segment = int(own.get("journal", 0))  # not in older states
+            # a followed file holds what came while the server did not run; clients and a pipe do not
+            session.begin(deaf=self.settings.tail in (None, "-"))
         except (KeyError, TypeError, ValueError, AttributeError) as bad:
             raise ConfigError(f"{state}: does not hold together ({bad!r}); it is left as it is") from bad
 

@@ -111,11 +111,12 @@ class Recent:
             if status not in self.series and len(self.series) < STATUSES:
                 self.series[status] = deque(maxlen=max(1, DAY // self.bucket))
         added: dict[str, Point] = {}
+        unjudged = min([0.0, *(point[6] for point in sums.values())])  # nobody observed the bucket, or it is closed
         for status, points in self.series.items():
             point = sums.get(status)
             if point is None:  # no row: a zero, with the band that held before
                 before = points[-1] if points else [0.0] * 7
-                point = [time, 0, before[2], before[3], before[4], 0.0, 0]
+                point = [time, 0, before[2], before[3], before[4], 0.0, unjudged]
             points.append(point)
             added[status] = point
         return added
@@ -203,6 +204,16 @@ class Recent:
         self.last = state["last"]
 
 
+UNJUDGED: Final[Mapping[str, int]] = {"unobserved": -1, "closed": -2}  # marks of buckets that say nothing
+
+
+def mark_of(verdict: Verdict) -> int:
+    """The gravity of a verdict; below 0 where its bucket is not judged."""
+    if verdict.reasons and verdict.recommendation == "ok":
+        return UNJUDGED.get(verdict.reasons[-1], 0)
+    return MARKS[verdict.recommendation]
+
+
 def _sums(verdicts: Sequence[Verdict]) -> dict[str, Point]:
     """A point a status: counts and bands added up over the keys, the strongest score, the worst mark.
 
@@ -213,7 +224,7 @@ def _sums(verdicts: Sequence[Verdict]) -> dict[str, Point]:
     keyed = any(verdict.key for verdict in verdicts)
     whole = {verdict.status: verdict for verdict in verdicts if not verdict.key} if keyed else {}
     for v in verdicts:
-        mark = MARKS[v.recommendation]
+        mark = mark_of(v)
         point = sums.get(v.status)
         if point is None:
             one = whole.get(v.status, v)

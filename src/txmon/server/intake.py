@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Any, Final
 
 from txmon.errors import BadData
@@ -13,7 +13,7 @@ from txmon.ingest.aggregate.ledger import Item
 from txmon.ingest.compression import gunzip
 from txmon.ingest.fields import columns_of
 from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
-from txmon.ingest.timestamps import TimeParser
+from txmon.ingest.timestamps import HALF_DAY, TimeParser
 from txmon.model.clock import iso
 from txmon.server.http.message import HttpError, Request
 
@@ -29,7 +29,6 @@ LINES: Final = frozenset(
 SPACE: Final = b" \t\r\n"
 STRETCH: Final = 10_000  # lines that are read before the next ones are
 MANY: Final = 20  # lines from which on adding up is worth its preparation
-PAUSE: Final = 3600  # seconds without a record, after which a time without a date may well be of another day
 TYPES: Final = "application/json, application/x-ndjson or text/csv"
 
 
@@ -216,12 +215,13 @@ class Intake:
     def __init__(
         self, options: ParseOptions, times: TimeParser, clock: Callable[[], float], tz: tzinfo | None = None
     ) -> None:
-        """clock: epoch seconds. tz: after a pause, times without a date are those of the day there; None: never."""
+        """clock: epoch seconds. tz: times without a date are nearest to the clock; None: they follow each other."""
         self._options = options
         self._times = times
         self._clock = clock
-        self._tz = tz
-        self._last = clock()
+        self._live = tz is not None
+        if self._live:
+            times.go_live(int(clock()), HALF_DAY)
 
     def parser(self, source: str, kind: str = "jsonl") -> RecordParser:
         """A parser of one source; kind: auto, csv or jsonl."""
@@ -279,8 +279,6 @@ class Intake:
                 yield item
 
     def _wake(self) -> None:
-        """After a pause, let times without a date be of today."""
-        now = self._clock()
-        if self._tz is not None and now - self._last > PAUSE:
-            self._times.begin(datetime.fromtimestamp(now, self._tz).date())
-        self._last = now
+        """Let times without a date be those nearest to now."""
+        if self._live:
+            self._times.look(int(self._clock()))

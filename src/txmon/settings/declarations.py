@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from txmon.model.statuses import ROLES
+from txmon.settings.closing import Closed, closed_rules
 from txmon.settings.parsers import (
     ByStatus,
     Shown,
@@ -121,7 +122,7 @@ class Settings:
     strict: bool = _input(False, "Stop at the first bad record, with exit code 65.", switch)
     rejects: str | None = _input(None, "Keep bad records there, whole and with the reason.", path, "FILE")
     max_ahead: int = _input(
-        HOUR, "Refuse, live, what lies so far in the future.", duration(MINUTE, 366 * 86400), "TIME"
+        2 * MINUTE, "Reject live records that are further ahead of the clock.", duration(MINUTE, 366 * 86400), "TIME"
     )
     max_line: int = _input(1 << 20, "Longest line that is read.", size(1 << 10, 16 << 20), "SIZE")
 
@@ -161,6 +162,14 @@ class Settings:
     )
     level_shift: int = _detection(
         2 * HOUR, "After so long, a deviation is the new normal.", duration(MINUTE, 7 * 86400), "TIME"
+    )
+
+    closed: tuple[Closed, ...] = _detection(
+        (),
+        "Closed hours, in which nothing is expected: weekday=sat+sun;time=22:00-08:00;date=2026-12-25;holidays=BR-SP.",
+        closed_rules,
+        "HOURS",
+        many=True,
     )
 
     rule: tuple[Rule, ...] = _detection(
@@ -253,6 +262,9 @@ class Settings:
     )  # fmt: skip
     trend_every: int = _telling(
         30 * MINUTE, "How often at most to tell that a status rises a lot; 0 is never.", duration(0, 86400), "TIME"
+    )
+    heartbeat: str | None = _output(
+        None, "Address to call each minute while txmon is healthy (a dead man's switch).", web_address, "URL"
     )
     spool: str | None = _telling(
         None, "Folder in which notifications wait until they are sent.", path, "FOLDER",

@@ -172,25 +172,27 @@ def _silence(table: object) -> Silence:
     key = table.get("key", {})
     if not isinstance(key, Mapping) or not all(map(str, key.values())):
         raise ValueError(f"{key!r} is no table of a column and its value")
-    window = _words(table.get("time", ()))
+    window = words_of(table.get("time", ()))
     if len(window) > 1:
         raise ValueError("a maintenance window has one time; write another [[silence]] for the other")
     return Silence(
-        statuses=tuple(status.lower() for status in _words(table.get("status", ()))),
+        statuses=tuple(status.lower() for status in words_of(table.get("status", ()))),
         key=tuple((str(name), str(item)) for name, item in key.items()),
         hours=hours(window[0]) if window else None,
-        weekdays=tuple(sorted({_weekday(day) for day in _words(table.get("weekday", ()))})),
+        weekdays=tuple(sorted({weekday_of(day) for day in words_of(table.get("weekday", ()))})),
     )
 
 
-def _words(value: object) -> tuple[str, ...]:
+def words_of(value: object) -> tuple[str, ...]:
+    """One text, or a list of them, as texts; ValueError where one is empty."""
     words = tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
     if not all(words):
         raise ValueError("a maintenance window has an empty value")
     return words
 
 
-def _weekday(day: str) -> int:
+def weekday_of(day: str) -> int:
+    """The number of a weekday, 0 for Monday; ValueError for what is none."""
     if day.lower()[:3] not in WEEKDAYS:
         raise ValueError(f"{day!r} is none of {', '.join(WEEKDAYS)}{nearest(day.lower(), WEEKDAYS)}")
     return WEEKDAYS.index(day.lower()[:3])

@@ -16,11 +16,12 @@ from txmon.cli.own_inputs import outputs_of, spare_inputs
 from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
+from txmon.runtime.heartbeat import Vitals
 from txmon.runtime.reader import parsing_of
 from txmon.runtime.state_lock import owned
 from txmon.server.access import AccessLog
 from txmon.server.app import App
-from txmon.server.engine import Engine
+from txmon.server.engine import TICK, Engine
 from txmon.server.guard import SHORTEST, Guard, Token, read_tokens
 from txmon.server.http.connection import Limits
 from txmon.server.http.listener import Listener, is_loopback
@@ -38,11 +39,10 @@ SERVING = (
 )  # fmt: skip
 PATIENCE = 20.0  # seconds that requests in flight get at the end,
 LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
-TICK = 0.5  # seconds
 
 
 @click.command(short_help="Receive transactions over HTTP; a live page.")
-@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep")
+@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep", "heartbeat")
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
 def serve(notify: bool, **flags: object) -> ExitCode:
@@ -134,7 +134,10 @@ def _run(
         tail.start()
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     say.info(f"serving on http://{shown}:{listener.port}{settings.base_path}/")
-    trouble = _until_ended(engine, app, signals, say, controls)
+    vitals = Vitals(settings.heartbeat, os.environ, say.warning)
+    vitals.start()
+    trouble = _until_ended(engine, app, signals, say, controls, vitals)
+    vitals.stop()
     if tail is not None:
         tail.stop()
     engine.feed.hub.close()
@@ -147,7 +150,9 @@ def _run(
     return ExitCode.OK if answered and written else ExitCode.IO, written
 
 
-def _until_ended(engine: Engine, app: App, signals: ServerSignals, say: ServerLog, controls: LiveControls) -> str:
+def _until_ended(
+    engine: Engine, app: App, signals: ServerSignals, say: ServerLog, controls: LiveControls, vitals: Vitals
+) -> str:
     """Do what time and signals ask for until the server is to end; return the trouble that was said last."""
     trouble = ""
     ended: float | None = None
@@ -166,6 +171,7 @@ def _until_ended(engine: Engine, app: App, signals: ServerSignals, say: ServerLo
         engine.tick(TICK)
         for line in engine.session.taken_notices():
             say.warning(line)
+        vitals.alive(engine.trouble)
         if engine.trouble != trouble:
             trouble = engine.trouble
             say.warning(trouble)

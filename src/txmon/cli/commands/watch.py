@@ -1,6 +1,7 @@
 """`txmon watch`: judge a stream as it comes, and never lose its place."""
 
 import math
+import os
 import signal
 import sys
 import time
@@ -22,8 +23,9 @@ from txmon.ingest.kafka import KafkaSource
 from txmon.ingest.rejects import RejectLog
 from txmon.ingest.timestamps import TimeParser
 from txmon.runtime.factory import pipeline_of
+from txmon.runtime.heartbeat import Vitals
 from txmon.runtime.readable import check_readable
-from txmon.runtime.session import LiveSession
+from txmon.runtime.session import LiveSession, uptime
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.state_lock import owned
 from txmon.runtime.waiting import Waiting
@@ -57,7 +59,7 @@ class _Watch(click.Command):
 @click.option("--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, a JSON object a message (txmon[kafka]).")
 @click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
 @source_options(live=True)
-@options(*READING, "max_ahead", *JUDGING, "state", *WRITING)
+@options(*READING, "max_ahead", *JUDGING, "state", *WRITING, "heartbeat")
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
 def watch(
@@ -96,7 +98,10 @@ def watch(
         session.remember(outputs)
         keys = stack.enter_context(Keys()) if outputs.display is not None else None
         live = LiveControls(session, outputs, flags)
-        _loop(session, outputs, keys, stop, live)
+        vitals = Vitals(settings.heartbeat, os.environ, lambda line: tell([line]))
+        vitals.start()
+        stack.callback(vitals.stop)
+        _loop(session, outputs, keys, stop, live, vitals)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         # a run that was stopped, or goes on from a state, may have had nothing new to read
@@ -114,7 +119,7 @@ def _session(settings: Settings, stack: ExitStack) -> LiveSession:
     log = RejectLog(settings.rejects, settings.strict, lambda line: tell([line]))
     stack.callback(log.close)
     pipeline = pipeline_of(settings, live=True, partial=True)
-    session = LiveSession(settings, pipeline, log, time.time, time.monotonic, warn=lambda line: tell([line]))
+    session = LiveSession(settings, pipeline, log, time.time, uptime, warn=lambda line: tell([line]))
     stack.callback(lambda: tell(session.summary()))
     session.restore()
     return session
@@ -144,10 +149,12 @@ def _open(
         stack.callback(source.close)
         feed = session.read_from(source, kind="jsonl")
         feed.taken = session.position(source.name)  # until there is a newer one
-    if not session.feeds.all and not patterns:
+    piped = not session.feeds.all and not patterns
+    if piped:
         if sys.stdin.isatty():
             tell(["reading from the keyboard. Ctrl-D ends it. --follow FILE reads a file."])
         session.read_from(PipeSource(0))
+    session.begin(deaf=piped)
 
 
 def _begin(session: LiveSession, begin: str | None, paths: tuple[str, ...], kafka: str | None) -> None:
@@ -174,7 +181,9 @@ def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
     return KafkaSource(*place, group, session.position(f"kafka:{address}"))
 
 
-def _loop(session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop, live: LiveControls) -> None:
+def _loop(
+    session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop, live: LiveControls, vitals: Vitals
+) -> None:
     """Go on until every source has ended or a signal asks for the end."""
     display, came = outputs.display, False
     sources = [feed.source for feed in session.feeds.all]
@@ -197,6 +206,7 @@ def _loop(session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop,
                 outputs.take(session.tick())
             outputs.tick()
             session.checkpoint()
+            vitals.alive(session.troubles.text)
     session.keep()
     if session.settings.state is None and not stop.signal:
         outputs.take(session.finish())

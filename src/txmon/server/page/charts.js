@@ -33,7 +33,8 @@ const charts = (() => {
     return String(value);
   }
 
-  // Points are [time, count, expected, low, high, score, mark]; a band is drawn once there is an expectation
+  // Points are [time, count, expected, low, high, score, mark]; a band is drawn once there is an expectation.
+  // A mark of -1 is a minute that nobody observed, -2 one of closed hours: without rows, it leaves a hole
   function columns(points) {
     const [from] = range();
     const shown = points.filter((point) => point[0] >= from);
@@ -43,7 +44,7 @@ const charts = (() => {
       shown.map((p) => (known(p) ? p[4] : null)),
       shown.map((p) => (known(p) ? p[3] : null)),
       shown.map((p) => (known(p) ? p[2] : null)),
-      shown.map((p) => p[1]),
+      shown.map((p) => (p[6] < 0 && p[1] === 0 ? null : p[1])),
       shown.map((p) => (p[6] === 1 ? p[1] : null)),
       shown.map((p) => (p[6] === 2 ? p[1] : null)),
     ];
