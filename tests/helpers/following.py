@@ -13,6 +13,7 @@ from fault_tools import TXMON
 
 BEGIN: Final = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HEADER: Final = "time,status,count\n"
+BULK: Final = 10  # minutes
 LATEST: Final = 600  # minutes: of the row that closes all others
 
 
@@ -79,8 +80,8 @@ class Following:
         assert self.stop() == 0, self.said()
 
     def reads(self, minute: int) -> bool:
-        """Whether the run judges the minute before `minute`, since a row of `minute` closes it."""
-        wanted = f'"time": "{stamp(minute - 1)}"'
+        """Whether the run judges what is so far before `minute` that the bulk of the stream has passed it."""
+        wanted = f'"time": "{stamp(minute - BULK)}"'
         return until(lambda: self.out.exists() and wanted in self.out.read_text())
 
     def said(self) -> str:
@@ -104,10 +105,10 @@ class Following:
 
     def end(self, header: str = "", form: str = "{time},approved,1") -> int:
         """Add a row that closes all before it, and return what was counted when it has."""
-        self.append(header + rows(LATEST, LATEST + 1, form))
+        self.append(header + rows(LATEST, LATEST + 2 * BULK, form.replace("approved", "denied")))
         running = self.process is not None and self.process.poll() is None
         if not running:
             self.start()
-        assert self.reads(LATEST), self.said()
+        assert self.reads(LATEST + BULK), self.said()
         assert self.stop() == 0, self.said()
         return self.counted()
