@@ -25,6 +25,7 @@ class TxmonError(Exception):
     """An expected failure: its text is one line for the user, `exit_code` what the process returns."""
 
     exit_code = ExitCode.FAILURE
+    detail = ""  # further lines, where a place in a text has to be shown
 
 
 class UsageError(TxmonError):

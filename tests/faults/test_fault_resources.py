@@ -119,7 +119,7 @@ def test_a_state_on_a_full_file_system(tmp_path: Path) -> None:
         pytest.skip("no file system of its own may be mounted here")
     last, *files = done.stdout.splitlines()
     assert json.loads(last)["time"].startswith("2026-03-03")
-    assert files == ["ballast", "state", "same"]
+    assert files == ["ballast", "state", "state.lock", "same"]
     assert done.stderr.count("the state cannot be written: No space left on device; going on without") == 1
 
 

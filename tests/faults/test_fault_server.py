@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -82,7 +83,7 @@ def test_a_server_whose_state_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "gone").mkdir()
     with serving(tmp_path, "--state", "gone/state") as (process, port):
         assert ask(port, "POST", "/v1/transactions", ROWS)[0] == 200
-        (tmp_path / "gone").rmdir()
+        shutil.rmtree(tmp_path / "gone")
         code, said = end(process)
     assert code == 74
     assert said.count("the state cannot be written") == 1

@@ -131,15 +131,18 @@ def test_a_torn_line_is_left_out(write: Callable[[str, str], Path]) -> None:
 
 def test_verdicts_and_incidents(tmp_path: Path) -> None:
     out = tmp_path / "v.jsonl"
-    assert txmon("replay", str(SAMPLE), "--by", "status", "--out", str(out)).returncode == 0
+    rows_of = SAMPLE.read_text().splitlines()
+    keyed = tmp_path / "keyed.csv"  # as many keys as statuses
+    keyed.write_text("\n".join(["time,status,count,part", *(f"{row},{row.split(',')[1]}" for row in rows_of[1:]), ""]))
+    assert txmon("replay", str(keyed), "--by", "part", "--out", str(out)).returncode == 0
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     opened = [line for line in lines if line.get("state") == "opened"]
     assert rows("SELECT count(*) FROM verdicts", out) == [(sum("recommendation" in line for line in lines),)]
     found = rows("SELECT id, statuses, start FROM incidents WHERE state = 'opened' ORDER BY ALL", out)
     assert found == sorted((i["id"], i["statuses"], datetime.fromisoformat(i["start"][:-1])) for i in opened)
     assert len(found) >= 3
-    alerts = rows("SELECT count(*) FROM verdicts WHERE recommendation = 'alert' AND key->>'status' = 'failed'", out)
-    wanted = sum(line.get("recommendation") == "alert" and line["key"] == {"status": "failed"} for line in lines)
+    alerts = rows("SELECT count(*) FROM verdicts WHERE recommendation = 'alert' AND key->>'part' = 'failed'", out)
+    wanted = sum(line.get("recommendation") == "alert" and line["key"] == {"part": "failed"} for line in lines)
     assert alerts == [(wanted,)]
 
 

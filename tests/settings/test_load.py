@@ -95,7 +95,7 @@ def test_any_budget_shown_reads_back(unit: str, digits: int, decimals: int) -> N
 
 def test_what_is_printed_reads_back(tmp_path: Path) -> None:
     flags = {
-        "bucket": "5m", "budget": "2/week", "min_count": ("4", "failed=7"), "direction": ("approved=both",),
+        "bucket": "5m", "min_count": ("4", "failed=7"), "direction": ("approved=both",),
         "by": "a,b", "strict": True, "date": "2026-03-02", "map": ("count=x",), "sigma": "4.25",
     }  # fmt: skip
     first = load(flags, {}, tmp_path, tmp_path)

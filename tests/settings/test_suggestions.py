@@ -60,7 +60,7 @@ def test_the_fix_is_suggested(arguments: list[str], code: int, line: str, here: 
     (here / "txmon.toml").unlink()
     found, text = told(here, *arguments)
     assert line in text
-    assert text.count("\n") == 1
+    assert [part[:2] == "  " for part in text.splitlines()[1:]] == ([True] * 3 if "Catalog" in text else [])
     assert found == code
 
 

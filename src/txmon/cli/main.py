@@ -95,7 +95,7 @@ def run(arguments: list[str]) -> int:
         sys.stdout = sys.__stdout__
         return ExitCode.OK
     except TxmonError as failure:
-        return _fail(str(failure), failure.exit_code, debug)
+        return _fail(str(failure), failure.exit_code, debug, failure.detail)
     except OSError as failure:
         _drop_output()
         return _fail(_io_text(failure), ExitCode.IO, debug)
@@ -113,7 +113,7 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _fail(text: str, code: ExitCode, debug: bool) -> int:
+def _fail(text: str, code: ExitCode, debug: bool, detail: str = "") -> int:
     if debug:
         import traceback
 
@@ -121,6 +121,8 @@ def _fail(text: str, code: ExitCode, debug: bool) -> int:
     with suppress(OSError):  # nobody can be told; the exit code still says it
         # names of files and columns come from outside, and a terminal obeys what it is sent
         print(f"txmon: {printable(' '.join(text.split()), None)}", file=sys.stderr, flush=True)
+        for line in detail.splitlines():
+            print(f"  {printable(line, None)}", file=sys.stderr, flush=True)
     return code
 
 
@@ -129,7 +131,7 @@ def _io_text(failure: OSError) -> str:
     if failure.errno == EBADF:
         return "standard output is closed; --out FILE writes elsewhere"
     limits = {EMFILE: " (ulimit -n says how many)", ENFILE: "", ENOMEM: ""}
-    reason = f"{failure.strerror}{limits.get(failure.errno or 0, '')}"
+    reason = f"{failure.strerror or failure}{limits.get(failure.errno or 0, '')}"
     if failure.filename is not None:
         return f"{os.fsdecode(failure.filename)}: {reason}"
     return reason if failure.errno in limits else f"output: {reason}"

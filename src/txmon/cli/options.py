@@ -50,4 +50,12 @@ def options(*names: str) -> Callable[[F], F]:
 
 def load_config(flags: Mapping[str, object]) -> Config:
     """The settings that hold here and now, given a command's flags."""
-    return load(flags, os.environ, Path.cwd(), Path.home())
+    return load(flags, os.environ, Path.cwd(), home_folder())
+
+
+def home_folder() -> Path | None:
+    """The user's home; None where there is none: a container often runs under a number without a name."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None

@@ -42,12 +42,14 @@ class Outputs:
         """
         self.alerted = False
         self._out: LineFile | None = None
+        self._log: LogFolder | None = None
         sinks: list[Callable[[Outcome], None]] = []
         shown = wanted(settings)
         # on a terminal the chart takes the place of the lines
+        out = None if settings.out == "-" else settings.out
         if settings.out or not (shown and sys.stdout.isatty()):
             flush = live or settings.speed is not None
-            stream, only_alerts = self._stream(settings.out, stack, live), settings.only == "alerts"
+            stream, only_alerts = self._stream(out, stack, live, settings.speed is not None), settings.only == "alerts"
             if jobs > 1 and not flush:
                 lines = ForkedLines(stream, only_alerts)
                 stack.callback(lines.close)
@@ -55,7 +57,7 @@ class Outputs:
             else:
                 sinks.append(JsonLines(stream, only_alerts, flush).accept)
         if settings.log:
-            log = LogFolder(settings.log, settings.log_keep)
+            log = self._log = LogFolder(settings.log, settings.log_keep)
             stack.callback(lambda: tell(log.summary()))
             stack.callback(log.close)
             sinks.append(log.accept)
@@ -73,12 +75,12 @@ class Outputs:
         self._roles = RoleNotice(settings)
         stack.callback(lambda: tell(self._roles.finish()))
 
-    def _stream(self, out: str | None, stack: ExitStack, live: bool) -> Writable:
+    def _stream(self, out: str | None, stack: ExitStack, live: bool, paced: bool) -> Writable:
         """What the lines are written to: a live run goes on when its disk is full, a replay is no use without."""
         if out is None:
             return Screen(sys.stdout) if sys.stdout.isatty() else sys.stdout.buffer
         if not live:
-            return stack.enter_context(create_bytes(out))
+            return stack.enter_context(create_bytes(out, at_once=paced))
         try:
             self._out = LineFile(out, lambda line: tell([line]))
         except OSError as bad:
@@ -112,6 +114,16 @@ class Outputs:
         """Take several buckets' outcomes."""
         for outcome in outcomes:
             self.accept(outcome)
+
+    def reopen(self) -> None:
+        """Open the files anew, which may have been renamed; IoFailure where that cannot be."""
+        try:
+            if self._out is not None:
+                self._out.reopen()
+        except OSError as bad:
+            raise IoFailure(f"--out: {bad.strerror}") from bad
+        if self._log is not None:
+            self._log.close()  # each of its files is opened when it is next written to
 
     def positions(self) -> dict[str, Any]:
         """For a state file, by name: what is left to tell."""

@@ -1,7 +1,9 @@
 """Live sources: standard input, and files that grow. Each gives batches of whole lines with the place after them."""
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -9,9 +11,13 @@ from typing import Any, Final, Protocol
 
 from txmon.errors import ConfigError, IoFailure, NoInput
 from txmon.ingest.compression import unpacker_of
-from txmon.ingest.files import LONGEST_LINE
+from txmon.ingest.followed_file import BAD_PACKED, BLOCK, FollowedFile, Rewritten, split
+from txmon.ingest.rotation import rotated
 
-BLOCK: Final = 1 << 18  # bytes read at a time
+ROTATE_WAIT: Final = 5.0  # seconds for which a renamed file is read on: fluent-bit's rotate_wait
+FINISHED: Final = 16  # files that a source remembers after it has let go of them
+LONGEST_HEADER: Final = 1 << 16  # bytes
+LOOK: Final = 0.2  # seconds at most between two looks at a followed file
 UNPACKED: Final = 1 << 20  # bytes unpacked at a time
 
 
@@ -22,6 +28,9 @@ class Chunk:
     lines: list[bytes]
     begins: bool = False  # a new file: a header may come first
     start: int = 0  # offset of the first line in its file
+    file: int = 0  # number of that file among those of the source
+    parent: int | None = None  # number of the file before it, whose header holds where this one has none
+    same: bool = False  # it goes on with the content of `parent`, in the middle
 
     def end(self) -> int:
         """Offset after the last line."""
@@ -116,23 +125,48 @@ class PipeSource:
 
 
 class FollowSource:
-    """A file that grows, is renamed and begun anew, is cut short, or does not exist yet."""
+    """A file that grows, is renamed and begun anew, is cut short, or does not exist yet.
 
-    def __init__(self, path: str, position: dict[str, Any] | None = None) -> None:
-        """position: where to go on; a file that was renamed meanwhile is read to its end first.
+    Every row is read once, whatever rotation does. The source knows files by their content, so it finds the rest of a
+    file under another name, in a copy, or in a packed file. A renamed file is read beside the new one for `ROTATE_WAIT`
+    seconds, since its writer goes on until it is told of the new one. What cannot be found is said.
+    """
 
-        ConfigError when it is no position.
+    def __init__(
+        self,
+        path: str,
+        position: Mapping[str, Any] | None = None,
+        say: Callable[[str], None] | None = None,
+        from_end: bool = False,
+        others: "Others | None" = None,
+        history: Collection[str] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """position: where to go on. say: takes a line when something is lost. others: sources that are read beside.
+
+        from_end: leave out what is in the file now, where no position is given. history: rotated files of `path` to
+        read before it, where no position is given. ConfigError when it is no position.
         """
         self.name = path
         self.ended = False
-        self._descriptor: int | None = None
-        self._inode = 0
-        self._offset = 0  # bytes of whole lines given
-        self._rest = b""  # after them: the line that is being written
-        self._begins = True
-        self._rotated: list[tuple[int, bytes]] = []
+        self._say = say or _nothing
+        self._others = others or Others()
+        self._monotonic = monotonic
+        self._current: FollowedFile | None = None
+        self._older: list[FollowedFile] = []  # renamed or copied, the oldest first
+        self._finished: tuple[dict[str, Any], ...] = ()  # places at which files were left for good
+        self._number = 0  # of the newest file
+        self._given: tuple[FollowedFile | None, int] = (None, 0)  # the file of the last chunk, and its end
+        self._trouble = ""
+        self._found = position is not None  # a file was found there at some time, so it is worth waiting for
+        self._from_end = from_end and position is None and os.path.exists(path)
+        self._others.sources.append(self)
         if position is not None:
             self._resume(position)
+        else:
+            for earlier in rotated(path):
+                if str(earlier) in history:
+                    self._add(earlier, {})
 
     def fileno(self) -> int | None:
         """None: a regular file is always ready."""
@@ -144,115 +178,399 @@ class FollowSource:
 
     def awaits(self) -> str:
         """That there is no such file yet, in words, while that is so; NoInput where no file is what is there."""
-        if self._descriptor is not None:
-            return ""
+        if self._current is not None or self._older:
+            return self._trouble
         try:
             status = os.stat(self.name)
         except FileNotFoundError:
             return f"{self.name}: no such file yet; waiting for it"
         except OSError as bad:
+            if self._found:
+                return self._trouble
             raise NoInput(f"{self.name}: {bad.strerror}") from bad
         if not S_ISREG(status.st_mode) or not os.access(self.name, os.R_OK):
+            if self._found:
+                return self._trouble
             raise NoInput(f"{self.name}: no file, or not to be read")
+        self._found = True
         return ""
 
     def read(self) -> Chunk | None:
-        """What was appended since; IoFailure where reading fails."""
+        """Return what was appended since. A file that cannot be read for a moment is said once, and tried again."""
         try:
-            if self._descriptor is None and not self._open():
-                return None
-            assert self._descriptor is not None
-            if os.fstat(self._descriptor).st_size < self._offset + len(self._rest):
-                self._restart()  # cut short: what is there now is new
-            block = os.read(self._descriptor, BLOCK)
-            if not block:
-                return self._end()
+            chunk = self._read()
         except OSError as bad:
-            raise IoFailure(f"{self.name}: {bad.strerror}") from bad
-        lines, rest = split(self._rest, block)
-        start, self._offset = self._offset, self._offset + len(self._rest) + len(block) - len(rest)
-        self._rest = rest
-        return self._chunk(lines, start)
+            reason = bad.strerror or str(bad)
+            if reason != self._trouble:
+                self._trouble = reason
+                self._say(f"{self.name}: cannot be read: {reason}; txmon tries again")
+            return None
+        if self._trouble:
+            self._trouble = ""
+            self._say(f"{self.name}: is read again")
+        return chunk
 
     def position(self, offset: int) -> dict[str, Any] | None:
-        """The inode and the offset."""
-        return {"inode": self._inode, "offset": offset, "begins": self._begins}
+        """The places in all files that are open, the newest last."""
+        given, end = self._given
+        files = [file for file in (*self._older, self._current) if file is not None]
+        # a line without an end, or one that was cut, ends before its chunk does
+        places = [
+            file.place(offset if file is given and offset < end and offset <= file.offset else file.offset)
+            for file in files
+        ]
+        return {"files": places, "finished": list(self._finished), "offset": places[-1]["offset"] if places else 0}
 
     def saved(self, position: Mapping[str, Any]) -> None:
         """Do nothing: only the state knows what was read of a file."""
 
     def close(self) -> None:
-        """Close the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Close all files."""
+        for file in (*self._older, self._current):
+            if file is not None:
+                file.close()
+        self._older, self._current = [], None
 
-    def _chunk(self, lines: list[bytes], start: int) -> Chunk | None:
+    def numbers(self) -> set[int]:
+        """The numbers of the files that are open."""
+        return {file.number for file in (*self._older, self._current) if file is not None}
+
+    def vanished(self) -> bool:
+        """Whether there is no file by this name any more, and everything of it was read."""
+        return self._current is not None and not self._older and os.fstat(self._current.descriptor).st_nlink == 0
+
+    def holds_file(self, path: str) -> bool:
+        """Whether `path` is a file that this source reads, or has read under its own name."""
+        try:
+            status = os.stat(path)
+            identity = (status.st_dev, status.st_ino)
+            if any(file.identity == identity for file in (*self._older, self._current) if file is not None):
+                return True
+            return any(self._matches(path, place) for place in self._finished if not place["weak"])
+        except OSError:
+            return False
+
+    # reading
+
+    def _read(self) -> Chunk | None:
+        for file in list(self._older):
+            chunk = self._read_older(file)
+            if chunk is not None:
+                return chunk
+        while True:
+            if self._current is None and not self._open():
+                return None
+            assert self._current is not None
+            file = self._current
+            if self._from_end:
+                self._from_end = False
+                header = self._skip_present(file)
+                if header is not None:
+                    return header
+            block = self._block(file)
+            if block:
+                return self._chunk(file, *file.lines(block))
+            if block is None or not self._renamed(file):
+                return self._read() if block is None else None
+            self._turn(file)
+            if self._older and (chunk := self._read_older(self._older[0])) is not None:
+                return chunk
+
+    def _block(self, file: FollowedFile) -> bytes | None:
+        """Return what was appended to the current file; None where it was cut short, and another is the current one."""
+        try:
+            return file.read()
+        except Rewritten:
+            self._cut(file)
+            return None
+        except BAD_PACKED as bad:
+            if isinstance(bad, OSError) and bad.errno is not None:
+                raise
+            raise OSError(0, f"the packed data is damaged ({bad})") from bad
+
+    def _read_older(self, file: FollowedFile) -> Chunk | None:
+        """Return what a renamed file, or a copy, still has; let go of it when nothing more is to come."""
+        try:
+            block = file.read()
+        except Rewritten:
+            self._leave(file)
+            return None
+        except BAD_PACKED as bad:
+            self._say(f"{file.path}: the packed data is damaged ({bad}); what follows byte {file.offset} is lost")
+            self._leave(file)
+            return None
+        if block:
+            file.deadline = None
+            return self._chunk(file, *file.lines(block))
+        now = self._monotonic()
+        if file.deadline is None:
+            file.deadline = now + (0.0 if file.packed else ROTATE_WAIT)
+        if now < file.deadline:
+            return None
+        lines, start = file.last_line()
+        chunk = self._chunk(file, lines, start)
+        self._leave(file)
+        return chunk
+
+    def _chunk(self, file: FollowedFile, lines: list[bytes], start: int) -> Chunk | None:
         if not lines:
             return None
-        begins, self._begins = self._begins, False
-        return Chunk(lines, begins, start)
+        if start == 0 and lines[0].startswith(b"\0"):
+            # a writer that was not told to append goes on at its old place after a cut, over a hole of zeros
+            hole = len(lines[0]) - len(lines[0].lstrip(b"\0"))
+            lines[0], start = lines[0][hole:], hole
+        begins, file.begins = file.begins, False
+        chunk = Chunk(lines, begins, start, file.number, file.parent, file.same)
+        self._given = (file, chunk.end())
+        return chunk
+
+    def _leave(self, file: FollowedFile) -> None:
+        self._finished = (*self._finished, file.place(file.offset))[-FINISHED:]
+        self._older.remove(file)
+        file.close()
+
+    def _skip_present(self, file: FollowedFile) -> Chunk | None:
+        """Go to the end of what is there; return the header, if there is one, since what comes needs it."""
+        size = file.size()
+        first = os.pread(file.descriptor, LONGEST_HEADER, 0)
+        line, newline, _ = first.partition(b"\n")
+        at = size
+        while at > 0:  # to the last end of a line
+            start = max(0, at - BLOCK)
+            found = os.pread(file.descriptor, at - start, start).rfind(b"\n")
+            at = start + found + 1 if found >= 0 else start
+            if found >= 0:
+                break
+        if not newline or at == 0:
+            return None
+        file.skip(at)
+        if line.lstrip(b"\xef\xbb\xbf \t").startswith((b"{", b"[")):
+            return None
+        file.begins = False
+        self._given = (file, at)
+        return Chunk([line], True, at - len(line) - 1, file.number, None, False)
+
+    # files that take the place of others
 
     def _open(self) -> bool:
         """Open what has the file's name now; whether there is such a file."""
         try:
-            self._descriptor = os.open(self.name, os.O_RDONLY)
+            file = FollowedFile(self.name, self._number + 1)
         except FileNotFoundError:
             return False
-        self._inode = os.fstat(self._descriptor).st_ino
-        self._offset, self._rest, self._begins = 0, b"", True
+        if self._others.have(file, self):
+            file.close()
+            return False
+        self._number += 1
+        self._current, self._found = file, True
         return True
 
-    def _restart(self) -> None:
-        assert self._descriptor is not None
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        self._offset, self._rest, self._begins = 0, b"", True
-
-    def _end(self) -> Chunk | None:
-        """Nothing more in this file: go to the next one if the name has passed to it."""
+    def _renamed(self, file: FollowedFile) -> bool:
+        """Whether the name has passed to another file, which can be opened."""
         try:
-            renamed = os.stat(self.name).st_ino != self._inode
+            status = os.stat(self.name)
         except FileNotFoundError:
-            return None  # renamed, and the new one is not there yet: more may still come to the old one
-        if not renamed:
-            return None
-        rest, self._rest = self._rest, b""
-        self.close()
-        if not rest:
-            return self.read()
-        start, self._offset = self._offset, self._offset + len(rest)
-        return self._chunk([rest], start)
+            return False  # renamed, and the new one is not there yet: more may still come to the old one
+        return (status.st_dev, status.st_ino) != file.identity
 
-    def _resume(self, position: dict[str, Any]) -> None:
+    def _turn(self, file: FollowedFile) -> None:
+        """Go to the file that has the name now; `file` had it."""
+        place = file.place(file.offset)
         try:
-            inode, offset, begins = int(position["inode"]), int(position["offset"]), bool(position["begins"])
-        except (KeyError, TypeError, ValueError) as bad:
-            raise ConfigError(f"{self.name}: the state has no place in it to go on at ({bad!r})") from bad
-        for path in (Path(self.name), *_siblings(Path(self.name))):
+            opened = self._open()
+        finally:
+            new, self._current = self._current, file
+        if not opened or new is None:
+            return
+        self._current = new
+        if not place["weak"] and new.seek(place):
+            # a copy that took the place of the file, as an editor or rsync makes it: what was read is not read again
+            new.parent, new.same = file.number, True
+            file.close()
+            return
+        new.reset()
+        self._older.append(file)
+        self._add_between(file.identity, place)
+
+    def _cut(self, file: FollowedFile) -> None:
+        """Go on after `file` was cut short: with the rest of its content in a copy, if there is one, and anew."""
+        new = FollowedFile(self.name, 0, file.number)
+        place = file.place(file.offset)
+        copy = self._find(place, {file.identity})
+        complete = copy is not None
+        if copy is not None:
+            copy.parent, copy.same = file.number, True
+            self._older.append(copy)
+            self._add_between(copy.identity, place)
+        else:
+            for path in reversed(rotated(self.name)):
+                complete = complete or _is_copy_of(path, file)
+            if place["weak"]:
+                complete = self._add_between(None, place) or complete
+        if not complete:
+            torn = f", {len(file.rest)} bytes of an unfinished line among it" if file.rest else ""
+            self._say(
+                f"{self.name}: was cut short after byte {file.offset} and is read from its start;"
+                f" what was written between the last look, {LOOK} s before at most, and the cut is lost{torn}"
+            )
+        self._number += 1
+        new.number = self._number
+        self._current = new
+        file.close()
+
+    def _add_between(self, identity: tuple[int, int] | None, place: Mapping[str, Any]) -> bool:
+        """Add files that were begun after that of `place`, and rotated too before anybody looked; whether any were."""
+        before = len(self._older)
+        paths = rotated(self.name)
+        open_files = {file.identity for file in (*self._older, self._current) if file is not None}
+        changed = place.get("changed")
+        at = next((n for n, path in enumerate(paths) if _identity(path) == identity), None)
+        for n, path in enumerate(paths):
             try:
-                descriptor = os.open(path, os.O_RDONLY)
+                newer = n > at if at is not None else changed is not None and path.stat().st_mtime_ns >= int(changed)
+                if not newer or _identity(path) in open_files:
+                    continue
+                self._add(path, place)
+            except OSError:
+                continue  # rotation goes on at this very moment: the file has another name, and was seen by it
+        return len(self._older) > before
+
+    def _add(self, path: Path, place: Mapping[str, Any]) -> None:
+        known = [place, *(file.place(file.offset) for file in self._older)]
+        if any(not one.get("weak", True) and self._matches(str(path), one) for one in known):
+            return  # another copy of what is read already
+        file = FollowedFile(str(path), self._number + 1)
+        for finished in reversed(self._finished):
+            if not finished["weak"] and file.seek(finished):
+                file.parent, file.same = int(finished["number"]), True  # read before; perhaps it has grown since
+                break
+            file.reset()
+        if self._others.have(file, self) or (file.offset and not file.packed and file.size() <= file.offset):
+            file.close()
+            return
+        self._number += 1
+        self._older.append(file)
+
+    def _matches(self, path: str, place: Mapping[str, Any]) -> bool:
+        try:
+            file = FollowedFile(path, 0)
+        except OSError:
+            return False
+        try:
+            return file.seek(place)
+        finally:
+            file.close()
+
+    def _find(self, place: Mapping[str, Any], without: set[tuple[int, int]]) -> FollowedFile | None:
+        """Return the file that `place` lies in, opened there, under whatever name; None where there is none."""
+        identity = _identity_of(place)
+        paths = [path for path in (Path(self.name), *reversed(rotated(self.name))) if _identity(path) not in without]
+        # by its inode first; its content decides, since inodes are used again
+        paths.sort(key=lambda path: (found := _identity(path)) is None or not _alike(found, identity))
+        for path in paths:
+            own = _alike(_identity(path) or (-1, -1), identity)
+            if not own and place.get("weak", True):
+                return None  # too little was read to know it by its content
+            try:
+                file = FollowedFile(str(path), self._number + 1)
             except OSError:
                 continue
-            status = os.fstat(descriptor)
-            if status.st_ino == inode and status.st_size >= offset:
-                os.lseek(descriptor, offset, os.SEEK_SET)
-                self._descriptor, self._inode, self._offset = descriptor, inode, offset
-                self._begins = begins
-                return
-            os.close(descriptor)
+            if file.seek(place):
+                self._number += 1
+                return file
+            file.close()
+        return None
+
+    # a restart
+
+    def _resume(self, position: Mapping[str, Any]) -> None:
+        try:
+            places = list(position["files"]) if "files" in position else [_migrated(position)]
+            finished = tuple(dict(place) for place in position.get("finished", ()))
+            for place in (*places, *finished):
+                _identity_of(place), int(place["offset"]), bool(place["begins"]), int(place.get("number", 0))
+                bool(place.get("weak")), int(place.get("changed") or 0), place.get("head"), place.get("tail")
+        except (KeyError, TypeError, ValueError, AttributeError) as bad:
+            raise ConfigError(f"{self.name}: the state has no place in it to go on at ({bad!r})") from bad
+        self._finished = finished
+        self._number = max([int(place.get("number", 0)) for place in places], default=0)
+        for n, place in enumerate(places):
+            self._resume_file(place, n == len(places) - 1)
+
+    def _resume_file(self, place: Mapping[str, Any], newest: bool) -> None:
+        opened = {file.identity for file in self._older}
+        file = self._find(place, opened)
+        if file is None:
+            if newest:
+                self._open_soon()
+            weak = bool(place.get("weak", True)) and place.get("head") is not None
+            between = (newest or weak) and self._add_between(None, place)
+            if int(place["offset"]) > 0 and not (weak and between):
+                self._say(
+                    f"{self.name}: the file that was read to byte {place['offset']} is not found, neither renamed nor"
+                    " copied; what was written to it after that byte, if anything, is lost"
+                )
+            return
+        file.parent, file.same = int(place.get("number", 0)), True
+        if newest and file.identity == _identity(Path(self.name)):
+            self._current = file
+            if place.get("weak", True):
+                self._add_between(None, place)
+            return
+        self._older.append(file)
+        if newest:
+            self._open_soon()
+            self._add_between(file.identity, place)
+
+    def _open_soon(self) -> None:
+        """Open the file that has the name now, if that works: it may be renamed before it is first read."""
+        with suppress(OSError):
+            self._open()
 
 
-def _siblings(path: Path) -> Iterator[Path]:
-    """Files that may be `path` before it was renamed: app.log.1 for app.log."""
+class Others:
+    """The sources of one run, so that no file is read by two of them when a pattern matches it twice."""
+
+    def __init__(self) -> None:
+        self.sources: list[FollowSource] = []
+
+    def have(self, file: FollowedFile, source: FollowSource) -> bool:
+        """Return whether another source than `source` reads, or has read, what is in `file`."""
+        return any(other is not source and other.holds_file(file.path) for other in self.sources)
+
+
+def _nothing(line: str) -> None:
+    """Say nothing."""
+
+
+def _migrated(position: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a place as txmon 0.1 wrote it, which knew a file by its inode alone, as it is written now."""
+    return {**position, "number": 1, "device": None, "weak": True}
+
+
+def _identity_of(place: Mapping[str, Any]) -> tuple[int | None, int]:
+    device = place["device"]
+    return None if device is None else int(device), int(place["inode"])
+
+
+def _alike(found: tuple[int, int], wanted: tuple[int | None, int]) -> bool:
+    return found[1] == wanted[1] and wanted[0] in (None, found[0])
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        yield from sorted(sibling for sibling in path.parent.iterdir() if sibling.name.startswith(path.name))
+        status = path.stat()
     except OSError:
-        return
+        return None
+    return status.st_dev, status.st_ino
 
 
-def split(rest: bytes, block: bytes) -> tuple[list[bytes], bytes]:
-    """Whole lines of `rest` and `block`, and what follows the last newline; what is too long for a line is cut."""
-    if b"\n" not in block:
-        return [], rest + block if len(rest) < LONGEST_LINE else rest
-    lines = (rest + block).split(b"\n")
-    return lines, lines.pop()
+def _is_copy_of(path: Path, file: FollowedFile) -> bool:
+    try:
+        copy = FollowedFile(str(path), 0)
+    except OSError:
+        return False
+    try:
+        return not copy.packed and copy.ends_in(file)
+    finally:
+        copy.close()

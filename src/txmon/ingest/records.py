@@ -145,6 +145,16 @@ class RecordParser:
         """A new file follows: its header, if it has one, is that of the first."""
         self._again = self._header is not None
 
+    def successor(self, options: ParseOptions) -> "RecordParser":
+        """Return the parser, with `options`, of a file that follows this one's; times without a date go on."""
+        other = RecordParser(self.source, options, self._times)
+        other._ahead, other._limit = self._ahead, self._limit
+        return other
+
+    def has_header(self, line: bytes) -> bool:
+        """Whether `line` is the header that was read, or there is none to compare with."""
+        return self._header is None or line.removeprefix(BOM).strip() == self._header.strip()
+
     def snapshot(self) -> dict[str, object]:
         """What is known of the source's shape, as JSON takes it."""
         header = None if self._header is None else self._header.decode()

@@ -97,6 +97,14 @@ class RejectLog:
             for name, kind in self._kinds.items()
         ] + (self._lines.summary() if self._lines is not None else [])
 
+    def reopen(self) -> None:
+        """Open the file of a live run anew, after it was rotated; IoFailure where that cannot be."""
+        try:
+            if self._lines is not None:
+                self._lines.reopen()
+        except OSError as bad:
+            raise IoFailure(f"{self._path}: {bad.strerror}") from bad
+
     def close(self) -> None:
         """Write out what is kept."""
         if self._lines is not None:

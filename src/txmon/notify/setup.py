@@ -182,8 +182,13 @@ def spool_folder(settings: Settings, env: Mapping[str, str]) -> Path:
         return Path(settings.spool)
     if settings.state is not None:
         return Path(f"{settings.state}.spool")
-    state = Path(env["XDG_STATE_HOME"]) if env.get("XDG_STATE_HOME") else Path.home() / ".local" / "state"
-    return state / "txmon" / "spool"
+    if env.get("XDG_STATE_HOME"):
+        return Path(env["XDG_STATE_HOME"]) / "txmon" / "spool"
+    try:
+        return Path.home() / ".local" / "state" / "txmon" / "spool"
+    except RuntimeError:
+        reason = "there is no home folder to keep notifications in. Use --spool FOLDER or --state FILE."
+        raise ConfigError(reason) from None
 
 
 def _secret(env: Mapping[str, str], variable: str, setting: str, file: str | None) -> str | None:
@@ -194,11 +199,15 @@ def _secret(env: Mapping[str, str], variable: str, setting: str, file: str | Non
         return None
     try:
         text = Path(file).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as bad:
-        raise ConfigError(f"{setting}: {file}: {getattr(bad, 'strerror', None) or 'not UTF-8'}") from None
+    except (OSError, RuntimeError, UnicodeDecodeError) as bad:
+        raise ConfigError(f"{setting}: {file}: {getattr(bad, 'strerror', None) or _fault(bad)}") from None
     if not text:
         raise ConfigError(f"{setting}: {file}: the file is empty")
     return text
+
+
+def _fault(bad: Exception) -> str:
+    return "not UTF-8" if isinstance(bad, UnicodeDecodeError) else "there is no home folder for ~"
 
 
 def _checked(address: str, where: str) -> str:

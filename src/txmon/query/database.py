@@ -25,7 +25,7 @@ from txmon.query.files import QueryFile, expand, look, table_of
 from txmon.query.load import Loader, Rejected, literal, parquet_columns, quoted
 from txmon.query.normal import is_equal, opened, write_plain
 from txmon.support.plurals import counted
-from txmon.support.safe_open import open_file
+from txmon.support.safe_open import create_bytes
 from txmon.support.suggest import nearest
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ MOST_STATUSES: Final = 50  # columns of per_minute; a file with more has them in
 FILLED: Final = 400  # days: over a longer span, minutes in which nothing arrived have no row
 ZONED: Final = "TIMESTAMP WITH TIME ZONE"
 RETRIES: Final = 4  # of reading a folder whose files change while it is read
+CHANGES: Final = ("DROP", "DELETE", "UPDATE", "INSERT", "ALTER", "TRUNCATE")
 BATCH: Final = 2000  # rows fetched at a time
 
 
@@ -95,7 +96,7 @@ class Database:
                 execute("DROP TABLE IF EXISTS lines")
         self.rejected: Sequence[Rejected] = loader.rejected
         # the one path that may be written: nobody can guess it, and it is there only while a result is written
-        self._out = Path(tempfile.gettempdir()) / f"txmon-query-{secrets.token_hex(16)}" / "result.parquet"
+        self._out = _scratch_folder() / f"txmon-query-{secrets.token_hex(16)}" / "result.parquet"
         execute(f"SET allowed_paths=[{literal(str(self._out))}]")
         execute("SET enable_external_access=false; SET lock_configuration=true")
 
@@ -110,6 +111,7 @@ class Database:
             if not statements:
                 raise UsageError("the SQL holds no statement")
             for statement in statements:
+                _refuse_changes(statement.type.name)
                 _interruptible(partial(self._connection.execute, statement))
             result = Result(self._connection)
             if ZONED in result.types:  # duckdb's Python client gives such moments to programs with pytz alone
@@ -128,7 +130,7 @@ class Database:
                 rows = self._connection.sql(sql)
                 _interruptible(lambda: rows.write_parquet(str(self._out)))
             # duckdb may write to that folder alone, so a statement cannot reach the user's file
-            with open(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+            with create_bytes(path) as file:
                 file.write(self._out.read_bytes())
         except OSError as bad:
             raise IoFailure(f"{path}: {bad.strerror}") from bad
@@ -318,16 +320,37 @@ class _Explained:
         import duckdb
 
         if isinstance(failure, duckdb.Error):
-            text = " ".join(str(failure).split())
+            first, _, rest = str(failure).strip().partition("\n")
+            text = " ".join(first.split())
             if "file system operations are disabled" in text or "is disabled through configuration" in text:
                 text += " (a query sees the files that were named, as tables, and nothing else)"
             if isinstance(
                 failure, duckdb.OutOfMemoryException | duckdb.ConversionException | duckdb.OutOfRangeException
             ):
-                raise BadData(text) from failure
-            raise UsageError(text) from failure
+                raise _with_lines(BadData(text), rest) from failure
+            raise _with_lines(UsageError(text), rest) from failure
         if isinstance(failure, RuntimeError) and "interrupted" in str(failure):  # how duckdb says Ctrl-C
             raise KeyboardInterrupt from failure
+
+
+def _scratch_folder() -> Path:
+    """Return the folder of temporary files; one that does not exist where nothing can be written, as in a container."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path("/proc/no-temporary-folder")
+
+
+def _with_lines(error: TxmonError, rest: str) -> TxmonError:
+    """Return `error` with the lines that point into the SQL."""
+    error.detail = "\n".join(line.rstrip() for line in rest.splitlines() if line.strip())
+    return error
+
+
+def _refuse_changes(kind: str) -> None:
+    """Raise UsageError for a statement that would change the tables: they are files that are only read."""
+    if kind in CHANGES:
+        raise UsageError(f"{kind} is refused: a query reads its files and changes nothing. Use SELECT.")
 
 
 def shipped() -> dict[str, str]:

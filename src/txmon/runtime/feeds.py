@@ -3,19 +3,44 @@
 import heapq
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from txmon.errors import ConfigError
+from txmon.errors import BadData, ConfigError
 from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item
 from txmon.ingest.calendar_texts import UNDECIDED
+from txmon.ingest.fields import NEEDED, choose
 from txmon.ingest.follow import Chunk, FollowSource, LiveSource
 from txmon.ingest.formats.quotes import QuoteJoiner
 from txmon.ingest.reading import Hints, Reading, decide_order, read_plan
-from txmon.ingest.records import Record, RecordParser
+from txmon.ingest.records import DELIMITERS, ParseOptions, Record, RecordParser
 from txmon.ingest.rejects import RejectLog
 
+T = TypeVar("T", Record, Item)
+PARENTS: Final = 64  # files that are no longer open whose reading is kept: a file may follow on one
 MANY: Final = 1000  # first lines after which a reading is decided without a row
+
+
+@dataclass(slots=True)
+class Part:
+    """What reads one file of a source: during a rotation there are two, whose headers may differ."""
+
+    parser: RecordParser
+    tallier: Aggregator | None = None
+    joiner: QuoteJoiner | None = None  # of CSV
+    seen: list[bytes] = field(default_factory=list)  # first lines, until there is a row to decide the reading from
+
+    def join(self) -> None:
+        """Begin to join the lines of rows of CSV."""
+        options = self.parser.options
+        if options.format == "csv" and self.joiner is None:
+            self.joiner = QuoteJoiner(options.delimiter, options.max_line)
+
+    def place(self) -> dict[str, Any]:
+        """Return what `Feed` needs to go on in the middle of the file."""
+        waiting = [] if self.joiner is None else [line.decode("utf-8", "replace") for line in self.joiner.held()]
+        known = {**self.parser.snapshot(), "map": dict(self.parser.options.mapping)}
+        return {"parser": known, **({"open": waiting} if waiting else {})}
 
 
 @dataclass(slots=True)
@@ -31,18 +56,60 @@ class Feed:
     reading: Reading | None = None
     seen: list[bytes] = field(default_factory=list)  # first lines, until there is a row to decide the reading from
     joiner: QuoteJoiner | None = None  # of CSV
+    parts: dict[int, "Part"] = field(default_factory=dict)  # by the number of the file that they read
+    options: ParseOptions = field(init=False)  # of the settings; a file that was begun may be read by others
+    _file: int = -1  # number of the file that is being read
 
-    def resume(self, found: Mapping[str, Any], state: str | None) -> None:
-        """Continue at the position found in the file `state`; ConfigError where that cannot be."""
+    def __post_init__(self) -> None:
+        self.options = self.parser.options
+
+    def resume(self, found: Mapping[str, Any], state: str | None) -> list[str]:
+        """Continue at the position found in the file `state`; ConfigError where that cannot be.
+
+        Return a line where a file that was begun has another header than the settings ask for.
+        """
+        notes: list[str] = []
         try:
-            self.parser.restore(found["parser"])
-            if self.parser.planned():
-                self._begin_reading()
-                if self.joiner is not None:
-                    self.joiner.join([str(line).encode() for line in found.get("open", [])])
+            own = self._restored(found, notes)
+            for place in found.get("files", ()):
+                if "parser" in place:
+                    self.parts[int(place["number"])] = self._restored(place, notes)
+            if "files" not in found:  # of txmon 0.1, which knew of one file
+                self.parts = {0: own, 1: own}
+            self._use(-1, own)
         except (KeyError, TypeError, ValueError, AttributeError) as bad:
             raise ConfigError(f"{state}: does not know its place in {self.parser.source} ({bad!r})") from bad
         self.taken = dict(found)
+        return list(dict.fromkeys(notes))
+
+    def _restored(self, found: Mapping[str, Any], notes: list[str]) -> "Part":
+        """Return what goes on in the middle of a file: the header found is that file's.
+
+        A mapping that does not fit this header is for the files to come. The rest of this one is read as before.
+        """
+        known, options = found["parser"], self.options
+        for mapping in (options.mapping, known.get("map") or {}, {}):
+            part = Part(self.parser.successor(replace(options, mapping=mapping)))
+            try:
+                part.parser.restore(known)
+            except BadData as bad:
+                notes.append(f"{bad}; the rest of the file with that header is read as before")
+                continue
+            break
+        else:
+            part = Part(self.parser.successor(options))  # nothing of the header is of use: the next file has its own
+            part.parser.restore({**known, "header": None})
+        header = known["header"]
+        if not part.parser.planned() and (known["json"] or header is not None) and part.parser.lines:
+            # read by the header alone, as txmon 0.1 did: what follows is no first line to decide the reading from
+            form = "jsonl" if known["json"] else "csv"
+            delimiter = "" if header is None else max(DELIMITERS, key=str(header).count)
+            part.parser.adopt(replace(part.parser.options, format=form, delimiter=delimiter), "")
+        if part.parser.planned():
+            part.join()
+            if part.joiner is not None:
+                part.joiner.join([str(line).encode() for line in found.get("open", [])])
+        return part
 
     def awaits(self) -> list[str]:
         """Return that the file does not exist yet, in words, while that is so; NoInput where it cannot be read."""
@@ -53,17 +120,76 @@ class Feed:
         """Return what has come since the last call; None for nothing. IoFailure where reading fails."""
         chunk = self.source.read()
         self.more = chunk is not None
-        if chunk is not None and chunk.begins:
-            self.parser.begin()
+        if chunk is not None:
+            self._choose(chunk)
         return chunk
+
+    def _choose(self, chunk: Chunk) -> None:
+        """Let what belongs to the chunk's file read it."""
+        if chunk.file == self._file:
+            if chunk.begins:
+                self.parser.begin()
+            return
+        part = self.parts.get(chunk.file)
+        if part is None:
+            part = self._new_part(chunk)
+        elif chunk.begins and not self._names_columns(chunk.lines[0], part.parser):
+            part.parser.begin()
+        elif chunk.begins:
+            part = Part(self.parser.successor(self.options))
+        self._use(chunk.file, part)
+
+    def _new_part(self, chunk: Chunk) -> "Part":
+        """Return what reads a file that was not read before."""
+        parent = self.parts.get(-1 if chunk.parent is None else chunk.parent)
+        if parent is None and not self.parts:
+            return Part(self.parser)
+        before = parent or Part(self.parser)
+        if not chunk.same and self._names_columns(chunk.lines[0], before.parser):
+            return Part(self.parser.successor(self.options))  # it is read as a source of its own
+        part = self._restored(before.place(), [])
+        if chunk.begins:
+            if not chunk.same:
+                part.parser.lines = part.parser.options.skip
+            part.parser.begin()
+        return part
+
+    def _names_columns(self, line: bytes, before: RecordParser) -> bool:
+        """Whether the first line of a new file says how it is read, and not as `before` reads."""
+        text = line.decode("utf-8", "replace").removeprefix("\ufeff").strip()
+        if text.startswith("{"):
+            return not before.is_json()
+        if before.has_header(line) and not before.is_json():
+            return False
+        delimiter = max(DELIMITERS, key=text.count)
+        found = choose([cell.strip().strip('"') for cell in text.split(delimiter)], self.options.mapping)
+        return all(name in found for name in NEEDED)
+
+    def _use(self, number: int, part: "Part") -> None:
+        """Go on with `part`, and keep what has read before."""
+        if self._file in self.parts:
+            self.parts[self._file] = Part(self.parser, self.tallier, self.joiner, self.seen)
+        self._file = number
+        if number >= 0:
+            self.parts[number] = part
+        self.parser, self.tallier, self.joiner, self.seen = part.parser, part.tallier, part.joiner, part.seen
 
     def place(self, offset: int) -> dict[str, Any] | None:
         """Return where a restart goes on after `offset` bytes and what was parsed of them; None for a pipe."""
         position = self.source.position(offset)
         if position is None:
             return None
-        waiting = [] if self.joiner is None else [line.decode("utf-8", "replace") for line in self.joiner.held()]
-        return {**position, "parser": self.parser.snapshot(), **({"open": waiting} if waiting else {})}
+        own = Part(self.parser, self.tallier, self.joiner, self.seen)
+        found: dict[str, Any] = {**position, **own.place()}
+        files = found.get("files", ())
+        for place in files:
+            number = place["number"]
+            if number == self._file or number in self.parts:
+                place.update((own if number == self._file else self.parts[number]).place())
+        if len(self.parts) > len(files) + PARENTS:
+            kept = {*sorted(self.parts)[-(len(files) + PARENTS) // 2 :], self._file, *(p["number"] for p in files)}
+            self.parts = {number: part for number, part in self.parts.items() if number in kept}
+        return found
 
     def plan(self, lines: Sequence[bytes], hints: Hints) -> Reading | None:
         """Decide how the source is read, from its first lines; None where it is decided, or nothing has come yet.
@@ -89,9 +215,9 @@ class Feed:
         return None
 
     def _begin_reading(self) -> None:
-        options = self.parser.options
-        if options.format == "csv" and self.joiner is None:
-            self.joiner = QuoteJoiner(options.delimiter, options.max_line)
+        part = Part(self.parser, self.tallier, self.joiner, self.seen)
+        part.join()
+        self.joiner = part.joiner
 
     def rows(self, lines: list[bytes]) -> list[bytes]:
         """Return the rows that `lines` make, where one of CSV may go over several."""
@@ -132,6 +258,9 @@ class LiveFeeds:
         self._hints = hints
         self._say = say
         self.all: list[Feed] = []
+        self.open_ended = False  # further sources may come
+        self.since = 0  # epoch seconds: records of buckets before it are left out
+        self.left_out = 0  # transactions
         self._width = width
         self._log = log
         self._admit = admit
@@ -139,7 +268,7 @@ class LiveFeeds:
 
     def ended(self) -> bool:
         """Return whether no source will ever give anything again."""
-        return all(feed.source.ended and not feed.waiting for feed in self.all)
+        return not self.open_ended and all(feed.source.ended and not feed.waiting for feed in self.all)
 
     def read(self, ready: Collection[int]) -> tuple[bool, list[Batch]]:
         """Read the sources that can be read without waiting; return whether one had something, and what is due.
@@ -187,7 +316,7 @@ class LiveFeeds:
         width, group, offset = self._width, list[Record](), chunk.start
         for line in chunk.lines:
             before = feed.place(offset)
-            for record in self._log.sift(feed.parser.parse(feed.rows([line]))):
+            for record in self._timely(self._log.sift(feed.parser.parse(feed.rows([line])))):
                 if group and record.time // width != group[-1].time // width:
                     self._wait(feed, group, before)
                     group = []
@@ -199,14 +328,24 @@ class LiveFeeds:
         self._wait(feed, records, feed.place(offset))
 
     def _wait(self, feed: Feed, records: Sequence[Item], after: dict[str, Any] | None) -> None:
-        time = records[0].time if records else feed.waiting[-1].time if feed.waiting else 0
+        time = records[0].time if records else 0
+        if feed.waiting:  # they are taken in their own order, since a position covers all that lies before it
+            time = max(time, feed.waiting[-1].time)
         self._number += 1
         feed.waiting.append(Batch(time, self._number, records, after, feed))
 
     def _items(self, feed: Feed, lines: list[bytes]) -> list[Item]:
         if feed.tallier is None:
             feed.tallier = Aggregator(feed.parser, self._width)
-        return self._log.sift(feed.tallier.take(lines))
+        return self._timely(self._log.sift(feed.tallier.take(lines)))
+
+    def _timely(self, items: list[T]) -> list[T]:
+        """Leave out what lies before the time from which the run judges."""
+        if not self.since:
+            return items
+        found = [item for item in items if item.time // self._width * self._width >= self.since]
+        self.left_out += len(items) - len(found)
+        return found
 
     def _due(self) -> list[Batch]:
         """Return the batches that no source with more to read can still precede, in order of event time."""

@@ -5,19 +5,26 @@ times are accepted from the sources, what fails at the moment, acknowledgements,
 and no locks. `watch` turns it from one loop, and the server's engine holds its locks around it.
 """
 
+import json
 import marshal
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from fnmatch import fnmatch
+from glob import glob
 from typing import Any, Final, Protocol
 
 from txmon.errors import ConfigError, IoFailure
 from txmon.ingest.aggregate.ledger import Item, Tally
-from txmon.ingest.follow import FollowSource, LiveSource
+from txmon.ingest.follow import FollowSource, LiveSource, Others
 from txmon.ingest.reading import Reading
 from txmon.ingest.records import RecordParser
 from txmon.ingest.rejects import RejectLog
+from txmon.ingest.rotation import rotated
+from txmon.model.clock import iso
 from txmon.model.outcome import Outcome
 from txmon.pipeline.buckets import NEVER
 from txmon.pipeline.pipeline import Pipeline
@@ -26,10 +33,10 @@ from txmon.runtime.acknowledgements import Word, take_words
 from txmon.runtime.actions import do
 from txmon.runtime.arrival import ArrivalLag
 from txmon.runtime.event_clock import EventClock
-from txmon.runtime.factory import depended_on, restore
+from txmon.runtime.factory import depended_on, pipeline_of, restore, resume
 from txmon.runtime.feeds import Feed, LiveFeeds
 from txmon.runtime.reader import hints_of, live_parser
-from txmon.settings.declarations import Settings
+from txmon.settings.declarations import DECLARATIONS, Settings, flag, text_of_setting
 from txmon.support.durations import duration_text
 
 LIVE: Final = 900  # seconds of age up to which the newest record shows that the stream is live, and not a past replayed
@@ -38,7 +45,10 @@ DAY: Final = 86400  # seconds by which a live stream may be behind the wall cloc
 STARVED: Final = 3600  # seconds without a connection for which buckets stay open
 CLOCK: Final = "source"  # a trouble: a source is not connected
 AWAY: Final = 2.0  # seconds that a turn of a loop takes only when something held the process up
+FILES: Final = 1.0  # seconds between two looks for files that match a pattern
 CATCH_UP: Final = 5.0  # seconds that whoever feeds it then gets
+CHANGEABLE: Final = ("detection", "incidents")  # sections of settings that a run can change as it goes on,
+FIXED: Final = ("bucket",)  # but for what all that was learned depends on
 SERVE: Final = "serve"  # in a state: what the server keeps; it has its positions in there
 
 
@@ -127,6 +137,12 @@ class LiveSession:
         self._live_only = live_only
         self._told_late = False  # that records come late was said
         self._warn = warn
+        self.notices: list[str] = []  # where nobody is warned at once
+        self.from_end = False  # files that the state does not know: leave out what they hold now
+        self._patterns: list[str] = []
+        self._others = Others()
+        self._skipped: dict[str, tuple[int, int]] = {}  # files that are another's rest: inode and size at the last look
+        self._look_at = 0.0
         self._parts: list[Remembering] = []
         self._found: Mapping[str, Any] = {}
         self._hold = 0.0  # the moment before which the clock closes nothing
@@ -197,11 +213,80 @@ class LiveSession:
 
     def follow(self, path: str, parser: RecordParser | None = None) -> Feed:
         """Read the file `path` as it grows, from where the state says; ConfigError where that cannot be."""
+        return self._follow(path, parser)
+
+    def follow_pattern(self, pattern: str) -> None:
+        """Follow all files that match `pattern`, and those that come to match it; ConfigError as `follow` raises it."""
+        self._patterns.append(pattern)
+        self.feeds.open_ended = True
+        self._look_for_files(pattern, first=True)
+
+    def _follow(self, path: str, parser: RecordParser | None = None, history: Collection[str] = ()) -> Feed:
         found = self.position(path)
-        feed = self.read_from(FollowSource(path, found), parser)
+        if found is not None and not isinstance(found, Mapping):
+            raise ConfigError(f"{path}: the state has no place in it to go on at")
+        source = FollowSource(path, found, self.say, self.from_end, self._others, history)
+        feed = self.read_from(source, parser)
         if found is not None:
-            feed.resume(found, self.settings.state)
+            for line in feed.resume(found, self.settings.state):
+                self.say(line)
         return feed
+
+    def _look_for_files(self, pattern: str, first: bool = False) -> None:
+        followed = {feed.source.name for feed in self.feeds.all}
+        paths = sorted(path for path in glob(pattern) if os.path.isfile(path) and path not in followed)
+        if first:
+            paths += sorted(name for name in self._found if fnmatch(name, pattern) and name not in paths)
+            rests = {str(rest) for path in paths for rest in rotated(path)}
+            known = set(paths)
+            paths = [path for path in paths if path not in rests or path in self._found]
+        for path in paths:
+            if not first and self._is_a_rest(path):
+                continue
+            self._follow(path, history=() if not first or self.from_end else known)
+            if not first:
+                self.say(f"{path}: is new, and is followed")
+
+    def _is_a_rest(self, path: str) -> bool:
+        """Whether `path` is a file that was followed under another name; looked into again only when it changes."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return True
+        mark = (status.st_ino, status.st_size)
+        if self._skipped.get(path) != mark:
+            if not any(source.holds_file(path) for source in self._others.sources):
+                return False
+            self._skipped[path] = mark
+        return True
+
+    def _look_around(self) -> None:
+        """Follow files that match a pattern by now, and let go of those that are deleted."""
+        moment = self._moment()
+        if not self._patterns or moment < self._look_at:
+            return
+        self._look_at = moment + FILES
+        for source in list(self._others.sources):
+            feed = next(feed for feed in self.feeds.all if feed.source is source)
+            matched = any(fnmatch(source.name, pattern) for pattern in self._patterns)
+            if matched and not feed.waiting and not feed.more and source.vanished() and not os.path.exists(source.name):
+                source.close()
+                self._others.sources.remove(source)
+                self.feeds.all.remove(feed)
+        for pattern in self._patterns:
+            self._look_for_files(pattern)
+
+    def taken_notices(self) -> list[str]:
+        """Return what was to be said since the last call, a line each."""
+        found, self.notices = self.notices, []
+        return found
+
+    def say(self, line: str) -> None:
+        """Warn of something that concerns people, or keep it among the notices."""
+        if self._warn is not None:
+            self._warn(line)
+        else:
+            self.notices.append(line)
 
     def read_from(self, source: LiveSource, parser: RecordParser | None = None, kind: str | None = None) -> Feed:
         """Read `source` from where it stands. parser: not the settings' own. kind: of its lines, else as set."""
@@ -239,6 +324,7 @@ class LiveSession:
 
         ready: the descriptors that hold something; a source without a descriptor is always asked.
         """
+        self._look_around()
         came, batches = self.feeds.read(ready)
         outcomes: list[Outcome] = []
         for batch in batches:
@@ -373,6 +459,48 @@ class LiveSession:
         if self._deaf and now is not None:
             self.pipeline.coverage.miss(int(now - seconds), now)
         self.hold(CATCH_UP)
+
+    # new settings, and what is known
+
+    def adopt(self, settings: Settings) -> list[str]:
+        """Go on with those of `settings` that can change while a run goes on; return what changed, a line each.
+
+        The pipeline keeps what it has learned, its open buckets and its incidents. ConfigError leaves all as it was.
+        """
+        names = [name for name in DECLARATIONS if getattr(settings, name) != getattr(self.settings, name)]
+        now = [name for name in names if DECLARATIONS[name].section in CHANGEABLE and name not in FIXED]
+        found = replace(self.settings, **{name: getattr(settings, name) for name in now})
+        if now:
+            pipeline = pipeline_of(found, live=True, partial=True)
+            copy = json.loads(json.dumps(self.pipeline.snapshot()))
+            resume(pipeline, found, state.State(depended_on(found), copy), "the state in memory")
+            self.pipeline = pipeline
+        said = [
+            f"{flag(name)[2:]} {text_of_setting(self.settings, name) or 'not set'}"
+            f" -> {text_of_setting(found, name) or 'not set'}"
+            for name in now
+        ]
+        self.settings = found
+        later = [flag(name)[2:] for name in names if name not in now]
+        return [
+            f"settings read again: {', '.join(said) if said else 'nothing has changed'}",
+            *([f"a restart is needed for: {', '.join(later)}"] if later else []),
+        ]
+
+    def statistics(self) -> list[str]:
+        """Return what the run has done so far, a line each."""
+        lines = [
+            f"{self.read} records taken, {self.log.count} rejected, {self.feeds.left_out} before --from;"
+            f" newest {iso(self.newest) if self.newest else 'none yet'}",
+            f"{len(self.pipeline.tracker.open())} incidents open; judged until"
+            f" {iso(self.pipeline.detector.time()) if self.pipeline.detector.time() >= 0 else 'nothing yet'}",
+        ]
+        for name, place in self.feeds.positions().items():
+            lines.append(f"{name}: read to byte {place['offset']}" if "offset" in place else f"{name}: read")
+        if self.settings.state is not None:
+            when = iso(int(self.saved)) if self.saved else "not yet"
+            lines.append(f"{self.settings.state}: written {when}, {self.save_failures} failures")
+        return [*lines, *self.summary(), *([self.troubles.text] if self.troubles.text else [])]
 
     # acknowledgements and the state that is kept
 

@@ -13,13 +13,18 @@ LOOK: Final = 0.1  # seconds between two looks at a source that cannot be waited
 class Waiting(AbstractContextManager["Waiting"]):
     """Waits for sources with descriptors, and looks at the others now and then."""
 
-    def __init__(self, sources: Sequence[LiveSource], others: Iterable[int | None], idle: float) -> None:
-        """others: further descriptors. idle: seconds after which waiting ends though nothing came."""
+    def __init__(
+        self, sources: Sequence[LiveSource], others: Iterable[int | None], idle: float, files: bool = False
+    ) -> None:
+        """others: further descriptors. idle: seconds after which waiting ends though nothing came.
+
+        files: followed files may come later.
+        """
         self._sources = sources
         self._idle = idle
         self._selector = selectors.DefaultSelector()
         self._always: set[int] = set()  # ready at all times: a regular file as standard input
-        self._polled = any(source.fileno() is None for source in sources)
+        self._polled = files or any(source.fileno() is None for source in sources)
         for other in others:
             if other is not None:
                 self._selector.register(other, selectors.EVENT_READ)

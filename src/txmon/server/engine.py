@@ -315,6 +315,20 @@ class Engine:
             finally:
                 self._key = None
 
+    def adopt(self, settings: Settings) -> list[str]:
+        """Go on with what can change of `settings`, as `LiveSession.adopt`, when it is this thread's turn."""
+        with self.turn(), self.lock:
+            lines = self.session.adopt(settings)
+            self.settings, self.pipeline = self.session.settings, self.session.pipeline
+            return lines
+
+    def save_now(self) -> bool:
+        """Write the state, if there is one, though it is not time for that; whether it is written."""
+        try:
+            return self.settings.state is None or self.save()
+        except Busy:
+            return False
+
     def save(self, patience: float | None = None) -> bool:
         """Write the state; whether that worked. A failure is a trouble, and tried again later. Or Busy."""
         self._finish_saving(wait=True)

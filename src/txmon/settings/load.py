@@ -35,10 +35,10 @@ class Config:
     origin: Mapping[str, str]  # setting -> "--flag", "TXMON_NAME", a file's path, or "default"
 
 
-def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: Path) -> Config:
+def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: Path | None) -> Config:
     """The settings that hold for `flags` (None or empty: not given) in folder `here` for the user at `home`.
 
-    Raises UsageError for a bad flag, ConfigError for a bad variable or file.
+    home: None for a user without one. Raises UsageError for a bad flag, ConfigError for a bad variable or file.
     """
     values: dict[str, Any] = {}
     origin = dict.fromkeys(DECLARATIONS, "default")
@@ -49,19 +49,39 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: 
     for name, text in _variables(env).items():
         values[name] = _parse(name, text, variable(name), ConfigError)
         origin[name] = variable(name)
-    for name, value in flags.items():
-        if name in DECLARATIONS and value not in (None, (), False):
-            values[name] = _parse(name, value, flag(name), UsageError)
-            origin[name] = flag(name)
-    return Config(Settings(**values), origin)
+    given = {name: value for name, value in flags.items() if name in DECLARATIONS and value not in (None, (), False)}
+    if "budget" in given and "sigma" in given:
+        raise UsageError("--budget and --sigma both set the threshold. Give one of them.")
+    if "budget" in given:  # it outranks a threshold that stands in a file or a variable
+        values.pop("sigma", None)
+        origin["sigma"] = "default"
+    for name, value in given.items():
+        values[name] = _parse(name, value, flag(name), UsageError)
+        origin[name] = flag(name)
+    found = Settings(**values)
+    _check_by(found, origin["by"])
+    return Config(found, origin)
 
 
-def _files(env: Mapping[str, str], here: Path, home: Path) -> list[tuple[Path, bool]]:
+def _check_by(settings: Settings, origin: str) -> None:
+    """Refuse `by` for a column that has a meaning of its own: it would make keys of statuses or times."""
+    for field in ("status", "time", "count"):
+        names = {field, settings.map.get(field, field).lower()}
+        column = next((column for column in settings.by if column.lower() in names), None)
+        if column is not None:
+            error = UsageError if origin == flag("by") else ConfigError
+            why = "Every status is judged by itself already." if field == "status" else f"It holds the {field}."
+            raise error(f"{origin}: {column!r} cannot be a dimension. {why} Use columns like merchant.")
+
+
+def _files(env: Mapping[str, str], here: Path, home: Path | None) -> list[tuple[Path, bool]]:
     """The files that may hold settings and whether they must exist, weakest first."""
-    folder = Path(env["XDG_CONFIG_HOME"]) if env.get("XDG_CONFIG_HOME") else home / ".config"
+    folder = home / ".config" if home is not None else None
+    if env.get("XDG_CONFIG_HOME"):
+        folder = Path(env["XDG_CONFIG_HOME"])
     named = env.get("TXMON_CONFIG")
     nearer = (Path(named), True) if named else (here / FILE, False)
-    return [(folder / "txmon" / FILE, False), nearer]
+    return [(folder / "txmon" / FILE, False), nearer] if folder is not None else [nearer]
 
 
 def _read_toml(path: Path, required: bool) -> dict[str, object]:

@@ -104,6 +104,9 @@ class LogFolder:
         data = ("\n".join(lines) + "\n").encode()
         try:
             descriptor = self._files.get(kind)
+            if descriptor is not None and os.fstat(descriptor).st_nlink == 0:  # somebody has deleted the file
+                os.close(self._files.pop(kind))
+                descriptor = None
             if descriptor is None:
                 descriptor = self._files[kind] = self._open(kind)
             if kind in self._torn:

@@ -9,13 +9,14 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII
 
 
 def seconds(text: object) -> int:
-    """A duration like 90s, 15m, 1h30m or 1d in seconds; a whole number is seconds."""
-    if isinstance(text, int) and not isinstance(text, bool):
-        return text
+    """Return a duration like 90s, 15m, 1h30m or 1d in seconds; ValueError for another, or one without a unit."""
+    number = str(text)
+    if number.isascii() and number.isdigit() and not isinstance(text, bool):
+        if int(number) == 0:
+            return 0
+        raise ValueError(f"{number!r} has no unit. Use {number}s, {number}m or {number}h.")
     match = _DURATION.fullmatch(str(text).replace(" ", "")) if str(text) else None
     if match is None or not match[0]:
-        if isinstance(text, str) and text.isascii() and text.isdigit():
-            return int(text)
         raise ValueError(f"{text!r} is no duration like 90s, 15m, 1h30m or 1d")
     return sum(int(part or 0) * unit for part, unit in zip(match.groups(), (DAY, 3600, 60, 1), strict=True))
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from errno import EPIPE
+from stat import S_ISREG
 from typing import Final
 
 from txmon.support.plurals import counted
@@ -25,14 +26,40 @@ class LineFile:
         self._say = say
         self._failing = False
         self._torn = False  # what is on the disk ends within a line
-        self._descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666, private)
+        self._private = private
+        self._descriptor = self._open()
+
+    def _open(self) -> int:
+        descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666, self._private)
         with suppress(OSError):  # a pipe or a device has nothing to go on after
-            _cut_torn_line(self._descriptor)
+            _cut_torn_line(descriptor)
+        status = os.fstat(descriptor)
+        self._identity = (status.st_dev, status.st_ino) if S_ISREG(status.st_mode) else None
+        return descriptor
+
+    def reopen(self) -> None:
+        """Open the path anew: what was open may have been renamed. OSError leaves what is open."""
+        if self._identity is not None:
+            descriptor = self._open()
+            os.close(self._descriptor)
+            self._descriptor, self._torn = descriptor, False
+
+    def _renamed(self) -> bool:
+        """Whether the path is no longer the file that is open: rotation renames it without a word."""
+        if self._identity is None:
+            return False
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return True
+        return (status.st_dev, status.st_ino) != self._identity
 
     def write(self, data: bytes) -> int:
         """Append `data`, whole lines; BrokenPipeError where a pipe's reader is gone, other failures are counted."""
-        rest = memoryview(b"\n" + data if self._torn else data)
         try:
+            if self._renamed():
+                self.reopen()
+            rest = memoryview(b"\n" + data if self._torn else data)
             while rest:
                 written = os.write(self._descriptor, rest)
                 self._torn = True

@@ -6,7 +6,11 @@ going to write. Refusals are OSErrors whose `strerror` says what was met; every 
 
 import errno
 import os
+import secrets
 import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import BinaryIO, Final, TextIO
 
@@ -16,6 +20,7 @@ OTHERS_LINK: Final = "is a link that another user made; it is not followed"
 OTHERS_PIPE: Final = "is a pipe that another user made; it is neither waited for nor written to"
 OTHERS_FILE: Final = "belongs to another user, who could read what is written there"
 BLOCK: Final = 1 << 16  # bytes written at a time
+STANDARD_OUTPUT: Final = "-"
 
 
 def open_file(path: str, flags: int, mode: int = 0o666, private: bool = False) -> int:
@@ -59,14 +64,76 @@ def trusted(status: os.stat_result) -> bool:
     return status.st_uid in (os.geteuid(), 0)
 
 
-def create(path: str) -> TextIO:
-    """`path` opened for writing anew; IoFailure when that cannot be."""
-    return TextIOWrapper(create_bytes(path), encoding="utf-8")
+@contextmanager
+def create(path: str, at_once: bool = False) -> Iterator[TextIO]:
+    """Write the text file `path` anew, as `create_bytes` does."""
+    if path == STANDARD_OUTPUT:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    with create_bytes(path, at_once) as file:
+        text = TextIOWrapper(file, encoding="utf-8")
+        try:
+            yield text
+            text.flush()
+        finally:
+            text.detach()
 
 
-def create_bytes(path: str) -> BinaryIO:
-    """The same for bytes, many at a time."""
+@contextmanager
+def create_bytes(path: str, at_once: bool = False) -> Iterator[BinaryIO]:
+    """Write the file `path` anew; `-` is standard output. IoFailure where it cannot be made.
+
+    The file appears when all of it is written: until then, and after a failure, what was there is left as it was.
+    at_once: others read the file while it is written, so its content goes straight there.
+    """
+    if path == STANDARD_OUTPUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
     try:
-        return open(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb", buffering=BLOCK)
+        temporary, target, descriptor = _beside(path) if not at_once else ("", path, -1)
+        if descriptor < 0:
+            descriptor = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     except OSError as bad:
         raise IoFailure(f"{path}: {bad.strerror}") from bad
+    try:
+        with open(descriptor, "wb", buffering=BLOCK) as file:
+            yield file
+        if temporary:
+            os.replace(temporary, target)
+    except BaseException:
+        if temporary:
+            with suppress(OSError):
+                os.unlink(temporary)
+        raise
+
+
+def _beside(path: str) -> tuple[str, str, int]:
+    """Return a new file beside `path`, the path that it is to get, and its descriptor; -1 where there is none.
+
+    A pipe and a device are written to as they are, and so is a file with several names, or in a folder in which no file
+    can be made.
+    """
+    check_link(path)
+    target = os.path.realpath(path)  # a link stays a link
+    try:
+        status = os.stat(target)
+    except FileNotFoundError:
+        status = None
+    if status is not None and (not stat.S_ISREG(status.st_mode) or status.st_nlink > 1):
+        return "", target, -1
+    if status is not None and not os.access(target, os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), path)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except OSError:
+        return "", target, -1  # opening the file itself says why, or works
+    if status is not None:
+        with suppress(OSError):
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+            if status.st_uid != os.geteuid():
+                os.fchown(descriptor, status.st_uid, status.st_gid)
+    return temporary, target, descriptor

@@ -1,11 +1,10 @@
 """A report's pictures as PNG or SVG, by matplotlib (the extra `txmon[plot]`)."""
 
-import os
 from typing import TYPE_CHECKING
 
 from txmon.analysis.report.report import Picture, Report
 from txmon.errors import ConfigError, IoFailure
-from txmon.support.safe_open import open_file
+from txmon.support.safe_open import create_bytes
 from txmon.support.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def write_plot(reports: list[Report], path: str, kind: str) -> None:
         # a dollar sign in a name would begin a formula
         axes.set_title(printable(f"{report.title}: {picture.title}", None).replace("$", r"\$"), loc="left", fontsize=11)
     try:
-        with open(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+        with create_bytes(path) as file:
             figure.savefig(file, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else {"Software": None})
     except OSError as bad:
         raise IoFailure(f"{path}: {bad.strerror}") from bad

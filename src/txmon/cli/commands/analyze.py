@@ -9,6 +9,7 @@ import click
 
 from txmon.analysis.report.report import Report
 from txmon.cli.options import UNDERSTANDING, load_config, options
+from txmon.cli.own_inputs import spare_inputs
 from txmon.cli.understanding import understood
 from txmon.errors import BadData, ExitCode, UsageError
 from txmon.ingest.checkouts import HOUR_NAMES
@@ -56,9 +57,13 @@ def analyze(
     """
     if sql + as_json + markdown > 1:
         raise UsageError("--sql, --json and --markdown exclude each other")
-    reports, unread = _reports(files, observed, references, false_rate, load_config(flags))
+    config = load_config(flags)
+    spare_inputs(files, {"--html": html, "--png": png, "--svg": svg}, config.settings)
+    reports, unread = _reports(files, observed, references, false_rate, config)
     _to_files(reports, html, png, svg)
-    if as_json:
+    if "-" in (html, png, svg):
+        pass  # standard output has the page or the picture
+    elif as_json:
         from txmon.analysis.report.markdown import write_json
 
         write_json(reports, for_people(sys.stdout, json=True))
@@ -90,6 +95,8 @@ def _reports(
     streams = [path for path in paths if _is_stream(path, config.settings)]
     if streams and (observed or references or rate is not None):
         raise UsageError("--observed, --reference and --false-rate are for checkouts, not transactions")
+    if len(streams) < len(paths) and config.origin["by"] == "--by":
+        raise UsageError("--by is for transactions. A file of checkouts has no such columns. Leave it out.")
     reports, unread = list[Report](), None
     if streams:
         report, unread = _transactions(streams, config)

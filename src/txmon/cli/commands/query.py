@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from txmon.cli.options import load_config, options
+from txmon.cli.own_inputs import spare_inputs
 from txmon.errors import ExitCode, UsageError
 from txmon.query.database import Database, Result, TableInfo, open_database, shipped, shipped_query
 from txmon.support.safe_open import create
@@ -70,6 +71,7 @@ def query(
     if chart and (kind is not None or out is not None):
         raise UsageError("--chart draws; it cannot have --format or --out")
     settings = load_config(flags).settings
+    spare_inputs(files, {"--out": out}, settings)
     with closing(open_database(files, settings.map, settings.tz, settings.date)) as database, _at_once():
         _answer(database, sql, how, out, chart, rows)
         return database.check()
@@ -106,6 +108,8 @@ def _split(arguments: Sequence[str], name: str | None) -> tuple[str | None, Sequ
         sql, arguments = arguments[0], arguments[1:]
         if " " not in sql and sql != "-":
             raise UsageError(f"{sql!r} is neither a file nor SQL")
+        if sql == "-" and sys.stdin.isatty():
+            click.echo("txmon: reading SQL from the keyboard. Ctrl-D ends it.", err=True)
         sql = sys.stdin.read() if sql == "-" else sql
     else:
         sql = None
@@ -134,7 +138,8 @@ def _write(result: Result, how: str, out: str | None, most: int) -> None:
     from txmon.query.export import write_csv, write_json_lines
 
     with ExitStack() as stack:
-        stream = stack.enter_context(create(out)) if out else for_people(sys.stdout, json=how == "jsonl")
+        to_file = out is not None and out != "-"
+        stream = stack.enter_context(create(str(out))) if to_file else for_people(sys.stdout, json=how == "jsonl")
         if how == "csv":
             write_csv(stream, result.columns, result)
         elif how == "jsonl":
@@ -142,7 +147,7 @@ def _write(result: Result, how: str, out: str | None, most: int) -> None:
         else:
             from txmon.terminal.tables import console_of
 
-            _write_table(console_of(sys.stdout if out is None else stream), result, most)
+            _write_table(console_of(stream if to_file else sys.stdout), result, most)
 
 
 def _write_table(console: "Console", result: Result, most: int) -> None:

@@ -1,6 +1,7 @@
 """`txmon replay`: judge files as fast as they can be read."""
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ import click
 from txmon.cli.experiment import Experiment
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
@@ -62,11 +64,14 @@ def replay(
     taken = {name: flags.pop(name, None) for name in NAMES}
     config = load_config(flags)
     settings = config.settings
+    spare_inputs([*files, *files_of(taken)], outputs_of(settings), settings)
     source = source_of(taken, settings, live=False)
     if not files and source is None:
         raise UsageError("Missing argument 'FILE...'. Name a file, or - for standard input.")
     if files and source is not None:
         raise UsageError("--sql and --prometheus take the place of FILE...")
+    if "-" in files and sys.stdin.isatty():
+        tell(["reading from the keyboard. Ctrl-D ends it."])
     inputs: Sequence[str | Lines] = files if source is None else (source.rows(lambda line: tell([line])),)
     today = datetime.now(ZoneInfo(settings.tz)).date()
     for spec in inject:  # before the input is opened

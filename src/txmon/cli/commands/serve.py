@@ -9,13 +9,16 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from txmon.cli.live_controls import LiveControls
 from txmon.cli.options import JUDGING, READING, load_config, options
-from txmon.cli.outputs import TELLING, Outputs
+from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.own_inputs import outputs_of, spare_inputs
 from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.heartbeat import Vitals
 from txmon.runtime.reader import parsing_of
+from txmon.runtime.state_lock import owned
 from txmon.server.access import AccessLog
 from txmon.server.app import App
 from txmon.server.engine import TICK, Engine
@@ -54,11 +57,13 @@ def serve(notify: bool, **flags: object) -> ExitCode:
       curl -H content-type:text/csv --data-binary @transactions.csv http://127.0.0.1:8080/v1/transactions
     """
     settings = load_config(flags).settings
+    spare_inputs(() if settings.tail is None else (settings.tail,), outputs_of(settings), settings)
     token, tokens = _tokens(settings)
     say = ServerLog(settings.log_format, settings.log_level, time.time)
     debug = bool(click.get_current_context().find_root().params.get("debug"))
     with ExitStack() as stack:
-        log = RejectLog(settings.rejects)
+        stack.enter_context(owned(settings.state))
+        log = RejectLog(settings.rejects, say=lambda line: tell([line]))
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=True, partial=True)
         # the live page is this command's chart
@@ -74,7 +79,8 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         guard = Guard(
             token, (settings.host, *settings.allow_host), time.time, tokens, settings.trusted_proxy, settings.base_path
         )
-        code, written = _run(settings, engine, guard, say, journal, debug)
+        controls = LiveControls(engine.session, outputs, flags, engine.adopt, engine.save_now, say.info)
+        code, written = _run(settings, engine, guard, say, journal, debug, controls)
         outputs.kept(written and settings.state is not None)
         return code
 
@@ -101,7 +107,13 @@ def _access_log(settings: Settings, stack: ExitStack, say: ServerLog) -> AccessL
 
 
 def _run(
-    settings: Settings, engine: Engine, guard: Guard, say: ServerLog, journal: AccessLog | None, debug: bool
+    settings: Settings,
+    engine: Engine,
+    guard: Guard,
+    say: ServerLog,
+    journal: AccessLog | None,
+    debug: bool,
+    controls: LiveControls,
 ) -> tuple[ExitCode, bool]:
     """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known: whether that worked."""
     signals = ServerSignals()
@@ -124,7 +136,7 @@ def _run(
     say.info(f"serving on http://{shown}:{listener.port}{settings.base_path}/")
     vitals = Vitals(settings.heartbeat, os.environ, say.warning)
     vitals.start()
-    trouble = _until_ended(engine, app, signals, say, vitals)
+    trouble = _until_ended(engine, app, signals, say, controls, vitals)
     vitals.stop()
     if tail is not None:
         tail.stop()
@@ -138,7 +150,9 @@ def _run(
     return ExitCode.OK if answered and written else ExitCode.IO, written
 
 
-def _until_ended(engine: Engine, app: App, signals: ServerSignals, say: ServerLog, vitals: Vitals) -> str:
+def _until_ended(
+    engine: Engine, app: App, signals: ServerSignals, say: ServerLog, controls: LiveControls, vitals: Vitals
+) -> str:
     """Do what time and signals ask for until the server is to end; return the trouble that was said last."""
     trouble = ""
     ended: float | None = None
@@ -149,19 +163,16 @@ def _until_ended(engine: Engine, app: App, signals: ServerSignals, say: ServerLo
             ended = time.monotonic() + engine.settings.drain_delay
             continue
         if signals.took_reload():
-            _reload(engine, say)
+            controls.reload()
         if signals.took_report():
             for line in engine.report():
                 say.info(line)
+            controls.report()
         engine.tick(TICK)
+        for line in engine.session.taken_notices():
+            say.warning(line)
         vitals.alive(engine.trouble)
         if engine.trouble != trouble:
             trouble = engine.trouble
             say.warning(trouble)
     return trouble
-
-
-def _reload(engine: Engine, say: ServerLog) -> None:
-    """Write the state now: SIGHUP asks for everything to be on the disk."""
-    if engine.settings.state is not None and engine.save():
-        say.info("SIGHUP: the state is written")

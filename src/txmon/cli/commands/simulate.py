@@ -12,6 +12,7 @@ from typing import Literal, TextIO
 import click
 from click.core import ParameterSource
 
+from txmon.cli.own_inputs import spare_inputs
 from txmon.errors import UsageError
 from txmon.evaluation.incident_spec import parse_incident
 from txmon.evaluation.simulate import Batch, Simulation, paced
@@ -95,8 +96,7 @@ def simulate(
     _check_pace(start, live, speed)
     if merchants is not None and not events:
         raise UsageError("--merchants needs --events: counts name no merchant")
-    if out is not None and out == truth:
-        raise UsageError(f"--out and --labels are both {out}")
+    spare_inputs((), {"--out": out, "--labels": truth})
     began = time.time()
     if scenario is not None:
         _check_scenario(context)
@@ -120,8 +120,9 @@ def simulate(
     if truth is not None:
         with create(truth) as file:
             file.write(json.dumps(answers, indent=1) + "\n")
+    at_once = live or speed is not None
     with ExitStack() as stack:
-        _write(batches, stack.enter_context(create(out)) if out is not None else sys.stdout, live or speed is not None)
+        _write(batches, stack.enter_context(create(out, at_once)) if out is not None else sys.stdout, at_once)
 
 
 def _write(batches: Iterator[Batch], file: TextIO, at_once: bool) -> None:

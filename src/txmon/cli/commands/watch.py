@@ -3,24 +3,31 @@
 import math
 import os
 import signal
+import sys
 import time
 from contextlib import ExitStack
+from fnmatch import fnmatch
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import click
 
+from txmon.cli.live_controls import LiveControls
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, Source, source_of, source_options
 from txmon.errors import ExitCode, UsageError
 from txmon.ingest.follow import PipeSource
 from txmon.ingest.kafka import KafkaSource
 from txmon.ingest.rejects import RejectLog
+from txmon.ingest.timestamps import TimeParser
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.heartbeat import Vitals
 from txmon.runtime.readable import check_readable
 from txmon.runtime.session import LiveSession, uptime
 from txmon.runtime.signals import Stop, stopping
+from txmon.runtime.state_lock import owned
 from txmon.runtime.waiting import Waiting
 from txmon.settings.declarations import Settings
 from txmon.support.kafka_address import topic_of
@@ -46,17 +53,23 @@ class _Watch(click.Command):
 
 @click.command(cls=_Watch, short_help="Judge a stream as it comes.")
 @click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
+@click.option(
+    "--from", "begin", metavar="start|end|TIME", help="Where to begin in what no state knows yet.  [default: start]"
+)
 @click.option("--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, a JSON object a message (txmon[kafka]).")
 @click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
 @source_options(live=True)
 @options(*READING, "max_ahead", *JUDGING, "state", *WRITING, "heartbeat")
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
-def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, **flags: object) -> ExitCode:
+def watch(
+    paths: tuple[str, ...], begin: str | None, kafka: str | None, group: str, notify: bool, **flags: object
+) -> ExitCode:
     """Judge standard input, or files as they grow, live: each minute as it closes, and at once what is beyond its line.
 
     With --state FILE a restart goes on where the last run stopped: at the same row of followed files, with the same
-    baselines, open minutes and incidents.
+    baselines, open minutes and incidents. SIGHUP reads the settings again, opens the outputs anew and writes the state;
+    SIGUSR1 prints statistics; SIGTERM writes the state and ends.
 
     \b
     Examples:
@@ -67,6 +80,8 @@ def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, *
     """
     taken = {name: flags.pop(name, None) for name in NAMES}
     settings = load_config(flags).settings
+    inputs = paths or (() if kafka or taken["query"] else ("-",))
+    spare_inputs([*inputs, *files_of(taken)], outputs_of(settings), settings)
     other = source_of(taken, settings, live=True)
     if other is not None and (paths or kafka):
         raise UsageError("--sql and --prometheus cannot be combined with --follow or --kafka. Run a watch for each.")
@@ -74,16 +89,19 @@ def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, *
         raise UsageError("--follow names a file twice")
     with ExitStack() as stack:
         stop = stack.enter_context(stopping())
+        stack.enter_context(owned(settings.state))
         session = _session(settings, stack)
+        _begin(session, begin, paths, kafka)
         _open(session, paths, (kafka, group) if kafka else None, other, stack)
         outputs = Outputs(settings, stack, notify, live=True, reader=None)
         session.remember(session.feeds)
         session.remember(outputs)
         keys = stack.enter_context(Keys()) if outputs.display is not None else None
+        live = LiveControls(session, outputs, flags)
         vitals = Vitals(settings.heartbeat, os.environ, lambda line: tell([line]))
         vitals.start()
         stack.callback(vitals.stop)
-        _loop(session, outputs, keys, stop, vitals)
+        _loop(session, outputs, keys, stop, live, vitals)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         # a run that was stopped, or goes on from a state, may have had nothing new to read
@@ -116,7 +134,12 @@ def _open(
 ) -> None:
     """Open the sources. topic: SERVERS/TOPIC and the group."""
     kafka = _topic(session, *topic) if topic is not None else None
-    files = [session.follow(path) for path in paths]
+    patterns = [path for path in paths if is_pattern(path)]
+    files = [session.follow(path) for path in paths if path not in patterns]
+    for pattern in patterns:
+        session.follow_pattern(pattern)
+        if not any(fnmatch(feed.source.name, pattern) for feed in session.feeds.all):
+            tell([f"{pattern}: no file matches yet; waiting for one"])
     tell([line for file in files for line in file.awaits()])
     if kafka is not None:
         stack.callback(kafka.close)
@@ -126,10 +149,29 @@ def _open(
         stack.callback(source.close)
         feed = session.read_from(source, kind="jsonl")
         feed.taken = session.position(source.name)  # until there is a newer one
-    piped = not session.feeds.all
+    piped = not session.feeds.all and not patterns
     if piped:
+        if sys.stdin.isatty():
+            tell(["reading from the keyboard. Ctrl-D ends it. --follow FILE reads a file."])
         session.read_from(PipeSource(0))
     session.begin(deaf=piped)
+
+
+def _begin(session: LiveSession, begin: str | None, paths: tuple[str, ...], kafka: str | None) -> None:
+    """Begin where --from says; UsageError where that cannot be."""
+    if begin in (None, "start"):
+        return
+    if begin == "end":
+        if not paths or kafka:
+            raise UsageError("--from end is for --follow FILE: only a file has an end to begin at")
+        session.from_end = True
+        return
+    try:
+        times = TimeParser(ZoneInfo(session.settings.tz), session.settings.date)
+        session.feeds.since = times.parse(str(begin))
+    except ValueError:
+        reason = f"--from {begin!r} is not valid. Use start, end, or a time like 2026-03-02T10:00Z."
+        raise UsageError(reason) from None
 
 
 def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
@@ -139,12 +181,14 @@ def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
     return KafkaSource(*place, group, session.position(f"kafka:{address}"))
 
 
-def _loop(session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop, vitals: Vitals) -> None:
+def _loop(
+    session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop, live: LiveControls, vitals: Vitals
+) -> None:
     """Go on until every source has ended or a signal asks for the end."""
     display, came = outputs.display, False
     sources = [feed.source for feed in session.feeds.all]
     others = (stop.reader, keys.descriptor if keys is not None else None)
-    with Waiting(sources, others, IDLE if display is None else FRAME) as waiting:
+    with Waiting(sources, others, IDLE if display is None else FRAME, session.feeds.open_ended) as waiting:
         session.awake(math.inf)  # opening the sources was no absence, however long it took
         while not stop.signal and not session.feeds.ended():
             patience = waiting.patience(came)
@@ -152,6 +196,10 @@ def _loop(session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop,
             session.awake(patience)
             if stop.signal or (keys is not None and display is not None and keys.quit(ready, display.press)):
                 break
+            if stop.hangup():
+                live.reload()
+            if stop.statistics():
+                live.report()
             came, outcomes = session.poll(ready)
             outputs.take(outcomes)
             if not came:

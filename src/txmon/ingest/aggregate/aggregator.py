@@ -11,7 +11,7 @@ from typing import Final
 from txmon.ingest.aggregate.csv_lines import CsvAggregator
 from txmon.ingest.aggregate.json_lines import JsonAggregator
 from txmon.ingest.aggregate.ledger import Item, Ledger
-from txmon.ingest.records import RecordParser, Reject
+from txmon.ingest.records import CsvLayout, RecordParser, Reject
 
 TOGETHER: Final = 1 << 14  # lines looked at in one go: their cells take 200 bytes a line besides, and more where wide
 
@@ -25,6 +25,7 @@ class Aggregator:
         self._whole = whole
         self._ledger = Ledger(parser, width, whole)
         self._csv: CsvAggregator | None = None
+        self._layout: CsvLayout | None = None  # that `_csv` reads by: another file may have another header
         self._json = JsonAggregator(self._ledger, whole)
 
     def take(self, lines: list[bytes]) -> list[Item | Reject]:
@@ -49,8 +50,8 @@ class Aggregator:
     def _take_some(self, lines: list[bytes]) -> None:
         layout = self._parser.layout(self._whole)
         if layout is not None:
-            if self._csv is None:
-                self._csv = CsvAggregator(self._ledger, layout)
+            if self._csv is None or self._layout is not layout:
+                self._csv, self._layout = CsvAggregator(self._ledger, layout), layout
             self._csv.add(lines)
         elif self._parser.is_json():
             self._json.add(lines)

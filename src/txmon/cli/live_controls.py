@@ -1,0 +1,55 @@
+"""What signals ask of a live run, in the same way for `watch` and `serve`."""
+
+from collections.abc import Callable, Mapping
+
+from txmon.cli.options import load_config
+from txmon.cli.outputs import Outputs, tell
+from txmon.errors import TxmonError
+from txmon.runtime.session import LiveSession
+from txmon.settings.declarations import Settings
+
+
+def _tell(line: str) -> None:
+    tell([line])
+
+
+class LiveControls:
+    """Does what SIGHUP and SIGUSR1 ask for between two turns of a loop."""
+
+    def __init__(
+        self,
+        session: LiveSession,
+        outputs: Outputs,
+        flags: Mapping[str, object],
+        adopt: Callable[[Settings], list[str]] | None = None,
+        keep: Callable[[], object] | None = None,
+        say: Callable[[str], object] = _tell,
+    ) -> None:
+        """flags: of the command, which outrank the files that are read again. adopt, keep: not the session's own."""
+        self._session = session
+        self._outputs = outputs
+        self._flags = flags
+        self._adopt = adopt or session.adopt
+        self._keep = keep or session.keep
+        self._say = say
+
+    def report(self) -> None:
+        """Print statistics."""
+        for line in self._session.statistics():
+            self._say(line)
+
+    def reload(self) -> None:
+        """Read the settings again, open the outputs anew, and write the state; what fails stays as it was."""
+        try:
+            for line in self._adopt(load_config(self._flags).settings):
+                self._say(f"SIGHUP: {line}")
+        except TxmonError as bad:
+            self._say(f"SIGHUP: {bad}; the settings stay as they are")
+        for reopen in (self._outputs.reopen, self._session.log.reopen):
+            try:
+                reopen()
+            except TxmonError as bad:
+                self._say(f"SIGHUP: {bad}; going on with the file that is open")
+        self._keep()
+        if self._session.settings.state is not None and "state" not in self._session.troubles:
+            self._say("SIGHUP: the state is written")

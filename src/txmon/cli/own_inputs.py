@@ -1,0 +1,117 @@
+"""No command writes to what it reads: refused by device and inode, before anything is opened for writing."""
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
+
+from txmon.errors import UsageError
+from txmon.settings.declarations import Settings
+from txmon.settings.load import FILE
+from txmon.sinks.log_folder import NAME
+
+_Identity = tuple[object, ...]
+
+
+def spare_inputs(inputs: Iterable[str], outputs: Mapping[str, str | None], settings: Settings | None = None) -> None:
+    """Raise UsageError where an output is an input, or another output.
+
+    inputs: files, patterns, folders, or `-`. outputs: by flag, None where it is not given; `--log` and `--spool` are
+    folders. settings: whose files count as inputs too.
+    """
+    paths = [*inputs]
+    read: dict[_Identity, str] = {}
+    for path in [*_files(paths), *_of_settings(settings)]:
+        identity = _identity(path)
+        if identity is not None:
+            read.setdefault(identity, path)
+    patterns = [path for path in paths if is_pattern(path)]
+    written: dict[_Identity, str] = {}
+    for flag, output in {"standard output": "-", **outputs}.items():
+        identity = None if output is None else _identity(output, 1)
+        if identity is None or output is None or (output == "-" and written):
+            continue
+        given = flag if output == "-" else f"{flag} {output}"
+        if identity in read:
+            raise UsageError(f"{given} is the input {read[identity]}, which txmon never writes to; name another file")
+        pattern = next((path for path in patterns if fnmatch(os.path.abspath(output), os.path.abspath(path))), None)
+        if pattern is not None:
+            raise UsageError(f"{given} matches the input {pattern}: txmon would read what it writes; name another file")
+        if identity in written:
+            raise UsageError(f"{given} is {written[identity]} too; give each a file of its own")
+        written[identity] = given
+    _spare_log(read.values(), outputs.get("--log"))
+
+
+def outputs_of(settings: Settings) -> dict[str, str | None]:
+    """What a run with these settings writes to, by flag."""
+    return {"--out": settings.out, "--rejects": settings.rejects, "--state": settings.state, "--log": settings.log}
+
+
+def files_of(source: Mapping[str, object]) -> list[str]:
+    """The files among the flags of a source: its secrets, and a database that is a file."""
+    found = [str(source[name]) for name in ("ca_file", "password_file") if source.get(name)]
+    scheme, _, rest = str(source.get("sql") or os.environ.get("TXMON_SQL") or "").partition("://")
+    if scheme.startswith(("sqlite", "duckdb")):
+        path = rest.partition("?")[0]
+        found.append(path[1:] if path.startswith("/") else path)
+    return [path for path in found if path]
+
+
+def _spare_log(inputs: Iterable[str], log: str | None) -> None:
+    """Raise UsageError where the log folder `log` holds one of `inputs` under a name that the log uses."""
+    for path in inputs if log is not None else ():
+        if NAME.fullmatch(os.path.basename(path)) and _same_folder(os.path.dirname(path), str(log)):
+            raise UsageError(f"--log {log} holds the input {path}, which txmon never writes to; name another folder")
+
+
+def _files(paths: Iterable[str]) -> Iterable[str]:
+    """All files that `paths` stand for now."""
+    from glob import glob
+
+    for path in paths:
+        if path != "-" and os.path.isdir(path):
+            for folder, _, names in os.walk(path):
+                yield from (os.path.join(folder, name) for name in names)
+        elif is_pattern(path):
+            yield from glob(path)
+        else:
+            yield path
+
+
+def _of_settings(settings: Settings | None) -> list[str]:
+    """The files that the settings come from, and those that they name."""
+    found = [os.environ.get("TXMON_CONFIG") or FILE]
+    if settings is not None:
+        found += [
+            path
+            for path in (
+                settings.teams_webhook_file, settings.webhook_file, settings.webhook_secret_file, settings.apprise_file,
+            )
+            if path is not None
+        ]  # fmt: skip
+    return [path for path in found if os.path.exists(path)]
+
+
+def is_pattern(path: str) -> bool:
+    """Whether `path` is a pattern like `app-*.log`, and not a file that is called so."""
+    return any(sign in path for sign in "*?[") and not os.path.exists(path)
+
+
+def _identity(path: str, standard: int = 0) -> _Identity | None:
+    """Return what tells a file from others; None for pipes and devices, which have no content to be lost.
+
+    standard: the descriptor that `-` means.
+    """
+    try:
+        status = os.fstat(standard) if path == "-" else os.stat(path)
+    except OSError:
+        return None if path == "-" else ("path", os.path.realpath(path))
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
+
+
+def _same_folder(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one or ".", other)
+    except OSError:
+        return False

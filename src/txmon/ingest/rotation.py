@@ -1,0 +1,51 @@
+"""Names of rotated files: which files beside `app.log` were `app.log` once, and in which order."""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
+# what logrotate, log4j, logback and others add: .1, -20260302, .2026-03-02, -2026030214, -1772445600, .2026-03-02.1
+_ADDED: Final = re.compile(r"[-._]\d[\d._:T-]*", re.ASCII)
+_NUMBER: Final = re.compile(r"[-._](\d{1,5})", re.ASCII)
+
+
+def rotated(path: str) -> list[Path]:
+    """Return the rotated files of `path`, oldest first. A packed file beside its unpacked one is left out.
+
+    Files numbered .1, .2 are in the order of their numbers. All others are in the order of their last change, since
+    packing a file and renaming it keep that time.
+    """
+    own = Path(path)
+    found: dict[str, tuple[Path, str, int]] = {}
+    try:
+        with os.scandir(own.parent) as entries:
+            for entry in sorted(entries, key=lambda entry: (len(entry.name), entry.name)):
+                plain = _unpacked(entry.name)
+                added = _added(plain, own)
+                if added is not None and plain not in found and entry.is_file():
+                    found[plain] = (Path(entry.path), added, entry.stat().st_mtime_ns)
+    except OSError:  # the folder is away for the moment, or a file has just been renamed
+        return []
+    numbers = {name: _NUMBER.fullmatch(added) for name, (_, added, _) in found.items()}
+    if all(numbers.values()):
+        return [found[name][0] for name in sorted(found, key=lambda name: -int(numbers[name][1]))]  # type: ignore[index]
+    return [path for path, _, _ in sorted(found.values(), key=lambda one: (one[2], one[1]))]
+
+
+def _unpacked(name: str) -> str:
+    stem, ending = os.path.splitext(name)
+    return stem if ending in PACKED else name
+
+
+def _added(name: str, own: Path) -> str | None:
+    """Return what rotation added to the name of `own`, at its end or before its extension; None for another file."""
+    if name == own.name:
+        return None
+    if name.startswith(own.name) and _ADDED.fullmatch(name, len(own.name)):
+        return name[len(own.name) :]
+    if own.suffix and name.startswith(own.stem) and name.endswith(own.suffix):
+        added = name[len(own.stem) : -len(own.suffix)]
+        return added if _ADDED.fullmatch(added) else None
+    return None
