@@ -14,17 +14,21 @@ from txmon.detection.episodes import Episodes, Surges
 from txmon.detection.joint import JointDeviation
 from txmon.detection.judgement import LAG, Judgement, excess_of, judge, judge_one
 from txmon.detection.key_series import Bucket, KeyVolume, SeriesState, describe, expect
+from txmon.detection.pulses import ODD, Pulses
 from txmon.detection.registry import Roster
 from txmon.detection.season import Season
+from txmon.detection.tails import Tail
 from txmon.detection.thresholds import DetectorConfig, ThresholdTable
 from txmon.model.keys import TOTAL, Key
-from txmon.model.scores import Thresholds
+from txmon.model.scores import Thresholds, count_score
 from txmon.model.verdict import Evidence, Recommendation, Verdict
 
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
 RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are better than it thought
 RELIEF: Final = 4.0  # sigmas on the safe side over the longest window that mean so
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
+MOST_BOOKS: Final = 20_000  # series of keys whose pulses are remembered: each may take a kilobyte
+POOLED: Final = 1.0  # transactions expected in a bucket, below which a key's series has no tail of its own
 NOTHING: Final[dict[str, int]] = {}
 # why a series alerts
 NO_REASON: Final[tuple[str, ...]] = ()
@@ -54,6 +58,8 @@ class BucketJudge:
         self._lag = LAG  # squared relative error of every volume's level, in this bucket
         self._anchored = False  # the levels follow the season
         self._gates = ThresholdTable(self.config)
+        self._books = 0  # series whose pulses are remembered
+        self._tails: dict[str, Tail] = {}  # of each status's small series together
 
     @property
     def forgotten(self) -> int:
@@ -225,14 +231,43 @@ class BucketJudge:
         odd: JointDeviation,
     ) -> Verdict:
         expected, driven, by_volume = expect(bucket, count, series, gates)
+        level = expected
+        pulses = series.pulses
+        if pulses is not None:
+            expected = pulses.usual(bucket.time, count, level)
         series.observe(count, expected)
         surety = volume if by_volume else None
         judgement = judge(series, gates, surety, self._lag)
-        verdict = self._conclude(bucket, status, count, expected, series, judgement, gates, surety, "")
-        odd.add(status, -judgement.newest if gates.direction == "below" else judgement.newest)
+        recurs = self._note_pulse(bucket, series, count, level, judgement, surety)
+        verdict = self._conclude(bucket, status, count, expected, series, judgement, gates, surety, recurs)
+        newest = judgement.newest if series.tail is None else judgement.newest / series.tail.one.ratio
+        odd.add(status, -newest if gates.direction == "below" else newest)
         relief = judgement.longest < -RELIEF and gates.direction == "above"
-        self._learn(bucket, status, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
+        if not recurs:
+            self._learn(bucket, status, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
         return verdict
+
+    def _note_pulse(
+        self, bucket: Bucket, series: Baseline, count: float, level: float, seen: Judgement, surety: Baseline | None
+    ) -> str:
+        """Let the series learn what recurs; the note of a verdict that a pulse decided, else an empty text."""
+        if not bucket.warm:
+            return ""
+        pulses = series.pulses
+        if pulses is None:
+            if abs(seen.newest) < ODD or (bucket.key and self._books >= MOST_BOOKS):
+                return ""
+            pulses = series.pulses = Pulses()
+            self._books += 1
+            pulses.note(bucket.time, count - level, seen.newest)
+            return ""
+        score = seen.newest
+        if pulses.named and level > 0.0:
+            score = count_score(count, level, excess_of(series, level, surety, self._lag))
+        pulses.note(bucket.time, count - level, score)
+        if not pulses.named or abs(score) < ODD:
+            return ""
+        return f"recurs at this minute of the {pulses.named}"
 
     def _judge_volume(
         self, bucket: Bucket, series: KeyVolume, odd: JointDeviation, alone: bool, excess: float
@@ -241,7 +276,11 @@ class BucketJudge:
             # the silence is over; what the volume is now is judged without it
             series.alerting = 0
             series.clear_windows()
-        series.observe(bucket.total, bucket.usual)
+        expected = bucket.usual
+        pulses = series.pulses
+        if pulses is not None:
+            expected = pulses.usual(bucket.time, bucket.total, bucket.usual)
+        series.observe(bucket.total, expected)
         gates = self._gates.of(TOTAL)
         judgement = judge(series, gates, None, self._lag)
         distance = odd.distance() if bucket.warm else 0.0
@@ -250,7 +289,12 @@ class BucketJudge:
         note = ""
         if judgement.together or (self.config.explain and distance > 0.0):
             note = f"together {format(distance, '.1f')} sigmas: {odd.parts()}"
-        verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None, note)
+        recurs = self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None)
+        if recurs:
+            note = f"{note}; {recurs}" if note else recurs
+        verdict = self._conclude(bucket, TOTAL, bucket.total, expected, series, judgement, gates, None, note)
+        if recurs:
+            return verdict
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
             # an attack is no part of the usual volume, or its end would look like a loss
@@ -297,11 +341,25 @@ class BucketJudge:
             reasons = SCORE
         if alerts or series.alerting or self._episodes.are_there():
             self._episodes.count(bucket.key, status, series, alerts)
+        if bucket.warm:
+            self._calibrate(bucket.key, status, series, seen)
         evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, note)
         return Verdict(
             bucket.time, status, bucket.key, count, bucket.total, expected, seen.score, seen.window, recommendation,
             reasons, evidence,
         )  # fmt: skip
+
+    def _calibrate(self, key: Key, status: str, series: Baseline, seen: Judgement) -> None:
+        """Let the series learn how far its scores reach."""
+        tail = series.tail
+        if tail is None:
+            if seen.over1 <= 0.0 and seen.over5 <= 0.0 and seen.over15 <= 0.0:
+                return
+            tail = Tail()
+            if key and series.expectations[0] < POOLED:
+                tail = self._tails.setdefault(status, Tail(shared=True))
+            series.tail = tail
+        tail.learn(seen.over1, seen.over5, seen.over15, series.alerting, self._gates.sigma, self._gates.tail)
 
     def time(self) -> int:
         """Start of the bucket judged last, epoch seconds; -1 before the first."""

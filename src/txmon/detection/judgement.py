@@ -5,6 +5,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from txmon.detection.baseline import Baseline
+from txmon.detection.tails import FROM
 from txmon.detection.window import rest15, sum5
 from txmon.model.scores import Thresholds, count_score
 
@@ -25,8 +26,8 @@ class Judgement:
     """The scores of a series' windows in sigmas, and what the gates said of them."""
 
     __slots__ = (
-        "excess", "gate", "lingers", "longest", "newest", "passed", "score", "seen", "together", "window",
-        "window_mean",
+        "excess", "gate", "lingers", "longest", "newest", "over1", "over15", "over5", "passed", "ratio", "score", "seen",
+        "together", "window", "window_mean",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -42,6 +43,11 @@ class Judgement:
         self.passed = False
         self.lingers = False
         self.together = False  # all statuses together are odd, though none alone is
+        self.ratio = 1.0  # how much higher than a normal's the threshold of that window is
+        # scores on the wrong side that pass the gates, by window, 0 where they do not: what the tail is learned from
+        self.over1 = 0.0
+        self.over5 = 0.0
+        self.over15 = 0.0
         self.gate = ""  # the gate that held back a score over its threshold: "count", "ratio", "over", or ""
 
 
@@ -55,6 +61,9 @@ def judge(series: Baseline, gates: Thresholds, volume: Baseline | None, lag: flo
         return _judge(series, gates, gates.sign, volume, lag)
     below = _judge(series, gates, -1.0, volume, lag)
     above = _judge(series, gates, 1.0, volume, lag)
+    for one, other in ((above, below), (below, above)):
+        one.over1, one.over5 = max(one.over1, other.over1), max(one.over5, other.over5)
+        one.over15 = max(one.over15, other.over15)
     if above.passed != below.passed:
         return above if above.passed else below
     return above if abs(above.score) >= abs(below.score) else below
@@ -71,7 +80,8 @@ def judge_one(
     result.score = result.newest = count_score(count, expected, excess_of(series, expected, volume, lag))
     sign = 1.0 if result.score > 0.0 else -1.0
     wanted = gates.direction == "both" or (gates.direction == "above") == (sign > 0.0)
-    if wanted and sign * result.score >= gates.sigma:
+    result.ratio = series.tail.one.ratio if series.tail is not None else 1.0
+    if wanted and sign * result.score >= gates.sigma * result.ratio:
         result.gate = _gate(count, expected, gates, sign, SLACK_1)
         result.passed = not result.gate
     return result
@@ -93,6 +103,7 @@ def score_all(series: Baseline, gates: Thresholds, counts: list[float]) -> list[
 def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | None, lag: float) -> Judgement:
     """Scores cost logarithms: where a window is on the wrong side, none is asked how far it is on the safe one."""
     result = Judgement()
+    tail = series.tail
     expectations = series.expectations
     seen1, mean1 = series.newest(), expectations[0]
     seen5, seen15 = series.sums()
@@ -116,13 +127,21 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
     if mean1 > 0.0:
         result.excess = _excess(mean1, error)
         result.seen, result.window_mean, result.score = seen1, mean1, score1
-        if sign * score1 >= gates.sigma:
-            result.gate = _gate(seen1, mean1, gates, sign, SLACK_1)
-            result.passed = not result.gate
+        if tail is not None:
+            result.ratio = tail.one.ratio
+        if sign * score1 > FROM:
+            gate = _gate(seen1, mean1, gates, sign, SLACK_1)
+            if not gate:
+                result.over1 = sign * score1
+            if sign * score1 >= gates.sigma * result.ratio:
+                result.gate = gate
+                result.passed = not gate
     if mean5 > 0.0:
-        _weigh(result, 5, score5, seen5, mean5, gates, sign, SLACK_5, off1)
+        ratio = tail.five.ratio if tail is not None else 1.0
+        result.over5 = _weigh(result, 5, score5, seen5, mean5, gates, sign, SLACK_5, off1, ratio)
     if mean15 > 0.0:
-        _weigh(result, 15, score15, seen15, mean15, gates, sign, SLACK_15, off1)
+        ratio = tail.fifteen.ratio if tail is not None else 1.0
+        result.over15 = _weigh(result, 15, score15, seen15, mean15, gates, sign, SLACK_15, off1, ratio)
     return result
 
 
@@ -177,19 +196,31 @@ def _weigh(
     sign: float,
     slack: float,
     off: float,
-) -> None:
-    """Take a longer window if it is stronger than those before; off: how far the newest bucket is on the wrong side."""
+    ratio: float,
+) -> float:
+    """Take a longer window if it is stronger than those before, and return its score where it passes the gates, else 0.
+
+    off: how far the newest bucket is on the wrong side. ratio: how much higher than a normal's its threshold is.
+    """
     marked = sign * score
-    gate, passed = "", False
-    if marked >= gates.sigma:
+    gate, passed, over = "", False, 0.0
+    if marked > FROM:
         gate = _gate(seen, mean, gates, sign, slack)
         # an old surge in a long window must not alert a bucket that is itself normal
         if not gate and off <= 0.0:
             gate = "over"
-        passed = not gate
-    if (passed and not result.passed) or (passed == result.passed and marked > sign * result.score):
+        over = 0.0 if gate else marked
+        passed = marked >= gates.sigma * ratio
+        if not passed:
+            gate = ""
+        elif gate:
+            passed = False
+    if (passed and not result.passed) or (
+        passed == result.passed and marked * result.ratio > sign * result.score * ratio
+    ):
         result.score, result.window, result.seen, result.window_mean = score, window, seen, mean
-        result.gate, result.passed = gate, passed
+        result.gate, result.passed, result.ratio = gate, passed, ratio
+    return over
 
 
 def _gate(seen: float, mean: float, gates: Thresholds, sign: float, slack: float) -> str:
