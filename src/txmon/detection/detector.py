@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from txmon.detection.baseline import Baseline
 from txmon.detection.episodes import Episodes, Surges
+from txmon.detection.hours import PART, ClosedHours
 from txmon.detection.joint import JointDeviation
 from txmon.detection.judgement import LAG, Judgement, excess_of, judge, judge_one
 from txmon.detection.key_series import Bucket, KeyVolume, SeriesState, describe, expect
@@ -30,6 +31,7 @@ NARROW: Final = 600  # seconds of a bucket up to which a level follows a day wel
 MOST_BOOKS: Final = 20_000  # series of keys whose pulses are remembered: each may take a kilobyte
 POOLED: Final = 1.0  # transactions expected in a bucket, below which a key's series has no tail of its own
 NOTHING: Final[dict[str, int]] = {}
+CLOSED: Final = "closed at this time on the days before"
 # why a series alerts
 NO_REASON: Final[tuple[str, ...]] = ()
 SCORE: Final[tuple[str, ...]] = ("score",)
@@ -50,6 +52,9 @@ class BucketJudge:
         self._roster = Roster(self.config, self._discount, self._mix_discount)
         self._season = Season(self.config.bucket)
         self._surges = Surges(self._discount)
+        self._hours = ClosedHours()
+        self._closed = False  # nothing arrived in this bucket, and that is usual
+        self._open = -1  # start of the last bucket that was not closed: the levels are those of that time
         self._before = -1  # start of the bucket judged last
         self._level = 0.0  # of the total volume in the one before
         self._age = 0  # buckets judged
@@ -90,6 +95,7 @@ class BucketJudge:
             self._surges.release(self._roster.knows)
             self._episodes.release(self._roster.knows)
         verdicts: list[Verdict] = []
+        self._closed = not whole and self._age > 0 and self._hours.closed(time)
         growth = self._growth(time)
         if growth != 1.0:
             self._surges.grow(growth)
@@ -101,7 +107,10 @@ class BucketJudge:
                 expected = volume.rate()
             self._judge_key(time, key, volume, arrivals.get(volume, NOTHING), verdicts)
         self._age += 1
-        self._level = expected
+        if not self._closed:
+            self._level = expected
+        if self.config.bucket <= PART:
+            self._hours.learn(time, bool(whole))
         if self._age <= self._warmup:
             expected = 0.0  # nothing yet that a bucket could be reined in to
         if whole:
@@ -128,7 +137,10 @@ class BucketJudge:
 
     def _growth(self, time: int) -> float:
         """By how much every volume's level moves before the bucket at `time` is judged."""
-        before, self._before = self._before, time
+        self._before = time
+        if self._closed:
+            return 1.0  # the levels wait for the hour in which it opens
+        before, self._open = self._open, time
         self._lag = LAG + (self._season.error(time) if self._anchored else 0.0)
         growth = self._season.growth(before, time, self._level) if before >= 0 else 1.0
         if growth != 1.0 and not self._anchored:
@@ -183,7 +195,7 @@ class BucketJudge:
         for count in counts.values():
             total += count
         self._surges.end(key, volume, total)
-        usual = self._surges.usual(key, volume.rate(), total)
+        usual = self._surges.usual(key, volume.rate(), total) if not self._closed else 0.0
         bucket = Bucket(time, key, counts, total, usual, volume.buckets >= self._warmup, volume.buckets)
         volume.buckets += 1
         volume.mix_exposure = volume.mix_exposure * self._mix_discount + float(total)
@@ -264,7 +276,8 @@ class BucketJudge:
         score = seen.newest
         if pulses.named and level > 0.0:
             score = count_score(count, level, excess_of(series, level, surety, self._lag))
-        pulses.note(bucket.time, count - level, score)
+        if pulses.note(bucket.time, count - level, score) and series.tail is not None and not series.tail.shared:
+            series.tail = None  # what a pulse explains is no part of the tail
         if not pulses.named or abs(score) < ODD:
             return ""
         return f"recurs at this minute of the {pulses.named}"
@@ -278,7 +291,7 @@ class BucketJudge:
             series.clear_windows()
         expected = bucket.usual
         pulses = series.pulses
-        if pulses is not None:
+        if pulses is not None and not self._closed:
             expected = pulses.usual(bucket.time, bucket.total, bucket.usual)
         series.observe(bucket.total, expected)
         gates = self._gates.of(TOTAL)
@@ -287,13 +300,15 @@ class BucketJudge:
         if alone and distance >= gates.sigma and not judgement.passed:
             judgement.together = bucket.total >= gates.min_count and odd.is_shared()
         note = ""
+        if self._closed:
+            note = CLOSED
         if judgement.together or (self.config.explain and distance > 0.0):
             note = f"together {format(distance, '.1f')} sigmas: {odd.parts()}"
-        recurs = self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None)
+        recurs = "" if self._closed else self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None)
         if recurs:
             note = f"{note}; {recurs}" if note else recurs
         verdict = self._conclude(bucket, TOTAL, bucket.total, expected, series, judgement, gates, None, note)
-        if recurs:
+        if recurs or self._closed:
             return verdict
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
@@ -359,6 +374,8 @@ class BucketJudge:
             if key and series.expectations[0] < POOLED:
                 tail = self._tails.setdefault(status, Tail(shared=True))
             series.tail = tail
+        if series.alerting == 0 and not tail.shared:
+            tail.settle(seen.plain5, seen.plain15)
         tail.learn(seen.over1, seen.over5, seen.over15, series.alerting, self._gates.sigma, self._gates.tail)
 
     def time(self) -> int:
@@ -387,6 +404,8 @@ class BucketJudge:
             "level": self._level,
             "lag": self._lag,
             "anchored": self._anchored,
+            "open": self._open,
+            "hours": self._hours.snapshot(),
             "season": self._season.snapshot(),
             "surges": self._surges.snapshot(),
             **self._episodes.snapshot(),
@@ -399,6 +418,9 @@ class BucketJudge:
         self._season.restore(state["season"])
         self._surges.restore(state.get("surges", []))
         self._before, self._age = int(state["before"]), int(state["age"])
+        self._open = int(state.get("open", self._before))  # not in older states
+        if "hours" in state:
+            self._hours.restore(state["hours"])
         self._anchored = bool(state["anchored"])
         self._level, self._lag = float(state["level"]), float(state["lag"])
         # states from before `seen` was kept: something arrived in the bucket judged last

@@ -16,6 +16,7 @@ LAG: Final = 0.005  # of a volume's, besides: mornings and evenings
 SLACK_1: Final = 1.0
 SLACK_5: Final = 0.6
 SLACK_15: Final = 0.4
+ENOUGH: Final = 40.0  # transactions expected in a window, from which on its scores are no mere steps
 HALF: Final = 0.5  # of a count: no score is nearer to the mean
 MILD: Final = 2.0  # sigmas on the safe side up to which nobody asks how many
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that alerted goes on
@@ -26,8 +27,8 @@ class Judgement:
     """The scores of a series' windows in sigmas, and what the gates said of them."""
 
     __slots__ = (
-        "excess", "gate", "lingers", "longest", "newest", "over1", "over15", "over5", "passed", "ratio", "score", "seen",
-        "together", "window", "window_mean",
+        "excess", "gate", "lingers", "longest", "newest", "over1", "over15", "over5", "passed", "plain15", "plain5", "ratio",
+        "score", "seen", "together", "window", "window_mean",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -48,6 +49,9 @@ class Judgement:
         self.over1 = 0.0
         self.over5 = 0.0
         self.over15 = 0.0
+        # scores on the wrong side of the longer windows where enough is expected in them, as the model has them
+        self.plain5 = 0.0
+        self.plain15 = 0.0
         self.gate = ""  # the gate that held back a score over its threshold: "count", "ratio", "over", or ""
 
 
@@ -136,6 +140,13 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
             if sign * score1 >= gates.sigma * result.ratio:
                 result.gate = gate
                 result.passed = not gate
+    if tail is not None:
+        if mean5 > ENOUGH:
+            result.plain5 = max(0.0, sign * score5)
+            score5 /= tail.scale5
+        if mean15 > ENOUGH:
+            result.plain15 = max(0.0, sign * score15)
+            score15 /= tail.scale15
     if mean5 > 0.0:
         ratio = tail.five.ratio if tail is not None else 1.0
         result.over5 = _weigh(result, 5, score5, seen5, mean5, gates, sign, SLACK_5, off1, ratio)

@@ -85,8 +85,10 @@ class Pulses:
             return min(level + high, max(max(0.0, level + low), count))
         return level
 
-    def note(self, time: int, height: float, score: float) -> None:
-        """Take the bucket at `time`: so far from the level, in transactions and in sigmas."""
+    def note(self, time: int, height: float, score: float) -> bool:
+        """Take the bucket at `time`: so far from the level, in transactions and in sigmas; whether that made it usual.
+        """
+        usual = False
         odd = abs(score) >= ODD
         self._run = self._run + 1 if odd else 0
         for i in range(3):
@@ -96,12 +98,14 @@ class Pulses:
             if odd and (i > 0 or self._run <= RUN):
                 if pulse is not None:
                     pulse.hit(height)
+                    usual = usual or pulse.times == WANTED[i]
                 elif len(table) < MOST:
                     table[place] = Pulse(height)
             elif pulse is not None:
                 pulse.weight *= KEEP
                 if pulse.weight < LOST or pulse.times < WANTED[i]:
                     del table[place]
+        return usual
 
     def snapshot(self) -> list[object]:
         """All of the state, as JSON takes it, for `restore`."""

@@ -33,9 +33,12 @@ GAP: Final = 5  # quiet buckets that end a cluster
 SHORT: Final = 10  # buckets of an alert that may be noise
 LONG: Final = 60  # buckets after which a cluster ends in any case
 REACH: Final = 1.25  # times the highest score known: no threshold is higher
+HALF_WITHIN: Final = 0.6745  # sigmas
+SCALE_GAIN: Final = 0.004  # of one bucket: a scale follows within hours
+LEAST_SCALE: Final = 0.65
 MOST_SHAPE: Final = 0.4
 LEAST_SHAPE: Final = -0.5
-SNAPSHOT_LENGTH: Final = 25  # numbers
+SNAPSHOT_LENGTH: Final = 27  # numbers
 
 
 @mypyc_attr(acyclic=True)
@@ -90,7 +93,10 @@ class WindowTail:
 class Tail:
     """The tails of a series' three windows; of many small series of one status together, where `shared`."""
 
-    __slots__ = ("alarms", "alerted", "fifteen", "five", "length", "one", "quiet", "seen", "shared", "starts", "waited")
+    __slots__ = (
+        "alarms", "alerted", "fifteen", "five", "length", "one", "quiet", "scale15", "scale5", "seen", "shared",
+        "starts", "waited",
+    )  # fmt: skip
 
     def __init__(self, shared: bool = False) -> None:
         self.shared = shared
@@ -105,6 +111,21 @@ class Tail:
         self.one = WindowTail()
         self.five = WindowTail()
         self.fifteen = WindowTail()
+        # of the scores of sums: below 1 where they are nearer to what was expected than single buckets let expect
+        self.scale5 = 1.0
+        self.scale15 = 1.0
+
+    def settle(self, five: float, fifteen: float) -> None:
+        """Take a quiet bucket's scores of sums on the wrong side, as the model has them; 0 where they are on the other.
+
+        Half of a normal's lie within 0.67 sigmas. The scale moves towards where half of the series' own do.
+        """
+        if five > 0.0:
+            step = 1.0 + SCALE_GAIN
+            self.scale5 = max(LEAST_SCALE, min(1.0, self.scale5 * (step if five > HALF_WITHIN * self.scale5 else 1.0 / step)))
+        if fifteen > 0.0:
+            step = 1.0 + SCALE_GAIN
+            self.scale15 = max(LEAST_SCALE, min(1.0, self.scale15 * (step if fifteen > HALF_WITHIN * self.scale15 else 1.0 / step)))
 
     def learn(self, one: float, five: float, fifteen: float, alerting: int, sigma: float, tail: float) -> None:
         """Take a bucket's scores on the wrong side that pass the gates, 0 where they do not.
@@ -135,7 +156,7 @@ class Tail:
         """End a cluster: it teaches where it was short, and did not alert or is one of many that did."""
         teaches = self.alerted <= SHORT
         if teaches and self.starts > 0:
-            self.alarms += float(self.starts)
+            self.alarms += 1.0
             teaches = self.alarms > FREE
         self.one.close(teaches)
         self.five.close(teaches)
@@ -162,7 +183,7 @@ class Tail:
     def snapshot(self) -> list[float]:
         """All of the state as plain numbers, for `restore`."""
         whole = (self.waited, self.length, self.alerted, self.starts, self.quiet)
-        numbers = [self.seen, self.alarms, *[float(number) for number in whole]]
+        numbers = [self.seen, self.alarms, self.scale5, self.scale15, *[float(number) for number in whole]]
         for window in (self.one, self.five, self.fifteen):
             numbers += [window.now, window.over, window.sum, window.squares, window.top, window.ratio]
         return numbers
@@ -171,8 +192,8 @@ class Tail:
         """Become the tail whose `snapshot` was `state`; ValueError when it cannot be one."""
         if len(state) != SNAPSHOT_LENGTH:
             raise ValueError(f"a tail has {SNAPSHOT_LENGTH} numbers, not {len(state)}")
-        self.seen, self.alarms = state[0], state[1]
-        self.waited, self.length, self.alerted, self.starts, self.quiet = [int(number) for number in state[2:7]]
+        self.seen, self.alarms, self.scale5, self.scale15 = state[:4]
+        self.waited, self.length, self.alerted, self.starts, self.quiet = [int(number) for number in state[4:9]]
         for place, window in enumerate((self.one, self.five, self.fifteen)):
-            first = 7 + 6 * place
+            first = 9 + 6 * place
             window.now, window.over, window.sum, window.squares, window.top, window.ratio = state[first : first + 6]
