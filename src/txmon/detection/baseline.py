@@ -22,6 +22,7 @@ from txmon.detection.window import KEPT, MOST, Ring, Wide, empty_ring, push, res
 NORMAL_MAD: Final = 0.6744897501960817  # median of |Z| for a standard normal Z
 CLIP: Final = 2.5  # innovations beyond this many standard deviations teach no more than this
 BLOCK: Final = 8.0  # transactions expected before a residual is worth a look: below, a median is all discreteness
+RARE: Final = 1.0  # transactions expected in a bucket, below which squares are looked at
 BLOCK_SQUARES: Final = 4.0  # transactions expected whose squares are worth a look
 SQUARES_CLIP: Final = 16.0  # times the variance: a square is no larger, nor than that of four transactions
 MAD_FIRST: Final = 1.0  # over the residuals seen: the gain of the first ones, which know nothing better
@@ -184,20 +185,23 @@ class Baseline:
         expected in them, take its place: their mean is the dispersion however rare the transactions are.
         """
         gain = min(1.0, weight) * max(MAD_GAIN, MAD_FIRST / (MAD_FIRST / MAD_MOST + self.blocks))
-        if mean >= BLOCK:
-            residual = abs(count - mean) / sqrt(mean)
+        self.block_mean += mean
+        if mean >= RARE:
+            self.block_count += count
+            if self.block_mean < BLOCK:
+                return
+            residual = abs(self.block_count - self.block_mean) / sqrt(self.block_mean)
             self.median *= 1.0 + gain if residual > self.median else 1.0 / (1.0 + gain)
         else:
             off = count - mean
             self.block_count += min(off * off, max(SQUARES_CLIP, SQUARES_CLIP * mean * self.dispersion()))
-            self.block_mean += mean
             if self.block_mean < BLOCK_SQUARES:
                 return
             phi = min(MAX_DISPERSION, self.block_count / self.block_mean)
             square = self.median * self.median
-            self.median = sqrt(square + gain * (phi * NORMAL_MAD * NORMAL_MAD - square))
-            self.block_count = 0.0
-            self.block_mean = 0.0
+            self.median = sqrt(square + 2.0 * gain * (phi * NORMAL_MAD * NORMAL_MAD - square))
+        self.block_count = 0.0
+        self.block_mean = 0.0
         if self.blocks < MAD_FIRST / MAD_GAIN:
             self.blocks += 1.0
 

@@ -140,7 +140,7 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
             if sign * score1 >= gates.sigma * result.ratio:
                 result.gate = gate
                 result.passed = not gate
-    if tail is not None:
+    if tail is not None and sign < 0.0:
         if mean5 > ENOUGH:
             result.plain5 = max(0.0, sign * score5)
             score5 /= tail.scale5

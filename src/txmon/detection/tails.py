@@ -29,6 +29,7 @@ KEEP: Final = 0.9857  # an hour: halved in two days
 ALARM_KEEP: Final = 0.9715  # an hour: halved in a day
 TOP_KEEP: Final = 0.995  # an hour
 FREE: Final = 3.0  # short alerts lately that teach nothing
+FEW: Final = 2.0  # clusters that say nothing of a tail
 GAP: Final = 5  # quiet buckets that end a cluster
 SHORT: Final = 10  # buckets of an alert that may be noise
 LONG: Final = 60  # buckets after which a cluster ends in any case
@@ -86,7 +87,9 @@ class WindowTail:
         scale = mean * (1.0 - shape)
         odds = log(max(1.0, over / (seen + PRIOR) / rate * RATE / tail))
         limit = FROM + (scale * odds if abs(shape) < 1e-3 else scale / shape * (exp(shape * odds) - 1.0))
-        self.ratio = max(1.0, min(limit, REACH * self.top) / sigma)
+        # a cluster or two are no tail yet
+        known = max(0.0, self.over - FEW) / max(self.over, 1.0)
+        self.ratio = 1.0 + known * max(0.0, min(limit, REACH * self.top) / sigma - 1.0)
 
 
 @mypyc_attr(acyclic=True)
