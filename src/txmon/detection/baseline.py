@@ -24,7 +24,8 @@ CLIP: Final = 2.5  # innovations beyond this many standard deviations teach no m
 BLOCK: Final = 8.0  # transactions expected before a residual is worth a look: below, a median is all discreteness
 RARE: Final = 1.0  # transactions expected in a bucket, below which squares are looked at
 BLOCK_SQUARES: Final = 4.0  # transactions expected whose squares are worth a look
-SQUARES_CLIP: Final = 16.0  # times the variance: a square is no larger, nor than that of four transactions
+SQUARES_CLIP: Final = 16.0  # times the variance: a square is no larger
+SQUARES_FLOOR: Final = 64.0  # but a single cluster of eight transactions is always believed
 MAD_FIRST: Final = 1.0  # over the residuals seen: the gain of the first ones, which know nothing better
 MAD_MOST: Final = 0.15  # that it is
 MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is about 1/gain residuals
@@ -194,7 +195,7 @@ class Baseline:
             self.median *= 1.0 + gain if residual > self.median else 1.0 / (1.0 + gain)
         else:
             off = count - mean
-            self.block_count += min(off * off, max(SQUARES_CLIP, SQUARES_CLIP * mean * self.dispersion()))
+            self.block_count += min(off * off, max(SQUARES_FLOOR, SQUARES_CLIP * mean * self.dispersion()))
             if self.block_mean < BLOCK_SQUARES:
                 return
             phi = min(MAX_DISPERSION, self.block_count / self.block_mean)

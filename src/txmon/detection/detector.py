@@ -375,7 +375,7 @@ class BucketJudge:
                 tail = self._tails.setdefault(status, Tail(shared=True))
             series.tail = tail
         if series.alerting == 0 and not tail.shared:
-            tail.settle(seen.plain5, seen.plain15)
+            tail.settle(seen.plain5, seen.plain15, series.dispersion())
         tail.learn(seen.over1, seen.over5, seen.over15, series.alerting, self._gates.sigma, self._gates.tail)
 
     def time(self) -> int:

@@ -17,6 +17,8 @@ from mypy_extensions import mypyc_attr
 SPANS: Final = (3600, 86400, 604800)  # seconds of an hour, a day, a week
 NAMES: Final = ("hour", "day", "week")
 WANTED: Final = (3.0, 2.0, 2.0)  # times that something came before it is usual
+CROWD: Final = (13, 300, 400)  # usual places of a table, beyond which none is a pulse
+REST: Final = 1440  # buckets in which nothing is remembered then
 MOST: Final = 512  # places remembered in a table
 RUN: Final = 12  # buckets of a run of odd ones, beyond which it is no pulse of the hour
 ODD: Final = 3.0  # sigmas
@@ -59,10 +61,11 @@ class Pulse:
 class Pulses:
     """The pulses of one series."""
 
-    __slots__ = ("_run", "_tables", "named")
+    __slots__ = ("_rest", "_run", "_tables", "named")
 
     def __init__(self) -> None:
         self._tables: tuple[dict[int, Pulse], dict[int, Pulse], dict[int, Pulse]] = ({}, {}, {})
+        self._rest = 0  # buckets until something is remembered again
         self._run = 0  # odd buckets in a row
         self.named = ""  # of the pulse that `usual` found: hour, day, week, or empty
 
@@ -89,16 +92,23 @@ class Pulses:
         """Take the bucket at `time`: so far from the level, in transactions and in sigmas; whether that made it usual.
         """
         usual = False
+        if self._rest > 0:
+            self._rest -= 1
         odd = abs(score) >= ODD
         self._run = self._run + 1 if odd else 0
         for i in range(3):
             table = self._tables[i]
             place = time % SPANS[i]
             pulse = table.get(place)
-            if odd and (i > 0 or self._run <= RUN):
+            if odd and self._rest == 0 and (i > 0 or self._run <= RUN):
                 if pulse is not None:
                     pulse.hit(height)
-                    usual = usual or pulse.times == WANTED[i]
+                    if pulse.times == WANTED[i]:
+                        usual = True
+                        if self._crowd(i) > CROWD[i]:
+                            # where so much is odd nothing stands out: it is how the feed comes
+                            table.clear()
+                            self._rest = REST
                 elif len(table) < MOST:
                     table[place] = Pulse(height)
             elif pulse is not None:
@@ -107,20 +117,27 @@ class Pulses:
                     del table[place]
         return usual
 
+    def _crowd(self, i: int) -> int:
+        """How many places of a table are usual."""
+        found = 0
+        for pulse in self._tables[i].values():
+            found += pulse.times >= WANTED[i]
+        return found
+
     def snapshot(self) -> list[object]:
         """All of the state, as JSON takes it, for `restore`."""
         tables = [
             [[place, one.height, one.spread, one.times, one.weight] for place, one in table.items()]
             for table in self._tables
         ]
-        return [self._run, *tables]
+        return [self._run, self._rest, *tables]
 
     def restore(self, state: Sequence[Any]) -> None:
         """Become the pulses whose `snapshot` was `state`; ValueError or TypeError where they cannot be."""
-        run, *tables = state
+        run, rest, *tables = state
         if len(tables) != len(SPANS):
             raise ValueError(f"pulses have {len(SPANS)} tables, not {len(tables)}")
-        self._run = int(run)
+        self._run, self._rest = int(run), int(rest)
         for table, rows in zip(self._tables, tables, strict=True):
             table.clear()
             for place, height, spread, times, weight in rows:

@@ -13,7 +13,7 @@ teaches only after FREE others within about a day. All of it is halved in two da
 """
 
 from collections.abc import Sequence
-from math import exp, log
+from math import exp, log, sqrt
 from typing import Final
 
 from mypy_extensions import mypyc_attr
@@ -36,7 +36,8 @@ LONG: Final = 60  # buckets after which a cluster ends in any case
 REACH: Final = 1.25  # times the highest score known: no threshold is higher
 HALF_WITHIN: Final = 0.6745  # sigmas
 SCALE_GAIN: Final = 0.004  # of one bucket: a scale follows within hours
-LEAST_SCALE: Final = 0.65
+LEAST_SCALE: Final = 0.2
+MOST_SCALE: Final = 0.8  # the least where single buckets are hardly dispersed
 MOST_SHAPE: Final = 0.4
 LEAST_SHAPE: Final = -0.5
 SNAPSHOT_LENGTH: Final = 27  # numbers
@@ -118,17 +119,17 @@ class Tail:
         self.scale5 = 1.0
         self.scale15 = 1.0
 
-    def settle(self, five: float, fifteen: float) -> None:
+    def settle(self, five: float, fifteen: float, dispersion: float) -> None:
         """Take a quiet bucket's scores of sums on the wrong side, as the model has them; 0 where they are on the other.
 
-        Half of a normal's lie within 0.67 sigmas. The scale moves towards where half of the series' own do.
+        Half of a normal's lie within 0.67 sigmas. The scale moves towards where half of the series' own do, and the
+        further the more single buckets are dispersed.
         """
+        least = max(LEAST_SCALE, MOST_SCALE * sqrt(min(1.0, 2.0 / dispersion)))
         if five > 0.0:
-            step = 1.0 + SCALE_GAIN
-            self.scale5 = max(LEAST_SCALE, min(1.0, self.scale5 * (step if five > HALF_WITHIN * self.scale5 else 1.0 / step)))
+            self.scale5 = _moved(self.scale5, five, least)
         if fifteen > 0.0:
-            step = 1.0 + SCALE_GAIN
-            self.scale15 = max(LEAST_SCALE, min(1.0, self.scale15 * (step if fifteen > HALF_WITHIN * self.scale15 else 1.0 / step)))
+            self.scale15 = _moved(self.scale15, fifteen, least)
 
     def learn(self, one: float, five: float, fifteen: float, alerting: int, sigma: float, tail: float) -> None:
         """Take a bucket's scores on the wrong side that pass the gates, 0 where they do not.
@@ -200,3 +201,9 @@ class Tail:
         for place, window in enumerate((self.one, self.five, self.fifteen)):
             first = 9 + 6 * place
             window.now, window.over, window.sum, window.squares, window.top, window.ratio = state[first : first + 6]
+
+
+def _moved(scale: float, score: float, least: float) -> float:
+    """The scale, one step nearer to where half of the scores lie within HALF_WITHIN times it."""
+    scale = scale * (1.0 + SCALE_GAIN) if score > HALF_WITHIN * scale else scale / (1.0 + SCALE_GAIN)
+    return min(1.0, max(least, scale))
