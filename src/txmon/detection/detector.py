@@ -31,6 +31,7 @@ NARROW: Final = 600  # seconds of a bucket up to which a level follows a day wel
 MOST_BOOKS: Final = 20_000  # series of keys whose pulses are remembered: each may take a kilobyte
 POOLED: Final = 1.0  # transactions expected in a bucket, below which a key's series has no tail of its own
 NOTHING: Final[dict[str, int]] = {}
+WAITING: Final = "comes in bursts"
 CLOSED: Final = "closed at this time on the days before"
 # why a series alerts
 NO_REASON: Final[tuple[str, ...]] = ()
@@ -194,9 +195,14 @@ class BucketJudge:
         total = 0
         for count in counts.values():
             total += count
-        self._surges.end(key, volume, total)
-        usual = self._surges.usual(key, volume.rate(), total) if not self._closed else 0.0
+        span = 0.0 if self._closed else volume.wait(total > 0)
+        if span == 1.0:
+            self._surges.end(key, volume, total)
+            usual = self._surges.usual(key, volume.rate(), total)
+        else:
+            usual = span * volume.rate()
         bucket = Bucket(time, key, counts, total, usual, volume.buckets >= self._warmup, volume.buckets)
+        bucket.span = span
         volume.buckets += 1
         volume.mix_exposure = volume.mix_exposure * self._mix_discount + float(total)
         odd = JointDeviation()
@@ -291,7 +297,7 @@ class BucketJudge:
             series.clear_windows()
         expected = bucket.usual
         pulses = series.pulses
-        if pulses is not None and not self._closed:
+        if pulses is not None and bucket.span == 1.0:
             expected = pulses.usual(bucket.time, bucket.total, bucket.usual)
         series.observe(bucket.total, expected)
         gates = self._gates.of(TOTAL)
@@ -302,22 +308,25 @@ class BucketJudge:
         note = ""
         if self._closed:
             note = CLOSED
+        elif bucket.span == 0.0:
+            note = WAITING
         if judgement.together or (self.config.explain and distance > 0.0):
             note = f"together {format(distance, '.1f')} sigmas: {odd.parts()}"
-        recurs = "" if self._closed else self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None)
+        recurs = "" if bucket.span != 1.0 else self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None)
         if recurs:
             note = f"{note}; {recurs}" if note else recurs
         verdict = self._conclude(bucket, TOTAL, bucket.total, expected, series, judgement, gates, None, note)
-        if recurs or self._closed:
+        if bucket.span == 0.0 or recurs:
             return verdict
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
             # an attack is no part of the usual volume, or its end would look like a loss
             usual = max(0.0, bucket.total - excess)
             surging = judgement.longest > RELIEF
-            if bucket.warm:
+            if bucket.warm and bucket.span == 1.0:
                 self._surges.follow(bucket.key, series, surging)
-            self._learn(bucket, TOTAL, series, usual, 1.0, RELIEF_WEIGHT if surging else 1.0)
+            surging = surging and bucket.span == 1.0
+            self._learn(bucket, TOTAL, series, usual, bucket.span, RELIEF_WEIGHT if surging else 1.0)
         else:
             series.forget()
         return verdict
@@ -342,6 +351,7 @@ class BucketJudge:
             recommendation = "warming"
             note = f"{bucket.age} of {self._warmup} buckets learned"
         elif series.alerting > self._shift:
+            self._episodes.leave(bucket.key, status, series, bucket.time)
             series.accept_level()
             reasons = LEVEL_SHIFT
             excess = excess_of(series, expected, volume, self._lag)
@@ -356,6 +366,8 @@ class BucketJudge:
             reasons = SCORE
         if alerts or series.alerting or self._episodes.are_there():
             self._episodes.count(bucket.key, status, series, alerts)
+            if not alerts and bucket.total > 0:
+                self._episodes.come_back(bucket.key, status, series, 1.0 if status == TOTAL else bucket.usual, bucket.time)
         if bucket.warm:
             self._calibrate(bucket.key, status, series, seen)
         evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, note)
