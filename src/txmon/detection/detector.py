@@ -29,6 +29,7 @@ RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are bett
 RELIEF: Final = 4.0  # sigmas on the safe side over the longest window that mean so
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
 MOST_BOOKS: Final = 20_000  # series of keys whose pulses are remembered: each may take a kilobyte
+FADE_EACH: Final = 60  # buckets between two times that the tails of many series are worked out
 POOLED: Final = 1.0  # transactions expected in a bucket, below which a key's series has no tail of its own
 NOTHING: Final[dict[str, int]] = {}
 WAITING: Final = "comes in bursts"
@@ -108,6 +109,10 @@ class BucketJudge:
                 expected = volume.rate()
             self._judge_key(time, key, volume, arrivals.get(volume, NOTHING), verdicts)
         self._age += 1
+        if self._age % FADE_EACH == 0:
+            for tail in self._tails.values():
+                tail.fade()
+                tail.fit(self._gates.sigma, self._gates.tail)
         if not self._closed:
             self._level = expected
         if self.config.bucket <= PART:
@@ -223,6 +228,9 @@ class BucketJudge:
             elif held is not None:
                 more = self._judge_row(bucket, volume, 0, held, odd, out)
                 alone, excess = more < 0.0, max(0.0, more)
+        elif bucket.span == 0.0 and not self._closed:
+            for waiting in volume.series():  # or their windows would reach further back than the volume's
+                waiting.observe(0.0, 0.0)
         out.append(self._judge_volume(bucket, volume, odd, alone, excess))
 
     def _judge_row(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from txmon.detection.baseline import Baseline
 from txmon.detection.cardinality import SharedSeriesCount
 from txmon.detection.key_series import KeyVolume, StatusLayout, Sum, pack, unpack
 from txmon.detection.thresholds import DetectorConfig
@@ -55,7 +56,7 @@ class Roster:
             for status, count in statuses.items():
                 one = sums.get(status)
                 if one is None:
-                    volume.add(status, volume.new_series(self._mix_discount), self._sums)
+                    volume.add(status, self._new_series(volume, status), self._sums)
                     self._series += 1
                     self._fresh += 1
                     self._roll.add_series(key)
@@ -67,6 +68,17 @@ class Roster:
             for only in counts.values():  # one key: its counts are those over all keys
                 return arrivals, only
         return arrivals, {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
+
+    def _new_series(self, volume: KeyVolume, status: str) -> Baseline:
+        """The baseline of a status that is new for a key: as dispersed as that status is over all keys, until it knows.
+
+        A rare series has too little of its own to learn that from.
+        """
+        series = volume.new_series(self._mix_discount)
+        pooled = self.whole.of(status) if self.whole is not None else None
+        if pooled is not None:
+            series.median, series.blocks = pooled.median, pooled.blocks
+        return series
 
     def as_one(self, whole: dict[str, int]) -> KeyVolume | None:
         """The baselines of all keys as one, given their counts by status; None before anything arrived."""

@@ -137,6 +137,10 @@ class Tail:
         alerting: for how many buckets the series has been alerting. sigma, tail: the threshold, its probability.
         """
         self.seen += 1.0
+        if self.shared:
+            if alerting == 0:
+                self._learn_shared(one, five, fifteen)
+            return
         self.waited += 1
         if one > FROM or five > FROM or fifteen > FROM or alerting > 0:
             self.length += 1
@@ -152,9 +156,16 @@ class Tail:
             self.quiet += 1
             if self.quiet >= GAP:
                 self._close(sigma, tail)
-        if self.waited >= HOUR and not self.shared:
+        if self.waited >= HOUR:
             self.fade()
             self.fit(sigma, tail)
+
+    def _learn_shared(self, one: float, five: float, fifteen: float) -> None:
+        """Take the scores of one of many series, each bucket a cluster of its own."""
+        self.one.now, self.five.now, self.fifteen.now = one, five, fifteen
+        self.one.close(True)
+        self.five.close(True)
+        self.fifteen.close(True)
 
     def _close(self, sigma: float, tail: float) -> None:
         """End a cluster: it teaches where it was short, and did not alert or is one of many that did."""
@@ -180,9 +191,9 @@ class Tail:
 
     def fit(self, sigma: float, tail: float) -> None:
         """Work the ratios out anew."""
-        self.one.fit(self.seen, RATES[0], sigma, tail)
-        self.five.fit(self.seen, RATES[1], sigma, tail)
-        self.fifteen.fit(self.seen, RATES[2], sigma, tail)
+        self.one.fit(self.seen, RATE if self.shared else RATES[0], sigma, tail)
+        self.five.fit(self.seen, RATE if self.shared else RATES[1], sigma, tail)
+        self.fifteen.fit(self.seen, RATE if self.shared else RATES[2], sigma, tail)
 
     def snapshot(self) -> list[float]:
         """All of the state as plain numbers, for `restore`."""
