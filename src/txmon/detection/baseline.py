@@ -27,7 +27,7 @@ BLOCK_SQUARES: Final = 4.0  # transactions expected whose squares are worth a lo
 SQUARES_CLIP: Final = 16.0  # times the variance: a square is no larger
 SQUARES_FLOOR: Final = 64.0  # but a single cluster of eight transactions is always believed
 MAD_FIRST: Final = 1.0  # over the residuals seen: the gain of the first ones, which know nothing better
-MAD_MOST: Final = 0.15  # that it is
+MAD_MOST: Final = 0.1  # that it is
 MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is about 1/gain residuals
 MIN_DISPERSION: Final = 1.1  # a little over a Poisson's, which no real feed keeps to
 MAX_DISPERSION: Final = 400.0
@@ -37,7 +37,7 @@ SLOPE_DAMPING: Final = 0.995  # a bucket: a trend that nothing confirms is gone 
 MAX_SLOPE: Final = 0.02
 MAX_INNOVATION: Final = 0.3  # of the level: a shop that opens is a step, not a slope that goes on
 OLD_LENGTH: Final = 39  # numbers of a baseline's state, before the pace of its dispersion and its tail were part of it
-LENGTHS: Final = (OLD_LENGTH, OLD_LENGTH + 1, OLD_LENGTH + 1 + TAIL_LENGTH)
+LENGTHS: Final = (OLD_LENGTH, OLD_LENGTH + 1, OLD_LENGTH + 2, OLD_LENGTH + 1 + TAIL_LENGTH)
 MOST_PACES: Final = 64  # remembered; a detector has two
 
 
@@ -200,7 +200,7 @@ class Baseline:
                 return
             phi = min(MAX_DISPERSION, self.block_count / self.block_mean)
             square = self.median * self.median
-            self.median = sqrt(square + 2.0 * gain * (phi * NORMAL_MAD * NORMAL_MAD - square))
+            self.median = sqrt(square + gain * (phi * NORMAL_MAD * NORMAL_MAD - square))
         self.block_count = 0.0
         self.block_mean = 0.0
         if self.blocks < MAD_FIRST / MAD_GAIN:
@@ -274,13 +274,13 @@ class Baseline:
             self.block_count, self.block_mean, float(self.alerting),
         ]  # fmt: skip
         tail = self.tail
-        own = tail.snapshot() if tail is not None and not tail.shared else []
+        own = [] if tail is None else [1.0] if tail.shared else tail.snapshot()
         return [*scalars, *self.counts(), *self.expectations, self.blocks, *own]
 
     def restore(self, state: Sequence[float]) -> None:
         """Become the baseline whose `snapshot` was `state`; ValueError when it cannot be one."""
         if len(state) not in LENGTHS:
-            raise ValueError(f"a baseline has {LENGTHS} numbers, not {len(state)}")
+            raise ValueError(f"a baseline has one of {LENGTHS} numbers, not {len(state)}")
         self.pace = pace_of(state[0], state[1])
         self.slope, self.events, self.exposure, self.median = state[2:6]
         self.block_count, self.block_mean, alerting = state[6:9]
@@ -289,8 +289,11 @@ class Baseline:
         for count, expected in zip(reversed(state[9:24]), reversed(state[24:39]), strict=True):
             self.observe(count, expected)
         # states from before the pace of the dispersion was known had moved it for long
-        self.blocks = state[39] if len(state) > OLD_LENGTH else MAD_FIRST / MAD_GAIN
-        if len(state) > OLD_LENGTH + 1:
+        self.blocks = state[OLD_LENGTH] if len(state) > OLD_LENGTH else MAD_FIRST / MAD_GAIN
+        self.tail = None
+        if len(state) == OLD_LENGTH + 2:
+            self.tail = Tail(shared=True)  # whoever has that of its status puts it in this one's place
+        elif len(state) > OLD_LENGTH + 2:
             self.tail = Tail()
             self.tail.restore(state[OLD_LENGTH + 1 :])
 

@@ -20,7 +20,7 @@ from txmon.detection.registry import Roster
 from txmon.detection.season import Season
 from txmon.detection.tails import Tail
 from txmon.detection.thresholds import DetectorConfig, ThresholdTable
-from txmon.model.keys import TOTAL, Key
+from txmon.model.keys import TOTAL, Key, pack_key, unpack_key
 from txmon.model.scores import Thresholds, count_score
 from txmon.model.verdict import Evidence, Recommendation, Verdict
 
@@ -320,7 +320,9 @@ class BucketJudge:
             note = WAITING
         if judgement.together or (self.config.explain and distance > 0.0):
             note = f"together {format(distance, '.1f')} sigmas: {odd.parts()}"
-        recurs = "" if bucket.span != 1.0 else self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None)
+        recurs = (
+            "" if bucket.span != 1.0 else self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None)
+        )
         if recurs:
             note = f"{note}; {recurs}" if note else recurs
         verdict = self._conclude(bucket, TOTAL, bucket.total, expected, series, judgement, gates, None, note)
@@ -375,7 +377,9 @@ class BucketJudge:
         if alerts or series.alerting or self._episodes.are_there():
             self._episodes.count(bucket.key, status, series, alerts)
             if not alerts and bucket.total > 0:
-                self._episodes.come_back(bucket.key, status, series, 1.0 if status == TOTAL else bucket.usual, bucket.time)
+                self._episodes.come_back(
+                    bucket.key, status, series, 1.0 if status == TOTAL else bucket.usual, bucket.time
+                )
         if bucket.warm:
             self._calibrate(bucket.key, status, series, seen)
         evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, note)
@@ -428,6 +432,12 @@ class BucketJudge:
             "hours": self._hours.snapshot(),
             "season": self._season.snapshot(),
             "surges": self._surges.snapshot(),
+            "tails": {status: tail.snapshot() for status, tail in sorted(self._tails.items())},
+            "pulses": [
+                [pack_key(key), status, whole, series.pulses.snapshot()]
+                for key, status, whole, series in self._all_series()
+                if series.pulses is not None
+            ],
             **self._episodes.snapshot(),
             **self._roster.snapshot(),
         }
@@ -445,8 +455,40 @@ class BucketJudge:
         self._level, self._lag = float(state["level"]), float(state["lag"])
         # states from before `seen` was kept: something arrived in the bucket judged last
         self._roster.restore({"seen": self._before, **state})
+        self._restore_books(state)
         self._gates = ThresholdTable(self.config)
         self._gates.share(self._roster.sharing)
+
+    def _restore_books(self, state: Mapping[str, Any]) -> None:
+        """Take over the tails of many series and the pulses of each, neither of which is in older states."""
+        self._tails = {}
+        for status, numbers in state.get("tails", {}).items():
+            tail = self._tails[str(status)] = Tail(shared=True)
+            tail.restore(numbers)
+        pulses = {
+            (unpack_key(key), str(status), bool(whole)): book for key, status, whole, book in state.get("pulses", [])
+        }
+        self._books = 0
+        for key, status, whole, series in self._all_series():
+            if series.tail is not None and series.tail.shared:
+                series.tail = self._tails.setdefault(status, series.tail)
+            book = pulses.get((key, status, whole))
+            if book is not None:
+                series.pulses = Pulses()
+                series.pulses.restore(book)
+                self._books += 1
+
+    def _all_series(self) -> list[tuple[Key, str, bool, Baseline]]:
+        """Return every series with its key and status, and whether it is one of all keys as one."""
+        found: list[tuple[Key, str, bool, Baseline]] = []
+        for key, volume in self._roster.volumes.items():
+            found.append((key, TOTAL, False, volume))
+            found += [(key, status, False, series) for status, series in volume.statuses.items()]
+        volume_of_all = self._roster.whole
+        if volume_of_all is not None:
+            found.append(((), TOTAL, True, volume_of_all))
+            found += [((), status, True, series) for status, series in volume_of_all.statuses.items()]
+        return found
 
     def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:
         if self._episodes.is_excluded(bucket.key, status, series):

@@ -27,8 +27,23 @@ class Judgement:
     """The scores of a series' windows in sigmas, and what the gates said of them."""
 
     __slots__ = (
-        "excess", "gate", "lingers", "longest", "newest", "over1", "over15", "over5", "passed", "plain15", "plain5", "ratio",
-        "score", "seen", "together", "window", "window_mean",
+        "excess",
+        "gate",
+        "lingers",
+        "longest",
+        "newest",
+        "over1",
+        "over5",
+        "over15",
+        "passed",
+        "plain5",
+        "plain15",
+        "ratio",
+        "score",
+        "seen",
+        "together",
+        "window",
+        "window_mean",
     )  # fmt: skip
 
     def __init__(self) -> None:

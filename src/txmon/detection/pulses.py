@@ -89,8 +89,7 @@ class Pulses:
         return level
 
     def note(self, time: int, height: float, score: float) -> bool:
-        """Take the bucket at `time`: so far from the level, in transactions and in sigmas; whether that made it usual.
-        """
+        """Take the bucket at `time`: so far from the level, in transactions and in sigmas; whether that made it usual."""
         usual = False
         if self._rest > 0:
             self._rest -= 1

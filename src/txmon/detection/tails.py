@@ -98,8 +98,19 @@ class Tail:
     """The tails of a series' three windows; of many small series of one status together, where `shared`."""
 
     __slots__ = (
-        "alarms", "alerted", "fifteen", "five", "length", "one", "quiet", "scale15", "scale5", "seen", "shared",
-        "starts", "waited",
+        "alarms",
+        "alerted",
+        "fifteen",
+        "five",
+        "length",
+        "one",
+        "quiet",
+        "scale5",
+        "scale15",
+        "seen",
+        "shared",
+        "starts",
+        "waited",
     )  # fmt: skip
 
     def __init__(self, shared: bool = False) -> None:
