@@ -109,12 +109,21 @@ class BucketJudge:
                 expected = volume.rate()
             self._judge_key(time, key, volume, arrivals.get(volume, NOTHING), verdicts)
         self._age += 1
+        self._fade_tails()
+        if not self._closed:
+            self._level = expected
+        self._learn_day(time, whole, expected)
+        return verdicts
+
+    def _fade_tails(self) -> None:
+        """Let what many series' scores taught count less each hour or so, and work it out anew."""
         if self._age % FADE_EACH == 0:
             for tail in self._tails.values():
                 tail.fade()
                 tail.fit(self._gates.sigma, self._gates.tail)
-        if not self._closed:
-            self._level = expected
+
+    def _learn_day(self, time: int, whole: dict[str, int], expected: float) -> None:
+        """Learn the hours in which something arrives, and the day's shape."""
         if self.config.bucket <= PART:
             self._hours.learn(time, bool(whole))
         if self._age <= self._warmup:
@@ -124,7 +133,6 @@ class BucketJudge:
             for count in whole.values():
                 total += count
             self._season.learn(time, total, expected)
-        return verdicts
 
     def _judge_whole(self, time: int, whole: dict[str, int], growth: float) -> float:
         """Let all keys as one be judged and learned, unheard; the volume expected of them, -1 where there is one key.
@@ -197,17 +205,8 @@ class BucketJudge:
         )
 
     def _judge_key(self, time: int, key: Key, volume: KeyVolume, counts: dict[str, int], out: list[Verdict]) -> None:
-        total = 0
-        for count in counts.values():
-            total += count
-        span = 0.0 if self._closed else volume.wait(total > 0)
-        if span == 1.0:
-            self._surges.end(key, volume, total)
-            usual = self._surges.usual(key, volume.rate(), total)
-        else:
-            usual = span * volume.rate()
-        bucket = Bucket(time, key, counts, total, usual, volume.buckets >= self._warmup, volume.buckets)
-        bucket.span = span
+        bucket = self._bucket_of(time, key, volume, counts)
+        total = bucket.total
         volume.buckets += 1
         volume.mix_exposure = volume.mix_exposure * self._mix_discount + float(total)
         odd = JointDeviation()
@@ -232,6 +231,21 @@ class BucketJudge:
             for waiting in volume.series():  # or their windows would reach further back than the volume's
                 waiting.observe(0.0, 0.0)
         out.append(self._judge_volume(bucket, volume, odd, alone, excess))
+
+    def _bucket_of(self, time: int, key: Key, volume: KeyVolume, counts: dict[str, int]) -> Bucket:
+        """One key's bucket, and the volume that is usual in it."""
+        total = 0
+        for count in counts.values():
+            total += count
+        span = 0.0 if self._closed else volume.wait(total > 0)
+        if span == 1.0:
+            self._surges.end(key, volume, total)
+            usual = self._surges.usual(key, volume.rate(), total)
+        else:
+            usual = span * volume.rate()
+        bucket = Bucket(time, key, counts, total, usual, volume.buckets >= self._warmup, volume.buckets)
+        bucket.span = span
+        return bucket
 
     def _judge_row(
         self, bucket: Bucket, volume: KeyVolume, place: int, series: Baseline, odd: JointDeviation, out: list[Verdict]
@@ -313,18 +327,13 @@ class BucketJudge:
         distance = odd.distance() if bucket.warm else 0.0
         if alone and distance >= gates.sigma and not judgement.passed:
             judgement.together = bucket.total >= gates.min_count and odd.is_shared()
-        note = ""
-        if self._closed:
-            note = CLOSED
-        elif bucket.span == 0.0:
-            note = WAITING
+        recurs = ""
+        if bucket.span == 1.0:
+            recurs = self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None)
+        notes = [recurs, self._note_of(bucket)]
         if judgement.together or (self.config.explain and distance > 0.0):
-            note = f"together {format(distance, '.1f')} sigmas: {odd.parts()}"
-        recurs = (
-            "" if bucket.span != 1.0 else self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None)
-        )
-        if recurs:
-            note = f"{note}; {recurs}" if note else recurs
+            notes.append(f"together {format(distance, '.1f')} sigmas: {odd.parts()}")
+        note = "; ".join([one for one in notes if one])
         verdict = self._conclude(bucket, TOTAL, bucket.total, expected, series, judgement, gates, None, note)
         if bucket.span == 0.0 or recurs:
             return verdict
@@ -340,6 +349,12 @@ class BucketJudge:
         else:
             series.forget()
         return verdict
+
+    def _note_of(self, bucket: Bucket) -> str:
+        """Why nothing is expected in a bucket, or nothing yet; an empty text where something is."""
+        if bucket.span > 0.0:
+            return ""
+        return CLOSED if self._closed else WAITING
 
     def _conclude(
         self,

@@ -5,7 +5,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from txmon.detection.baseline import Baseline
-from txmon.detection.tails import FROM
+from txmon.detection.tails import FROM, Tail
 from txmon.detection.window import rest15, sum5
 from txmon.model.scores import Thresholds, count_score
 
@@ -122,7 +122,6 @@ def score_all(series: Baseline, gates: Thresholds, counts: list[float]) -> list[
 def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | None, lag: float) -> Judgement:
     """Scores cost logarithms: where a window is on the wrong side, none is asked how far it is on the safe one."""
     result = Judgement()
-    tail = series.tail
     expectations = series.expectations
     seen1, mean1 = series.newest(), expectations[0]
     seen5, seen15 = series.sums()
@@ -145,30 +144,38 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
     result.lingers = sign * score1 > LINGER
     if mean1 > 0.0:
         result.excess = _excess(mean1, error)
-        result.seen, result.window_mean, result.score = seen1, mean1, score1
-        if tail is not None:
-            result.ratio = tail.one.ratio
-        if sign * score1 > FROM:
-            gate = _gate(seen1, mean1, gates, sign, SLACK_1)
-            if not gate:
-                result.over1 = sign * score1
-            if sign * score1 >= gates.sigma * result.ratio:
-                result.gate = gate
-                result.passed = not gate
-    if tail is not None and sign < 0.0:
-        if mean5 > ENOUGH:
-            result.plain5 = max(0.0, sign * score5)
-            score5 /= tail.scale5
-        if mean15 > ENOUGH:
-            result.plain15 = max(0.0, sign * score15)
-            score15 /= tail.scale15
-    if mean5 > 0.0:
-        ratio = tail.five.ratio if tail is not None else 1.0
-        result.over5 = _weigh(result, 5, score5, seen5, mean5, gates, sign, SLACK_5, off1, ratio)
-    if mean15 > 0.0:
-        ratio = tail.fifteen.ratio if tail is not None else 1.0
-        result.over15 = _weigh(result, 15, score15, seen15, mean15, gates, sign, SLACK_15, off1, ratio)
+        _weigh_newest(result, score1, seen1, mean1, gates, sign, series.tail)
+    ratio5 = ratio15 = 1.0
+    tail = series.tail
+    if tail is not None:
+        ratio5, ratio15 = tail.five.ratio, tail.fifteen.ratio
+        if sign < 0.0:
+            result.plain5, score5 = _scaled(score5, mean5, tail.scale5)
+            result.plain15, score15 = _scaled(score15, mean15, tail.scale15)
+    result.over5 = _weigh(result, 5, score5, seen5, mean5, gates, sign, SLACK_5, off1, ratio5)
+    result.over15 = _weigh(result, 15, score15, seen15, mean15, gates, sign, SLACK_15, off1, ratio15)
     return result
+
+
+def _weigh_newest(
+    result: Judgement, score: float, seen: float, mean: float, gates: Thresholds, sign: float, tail: Tail | None
+) -> None:
+    """Take the newest bucket alone."""
+    result.seen, result.window_mean, result.score = seen, mean, score
+    if tail is not None:
+        result.ratio = tail.one.ratio
+    if sign * score > FROM:
+        gate = _gate(seen, mean, gates, sign, SLACK_1)
+        if not gate:
+            result.over1 = sign * score
+        if sign * score >= gates.sigma * result.ratio:
+            result.gate = gate
+            result.passed = not gate
+
+
+def _scaled(score: float, mean: float, scale: float) -> tuple[float, float]:
+    """Return how far a window's score is below, and the score by the series' own scale, where enough is expected."""
+    return (max(0.0, -score), score / scale) if mean > ENOUGH else (0.0, score)
 
 
 Error = tuple[float, float, bool, float, float, float]  # what `_error_of` gives
@@ -228,6 +235,8 @@ def _weigh(
 
     off: how far the newest bucket is on the wrong side. ratio: how much higher than a normal's its threshold is.
     """
+    if mean <= 0.0:
+        return 0.0
     marked = sign * score
     gate, passed, over = "", False, 0.0
     if marked > FROM:

@@ -85,11 +85,14 @@ class Pulses:
         self.named = ""
         if (count > level and high > 0.0) or (count < level and low < 0.0):
             self.named = name
-            return min(level + high, max(max(0.0, level + low), count))
+            return min(level + high, max(0.0, level + low, count))
         return level
 
     def note(self, time: int, height: float, score: float) -> bool:
-        """Take the bucket at `time`: so far from the level, in transactions and in sigmas; whether that made it usual."""
+        """Take the bucket at `time`, so far from the level, in transactions and in sigmas.
+
+        Returns whether that made it usual.
+        """
         usual = False
         if self._rest > 0:
             self._rest -= 1

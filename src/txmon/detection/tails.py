@@ -1,15 +1,15 @@
 """How far the scores of one series reach while nothing is wrong: what makes a sigma mean the same for every series.
 
-A score is in sigmas of a model, and models err: a feed that comes in bursts, or in clusters that no dispersion knows of,
-exceeds four sigmas every hour. So the scores themselves are counted. Scores beyond 2 sigmas on the wrong side that pass
-the gates come in clusters, which end after five buckets without one. Of their highest scores it is known how many there
-are, and the mean and the variance of their excess. A generalised Pareto distribution through these (peaks over a
+A score is in sigmas of a model, and models err: a feed that comes in bursts, or in clusters that no dispersion knows
+of, exceeds four sigmas every hour. So the scores themselves are counted. Scores beyond 2 sigmas on the wrong side that
+pass the gates come in clusters, which end after five buckets without one. Of their highest scores it is known how many
+there are, and the mean and the variance of their excess. A generalised Pareto distribution through these (peaks over a
 threshold, Pickands 1975; by moments, Hosking & Wallis 1987) says which score is as rare as the threshold should be. A
 normal distribution's own numbers stand behind it as evidence, so a series that behaves keeps the threshold that the
 budget asks.
 
-An outage must not be calibrated away. What alerts for more than ten buckets is no noise and teaches nothing. A short alert
-teaches only after FREE others within about a day. All of it is halved in two days.
+An outage must not be calibrated away. What alerts for more than ten buckets is no noise and teaches nothing. A short
+alert teaches only after FREE others within about a day. All of it is halved in two days.
 """
 
 from collections.abc import Sequence
