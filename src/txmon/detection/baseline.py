@@ -25,9 +25,10 @@ BLOCK: Final = 8.0  # transactions expected before a residual is worth a look: b
 RARE: Final = 1.0  # transactions expected in a bucket, below which squares are looked at
 BLOCK_SQUARES: Final = 4.0  # transactions expected whose squares are worth a look
 SQUARES_CLIP: Final = 16.0  # times the variance: a square is no larger
-SQUARES_FLOOR: Final = 64.0  # but a single cluster of eight transactions is always believed
+SQUARES_FLOOR: Final = 25.0  # but a single cluster of five transactions is always believed
 MAD_FIRST: Final = 1.0  # over the residuals seen: the gain of the first ones, which know nothing better
 MAD_MOST: Final = 0.1  # that it is
+EPISODE: Final = 5  # buckets of alerts, after which a dispersion waits for the end
 MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is about 1/gain residuals
 MIN_DISPERSION: Final = 1.1  # a little over a Poisson's, which no real feed keeps to
 MAX_DISPERSION: Final = 400.0
@@ -161,7 +162,7 @@ class Baseline:
             return
         if self.exposure > 0.0:
             mean = self.rate() * exposure
-            if warm:
+            if warm and self.alerting <= EPISODE:  # an incident's own spread is none of the series'
                 self._learn_dispersion(count, mean, weight)
             reach = CLIP * sqrt(mean + self.excess(mean) * mean * mean) + 1.0  # one event is never an outlier
             count = min(mean + reach, max(mean - reach, count))
@@ -200,7 +201,9 @@ class Baseline:
                 return
             phi = min(MAX_DISPERSION, self.block_count / self.block_mean)
             square = self.median * self.median
-            self.median = sqrt(square + gain * (phi * NORMAL_MAD * NORMAL_MAD - square))
+            found = phi * NORMAL_MAD * NORMAL_MAD
+            # a single cluster raises it, and many quiet blocks lower it: the other way round takes too long
+            self.median = sqrt(square + (gain if found > square else 2.0 * gain) * (found - square))
         self.block_count = 0.0
         self.block_mean = 0.0
         if self.blocks < MAD_FIRST / MAD_GAIN:

@@ -27,6 +27,7 @@ from txmon.model.verdict import Evidence, Recommendation, Verdict
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
 RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are better than it thought
 RELIEF: Final = 4.0  # sigmas on the safe side over the longest window that mean so
+RISE: Final = 1.35  # times what was expected in five buckets: what rises less is a morning, which the level follows
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
 MOST_BOOKS: Final = 20_000  # series of keys whose pulses are remembered: each may take a kilobyte
 FADE_EACH: Final = 60  # buckets between two times that the tails of many series are worked out
@@ -343,7 +344,7 @@ class BucketJudge:
             usual = max(0.0, bucket.total - excess)
             surging = judgement.longest > RELIEF
             if bucket.warm and bucket.span == 1.0:
-                self._surges.follow(bucket.key, series, surging)
+                self._surges.follow(bucket.key, series, surging and judgement.rise > RISE)
             surging = surging and bucket.span == 1.0
             self._learn(bucket, TOTAL, series, usual, bucket.span, RELIEF_WEIGHT if surging else 1.0)
         else:

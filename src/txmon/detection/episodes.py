@@ -14,6 +14,7 @@ Known = tuple[float, float, float, float]  # of a series, as Baseline.known give
 MEMORY: Final = 24.0  # half-lives of a level in which what was usual before moves half of the way to it
 SHORT: Final = 10  # buckets of an episode that moves a dispersion too little to matter
 DAY: Final = 86400
+HIGH: Final = 6.0  # times what was usual before: a morning, more than a surge
 NEAR: Final = 1.1  # times what was usual before: a level no higher has come back, or has been met
 
 
@@ -181,7 +182,7 @@ class Surges:
             if surging:
                 statuses = {status: series.known() for status, series in volume.statuses.items()}
                 self._surges[key] = Surge(level, volume.known(), statuses)
-        elif not surging and level < NEAR * surge.usual:
+        elif level > HIGH * surge.usual or (not surging and level < NEAR * surge.usual):
             del self._surges[key]
         else:
             surge.usual = level + self._keep * (surge.usual - level)

@@ -39,6 +39,7 @@ class Judgement:
         "plain5",
         "plain15",
         "ratio",
+        "rise",
         "score",
         "seen",
         "together",
@@ -56,6 +57,7 @@ class Judgement:
         # 0, that of the longest window up to MILD sigmas
         self.newest = 0.0
         self.longest = 0.0
+        self.rise = 0.0  # seen over expected in five buckets; 0 where nothing was
         self.passed = False
         self.lingers = False
         self.together = False  # all statuses together are odd, though none alone is
@@ -141,6 +143,7 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
     elif not every and off15 < -HALF and _may_be_far(seen15, mean15, error):
         score15 = _score(seen15, mean15, error)
     result.newest, result.longest = score1, score15
+    result.rise = seen5 / mean5 if mean5 > 0.0 else 0.0
     result.lingers = sign * score1 > LINGER
     if mean1 > 0.0:
         result.excess = _excess(mean1, error)
