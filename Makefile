@@ -6,7 +6,7 @@ PURE := $(VENV)/pure
 SPARK := .venv-spark
 SOURCES := pyproject.toml hatch_build.py $(shell find src -name '*.py' -o -name '*.toml')
 
-.PHONY: demo test test-oldest test-versions test-spark coverage mutants fuzz fuzz-long audit dist reference lint sample bench bench-detection clean
+.PHONY: demo test test-oldest test-versions test-spark coverage mutants fuzz fuzz-long audit dist reference lint sample bench bench-check bench-calibration bench-detection bench-peers clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -156,11 +156,24 @@ bench: $(VENV)/benched
 	$(BIN)/python benchmarks/core.py --json benchmarks/results/core.json
 	$(BIN)/python benchmarks/series.py --json benchmarks/results/series.json
 	$(BIN)/python benchmarks/latency.py --json benchmarks/results/latency.json
-	command -v valgrind >/dev/null && $(BIN)/python benchmarks/instructions.py --json benchmarks/results/instructions.json || true
 
-# txmon beside textbook detectors and the original systems; minutes, most of them the outlier factor's
+# txmon beside other detectors on the scenarios, the real files and made streams; a few minutes
 bench-detection: $(VENV)/benched
 	$(BIN)/python benchmarks/detection.py
+
+# The false alarms that come, against those that --budget allows, on each scenario without incidents; a few minutes
+bench-calibration: $(VENV)/benched
+	$(BIN)/python benchmarks/calibration.py --json benchmarks/results/calibration.json
+
+# txmon beside what a user might take instead: quality and speed on the same data in the same run
+bench-peers: $(VENV)/benched
+	$(BIN)/python benchmarks/peers.py --json benchmarks/results/peers.json
+
+# Instructions of twelve fixed workloads against benchmarks/results/instructions.json; needs valgrind, 2 to 4 minutes.
+# A change above 3 % fails unless benchmarks/CHANGES.md says why. UPDATE=--update writes the new counts.
+UPDATE ?=
+bench-check: $(VENV)/benched
+	$(BIN)/python benchmarks/instructions.py $(UPDATE)
 
 $(VENV)/benched: $(VENV)/installed
 	$(BIN)/pip install --quiet --group bench

@@ -6,10 +6,12 @@ A page has text of its own and, between `<!-- written by docs/reference_pages.py
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import txmon.model.statuses
 from txmon.server.openapi import document
 from txmon.settings.declarations import DECLARATIONS, DEFAULTS, default_text, flag, variable
 from txmon.settings.parsers import Choice
@@ -59,7 +61,7 @@ def kind_of(schema: Mapping[str, Any]) -> str:
         return f"list of {kind_of(schema['items'])}"
     if isinstance(kind, list):
         return " or ".join(kind)
-    return "time" if "pattern" in schema else str(kind)
+    return "time" if str(schema.get("pattern", "")).endswith("Z$") else str(kind)
 
 
 # settings
@@ -162,6 +164,30 @@ def bodies(*names: str) -> Iterator[str]:
         yield from table("field | type | | meaning", rows)
 
 
+# statuses
+
+
+def roles() -> Iterator[str]:
+    """What each role does."""
+    yield from table("role | does", ((f"`{role}`", text) for role, text in _statuses()["roles"].items()))
+
+
+def words() -> Iterator[str]:
+    """The words of every role."""
+    found = ((f"`{role}`", ", ".join(words)) for role, words in _statuses()["words"].items())
+    yield from table("role | words", found)
+
+
+def codes() -> Iterator[str]:
+    """The response codes."""
+    found = ((f"`{code}`", role, meaning) for code, (role, meaning) in _statuses()["codes"].items())
+    yield from table("code | role | meaning", found)
+
+
+def _statuses() -> dict[str, Any]:
+    return tomllib.loads(Path(txmon.model.statuses.__file__).with_name("statuses.toml").read_text())
+
+
 PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "verdict": lambda: verdict_fields("verdict"),
     "incident": lambda: verdict_fields("incident"),
@@ -169,6 +195,9 @@ PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "spellings": spellings,
     "rules": lambda: iter(table("name | is", ((f"`{name}`", text) for name, text in NAMES.items()))),
     **{section: lambda section=section: settings(section) for section in SECTIONS},
+    "roles": roles,
+    "words": words,
+    "codes": codes,
     "routes": routes,
     "parameters": parameters,
     "bodies": lambda: bodies("Transaction", "Receipt", "Incident", "Series", "Overview"),

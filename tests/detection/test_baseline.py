@@ -42,7 +42,8 @@ def test_the_score_is_the_quantile_of_the_exact_tail(mean: float, excess: float)
 
 @given(st.floats(1e-4, 1e6), st.floats(0, 4), st.integers(0, 10**7))
 def test_the_score_grows_with_the_count(mean: float, excess: float, count: int) -> None:
-    assert count_score(count + 1, mean, excess) >= count_score(count, mean, excess) - 1e-9
+    # The deviance of half a million transactions is a difference of large numbers: its rounding moves a score by 1e-6.
+    assert count_score(count + 1, mean, excess) >= count_score(count, mean, excess) - 2e-6
 
 
 def test_the_score_does_not_saturate() -> None:

@@ -262,9 +262,69 @@ def test_the_benchmark_says_of_txmon_what_evaluate_says(tmp_path: Path) -> None:
     sample = root / "examples" / "transactions.csv"
     subprocess.run([TXMON, "replay", str(sample), "--out", str(tmp_path / "v")], timeout=60, check=True)
     command = [sys.executable, str(root / "benchmarks" / "detection.py"), "--shared", str(tmp_path / "none"), "--json"]
+    command += ["--scenarios", "none"]
     done = subprocess.run([*command, "--only", "txmon", "--only", "EWMA"], capture_output=True, timeout=60, check=True)
     found = json.loads(done.stdout)
     assert found["txmon, defaults"]["sample"] == evaluated(tmp_path / "v", sample.with_suffix(".labels.json"))
     peer = found["EWMA, 3.5 sigma"]["sample"]
     assert peer["incidents"] == 6
     assert peer["false_episodes"] > 20  # a z-score on counts cries wolf
+
+
+def keyed(minute: int, merchant: str, status: str = "denied") -> dict[str, Any]:
+    return verdict(minute, status) | {"key": {"merchant": merchant}}
+
+
+def test_a_label_with_a_key_is_caught_by_alerts_of_that_key_alone() -> None:
+    labels = truth(incident("step", ["denied"], 100, 120, key={"merchant": "m1"}))
+    other = scored([keyed(105, "m2"), keyed(1440, "m2", "failed")], labels)
+    assert (other["caught"], other["false_episodes"]) == (0, 2)
+    assert other["missed"][0]["key"] == {"merchant": "m1"}
+    assert other["false_alarms"][0]["key"] == {"merchant": "m2"}
+    own = scored([keyed(105, "m1"), keyed(108, "m1")], labels)
+    assert (own["caught"], own["false_episodes"], own["delay_median_min"]) == (1, 0, 5.0)
+
+
+def test_an_alert_without_a_key_fits_a_label_of_any_key() -> None:
+    labels = truth(incident("step", ["denied"], 100, 120, key={"merchant": "m1"}))
+    result = scored([verdict(105), verdict(400)], labels)
+    assert (result["caught"], result["false_episodes"]) == (1, 1)
+
+
+def test_a_label_without_a_key_is_of_all_keys() -> None:
+    labels = truth(
+        incident("outage", ["denied"], 100, 120), incident("step", ["denied"], 500, 520, key={"merchant": "m1"})
+    )
+    result = scored([keyed(103, "m2"), keyed(104, "m3")], labels)
+    assert (result["caught"], result["false_episodes"]) == (1, 0)
+
+
+def test_false_alarms_of_two_keys_are_two_episodes_where_labels_name_keys() -> None:
+    rows = [keyed(300, "m1"), keyed(300, "m2"), keyed(301, "m1")]
+    assert scored(rows, truth(incident("step", ["denied"], 100, 120)))["false_episodes"] == 1
+    with_keys = truth(incident("step", ["denied"], 100, 120, key={"merchant": "m1"}))
+    assert scored(rows, with_keys)["false_episodes"] == 2
+
+
+def test_a_label_of_one_dimension_fits_the_alerts_of_two() -> None:
+    labels = truth(incident("step", ["denied"], 100, 120, key={"merchant": "m1"}))
+    rows = [verdict(105) | {"key": {"merchant": "m1", "issuer": "a"}}]
+    assert scored(rows, labels)["caught"] == 1
+
+
+@pytest.mark.parametrize("key", ["m1", ["m1"], {"merchant": 1}, 3])
+def test_a_key_that_is_no_object_of_texts_is_told(key: Any) -> None:
+    with pytest.raises(BadData, match=r"incidents\[0\]: key: .* is no object of texts"):
+        read_labels(truth(incident("step", ["denied"], 100, 120, key=key)), "l")
+    with pytest.raises(BadData, match="line 1: key"):
+        read_alerts(lines(verdict(1) | {"key": key}), "v")
+
+
+def test_incidents_of_another_key_are_pages_on_no_label() -> None:
+    def page(minute: int, merchant: str) -> dict[str, Any]:
+        opened = {"event": "incident", "state": "opened", "time": at(minute), "statuses": ["denied"]}
+        return opened | {"key": {"merchant": merchant}}
+
+    labels = truth(incident("step", ["denied"], 100, 120, key={"merchant": "m1"}))
+    result = scored([keyed(105, "m1"), page(105, "m1"), page(106, "m2"), verdict(1440, recommendation="ok")], labels)
+    assert (result["pages"], result["false_pages"]) == (2, 1)

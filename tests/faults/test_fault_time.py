@@ -123,14 +123,13 @@ def test_a_leap_second(text: str) -> None:
 
 @pytest.mark.fault(
     "one row a year ahead, in a file",
-    "at most a day of silence is judged, then the gap is skipped; rows after it are counted as late",
+    "at most a day of silence is judged, then the gap is skipped; rows after it are judged where they belong",
 )
 def test_a_years_jump_in_a_file() -> None:
     first, later = ordinary(60), [(t.replace("T10", "T11"), s, n) for t, s, n in ordinary(60)]
     done = txmon("replay", "-", stdin=table([*first, ("2027-03-02T10:00:00Z", "denied", 1), *later]))
-    assert done.code == 0
-    assert "120 records came after their bucket had closed; the first at 2026-03-02T11:00:00Z" in done.err
-    assert 60 + 1440 <= len(done.volume()) <= 60 + 1440 + 2
+    assert (done.code, done.err) == (0, "")
+    assert 120 + 1440 <= len(done.volume()) <= 120 + 1440 + 2
 
 
 @pytest.mark.fault(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from txmon.ingest.records import Record
 from txmon.ingest.timestamps import TimeParser
-from txmon.runtime.acknowledgements import take_acknowledgements
+from txmon.runtime.acknowledgements import take_words
 from txmon.runtime.factory import pipeline_of, restore, save
 from txmon.settings.declarations import Settings
 from txmon.sinks.lines import verdict_line
@@ -70,7 +70,7 @@ def test_the_learned_state_itself_goes_on(tmp_path: Path) -> None:
 @given(st.one_of(st.binary(max_size=200), mutated(b'{"id": "a", "normal": true}\n{"id": "b", "normal": false}\n')))
 def test_any_acknowledgements(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "state.ack").write_bytes(raw)
-    assert len(take_acknowledgements(str(tmp_path / "state"))) <= raw.count(b"\n") + raw.count(b"\r") + 2
+    assert len(take_words(str(tmp_path / "state"))) <= raw.count(b"\n") + raw.count(b"\r") + 2
 
 
 @moderate(100)

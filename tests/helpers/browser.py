@@ -26,6 +26,7 @@ class Page:
 
     def __init__(self, url: str) -> None:
         self._socket = websocket.create_connection(url, timeout=PATIENCE, suppress_origin=True)
+        self.address = url.split("/")[2]
         self._number = 0
         self.complaints: list[str] = []  # errors, warnings, violations of the content security policy
         self.requested: list[str] = []
@@ -82,6 +83,23 @@ class Page:
 
     def close(self) -> None:
         self._socket.close()
+
+
+@contextmanager
+def tabs(page: Page, count: int) -> Iterator[list[Page]]:
+    """So many more tabs of the browser that has `page`."""
+    address = page.address
+    pages = []
+    try:
+        for _ in range(count):
+            made = urllib.request.Request(f"http://{address}/json/new?about:blank", method="PUT")
+            with urllib.request.urlopen(made, timeout=PATIENCE) as answer:
+                pages.append(Page(json.load(answer)["webSocketDebuggerUrl"]))
+        yield pages
+    finally:
+        for tab in pages:
+            tab.call("Page.close")
+            tab.close()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import parsing_of
 from txmon.server.app import App
 from txmon.server.engine import Engine, Sink
-from txmon.server.guard import Guard
+from txmon.server.guard import Guard, Token
 from txmon.server.http.connection import Limits
 from txmon.server.http.listener import Listener
 from txmon.server.intake import Intake
@@ -92,6 +92,7 @@ class Server:
 def serving(
     settings: Settings | None = None,
     token: str | None = None,
+    tokens: Sequence[Token] = (),
     sinks: Sequence[Sink] = (),
     now: float = START + 10 * 86400,
 ) -> Iterator[Server]:
@@ -102,9 +103,13 @@ def serving(
     engine = Engine(settings, pipeline, clock, sinks=sinks)
     engine.session.restore()
     engine.session.remember(engine)
-    guard = Guard(token, (settings.host, *settings.allow_host), clock)
+    engine.replay()
+    guard = Guard(
+        token, (settings.host, *settings.allow_host), clock, tokens, settings.trusted_proxy, settings.base_path
+    )
     app = App(engine, Intake(*parsing_of(settings, date(2026, 3, 2)), clock, UTC), guard, debug=True)
-    listener = Listener("127.0.0.1", 0, app.handle, replace(Limits(), body=settings.max_body), app.admit)
+    limits = replace(Limits(), body=settings.max_body, connections=settings.connections)
+    listener = Listener("127.0.0.1", 0, app.handle, limits, app.admit, app.observe, app.urgent, guard.is_proxy)
     listener.start()
     client = Client(listener.port)
     try:

@@ -81,14 +81,14 @@ def test_a_bad_row_is_a_value_with_its_position(row: str, kind: str, reason: str
     ("line", "kind"),
     [
         ("{", "json"), ("[1]", "json"), ('{"time": 1}', "status"), ('{"status": "x"}', "time"),
-        ('{"time": true, "status": "x"}', "time"), ('{"time": 1, "status": 2}', "status"),
-        ('{"time": 1, "status": "x", "count": true}', "count"),
-        ('{"time": 1, "status": "x", "amount": "NaN"}', "amount"),
+        ('{"time": true, "status": "x"}', "time"), ('{"time": 1772461985, "status": 2.5}', "status"),
+        ('{"time": 1772461985, "status": "x", "count": true}', "count"),
+        ('{"time": 1, "status": "x"}', "time"),
         ("[" * 100_000, "json"),
     ],
 )  # fmt: skip
 def test_a_bad_json_line(line: str, kind: str) -> None:
-    found = parse('{"time": 1, "status": "x"}\n' + line)
+    found = parse('{"time": 1772461985, "status": "x"}\n' + line)
     assert isinstance(found[1], Reject)
     assert found[1].kind == kind
 
@@ -129,7 +129,7 @@ def test_no_bytes_are_a_crash_or_lost(lines: list[bytes], kind: str) -> None:
 cell = st.text(st.characters(exclude_characters="\r\n\x00", exclude_categories=["Cs"]), min_size=1, max_size=12)
 
 
-@given(st.lists(st.tuples(st.integers(0, 4_000_000_000), cell, st.integers(0, 10**15)), max_size=30))
+@given(st.lists(st.tuples(st.integers(631_152_000, 4_000_000_000), cell, st.integers(0, 10**15)), max_size=30))
 def test_what_csv_writes_is_read_back(rows: list[tuple[int, str, int]]) -> None:
     import csv
     import io

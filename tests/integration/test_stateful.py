@@ -8,6 +8,7 @@ import ast
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
+from datetime import UTC
 from typing import Any, Final
 
 import pytest
@@ -37,15 +38,19 @@ from txmon.model.stateful import Stateful
 from txmon.model.verdict import Stated, Verdict
 from txmon.notify.notification import Notification
 from txmon.notify.policy import Notifier, Policy
+from txmon.notify.router import Router
+from txmon.notify.sent import SentTable
 from txmon.notify.setup import NotificationSink
 from txmon.pipeline.buckets import Bucketer
 from txmon.pipeline.incidents import IncidentPolicy, IncidentTracker
 from txmon.pipeline.pipeline import Pipeline
 from txmon.pipeline.rules import RuleBook
 from txmon.pipeline.trends import TrendTracker
+from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import pipeline_of
 from txmon.server.history import Recent
 from txmon.server.idempotency import IdempotencyCache
+from txmon.settings import routing
 from txmon.settings.declarations import Settings
 from txmon.settings.rule import parse_rules
 
@@ -79,6 +84,27 @@ class Together:
         self.series.restore(state["series"])
 
 
+class Routed:
+    """A router with a route for one status, and which channels each notification went to."""
+
+    def __init__(self) -> None:
+        self.sent: list[object] = []
+        routes = routing.routes("status=denied;to=exec")
+        self.router = Router(routes, ("teams", "exec"), UTC, lambda told, names: self.sent.append((told.id, names)))
+
+    def snapshot(self) -> object:
+        return self.router.snapshot()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.router.restore(state)
+
+    def accept(self, outcome: Outcome) -> list[object]:
+        before = len(self.sent)
+        for event in outcome.events:
+            self.router.tell(Notification(event.state, event.time, (event,)))
+        return self.sent[before:]
+
+
 class Telling:
     """A notifier, or the sink around one, and what it told; the pictures' counts are no part of its state."""
 
@@ -86,7 +112,8 @@ class Telling:
         self.told: list[Notification] = []
         policy = Policy(trend_every=120, group=60, digest=10)
         notifier = Notifier(policy, self.told.append)
-        self.part = NotificationSink(notifier, print) if wrap else notifier
+        router = Router((), (), UTC, lambda *_: None)
+        self.part = NotificationSink(notifier, print, router, SentTable(), 0) if wrap else notifier
 
     def snapshot(self) -> object:
         return self.part.snapshot()
@@ -125,7 +152,7 @@ def outcome_of(n: int, counts: dict[str, int]) -> Outcome:
     verdicts = [verdict_of(n, status, count, (), f"i{count % 3}") for status, count in counts.items()]
     events = [
         IncidentEvent(
-            START + 60 * n, ("opened", "escalated", "reminder", "resolved")[count % 4], f"i{count % 3}", (status,), (),
+            START + 60 * n, ("opened", "worsened", "reminder", "resolved")[count % 4], f"i{count % 3}", (status,), (),
             "failures", START, START + 60 * n, count, 4.0, count - 4.0, "text",
         )
         for status, count in counts.items()
@@ -299,6 +326,11 @@ def feed_times(part: TimeParser, n: int, item: str) -> object:
         return str(bad)
 
 
+def feed_clock(part: EventClock, n: int, item: int) -> object:
+    part.note(START + 60 * n - item, START + 60.0 * n, 1000.0 + 60.0 * n)
+    return part.now(1030.0 + 60.0 * n)
+
+
 def feed_history(part: Recent, n: int, item: dict[str, int]) -> object:
     return part.accept(outcome_of(n, item)), part.last_hour(), list(part.incidents)
 
@@ -343,10 +375,12 @@ CASES: Final[dict[str, Case]] = {
     "Detector": Case(lambda: Detector(warmup="10m", sigma=3), records, feed_detector),
     "RecordParser": Case(new_parser, lines, feed_parser),
     "TimeParser": Case(new_times, st.lists(texts, min_size=2, max_size=30), feed_times),
+    "EventClock": Case(EventClock, numbers, feed_clock),
     "Notifier": Case(lambda: Telling(wrap=False), steady, lambda part, n, item: part.accept(outcome_of(n, item))),
     "NotificationSink": Case(
         lambda: Telling(wrap=True), steady, lambda part, n, item: part.accept(outcome_of(n, item))
     ),
+    "Router": Case(Routed, steady, lambda part, n, item: part.accept(outcome_of(n, item))),
     "Recent": Case(lambda: Recent(60), steady, feed_history),
     "IdempotencyCache": Case(
         IdempotencyCache,

@@ -306,7 +306,7 @@ def test_apprise_reaches_its_addresses(receiver: Start, line: Any) -> None:
     assert [row["code"] for row in endpoint.requests] == [500, 200]
     assert sent["title"] == "Opened: failures - failed (é$(touch x))"
     assert sent["type"] == "failure"
-    assert "9 seen, 1.0 expected" in sent["message"]
+    assert "9 failed, 1.0 expected" in sent["message"]
 
 
 def test_apprise_refuses_an_address_without_showing_it() -> None:

@@ -4,13 +4,15 @@ import json
 import stat
 import threading
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from txmon.errors import ConfigError, IoFailure
+from txmon.model.outcome import IncidentEvent, IncidentState
 from txmon.notify.channels.base import Answer
 from txmon.notify.delivery import ROTATE_AFTER, Courier, Deliveries, Delivery
-from txmon.notify.notification import Notification
+from txmon.notify.notification import Kind, Notification
 from txmon.notify.spool import Spool
 
 
@@ -230,7 +232,7 @@ def test_a_full_queue_drops_the_oldest(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_disk_that_cannot_keep_it_does_not_lose_it(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
 
-    def full(identity: str, body: str) -> str:
+    def full(identity: str, body: str, told: object = None) -> str:
         raise OSError(28, "No space left on device")
 
     desk.spool.put = full  # type: ignore[method-assign]
@@ -353,3 +355,80 @@ def test_what_cannot_leave_the_spool_is_said(tmp_path: Path) -> None:
     assert (
         other.said[1].endswith("stays in the spool (File exists)") or "stays in the spool (Not a dir" in other.said[1]
     )
+
+
+class Steps(Fake):
+    """A channel whose bodies say what was told, and what was told late."""
+
+    def render(self, notification: Notification) -> str:
+        late = "".join(f" after {kind}" for kind, _ in notification.earlier)
+        return f"body of {notification.kind} {','.join(event.id for event in notification.events)}{late}"
+
+
+def steps(folder: Path, *answers: Answer) -> Desk:
+    desk = Desk(folder, *answers)
+    desk.channel = Steps(*answers)
+    desk.courier.channel = desk.channel
+    return desk
+
+
+def incident(kind: Kind, time: int, *names: str) -> Notification:
+    """A step of these incidents."""
+    some = [
+        IncidentEvent(time, cast(IncidentState, kind), name, ("failed",), (), "failures", 0, 0, 9, 1.0, 8.0, "text")
+        for name in names
+    ]
+    return Notification(kind, time, tuple(some))
+
+
+def test_steps_that_were_overtaken_while_the_receiver_was_away_are_one(tmp_path: Path) -> None:
+    desk = steps(tmp_path, retry())
+    for told in (
+        incident("opened", 1, "a"), incident("opened", 2, "b"), incident("worsened", 3, "a"),
+        incident("resolved", 4, "a"), incident("resolved", 5, "b"),
+    ):  # fmt: skip
+        desk.courier.add(told)
+    assert len(desk.spool.names()) == 5
+    desk.run()
+    assert desk.channel.tried == ["opened a", "resolved a after opened after worsened", "resolved b after opened"]
+    assert desk.spool.names() == []
+    assert "fake: 3 overtaken steps told together with later ones" in desk.courier.summary()
+
+
+def test_steps_are_told_one_by_one_to_a_receiver_that_is_there(tmp_path: Path) -> None:
+    desk = steps(tmp_path)
+    desk.courier.add(incident("opened", 1, "a"))
+    desk.courier.add(incident("resolved", 2, "a"))
+    desk.run()
+    assert desk.channel.tried == ["opened a", "resolved a"]
+
+
+def test_what_an_earlier_process_left_is_merged_with_what_came_since(tmp_path: Path) -> None:
+    first = steps(tmp_path)
+    first.courier.add(incident("opened", 1, "a"))
+    first.courier.close()
+    second = steps(tmp_path)
+    second.courier.add(incident("resolved", 2, "a"))
+    second.run()
+    assert second.channel.tried == ["resolved a after opened"]
+
+
+@pytest.mark.parametrize("failures", [1, ROTATE_AFTER, ROTATE_AFTER + 1, 3 * ROTATE_AFTER])
+def test_a_later_step_never_goes_before_an_earlier_one(tmp_path: Path, failures: int) -> None:
+    """Notifications of several incidents cannot be merged with those of one; they keep their order."""
+    desk = steps(tmp_path, *[retry()] * failures)
+    desk.courier.add(incident("opened", 1, "a", "b"))
+    desk.courier.add(incident("resolved", 2, "a"))
+    desk.courier.add(incident("opened", 3, "c"))
+    desk.run()
+    taken = desk.channel.tried[failures:]
+    assert taken.index("opened a,b") < taken.index("resolved a")
+    assert set(taken) == {"opened a,b", "resolved a", "opened c"}
+
+
+def test_a_slow_receiver_is_not_asked_again_at_once(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, *[Answer("retry", "no answer in time", slow=True)] * 3)
+    desk.add(1)
+    desk.run()
+    waits = [later - earlier for earlier, later in zip(desk.channel.at, desk.channel.at[1:], strict=False)]
+    assert waits == [30.0, 60.0, 120.0]

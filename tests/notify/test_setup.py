@@ -1,11 +1,14 @@
 """Settings become channels and a policy; a notifier that breaks stops nothing."""
 
 from contextlib import ExitStack
+from datetime import UTC
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from txmon.model.outcome import IncidentEvent, Outcome
 from txmon.notify.policy import Notifier, Policy
+from txmon.notify.router import Router
+from txmon.notify.sent import SentTable
 from txmon.notify.setup import NotificationSink, channels_of, notifications, policy_of, spool_folder
 from txmon.settings.declarations import Settings
 from txmon.settings.schedule import Clock, hours, silences
@@ -32,7 +35,7 @@ def test_the_policy_is_what_the_settings_say() -> None:
         trend_every=0, link="http://h/",
     )  # fmt: skip
     assert policy_of(settings) == Policy(
-        10, 30, 0, 540, hours("22:00-06:00"), silences("status=denied"), ZoneInfo("Asia/Tokyo"), "http://h/"
+        10, 30, 0, 540, hours("22:00-06:00"), silences("status=denied"), ZoneInfo("Asia/Tokyo"), "http://h/", most=20
     )
 
 
@@ -42,6 +45,10 @@ def test_where_notifications_wait(tmp_path: Path) -> None:
     assert spool_folder(Settings(), {}) == Path.home() / ".local/state/txmon/spool"
 
 
+def nobody(*_: object) -> None:
+    """Hear nothing."""
+
+
 class Broken(Notifier):
     def accept(self, outcome: Outcome) -> None:
         raise ValueError("https://example.invalid/?sig=secret")
@@ -49,7 +56,7 @@ class Broken(Notifier):
 
 def test_a_notifier_that_breaks_is_said_once_and_counted() -> None:
     said: list[str] = []
-    telling = NotificationSink(Broken(Policy(), lambda told: None), said.append)
+    telling = NotificationSink(Broken(Policy(), nobody), said.append, Router((), (), UTC, nobody), SentTable(), 0)
     for time in range(3):
         telling.accept(Outcome(time, []))
     telling.close()
@@ -62,6 +69,8 @@ def test_what_was_told_is_delivered_as_the_stack_closes(tmp_path: Path) -> None:
     settings = Settings(exec=f"tee {tmp_path / 'got'}", spool=str(tmp_path / "spool"))
     event = IncidentEvent(60, "opened", "i", ("failed",), (), "failures", 60, 60, 9, 1.0, 8.0, "text")
     with ExitStack() as stack:
-        notifications(settings, {"PATH": "/usr/bin:/bin"}, stack, said.append).accept(Outcome(60, [], [event]))
+        notifications(settings, {"PATH": "/usr/bin:/bin"}, stack, said.append, live=False).accept(
+            Outcome(60, [], [event])
+        )
     assert said == ["exec: 1 notification sent"]
     assert '"kind": "opened"' in (tmp_path / "got").read_text()

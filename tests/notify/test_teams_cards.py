@@ -59,15 +59,17 @@ def test_an_opened_card_says_what_an_analyst_asks_first() -> None:
     recent = Recent(60, {("reversed", ()): (0, 1, 0, 2, 1, 0, 0, 1, 3, 1, 0, 1, 2, 0, 122)})
     card = card_of(told(event(), recent=recent, trends={"reversed": Trend(2.0, "rising a lot")}, link="http://l:1/"))
     assert card["body"][0]["text"] == "Opened: reversal wave - reversed"
-    assert card["body"][1]["text"] == "122 seen, 1.4 expected at 2026-03-02 14:33 UTC."
+    assert card["body"][1]["text"] == "122 reversed, 1.4 expected at 2026-03-02 14:33 UTC."
     facts = facts_of(card)
     assert facts == {
         "Status": "reversed",
-        "At the worst": "122 seen, 1.4 expected at 2026-03-02 14:33 UTC",
+        "At the worst": "122 reversed, 1.4 expected at 2026-03-02 14:33 UTC",
         "Excess so far": "121 transactions above normal",
         "Since": "2026-03-02 14:33 UTC",
         "Last 15m": "▁▂▁▂▂▁▁▂▂▂▁▂▂▁█ 0 to 122 a minute",
         "Trend": "reversed rising a lot",
+        "Look at": "timeouts between the gateway and the acquirer, and what is reversed twice",
+        "Severity": "warning",
         "Incident": "20260302T1433-reversed",
     }
     assert card["actions"] == [{"type": "Action.OpenUrl", "title": "Open the live page", "url": "http://l:1/"}]

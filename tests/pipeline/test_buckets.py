@@ -1,12 +1,15 @@
 """Event time: buckets close once, in order, whatever the order of arrival."""
 
+import json
 import random
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from txmon.ingest.records import Record
+from txmon.pipeline import buckets
 from txmon.pipeline.buckets import LONGEST_SILENCE, Bucketer, OpenBucket
 
 events = st.lists(st.tuples(st.integers(0, 1200), st.sampled_from(["denied", "failed"])), min_size=1, max_size=120)
@@ -63,12 +66,45 @@ def test_late_rows_are_counted_and_said() -> None:
 
 def test_a_repeated_id_counts_once_and_is_forgotten_in_the_end() -> None:
     bucketer = Bucketer(60)
-    closed = close_all(bucketer, [Record(t, "a", 1, id=i) for t, i in ((0, "x"), (30, "x"), (70, "x"), (80, "y"))])
-    assert [bucket.counts.get((), {}).get("a", 0) for bucket in closed] == [1, 1]
-    assert bucketer.repeated == 2
+    closed = close_all(bucketer, [Record(t, "a", 1, id=i) for t, i in ((0, "x"), (0, "x"), (70, "x"), (70, "y"))])
+    assert [bucket.counts.get((), {}).get("a", 0) for bucket in closed] == [1, 2]
+    assert bucketer.repeated == 1
+    assert bucketer.summary() == ["1 record repeats the id, status and time of one counted before"]
     far = Bucketer(60)
-    close_all(far, [Record(t, "a", 1, id="x") for t in (0, 3600)])
-    assert far.repeated == 0
+    close_all(far, [Record(t, "a", 1, id="x") for t in (0, 3600, 0)])
+    assert far.repeated == 0  # an hour later it is late, and no longer known
+
+
+def test_a_status_that_follows_another_under_one_id_is_counted() -> None:
+    rows = [Record(t, status, 1, id="x") for t, status in ((0, "approved"), (10, "approved"), (10, "reversed"))]
+    bucketer = Bucketer(60)
+    (closed,) = close_all(bucketer, [*rows, *rows])
+    assert closed.counts == {(): {"approved": 2, "reversed": 1}}
+    assert bucketer.repeated == 3
+
+
+def test_repeats_are_known_across_a_restart_and_ids_of_older_states_are_no_obstacle() -> None:
+    first = Bucketer(60)
+    list(first.add([Record(0, "a", 1, id="x")]))
+    state = json.loads(json.dumps(first.snapshot()))
+    second = Bucketer(60)
+    second.restore(state)
+    list(second.add([Record(0, "a", 1, id="x"), Record(0, "a", 1, id="y")]))
+    assert second.repeated == 1
+    second.restore({**state, "ids": [[0, ["x"]]]})
+    list(second.add([Record(0, "a", 1, id="x")]))
+    assert second.repeated == 0
+
+
+def test_ids_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not str(buckets.__file__).endswith(".py"):
+        pytest.skip("a constant of compiled code cannot be changed")
+    monkeypatch.setattr(buckets, "MOST_IDS", 10)
+    bucketer = Bucketer(60)
+    list(bucketer.add([Record(60 * n // 8, "a", 1, id=str(n)) for n in range(40)]))
+    snapshot = bucketer.snapshot()["ids"]
+    assert isinstance(snapshot, list)
+    assert sum(len(ids) for _, ids in snapshot) <= 10
 
 
 def test_a_gap_of_more_than_a_day_is_skipped() -> None:

@@ -16,7 +16,8 @@ from txmon.ingest.records import ParseOptions, RecordParser
 from txmon.ingest.rejects import RejectLog
 from txmon.ingest.timestamps import TimeParser
 from txmon.model.outcome import Outcome
-from txmon.runtime.acknowledgements import leave_acknowledgement, take_acknowledgements
+from txmon.runtime.acknowledgements import Word, leave_word, take_words, words_left
+from txmon.runtime.actions import do
 from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.session import LiveSession
@@ -274,15 +275,24 @@ def test_a_pipe_gives_its_last_line_without_a_newline_and_packed_data() -> None:
 
 def test_acknowledgements_are_taken_once_and_nonsense_is_skipped(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
-    assert take_acknowledgements(state) == []
-    leave_acknowledgement(state, "a", False)
-    leave_acknowledgement(state, "b", True)
+    assert take_words(state) == []
+    leave_word(state, Word("ack", "a"))
+    leave_word(state, Word("ignore", "b"))
+    leave_word(state, Word("silence", "", "ana", "load test", "denied", (("merchant", "m1"),), 1772445600))
     with open(f"{state}.ack", "a") as file:
-        file.write("nonsense\n[]\n")
-    assert take_acknowledgements(state) == [("a", False), ("b", True)]
-    assert take_acknowledgements(state) == []
+        file.write("nonsense\n[]\n{}\n" + '{"action": "sing"}\n{"action": "ack", "key": 3}\n')
+        file.write('{"id": "c", "normal": false}\n{"id": "d", "normal": true}\n')  # as an earlier version left it
+    left = words_left(state)
+    assert left == [
+        Word("ack", "a"), Word("ignore", "b"),
+        Word("silence", "", "ana", "load test", "denied", (("merchant", "m1"),), 1772445600), Word("ack", "c"),
+        Word("ignore", "d"),
+    ]  # fmt: skip
+    assert take_words(state) == left
+    assert words_left(state) == []
+    assert take_words(state) == []
     with pytest.raises(IoFailure):
-        leave_acknowledgement(str(tmp_path / "no" / "state"), "a", False)
+        leave_word(str(tmp_path / "no" / "state"), Word("ack", "a"))
 
 
 def test_what_is_acknowledged_as_normal_teaches_nothing() -> None:
@@ -298,9 +308,10 @@ def test_what_is_acknowledged_as_normal_teaches_nothing() -> None:
                 events += [event.state for event in outcome.events]
             if minute == 120:
                 [incident] = pipeline.tracker.open()
-                assert pipeline.acknowledge(incident.id, normal)
+                word = Word("ignore" if normal else "ack", incident.id)
+                assert do(word, pipeline)
                 pipeline.restore(pipeline.snapshot())
-        assert not pipeline.acknowledge("none", normal)
+        assert not do(Word("ignore" if normal else "ack", "none"), pipeline)
         [expected] = [one.expected for one in pipeline.detector.describe() if one.status == "denied"]
         return expected, events
 
@@ -326,3 +337,23 @@ def test_output_goes_on_after_the_last_whole_line(before: bytes, after: bytes, t
     device.write(b"x\n")
     device.close()
     assert said == []
+
+
+def test_what_is_accepted_is_expected_from_then_on() -> None:
+    from txmon.ingest.records import Record
+
+    pipeline = pipeline_of(Settings(), live=True)
+    events = []
+    for minute in range(200):
+        denied = 60 if minute >= 100 else 10
+        rows = [Record(60 * minute, "approved", 100), Record(60 * minute, "denied", denied)]
+        for outcome in pipeline.feed(rows):
+            events += [(event.state, event.time // 60, event.note) for event in outcome.events]
+        if minute == 130:
+            [incident] = pipeline.tracker.open()
+            assert do(Word("accept", incident.id, "ana", "a new issuer"), pipeline)
+            pipeline.restore(pipeline.snapshot())
+    assert not do(Word("accept", "none"), pipeline)
+    assert events == [("opened", 100, ""), ("resolved", 129, "accepted as normal by ana: a new issuer")]
+    [expected] = [one.expected for one in pipeline.detector.describe() if one.status == "denied"]
+    assert expected == pytest.approx(60, rel=0.15)

@@ -14,7 +14,7 @@ from txmon.errors import ConfigError
 from txmon.ingest.follow import PipeSource
 from txmon.ingest.rejects import RejectLog
 from txmon.model.outcome import Outcome
-from txmon.runtime.acknowledgements import leave_acknowledgement
+from txmon.runtime.acknowledgements import Word, leave_word
 from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.session import SERVE, LiveSession, Troubles
@@ -219,9 +219,26 @@ def test_what_ack_left_is_taken_when_the_state_is_kept(tmp_path: Path) -> None:
     run.remember(run.feeds)
     drain(run)
     (incident,) = run.pipeline.tracker.open()
-    leave_acknowledgement(settings.state or "", incident.id, normal=False)
+    leave_word(settings.state or "", Word("ack", incident.id))
     run.keep()
     assert [one.acknowledged for one in run.pipeline.tracker.open()] == [True]
+
+
+def test_what_was_acknowledged_while_nothing_ran_counts_before_the_first_record(tmp_path: Path) -> None:
+    log = tmp_path / "app.csv"
+    log.write_bytes(b"time,status,count\n" + b"".join(rows(0, 70)))
+    settings = Settings(state=str(tmp_path / "state"))
+    run = session(settings, Time(START), Time(0.0))
+    run.follow(str(log))
+    run.remember(run.feeds)
+    drain(run)
+    run.keep()
+    (incident,) = run.pipeline.tracker.open()
+    leave_word(settings.state or "", Word("ack", incident.id, "ana", "known"))
+    again = session(settings, Time(START), Time(0.0))
+    again.restore()
+    [one] = again.pipeline.tracker.open()
+    assert (one.acknowledged, one.by, one.note) == (True, "ana", "known")
 
 
 def test_the_event_clock_goes_on_after_a_restart() -> None:

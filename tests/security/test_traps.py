@@ -11,7 +11,7 @@ import pytest
 from trap_tools import OTHER, TABLE, TXMON, mode, txmon
 
 from txmon.errors import IoFailure
-from txmon.runtime.acknowledgements import leave_acknowledgement, take_acknowledgements
+from txmon.runtime.acknowledgements import Word, leave_word, take_words
 from txmon.support.safe_open import OTHERS_FILE, OTHERS_LINK, OTHERS_PIPE
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
@@ -126,7 +126,7 @@ def test_what_is_secret_is_for_the_owner_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         assert txmon("watch", *arguments, "--out", tmp_path / "out", stdin=BAD).returncode == 0
-        leave_acknowledgement(str(tmp_path / "state"), "x", False)
+        leave_word(str(tmp_path / "state"), Word("ack", "x"))
     finally:
         os.umask(before)
     secret = [tmp_path / name for name in ("rejects", "state", "state.ack")]
@@ -158,11 +158,11 @@ def test_acknowledgements_wait_for_no_pipe_and_follow_no_link(tmp_path: Path) ->
     state, box = str(tmp_path / "state"), tmp_path / "state.ack"
     os.mkfifo(box)
     began = time.monotonic()
-    assert take_acknowledgements(state) == []
+    assert take_words(state) == []
     victim = tmp_path / "victim"
     victim.write_text('{"id": "a", "normal": true}\n')
     box.symlink_to(victim)
-    assert take_acknowledgements(state) == []
+    assert take_words(state) == []
     assert time.monotonic() - began < 1
     assert victim.exists()
 
@@ -173,8 +173,8 @@ def test_acknowledgements_of_another_user_are_not_taken(tmp_path: Path) -> None:
     box.write_text('{"id": "a", "normal": true}\n')
     os.chown(box, OTHER, OTHER)
     with pytest.raises(IoFailure, match="belongs to another user"):
-        leave_acknowledgement(state, "b", False)
-    assert take_acknowledgements(state) == []
+        leave_word(state, Word("ack", "b"))
+    assert take_words(state) == []
 
 
 @needs_root
@@ -182,7 +182,7 @@ def test_roots_acknowledgement_is_readable_to_the_run_that_owns_the_state(tmp_pa
     state = tmp_path / "state"
     state.write_bytes(b"")
     os.chown(state, OTHER, OTHER)
-    leave_acknowledgement(str(state), "a", False)
+    leave_word(str(state), Word("ack", "a"))
     assert (tmp_path / "state.ack").stat().st_uid == OTHER
 
 

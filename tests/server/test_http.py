@@ -14,10 +14,24 @@ from txmon.server.http.listener import Listener, is_loopback
 from txmon.server.http.message import Request, Response
 
 HOST = b"Host: localhost\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n"
 QUICK = Limits(body=1000, request=0.4, idle=0.4, connections=4)
 
 
+gate = threading.Event()
+waiting: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def closed_gate() -> None:
+    gate.clear()
+    waiting.clear()
+
+
 def echo(request: Request) -> Response:
+    if request.path == "/gate":
+        waiting.append(request.path)
+        gate.wait(10)
     if request.path == "/slow":
         time.sleep(0.3)
     return Response(200, f"{request.method} {request.path}|".encode() + request.body, "text/plain")
@@ -100,7 +114,26 @@ def status(answer: bytes) -> int:
         (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxy", 400),
         (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1001\r\n\r\n", 413),
         (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 99999999999999999999\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501),
+        (CHUNKED + b"Content-Length: 5\r\n\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (CHUNKED[:-9] + b"gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (CHUNKED[:-9] + b"identity\r\n\r\nx", 501),
+        (CHUNKED[:-9] + b"\x0bchunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"\r\n5;a=b\r\nhello\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"\r\n 5\r\nhello\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"\r\n0x5\r\nhello\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"\r\n+5\r\nhello\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"\r\n1_0\r\nhello\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"\r\n000000005\r\nhello\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"\r\n5\nhello\n0\n\n........", 400),
+        (CHUNKED + b"\r\n5\r\nhello!\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"\r\n5\r\nhello\n\n0\r\n\r\n", 400),
+        (CHUNKED + b"\r\n\r\n\r\n", 400),
+        (CHUNKED + b"\r\n3e9\r\n", 413),
+        (CHUNKED + b"\r\nffffffff\r\n", 413),
+        (CHUNKED + b"\r\n0\r\nno trailer\r\n\r\n", 400),
+        (CHUNKED + b"\r\n0\r\n" + b"A: b\r\n" * 3000 + b"\r\n", 400),
         (b"POST / HTTP/1.1\r\n" + HOST + b"Expect: cookies\r\nContent-Length: 1\r\n\r\n", 417),
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
         (b"GET / HTTP/1.1\r\n" + HOST + b"A: " + b"a" * 20_000 + b"\r\n\r\n", 431),
@@ -119,7 +152,7 @@ def test_what_follows_a_chunked_body_is_not_taken_for_a_request(port: int) -> No
     smuggled = b"GET /secret HTTP/1.1\r\n" + HOST + b"\r\n"
     chunked = b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n"
     answer = ask(port, chunked + smuggled)
-    assert status(answer) == 501
+    assert status(answer) == 400
     assert b"secret" not in answer
 
 
@@ -198,16 +231,20 @@ def test_every_answer_has_the_security_headers(port: int) -> None:
 
 def test_connections_over_the_cap_are_told_so_and_idle_ones_make_room() -> None:
     with serving(Limits(request=60, idle=60, connections=2)) as listener:
-        half = [connect(listener.port) for _ in range(2)]
-        for sock in half:
-            sock.sendall(b"GET / HT")  # mid-request: not to be hung up on
-        wait_until(lambda: listener.connections == 2 and not any(c.idle for c in list(listener._live)))
+        busy = [connect(listener.port) for _ in range(2)]
+        for sock in busy:
+            sock.sendall(b"GET /gate HTTP/1.1\r\n" + HOST + b"\r\n")  # being answered: not to be hung up on
+        wait_until(lambda: len(waiting) == 2)
         with connect(listener.port) as third:
+            third.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
             answer = everything(third)
         assert status(answer) == 503
         assert b"Retry-After: 1\r\n" in answer
-        half[0].sendall(b"TP/1.1\r\n" + HOST + b"\r\n")
-        assert status(one(half[0])) == 200
+        with connect(listener.port) as probe:  # there is always a place for who asks how the server is
+            probe.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+            assert status(one(probe)) == 200
+        gate.set()
+        assert [status(one(sock)) for sock in busy] == [200, 200]
         wait_until(lambda: any(c.idle for c in list(listener._live)))
 
         def has_room() -> bool:  # the idle one is given a quarter of a second to leave, which a busy machine may miss
@@ -216,7 +253,47 @@ def test_connections_over_the_cap_are_told_so_and_idle_ones_make_room() -> None:
                 return status(one(fourth)) == 200
 
         wait_until(has_room)
-        for sock in half:
+        for sock in busy:
+            sock.close()
+
+
+def test_who_never_ends_a_head_makes_room_for_who_does() -> None:
+    with serving(Limits(head=60, request=60, idle=60, connections=20)) as listener:
+        slow = [connect(listener.port) for _ in range(60)]
+        for sock in slow:
+            sock.sendall(b"G")
+        for i in range(10):
+            with connect(listener.port) as sock:
+                sock.sendall(b"GET /%d HTTP/1.1\r\n" % i + HOST + b"\r\n")
+                assert one(sock).endswith(b"GET /%d|" % i)
+        for sock in slow:
+            sock.close()
+
+
+def test_a_head_has_a_time_limit_of_its_own() -> None:
+    with serving(Limits(head=0.3, request=60, idle=60)) as listener, connect(listener.port) as sock:
+        sock.sendall(b"GET / HT")
+        answer = everything(sock)
+    assert status(answer) == 408
+    assert b"headers took longer than 0.3 s" in answer
+
+
+def test_one_address_does_not_take_all_places() -> None:
+    with serving(Limits(request=60, idle=60, connections=20, each=3)) as listener:
+        busy = [connect(listener.port) for _ in range(3)]
+        for sock in busy:
+            sock.sendall(b"GET /gate HTTP/1.1\r\n" + HOST + b"\r\n")
+        wait_until(lambda: len(waiting) == 3)
+        with connect(listener.port) as fourth:
+            fourth.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+            assert status(everything(fourth)) == 503
+        other = socket.create_connection(("127.0.0.1", listener.port), 5, source_address=("127.0.0.2", 0))
+        with other as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+            assert status(one(sock)) == 200
+        gate.set()
+        for sock in busy:
+            assert status(one(sock)) == 200
             sock.close()
 
 
@@ -272,3 +349,18 @@ def test_an_address_in_use_is_one_clear_error() -> None:
 )  # fmt: skip
 def test_what_only_this_machine_can_reach(host: str, local: bool) -> None:
     assert is_loopback(host) is local
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_a_chunked_body_is_read_however_it_arrives(port: int, size: int) -> None:
+    body = b"5\r\nhello\r\n1\r\n \r\n00A\r\n0123456789\r\n0\r\nDigest: x\r\n\r\n"
+    raw = CHUNKED + b"\r\n" + body + b"GET /after HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for i in range(0, len(raw), size):
+            sock.sendall(raw[i : i + size])
+        answer = b""
+        while block := sock.recv(65536):
+            answer += block
+    assert b"POST /|hello 0123456789" in answer
+    assert b"GET /after|" in answer  # what follows the body is the next request, to the byte

@@ -3,13 +3,16 @@
 import hashlib
 import os
 import re
+import signal
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
-from browser import Page, browser
+from browser import Page, browser, tabs
 from paths import ROOT
-from serving import SAMPLE, Server, incident, minute, serving, warm
+from serving import SAMPLE, START, Server, incident, minute, serving, warm
+from test_serve_cli import call, running
 
 from txmon.server.assets import ASSETS, PAGE
 
@@ -35,12 +38,12 @@ def test_uplot_says_its_version_and_licence() -> None:
 def test_the_page_holds_no_inline_script_or_style_and_nothing_from_elsewhere() -> None:
     text = (FOLDER / "index.html").read_text()
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|https?://", text)
-    assert re.findall(r"<script(?![^>]* src=\"/assets/)", text) == []
-    for name in ("app.js", "charts.js"):
+    assert re.findall(r"<script(?![^>]* src=\"assets/)", text) == []
+    for name in ("app.js", "feed.js", "charts.js"):
         script = (FOLDER / name).read_text()
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|https?://", script)
-    named = set(re.findall(r'"(/assets/[^"]+)"', text))
-    assert named == set(ASSETS)
+    named = set(re.findall(r'"(assets/[^"]+)"', text))  # relative: a proxy may show the page under any path
+    assert {f"/{name}" for name in named} == set(ASSETS)
 
 
 def test_every_file_is_served_as_what_it_is() -> None:
@@ -195,3 +198,122 @@ def test_an_incident_of_the_sample_is_shown_while_it_lasts(page: Page) -> None:
         page.wait("document.querySelectorAll('figure canvas').length >= 5")
         if os.environ.get("TXMON_GOLDEN") == "write":  # the picture of the README
             page.picture(ROOT / "docs" / "page.png")
+
+
+def test_eight_tabs_load_and_all_of_them_follow(page: Page) -> None:
+    with serving() as server:
+        warm(server)
+        with tabs(page, 8) as pages:
+            for tab in pages:
+                tab.open(f"http://127.0.0.1:{server.port}/")
+            for tab in pages:
+                tab.wait("document.getElementById('state').textContent === 'live'")
+            assert len(server.engine.feed.hub) == 1
+            incident(server)
+            for tab in pages:
+                tab.wait("document.querySelector('#incident-list li')")
+            leader = next(tab for tab in pages if tab.ask("feed.leads()"))
+            leader.open("about:blank")  # another takes over
+            rest = [tab for tab in pages if tab is not leader]
+            for tab in rest:
+                tab.wait("document.getElementById('state').textContent === 'live'")
+            rest[0].wait("true")
+            row = server.engine.incidents()[0]
+            for _ in range(100):
+                if len(server.engine.feed.hub) == 1 and any(tab.ask("feed.leads()") for tab in rest):
+                    break
+                server.engine.feed.hub.publish("minute", "{}", keep=False)  # the hub notices who left on its next word
+            server.client.post(f"/v1/incidents/{row['id']}/ack")
+            for tab in rest:
+                tab.wait("document.querySelector('#incident-list li.acknowledged')")
+            assert sum(bool(tab.ask("feed.leads()")) for tab in rest) == 1
+
+
+def test_a_frozen_server_is_not_live(page: Page, tmp_path: Path) -> None:
+    with running(tmp_path) as (process, port):
+        call(port, "POST", "/v1/transactions", {"time": minute(0), "status": "failed"})
+        page.open(f"http://127.0.0.1:{port}/")
+        page.wait("document.getElementById('state').textContent === 'live'")
+        process.send_signal(signal.SIGSTOP)
+        try:
+            page.wait("document.getElementById('state').dataset.live === 'no'")
+        finally:
+            process.send_signal(signal.SIGCONT)
+        page.wait("document.getElementById('state').textContent === 'live'")
+
+
+def test_a_feed_that_stopped_is_said_in_red(page: Page) -> None:
+    with serving(now=START + 44 * 60 + 30) as server:
+        warm(server)
+        opened(page, server)
+        assert page.ask("document.getElementById('state').dataset.live") == "yes"
+        assert page.ask("document.getElementById('fresh').textContent") == "last minute 00:42 UTC"
+        server.clock.now += 4 * 60
+        page.open(f"http://127.0.0.1:{server.port}/")
+        page.wait("document.getElementById('fresh').className === 'old'")
+        assert re.fullmatch(
+            r"last minute 00:42 UTC, 5 min ago", page.ask("document.getElementById('fresh').textContent")
+        )
+        page.wait("document.getElementById('state').dataset.live === 'stale'")
+
+
+def test_trouble_appears_on_a_page_that_is_open(page: Page) -> None:
+    with serving() as server:
+        warm(server)
+        opened(page, server)
+        server.engine.session.troubles.add("state", "the state cannot be written")
+        server.engine.tick()
+        page.wait("document.getElementById('trouble').textContent === 'the state cannot be written'")
+        server.engine.session.troubles.clear("state")
+        server.engine.tick()
+        page.wait("document.getElementById('trouble').hidden")
+
+
+def test_of_many_statuses_those_that_alert_are_drawn_first(page: Page) -> None:
+    names = [f"s{i:02d}" for i in range(30)]
+    with serving() as server:
+        server.post([{"time": minute(i), "status": name, "count": 20} for i in range(45) for name in names])
+        shown = "[...document.querySelectorAll('figure')].map(f => f.dataset.status)"
+        opened(page, server)
+        page.wait("document.querySelectorAll('figure canvas').length === 12")
+        assert "s29" not in page.ask(shown)
+        for i in (45, 46):
+            server.post([{"time": minute(i), "status": n, "count": 20 if n != "s29" else 900} for n in names])
+        server.post({"time": minute(48), "status": "s00"})
+        page.wait(f"{shown}[0] === 's29'")
+        page.ask("document.getElementById('show-all').click()")
+        page.wait("document.querySelectorAll('figure canvas').length === 31")
+        page.ask("document.getElementById('search').value = 's1'")
+        page.ask("document.getElementById('search').dispatchEvent(new Event('input'))")
+        page.wait(f"{shown}.length === 10")
+        assert page.complaints == []
+
+
+def test_an_incident_explains_itself_with_its_own_statuses(page: Page) -> None:
+    with serving() as server:
+        warm(server)
+        for i in (45, 46, 47):
+            rows = {"approved": 100, "denied": 10, "refunded": 9, "reversed": 139}
+            server.post([{"time": minute(i), "status": status, "count": count} for status, count in rows.items()])
+        server.post({"time": minute(49), "status": "approved"})
+        row = server.engine.incidents()[-1]
+        assert row["label"] == "reversal wave"
+        assert str(row["explanation"]).startswith("139 reversed")
+        details = row["details"]
+        assert isinstance(details, list)
+        assert details[0]["status"] in ("reversed", "*")
+        opened(page, server)
+        text = page.wait("document.querySelector('#incident-list li')?.innerText")
+        assert "reversed: 139 seen" in text
+
+
+def test_labels_of_large_counts_are_whole(page: Page) -> None:
+    with serving() as server:
+        server.post([{"time": minute(i), "status": "approved", "count": 1_200_000 + i} for i in range(10)])
+        page.size(1440, 900)
+        opened(page, server)
+        page.wait("document.querySelectorAll('figure canvas').length === 2")
+        # every second column of the panels is used
+        columns = page.ask("getComputedStyle(document.getElementById('panels')).gridTemplateColumns.split(' ').length")
+        assert columns == 2
+        page.call("Emulation.clearDeviceMetricsOverride")

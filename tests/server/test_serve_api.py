@@ -16,7 +16,7 @@ from paths import ROOT
 from serving import SAMPLE, START, Server, incident, minute, serving, warm
 
 from txmon.ingest.rejects import RejectLog
-from txmon.runtime.acknowledgements import leave_acknowledgement
+from txmon.runtime.acknowledgements import Word, leave_word
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import reader_of
 from txmon.server import intake
@@ -144,7 +144,7 @@ def test_rejects_are_listed_with_index_and_reason(server: Server) -> None:
 def test_a_bad_body_says_what_is_wrong(server: Server, body: bytes, kind: str, status: int) -> None:
     answer = server.post(body, kind)
     assert answer.status == status
-    assert answer.json().get("error") or answer.json()["rejects"]
+    assert answer.json()["detail"]
     assert server.engine.totals.records == 0
 
 
@@ -355,7 +355,7 @@ def test_an_acknowledgement_left_beside_the_state_is_taken(tmp_path: Path) -> No
     with serving(Settings(state=path)) as server:
         warm(server)
         incident(server)
-        leave_acknowledgement(path, "20260302T0045-failed", False)
+        leave_word(path, Word("ack", "20260302T0045-failed"))
         assert server.engine.finish()
         assert server.engine.incidents()[0]["acknowledged"] is True
 
@@ -364,7 +364,8 @@ def test_a_failed_state_or_sink_is_told_and_stops_nothing(tmp_path: Path) -> Non
     def full(_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with serving(Settings(state=str(tmp_path / "none" / "state")), sinks=(full,)) as server:
+    settings = Settings(state=str(tmp_path / "none" / "state"), durability="none")
+    with serving(settings, sinks=(full,)) as server:
         warm(server)
         assert "No space left" in server.client.get("/readyz").json()["trouble"]
         assert not server.engine.finish()
@@ -402,7 +403,10 @@ def test_paths_and_methods_that_are_none(server: Server) -> None:
 def test_a_failure_inside_is_a_500_that_tells_nothing(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     server.engine.incidents = None  # type: ignore[assignment, method-assign]
     answer = server.client.get("/v1/incidents")
-    assert (answer.status, answer.json()) == (500, {"error": "unexpected failure; the server's log has it"})
+    problem = answer.json()
+    assert (answer.status, problem["status"], problem["code"]) == (500, 500, "internal")
+    assert problem["detail"] == "unexpected failure; the server's log has it"
+    assert answer.headers["content-type"] == "application/problem+json"
     assert "unexpected TypeError in /v1/incidents" in capsys.readouterr().err
     assert server.client.get("/healthz").status == 200
 
@@ -446,7 +450,7 @@ def test_a_body_is_not_read_of_who_has_no_token() -> None:
             with socket.create_connection(("127.0.0.1", server.port), 5) as sock:
                 sock.sendall(head.encode())  # and nothing of the body: the answer comes all the same
                 assert sock.recv(1000).startswith(b"HTTP/1.1 " + status)
-        assert server.app.answers["/v1/transactions", 401] == 1
+        assert server.app.counters.answers()["/v1/transactions", 401] == 1
 
 
 def test_a_login_begins_a_session_that_ends() -> None:
@@ -481,7 +485,7 @@ def test_the_document_lists_the_routes_and_no_others(server: Server) -> None:
     for route in server.app.router.routes:
         if route.listed:
             operation = document()["paths"][route.path][route.method.lower()]
-            assert (operation.get("security") == []) is route.open
+            assert (operation.get("security") == []) is (not route.scope)
     assert server.client.get("/openapi.json").json() == json.loads(json.dumps(document()))
 
 

@@ -37,7 +37,9 @@ def running(tmp_path: Path, *arguments: str, **env: str) -> Iterator[tuple[subpr
     )  # fmt: skip
     assert process.stderr is not None
     line = process.stderr.readline().decode()
-    found = re.search(r":(\d+)/$", line.strip())
+    while "rows of the journal" in line:
+        line = process.stderr.readline().decode()
+    found = re.search(r":(\d+)/\"?}?$", line.strip())
     assert found, line + process.stderr.read().decode()
     try:
         yield process, int(found[1])

@@ -176,4 +176,4 @@ def test_a_quiet_feed_is_kept_alive() -> None:
             hub.close()
 
     hub.stream(None)(write)
-    assert written == [b"retry: 2000\n\n", b": still here\n\n", b": still here\n\n"]
+    assert written == [b"retry: 2000\n\n", hub_module.BEAT, hub_module.BEAT]

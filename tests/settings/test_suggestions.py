@@ -85,7 +85,7 @@ def test_a_setting_that_is_none(here: Path) -> None:
 )
 def test_a_status_that_no_row_had(arguments: list[str], line: str, here: Path) -> None:
     (here / "txmon.toml").unlink()
-    assert told(here, "replay", "transactions.csv", "--out", "out", *arguments) == (0, f"txmon: {line}\n")
+    assert told(here, "replay", "-q", "transactions.csv", "--out", "out", *arguments) == (0, f"txmon: {line}\n")
 
 
 def test_a_status_that_may_well_come_one_day_is_no_slip(here: Path) -> None:
@@ -93,4 +93,4 @@ def test_a_status_that_may_well_come_one_day_is_no_slip(here: Path) -> None:
     lines = SAMPLE.read_text().splitlines(keepends=True)
     (here / "few.csv").write_text("".join(line for line in lines if ",reversed," not in line))
     arguments = ("--min-count", "3,reversed=5", "--direction", "chargeback=above", "--rule", "failed: count > 99")
-    assert told(here, "replay", "few.csv", "--out", "out", *arguments) == (0, "")
+    assert told(here, "replay", "-q", "few.csv", "--out", "out", *arguments) == (0, "")

@@ -1,12 +1,12 @@
 """A file of transactions seen as a whole: shares, hours, the incidents the detector finds in it, and what changed."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isnan
 from typing import Final
 
 from txmon.errors import BadData
-from txmon.ingest.records import Record
+from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import IncidentEvent
 from txmon.model.verdict import Verdict
@@ -85,12 +85,13 @@ class TransactionAnalysis:
     episodes: tuple[Episode, ...]  # most transactions against normal first
     moments: tuple[Verdict, ...]  # the alerts with the strongest scores, one an incident and status
     correlations: tuple[tuple[str, str, float], ...]  # of statuses, strongest first
+    roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
 
 
 def analyze_transactions(
-    records: Iterable[Record], pipeline: Pipeline, bucket: int, sources: Sequence[str]
+    items: Iterable[Item], pipeline: Pipeline, bucket: int, sources: Sequence[str]
 ) -> TransactionAnalysis:
-    """Run `records` through `pipeline` and look at what came of it. BadData when there are none.
+    """Run `items`, oldest first, through `pipeline` and look at what came of it. BadData when there are none.
 
     bucket: the width of the pipeline's buckets, seconds.
     """
@@ -98,7 +99,7 @@ def analyze_transactions(
     events: dict[str, list[IncidentEvent]] = {}
     alerts: dict[tuple[str | None, str], Verdict] = {}
     moved: dict[int, tuple[float, float]] = {}
-    for outcome in pipeline.run(_counted(records, bucket, counts)):
+    for outcome in pipeline.run(_counted(items, bucket, counts)):
         for event in outcome.events:
             events.setdefault(event.id, []).append(event)
         moved.setdefault(outcome.time, _moved(outcome.verdicts))  # a later outcome of a bucket corrects single statuses
@@ -119,16 +120,21 @@ def analyze_transactions(
         tuple(sources), bucket, first, last, sum(total.count for total in totals), totals, counts,
         (last - first) // bucket + 1 - len(counts), tuple(incidents), _episodes(incidents, counts, moved, bucket),
         tuple(moments[:TOP]), correlations(counts, [total.status for total in totals], bucket),
+        pipeline.detector.config.roles,
     )  # fmt: skip
 
 
-def _counted(records: Iterable[Record], bucket: int, counts: dict[int, dict[str, int]]) -> Iterator[Record]:
-    """`records` as they are, added up on their way."""
-    for record in records:
-        start = record.time - record.time % bucket
-        statuses = counts.setdefault(start, {})
-        statuses[record.status] = statuses.get(record.status, 0) + record.count
-        yield record
+def _counted(items: Iterable[Item], bucket: int, counts: dict[int, dict[str, int]]) -> Iterator[Item]:
+    """`items` as they are, added up on their way."""
+    for item in items:
+        start = item.time - item.time % bucket
+        statuses = dict(counts.get(start, {}))
+        found = item.counts.values() if isinstance(item, Tally) else [{item.status: item.count}]
+        for one in found:
+            for status, count in one.items():
+                statuses[status] = statuses.get(status, 0) + count
+        counts[start] = dict(sorted(statuses.items()))  # the order of the rows must not show
+        yield item
 
 
 def _moved(verdicts: Sequence[Verdict]) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import click
 
 from txmon.evaluation.incident_spec import parse_incident
 from txmon.evaluation.inject import Injector, Watch, report
+from txmon.ingest.order import in_time_order
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.model.outcome import Outcome
@@ -56,7 +57,7 @@ class Experiment:
         watch = Watch(self._injector)
         # bad records have been reported, and refused under --strict, by the first reading
         reader = reader_of(self._settings, RejectLog(None, False), self._today)
-        for outcome in pipeline_of(self._settings, live=False).run(reader.records(self._files)):
+        for outcome in pipeline_of(self._settings, live=False).run(in_time_order(reader.records(self._files))):
             if watch.past(outcome.time):
                 break
             watch.accept(outcome)

@@ -15,8 +15,8 @@ from txmon.support.terminal_text import printable
 from txmon.version import describe
 
 COMMANDS = (
-    "replay", "watch", "serve", "analyze", "query", "evaluate", "tune", "simulate", "notify",
-    "ack", "state", "spark", "config", "doctor", "completion",
+    "replay", "watch", "serve", "inspect", "analyze", "query", "evaluate", "tune", "simulate", "notify",
+    "ack", "silence", "state", "spark", "config", "doctor", "completion",
 )  # fmt: skip
 
 

@@ -13,7 +13,11 @@ from txmon.settings.parsers import Choice
 
 F = TypeVar("F", bound=Callable[..., Any])
 # the settings that several commands take, in the order in which their help lists them
-READING: Final = ("format", "map", "date", "tz", "by", "strict", "rejects", "max_line")
+UNDERSTANDING: Final = (
+    "format", "map", "wide", "encoding", "time_format", "day_first", "month_first", "date_column", "date", "tz", "by",
+    "no_reading",
+)  # fmt: skip
+READING: Final = (*UNDERSTANDING, "role", "strict", "rejects", "max_line")
 JUDGING: Final = (
     "bucket", "lateness", "half_life", "mix_half_life", "warmup", "budget", "sigma", "min_count", "min_ratio",
     "direction", "level_shift", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join", "repeat",
@@ -29,7 +33,8 @@ def options(*names: str) -> Callable[[F], F]:
             declaration = DECLARATIONS[name]
             text = f"{declaration.help} [default: {default_text(name)}]"
             if isinstance(getattr(DEFAULTS, name), bool):
-                command = click.option(flag(name), name, is_flag=True, help=declaration.help)(command)
+                switches = ["-q", flag(name)] if name == "no_reading" else [flag(name)]
+                command = click.option(*switches, name, is_flag=True, help=declaration.help)(command)
             else:
                 # the declaration's own parser reads the text, so that flags, variables and files agree
                 flags = [flag(name), "--for"] if name == "confirm" else [flag(name)]

@@ -9,9 +9,10 @@ from typing import Any, Final
 import click
 
 from txmon.cli.display import Display, wanted
+from txmon.cli.unroled import RoleNotice
 from txmon.errors import ConfigError, IoFailure
 from txmon.model.outcome import Outcome
-from txmon.notify.setup import notifications
+from txmon.notify.setup import NotificationSink, notifications
 from txmon.runtime.reader import Reader
 from txmon.settings.declarations import Settings
 from txmon.sinks.forked import ForkedLines
@@ -22,8 +23,9 @@ from txmon.support.safe_open import create_bytes
 from txmon.support.terminal_text import Screen, printable
 
 TELLING = (
-    "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link",
-    "digest", "quiet", "silence", "trend_every", "spool", "drain",
+    "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec",
+    "alertmanager", "route", "mention", "notify_timeout", "max_age", "max_cards", "link", "digest", "quiet", "silence",
+    "trend_every", "spool", "drain",
 )  # fmt: skip
 NOTIFICATIONS: Final = "notifications:"  # among the sources of a state: no file is likely to be called that
 
@@ -57,13 +59,19 @@ class Outputs:
             stack.callback(lambda: tell(log.summary()))
             stack.callback(log.close)
             sinks.append(log.accept)
-        self._telling = notifications(settings, os.environ, stack, lambda line: tell([line])) if notify else None
+        self._telling: NotificationSink | None = None
+        if notify:
+            if not live:  # after all that closing still sends
+                stack.callback(self._show_sent)
+            self._telling = notifications(settings, os.environ, stack, lambda line: tell([line]), live)
         if self._telling is not None:
             sinks.append(self._telling.accept)
         self.display = stack.enter_context(Display(settings, reader)) if shown else None
         if self.display is not None:
             sinks.append(self.display.accept)
         self._sinks = sinks
+        self._roles = RoleNotice(settings)
+        stack.callback(lambda: tell(self._roles.finish()))
 
     def _stream(self, out: str | None, stack: ExitStack, live: bool) -> Writable:
         """What the lines are written to: a live run goes on when its disk is full, a replay is no use without."""
@@ -79,6 +87,13 @@ class Outputs:
         stack.callback(lambda: tell(self._out.summary() if self._out is not None else []))
         return self._out
 
+    def _show_sent(self) -> None:
+        """Show what a replay told, as a table."""
+        if self._telling is not None:
+            for line in self._telling.sent.lines():
+                with suppress(OSError):
+                    click.echo(printable(line, None), err=True)
+
     @property
     def lost(self) -> bool:
         """Whether lines that --out should hold were lost."""
@@ -87,6 +102,9 @@ class Outputs:
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
         self.alerted = self.alerted or outcome.alerted()
+        said = self._roles.accept(outcome)
+        if said:
+            tell(said)
         for sink in self._sinks:
             sink(outcome)
 

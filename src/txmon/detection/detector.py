@@ -14,7 +14,7 @@ from txmon.detection.episodes import Episodes, Surges
 from txmon.detection.hours import PART, ClosedHours
 from txmon.detection.joint import JointDeviation
 from txmon.detection.judgement import LAG, Judgement, excess_of, judge, judge_one
-from txmon.detection.key_series import Bucket, KeyVolume, SeriesState, describe, expect
+from txmon.detection.key_series import STATUSES, Bucket, KeyVolume, SeriesState, describe, expect
 from txmon.detection.pulses import ODD, Pulses
 from txmon.detection.registry import Roster
 from txmon.detection.season import Season
@@ -73,6 +73,16 @@ class BucketJudge:
     def forgotten(self) -> int:
         """Keys dropped: idle, or too many."""
         return self._roster.forgotten
+
+    @property
+    def folded(self) -> int:
+        """Counts of statuses for which their key had no room, and that were added to those of `(other)`."""
+        return self._roster.folded
+
+    @property
+    def size(self) -> int:
+        """Series that are followed."""
+        return self._roster.size
 
     def sigma(self) -> float:
         """The score that alerts: given, or such that all series together alert falsely `budget` times a day."""
@@ -193,6 +203,8 @@ class BucketJudge:
         else:
             count = counts.get(status, 0)
             known = volume.of(status)
+            if known is None and len(volume.layout.names) >= STATUSES:
+                return None  # it is judged with the others that its key has no room for
             series = known if known is not None else volume.new_series(self._mix_discount)
             expected, _, by_volume = expect(bucket, count, series, gates)
             surety = volume if by_volume else None
@@ -435,6 +447,17 @@ class BucketJudge:
             series = volume if status == TOTAL else volume.of(status)
             if series is not None:
                 self._episodes.exclude(key, status, series)
+
+    def accept(self, key: Key, statuses: Sequence[str]) -> None:
+        """Take the level that these series are at for the normal one, as a level shift does."""
+        volume = self._roster.volumes.get(key)
+        if volume is None:
+            return
+        for status in statuses:
+            series = volume if status == TOTAL else volume.of(status)
+            if series is not None and series.alerting and (status != TOTAL or series.newest() > 0.0):
+                series.accept_level()
+                self._episodes.count(key, status, series, False)
 
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it, for `restore`."""

@@ -12,6 +12,9 @@ from txmon.model.keys import pack_key as pack_key
 from txmon.model.keys import unpack_key as unpack_key
 from txmon.model.scores import Thresholds
 
+SHARED: Final = 16  # statuses up to which volumes share a layout
+STATUSES: Final = 1000  # statuses of one key that are told apart; the others are counted together
+OTHER: Final = "(other)"  # as this one
 TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed within an hour
 SHORT_GAP: Final = 8  # empty buckets that may lie between two bursts
 GAP_GAIN: Final = 0.05
@@ -38,12 +41,17 @@ class Sum:
 
 
 class StatusLayout:
-    """The statuses that a volume has, in the order in which they came: one for all volumes that have the same ones."""
+    """The statuses that a volume has, in the order in which they came: one for all volumes that have the same ones.
 
-    __slots__ = ("_longer", "gates", "names", "sigma", "sums")
+    Volumes with more than SHARED statuses have one of their own. A shared one is kept with all shorter ones that it
+    came from, so the memory of a long one would grow with the square of its length.
+    """
+
+    __slots__ = ("_longer", "gates", "names", "shared", "sigma", "sums")
 
     def __init__(self, names: list[str], sums: dict[str, Sum]) -> None:
         self.names = names
+        self.shared = len(names) <= SHARED
         self.sums = sums  # of these statuses
         self.gates: list[Thresholds] = []  # what each must exceed where `sigma` alerts
         self.sigma = 0.0
@@ -51,12 +59,18 @@ class StatusLayout:
 
     def with_status(self, status: str, sums: dict[str, Sum]) -> "StatusLayout":
         """The layout with one status more; sums: of all statuses, by name."""
+        if status not in sums:
+            sums[status] = Sum(status)
+        if not self.shared:
+            self.names.append(status)
+            self.sums[status] = sums[status]
+            self.sigma = 0.0  # the gates lack the new one
+            return self
         found = self._longer.get(status)
         if found is None:
-            if status not in sums:
-                sums[status] = Sum(status)
             found = StatusLayout([*self.names, status], {**self.sums, status: sums[status]})
-            self._longer[status] = found
+            if found.shared:
+                self._longer[status] = found
         return found
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from txmon.detection.baseline import Baseline
 from txmon.detection.cardinality import SharedSeriesCount
-from txmon.detection.key_series import KeyVolume, StatusLayout, Sum, pack, unpack
+from txmon.detection.key_series import OTHER, STATUSES, KeyVolume, StatusLayout, Sum, pack, unpack
 from txmon.detection.thresholds import DetectorConfig
 from txmon.model.keys import Key
 
@@ -27,6 +27,7 @@ class Roster:
         self._no_status = StatusLayout([], {})
         self.whole: KeyVolume | None = None  # all keys as one: what the season is learned from where there are keys
         self.forgotten = 0  # keys dropped
+        self.folded = 0  # counts of statuses beyond those that one key may have
         self._seen = -1  # start of the last bucket in which anything arrived
         self._series = 0
         self._fresh = 0  # statuses among them that are new in the present bucket
@@ -44,28 +45,30 @@ class Roster:
         arrivals: dict[KeyVolume, dict[str, int]] = {}
         self._fresh = 0
         self._bucket += 1
-        for key, statuses in counts.items():
+        new: list[tuple[Key, str]] = []
+        folded: dict[Key, dict[str, int]] = {}
+        for key, came in counts.items():
+            statuses = came
             volume = self.volumes.get(key)
+            if len(came) + (len(volume.layout.names) if volume is not None else 0) > STATUSES:
+                statuses = folded[key] = self._folded(volume, came)
             if volume is None:
-                volume = self.volumes[key] = KeyVolume(self._discount, self._no_status)
-                self._series += 1
-                self._roll.add_key(key)
+                new += [(key, status) for status in statuses] if statuses else [(key, "")]
+                continue
             volume.seen = time
             arrivals[volume] = statuses
             sums = volume.layout.sums
             for status, count in statuses.items():
                 one = sums.get(status)
                 if one is None:
-                    volume.add(status, self._new_series(volume, status), self._sums)
-                    self._series += 1
-                    self._fresh += 1
-                    self._roll.add_series(key)
-                    sums = volume.layout.sums
-                    one = sums[status]
-                one.add(self._bucket, count)
+                    new.append((key, status))
+                else:
+                    one.add(self._bucket, count)
+        if new:
+            self._begin(time, new, counts | folded if folded else counts, arrivals)
         self._roll.close(time, sample)
         if len(counts) == 1:
-            for only in counts.values():  # one key: its counts are those over all keys
+            for only in arrivals.values():  # one key: its counts are those over all keys
                 return arrivals, only
         return arrivals, {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
 
@@ -80,6 +83,50 @@ class Roster:
             series.median, series.blocks = pooled.median, pooled.blocks
         return series
 
+    def _folded(self, volume: KeyVolume | None, statuses: dict[str, int]) -> dict[str, int]:
+        """Return the counts of one key with those of statuses that it has no room for as one.
+
+        Which of the new ones get the room does not depend on the order in which they came.
+        """
+        known: dict[str, Sum] = volume.layout.sums if volume is not None else {}
+        fresh = sorted([(-count, status) for status, count in statuses.items() if status not in known])
+        room = max(0, STATUSES - len(known))
+        if len(fresh) <= room:
+            return statuses
+        found = dict(statuses)
+        rest = 0
+        for _, status in fresh[room:]:
+            if status != OTHER:
+                rest += found.pop(status)
+                self.folded += 1
+        found[OTHER] = found.get(OTHER, 0) + rest
+        return found
+
+    def _begin(
+        self,
+        time: int,
+        new: list[tuple[Key, str]],
+        counts: dict[Key, dict[str, int]],
+        arrivals: dict[KeyVolume, dict[str, int]],
+    ) -> None:
+        """Begin baselines for `new` series, sorted: the order in which the rows of one bucket came must not show."""
+        new.sort()
+        for key, status in new:
+            volume = self.volumes.get(key)
+            if volume is None:
+                volume = self.volumes[key] = KeyVolume(self._discount, self._no_status)
+                volume.seen = time
+                arrivals[volume] = counts[key]
+                self._series += 1
+                self._roll.add_key(key)
+            if status not in counts[key]:  # a key without any row
+                continue
+            volume.add(status, self._new_series(volume, status), self._sums)
+            self._series += 1
+            self._fresh += 1
+            self._roll.add_series(key)
+            volume.layout.sums[status].add(self._bucket, counts[key][status])
+
     def as_one(self, whole: dict[str, int]) -> KeyVolume | None:
         """The baselines of all keys as one, given their counts by status; None before anything arrived."""
         volume = self.whole
@@ -88,9 +135,14 @@ class Roster:
                 return None
             volume = self.whole = KeyVolume(self._discount, self._no_status)
         for status in sorted(whole):  # the order in which they came is not known everywhere
-            if status not in volume.layout.sums:
+            if status not in volume.layout.sums and len(volume.layout.names) < STATUSES:
                 volume.add(status, volume.new_series(self._mix_discount), self._sums)
         return volume
+
+    @property
+    def size(self) -> int:
+        """Series that are followed: volumes and statuses."""
+        return self._series
 
     def is_alone(self) -> bool:
         """Whether nothing is told apart by key, so that all keys as one are the one there is."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from txmon.model.keys import TOTAL
 from txmon.model.scores import Thresholds
+from txmon.model.statuses import SUCCESS, role_of
 
 # Effective independent tests a series makes in a bucket: its windows overlap, its gates hold much back, and alarms in
 # a row are one. Measured on clean streams at 3 to 4 sigmas (docs/methods.md).
@@ -31,6 +32,7 @@ class DetectorConfig:
     min_counts: Mapping[str, int] = field(default_factory=dict)  # by status, instead of min_count
     min_ratios: Mapping[str, float] = field(default_factory=dict)
     directions: Mapping[str, str] = field(default_factory=dict)  # by status: above, below, both
+    roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of model.statuses
     level_shift: float = 7200.0  # a deviation that lasted this long is the new normal
     idle: float = 86400.0  # a key without a transaction for so long is forgotten
     max_series: int = 2_000_000  # beyond, the keys seen least recently are forgotten
@@ -48,7 +50,8 @@ def sigma_for(config: DetectorConfig, series: int) -> float:
 
 def thresholds_for(config: DetectorConfig, sigma: float, status: str) -> Thresholds:
     """What a series of this status must exceed."""
-    usual_direction = "below" if status in (TOTAL, "approved") else "above"
+    good = status == TOTAL or role_of(status, config.roles) == SUCCESS
+    usual_direction = "below" if good else "above"
     return Thresholds(
         sigma,
         config.min_counts.get(status, config.min_count),

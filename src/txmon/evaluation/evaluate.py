@@ -3,12 +3,16 @@
 An incident is caught when one of its statuses alerts between its start and its end; the delay runs from the start to
 the first such alert. An alert is false outside every incident that affects its status, ten minutes after the end
 included; false alerts of one status at most five minutes apart are one episode. Nothing before the warm-up is false.
+
+A label may name the key that it is about. Then alerts count by key: those of other keys neither catch the incident nor
+are excused by it, and false alerts of two keys are two episodes. Alerts without a key are of all keys together, and fit
+every label.
 """
 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Final
@@ -18,6 +22,9 @@ from txmon.model.keys import TOTAL
 
 GRACE: Final = timedelta(minutes=10)  # after an incident, in which its aftermath excuses alerts
 TOGETHER: Final = timedelta(minutes=5)  # alerts no further apart are one episode
+
+Key = frozenset[tuple[str, str]]  # (column, value); empty: all keys together
+NO_KEY: Final[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +36,15 @@ class Label:
     excuses: frozenset[str]  # where an alert is not false
     start: datetime
     end: datetime
+    key: Key = NO_KEY  # the only one affected; empty: all of them
 
     def holds(self, moment: datetime) -> bool:
         """Whether `moment` is within the incident."""
         return self.start <= moment <= self.end
+
+    def fits(self, key: Key) -> bool:
+        """Whether the incident shows in a series of `key`."""
+        return not key or self.key <= key
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +54,15 @@ class Labels:
     warmup: datetime  # alerts before it are not false
     incidents: tuple[Label, ...]
 
-    def excused(self, status: str, moment: datetime) -> Label | None:
-        """The incident that excuses an alert of `status`, or None."""
+    @property
+    def keyed(self) -> bool:
+        """Whether an incident is about one key."""
+        return any(label.key for label in self.incidents)
+
+    def excused(self, status: str, moment: datetime, key: Key = NO_KEY) -> Label | None:
+        """The incident that excuses an alert of `status` (and of `key`), or None."""
         for label in self.incidents:
-            if status in label.excuses and label.start <= moment <= label.end + GRACE:
+            if status in label.excuses and label.start <= moment <= label.end + GRACE and label.fits(key):
                 return label
         return None
 
@@ -56,17 +73,26 @@ class Page:
 
     statuses: tuple[str, ...]
     start: datetime
+    key: Key = NO_KEY
+
+
+Series = tuple[Key, str]  # (key, status)
 
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
     """What a run said, as far as it is scored."""
 
-    times: Mapping[str, Sequence[datetime]]  # by status, sorted
+    times: Mapping[str, Sequence[datetime]]  # by status, sorted; all keys together
     first: datetime | None = None  # of all verdicts
     last: datetime | None = None
     pages: tuple[Page, ...] = ()
     told: bool = True  # whether the run tells of incidents at all
+    keyed: Mapping[Series, Sequence[datetime]] = field(default_factory=dict)  # the same times by key; empty: no keys
+
+    def series(self, by_key: bool) -> Mapping[Series, Sequence[datetime]]:
+        """The times by series, each status of all keys as one unless `by_key`."""
+        return self.keyed if by_key and self.keyed else {(NO_KEY, status): t for status, t in self.times.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +102,7 @@ class Episode:
     status: str
     start: datetime
     end: datetime
+    key: Key = NO_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +180,12 @@ class Score:
             },
             "missed": [
                 {"kind": c.label.kind, "start": stamp(c.label.start), "end": stamp(c.label.end)}
+                | _shown_key(c.label.key)
                 for c in self.catches
                 if c.delay is None
             ],
             "false_alarms": [
-                {"status": e.status, "start": stamp(e.start), "end": stamp(e.end)}
+                {"status": e.status, "start": stamp(e.start), "end": stamp(e.end)} | _shown_key(e.key)
                 for e in sorted(self.false, key=lambda e: e.start)
             ],
         }
@@ -168,17 +196,25 @@ def stamp(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def score(alerts: Alerts, labels: Labels) -> Score:
-    """How well one stream's alerts fit its labels."""
-    catches = tuple(_catch(label, alerts) for label in labels.incidents)
+def score(alerts: Alerts, labels: Labels, by_key: bool = False) -> Score:
+    """How well one stream's alerts fit its labels.
+
+    by_key: false alarms of two keys are two even where no label names a key.
+    """
+    series = alerts.series(by_key or labels.keyed)
+    catches = tuple(_catch(label, series) for label in labels.incidents)
     false = [
         episode
-        for status, times in alerts.times.items()
-        for episode in episodes(status, (t for t in times if t >= labels.warmup and not labels.excused(status, t)))
+        for (key, status), times in series.items()
+        for episode in episodes(
+            status, (t for t in times if t >= labels.warmup and not labels.excused(status, t, key)), key
+        )
     ]
     days = (alerts.last - labels.warmup).total_seconds() / 86400 if alerts.last else 0.0
     pages = [page for page in alerts.pages if page.start >= labels.warmup]
-    wrong = [page for page in pages if not any(labels.excused(status, page.start) for status in page.statuses)]
+    wrong = [
+        page for page in pages if not any(labels.excused(status, page.start, page.key) for status in page.statuses)
+    ]
     counted = (len(pages), len(wrong)) if alerts.told else (None, None)
     return Score(catches, tuple(false), days, *counted)
 
@@ -194,20 +230,20 @@ def total(scores: Sequence[Score]) -> Score:
     )
 
 
-def episodes(status: str, times: Iterable[datetime]) -> list[Episode]:
-    """Sorted alert times of one status as episodes."""
+def episodes(status: str, times: Iterable[datetime], key: Key = NO_KEY) -> list[Episode]:
+    """Sorted alert times of one series as episodes."""
     found: list[Episode] = []
     for moment in times:
         if found and moment - found[-1].end <= TOGETHER:
-            found[-1] = Episode(status, found[-1].start, moment)
+            found[-1] = Episode(status, found[-1].start, moment, key)
         else:
-            found.append(Episode(status, moment, moment))
+            found.append(Episode(status, moment, moment, key))
     return found
 
 
 def read_alerts(lines: Iterable[bytes], name: str) -> Alerts:
     """The alerts and incidents among the JSON lines of `name`; BadData with the line's number."""
-    times: defaultdict[str, list[datetime]] = defaultdict(list)
+    keyed: defaultdict[Series, list[datetime]] = defaultdict(list)
     pages: list[Page] = []
     first = last = None
     number, events = 0, 0
@@ -224,10 +260,31 @@ def read_alerts(lines: Iterable[bytes], name: str) -> Alerts:
         first = moment if first is None or moment < first else first
         last = moment if last is None or moment > last else last
         if row["recommendation"] == "alert":
-            times[_text(row.get("status"), f"{name}: line {number}: status")].append(moment)
+            place = f"{name}: line {number}"
+            keyed[_key(row, place), _text(row.get("status"), f"{place}: status")].append(moment)
     if number and last is None and not events:
         raise BadData(f"{name}: none of its {number} lines is a verdict (none has a `recommendation`)")
-    return Alerts({s: sorted(ts) for s, ts in times.items()}, first, last, tuple(pages), bool(events) or not times)
+    return alerts_by(keyed, first, last, pages, bool(events) or not keyed)
+
+
+def alerts_by(
+    keyed: Mapping[Series, Sequence[datetime]],
+    first: datetime | None,
+    last: datetime | None,
+    pages: Sequence[Page],
+    told: bool = True,
+) -> Alerts:
+    """The alerts of a run by their series, in any order."""
+    times: dict[str, list[datetime]] = {}
+    for (_, status), moments in keyed.items():
+        times.setdefault(status, []).extend(moments)
+    by_key = {
+        series: sorted(keyed[series]) for series in sorted(keyed, key=lambda series: (sorted(series[0]), series[1]))
+    }
+    return Alerts(
+        {status: sorted(times[status]) for status in sorted(times)},
+        first, last, tuple(pages), told, by_key if any(key for key, _ in keyed) else {},
+    )  # fmt: skip
 
 
 def read_labels(content: bytes, name: str) -> Labels:
@@ -245,8 +302,11 @@ def read_labels(content: bytes, name: str) -> Labels:
     return Labels(warmup, tuple(_label(row, f"{name}: incidents[{n}]") for n, row in enumerate(rows)))
 
 
-def _catch(label: Label, alerts: Alerts) -> Catch:
-    hits = [(t, status) for status in label.statuses for t in alerts.times.get(status, ()) if label.holds(t)]
+def _catch(label: Label, series: Mapping[Series, Sequence[datetime]]) -> Catch:
+    fitting = [
+        (status, times) for (key, status), times in series.items() if status in label.statuses and label.fits(key)
+    ]
+    hits = [(t, status) for status, times in fitting for t in times if label.holds(t)]
     if not hits:
         return Catch(label, None, None)
     moment, status = min(hits, key=lambda hit: hit[0])
@@ -273,7 +333,15 @@ def _json_line(line: bytes, place: str) -> dict[str, object]:
 def _page(row: dict[str, object], place: str) -> list[Page]:
     if row.get("state") != "opened":
         return []
-    return [Page(_texts(row.get("statuses"), f"{place}: statuses"), _moment(row.get("time"), f"{place}: time"))]
+    statuses = _texts(row.get("statuses"), f"{place}: statuses")
+    return [Page(statuses, _moment(row.get("time"), f"{place}: time"), _key(row, place))]
+
+
+def _key(row: dict[str, object], place: str) -> Key:
+    key = row.get("key", {})
+    if not isinstance(key, dict) or not all(isinstance(value, str) for value in key.values()):
+        raise BadData(f"{place}: key: {_shown(key)} is no object of texts")
+    return frozenset(key.items()) if key else NO_KEY
 
 
 def _label(row: object, place: str) -> Label:
@@ -285,7 +353,7 @@ def _label(row: object, place: str) -> Label:
     start, end = _moment(row.get("start"), f"{place}.start"), _moment(row.get("end"), f"{place}.end")
     if end < start:
         raise BadData(f"{place}: ends at {row['end']}, before its start")
-    return Label(_text(row.get("kind"), f"{place}.kind"), statuses, frozenset(excuses), start, end)
+    return Label(_text(row.get("kind"), f"{place}.kind"), statuses, frozenset(excuses), start, end, _key(row, place))
 
 
 def _texts(value: object, place: str) -> tuple[str, ...]:
@@ -310,6 +378,10 @@ def _moment(value: object, place: str) -> datetime:
     if moment is None or not 1970 <= moment.year < 9999:  # room for the grace, and for any zone
         raise BadData(f"{place}: {_shown(value)} is no ISO 8601 time")
     return moment
+
+
+def _shown_key(key: Key) -> dict[str, object]:
+    return {"key": dict(sorted(key))} if key else {}
 
 
 def _shown(value: object) -> str:

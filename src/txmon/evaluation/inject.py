@@ -15,6 +15,7 @@ from txmon.ingest.records import Record
 from txmon.model.clock import iso
 from txmon.model.keys import TOTAL, Key, Series
 from txmon.model.outcome import Outcome
+from txmon.model.statuses import SUCCESS, role_of
 from txmon.model.verdict import Verdict
 from txmon.support.suggest import nearest
 
@@ -195,8 +196,8 @@ def shows(spec: IncidentSpec, status: str) -> bool:
     """Whether an alert on `status` is one that the incident should raise."""
     if spec.status == EVERY:
         falls = spec.change in (Change.MULTIPLY, Change.RAMP) and spec.amount < 1
-        return not falls or status in ("approved", TOTAL)
-    return status == spec.status or (status == TOTAL and spec.status == "approved")
+        return not falls or status == TOTAL or role_of(status) == SUCCESS
+    return status == spec.status or (status == TOTAL and role_of(spec.status) == SUCCESS)
 
 
 def report(injector: Injector, found: Watch, without: Watch | None) -> list[str]:

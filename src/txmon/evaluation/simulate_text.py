@@ -22,6 +22,7 @@ class Label(TypedDict, total=False):
     """An incident or a trap; times are the first and the last bucket it touches."""
 
     kind: str
+    key: dict[str, str]  # the only key that is affected; without it, every key
     statuses: list[str]  # where it should be caught
     affects: list[str]  # where an alert is excused, if that is more
     start: str

@@ -11,9 +11,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from txmon.evaluation.evaluate import TOGETHER, Alerts, Episode, Labels, Page, Score, episodes, score, total
+from txmon.evaluation.evaluate import (
+    TOGETHER,
+    Alerts,
+    Episode,
+    Labels,
+    Page,
+    Score,
+    Series,
+    alerts_by,
+    episodes,
+    score,
+    total,
+)
+from txmon.ingest.aggregate.ledger import Tally
 from txmon.ingest.records import Record
-from txmon.model.keys import Key
 from txmon.model.outcome import Outcome
 from txmon.settings.declarations import DECLARATIONS, Settings, text_of_setting
 from txmon.settings.toml import toml_line
@@ -190,37 +202,24 @@ def as_toml(candidate: Candidate) -> list[str]:
 
 def alerts_of(outcomes: Iterable[Outcome]) -> Alerts:
     """What a run of the pipeline said, as far as it is scored."""
-    times: dict[str, list[datetime]] = {}
+    keyed: dict[Series, list[datetime]] = {}
     pages = []
     first = last = None
     for outcome in outcomes:
         last = outcome.time
         first = last if first is None else first
-        for status in {v.status for v in outcome.verdicts if v.recommendation == "alert"}:
-            times.setdefault(status, []).append(_moment(outcome.time))
-        pages += [Page(e.statuses, _moment(e.time)) for e in outcome.events if e.state == "opened"]
-    ordered = {status: times[status] for status in sorted(times)}
-    return Alerts(ordered, _moment(first), _moment(last), tuple(pages)) if first is not None else Alerts({})
+        for series in {(frozenset(v.key), v.status) for v in outcome.verdicts if v.recommendation == "alert"}:
+            keyed.setdefault(series, []).append(_moment(outcome.time))
+        pages += [Page(e.statuses, _moment(e.time), frozenset(e.key)) for e in outcome.events if e.state == "opened"]
+    return alerts_by(keyed, _moment(first), _moment(last), pages) if first is not None else Alerts({})
 
 
-def condensed(records: Iterable[Record], width: int) -> Iterator[Record]:
-    """The same transactions in fewer records, with the same verdicts: neighbours of one bucket and series are one.
-
-    Records with an id stay as they are, since a repeat of one must still be known. width: of a bucket, seconds.
-    """
-    counts: dict[tuple[Key, str], int] = {}
-    newest = 0
-    for record in records:
-        if counts and (record.id is not None or record.time // width != newest // width):
-            yield from (Record(newest, status, count, key) for (key, status), count in counts.items())
-            counts.clear()
-        if record.id is not None:
-            yield record
-            continue
-        newest = max(newest, record.time) if counts else record.time
-        series = (record.key, record.status)
-        counts[series] = counts.get(series, 0) + record.count
-    yield from (Record(newest, status, count, key) for (key, status), count in counts.items())
+def as_records(tallies: Iterable[Tally]) -> Iterator[Record]:
+    """Yield the counts of `tallies` as records, one for each bucket and series: they can be judged more than once."""
+    for tally in tallies:
+        for key, statuses in tally.surrender().items():
+            for status, count in statuses.items():
+                yield Record(tally.start, status, count, key)
 
 
 def _sigma(value: float) -> Candidate:

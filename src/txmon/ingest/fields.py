@@ -1,9 +1,14 @@
 """The fields of a record: the columns that each is read from, and what one value of it means.
 
+A column's name counts in any case and spelling: `Transaction Status`, `transactionStatus` and `transaction_status` are
+one name. `--map FIELD=COLUMN` names another; an empty column switches the field off.
+
 A value that means nothing raises `Fault`, which says what is wrong with it in words for people.
 """
 
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import isfinite
 from typing import Final
@@ -17,9 +22,65 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "amount": ("amount", "value"),
     "id": ("id", "transaction_id", "event_id"),
 }
+# further names, as `plain_name` writes them, most wanted first; a name of NAMES comes before all of them
+ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "time": (
+        "timestamp_utc", "time_utc", "date_time", "datetime_utc", "event_time", "event_timestamp", "eventtime",
+        "transaction_time", "transaction_timestamp", "transaction_datetime", "txn_time", "trans_date_trans_time",
+        "transaction_date_time", "payment_time", "created", "createdat", "created_time", "created_on", "created_date",
+        "created_date_utc", "created_at_utc", "date_created", "creation_date", "creation_time", "datecreated",
+        "occurred_at", "processed_at", "authorized_at", "authorised_at", "completed_at", "paid_at", "logged_at",
+        "log_time", "minute", "minutes", "bucket", "time_bucket", "window_start", "period", "interval",
+        "interval_start", "hour", "data_hora", "datahora", "fecha_hora", "fechahora", "data_e_hora", "fecha_y_hora",
+        "transaction_date",
+        "txn_date", "trans_date", "payment_date", "date", "data", "fecha", "dia", "day", "date_utc", "data_da_venda",
+        "data_venda", "data_transacao", "data_da_transacao", "fecha_de_creacion", "fecha_transaccion", "hora",
+        "hora_da_venda", "hora_venda", "hora_transacao", "time_of_day",
+    ),
+    "status": (
+        "transaction_status", "payment_status", "txn_status", "tx_status", "trans_status", "order_status",
+        "charge_status", "status_name", "status_description", "status_transacao", "status_da_transacao",
+        "status_da_venda", "situacao", "situacao_da_venda", "situacao_da_transacao", "estado",
+        "estado_de_la_transaccion",
+        "estado_transaccion", "estado_pago", "resultado", "transaction_state", "transaction_result", "payment_state",
+        "payment_result", "outcome", "decision", "response_code", "auth_code", "resp_code", "responsecode",
+        "authcode", "iso_response_code", "result_code", "response", "resposta", "codigo_resposta", "codigo_de_resposta",
+        "codigo_respuesta", "series", "event_type",
+    ),
+    "count": (
+        "count_1", "count_star", "counts", "cnt", "ct", "f0", "txn_count", "tx_count", "trx_count", "transaction_count",
+        "transactions_count", "transactions", "transacoes", "transacciones", "num_transactions", "n_transactions",
+        "no_of_transactions", "number_of_transactions", "total_transactions", "total_count", "row_count", "num_rows",
+        "record_count", "event_count", "events", "occurrences", "hits", "doc_count", "frequency", "freq",
+        "count_distinct", "sum_count", "count_sum", "contagem", "quantidade", "quantidade_de_transacoes", "qtd", "qtde",
+        "qtd_transacoes", "cantidad", "cantidad_de_transacciones", "conteo",
+    ),
+    "amount": (
+        "transaction_amount", "payment_amount", "amt", "amount_usd", "gross", "valor", "valor_da_venda", "importe",
+        "monto",
+    ),
+    "id": ("transactionid", "txn_id", "payment_id", "psp_reference"),
+    "date": (),
+    "zone": (),
+}  # fmt: skip
+FIELDS: Final = (*NAMES, "date", "zone")  # what --map can name; the last two complete a time of day
+_COUNTED: Final = re.compile(r"\s*count\s*\(.*\)\s*", re.IGNORECASE)  # as SQL and Splunk name a count of rows
+_COUNTABLE: Final = (
+    r"(?:records|rows|events|transactions?|transacoes|transacciones|txns?|trxs?|payments|pagamentos|pagos|operations)"
+)
+_NUMBER_OF: Final = re.compile(
+    rf"(?:count|number|num|no|nr|n|total|qtd|qtde|quantidade|cantidad)_(?:(?:of|de|distinct)_)?{_COUNTABLE}"
+    rf"|{_COUNTABLE}_(?:count|total|number)"
+)
 NEEDED: Final = ("time", "status")
 MAX_COUNT: Final = 10**15  # above it, sums are no longer exact in a float
 MAX_STATUS: Final = 256
+
+
+_HUMP: Final = re.compile(r"([a-z0-9])([A-Z])")
+_OTHER: Final = re.compile(r"[^a-z0-9]+")
+_THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.0+)?", re.ASCII)
+_MONEY: Final = re.compile(r"[^\d.,()+-]+")  # signs and codes of currencies, spaces
 
 
 class Fault(Exception):
@@ -32,7 +93,58 @@ class Fault(Exception):
 
 def columns_of(mapping: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """The names in lower case, most wanted first, that each field's column may have; `mapping` says it of some."""
-    return {name: (mapping[name].lower(),) if name in mapping else accepted for name, accepted in NAMES.items()}
+    return {name: tuple(names_of(mapping[name])) if name in mapping else NAMES.get(name, ()) for name in FIELDS}
+
+
+def names_of(mapped: str) -> list[str]:
+    """The column that `--map` names, in lower case; none for an empty name, which switches the field off."""
+    return [mapped.lower()] if mapped else []
+
+
+@lru_cache(maxsize=4096)
+def plain_name(name: str) -> str:
+    """`name` in lower case with `_` between its words, without accents: `Created date (UTC)` is created_date_utc."""
+    text = _HUMP.sub(r"\1_\2", unicodedata.normalize("NFKD", name[:200]))
+    words = _OTHER.sub("_", "".join(c for c in text.lower() if not unicodedata.combining(c)))
+    return words.strip("_")
+
+
+def choose(names: Iterable[str], mapping: Mapping[str, str]) -> dict[str, list[str]]:
+    """Which of a row's `names` each field can be read from, most wanted first; fields without any are left out.
+
+    A name is used for one field only. Names that need a look at the values (a `value` that may be a count) are the
+    reading's to decide.
+    """
+    own = list(names)
+    lower = {name.lower(): name for name in reversed(own)}
+    found: dict[str, list[str]] = {}
+    for field, wanted in columns_of(mapping).items():
+        some = [lower[column] for column in wanted if column in lower]
+        if some:
+            found[field] = some
+    missing = [field for field in NAMES if field not in found and field not in mapping]
+    if missing:
+        taken = {some[0] for some in found.values()} | {column for column in own if column in mapping.values()}
+        plain: dict[str, str] = {}
+        for name in own:
+            if name not in taken:
+                plain.setdefault("count" if is_count(name) else plain_name(name), name)
+        for field in missing:
+            alias = next((plain[name] for name in (*NAMES[field], *ALIASES[field]) if name in plain), None)
+            if alias is not None and alias not in taken:
+                found[field] = [alias]
+                taken.add(alias)
+    return found
+
+
+def is_count(name: str) -> bool:
+    """Return whether a column's name says that it counts: `count(*)`, `Number of transactions`, `txn_count`."""
+    return _COUNTED.fullmatch(name) is not None or _NUMBER_OF.fullmatch(plain_name(name)) is not None
+
+
+def cell_of(value: object) -> str:
+    """A JSON value as the text of a time's part."""
+    return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def label_of(value: object) -> str:
@@ -53,7 +165,9 @@ def _written(text: str) -> str:
 def status_of(value: object) -> str:
     """A status in lower case, trimmed."""
     if not isinstance(value, str):
-        raise Fault("status", f"a {type(value).__name__} is no status")
+        if type(value) is not int:
+            raise Fault("status", f"a {type(value).__name__} is no status")
+        value = str(value)  # a response code
     return _spelled(value) if len(value) <= MAX_STATUS else _new_status(value)
 
 
@@ -79,6 +193,8 @@ def count_of(value: object) -> int:
         return value
     if isinstance(value, str) and value.isdecimal() and len(value) <= 15:
         return int(value)
+    if isinstance(value, str) and _THOUSANDS.fullmatch(value.strip()):
+        value = value.replace(",", "")
     shown = str(value).strip()[:60] if not isinstance(value, int) or abs(value) < MAX_COUNT else "a huge number"
     try:
         number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
@@ -90,13 +206,31 @@ def count_of(value: object) -> int:
 
 
 def amount_of(value: object) -> float | None:
-    """An amount of money, finite; None for an empty text."""
-    if isinstance(value, str) and not value.strip():
-        return None
+    """An amount of money, finite; None for one that cannot be read: no count depends on it."""
+    if isinstance(value, str):
+        return _money(value)
     try:
-        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else float("nan")
-    except (ValueError, OverflowError):
-        number = float("nan")
-    if not isfinite(number):
-        raise Fault("amount", f"{str(value)[:60]!r} is no decimal number")
-    return number
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
+
+
+def _money(text: str) -> float | None:
+    """`1250.00`, `1,250.00`, `R$ 1.250,00`, `(12.00)`; None where a single mark may group or divide, as in 1,250."""
+    try:
+        number = float(text)
+    except ValueError:
+        plain = _MONEY.sub("", text[:60])
+        if plain.startswith("(") and plain.endswith(")"):
+            plain = "-" + plain[1:-1]
+        comma, point = plain.rfind(","), plain.rfind(".")
+        if comma >= 0 and point >= 0:
+            plain = plain.replace("." if comma > point else ",", "").replace(",", ".")
+        elif plain.count(",") == 1 and len(plain) - comma != 4:
+            plain = plain.replace(",", ".")
+        try:
+            number = float(plain)
+        except ValueError:
+            return None
+    return number if isfinite(number) else None

@@ -3,13 +3,14 @@
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import IO, BinaryIO
 
 from txmon.errors import IoFailure, NoInput
 from txmon.ingest.compression import BLOCK, Unpacker, _Gzip, unpacker_of
 
+QUOTE = b'"'
 LONGEST_LINE = 16 << 20  # bytes of a line that are kept: a file without newlines must not fill the memory
 
 
@@ -19,6 +20,9 @@ class FileSource:
     def __init__(self, path: str) -> None:
         """NoInput when `path` cannot be opened for reading."""
         self.name = "<stdin>" if path == "-" else path
+        self.whole = 0  # lines read so far
+        self.quoted = False  # whether the newest lines may have a quote in them
+        self.magic = b""  # how the file begins, packed as it is
         self.consumed = 0  # bytes of the file read so far, packed as they are
         self._file = _open(path)
         self.size = _size(self._file)  # bytes; None where nobody knows, as for a pipe
@@ -27,38 +31,35 @@ class FileSource:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def __iter__(self) -> Iterator[list[bytes]]:
         """Lists of lines; IoFailure when reading or unpacking fails, after all lines before have been given."""
-        rest = b""
-        whole = 0
+        return lines_of(self.blocks(), self)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Blocks of the unpacked content; IoFailure when reading or unpacking fails."""
         blocks = self._unpacked()
         while True:
             try:
                 block = next(blocks, None)
             except (OSError, EOFError, zlib.error) as bad:
                 reason = getattr(bad, "strerror", None) or str(bad)
-                raise IoFailure(f"{self.name}: {reason} after line {whole}") from bad
+                raise IoFailure(f"{self.name}: {reason} after line {self.whole}") from bad
             if block is None:
-                break
-            if b"\n" not in block:
-                if len(rest) < LONGEST_LINE:
-                    rest += block
-                continue
-            lines = (rest + block).split(b"\n")
-            rest = lines.pop()
-            if lines:
-                whole += len(lines)
-                yield lines
-        if rest:
-            yield [rest]
+                return
+            yield block
 
     def _unpacked(self) -> Iterator[bytes]:
         unpacker: Unpacker | None = None
         while block := self._read():
             self.consumed += len(block)
             if unpacker is None:
+                self.magic = block[:4]
                 unpacker = unpacker_of(block)
             try:
                 yield from unpacker.unpack(block)
@@ -75,6 +76,25 @@ class FileSource:
     def _read(self) -> bytes:
         # read1 gives what a pipe holds instead of waiting for a whole block
         return self._file.read1(BLOCK)
+
+
+def lines_of(blocks: Iterable[bytes], source: FileSource) -> Iterator[list[bytes]]:
+    """Yield the lines of `blocks` as lists, without their newline; note their number and quotes at `source`."""
+    rest = b""
+    for block in blocks:
+        source.quoted = QUOTE in block or QUOTE in rest
+        if b"\n" not in block:
+            if len(rest) < LONGEST_LINE:
+                rest += block
+            continue
+        lines = (rest + block).split(b"\n")
+        rest = lines.pop()
+        if lines:
+            source.whole += len(lines)
+            yield lines
+    if rest:
+        source.quoted = QUOTE in rest
+        yield [rest]
 
 
 def _open(path: str) -> io.BufferedReader:

@@ -5,19 +5,32 @@ A bad line is a value, a `Reject` with its position and reason; only what makes 
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from txmon.errors import BadData
-from txmon.ingest.fields import NAMES, NEEDED, Fault, amount_of, columns_of, count_of, label_of, status_of
-from txmon.ingest.timestamps import TimeParser, epoch
+from txmon.ingest.fields import (
+    NAMES,
+    NEEDED,
+    Fault,
+    amount_of,
+    cell_of,
+    choose,
+    count_of,
+    label_of,
+    names_of,
+    status_of,
+)
+from txmon.ingest.timestamps import TimeParser
 from txmon.model.keys import Key
 
 DELIMITERS: Final = ",;\t|"
 PLANS: Final = 64  # kinds of JSON rows remembered
 _Names = tuple[str, ...]
 _Plan = tuple[_Names, _Names, _Names, _Names, _Names, tuple[tuple[str, str | None], ...]]
+Wide = tuple[tuple[str, str], ...]  # the columns that are statuses: a column's name, and the status that it counts
 BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -52,12 +65,16 @@ class ParseOptions:
     mapping: Mapping[str, str] = field(default_factory=dict)  # field -> column
     by: tuple[str, ...] = ()
     max_line: int = 1 << 20  # bytes
+    # what a look at the source has decided beyond that (`reading`)
+    delimiter: str = ""  # of CSV; empty: the header decides
+    skip: int = 0  # lines before the header
+    wide: Wide = ()  # a row is a time with a count for each of these
 
 
 class CsvLayout:
     """Where the cells of a CSV line are; -1 where there is no such column."""
 
-    __slots__ = ("amount", "by", "count", "delimiter", "status", "time", "width")
+    __slots__ = ("amount", "by", "count", "delimiter", "id", "status", "time", "width")
 
     def __init__(self, columns: Mapping[str, int], by: tuple[str, ...], delimiter: str, width: int) -> None:
         self.delimiter = delimiter.encode()
@@ -66,6 +83,7 @@ class CsvLayout:
         self.status = columns["status"]
         self.count = columns.get("count", -1)
         self.amount = columns.get("amount", -1)
+        self.id = columns.get("id", -1)
         self.by = [columns[f"by:{name}"] for name in by]
 
 
@@ -88,6 +106,34 @@ class RecordParser:
         self._ahead: int | None = None
         self._limit = 0  # newest time that is not from the future, epoch seconds
         self._plans: dict[tuple[str, ...], _Plan] = {}  # a row's names -> where its fields are
+        self.more: list[Record] = []  # the rest of what the newest row of a wide table made; its reader empties it
+        self._wide: list[tuple[int, str]] = []  # columns of a wide CSV table
+        self._paths: list[str] = []  # fields of JSON objects within objects
+        self._order = ""
+        self._adopted = False  # whether `adopt` has decided more than the header says
+        self._in_parts = False  # a time has its date or its zone in another column
+        self._note_options()
+
+    def _note_options(self) -> None:
+        options = self.options
+        self._paths = [path for path in (*options.mapping.values(), *options.by) if "." in path]
+        self._in_parts = bool(options.mapping.get("date") or options.mapping.get("zone"))
+
+    def adopt(self, options: ParseOptions, order: str) -> None:
+        """Read what comes as a look at the source has decided. order: of day and month in numeric dates.
+
+        A header that was read before is read again. BadData where it does not have the columns.
+        """
+        self.options = options
+        self._order = order
+        self._adopted = True
+        self._times.decide(order)
+        self._json = options.format == "jsonl" or (options.format == "auto" and self._json)
+        self._layout = None
+        self._plans.clear()
+        self._note_options()
+        if self._header is not None:
+            self._read_header(self._header.decode())
 
     def admit(self, now: int, ahead: int) -> None:
         """Refuse from now on what lies more than `ahead` seconds beyond `now` and beyond what was read before."""
@@ -101,13 +147,34 @@ class RecordParser:
     def snapshot(self) -> dict[str, object]:
         """What is known of the source's shape, as JSON takes it."""
         header = None if self._header is None else self._header.decode()
-        return {"lines": self.lines, "json": self._json, "header": header, "times": self._times.snapshot()}
+        found: dict[str, object] = {
+            "lines": self.lines,
+            "json": self._json,
+            "header": header,
+            "times": self._times.snapshot(),
+        }
+        if self._adopted:
+            own = self.options
+            found["plan"] = {
+                "format": own.format, "mapping": dict(own.mapping), "delimiter": own.delimiter, "skip": own.skip,
+                "wide": [list(pair) for pair in own.wide], "order": self._order,
+            }  # fmt: skip
+        return found
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
         self.lines = int(state["lines"])
         self._json = bool(state["json"])
         self._started = self.lines > 0
+        plan = state.get("plan")
+        if plan is not None:
+            wide = tuple([(str(column), str(status)) for column, status in plan["wide"]])
+            mapping = {str(name): str(column) for name, column in plan["mapping"].items()}
+            options = ParseOptions(
+                str(plan["format"]), mapping, self.options.by, self.options.max_line, str(plan["delimiter"]),
+                int(plan["skip"]), wide,
+            )  # fmt: skip
+            self.adopt(options, str(plan["order"]))
         if state["header"] is not None:
             self._header = str(state["header"]).encode()
             self._read_header(str(state["header"]))
@@ -122,6 +189,8 @@ class RecordParser:
             record = self.one(raw)
             if record is not None:
                 yield record
+                if self.more:
+                    yield from self.rest()
 
     def one(self, raw: bytes) -> Record | Reject | None:
         """What one line is: None for a blank one and for the header. BadData as `parse` raises it."""
@@ -131,17 +200,28 @@ class RecordParser:
         except Fault as fault:
             return Reject(self.source, self.lines, fault.kind, fault.reason, raw)
 
+    def rest(self) -> list[Record]:
+        """What the newest row of a wide table made besides the record that `one` returned."""
+        more, self.more = self.more, []
+        return more
+
     def ready(self) -> bool:
         """Whether every line from here on is data: what comes first has been read."""
         return (self._json and self._started) or (self._columns is not None and not self._again)
+
+    def planned(self) -> bool:
+        """Whether it was told how to read, beyond what the header says."""
+        return self._adopted
 
     def is_json(self) -> bool:
         """Whether the lines are JSON; known once `ready`."""
         return self._json
 
-    def layout(self) -> CsvLayout | None:
-        """Of CSV lines, once `ready`; None for JSON lines, and where records have ids."""
-        if self._layout is None and self._columns is not None and "id" not in self._columns:
+    def layout(self, ids: bool = False) -> CsvLayout | None:
+        """Of CSV lines, once `ready`; None for JSON lines, and where records have ids unless `ids` are wanted too."""
+        if self._in_parts or self._wide:
+            return None
+        if self._layout is None and self._columns is not None and (ids or "id" not in self._columns):
             self._layout = CsvLayout(self._columns, self.options.by, self._delimiter, self._width)
         return self._layout
 
@@ -179,6 +259,8 @@ class RecordParser:
             raise BadData(f"{self.source}: is empty")
 
     def _line(self, raw: bytes) -> Record | None:
+        if self.lines <= self.options.skip:
+            return None
         text = self._text(raw)
         if not text or text.isspace():
             return None
@@ -210,34 +292,36 @@ class RecordParser:
         except UnicodeDecodeError as bad:
             if not self._started:
                 self._refuse_binary(raw)
-            raise Fault("encoding", f"byte {bad.start + 1} is not UTF-8") from None
+            raise Fault("encoding", f"byte {bad.start + 1} is not UTF-8 (--encoding names another)") from None
 
     def _refuse_binary(self, raw: bytes) -> None:
         if b"\0" in raw[:4096] or raw[:2] == b"PK" or raw[:4] == b"PAR1":
             raise BadData(f"{self.source}: is binary, not CSV or JSON lines")
 
     def _read_header(self, text: str) -> None:
-        self._delimiter = max(DELIMITERS, key=text.count)
+        self._delimiter = self.options.delimiter or max(DELIMITERS, key=text.count)
         cells = [cell.strip() for cell in self._split(text)]
         self._width = len(cells)
         lower = {cell.lower(): i for i, cell in reversed(list(enumerate(cells)))}
-        columns: dict[str, int] = {}
-        for name, wanted in columns_of(self.options.mapping).items():
-            column = next((lower[column] for column in wanted if column in lower), None)
-            if column is not None:
-                columns[name] = column
-            elif name in self.options.mapping:
-                mapped = self.options.mapping[name]
+        mapping = self.options.mapping
+        found = choose(cells, mapping)
+        if self.options.wide:
+            found["status"] = [self.options.wide[0][0]]
+        columns = {name: lower[names[0].lower()] for name, names in found.items()}
+        for name, mapped in mapping.items():
+            if mapped and name not in columns:
                 raise BadData(f"{self.source}: no column {mapped!r} for {name!r}; columns found: {', '.join(cells)}")
-        for name in NEEDED:
-            if name not in columns:
-                self._refuse_headerless(cells)
-                names, found = ", ".join(NAMES[name]), ", ".join(cells)[:200]
-                raise BadData(f"{self.source}: no column for {name!r} (accepted: {names}); columns found: {found}")
+        missing = [name for name in NEEDED if name not in columns]
+        if missing:
+            self._refuse_headerless(cells)
+            raise BadData(f"{self.source}: {missing_text(missing, cells)}")
         for dimension in self.options.by:
             if dimension.lower() not in lower:
                 raise BadData(f"{self.source}: no column {dimension!r} for --by; columns found: {', '.join(cells)}")
             columns[f"by:{dimension}"] = lower[dimension.lower()]
+        self._wide = [
+            (lower[column.lower()], status) for column, status in self.options.wide if column.lower() in lower
+        ]
         self._columns = columns
 
     def _refuse_headerless(self, cells: list[str]) -> None:
@@ -261,10 +345,12 @@ class RecordParser:
 
     def _from_csv(self, text: str) -> Record:
         cells = self._split(text)
-        if len(cells) != self._width:
-            raise Fault("columns", f"{len(cells)} columns, the header has {self._width}")
         columns, by = self._columns, self.options.by
         assert columns is not None
+        if len(cells) != self._width and not self._nearly(cells):
+            raise Fault("columns", f"{len(cells)} columns, the header has {self._width}")
+        if self._in_parts or self._wide:
+            return self._from_parts(cells, columns)
         where, amount, identity = columns.get("count"), columns.get("amount"), columns.get("id")
         return Record(
             self._time(cells[columns["time"]]),
@@ -274,6 +360,57 @@ class RecordParser:
             None if amount is None else amount_of(cells[amount]),
             None if identity is None else cells[identity].strip() or None,
         )
+
+    def _nearly(self, cells: list[str]) -> bool:
+        """Whether a row has its cells, but for empty ones that a trailing separator makes or leaves out."""
+        while len(cells) > self._width and not cells[-1].strip():
+            cells.pop()
+        return len(cells) == self._width
+
+    def _from_parts(self, cells: list[str], columns: Mapping[str, int]) -> Record:
+        """The record of a row whose time is in several columns, or that has a column for each status."""
+        if self._in_parts:
+            date, zone = columns.get("date", -1), columns.get("zone", -1)
+            clock = cells[columns["time"]]
+            time = self._time_together(cells[date] if date >= 0 else "", clock, cells[zone] if zone >= 0 else "")
+        else:
+            time = self._time(cells[columns["time"]])
+        by = self.options.by
+        key = tuple([(name, cells[columns[f"by:{name}"]].strip()) for name in by]) if by else ()
+        if self._wide:
+            return self._of_all(time, key, [(status, cells[at]) for at, status in self._wide])
+        where, amount, identity = columns.get("count"), columns.get("amount"), columns.get("id")
+        return Record(
+            time,
+            status_of(cells[columns["status"]]),
+            1 if where is None else count_of(cells[where]),
+            key,
+            None if amount is None else amount_of(cells[amount]),
+            None if identity is None else cells[identity].strip() or None,
+        )
+
+    def _of_all(self, time: int, key: Key, cells: list[tuple[str, object]]) -> Record:
+        """The first of a wide row's records; the others are left in `more`. An empty cell is no transaction."""
+        records = [
+            Record(
+                time,
+                status,
+                0 if value is None or (isinstance(value, str) and not value.strip()) else count_of(value),
+                key,
+            )
+            for status, value in cells
+        ]
+        self.more = records[1:]
+        return records[0]
+
+    def _time_together(self, day: str, clock: str, zone: str) -> int:
+        try:
+            time, _ = self._times.together(day, clock, zone)
+        except (ValueError, OverflowError) as bad:
+            raise Fault("time", str(bad)) from None
+        if not self._admits(time):
+            raise Fault("future", f"{f'{day} {clock}'[:60]!r} is more than {self._ahead} s ahead")
+        return time
 
     def _from_json(self, text: str) -> Record:
         try:
@@ -285,14 +422,20 @@ class RecordParser:
     def _from_row(self, row: object) -> Record:
         if not isinstance(row, dict):
             raise Fault("json", f"not a JSON object but a {type(row).__name__}")
+        if self._paths:
+            row = with_paths(row, self._paths)
         plan = self._plans.get(tuple(row))
         if plan is None:
             plan = self._plan(row)
         time_at, status_at, count_at, amount_at, id_at, by_at = plan
         time, status = _first(row, time_at), _first(row, status_at)
+        if self.options.wide:
+            return self._from_wide_row(row, time, by_at)
         if time is None or status is None:
             missing = "time" if time is None else "status"
             raise Fault(missing, f"no {missing}")
+        if self._in_parts:
+            return self._from_row_in_parts(row, time_at, status, count_at, id_at, by_at)
         count = _first(row, count_at) if count_at else None
         amount = _first(row, amount_at) if amount_at else None
         identity = _first(row, id_at) if id_at else None
@@ -307,13 +450,46 @@ class RecordParser:
             None if identity is None else label_of(identity) or None,
         )
 
+    def _from_row_in_parts(
+        self,
+        row: Mapping[str, object],
+        time_at: _Names,
+        status: object,
+        count_at: _Names,
+        id_at: _Names,
+        by_at: tuple[tuple[str, str | None], ...],
+    ) -> Record:
+        mapping = self.options.mapping
+        lower = {name.lower(): name for name in row}
+        parts = [_first(row, tuple([lower[name] for name in names_of(mapping.get(field, "")) if name in lower]))
+                 for field in ("date", "zone")]  # fmt: skip
+        time = self._time_together(cell_of(parts[0]), cell_of(_first(row, time_at)), cell_of(parts[1]))
+        count, identity = _first(row, count_at), _first(row, id_at)
+        key = tuple([(name, label_of(None if column is None else row[column])) for name, column in by_at])
+        return Record(
+            time,
+            status_of(status),
+            1 if count is None else count_of(count),
+            key,
+            None,
+            None if identity is None else label_of(identity) or None,
+        )
+
+    def _from_wide_row(
+        self, row: Mapping[str, object], time: object, by_at: tuple[tuple[str, str | None], ...]
+    ) -> Record:
+        if time is None:
+            raise Fault("time", "no time")
+        key = tuple([(name, label_of(None if column is None else row[column])) for name, column in by_at])
+        return self._of_all(self._time(time), key, [(status, row.get(column)) for column, status in self.options.wide])
+
     def _plan(self, row: Mapping[str, object]) -> _Plan:
         """Where rows with the names of `row` have their fields; found once, since rows mostly look alike."""
         lower = {name.lower(): name for name in row}
-        wanted = columns_of(self.options.mapping).values()
-        fields = [tuple([lower[column] for column in columns if column in lower]) for columns in wanted]
+        found = choose(row, self.options.mapping)
+        none: list[str] = []
         by = tuple([(name, lower.get(name.lower())) for name in self.options.by])
-        time_at, status_at, count_at, amount_at, id_at = fields
+        time_at, status_at, count_at, amount_at, id_at = [tuple(found.get(name, none)) for name in NAMES]
         plan = (time_at, status_at, count_at, amount_at, id_at, by)
         if len(self._plans) >= PLANS:
             self._plans.clear()
@@ -325,7 +501,7 @@ class RecordParser:
             if isinstance(value, str):
                 time = self._times.parse(value)
             elif isinstance(value, int | float) and not isinstance(value, bool):
-                time = epoch(value, str(value)[:60])
+                time = self._times.number(value)
             else:
                 raise Fault("time", f"a {type(value).__name__} is no time")
         except (ValueError, OverflowError) as bad:
@@ -339,6 +515,41 @@ class RecordParser:
             return self._ahead is None
         self._limit = max(self._limit, time + self._ahead)
         return True
+
+
+def missing_text(missing: Sequence[str], columns: Sequence[str], likely: Mapping[str, str] | None = None) -> str:
+    """What to do about fields that no column is known for. likely: field -> the column that it is probably in."""
+    names = " and for ".join(f"{name!r} (accepted: {', '.join(NAMES[name])})" for name in missing)
+    shown = {name: (likely or {}).get(name, "COLUMN") for name in missing}
+    flags = " ".join(f"--map {name}={_shell(column)}" for name, column in shown.items())
+    return f"no column for {names}; columns found: {', '.join(columns)[:300]}. Name it with {flags}"
+
+
+def _shell(column: str) -> str:
+    return column if column.replace("_", "").replace(".", "").isalnum() else shlex.quote(column)
+
+
+def with_paths(row: Mapping[str, object], paths: Sequence[str]) -> dict[str, object]:
+    """`row` with a field for each of `paths` that leads through its objects, as `transaction.status` does."""
+    found = dict(row)
+    for path in paths:
+        if path in row:
+            continue
+        value: object = row
+        for step in path.split("."):
+            if isinstance(value, dict):
+                value = value[step] if step in value else _in_any_case(value, step)
+            elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+                value = value[int(step)]
+            else:
+                value = None
+        if value is not None:
+            found[path] = value
+    return found
+
+
+def _in_any_case(row: Mapping[str, object], name: str) -> object:
+    return next((value for key, value in row.items() if key.lower() == name.lower()), None)
 
 
 def _first(row: Mapping[str, object], names: tuple[str, ...]) -> object:

@@ -60,6 +60,10 @@ class RejectLog:
         if self._strict:
             raise BadData(f"{reject.source}:{reject.line}: {reject.reason}")
 
+    def count_only(self, reject: Reject) -> None:
+        """Count `reject` without keeping it: its sender has sent too many of them."""
+        self._kinds.setdefault(reject.kind, _Kind(reject)).count += 1
+
     def sift(self, items: Iterable[T | Reject]) -> list[T]:
         """`items` without the rejects among them, which are added in turn."""
         found: list[T] = []
@@ -74,6 +78,16 @@ class RejectLog:
     def count(self) -> int:
         """Rejects so far, of all kinds."""
         return sum(kind.count for kind in self._kinds.values())
+
+    @property
+    def keeps(self) -> bool:
+        """Whether bad records are saved in a file."""
+        return self._path is not None
+
+    def commonest(self) -> tuple[str, Reject]:
+        """The kind of most rejects, and the first of them; ValueError where there is none."""
+        name = max(self._kinds, key=lambda kind: self._kinds[kind].count)
+        return name, self._kinds[name].first
 
     def summary(self) -> list[str]:
         """A line for each kind: where it was first met, how often, and why."""

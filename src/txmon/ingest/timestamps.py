@@ -8,7 +8,16 @@ from typing import Any
 
 from mypy_extensions import i64
 
-MILLISECONDS_FROM = 1e11  # epoch numbers from here on are milliseconds: as seconds, the year 5138
+from txmon.ingest import calendar_texts
+
+EARLIEST_EPOCH = 631152000  # 1990-01-01: a bare number before it, or after the next, is not taken for an epoch
+LATEST_EPOCH = 4133980799  # 2100-12-31T23:59:59Z
+UNITS = (1.0, 1e3, 1e6, 1e9)  # of epoch numbers, in a second
+EPOCHS = {"epoch": 1.0, "epoch-s": 1.0, "epoch-ms": 1e3, "epoch-us": 1e6, "epoch-ns": 1e9}
+ACCEPTED = (
+    "accepted are epochs in s (10 digits), ms (13), us (16) or ns (19), and yyyymmdd with HHMM or HHMMSS;"
+    " --time-format says how others are written"
+)
 LATEST = 253402300799  # 9999-12-31T23:59:59Z
 HALF_DAY = 43200
 HOUR = 3600
@@ -18,18 +27,32 @@ LONGEST_CACHED = 64  # characters: a time padded to a megabyte must not be kept 
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2})\s?h\s?(\d{1,2})?|(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?", re.ASCII)
 _LEAP = re.compile(r"(:\d\d):60", re.ASCII)  # a leap second belongs to its minute
+_MIDNIGHT = re.compile(r"[T ]0?0:00(?::00(?:\.0+)?)?$", re.ASCII)  # after a date whose time is in another column
+_DIGITS = re.compile(r"\d+", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE]\+?\d{1,2})?", re.ASCII)
 
 
 class TimeParser:
     """Reads times; those without a date get one, and the next when the time of day steps back by half a day."""
 
-    def __init__(self, tz: tzinfo = UTC, first_date: date | None = None, now: int | None = None) -> None:
+    def __init__(
+        self,
+        tz: tzinfo = UTC,
+        first_date: date | None = None,
+        now: int | None = None,
+        order: str = "",
+        form: str | None = None,
+    ) -> None:
         """tz: of times that name no zone. first_date: of times without a date; None makes such a time an error.
 
         now: of a live stream begun near midnight, epoch seconds: a first row within an hour of it is on its day.
+        order: of day and month in numeric dates, dmy or mdy; empty: each must decide it. form: as strptime takes it, or
+        a word of EPOCHS; no other form is read then.
         """
         self._tz = tz
+        self._order = order
+        self._form = form
+        self._with_zone = 20 if form is None else -1  # bytes of the form that `plain` reads
         self._date = first_date
         self._last: int | None = None  # seconds of the newest time of day
         self._cache: dict[str, int] = {}
@@ -37,7 +60,7 @@ class TimeParser:
         self._midnights: dict[bytes, int] = {}  # of dates as they are written
         self._day = b"-"  # the date that came last, and its midnight
         self._midnight = -1
-        self._utc = str(tz) == "UTC"
+        self._utc = str(tz) == "UTC" and form is None
         self._now = now
         self._fixed = isinstance(tz, timezone) or str(tz) == "UTC"  # its clocks are never set
         self._newest = 0  # of the times that a clock set back may repeat, epoch seconds
@@ -45,6 +68,12 @@ class TimeParser:
     def begin(self, first_date: date) -> None:
         """Start anew: the next time without a date is on `first_date`."""
         self._date, self._last = first_date, None
+
+    def decide(self, order: str) -> None:
+        """Read numeric dates in this order from now on: dmy, mdy, or empty where each must decide it."""
+        if order != self._order:
+            self._order = order
+            self._cache.clear()
 
     def parse(self, text: str) -> int:
         """Return epoch seconds, fractions floored; ValueError with a short reason when `text` is no time."""
@@ -65,7 +94,7 @@ class TimeParser:
         second = self._of_day.get(text)
         if second is None:
             stripped = text.strip()
-            second = _time_of_day(stripped)
+            second = _time_of_day(stripped) if self._form is None else self._formed_of_day(stripped)
             if second is None:
                 found, certain = self._absolute(stripped)
                 if certain and len(text) <= LONGEST_CACHED:
@@ -87,7 +116,7 @@ class TimeParser:
         It names its date, so it means the same wherever it stands.
         """
         size = len(cell)
-        if not ((size == 20 and cell[19] == 0x5A) or (size == 19 and self._utc)):  # Z
+        if not ((size == self._with_zone and cell[19] == 0x5A) or (size == 19 and self._utc)):  # Z
             return -1
         if (cell[10] != 0x54 and cell[10] != 0x20) or cell[13] != 0x3A or cell[16] != 0x3A:  # T or a space, colons
             return -1
@@ -149,16 +178,89 @@ class TimeParser:
 
     def _absolute(self, text: str) -> tuple[int, bool]:
         """Epoch seconds, and whether the same text always means them."""
-        if _NUMBER.fullmatch(text) and not (len(text) == 8 and text.isdigit()):
-            return epoch(float(text), text), True
+        if self._form is not None:
+            return self._formed(text)
+        if _NUMBER.fullmatch(text):
+            found = _epoch_in(float(text))
+            if found is not None:
+                return bounded(found, text), True
+            compact = _compact(text) if _DIGITS.fullmatch(text) else None
+            if compact is None:
+                raise ValueError(f"{text[:60]!r} is no time between 1990 and 2100; {ACCEPTED}")
+            return self._local(compact, text)
         try:
             moment = datetime.fromisoformat(_LEAP.sub(r"\1:59", text))
         except ValueError:
-            raise ValueError(f"{text[:60]!r} is no time") from None
+            worded = calendar_texts.read(text, self._order)
+            if worded is None:
+                raise ValueError(
+                    f"{text[:60]!r} is no time in a known form; --time-format says how it is written"
+                ) from None
+            if worded[1] is not None:
+                return bounded(worded[0].replace(tzinfo=worded[1]).timestamp(), text), True
+            moment = worded[0]
         if moment.tzinfo is not None:
             return bounded(moment.timestamp(), text), True
+        return self._local(moment, text)
+
+    def _local(self, moment: datetime, text: str) -> tuple[int, bool]:
         seconds, certain = self._moment(moment.replace(tzinfo=self._tz))
         return bounded(seconds, text), certain
+
+    def _formed(self, text: str) -> tuple[int, bool]:
+        """The same in the form that was asked for."""
+        form = self._form
+        assert form is not None
+        if form in EPOCHS:
+            try:
+                return bounded(float(text) / EPOCHS[form], text), True
+            except ValueError:
+                raise ValueError(f"{text[:60]!r} is not a number of --time-format {form}") from None
+        try:
+            moment = datetime.strptime(text, form)
+        except ValueError:
+            raise ValueError(f"{text[:60]!r} does not fit --time-format {form!r}") from None
+        if moment.year == 1900 and self._date is not None and "%y" not in form.lower():
+            moment = moment.replace(year=self._date.year)
+        if moment.tzinfo is not None:
+            return bounded(moment.timestamp(), text), True
+        return self._local(moment, text)
+
+    def _formed_of_day(self, text: str) -> int | None:
+        """Seconds since midnight where the form that was asked for has no date."""
+        form = self._form
+        assert form is not None
+        if form in EPOCHS or "%d" in form or "%j" in form or not ("%H" in form or "%I" in form):
+            return None
+        try:
+            moment = datetime.strptime(text, form)
+        except ValueError:
+            raise ValueError(f"{text[:60]!r} does not fit --time-format {form!r}") from None
+        return moment.hour * 3600 + moment.minute * 60 + moment.second
+
+    def number(self, value: float) -> int:
+        """Return epoch seconds of a number; ValueError as `parse` raises it."""
+        if self._form is None:
+            found = _epoch_in(value)
+            if found is not None:
+                return bounded(found, "")
+        return self.parse(str(value)[:60])
+
+    def together(self, day: str, clock: str, zone: str) -> tuple[int, bool]:
+        """Return what `read` does of a time in parts: a date (or a whole time), a time of day, a zone; "" for none."""
+        key = f"{day}\x1f{clock}\x1f{zone}"
+        found = self._cache.get(key)
+        if found is not None:
+            return found, True
+        text = f"{_MIDNIGHT.sub('', day.strip())} {clock.strip()}".strip()
+        if not zone.strip():
+            found, certain = self.read(text)
+        else:
+            parser = TimeParser(calendar_texts.zone_of(zone), self._date, None, self._order, self._form)
+            found, certain = parser.read(text)
+        if certain and len(key) <= 2 * LONGEST_CACHED:
+            self._keep(key, found)
+        return found, certain
 
     def _moment(self, local: datetime) -> tuple[float, bool]:
         """Epoch seconds of a local time, and whether it comes only once.
@@ -175,9 +277,28 @@ class TimeParser:
         return chosen, False
 
 
-def epoch(value: float, text: str) -> int:
-    """Epoch seconds of a number of seconds or milliseconds; ValueError when out of range."""
-    return bounded(value / 1000 if value >= MILLISECONDS_FROM else value, text)
+def _epoch_in(value: float) -> float | None:
+    """Epoch seconds of a number of s, ms, us or ns that is from 1990 to 2100; None for any other."""
+    for unit in UNITS:
+        if EARLIEST_EPOCH <= value / unit <= LATEST_EPOCH:
+            return value / unit
+    return None
+
+
+def _compact(text: str) -> datetime | None:
+    """The time that digits without marks are: yyyymmdd, then HHMM, HHMMSS or a fraction as well; None for any other."""
+    size = len(text)
+    forms = ["%Y%m%d"] if size == 8 else ["%Y%m%d%H%M", "%y%m%d%H%M%S"] if size == 12 else []
+    if size in (14, 17, 20):
+        forms = ["%Y%m%d%H%M%S"]
+    for form in forms:
+        try:
+            moment = datetime.strptime(text[:14], form)
+        except ValueError:
+            continue
+        if 1990 <= moment.year <= 2100:
+            return moment
+    return None
 
 
 def bounded(seconds: float, text: str) -> int:

@@ -10,7 +10,12 @@ from txmon.model.keys import Key
 from txmon.model.verdict import Verdict
 
 TrendName = Literal["rising a lot", "rising", "stable", "falling", "falling a lot"]
-IncidentState = Literal["opened", "escalated", "reminder", "resolved"]
+# `escalated` is what states and lines of earlier versions call `worsened`
+IncidentState = Literal[
+    "opened", "reopened", "worsened", "no data", "changed level", "reminder", "resolved", "escalated"
+]
+Severity = Literal["info", "warning", "critical"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical")
 
 
 @mypyc_attr(acyclic=True)
@@ -55,6 +60,20 @@ class IncidentEvent:
     expected: float  # expected there
     excess: float  # transactions above normal so far (negative: missing)
     text: str
+    severity: Severity = "warning"  # the worst so far
+    root: str = ""  # the status whose numbers these are
+    low: int = 0  # the fewest transactions that were normal at the peak
+    high: int = 0  # the most
+    total: int = 0  # transactions of all statuses at the peak
+    times: int = 1  # how often it has begun
+    keys: tuple[tuple[Key, float], ...] = ()  # of an incident of the platform: its largest keys, and their excess
+    key_count: int = 0  # all of its keys
+    no_data_since: int = 0  # epoch seconds; 0 while data comes
+    usual: float = 0.0  # in a changed level: how many times the usual is seen; 0 in no changed level
+    note: str = ""  # what a person said of it, or why it ended without the old level
+    parent: str = ""  # the incident of the platform that it became a part of
+    explanation: str = ""  # the strongest verdict of the root status
+    silent_until: int = 0  # epoch seconds until which somebody silenced it; 0 for not
 
 
 @mypyc_attr(acyclic=True)

@@ -8,6 +8,7 @@ from mypy_extensions import mypyc_attr, u8
 from txmon.model.encoding import decoded, quoted, utf8, write_fixed, write_number, write_whole
 from txmon.model.keys import TOTAL, Key
 from txmon.model.scores import Thresholds, normal_interval
+from txmon.model.statuses import meaning_of
 
 Recommendation = Literal["ok", "warming", "pending", "alert"]
 BLANK: Final[u8] = 32
@@ -175,6 +176,10 @@ class Verdict:
         if self.status != TOTAL:
             out.append(BLANK)
             out.write(status)
+            meaning = meaning_of(self.status)
+            if meaning:  # of a response code
+                out.append(BLANK)
+                out.write(meaning.encode())
         else:
             out.write(b" transaction" if self.count == 1 else b" transactions")
 

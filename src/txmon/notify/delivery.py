@@ -1,18 +1,23 @@
 """Delivery: from a bounded queue, on a thread of its own, at the receiver's pace, until it is sent.
 
+The steps of one incident are sent in their order. Those that were overtaken while the receiver was away are sent as
+one, the newest, which names the others.
+
 `Courier` decides (what next, when, what an answer means) and never waits; `Delivery` is the thread that waits for it.
 A notification is on the disk before `tell` returns and leaves it after it was sent: at least once, with a stable id.
 """
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from txmon.model.outcome import IncidentEvent
 from txmon.notify.channels.base import Answer, Channel, attempt
 from txmon.notify.notification import Notification
+from txmon.notify.pending import pack_notification, unpack_notification
 from txmon.notify.spool import Spool, Spooled
 from txmon.support.plurals import counted
 
@@ -21,7 +26,11 @@ MOST_QUEUED: Final = 1000  # notifications; the oldest makes room
 FIRST_DELAY: Final = 0.5  # seconds after a first failure, then twice as long each time
 LONGEST_DELAY: Final = 60.0
 LONGEST_ASKED: Final = 3600.0  # seconds of Retry-After that are obeyed
-ROTATE_AFTER: Final = 8  # failures after which a notification lets the others go first
+ROTATE_AFTER: Final = 8  # failures after which a notification lets those of other incidents go first
+SLOW_DELAY: Final = 30.0  # seconds after a first timeout: the receiver may well have got it, and be busy with it
+LONGEST_SLOW: Final = 900.0
+MOST_MERGED: Final = 50  # steps that one notification names
+REFRESH: Final = 60.0  # seconds between two times that an alert manager hears what is still open
 
 Log = Callable[[str], None]
 
@@ -29,13 +38,15 @@ Log = Callable[[str], None]
 class Waiting:
     """A notification in the queue."""
 
-    __slots__ = ("attempts", "body", "id", "name")
+    __slots__ = ("attempts", "body", "id", "incidents", "name", "told")
 
     def __init__(self, identity: str, name: str | None, body: str | None) -> None:
         self.id = identity
         self.name = name  # of its file in the spool
         self.body = body  # only when it could not be kept there
         self.attempts = 0
+        self.told: Notification | None = None  # to merge it with others; read from the spool when it is wanted
+        self.incidents: frozenset[str] | None = None  # that it is of; None while that is not known
 
 
 @dataclass(slots=True)
@@ -43,6 +54,7 @@ class Counts:
     """What became of the notifications of one channel."""
 
     sent: int = 0
+    merged: int = 0  # steps that a later one told, since the receiver was away
     failed: int = 0  # attempts
     refused: int = 0
     dropped: int = 0  # by a full queue
@@ -68,6 +80,9 @@ class Courier:
         self._ends: deque[float] = deque(maxlen=RATE)
         self._not_before = 0.0
         self._in_a_row = 0  # failures
+        self._late = len(self._queue) > 0  # what an earlier process left is late whatever happens now
+        self._firing: tuple[IncidentEvent, ...] = ()
+        self._refreshed = -REFRESH
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -79,12 +94,15 @@ class Courier:
             if any(waiting.id == identity for waiting in self._queue):
                 return
             try:
-                waiting = Waiting(identity, self._spool.put(identity, body), None)
+                packed = pack_notification(notification) if notification.events else None
+                waiting = Waiting(identity, self._spool.put(identity, body, packed), None)
             except OSError as bad:
                 self.counts.unkept += 1
                 if self.counts.unkept == 1:
                     self._log(f"{self.channel.name}: the spool cannot keep notifications ({bad.strerror})")
                 waiting = Waiting(identity, None, body)
+            waiting.told = notification
+            waiting.incidents = frozenset(event.id for event in notification.events)
             self._queue.append(waiting)
             while len(self._queue) > MOST_QUEUED:
                 self._forget(self._queue.popleft())
@@ -103,13 +121,51 @@ class Courier:
             if spooled is None:
                 self._queue.popleft()
                 return 0.0
-        answer = attempt(
-            self.channel, spooled.id, spooled.body
-        )  # without the lock: it may take long, and `add` must not
+            together = self._overtaken(waiting) if self._in_a_row or self._late else [waiting]
+            identity, body = spooled.id, spooled.body
+            if len(together) > 1:
+                identity, body = self._merged(together)
+        # without the lock: it may take long, and `add` must not
+        answer = attempt(self.channel, identity, body)
         with self._lock:
             self._ends.append(self._clock())
-            self._conclude(waiting, answer)
+            self._conclude(together, answer)
             return self._pause() if self._queue else None
+
+    def _overtaken(self, first: Waiting) -> list[Waiting]:
+        """The first notification and all later ones that are of the same incidents, and of no others."""
+        self._know(first)
+        if not first.incidents or first.told is None or first.told.day is not None:
+            return [first]
+        found = [first]
+        for waiting in list(self._queue)[1:]:
+            self._know(waiting)
+            if waiting.incidents == first.incidents and waiting.told is not None and waiting.told.kind != "digest":
+                found.append(waiting)
+            elif waiting.incidents is None or waiting.incidents & first.incidents:
+                break  # its order matters
+            if len(found) == MOST_MERGED:
+                break
+        return found
+
+    def _know(self, waiting: Waiting) -> None:
+        """Read what a notification that an earlier process left is of."""
+        if waiting.incidents is not None or waiting.name is None:
+            return
+        try:
+            spooled = self._spool.read(waiting.name)
+            if spooled is not None and spooled.told is not None:
+                waiting.told = unpack_notification(spooled.told)
+                waiting.incidents = frozenset(event.id for event in waiting.told.events)
+        except (OSError, KeyError, IndexError, TypeError, ValueError):
+            waiting.told = None
+
+    def _merged(self, together: list[Waiting]) -> tuple[str, str]:
+        """The id and the body of the newest of several steps, which names those before it."""
+        steps = [waiting.told for waiting in together if waiting.told is not None]
+        earlier = tuple((step.kind, step.time) for step in steps[:-1])
+        newest = replace(steps[-1], earlier=earlier)
+        return newest.id, self.channel.render(newest)
 
     def _pause(self) -> float:
         now = self._clock()
@@ -128,32 +184,74 @@ class Courier:
             self._aside(waiting)
         return spooled
 
-    def _conclude(self, waiting: Waiting, answer: Answer) -> None:
+    def _conclude(self, together: list[Waiting], answer: Answer) -> None:
+        waiting = together[0]
         still_first = bool(self._queue) and self._queue[0] is waiting  # a full queue may have dropped it meanwhile
         if answer.outcome == "retry":
             waiting.attempts += 1
             self.counts.failed += 1
-            delay = min(FIRST_DELAY * 2**self._in_a_row, LONGEST_DELAY)
+            if answer.slow:
+                delay = min(SLOW_DELAY * 2**self._in_a_row, LONGEST_SLOW)
+            else:
+                delay = min(FIRST_DELAY * 2**self._in_a_row, LONGEST_DELAY)
             delay = delay if answer.after is None else min(answer.after, LONGEST_ASKED)
             self._not_before = self._clock() + delay
             self._fails(answer.text)
             if still_first and waiting.attempts % ROTATE_AFTER == 0:
-                self._queue.rotate(-1)
+                self._give_way(waiting)
             return
         self.progress = self._clock()
-        if still_first:
-            self._queue.popleft()
+        for one in together:
+            if one in self._queue:
+                self._queue.remove(one)
         if answer.outcome == "sent":
             self.counts.sent += 1
-            self._forget(waiting)
+            self.counts.merged += len(together) - 1
+            for one in together:
+                self._forget(one)
             if self._in_a_row:
                 self._log(f"{self.channel.name}: works again after {counted(self._in_a_row, 'failed attempt')}")
+                self._late = True  # all that waits by now waited for that
             self._in_a_row = 0
+            self._late = self._late and len(self._queue) > 0
         else:
             self.counts.refused += 1
             self.counts.last = answer.text
             self._log(f"{self.channel.name}: refused {waiting.id}: {answer.text}")
-            self._aside(waiting)
+            for one in together:
+                self._aside(one)
+
+    def _give_way(self, waiting: Waiting) -> None:
+        """Let the notifications of other incidents go first; those of the same keep their order behind it."""
+        self._know(waiting)
+        if waiting.incidents is None:
+            self._queue.rotate(-1)
+            return
+        behind = []
+        for one in self._queue:
+            self._know(one)
+            if one is waiting or one.incidents is None or one.incidents & waiting.incidents:
+                behind.append(one)
+        self._queue = deque([one for one in self._queue if one not in behind] + behind)
+
+    def refresh(self, firing: tuple[IncidentEvent, ...]) -> None:
+        """Note which incidents people know to be open: an alert manager forgets what it is not told again."""
+        with self._lock:
+            self._firing = firing
+
+    def beat(self) -> float | None:
+        """Tell an alert manager again what is still open, if it is time; seconds until it is, None where none asks."""
+        send = getattr(self.channel, "refresh", None)
+        if send is None:
+            return None
+        with self._lock:
+            wait = self._refreshed + REFRESH - self._clock()
+            if wait > 0 or self._queue or not self._firing:
+                return max(wait, 1.0)
+            self._refreshed = self._clock()
+            firing = self._firing
+        send(firing)  # what fails is told by the notifications, and tried again in a minute
+        return REFRESH
 
     def _fails(self, text: str) -> None:
         """Say the first failure of a row, count all."""
@@ -184,6 +282,8 @@ class Courier:
         """What became of everything, a line a kind."""
         counts, name = self.counts, self.channel.name
         lines = [f"{name}: {counted(counts.sent, 'notification')} sent"]
+        if counts.merged:
+            lines.append(f"{name}: {counted(counts.merged, 'overtaken step')} told together with later ones")
         if counts.failed:
             lines.append(f"{name}: {counted(counts.failed, 'failed attempt')}, the last: {counts.last}")
         if self._queue:
@@ -245,7 +345,8 @@ class Delivery:
             pause = self.courier.step()
             if closing and (pause is None or self._clock() + pause > self._deadline()):
                 return
-            self._news.wait(pause)
+            beat = None if closing else self.courier.beat()
+            self._news.wait(pause if beat is None else beat if pause is None else min(pause, beat))
 
 
 class Deliveries:
@@ -270,10 +371,20 @@ class Deliveries:
         for delivery in self._all:
             delivery.start()
 
-    def tell(self, notification: Notification) -> None:
-        """Queue a notification on every channel."""
+    def tell(self, notification: Notification, names: Collection[str] | None = None) -> None:
+        """Queue a notification on every channel, or on those of these names."""
         for delivery in self._all:
-            delivery.tell(notification)
+            if names is None or delivery.courier.channel.name in names:
+                delivery.tell(notification)
+
+    def refresh(self, firing: list[IncidentEvent]) -> None:
+        """Note which incidents are open, for channels that have to be told again and again."""
+        for delivery in self._all:
+            delivery.courier.refresh(tuple(firing))
+
+    def names(self) -> list[str]:
+        """The channels' names."""
+        return [delivery.courier.channel.name for delivery in self._all]
 
     def close(self) -> None:
         """Send what waits on all channels at once, as far as patience goes; the spools keep the rest."""

@@ -7,9 +7,21 @@ from typing import Literal
 
 from txmon.model.clock import iso
 from txmon.model.keys import Key
-from txmon.model.outcome import IncidentEvent, Trend
+from txmon.model.outcome import SEVERITIES, IncidentEvent, Severity, Trend
 
-Kind = Literal["opened", "escalated", "reminder", "resolved", "trend", "digest", "test"]
+Kind = Literal[
+    "opened",
+    "reopened",
+    "worsened",
+    "no data",
+    "changed level",
+    "reminder",
+    "resolved",
+    "escalated",
+    "trend",
+    "digest",
+    "test",
+]
 Series = tuple[str, Key]  # (status, key)
 
 
@@ -45,12 +57,20 @@ class Notification:
 
     kind: Kind
     time: int  # event time, epoch seconds
-    events: tuple[IncidentEvent, ...] = ()  # the worst first; of a digest, the day's worst
+    # the worst first; of a digest, the day's worst, or those that were too many for the hour
+    events: tuple[IncidentEvent, ...] = ()
     recent: Recent = field(default_factory=Recent)
     trends: Mapping[str, Trend] = field(default_factory=dict)
     link: str | None = None  # of the live page
     day: Day | None = None  # of a digest
     held: bool = False  # kept back by quiet hours or a maintenance window until now
+    # steps that were overtaken while the receiver was away, and are told together with this one: (step, event time)
+    earlier: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of its incidents; info where it has none."""
+        return max((event.severity for event in self.events), key=SEVERITIES.index, default="info")
 
     @property
     def id(self) -> str:
@@ -59,7 +79,7 @@ class Notification:
         if not self.events:
             parts += sorted(self.trends)
         digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-        return f"{iso(self.time).replace('-', '').replace(':', '')}-{self.kind}-{digest[:12]}"
+        return f"{iso(self.time).replace('-', '').replace(':', '')}-{self.kind.replace(' ', '_')}-{digest[:12]}"
 
 
 def worst_first(events: list[IncidentEvent]) -> tuple[IncidentEvent, ...]:

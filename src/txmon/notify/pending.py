@@ -1,11 +1,14 @@
 """What a notifier has still to tell, as a state file keeps it: a restart in quiet hours forgets nothing of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, cast
 
 from txmon.model.keys import pack_key, unpack_key
 from txmon.model.outcome import IncidentEvent, IncidentState
+from txmon.notify.notification import Notification
+
+KEYS: Final = [one.name for one in fields(IncidentEvent)].index("keys")
 
 
 class Known:
@@ -42,6 +45,9 @@ class Memory:
     groups: dict[IncidentState, tuple[int, list[Known]]] = field(default_factory=dict)  # (since when, who)
     rising: dict[str, int] = field(default_factory=dict)  # status -> when its trend was last told
     tally: DayTally = field(default_factory=DayTally)
+    sent: list[int] = field(default_factory=list)  # event times of the last hour's cards
+    beyond: dict[str, IncidentEvent] = field(default_factory=dict)  # those that were too many for the hour, by id
+    stale: int = 0  # incidents that ended too long ago to be told
 
     def snapshot(self) -> dict[str, Any]:
         """All of it, as JSON takes it."""
@@ -52,42 +58,74 @@ class Memory:
         tally = self.tally
         return {
             "time": self.time,
-            "incidents": [[_pack(one.event), one.due, one.told, one.held] for one in all_of_them.values()],
+            "incidents": [[pack_event(one.event), one.due, one.told, one.held] for one in all_of_them.values()],
             "known": [place[id(one)] for one in self.known.values()],
             "due": [place[id(one)] for one in self.due.values()],
             "groups": [[step, since, [place[id(one)] for one in who]] for step, (since, who) in self.groups.items()],
             "rising": dict(self.rising),
             "tally": [
-                tally.since, dict(tally.totals), [_pack(event) for event in tally.events.values()], tally.opened,
+                tally.since, dict(tally.totals), [pack_event(event) for event in tally.events.values()], tally.opened,
                 tally.silenced, tally.trends,
             ],
+            "sent": list(self.sent),
+            "beyond": [pack_event(event) for event in self.beyond.values()],
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
         everyone = []
         for event, due, told, held in state["incidents"]:
-            one = Known(_unpack(event))
-            one.due, one.told, one.held = due, bool(told), bool(held)
+            one = Known(unpack_event(event))
+            one.due, one.told, one.held = _step(due), bool(told), bool(held)
             everyone.append(one)
         since, totals, events, opened, silenced, trends = state["tally"]
-        told_today = {event.id: event for event in map(_unpack, events)}
+        told_today = {event.id: event for event in map(unpack_event, events)}
         self.time = None if state["time"] is None else int(state["time"])
         self.known = {everyone[n].event.id: everyone[n] for n in state["known"]}
         self.due = {everyone[n].event.id: everyone[n] for n in state["due"]}
-        self.groups = {step: (int(since), [everyone[n] for n in who]) for step, since, who in state["groups"]}
+        self.groups = {
+            cast(IncidentState, _step(step)): (int(since), [everyone[n] for n in who])
+            for step, since, who in state["groups"]
+        }
         self.rising = {str(status): int(time) for status, time in state["rising"].items()}
+        self.sent = [int(time) for time in state.get("sent", [])]  # not in older states
+        self.beyond = {event.id: event for event in map(unpack_event, state.get("beyond", []))}
         self.tally = DayTally(since, dict(totals), told_today, int(opened), int(silenced), int(trends))
 
 
-def _pack(event: IncidentEvent) -> list[Any]:
-    values = list(astuple(event))
+def pack_event(event: IncidentEvent) -> list[Any]:
+    """An event as JSON takes it."""
+    values = [getattr(event, one.name) for one in fields(event)]
     values[3], values[4] = list(event.statuses), pack_key(event.key)
+    values[KEYS] = [[pack_key(key), excess] for key, excess in event.keys]
     return values
 
 
-def _unpack(values: Sequence[Any]) -> IncidentEvent:
+def unpack_event(values: Sequence[Any]) -> IncidentEvent:
+    """The event that `pack_event` packed, this version's or an earlier one's, which has fewer values."""
     time, state, identity, statuses, key, *others = values
+    if len(values) > KEYS:
+        others[KEYS - 5] = tuple((unpack_key(one), float(excess)) for one, excess in values[KEYS])
     return IncidentEvent(
-        int(time), cast(IncidentState, state), str(identity), tuple(map(str, statuses)), unpack_key(key), *others
-    )
+        int(time), cast(IncidentState, _step(state)), str(identity), tuple(map(str, statuses)), unpack_key(key),
+        *others,
+    )  # fmt: skip
+
+
+def _step(state: str | None) -> IncidentState | None:
+    """A step under the name it has now."""
+    return "worsened" if state == "escalated" else cast(IncidentState | None, state)
+
+
+def pack_notification(told: Notification) -> dict[str, Any]:
+    """A notification of incidents as JSON takes it, without its pictures: what is needed to merge it with others."""
+    return {
+        "kind": told.kind, "time": told.time, "events": [pack_event(event) for event in told.events],
+        "link": told.link, "held": told.held,
+    }  # fmt: skip
+
+
+def unpack_notification(row: Mapping[str, Any]) -> Notification:
+    """The notification that was packed; KeyError, IndexError, TypeError or ValueError where none was."""
+    events = tuple(map(unpack_event, row["events"]))
+    return Notification(row["kind"], int(row["time"]), events, link=row["link"], held=bool(row["held"]))

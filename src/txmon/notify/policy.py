@@ -1,24 +1,29 @@
 """What is told, and when: the policy between incidents and people, on event time alone.
 
-Every incident has at most one thing left to tell, and the later step replaces the earlier: `opened` held back by quiet
-hours becomes `resolved` when the incident ends before they do. What may be told at the end of an outcome is gathered
-by step, so that incidents that take the same step together share one notification.
+Every incident has at most one thing left to tell. What nobody heard of yet is `opened` whatever it became, and
+`opened` held back by quiet hours becomes `resolved` when the incident ends before they do. What may be told at the
+end of an outcome is gathered by step, so that incidents that take the same step together share one notification.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from txmon.model.keys import TOTAL
-from txmon.model.outcome import IncidentEvent, IncidentState, Outcome, Trend, deviates
+from txmon.model.outcome import IncidentEvent, IncidentState, Outcome, Trend
+from txmon.model.statuses import REVERSED, role_of
 from txmon.notify.notification import Day, Kind, Notification, worst_first
 from txmon.notify.pending import DayTally, Known, Memory
 from txmon.notify.recent_counts import RecentCounts
 from txmon.settings.schedule import Hours, Silence, silenced
 
-REVERSALS: Final = frozenset(("reversed", "backend_reversed"))  # one wave: an incident of one tells of both
-STEPS: Final[tuple[IncidentState, ...]] = ("opened", "escalated", "reminder", "resolved")  # in the order they are told
+# in the order they are told
+STEPS: Final[tuple[IncidentState, ...]] = (
+    "opened", "reopened", "worsened", "no data", "changed level", "reminder", "resolved",
+)  # fmt: skip
+URGENT: Final = frozenset(("worsened", "no data"))  # told in quiet hours too
+HOUR: Final = 3600
 PICTURED: Final = 20  # incidents of a notification whose series get a sparkline
 WORST_OF_DAY: Final = 10
 REMEMBERED: Final = 20_000  # incidents of a day that its summary compares
@@ -36,13 +41,27 @@ class Policy:
     silences: tuple[Silence, ...] = ()
     tz: tzinfo = UTC
     link: str | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
+    most: int = 0  # cards in an hour, the rest in one digest; 0: any number
 
 
 class Notifier:
     """A sink that turns outcomes into notifications and gives each to `tell` as soon as it may be told."""
 
-    def __init__(self, policy: Policy, tell: Callable[[Notification], None]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        tell: Callable[[Notification], None],
+        oldest: Callable[[], float] | None = None,
+        open_now: Callable[[list[IncidentEvent]], None] | None = None,
+    ) -> None:
+        """oldest: the event time, epoch seconds, before which nothing is told that is over; None: all is told.
+
+        open_now: gets, after each bucket, the incidents that people know to be open.
+        """
         self.policy = policy
+        self._oldest = oldest
+        self._open_now = open_now
         self._tell = tell
         self._history = RecentCounts(policy.bucket)
         self._memory = Memory()
@@ -60,23 +79,38 @@ class Notifier:
         now = self._memory.time
         for event in outcome.events:
             self._hear(event)
+        old = self._is_old(now)
         if self._memory.due:
-            alerting = {v.incident for v in outcome.verdicts if deviates(v)}
             for known in list(self._memory.due.values()):
-                self._release(known, now, alerting)
+                self._release(known, now, old)
         self._flush(now + self.policy.bucket)
-        if outcome.rises and self.policy.trend_every:
+        if self._memory.beyond and self._has_room(now):
+            self._tell_beyond(now)
+        if outcome.rises and self.policy.trend_every and not old:
             self._rises(outcome)
+        if self._open_now is not None and not old:
+            self._open_now([known.event for known in self._memory.known.values() if known.told])
 
     def close(self) -> None:
         """Tell what quiet hours still hold: the stream has ended, and nobody will come back for it."""
         if self._memory.time is None:
             return
+        old = self._is_old(self._memory.time)
         for identity, known in list(self._memory.due.items()):
-            if known.due != "reminder" and not self._silenced(known.event, self._memory.time):
+            if known.due != "reminder" and not self._silenced(known.event, self._memory.time) and not old:
                 del self._memory.due[identity]
                 self._gather(known, self._memory.time)
         self._flush(None)
+        if self._memory.beyond:
+            self._tell_beyond(self._memory.time)
+
+    @property
+    def stale(self) -> int:
+        """Incidents that ended too long ago to be told."""
+        return self._memory.stale
+
+    def _is_old(self, now: int) -> bool:
+        return self._oldest is not None and now < self._oldest()
 
     def snapshot(self) -> dict[str, object]:
         """What is left to tell and what a summary needs, as JSON takes it; not the counts of the pictures."""
@@ -100,32 +134,40 @@ class Notifier:
         if event.id in self._memory.tally.events or len(self._memory.tally.events) < REMEMBERED:
             self._memory.tally.events[event.id] = event
         if event.state != "reminder" or known.due is None:  # what was not told so far needs no reminder
-            known.due = event.state
+            known.due = "worsened" if event.state == "escalated" else event.state
         self._memory.due[event.id] = known
 
-    def _release(self, known: Known, now: int, alerting: set[str | None]) -> None:
-        """Put what is left to tell into its group, unless it has to wait or need not be told any more."""
+    def _release(self, known: Known, now: int, old: bool) -> None:
+        """Put what is left to tell into its group, unless it has to wait or need not be told any more.
+
+        old: it happened too long ago; what is open still is told as soon as the present is reached.
+        """
         event, due = known.event, known.due
+        if old and not (due == "resolved" and known.told):
+            if due == "resolved":
+                self._memory.stale += 1
+                del self._memory.due[event.id]
+            return
         if self._silenced(event, now) and not (due == "resolved" and known.told):
             if due == "resolved":
                 self._memory.tally.silenced += 1
                 del self._memory.due[event.id]
             known.held = True
             return
-        if due != "escalated" and self.policy.quiet is not None and self.policy.quiet.hold(now, self.policy.tz):
+        if due not in URGENT and self.policy.quiet is not None and self.policy.quiet.hold(now, self.policy.tz):
             known.held = True
             return
-        if due == "reminder" and event.id not in alerting:
-            return  # "still going on" would be wrong in a quiet minute, which may well be the first of the last
         del self._memory.due[event.id]
         self._gather(known, now)
 
     def _silenced(self, event: IncidentEvent, now: int) -> bool:
-        return silenced(self.policy.silences, event, now, self.policy.tz)
+        return now < event.silent_until or silenced(self.policy.silences, event, now, self.policy.tz)
 
     def _gather(self, known: Known, now: int) -> None:
         assert known.due is not None
-        self._memory.groups.setdefault(known.due, (now, []))[1].append(known)
+        # what nobody heard of begins for them, whatever became of it since
+        step = known.due if known.told or known.due == "resolved" else "opened"
+        self._memory.groups.setdefault(step, (now, []))[1].append(known)
 
     def _flush(self, until: int | None) -> None:
         """Tell the groups that began long enough before `until`; None: all of them."""
@@ -140,7 +182,23 @@ class Notifier:
             held = any(known.held for known in group)
             for known in group:
                 known.told, known.held, known.due = True, False, None
-            self._send(step, events, held)
+            assert self._memory.time is not None
+            if self._has_room(self._memory.time):
+                self._send(step, events, held)
+            else:
+                self._memory.beyond |= {event.id: event for event in events}
+
+    def _has_room(self, now: int) -> bool:
+        """Whether one more card may be told in this hour."""
+        self._memory.sent = [time for time in self._memory.sent if now - time < HOUR]
+        return not self.policy.most or len(self._memory.sent) < self.policy.most
+
+    def _tell_beyond(self, now: int) -> None:
+        """Tell of all that was too many for an hour, in one digest."""
+        events = worst_first(list(self._memory.beyond.values()))
+        self._memory.beyond = {}
+        self._memory.sent.append(now)
+        self._tell(Notification("digest", now, events, link=self.policy.link))
 
     def _send(self, kind: Kind, events: tuple[IncidentEvent, ...], held: bool) -> None:
         assert self._memory.time is not None
@@ -148,6 +206,7 @@ class Notifier:
         concerned = {status for event in events[:PICTURED] for status in event.statuses}
         trends = {status: trend for status, trend in self._trends.items() if status in concerned}
         recent = self._history.recent(wanted)
+        self._memory.sent.append(self._memory.time)
         self._tell(Notification(kind, self._memory.time, events, recent, trends, self.policy.link, held=held))
 
     def _rises(self, outcome: Outcome) -> None:
@@ -155,18 +214,23 @@ class Notifier:
         if self.policy.quiet is not None and self.policy.quiet.hold(outcome.time, self.policy.tz):
             return
         in_trouble = {status for known in self._memory.known.values() for status in known.event.statuses}
-        if in_trouble & REVERSALS:
-            in_trouble |= REVERSALS
+        # reversals are one wave, whatever each system calls them: an incident of one tells of all
+        wave = any(self._is_reversal(status) for status in in_trouble)
         news = {
             rise.status: Trend(rise.slope, "rising a lot")
             for rise in outcome.rises
-            if rise.status not in in_trouble and self._is_news(rise.status, outcome.time)
+            if rise.status not in in_trouble
+            and not (wave and self._is_reversal(rise.status))
+            and self._is_news(rise.status, outcome.time)
         }
         if news:
             self._memory.rising |= dict.fromkeys(news, outcome.time)
             self._memory.tally.trends += 1
             recent = self._history.recent([(status, ()) for status in news], over_all_keys=True)
             self._tell(Notification("trend", outcome.time, (), recent, news, self.policy.link))
+
+    def _is_reversal(self, status: str) -> bool:
+        return role_of(status, self.policy.roles) == REVERSED
 
     def _is_news(self, status: str, now: int) -> bool:
         """Whether the trend of `status` was not told lately, and is not silenced."""
@@ -182,7 +246,8 @@ class Notifier:
             still_open, totals = len(self._memory.known), tally.totals
             day = Day(since, outcome.time, totals, tally.opened, still_open, tally.silenced, tally.trends)
             worst = worst_first(list(tally.events.values()))[:WORST_OF_DAY]
-            self._tell(Notification("digest", outcome.time, worst, link=self.policy.link, day=day))
+            if not self._is_old(outcome.time):
+                self._tell(Notification("digest", outcome.time, worst, link=self.policy.link, day=day))
             self._memory.tally = DayTally(
                 events={identity: known.event for identity, known in self._memory.known.items()}
             )

@@ -1,7 +1,7 @@
 """From settings to notifications on their way: channels, spools and the policy, put together in one place."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -11,14 +11,19 @@ from zoneinfo import ZoneInfo
 from txmon.errors import ConfigError
 from txmon.model.outcome import Outcome
 from txmon.settings.declarations import Settings
+from txmon.support.durations import duration_text
+from txmon.support.plurals import counted
 
 if TYPE_CHECKING:  # commands that tell nobody should not wait for what telling needs
     from txmon.notify.channels.base import Channel
+    from txmon.notify.notification import Notification
     from txmon.notify.policy import Notifier, Policy
+    from txmon.notify.router import Router
+    from txmon.notify.sent import SentTable
 
 NO_CHANNEL: Final = (
-    "nowhere to send notifications to: set TXMON_TEAMS_WEBHOOK (or teams_webhook_file), TXMON_WEBHOOK, TXMON_APPRISE"
-    " or --exec"
+    "nowhere to send notifications to: set TXMON_TEAMS_WEBHOOK (or teams_webhook_file), TXMON_WEBHOOK, TXMON_APPRISE,"
+    " --exec or --alertmanager"
 )
 Say = Callable[[str], None]
 
@@ -26,8 +31,12 @@ Say = Callable[[str], None]
 class NotificationSink:
     """A sink that tells people; what goes wrong in it is shown once, counted, and stops nothing."""
 
-    def __init__(self, notifier: "Notifier", say: Say) -> None:
+    def __init__(self, notifier: "Notifier", say: Say, router: "Router", sent: "SentTable", age: int) -> None:
+        """sent: of what was told, for a table at the end. age: seconds, of what is not told any more."""
         self._notifier = notifier
+        self._router = router
+        self.sent = sent
+        self._age = age
         self._say = say
         self._failed = 0
         self._kept = False  # what is left to tell is in a state file, which somebody will come back with
@@ -43,11 +52,12 @@ class NotificationSink:
 
     def snapshot(self) -> dict[str, object]:
         """What is left to tell, as JSON takes it."""
-        return self._notifier.snapshot()
+        return {**self._notifier.snapshot(), "heard": self._router.snapshot()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
         self._notifier.restore(state)
+        self._router.restore(state.get("heard", {}))  # not in older states
 
     def keep(self, kept: bool) -> None:
         """Whether a state file holds what is left to tell."""
@@ -62,24 +72,49 @@ class NotificationSink:
                 self._say(f"notifications: unexpected {type(bad).__name__}; detection goes on")
 
     def summary(self) -> list[str]:
-        """What went wrong."""
-        return [f"notifications: {self._failed} buckets were not told of in full"] if self._failed else []
+        """What was left out, and what went wrong."""
+        lines = []
+        if self._notifier.stale:
+            age = duration_text(self._age)
+            counted_text = counted(self._notifier.stale, "incident")
+            lines.append(f"notifications: {counted_text} not told: over for more than {age} (--max-age)")
+        if self._failed:
+            lines.append(f"notifications: {self._failed} buckets were not told of in full")
+        return lines
 
 
-def notifications(settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say) -> NotificationSink:
+def notifications(
+    settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say, live: bool = True
+) -> NotificationSink:
     """A sink that tells people what `settings` and secrets in `env` ask for.
+
+    live: nobody is told of what ended long ago; a replay is all of the past.
 
     As `stack` closes, what waits is sent as far as `drain` allows and summed up to `say`, which gets a line a trouble
     before. ConfigError when there is nowhere to send, IoFailure when notifications cannot be kept.
     """
     from txmon.notify.delivery import Deliveries
     from txmon.notify.policy import Notifier
+    from txmon.notify.router import Router
+    from txmon.notify.sent import SentTable
 
     channels = channels_of(settings, env)
     if not channels:
         raise ConfigError(NO_CHANNEL)
+    sent = SentTable()
+
+    def send(notification: "Notification", names: Collection[str] | None) -> None:
+        sent.add(notification, names or router_names)
+        deliveries.tell(notification, names)
+
+    router_names = [channel.name for channel in channels]
+    tz = ZoneInfo(settings.tz)
+    router = Router(settings.route, router_names, tz, send)  # a route to nowhere is told before anything is locked
     deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.drain)
-    telling = NotificationSink(Notifier(policy_of(settings), deliveries.tell), say)
+    age = settings.max_age
+    oldest = (lambda: time.time() - age) if live and age else None
+    notifier = Notifier(policy_of(settings), router.tell, oldest, deliveries.refresh)
+    telling = NotificationSink(notifier, say, router, sent, age)
 
     def finish() -> None:
         telling.close()
@@ -100,17 +135,22 @@ def channels_of(settings: Settings, env: Mapping[str, str]) -> "list[Channel]":
         from txmon.notify.channels.teams import Teams
 
         kind = cast(Literal["adaptive", "messagecard"], settings.teams_format)
-        found.append(Teams(_checked(address, "TXMON_TEAMS_WEBHOOK or teams_webhook_file"), kind, tz))
+        checked = _checked(address, "TXMON_TEAMS_WEBHOOK or teams_webhook_file")
+        found.append(Teams(checked, kind, tz, settings.notify_timeout, settings.mention))
     address = _secret(env, "TXMON_WEBHOOK", "webhook_file", settings.webhook_file)
     if address is not None:
         from txmon.notify.channels.webhook import Webhook
 
         key = _secret(env, "TXMON_WEBHOOK_SECRET", "webhook_secret_file", settings.webhook_secret_file)
-        found.append(Webhook(_checked(address, "TXMON_WEBHOOK or webhook_file"), key, tz))
+        found.append(Webhook(_checked(address, "TXMON_WEBHOOK or webhook_file"), key, tz, settings.notify_timeout))
     if settings.exec is not None:
         from txmon.notify.channels.command import Command
 
-        found.append(Command(settings.exec, env, tz))
+        found.append(Command(settings.exec, env, tz, settings.notify_timeout))
+    if settings.alertmanager is not None:
+        from txmon.notify.channels.alertmanager import Alertmanager
+
+        found.append(Alertmanager(settings.alertmanager, time.time, tz, settings.notify_timeout))
     addresses = _secret(env, "TXMON_APPRISE", "apprise_file", settings.apprise_file)
     if addresses is not None:
         from txmon.notify.channels.apprise import Apprise
@@ -129,8 +169,10 @@ def policy_of(settings: Settings) -> "Policy":
         digest=None if settings.digest is None else settings.digest.minute,
         quiet=settings.quiet,
         silences=settings.silence,
+        most=settings.max_cards,
         tz=ZoneInfo(settings.tz),
         link=settings.link,
+        roles=settings.role,
     )
 
 

@@ -5,7 +5,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from txmon.errors import ConfigError, IoFailure
 
@@ -19,6 +19,7 @@ class Spooled:
 
     id: str
     body: str
+    told: dict[str, Any] | None = None  # the notification, to merge it with later ones; not in older files
 
 
 class Spool:
@@ -51,7 +52,7 @@ class Spool:
         """Return the id and the file's name of all that wait, the first first."""
         return [(name.partition("-")[2].removesuffix(ENDING), name) for name in self.names()]
 
-    def put(self, identity: str, body: str) -> str:
+    def put(self, identity: str, body: str, told: dict[str, Any] | None = None) -> str:
         """Keep a notification, on the disk before this returns; its name. OSError when that cannot be."""
         name = f"{self._next:010}-{identity}{ENDING}"
         self._next += 1
@@ -59,7 +60,7 @@ class Spool:
         try:
             descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"id": identity, "body": body}, file)
+                json.dump({"id": identity, "body": body} | ({"told": told} if told else {}), file)
                 file.flush()
                 os.fsync(descriptor)
             os.replace(temporary, self.folder / name)
@@ -76,7 +77,8 @@ class Spool:
         except (FileNotFoundError, ValueError):
             return None
         if isinstance(row, dict) and isinstance(row.get("id"), str) and isinstance(row.get("body"), str):
-            return Spooled(row["id"], row["body"])
+            told = row.get("told")
+            return Spooled(row["id"], row["body"], told if isinstance(told, dict) else None)
         return None
 
     def remove(self, name: str) -> None:

@@ -9,7 +9,9 @@ from typing import Final, Literal
 
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import IncidentEvent
+from txmon.model.statuses import shown
 from txmon.notify.notification import Day, Notification
+from txmon.pipeline.incidents import seen_text, times_usual
 from txmon.support.bars import sparkline
 from txmon.support.durations import duration_text
 from txmon.support.plurals import counted
@@ -25,8 +27,20 @@ _LOOKALIKE: Final = str.maketrans(
     }
 )  # fmt: skip
 TONES: Final[dict[str, Tone]] = {
-    "opened": "bad", "escalated": "bad", "reminder": "warning", "resolved": "good", "trend": "warning",
+    "opened": "bad", "reopened": "bad", "worsened": "bad", "no data": "bad", "changed level": "warning",
+    "reminder": "warning", "resolved": "good", "trend": "warning",
 }  # fmt: skip
+# what people look at first, by the root label
+ADVICE: Final[dict[str, str]] = {
+    "silence": "whether the feed still sends: the exporter, its connection, the gateway",
+    "volume loss": "the gateway, the acquirer's status page, and the newest deployment",
+    "reversal wave": "timeouts between the gateway and the acquirer, and what is reversed twice",
+    "issuer declines": "an attack on one merchant or card range, a changed fraud rule, an issuer's outage",
+    "failures": "the errors of the payment service, and the newest deployment",
+    "all statuses together": "the newest deployment, and which merchants or products changed their traffic",
+}
+OTHERWISE: Final = "what changed shortly before it began"
+MOST_KEYS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +113,7 @@ def describe(notification: Notification, tz: tzinfo = UTC, most: int = 10) -> Me
 class Words:
     """Says one notification's parts; knows its zone."""
 
-    def __init__(self, notification: Notification, tz: tzinfo) -> None:
+    def __init__(self, notification: Notification, tz: tzinfo = UTC) -> None:
         self._told = notification
         self._tz = tz
 
@@ -114,7 +128,8 @@ class Words:
             return f"Rising a lot: {_statuses(tuple(sorted(told.trends)))}"
         if len(told.events) == 1:
             event = told.events[0]
-            return f"{told.kind.capitalize()}: {plain(event.label)} - {_statuses(event.statuses)}{_of(event)}"
+            kind = "Part of a platform incident now" if event.parent else told.kind.capitalize()
+            return f"{kind}: {plain(event.label)} - {_statuses(event.statuses)}{_of(event)}"
         labels = Counter(event.label for event in told.events)
         parts = [f"{plain(label)} ({count})" for label, count in labels.most_common(3)]
         return f"{told.kind.capitalize()}: {len(told.events)} incidents - {', '.join(parts)}"
@@ -129,26 +144,60 @@ class Words:
         if told.kind == "trend":
             return f"As of {self.moment(told.time)}; not an incident so far."
         late = ", held back until now by quiet hours or a maintenance window" if told.held else ""
+        if told.earlier:
+            steps = [f"{kind} {self._clock(time)}" for kind, time in told.earlier]
+            late += f". Delivered late: {', '.join([*steps, f'{told.kind} {self._clock(told.time)}'])}"
+        if told.kind == "digest":
+            return f"More than the hour may have, told together at {self.moment(told.time)}{late}."
         if len(told.events) == 1:
-            return f"{_seen(told.events[0])} at {self.moment(told.events[0].peak)}{late}."
+            event = told.events[0]
+            return f"{self._now(event)}{plain(seen_text(event), 200)} at {self.moment(event.peak)}{late}."
         return f"At {self.moment(told.time)}{late}."
+
+    def _now(self, event: IncidentEvent) -> str:
+        """What is special about how it is now, as the beginning of the sentence."""
+        if event.state == "resolved":
+            return f"{plain(event.note, 200)}. At the worst " if event.note else "Back to normal. At the worst "
+        found = []
+        if event.times > 1:
+            found.append(f"On and off since {self._clock(event.start)}, {event.times} times")
+        if event.no_data_since:
+            found.append(f"No data since {self._clock(event.no_data_since)}")
+        if event.usual:
+            found.append(f"Still {times_usual(event.usual)}; scored as a new level, and open until the old one is back")
+        return "".join(f"{part}. " for part in found) + ("At the worst " if found else "")
+
+    def _clock(self, seconds: int) -> str:
+        return datetime.fromtimestamp(seconds, self._tz).strftime("%H:%M")
 
     def incident(self, event: IncidentEvent) -> Section:
         """All that is known of one incident."""
-        minutes = duration_text(max(event.time - event.start, 0))
-        facts = [("Status", _statuses(event.statuses))]
-        facts += [("Key", plain(", ".join(f"{name}={value}" for name, value in event.key)))] if event.key else []
-        facts += [
-            ("At the worst", f"{_seen(event)} at {self.moment(event.peak)}"),
-            ("Excess so far" if event.state != "resolved" else "Excess in all", _excess(event.excess)),
-            ("Since", self.moment(event.start)),
-        ]
+        lasted = duration_text(max(event.time - event.start, 0))
+        since = self.moment(event.start)
+        lasts = event.state != "resolved" and event.time > event.start
+        facts = [("Status", _statuses(event.statuses)), ("Since", f"{since}, for {lasted}" if lasts else since)]
         if event.state == "resolved":
-            facts.append(("Lasted", f"{minutes}, until {self.moment(event.time)}"))
-        elif event.time > event.start:
-            facts.append(("For", minutes))
+            facts.append(("Lasted", f"{lasted}, until {self.moment(event.time)}"))
+        if event.times > 1:
+            facts.append(("On and off", f"{event.times} times"))
+        facts += [
+            ("At the worst", f"{plain(seen_text(event), 200)} at {self.moment(event.peak)}"),
+            ("Excess so far" if event.state != "resolved" else "Excess in all", _excess(event.excess)),
+        ]
         facts += self._picture(event)
-        facts.append(("Incident", plain(event.id, 120)))
+        if event.key:
+            facts.append(("Key", plain(", ".join(f"{name}={value}" for name, value in event.key))))
+        if event.keys:
+            named = [f"{plain('/'.join(v for _, v in key))} ({excess:+.0f})" for key, excess in event.keys[:MOST_KEYS]]
+            left = event.key_count - len(named)
+            facts.append((f"{event.key_count} keys", ", ".join([*named, f"{left} more"] if left > 0 else named)))
+        if event.note and event.state != "resolved":
+            facts.append(("Note", plain(event.note, 200)))
+        if event.parent:
+            facts.append(("Part of", plain(event.parent, 120)))
+        if event.state != "resolved":
+            facts.append(("Look at", ADVICE.get(event.label, OTHERWISE)))
+        facts += [("Severity", event.severity), ("Incident", plain(event.id, 120))]
         return Section(f"{plain(event.label)} - {_statuses(event.statuses)}{_of(event)}", tuple(facts))
 
     def _picture(self, event: IncidentEvent) -> list[tuple[str, str]]:
@@ -196,7 +245,7 @@ class Words:
 
 
 def _status(status: str) -> str:
-    return "total volume" if status == TOTAL else plain(status)
+    return "total volume" if status == TOTAL else plain(shown(status))
 
 
 def _statuses(statuses: tuple[str, ...]) -> str:
@@ -207,10 +256,6 @@ def _statuses(statuses: tuple[str, ...]) -> str:
 
 def _of(event: IncidentEvent) -> str:
     return f" ({plain(', '.join(value for _, value in event.key))})" if event.key else ""
-
-
-def _seen(event: IncidentEvent) -> str:
-    return f"{event.observed} seen, {event.expected:.1f} expected"
 
 
 def _excess(excess: float) -> str:

@@ -6,6 +6,7 @@ first and the last closes, those in which nothing arrived among them: that is ho
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
@@ -18,6 +19,7 @@ from txmon.support.plurals import counted
 
 REMEMBERED: Final = 15  # closed buckets whose ids are kept, so that a repeated transaction is counted once
 CORRECTABLE: Final = 15  # closed buckets that a late record still corrects,
+MOST_IDS: Final = 2_000_000  # ids remembered, about 200 MB; beyond, those of the oldest bucket are forgotten
 KEPT_ROWS: Final = 100_000  # as far as they hold no more (key, status) counts than this together
 LONGEST_SILENCE: Final = 86400  # seconds of empty buckets after a record; a longer gap in the stream is skipped
 NEVER: Final = -(1 << 60)  # epoch seconds; where a time is not known yet
@@ -58,14 +60,15 @@ class Bucketer:
         self.lateness = lateness
         self.late = 0  # records that came after their bucket had closed
         self.first_late = 0  # its time, epoch seconds
-        self.repeated = 0  # records whose id had been counted already
+        self.repeated = 0  # records whose id, status and time had been counted already
         self._track = track
         self._grown: dict[tuple[int, Key, str], None] = {}
         self._open: dict[int, OpenBucket] = {}
         self._closed: list[OpenBucket] = []  # oldest first
         self._kept = 0  # counts in the closed buckets
         self._changed: dict[tuple[int, Key, str], None] = {}
-        self._ids: dict[int, set[str]] = {}
+        self._ids: dict[int, set[int]] = {}  # by the bucket's start, eight bytes of a digest for each record
+        self._remembered = 0  # ids in there
         self._watermark = NEVER
         self._next = NEVER  # start of the oldest bucket that has not closed
         self._last = 0  # start of the newest closed bucket in which something arrived
@@ -78,7 +81,7 @@ class Bucketer:
                     yield from self._close()
                 continue
             start = record.time - record.time % self.width
-            if record.id is not None and self._is_repeat(record.id, start):
+            if record.id is not None and self._is_repeat(record, start):
                 continue
             if start < self._next:
                 self._take_late(record, start)
@@ -234,7 +237,8 @@ class Bucketer:
             begun = f"{counted(self.late, 'record')} came after {'their' if self.late > 1 else 'its'} bucket had closed"
             lines.append(f"{begun}; the first at {iso(self.first_late)}")
         if self.repeated:
-            lines.append(f"{counted(self.repeated, 'record')} repeated the id of one counted before")
+            records = f"{counted(self.repeated, 'record')} {'repeats' if self.repeated == 1 else 'repeat'}"
+            lines.append(f"{records} the id, status and time of one counted before")
         return lines
 
     def _close(self) -> Iterator[OpenBucket]:
@@ -262,7 +266,7 @@ class Bucketer:
             yield bucket
         if self._ids:
             for start in [start for start in self._ids if start < self._next - REMEMBERED * self.width]:
-                del self._ids[start]
+                self._remembered -= len(self._ids.pop(start))
 
     def _keep(self, bucket: OpenBucket) -> None:
         """Keep a closed bucket for late records, as long as it and those after it are not too much."""
@@ -292,12 +296,20 @@ class Bucketer:
         """The closed bucket that began then, as long as it is kept."""
         return next((bucket for bucket in self._closed if bucket.start == start), None)
 
-    def _is_repeat(self, identity: str, start: int) -> bool:
-        oldest = start - REMEMBERED * self.width
-        if any(identity in ids for bucket, ids in self._ids.items() if bucket >= oldest):
+    def _is_repeat(self, record: Record, start: int) -> bool:
+        """Whether a record has the id, status and time of one before; remember it where not."""
+        ids = self._ids.get(start)
+        if ids is None:
+            ids = self._ids[start] = set()
+        # a status that follows another one under the same id, a reversal say, is a transaction of its own
+        mark = _mark(f"{record.time}\0{record.status}\0{record.id}")
+        if mark in ids:
             self.repeated += 1
             return True
-        self._ids.setdefault(start, set()).add(identity)
+        ids.add(mark)
+        self._remembered += 1
+        if self._remembered > MOST_IDS and len(self._ids) > 1:
+            self._remembered -= len(self._ids.pop(min(self._ids)))
         return False
 
     def snapshot(self) -> dict[str, object]:
@@ -322,10 +334,17 @@ class Bucketer:
         self._closed = [OpenBucket(start, unpack_counts(counts)) for start, counts in state["closed"]]
         self._kept = sum(map(_rows, self._closed))
         self._changed = {(start, unpack_key(key), status): None for start, key, status in state["changed"]}
-        self._ids = {start: set(ids) for start, ids in state["ids"]}
+        # a state of before knew ids alone, as texts: they say nothing of a status and a time
+        self._ids = {start: {one for one in ids if isinstance(one, int)} for start, ids in state["ids"]}
+        self._remembered = sum([len(ids) for ids in self._ids.values()])
         self._watermark = NEVER if state["watermark"] is None else state["watermark"]
         self._next = NEVER if state["next"] is None else state["next"]
         self._last = state["last"]
+
+
+def _mark(text: str) -> int:
+    """A number of 64 bits that stands for `text`, the same in every process: a state file keeps it."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def _reopened(row: Sequence[Any]) -> OpenBucket:

@@ -7,6 +7,7 @@ from txmon.detection.detector import BucketJudge
 from txmon.ingest.aggregate.ledger import Item
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import Outcome
+from txmon.model.statuses import shown
 from txmon.model.verdict import Stated, Verdict
 from txmon.pipeline.buckets import Bucketer, Correction, OpenBucket
 from txmon.pipeline.incidents import IncidentTracker
@@ -25,7 +26,7 @@ class Pipeline:
         self.detector = detector
         self.rules = rules
         self.tracker = tracker
-        self._trends = TrendTracker(bucketer.width)
+        self._trends = TrendTracker(bucketer.width, detector.config.roles)
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
 
     def run(self, records: Iterable[Item]) -> Iterator[Outcome]:
@@ -96,16 +97,28 @@ class Pipeline:
         lines = self.bucketer.summary()
         if self.detector.forgotten:
             lines.append(f"{self.detector.forgotten} keys were forgotten: idle (--idle), or too many (--max-series)")
+        if self.detector.folded:
+            text = "counts of statuses beyond the 1000 that a key may have were added up as (other)"
+            lines.append(f"{self.detector.folded} {text}")
         return lines
 
-    def acknowledge(self, identity: str, normal: bool) -> bool:
-        """Silence an open incident; normal: keep what it brought out of the baselines. Whether it is open."""
-        incident = next((one for one in self.tracker.open() if one.id == identity), None)
+    def ignore(self, identity: str, author: str = "", note: str = "") -> bool:
+        """Acknowledge an open incident, and keep what it brought out of the baselines. Whether it is open."""
+        incident = self.tracker.find(identity)
         if incident is None:
             return False
-        self.tracker.acknowledge(identity)
-        if normal:
-            self.detector.exclude(incident.key, tuple(incident.members))
+        self.tracker.acknowledge(identity, author, note)
+        self.detector.exclude(incident.key, tuple(incident.members))
+        return True
+
+    def accept(self, identity: str, author: str = "", note: str = "") -> bool:
+        """Take how an open incident is now for normal, which ends it. Whether it is open."""
+        incident = self.tracker.find(identity)
+        if incident is None:
+            return False
+        self.tracker.accept(identity, author, note)
+        # a volume of nothing is never a level
+        self.detector.accept(incident.key, tuple([one.status for one in incident.members.values() if not one.over]))
         return True
 
     def snapshot(self) -> dict[str, object]:
@@ -135,7 +148,7 @@ class Pipeline:
         verdict = self.detector.assess(start, key, status, counts)
         if verdict is None:
             count, total = counts.get(status, 0), sum(counts.values())
-            text = f"warming up: {count} {status}"
+            text = f"warming up: {count} {shown(status)}"
             verdict = Verdict(start, status, key, count, total, 0.0, 0.0, 1, "warming", (), Stated(0, 0, text))
         partial = self.bucketer.is_open(start)
         incident = self._incident(key, status) if verdict.recommendation == "alert" else None
@@ -152,6 +165,6 @@ class Pipeline:
 
     def _incident(self, key: Key, status: str) -> str | None:
         for incident in self.tracker.open():
-            if incident.key == key and status in incident.members:
+            if incident.key == key and status in incident.members and not incident.members[status].over:
                 return incident.id
         return None

@@ -8,12 +8,12 @@ from mypy_extensions import mypyc_attr
 
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import Rise, Trend, TrendName
+from txmon.model.statuses import NO_ROLES, SUCCESS, role_of
 
 SPAN: Final = 18 * 60  # seconds; the original system looked back 0.3 hours
 STEEP: Final = 0.4  # transactions a minute per minute, above which a slope is "a lot"
 SLIGHT: Final = 0.1  # up to which it is stable
 SIGNIFICANT: Final = 5.0  # standard errors of a slope that is news: mornings rise too, but not so fast
-QUIET: Final = frozenset(("approved", TOTAL))  # their rise is good news
 
 
 def name_of(slope: float) -> TrendName:
@@ -30,8 +30,9 @@ def name_of(slope: float) -> TrendName:
 class TrendTracker:
     """Keeps the last 18 minutes of every status, over all keys; a bucket without its row is a zero."""
 
-    def __init__(self, bucket: int) -> None:
-        """bucket: the width of a bucket in seconds."""
+    def __init__(self, bucket: int, roles: Mapping[str, str] = NO_ROLES) -> None:
+        """bucket: the width of a bucket in seconds. roles: by status, before those of the vocabulary."""
+        self._roles = roles
         self._bucket = bucket
         self._length = max(3, SPAN // bucket)
         self._scale = (60 / bucket) ** 2  # of a slope a bucket per bucket, to minutes
@@ -43,6 +44,10 @@ class TrendTracker:
     def observe(self, time: int, totals: dict[str, int]) -> tuple[dict[str, Trend], list[Rise]]:
         """Take the counts by status, over all keys, of the bucket at `time`; every status's trend so far, and news."""
         total = self._line(TOTAL, time)
+        # sorted where one is new: the order in which the rows of a bucket came must not show
+        new = [status for status in totals if status not in self._lines]
+        for status in sorted(new) if len(new) > 1 else ():
+            self._line(status, time)
         for status, count in totals.items():
             line = self._line(status, time)
             line.open += count
@@ -87,7 +92,9 @@ class TrendTracker:
     def _is_news(self, line: "SlopeWindow", slope: float) -> bool:
         """Whether a status began to rise a lot, beyond what chance gives counts of its size."""
         n, status = self._length, line.status
-        if status in QUIET or status in self._rising or not line.is_full():
+        if status == TOTAL or status in self._rising or not line.is_full():
+            return False
+        if role_of(status, self._roles) == SUCCESS:  # its rise is good news
             return False
         # of a slope through Poisson counts; twice their variance, since real ones are overdispersed
         error = sqrt(2 * max(1.0, line.total / n) * 12 / (n * (n * n - 1))) * self._scale

@@ -22,6 +22,7 @@ from txmon.errors import BadData, IoFailure, TxmonError, UsageError
 from txmon.ingest.checkouts import Checkouts, read_checkouts
 from txmon.query.files import QueryFile, expand, look, table_of
 from txmon.query.load import Loader, Rejected, literal, parquet_columns, quoted
+from txmon.support.plurals import counted
 from txmon.support.safe_open import open_file
 from txmon.support.suggest import nearest
 
@@ -136,6 +137,25 @@ class Database:
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY 1"
         ).fetchall()
         return [self._info(str(name)) for (name,) in names]
+
+    def check(self) -> None:
+        """Raise BadData where no row of the transactions could be read, or where more rows are left out than read."""
+        left = sum(bad.count for bad in self.rejected)
+        tables = [table for table in self.tables() if table.name not in ("per_minute", "per_hour")]
+        read = sum(table.rows for table in tables)
+        nothing = any(table.name == "transactions" and not table.rows for table in tables)
+        if left <= read and not nothing:
+            return
+        if not left:
+            raise BadData("no record could be read: there is none after the header")
+        worst = max(self.rejected, key=lambda bad: bad.count)
+        some = (
+            "no record could be read" if not read else f"only {read} of {counted(read + left, 'record')} could be read"
+        )
+        raise BadData(
+            f"{worst.path}: {some}: {worst.reason}. Use --map FIELD=COLUMN to name the columns; `txmon replay` shows an"
+            " example of each kind of bad record."
+        )
 
     def _info(self, name: str) -> TableInfo:
         (rows,) = self._connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchall()[0]

@@ -28,7 +28,8 @@ VERDICT: Final = {
 INCIDENT: Final = {
     "time": "TIMESTAMP", "state": "VARCHAR", "id": "VARCHAR", "statuses": "VARCHAR[]", "key": "JSON",
     "label": "VARCHAR", "start": "TIMESTAMP", "peak": "TIMESTAMP", "observed": "BIGINT", "expected": "DOUBLE",
-    "excess": "DOUBLE", "text": "VARCHAR",
+    "excess": "DOUBLE", "text": "VARCHAR", "severity": "VARCHAR", "root": "VARCHAR", "low": "BIGINT", "high": "BIGINT",
+    "total": "BIGINT", "times": "BIGINT",
 }  # fmt: skip
 
 # seconds since midnight of `14h05`, `14h 05`, `14h` and `14:05[:30[.5]]`, NULL of anything else

@@ -1,23 +1,50 @@
-"""Acknowledgements for a run that owns the state: left in a file beside it, taken by the run when it next looks."""
+"""Words for a run that owns the state: left in a file beside it, taken by the run when it next looks.
+
+`txmon ack` and `txmon silence` leave them; a run takes them as it starts, before its first record, and then every few
+seconds.
+"""
 
 import json
 import os
 import stat
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, cast, get_args
 
 from txmon.errors import IoFailure
+from txmon.model.keys import Key, pack_key, unpack_key
 from txmon.support.safe_open import open_file, trusted
 
-MOST: Final = 1 << 20  # bytes of acknowledgements that are read at once
+MOST: Final = 1 << 20  # bytes of words that are read at once
+LONGEST: Final = 500  # characters of an author or a note that are kept
+Action = Literal["ack", "undo", "accept", "ignore", "silence", "unsilence"]
+ACTIONS: Final = get_args(Action)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What somebody wants done.
+
+    ack: no reminders until it is twice as bad; undo: take that back; accept: how it is now is normal; ignore: it must
+    not have taught the baselines anything; silence and unsilence: tell nobody of a status, until a time.
+    """
+
+    action: Action
+    id: str = ""  # of an incident
+    author: str = ""
+    note: str = ""
+    status: str = "*"  # of a silence; * is all
+    key: Key = ()
+    until: int = 0  # epoch seconds
 
 
 def _path(state: str) -> str:
     return f"{state}.ack"
 
 
-def leave_acknowledgement(state: str, identity: str, normal: bool) -> None:
+def leave_word(state: str, word: Word) -> None:
     """Leave word for whoever owns `state`; IoFailure when that cannot be."""
-    line = json.dumps({"id": identity, "normal": normal}) + "\n"
+    line = json.dumps(pack_word(word)) + "\n"
     try:
         handle = open_file(_path(state), os.O_WRONLY | os.O_CREAT | os.O_APPEND, private=True)
         with os.fdopen(handle, "a", encoding="utf-8") as file:
@@ -29,8 +56,17 @@ def leave_acknowledgement(state: str, identity: str, normal: bool) -> None:
         raise IoFailure(f"{_path(state)}: {bad.strerror}") from bad
 
 
-def take_acknowledgements(state: str) -> list[tuple[str, bool]]:
-    """The incidents acknowledged since the last call, and whether each was normal; what is no word is skipped."""
+def words_left(state: str) -> list[Word]:
+    """The words that wait for whoever owns `state`, and stay there."""
+    try:
+        with open(_path(state), "rb") as file:
+            return _words(file.read(MOST))
+    except OSError:
+        return []
+
+
+def take_words(state: str) -> list[Word]:
+    """The words left since the last call; what is none is skipped."""
     taken = f"{_path(state)}.taken"
     try:
         os.rename(_path(state), taken)
@@ -39,15 +75,37 @@ def take_acknowledgements(state: str) -> list[tuple[str, bool]]:
         with open(handle, "rb") as file:
             status = os.fstat(handle)
             regular = stat.S_ISREG(status.st_mode) and trusted(status)
-            lines = file.read(MOST).decode(errors="replace").splitlines() if regular else []
+            data = file.read(MOST) if regular else b""
         os.unlink(taken)
     except OSError:
         return []
+    return _words(data)
+
+
+def pack_word(word: Word) -> dict[str, object]:
+    """A word as JSON takes it."""
+    row = asdict(word) | {"key": pack_key(word.key)}
+    return {name: value for name, value in row.items() if value or name == "action"}
+
+
+def _words(data: bytes) -> list[Word]:
     found = []
-    for line in lines:
+    for line in data.decode(errors="replace").splitlines():
         try:
-            row = json.loads(line)
-            found.append((str(row["id"]), bool(row["normal"])))
-        except (ValueError, KeyError, TypeError):
+            found.append(unpack_word(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return found
+
+
+def unpack_word(row: Mapping[str, Any]) -> Word:
+    """The word that `pack_word` packed; also one of an earlier version, which knew of two actions."""
+    action = row["action"] if "action" in row else "ignore" if row["normal"] else "ack"
+    if action not in ACTIONS:
+        raise ValueError(action)
+    author, note = str(row.get("author", ""))[:LONGEST], str(row.get("note", ""))[:LONGEST]
+    key = unpack_key(row.get("key", []))
+    return Word(
+        cast(Action, action), str(row.get("id", "")), author, note, str(row.get("status", "*")), key,
+        int(row.get("until", 0)),
+    )  # fmt: skip

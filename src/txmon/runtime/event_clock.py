@@ -29,6 +29,6 @@ class EventClock:
         """Return the state. It has a meaning after a restart only where `moment` is wall time."""
         return self._ahead
 
-    def restore(self, ahead: float | None) -> None:
+    def restore(self, state: float | None) -> None:
         """Take over what `snapshot` gave; ValueError or TypeError where that cannot be."""
-        self._ahead = None if ahead is None else float(ahead)
+        self._ahead = None if state is None else float(state)

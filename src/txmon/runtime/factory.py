@@ -17,12 +17,17 @@ LIVE_LATENESS = 5  # seconds
 DAY = 86400
 
 
-def pipeline_of(settings: Settings, live: bool, partial: bool = False) -> Pipeline:
-    """The pipeline that `settings` ask for; `partial`: ready to `peek` at open buckets."""
+def pipeline_of(settings: Settings, live: bool, partial: bool = False, platform: bool = True) -> Pipeline:
+    """The pipeline that `settings` ask for; `partial`: ready to `peek` at open buckets.
+
+    platform: the same failure at many keys is one incident; False for a part of a cluster, which sees some keys only.
+    """
     default_lateness = LIVE_LATENESS if live else 0
     lateness = default_lateness if settings.lateness is None else settings.lateness
     clear, join = _at_least(settings, "clear", 3), _at_least(settings, "join", 2)
-    policy = IncidentPolicy(settings.bucket, clear, join, settings.repeat, settings.confirm)
+    policy = IncidentPolicy(
+        settings.bucket, clear, join, settings.repeat, settings.confirm, settings.role, platform
+    )  # fmt: skip
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
     bucketer = Bucketer(settings.bucket, lateness, track=partial)
     return Pipeline(bucketer, BucketJudge(detector_config(settings)), rules, IncidentTracker(policy))
@@ -102,6 +107,7 @@ def detector_config(settings: Settings) -> DetectorConfig:
         min_counts=settings.min_count.table,
         min_ratios=settings.min_ratio.table,
         directions=settings.direction,
+        roles=settings.role,
         level_shift=_at_least(settings, "level_shift", 12),
         idle=settings.idle,
         max_series=settings.max_series,

@@ -2,15 +2,20 @@
 
 import heapq
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from txmon.errors import ConfigError
 from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.calendar_texts import UNDECIDED
 from txmon.ingest.follow import Chunk, FollowSource, LiveSource
+from txmon.ingest.formats.quotes import QuoteJoiner
+from txmon.ingest.reading import Hints, Reading, decide_order, read_plan
 from txmon.ingest.records import Record, RecordParser
 from txmon.ingest.rejects import RejectLog
+
+MANY: Final = 1000  # first lines after which a reading is decided without a row
 
 
 @dataclass(slots=True)
@@ -23,11 +28,18 @@ class Feed:
     more: bool = False  # the last reading gave something, so the next one may too
     waiting: list["Batch"] = field(default_factory=list)
     tallier: Aggregator | None = None
+    reading: Reading | None = None
+    seen: list[bytes] = field(default_factory=list)  # first lines, until there is a row to decide the reading from
+    joiner: QuoteJoiner | None = None  # of CSV
 
     def resume(self, found: Mapping[str, Any], state: str | None) -> None:
         """Continue at the position found in the file `state`; ConfigError where that cannot be."""
         try:
             self.parser.restore(found["parser"])
+            if self.parser.planned():
+                self._begin_reading()
+                if self.joiner is not None:
+                    self.joiner.join([str(line).encode() for line in found.get("open", [])])
         except (KeyError, TypeError, ValueError, AttributeError) as bad:
             raise ConfigError(f"{state}: does not know its place in {self.parser.source} ({bad!r})") from bad
         self.taken = dict(found)
@@ -48,7 +60,42 @@ class Feed:
     def place(self, offset: int) -> dict[str, Any] | None:
         """Return where a restart goes on after `offset` bytes and what was parsed of them; None for a pipe."""
         position = self.source.position(offset)
-        return None if position is None else {**position, "parser": self.parser.snapshot()}
+        if position is None:
+            return None
+        waiting = [] if self.joiner is None else [line.decode("utf-8", "replace") for line in self.joiner.held()]
+        return {**position, "parser": self.parser.snapshot(), **({"open": waiting} if waiting else {})}
+
+    def plan(self, lines: Sequence[bytes], hints: Hints) -> Reading | None:
+        """Decide how the source is read, from its first lines; None where it is decided, or nothing has come yet.
+
+        Raises BadData where the first lines allow two readings.
+        """
+        if self.parser.planned() and not self.seen:
+            return None
+        self.seen += lines
+        if not any(line.strip() for line in self.seen):
+            return None
+        form = self.parser.options.format
+        own = hints if form == "auto" else replace(hints, options=replace(hints.options, format=form))
+        reading = read_plan(self.parser.source, self.seen, own, live=True)
+        if reading.order == UNDECIDED:
+            reading = decide_order(reading, ())
+        self.parser.adopt(reading.options(hints.options), reading.order)
+        self._begin_reading()
+        if reading.rows or len(self.seen) >= MANY:
+            self.seen = []
+            self.reading = reading
+            return reading
+        return None
+
+    def _begin_reading(self) -> None:
+        options = self.parser.options
+        if options.format == "csv" and self.joiner is None:
+            self.joiner = QuoteJoiner(options.delimiter, options.max_line)
+
+    def rows(self, lines: list[bytes]) -> list[bytes]:
+        """Return the rows that `lines` make, where one of CSV may go over several."""
+        return lines if self.joiner is None else self.joiner.join(lines)
 
     def take(self, after: dict[str, Any] | None) -> None:
         """Note that all records before the place `after` are in the pipeline; None for a source without places."""
@@ -70,8 +117,20 @@ class Batch:
 class LiveFeeds:
     """Reads every source as it comes; where several have a backlog, in the order of event time."""
 
-    def __init__(self, width: int, log: RejectLog, admit: Callable[[RecordParser], None]) -> None:
-        """width: of a bucket, seconds. admit: called before a parser reads, to set which times it accepts."""
+    def __init__(
+        self,
+        width: int,
+        log: RejectLog,
+        admit: Callable[[RecordParser], None],
+        hints: Hints,
+        say: Callable[[Reading], None],
+    ) -> None:
+        """width: of a bucket, seconds. admit: called before a parser reads, to set which times it accepts.
+
+        hints: what the settings say about reading. say: takes the reading of each source once it is decided.
+        """
+        self._hints = hints
+        self._say = say
         self.all: list[Feed] = []
         self._width = width
         self._log = log
@@ -118,14 +177,17 @@ class LiveFeeds:
 
     def _queue(self, feed: Feed, chunk: Chunk) -> None:
         self._admit(feed.parser)
+        reading = feed.plan(chunk.lines, self._hints)
+        if reading is not None:
+            self._say(reading)
         if len(self.all) == 1:
-            self._add(feed, self._items(feed, chunk.lines), chunk.end())
+            self._add(feed, self._items(feed, feed.rows(chunk.lines)), chunk.end())
             return
         # by the bucket, so that one file's backlog does not make the other's records late
         width, group, offset = self._width, list[Record](), chunk.start
         for line in chunk.lines:
             before = feed.place(offset)
-            for record in self._log.sift(feed.parser.parse([line])):
+            for record in self._log.sift(feed.parser.parse(feed.rows([line]))):
                 if group and record.time // width != group[-1].time // width:
                     self._wait(feed, group, before)
                     group = []

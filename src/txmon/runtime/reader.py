@@ -1,64 +1,196 @@
 """Reads files into one stream of records, as the settings ask."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
+from txmon.errors import TxmonError, UsageError
 from txmon.ingest.aggregate.aggregator import Aggregator
-from txmon.ingest.aggregate.ledger import Item
-from txmon.ingest.files import FileSource
+from txmon.ingest.aggregate.ledger import Item, Tally
+from txmon.ingest.aggregate.whole import WholeInput
+from txmon.ingest.formats.opened import OpenedSource
+from txmon.ingest.reading import Hints, Reading
 from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
 from txmon.ingest.rejects import RejectLog
 from txmon.ingest.timestamps import TimeParser
+from txmon.runtime.readable import check_readable, refuse_repeats, repeats_text
 from txmon.settings.declarations import Settings
+
+KEPT_OPEN: Final = 64  # files that stay open between the look at them and their reading
+
+
+class Lines(Protocol):
+    """Something other than a file that can be read once, as lists of lines: the rows of a database, for example."""
+
+    name: str
+    consumed: int  # bytes read so far
+    size: int | None  # bytes; None where nobody knows
+
+    def __enter__(self) -> "Lines":
+        """Begin."""
+
+    def __exit__(self, *what: object) -> None:
+        """End."""
+
+    def __iter__(self) -> Iterator[list[bytes]]:
+        """Yield lists of lines."""
+
+
+def names_of(paths: "Iterable[str | Lines]") -> str:
+    """Return the names of all `paths`, for a message."""
+    return ", ".join([path if isinstance(path, str) else path.name for path in paths])
 
 
 class Reader:
     """Reads files one after the other into one stream of records, bad ones into the log."""
 
-    def __init__(self, options: ParseOptions, times: TimeParser, log: RejectLog) -> None:
-        self._options = options
+    def __init__(self, hints: Hints, times: TimeParser, log: RejectLog) -> None:
+        self._hints = hints
         self._times = times
         self._log = log
-        self.source: FileSource | None = None  # the file being read, for a progress bar
+        self._ready: dict[str, OpenedSource] = {}  # opened for their readings, and not yet read
+        self.read = 0  # records
+        self.repeated = 0  # those of them whose id, status and time another one has
+        self.source: OpenedSource | Lines | None = None  # the file being read, for a progress bar
 
-    def records(self, paths: Iterable[str]) -> Iterator[Record]:
+    def readings(self, paths: Iterable[str | Lines]) -> list[Reading]:
+        """How each file of `paths` is read, decided from how it begins. Raises NoInput, BadData and IoFailure."""
+        found: list[Reading] = []
+        for path in paths:
+            if not isinstance(path, str):
+                continue
+            source = self._ready.get(path) or OpenedSource(path, self._hints)
+            found.append(source.reading)
+            if path == "-" or len(self._ready) < KEPT_OPEN:
+                self._ready[path] = source
+            else:
+                source.close()
+        return found
+
+    def _open(self, path: str | Lines) -> OpenedSource | Lines:
+        if not isinstance(path, str):
+            return path
+        return self._ready.pop(path, None) or OpenedSource(path, self._hints)
+
+    def _parser(self, source: OpenedSource | Lines) -> RecordParser:
+        if isinstance(source, OpenedSource):
+            return source.parser(self._times)
+        return RecordParser(source.name, self._hints.options, self._times)
+
+    def records(self, paths: Iterable[str | Lines]) -> Iterator[Record]:
         """The records of all `paths` in order; times without a date go on from file to file."""
         for path in paths:
-            with FileSource(path) as self.source:
-                parser = RecordParser(self.source.name, self._options, self._times)
+            with self._open(path) as self.source:
+                parser = self._parser(self.source)
                 for lines in self.source:
                     for record in parser.parse(lines):
                         if isinstance(record, Reject):
                             self._log.add(record)
                         else:
+                            self.read += 1
                             yield record
                 parser.finish()
 
-    def items(self, paths: Iterable[str], width: int) -> Iterator[Item]:
-        """The same, with what can be added up in buckets of `width` seconds added up."""
-        for path in paths:
-            with FileSource(path) as self.source:
-                parser = RecordParser(self.source.name, self._options, self._times)
-                tallier = Aggregator(parser, width)
+    def tallies(self, paths: Sequence[str | Lines], width: int) -> Iterator[Tally]:
+        """What all `paths` hold together, one tally for each bucket of `width` seconds, oldest first.
+
+        The rows, and the files, may be in any order: all of them are read before the first tally comes. BadData where
+        so many rows repeat the id of another one that the column is probably no id.
+        """
+        whole = WholeInput(width)
+        failure: TxmonError | None = None
+        try:
+            try:
+                for path in paths:
+                    self._gather(path, width, whole)
+            except TxmonError as bad:
+                failure = bad  # what was read before it is judged all the same
+            self.read = whole.rows
+            marked = whole.marked
+            whole.settle()
+            self.repeated = whole.repeated
+            if "id" not in self._hints.options.mapping:
+                refuse_repeats(names_of(paths), whole.repeated, marked)
+            yield from whole.tallies()
+            if failure is not None:
+                raise failure
+        finally:
+            whole.close()
+
+    def _gather(self, path: str | Lines, width: int, whole: WholeInput) -> None:
+        with self._open(path) as self.source:
+            parser = self._parser(self.source)
+            aggregator = Aggregator(parser, width, whole=True)
+            try:
                 for lines in self.source:
-                    for item in tallier.take(lines):
-                        if isinstance(item, Reject):
-                            self._log.add(item)
-                        else:
-                            yield item
-                parser.finish()
+                    self._take(whole, aggregator.take(lines))
+            finally:
+                self._take(whole, aggregator.rest())
+            parser.finish()
+
+    def _take(self, whole: WholeInput, found: list[Item | Reject]) -> None:
+        read: list[Item] = []
+        rejects: list[Reject] = []
+        for item in found:
+            if isinstance(item, Reject):
+                rejects.append(item)
+            else:
+                read.append(item)
+        whole.take(read)
+        for reject in rejects:
+            self._log.add(reject)
+
+    def check(self, paths: Sequence[str | Lines]) -> None:
+        """Raise BadData where nothing could be read of all `paths`, or less than half; after the reading."""
+        check_readable(names_of(paths), self.read, self._log)
+
+    def summary(self) -> list[str]:
+        """What was not counted, one line each."""
+        return repeats_text(self.repeated)
 
 
 def reader_of(settings: Settings, log: RejectLog, today: date) -> Reader:
     """The reader that `settings` ask for; `today` dates the times that have no date."""
-    return Reader(*parsing_of(settings, today), log)
+    return Reader(hints_of(settings), times_of(settings, today), log)
+
+
+def hints_of(settings: Settings) -> Hints:
+    """What `settings` say about how a source is read, before it is looked at."""
+    mapping = dict(settings.map)
+    if settings.date_column is not None:
+        mapping["date"] = settings.date_column
+    order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
+    if settings.day_first and settings.month_first:
+        raise UsageError("--day-first and --month-first exclude each other")
+    options = ParseOptions(_line_format(settings.format), mapping, settings.by, settings.max_line)
+    return Hints(
+        options, settings.tz, settings.date, order, settings.time_format, settings.encoding, settings.wide,
+        settings.format,
+    )  # fmt: skip
+
+
+def _line_format(name: str) -> str:
+    """What the parser takes of a setting's format: it reads logfmt and documents once they are JSON lines."""
+    return "jsonl" if name in ("logfmt", "json") else name
+
+
+def times_of(settings: Settings, today: date, now: int | None = None) -> TimeParser:
+    """The parser of times that `settings` ask for; `today` dates the times that have no date."""
+    order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
+    return TimeParser(ZoneInfo(settings.tz), settings.date or today, now, order, settings.time_format)
 
 
 def parsing_of(settings: Settings, today: date) -> tuple[ParseOptions, TimeParser]:
     """How `settings` ask for lines and times to be read; `today` dates the times that have no date."""
-    options = ParseOptions(settings.format, settings.map, settings.by, settings.max_line)
-    return options, TimeParser(ZoneInfo(settings.tz), settings.date or today)
+    return hints_of(settings).options, times_of(settings, today)
+
+
+def step_of(readings: Iterable[Reading]) -> int | None:
+    """The step of aggregated rows that all `readings` share, seconds; None where there is none, or several."""
+    steps = {reading.step for reading in readings if reading.step is not None}
+    return steps.pop() if len(steps) == 1 else None
 
 
 def live_parser(settings: Settings, name: str, wall: float, kind: str | None = None) -> RecordParser:
@@ -68,7 +200,5 @@ def live_parser(settings: Settings, name: str, wall: float, kind: str | None = N
     """
     zone = ZoneInfo(settings.tz)
     now = datetime.fromtimestamp(wall, zone)
-    times = TimeParser(zone, settings.date or now.date(), None if settings.date else int(wall))
-    return RecordParser(
-        name, ParseOptions(kind or settings.format, settings.map, settings.by, settings.max_line), times
-    )
+    times = times_of(settings, now.date(), None if settings.date else int(wall))
+    return RecordParser(name, replace(hints_of(settings).options, format=kind or _line_format(settings.format)), times)

@@ -13,19 +13,22 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 from txmon.errors import IoFailure
-from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.follow import FollowSource, LiveSource
+from txmon.ingest.reading import Reading
 from txmon.ingest.records import RecordParser
 from txmon.ingest.rejects import RejectLog
 from txmon.model.outcome import Outcome
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime import state_file as state
-from txmon.runtime.acknowledgements import take_acknowledgements
+from txmon.runtime.acknowledgements import Word, take_words
+from txmon.runtime.actions import do
 from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import depended_on, restore
 from txmon.runtime.feeds import Feed, LiveFeeds
-from txmon.runtime.reader import live_parser
+from txmon.runtime.reader import hints_of, live_parser
 from txmon.settings.declarations import Settings
+from txmon.support.durations import duration_text
 
 LIVE: Final = 900  # seconds of age up to which the newest record shows that the stream is live, and not a past replayed
 AWAY: Final = 2.0  # seconds that a turn of a loop takes only when something held the process up
@@ -99,9 +102,11 @@ class LiveSession:
         self.log = log
         self.troubles = Troubles()
         self.clock = EventClock()
-        self.feeds = LiveFeeds(pipeline.bucketer.width, log, self._admit)
+        self.feeds = LiveFeeds(pipeline.bucketer.width, log, self._admit, hints_of(settings), self._read_so)
+        self.readings: list[Reading] = []  # of the sources, once each is decided
         self.saver = state.Saver(time.monotonic())
         self.changed = False  # since the state was last copied
+        self.read = 0  # records fed
         self.newest = 0  # event time of the newest record
         self.live = False  # whether that record came about when it happened
         self.saved = 0.0  # when the state was last written, epoch seconds; 0 for not yet
@@ -121,6 +126,7 @@ class LiveSession:
         """Take over the state file, if the settings name one and it exists; ConfigError where that cannot be."""
         if self.settings.state is not None:
             self._found = restore(self.pipeline, self.settings, self.settings.state)
+            self.obey()  # what was said while nothing ran counts before the first record
 
     def remember(self, part: Remembering) -> None:
         """Keep `part` in the state from now on, and give it what `restore` found; ConfigError where that cannot be."""
@@ -155,12 +161,25 @@ class LiveSession:
         self.feeds.all.append(feed)
         return feed
 
+    def now(self) -> float:
+        """Epoch seconds by the wall clock."""
+        return self._wall()
+
     def latest(self) -> int:
         """Return the latest time that a record may have, epoch seconds.
 
         One from the far future would make all others late.
         """
         return int(self._wall()) + self.settings.max_ahead
+
+    def _read_so(self, reading: Reading) -> None:
+        """Note and say how a source is read."""
+        self.readings.append(reading)
+        if self._warn is None or self.settings.no_reading:
+            return
+        step, bucket = reading.step, self.settings.bucket
+        hint = f"; --bucket {duration_text(step)} fits them" if step is not None and step > bucket else ""
+        self._warn(reading.statement() + hint)
 
     def _admit(self, parser: RecordParser) -> None:
         parser.admit(int(self._wall()), self.settings.max_ahead)
@@ -185,6 +204,7 @@ class LiveSession:
         """Feed `records`, which came just now; yield an outcome for each bucket that they close."""
         self.changed = True
         if records:
+            self.read += sum([record.rows if isinstance(record, Tally) else 1 for record in records])
             self._note(max([record.time for record in records]))
         yield from self.pipeline.feed(records)
 
@@ -230,16 +250,16 @@ class LiveSession:
 
     # acknowledgements and the state that is kept
 
-    def acknowledge(self, identity: str, normal: bool) -> bool:
-        """Silence an open incident; normal: keep it out of the baselines. Return whether it is open."""
+    def obey_word(self, word: Word) -> bool:
+        """Do what somebody wants of an incident, or silence a status; return whether the incident is open."""
         self.changed = True
-        return self.pipeline.acknowledge(identity, normal)
+        return do(word, self.pipeline)
 
-    def obey(self, acknowledge: Callable[[str, bool], object] | None = None) -> None:
-        """Take what `txmon ack` has left beside the state. acknowledge: does it, instead of the session's own."""
+    def obey(self, act: Callable[[Word], object] | None = None) -> None:
+        """Do what `txmon ack` and `txmon silence` have left beside the state. act: does it, instead of the session."""
         if self.settings.state is not None:
-            for identity, normal in take_acknowledgements(self.settings.state):
-                (acknowledge or self.acknowledge)(identity, normal)
+            for word in take_words(self.settings.state):
+                (act or self.obey_word)(word)
 
     def checkpoint(self) -> None:
         """Keep everything, when it is time for that."""
@@ -268,21 +288,30 @@ class LiveSession:
                 found = self._state()
                 copy = marshal.dumps((dict(found.pipeline), dict(found.sources)))
             whole = state.State(found.settings, *marshal.loads(copy))
-        written = True
+        failure = None
         try:
             state.save(path, whole)
         except IoFailure as bad:
-            written = False
+            failure = bad
+        return self.note_saved(failure)
+
+    def note_saved(self, failure: IoFailure | None) -> bool:
+        """Note whether the state could be written, and why not; return whether it could."""
+        if failure is not None:
             self.changed = True
             self.save_failures += 1
-            if self.troubles.add("state", str(bad)) and self._warn is not None:
-                self._warn(f"{bad}; going on without")
+            if self.troubles.add("state", str(failure)) and self._warn is not None:
+                self._warn(f"{failure}; going on without")
         else:
             self.saved = self._wall()
             self.troubles.clear("state")
         for part in self._parts:
-            part.kept(written)
-        return written
+            part.kept(failure is None)
+        return failure is None
+
+    def copy(self) -> state.State:
+        """Return the state as it is now; parts of it are the run's own tables, not copies."""
+        return self._state()
 
     def _state(self) -> state.State:
         self.changed = False

@@ -1,90 +1,118 @@
 """The API: what each path answers."""
 
 import hashlib
+import re
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from txmon.ingest.records import Reject
 from txmon.ingest.timestamps import TimeParser
 from txmon.model.clock import iso
+from txmon.server.access import AccessLog, HttpCounters
+from txmon.server.actions import acknowledgement_of, silence_of
 from txmon.server.assets import ASSETS, PAGE
 from txmon.server.engine import Engine
-from txmon.server.guard import Guard
-from txmon.server.http.message import TEXT, Encoded, HttpError, Request, Response, as_error, as_json, object_text
+from txmon.server.guard import ADMIN, INGEST, READ, Guard
+from txmon.server.http.listener import is_probe
+from txmon.server.http.message import (
+    JSON,
+    PROBLEM,
+    TEXT,
+    Encoded,
+    HttpError,
+    Request,
+    Response,
+    as_error,
+    as_json,
+    object_text,
+    packed,
+)
 from txmon.server.http.router import Query, Route, Router
-from txmon.server.intake import UNPACKED, Intake, decode_object, payload_of
-from txmon.server.legacy import COMPLETED, POSSIBLE, about_minute, row_of, rows_of
+from txmon.server.intake import Intake, decode_object, payload_of
+from txmon.server.legacy import about_minute, one_count, page_data, row_of, rows_of
 from txmon.server.locks import Busy
 from txmon.server.openapi import document
-from txmon.server.receipt import IngestResult
-from txmon.sinks.lines import verdict_line
+from txmon.server.receipt import IngestResult, answer_of
 from txmon.support.terminal_text import printable
 
-LISTED: Final = 100  # rejects in one answer
 NEWEST: Final = 10_000  # verdicts in one answer
 OPEN_BODY: Final = 4096  # bytes of a body that somebody without the token may send: a login
-KEY: Final = 200  # characters of an Idempotency-Key
-BUSY: Final = HttpError(503, "requests that came before take long", headers=(("Retry-After", "5"),))
+KEY: Final = re.compile(r"[A-Za-z0-9_.:-]{1,200}")  # an Idempotency-Key
+BUSY: Final = HttpError(503, "earlier requests take long; try again later", headers=(("Retry-After", "5"),))
 
 
 class App:
     """Answers requests about one engine."""
 
-    def __init__(self, engine: Engine, intake: Intake, guard: Guard, debug: bool = False) -> None:
-        """debug: show the traceback of what should not happen on standard error."""
+    def __init__(
+        self, engine: Engine, intake: Intake, guard: Guard, debug: bool = False, journal: AccessLog | None = None
+    ) -> None:
+        """debug: show the traceback of what should not happen on standard error. journal: told of every request."""
         self._engine = engine
         self._intake = intake
         self._guard = guard
         self._debug = debug
-        self._most = UNPACKED * engine.settings.max_body
+        self._journal = journal
+        self._most = engine.settings.max_unpacked * engine.settings.max_body
+        self._base = engine.settings.base_path
         self.draining = False
-        self._counting = threading.Lock()
-        self.answers: dict[tuple[str, int], int] = {}  # (path as routed, status) -> how many
+        self.counters = HttpCounters()
         self.router = Router(
             [
-                Route("POST", "/v1/transactions", self._transactions),
-                Route("POST", "/receive", self._receive),
-                Route("POST", "/send_transactions", self._send_transactions),
-                Route("GET", "/v1/verdicts", self._verdicts),
-                Route("GET", "/v1/incidents", self._incidents),
-                Route("POST", "/v1/incidents/{id}/ack", self._acknowledge),
-                Route("GET", "/v1/series/{status}", self._series),
-                Route("GET", "/v1/overview", self._overview),
-                Route("GET", "/v1/stream", self._stream),
-                Route("POST", "/v1/login", self._login, open=True),
-                Route("POST", "/v1/logout", self._logout, open=True),
-                Route("GET", "/metrics", self._metrics),
-                Route("GET", "/healthz", self._healthy, open=True),
-                Route("GET", "/readyz", self._ready, open=True),
-                Route("GET", "/openapi.json", self._openapi, open=True),
-                Route("GET", "/", self._page, open=True, listed=False),
-                *[Route("GET", path, self._asset, open=True, listed=False) for path in ASSETS],
+                Route("POST", "/v1/transactions", self._transactions, INGEST),
+                Route("POST", "/receive", self._receive, INGEST),
+                Route("POST", "/send_transactions", self._send_transactions, INGEST),
+                Route("GET", "/v1/verdicts", self._verdicts, READ),
+                Route("GET", "/v1/incidents", self._incidents, READ),
+                Route("POST", "/v1/incidents/{id}/ack", self._acknowledge, ADMIN),
+                Route("GET", "/v1/silences", self._silences, READ),
+                Route("POST", "/v1/silences", self._silence, ADMIN),
+                Route("GET", "/v1/series/{status}", self._series, READ),
+                Route("GET", "/v1/overview", self._overview, READ),
+                Route("GET", "/v1/stream", self._stream, READ),
+                Route("POST", "/v1/login", self._login),
+                Route("POST", "/v1/logout", self._logout),
+                Route("GET", "/metrics", self._metrics, READ),
+                Route("GET", "/healthz", self._healthy),
+                Route("GET", "/readyz", self._ready),
+                Route("GET", "/openapi.json", self._openapi),
+                Route("POST", "/", self._page_data, READ),
+                Route("GET", "/", self._page, listed=False),
+                *[Route("GET", path, self._asset, listed=False) for path in ASSETS],
             ]
         )
 
-    def admit(self, request: Request, length: int) -> None:
-        """Refuse, before it is read, the body of who may not send one; HttpError, which ends the connection.
+    def admit(self, request: Request, length: int) -> int:
+        """Return how long the body may be; HttpError, which ends the connection, for who may not send one.
 
-        length: of the body, bytes. Without this, whoever has no token could still fill the memory with bodies.
+        length: of the body, bytes, or CHUNKED. Without this, whoever has no token could still fill the memory with
+        bodies.
         """
-        try:
-            route, _ = self._pass(request)
-            if route.open and length > OPEN_BODY:
-                raise HttpError(413, f"the body has {length} bytes, at most {OPEN_BODY} are read here")  # noqa: TRY301
-        except HttpError as wrong:
-            self._count(request, wrong.status)
-            raise
+        route, _ = self._pass(self._arrived(request))
+        if route.scope:
+            return self._engine.settings.max_body
+        if length > OPEN_BODY:
+            raise HttpError(413, f"the body has {length} bytes, at most {OPEN_BODY} are read here")
+        return OPEN_BODY
 
     def handle(self, request: Request) -> Response:
         """The answer to any request; never raises."""
         try:
+            request = self._arrived(request)
+            if request.path == "" and self._base:
+                return Response(308, headers=(("Location", f"{self._base}/"),))
             route, variables = self._pass(request)
             response = route.handle(request, variables)
+            if route.method == "POST":
+                self._engine.commit()
         except HttpError as wrong:
             response = as_error(wrong)
+        except OSError as bad:
+            response = as_error(HttpError(507, f"the journal cannot be written: {bad.strerror or bad}"))
         except Busy:
             response = as_error(BUSY)
         except Exception as bad:  # the last resort: one request must not end the server
@@ -93,15 +121,33 @@ class App:
             if self._debug:
                 traceback.print_exc()
             response = as_error(HttpError(500, "unexpected failure; the server's log has it"))
-        self._count(request, response.status)
-        return response
+        return packed(request, response)
+
+    def observe(self, request: Request | None, peer: str, status: int, size: int, seconds: float) -> None:
+        """Note that a request was answered: for the metrics and the access log. None: it could not be read."""
+        request = None if request is None else self._arrived(request)
+        self.counters.count("other" if request is None else self._where(request), status, seconds)
+        if self._journal is not None:
+            self._journal.note(request, peer if request is None else request.peer, status, size, seconds)
+
+    def urgent(self, request: Request) -> bool:
+        """Return whether a request is answered though all connections are taken."""
+        return is_probe(self._arrived(request))
+
+    def _arrived(self, request: Request) -> Request:
+        """Return `request` as it was before the proxies between, as far as they are trusted."""
+        request = self._guard.seen_through(request)
+        base = self._base
+        if base and (request.path == base or request.path.startswith(base + "/")):
+            return replace(request, path=request.path[len(base) :])
+        return request
 
     def _pass(self, request: Request) -> tuple[Route, Mapping[str, str]]:
         """The route that `request` may take, and the variables in its path; HttpError where it may take none."""
         self._guard.check_origin(request)
         route, variables = self.router.find(request)
-        if not route.open:
-            self._guard.check_token(request)
+        if route.scope:
+            self._guard.check_token(request, route.scope)
         return route, variables
 
     def _where(self, request: Request) -> str:
@@ -110,19 +156,13 @@ class App:
         except HttpError:
             return "other"
 
-    def _count(self, request: Request, status: int) -> None:
-        where = self._where(request)
-        with self._counting:
-            self.answers[where, status] = self.answers.get((where, status), 0) + 1
-
     def _transactions(self, request: Request, _: Mapping[str, str]) -> Response:
         payload = payload_of(request, self._most)
         engine = self._engine
 
         def make() -> tuple[int, str]:
             source, width = "POST /v1/transactions", engine.settings.bucket
-            receipt = engine.take(self._intake.parse(payload, source, engine.latest(), width))
-            return 200 if receipt.accepted else 400, _receipt(receipt)
+            return answer_of(engine.take(self._intake.parse(payload, source, engine.latest(), width)))
 
         return self._once(request, make)
 
@@ -131,23 +171,22 @@ class App:
         key = request.headers.get("idempotency-key")
         if key is None:
             status, body = make()
-            return Response(status, body.encode())
-        if not 0 < len(key) <= KEY:
-            raise HttpError(400, f"an Idempotency-Key has 1 to {KEY} characters")
+            return _answer(status, body)
+        if not KEY.fullmatch(key):
+            raise HttpError(400, "an Idempotency-Key has 1 to 200 characters of A-Z a-z 0-9 _ . : -")
         kind = f"{request.path} {request.headers.get('content-type')} {request.headers.get('content-encoding')}\n"
         digest = hashlib.sha256(kind.encode() + request.body).hexdigest()
         found = self._engine.once(key, digest, make)
         if found is None:
             raise HttpError(422, "this Idempotency-Key came with another request before")
-        return Response(found[0], found[1].encode())
+        return _answer(*found)
 
     def _receive(self, request: Request, _: Mapping[str, str]) -> Response:
         row = row_of(decode_object(request, self._most))
         receipt = self._take([row], "POST /receive")
         if receipt.rejects:
             raise HttpError(400, receipt.rejects[0].reason)
-        alert = any(verdict.recommendation == "alert" for verdict in receipt.verdicts)
-        return Response(200, (POSSIBLE if alert else COMPLETED).encode(), TEXT)
+        return Response(200, one_count(receipt).encode(), TEXT)
 
     def _send_transactions(self, request: Request, _: Mapping[str, str]) -> Response:
         rows = rows_of(decode_object(request, self._most))
@@ -178,10 +217,22 @@ class App:
 
     def _acknowledge(self, request: Request, variables: Mapping[str, str]) -> Response:
         Query(request)
-        row = self._engine.acknowledge(variables["id"])
+        given = decode_object(request, self._most) if request.body else {}
+        row = self._engine.act(acknowledgement_of(given, variables["id"]))
         if row is None:
             raise HttpError(404, "no incident of this id is open")
         return as_json(row)
+
+    def _silences(self, request: Request, _: Mapping[str, str]) -> Response:
+        Query(request)
+        return as_json({"silences": self._engine.silences()})
+
+    def _silence(self, request: Request, _: Mapping[str, str]) -> Response:
+        Query(request)
+        word = silence_of(decode_object(request, self._most), self._engine.now())
+        if not self._engine.silence(word):
+            raise HttpError(404, "there is no such silence to end")
+        return as_json({"silences": self._engine.silences()})
 
     def _series(self, request: Request, variables: Mapping[str, str]) -> Response:
         query = Query(request, "minutes")
@@ -210,23 +261,23 @@ class App:
         if hub.full():
             raise HttpError(503, "too many listeners", headers=(("Retry-After", "10"),))
         last = request.headers.get("last-event-id") or query.text("after")
-        return Response(200, b"", "text/event-stream", stream=hub.stream(last))
+        # nginx would collect the events, and hand them on by the block
+        headers = (("X-Accel-Buffering", "no"),)
+        return Response(200, b"", "text/event-stream", headers, stream=hub.stream(last))
 
     def _login(self, request: Request, _: Mapping[str, str]) -> Response:
         token = decode_object(request, self._most).get("token")
         if not isinstance(token, str):
             raise HttpError(422, "no token")
-        if not self._guard.is_token(token, request.peer):
-            raise HttpError(401, "this is not the token")
-        return Response(204, headers=self._guard.cookie())
+        return Response(204, headers=self._guard.log_in(token, request))
 
     def _logout(self, request: Request, _: Mapping[str, str]) -> Response:
-        return Response(204, headers=(self._guard.no_cookie(),))
+        return Response(204, headers=(self._guard.no_cookie(request),))
 
     def _metrics(self, request: Request, _: Mapping[str, str]) -> Response:
         from txmon.server.metrics import exposition
 
-        body, kind = exposition(self._engine, dict(self.answers), request.headers.get("accept", ""))
+        body, kind = exposition(self._engine, self.counters, request.headers.get("accept", ""))
         return Response(200, body, kind)
 
     def _healthy(self, request: Request, _: Mapping[str, str]) -> Response:
@@ -240,6 +291,10 @@ class App:
     def _openapi(self, request: Request, _: Mapping[str, str]) -> Response:
         return as_json(document())
 
+    def _page_data(self, request: Request, _: Mapping[str, str]) -> Response:
+        with self._engine.lock:
+            return as_json(page_data(self._engine.recent, ZoneInfo(self._engine.settings.tz)))
+
     def _page(self, request: Request, _: Mapping[str, str]) -> Response:
         return PAGE()
 
@@ -247,19 +302,8 @@ class App:
         return ASSETS[request.path]()
 
 
-def _receipt(receipt: IngestResult) -> str:
-    rejects = [{"index": r.line - 1, "kind": r.kind, "reason": r.reason} for r in receipt.rejects[:LISTED]]
-    members = {
-        "accepted": receipt.accepted,
-        "rejected": len(receipt.rejects),
-        "repeated": receipt.repeated,
-        "late": receipt.late,
-        "recommendation": receipt.recommendation(),
-        "verdicts": Encoded.array(map(verdict_line, receipt.verdicts)),
-        "omitted": receipt.omitted,
-        "rejects": rejects,
-    }
-    return object_text(members)
+def _answer(status: int, body: str) -> Response:
+    return Response(status, body.encode(), JSON if status < 400 else PROBLEM)
 
 
 def _time_of(query: Query, name: str) -> int | None:

@@ -19,6 +19,7 @@ ASSETS: Final[Mapping[str, Callable[[], Response]]] = {
     f"/assets/{name}": partial(_load, name, kind)
     for name, kind in (
         ("app.js", SCRIPT),
+        ("feed.js", SCRIPT),
         ("charts.js", SCRIPT),
         ("app.css", STYLE),
         ("uPlot.iife.min.js", SCRIPT),

@@ -2,26 +2,35 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from txmon.errors import ConfigError
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Reject
 from txmon.ingest.rejects import RejectLog
+from txmon.model.clock import iso
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import Outcome
 from txmon.model.verdict import Verdict
 from txmon.pipeline.pipeline import Pipeline, Place
+from txmon.runtime.acknowledgements import Word
 from txmon.runtime.session import SERVE, LiveSession
+from txmon.server.entries import Entry, unpack
 from txmon.server.feed import PageFeed
 from txmon.server.history import Recent
 from txmon.server.idempotency import IdempotencyCache
+from txmon.server.journal import Journal
 from txmon.server.locks import Busy, QueuedLock, WriterLock
-from txmon.server.receipt import IngestResult, Totals, places_of
+from txmon.server.receipt import IngestResult, Totals, answer_of, places_of
+from txmon.server.saving import Saving, save_in_child
 from txmon.settings.declarations import Settings
 
 ANSWERED: Final = 1000  # verdicts in one answer
+AGE: Final = 300.0  # seconds after which what did not happen again is no trouble any more
+REJECTS: Final = 100  # rejects of one request that are kept and answered; the others are counted
+LARGE: Final = 5000  # series from which on the state is written by another process
+TICK: Final = 0.5  # seconds
 STEP: Final = 0.01  # seconds of work, about, between two moments in which others may ask
 SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
 
@@ -47,8 +56,9 @@ class Engine:
         self.settings = settings
         self.pipeline = pipeline
         self.clock = clock
+        self._at: float | None = None  # the time of the journal's entry that is taken again
         # a server's stream goes on by the wall clock: its state is of use after a restart
-        self.session = LiveSession(settings, pipeline, log or RejectLog(), clock, clock, live_only=True)
+        self.session = LiveSession(settings, pipeline, log or RejectLog(), self._now, self._now, live_only=True)
         self.session.hold(2 * settings.bucket)  # after a restart, clients get time to send what they could not
         self.lock = QueuedLock()
         self.turn = WriterLock()
@@ -57,42 +67,85 @@ class Engine:
         self.totals = Totals(verdicts={})
         self._sinks = sinks
         self._answers = IdempotencyCache()
+        self._counted: dict[str, tuple[int, float]] = {}  # by trouble: how often, and the moment it was last noticed
+        self.journal: Journal | None = None
+        if settings.state is not None and settings.durability != "none":
+            self.journal = Journal(settings.state, shared=settings.durability == "batch")
+        self._segment = 0  # of the journal, that the next state names
+        self._key: tuple[str, str] | None = None  # Idempotency-Key and digest of the request at hand
+        self._saving: Saving | None = None
         self._positions: dict[str, Any] = {}  # where files go on that the state knows, followed now or not
 
-    def take(self, items: Iterable[Item | Reject]) -> IngestResult:
-        """Parse and feed `items`; an exception of theirs, or Busy, is raised before anything is fed."""
+    def _now(self) -> float:
+        return self.clock() if self._at is None else self._at
+
+    def take(self, items: Iterable[Item | Reject], journaled: bool = True) -> IngestResult:
+        """Parse and feed `items`; an exception of theirs, or Busy, is raised before anything is fed.
+
+        journaled: no source has them still, so that a crash would lose them. OSError where they cannot be kept.
+        """
         with self.turn():
-            records, rejects = self._sorted(items)
-            bucketer = self.pipeline.bucketer
-            late, repeated = bucketer.late, bucketer.repeated
-            # before they are fed: a tally may become the bucket that others add to
-            places = dict.fromkeys([place for item in records for place in places_of(item, bucketer.width)])
-            accepted = sum([item.rows if isinstance(item, Tally) else 1 for item in records])
-            closed: dict[Place, Verdict] = {}
-            for outcome in self._publish(self.session.feed(records)):
-                closed.update({place: v for v in outcome.verdicts if (place := (v.time, v.key, v.status)) in places})
-            answered = list(places)[-ANSWERED:]
-            with self.lock:
-                found = [closed.get(place) or self.pipeline.assess_open(place) for place in answered]
-            verdicts = [verdict for verdict in found if verdict is not None]
-            self.totals.records += accepted
-            return IngestResult(
-                accepted, bucketer.repeated - repeated, bucketer.late - late, verdicts,
-                len(places) - len(answered), rejects,
-            )  # fmt: skip
+            records, rejects, rejected = self._sorted(items)
+            if journaled and records:
+                key, digest = self._key or (None, "")
+                self._keep(Entry(self.clock(), "rows", records, rejects, rejected, key, digest))
+            return self._feed(records, rejects, rejected)
+
+    def _keep(self, entry: Entry) -> None:
+        if self.journal is not None and self._at is None:
+            self.journal.append(entry.pack())
+
+    def commit(self) -> None:
+        """Return once all that this thread did would survive a crash; OSError where it may not."""
+        if self.journal is not None:
+            try:
+                self.journal.commit()
+            except OSError as bad:
+                self.session.troubles.add("journal", f"the journal cannot be written: {bad.strerror}")
+                raise
+            if "journal" in self.session.troubles:
+                self.session.troubles.clear("journal")
+
+    def _feed(self, records: list[Item], rejects: list[Reject], rejected: int) -> IngestResult:
+        bucketer = self.pipeline.bucketer
+        late, repeated = bucketer.late, bucketer.repeated
+        # before they are fed: a tally may become the bucket that others add to
+        places = dict.fromkeys([place for item in records for place in places_of(item, bucketer.width)])
+        accepted = sum([item.rows if isinstance(item, Tally) else 1 for item in records])
+        closed: dict[Place, Verdict] = {}
+        for outcome in self._publish(self.session.feed(records)):
+            closed.update({place: v for v in outcome.verdicts if (place := (v.time, v.key, v.status)) in places})
+        answered = list(places)[-ANSWERED:]
+        with self.lock:
+            found = [closed.get(place) or self.pipeline.assess_open(place) for place in answered]
+        verdicts = [verdict for verdict in found if verdict is not None]
+        self.totals.records += accepted
+        return IngestResult(
+            accepted, bucketer.repeated - repeated, bucketer.late - late, verdicts,
+            len(places) - len(answered), rejects, rejected,
+        )  # fmt: skip
 
     def latest(self) -> int:
         """Return the latest time that a record may have, epoch seconds."""
         return self.session.latest()
 
-    def _sorted(self, items: Iterable[Item | Reject]) -> tuple[list[Item], list[Reject]]:
-        everything = list(items)
-        rejects = [item for item in everything if isinstance(item, Reject)]
-        records = [item for item in everything if not isinstance(item, Reject)]
-        for reject in rejects:
-            self.session.log.add(reject)
-        self.totals.rejected += len(rejects)
-        return records, rejects
+    def _sorted(self, items: Iterable[Item | Reject]) -> tuple[list[Item], list[Reject], int]:
+        """Return the records, the first rejects, and how many rejects there are; the others are not kept anywhere."""
+        records: list[Item] = []
+        rejects: list[Reject] = []
+        rejected = 0
+        for item in items:
+            if not isinstance(item, Reject):
+                records.append(item)
+                continue
+            rejected += 1
+            if rejected > REJECTS:
+                self.session.log.count_only(item)
+            else:
+                rejects.append(item)
+                self.session.log.add(item)
+        self.totals.rejected += rejected
+        return records, rejects, rejected
 
     def assess(self, place: Place) -> Verdict | None:
         """The verdict on what a series has by now, on either side; None where its bucket is no longer known."""
@@ -149,42 +202,91 @@ class Engine:
         try:
             with self.turn(patience):
                 self._move_on()
+            self._note_troubles()
+            self.feed.trouble(self.trouble)
             began = time.monotonic()
-            if self.settings.state is not None and self.session.saver.due(began):
+            self._finish_saving()
+            if self.settings.state is not None and self._saving is None and self.session.saver.due(began):
                 self.session.obey(self._obey)
                 if self.session.changed:
-                    self.save(patience)
+                    self._begin_saving(TICK if patience is None else patience)
                 self.session.saver.wrote(began, time.monotonic())
         except Busy:
             return
 
+    def _note_troubles(self) -> None:
+        """Say what is wrong with what comes: rows that come late, and more statuses than can be told apart."""
+        troubles, now = self.session.troubles, time.monotonic()
+        late, folded = self.pipeline.bucketer.late, self.pipeline.detector.folded
+        for kind, count, text in (
+            ("late", late, "rows come after their minute has closed; check the senders' clocks, or raise --lateness"),
+            ("statuses", folded, "counts of statuses beyond 1000 of a key were added up as (other)"),
+        ):
+            before, since = self._counted.get(kind, (0, now - AGE))
+            if count > before:
+                self._counted[kind] = count, now
+                troubles.add(kind, f"{count} {text}")
+            elif now - since > AGE:
+                troubles.clear(kind)
+
     def _move_on(self) -> None:
-        self._tell(self.session.tick())
+        if self._tell(self.session.tick()):
+            with suppress(OSError):  # the next rows say so
+                self._keep(Entry(self.clock(), "tick"))
         self._tell(self.session.peek())
         with self.lock:
             bucket = self.pipeline.bucketer.newest()
             if bucket is not None:
                 self.feed.show(bucket.start, bucket.counts.values())
 
-    def _tell(self, outcomes: Iterable[Outcome]) -> None:
-        for _ in self._publish(outcomes):
-            pass  # told
+    def _tell(self, outcomes: Iterable[Outcome]) -> int:
+        """Publish `outcomes`; return how many there were."""
+        return sum(1 for _ in self._publish(outcomes))
 
-    def _obey(self, identity: str, normal: bool) -> None:
-        """Do what `txmon ack` asks for, which leaves word beside the state."""
-        with self.lock:
-            self.session.acknowledge(identity, normal)
-        self.acknowledge(identity)
+    def _obey(self, word: Word) -> None:
+        """Do what `txmon ack` or `txmon silence` asks for, which leaves word beside the state."""
+        if self.act(word) is None:
+            self.silence(word)
+
+    def act(self, word: Word) -> Mapping[str, object] | None:
+        """Do what somebody wants of an open incident; its row, or None where none is open under that id."""
+        with self.turn(), self.lock:
+            if not word.id or self.pipeline.tracker.find(word.id) is None:
+                return None
+            self._keep(Entry(self.clock(), "word", word=word))
+            self.session.obey_word(word)  # an end that it asks for comes with the next bucket
+            row = next(row for row in self._rows() if row["id"] == word.id)
+            self.feed.incident(row)
+            return row
 
     def acknowledge(self, identity: str) -> Mapping[str, object] | None:
         """Stop the reminders of an open incident; its row, or None where none is open under that id."""
+        return self.act(Word("ack", identity))
+
+    def now(self) -> float:
+        """Epoch seconds by the wall clock."""
+        return self.session.now()
+
+    def silences(self) -> list[dict[str, object]]:
+        """The silences that hold, the first to end first."""
         with self.lock:
-            if not self.pipeline.tracker.acknowledge(identity):
-                return None
-            self.session.changed = True
-            row = next(row for row in self._rows() if row["id"] == identity)
-            self.feed.incident(row)
-            return row
+            orders = sorted(self.pipeline.tracker.silences(), key=lambda one: (one.until, one.status, one.key))
+        return [
+            {
+                "status": one.status,
+                "key": dict(one.key),
+                "until": iso(one.until),
+                "author": one.author,
+                "note": one.note,
+            }
+            for one in orders
+        ]
+
+    def silence(self, word: Word) -> bool:
+        """Silence a status until a time, or end that; whether there was one to end."""
+        with self.turn(), self.lock:
+            self._keep(Entry(self.clock(), "word", word=word))
+            return self.session.obey_word(word)
 
     def incidents(self) -> list[dict[str, object]]:
         """Incidents lately resolved and all open ones as they stand, newest last."""
@@ -201,17 +303,83 @@ class Engine:
         if key is None:
             return make()
         with self.turn():
-            return self._answers.once(key, digest, make)
+            self._key = key, digest
+            try:
+                return self._answers.once(key, digest, make)
+            finally:
+                self._key = None
 
     def save(self, patience: float | None = None) -> bool:
         """Write the state; whether that worked. A failure is a trouble, and tried again later. Or Busy."""
+        self._finish_saving(wait=True)
         return self.session.save(self._quiet(patience))
+
+    def _begin_saving(self, patience: float) -> None:
+        """Write the state in a process of its own where it is large: requests do not wait for that. Or Busy."""
+        assert self.settings.state is not None
+        if self.pipeline.detector.size < LARGE:
+            self.save(patience)
+            return
+        with self._quiet(patience):
+            self.session.changed = False
+            self._saving = save_in_child(self.settings.state, self.session.copy)
+
+    def _finish_saving(self, wait: bool = False) -> None:
+        """Note how the process that writes the state has ended, if it has."""
+        saving = self._saving
+        if saving is not None and saving.ended(wait):
+            self._saving = None
+            self.session.note_saved(saving.failure)
 
     @contextmanager
     def _quiet(self, patience: float | None) -> Iterator[None]:
         """Let nobody change or see anything; only while the state is copied, so that the disk does not hold them up."""
         with self.turn(patience), self.lock:
+            if self.journal is not None:
+                self._segment = self.journal.rotate()
             yield
+
+    def replay(self) -> int:
+        """Take again what the journal has and the state has not; return how many rows. ConfigError where damaged."""
+        if self.settings.state is None:
+            return 0
+        journal = self.journal or Journal(self.settings.state, shared=True)
+        rows = 0
+        self._at = 0.0
+        self.session.hold(0.0)
+        try:
+            for raw in journal.replay(self._segment):
+                entry = unpack(raw)
+                self._at = entry.at
+                rows += self._again(entry)
+        except (KeyError, TypeError, ValueError, OSError) as bad:
+            raise ConfigError(
+                f"{self.settings.state}: its journal cannot be read ({bad!r}); it is left as it is"
+            ) from bad
+        finally:
+            self._at = None
+        self.session.hold(2 * self.settings.bucket)
+        if journal.damaged:
+            text = (
+                f"{journal.damaged} bytes at the end of the journal are no whole entry; nobody was told they are kept"
+            )
+            self.session.troubles.add("damage", text)
+        return rows
+
+    def _again(self, entry: Entry) -> int:
+        if entry.kind == "tick":
+            self._tell(self.session.tick())
+        elif entry.word is not None:
+            self._obey(entry.word)
+        else:
+            with self.turn():
+                rows = self.totals.records
+                self.totals.rejected += entry.rejected
+                result = self._feed(list(entry.records), list(entry.rejects), entry.rejected)
+                if entry.key is not None:
+                    self._answers.once(entry.key, entry.digest, lambda: answer_of(result))
+                return self.totals.records - rows
+        return 0
 
     def positions(self) -> dict[str, Any]:
         """Return what the state is to keep of the server, by name."""
@@ -224,6 +392,7 @@ class Engine:
             "recent": self.recent.snapshot(),
             "answers": self._answers.snapshot(),
             "positions": self._positions,
+            "journal": self._segment,
         }
         return {SERVE: own}
 
@@ -239,11 +408,14 @@ class Engine:
             self.recent.restore(own["recent"])
             self._answers.restore(own["answers"])
             self._positions = dict(own["positions"])
+            self._segment = int(own.get("journal", 0))  # not in older states
         except (KeyError, TypeError, ValueError, AttributeError) as bad:
             raise ConfigError(f"{state}: does not hold together ({bad!r}); it is left as it is") from bad
 
     def kept(self, kept: bool) -> None:
-        """Do nothing: what was not written is still in memory."""
+        """Delete what the journal need not keep any longer."""
+        if kept and self.journal is not None:
+            self.journal.drop(self._segment)
 
     def finish(self, patience: float | None = None) -> bool:
         """End: write the state, or close what is open where there is none; whether all was written.
@@ -262,15 +434,30 @@ class Engine:
             return False
         finally:
             self.feed.hub.close()
+            if self.journal is not None:
+                self.journal.close()
 
     @property
     def trouble(self) -> str:
         """What does not work now, on one line; empty where all does."""
         return self.session.troubles.text
 
+    def report(self) -> list[str]:
+        """Return what the server does at the moment, one line each."""
+        totals, verdicts = self.totals, self.totals.verdicts or {}
+        with self.lock:
+            rows = len(self.pipeline.tracker.open())
+            late = self.pipeline.bucketer.late
+        given = ", ".join(f"{count} {word}" for word, count in verdicts.items()) or "none"
+        return [
+            f"{totals.records} records taken, {totals.rejected} rejected, {late} late",
+            f"verdicts: {given}; open incidents: {rows}; clients of the live feed: {len(self.feed.hub)}",
+            *([f"trouble: {self.trouble}"] if self.trouble else []),
+        ]
+
     def farewell(self) -> list[str]:
         """What was not counted, and why, a line each."""
-        return [*self.session.log.summary(), *self.pipeline.bucketer.summary()]
+        return self.session.summary()
 
     def overview(self) -> dict[str, object]:
         """All that the page begins with; events after `position` continue it."""
@@ -286,4 +473,6 @@ class Engine:
                 "incidents": [row for row in self._rows() if row["state"] != "resolved"],
                 "open": self.feed.shown,
                 "trouble": self.trouble,
+                "now": iso(int(self._now())),
+                "last": None if recent.last is None else iso(recent.last),
             }

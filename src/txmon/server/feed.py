@@ -14,10 +14,11 @@ VERDICTS: Final = 200  # alerts of one bucket that are sent one by one
 
 
 class PageFeed:
-    """Turns outcomes into events: bucket, verdict (alert, pending), incident, trend, and minute: the open one."""
+    """Turns outcomes into events: bucket, verdict (alert, pending), incident, trend, minute (the open one), trouble."""
 
     def __init__(self) -> None:
         self.hub = Hub()
+        self.troubled = ""  # what was sent last
         self.shown: dict[str, object] = {}  # the open bucket as it was last shown
 
     def publish(self, outcome: Outcome, points: Mapping[str, Point], recent: Recent) -> None:
@@ -43,6 +44,12 @@ class PageFeed:
     def incident(self, row: Mapping[str, object]) -> None:
         """Send an incident as it stands."""
         self.hub.publish("incident", _text(row))
+
+    def trouble(self, text: str) -> None:
+        """Send what does not work now, where that changed; empty where all does."""
+        if text != self.troubled:
+            self.troubled = text
+            self.hub.publish("trouble", _text({"trouble": text}), keep=False)
 
     def show(self, start: int, counts: Iterable[Mapping[str, int]]) -> None:
         """Send the counts of the bucket that is still open, where they changed."""

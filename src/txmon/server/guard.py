@@ -6,43 +6,148 @@ import ipaddress
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
+from txmon.errors import ConfigError
 from txmon.server.http.message import HttpError, Request
 
 COOKIE: Final = "txmon_session"
 SESSION: Final = 12 * 3600  # seconds
 SHORTEST: Final = 16  # characters of a token
 LOGIN: Final = (("WWW-Authenticate", 'Bearer realm="txmon"'),)
+ADMIN: Final = "admin"  # has all scopes
+INGEST: Final = "ingest"
+READ: Final = "read"
+SCOPES: Final = (INGEST, READ, ADMIN)
 SAFE: Final = ("GET", "HEAD")
 TRIES: Final = 10  # wrong tokens from one address,
-WINDOW: Final = 60.0  # in so many seconds from the first of them; then none is looked at until these are over
+WINDOW: Final = 60.0  # in so many seconds from the first of them; further wrong ones are then told to wait
 ADDRESSES: Final = 1024  # remembered; beyond, the one that began longest ago is forgotten
 NETWORK: Final = 64  # bits of an IPv6 address that one customer has: the rest is theirs to choose
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A secret, and what its bearer may do."""
+
+    secret: bytes
+    scopes: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """What a cookie calls it, without telling what it is."""
+        return hashlib.sha256(b"txmon token name " + self.secret).hexdigest()[:12]
+
+    def sign(self, until: str) -> str:
+        """Return the signature of a session that ends at `until`."""
+        # signed with the token itself: a restart keeps sessions, another token ends them
+        return hmac.new(b"txmon session " + self.secret, until.encode(), hashlib.sha256).hexdigest()
+
+
+def read_tokens(path: str) -> list[Token]:
+    """Return the tokens of a file with a line `SCOPE[,SCOPE] TOKEN` for each; ConfigError where one is not valid."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as bad:
+        raise ConfigError(f"{path}: cannot be read: {getattr(bad, 'strerror', None) or 'not UTF-8'}") from bad
+    found = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        words = line.split()
+        scopes = frozenset(words[0].split(","))
+        if len(words) != 2 or not scopes <= set(SCOPES):
+            raise ConfigError(f"{path}:{number}: not valid. Write SCOPE[,SCOPE] TOKEN; scopes are {', '.join(SCOPES)}")
+        if len(words[1]) < SHORTEST:
+            raise ConfigError(f"{path}:{number}: the token has {len(words[1])} characters, at least {SHORTEST} needed")
+        found.append(Token(words[1].encode(), scopes))
+    if not found:
+        raise ConfigError(f"{path}: has no token. Write SCOPE[,SCOPE] TOKEN on a line")
+    return found
 
 
 class Guard:
     """Lets a request pass, or raises HttpError 401, 403, 421 or 429."""
 
-    def __init__(self, token: str | None, names: Iterable[str], clock: Callable[[], float]) -> None:
-        """token: None where everyone on this machine may ask. names: hosts allowed besides addresses and localhost."""
-        self._token = token.encode() if token is not None else None
+    def __init__(
+        self,
+        token: str | None,
+        names: Iterable[str],
+        clock: Callable[[], float],
+        tokens: Iterable[Token] = (),
+        proxies: Iterable[str] = (),
+        base: str = "",
+    ) -> None:
+        """token: it may everything; None, without `tokens`, where everyone on this machine may ask.
+
+        names: hosts allowed besides addresses and localhost. proxies: addresses and networks whose word is taken for
+        where a request comes from. base: the path under which they show the page.
+        """
+        self._tokens = [*tokens]
+        if token is not None:
+            self._tokens.append(Token(token.encode(), frozenset((ADMIN,))))
         self._names = {"localhost", *(name.lower().rstrip(".") for name in names)}
         self._clock = clock
         self._throttle = Throttle(clock)
+        self._proxies = [ipaddress.ip_network(name, strict=False) for name in proxies]
+        self._path = base or "/"
+
+    def is_proxy(self, address: str) -> bool:
+        """Return whether `address` is one of the proxies that are trusted."""
+        if not self._proxies:
+            return False
+        try:
+            parsed = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = getattr(parsed, "ipv4_mapped", None)
+        return any((mapped or parsed) in network for network in self._proxies)
+
+    def seen_through(self, request: Request) -> Request:
+        """Return `request` with the client, the scheme and the host that a trusted proxy says it came with."""
+        if not self.is_proxy(request.peer):
+            return request
+        headers = request.headers
+        peer = request.peer
+        # from the nearest on: what lies beyond an address that is not trusted may be anybody's invention
+        for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+            address = _address(hop)
+            if address is None:
+                break
+            peer = address
+            if not self.is_proxy(address):
+                break
+        secure = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower() == "https"
+        host = headers.get("x-forwarded-host", "").rpartition(",")[2].strip().lower()
+        return replace(request, peer=peer, secure=secure, origin_host=host)
 
     def check_origin(self, request: Request) -> None:
         """Refuse names that are not ours (DNS rebinding), and writes that another site's page asks for."""
         host = request.headers.get("host", "localhost").lower()
-        if not self._is_ours(host):
+        if not self._is_ours(host) or (request.origin_host and not self._is_ours(request.origin_host)):
             raise HttpError(421, "this host name is not served here; see --allow-host")
-        if request.method in SAFE or "authorization" in request.headers:
+        # a page cannot set a bearer token for another site; what a browser sends by itself (Basic) proves nothing
+        if request.method in SAFE or _bearer(request) is not None:
             return
-        if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            raise HttpError(403, "asked for by another site")
+        site = request.headers.get("sec-fetch-site")
+        if site == "same-origin":
+            return  # browsers do not let pages write this header; a proxy may have rewritten Host
+        if site not in (None, "none"):
+            raise HttpError(403, "asked for by another site", code="other-site")
         origin = request.headers.get("origin")
-        if origin is not None and origin.lower().partition("://")[2] != host:
-            raise HttpError(403, "asked for by another site")
+        if origin is None:
+            return
+        place = origin.lower().partition("://")[2]
+        # an empty one is that of a page without an origin ("null"), and never ours
+        if not place or (place not in (host, request.origin_host) and not self._is_named(place)):
+            raise HttpError(403, "asked for by another site", code="other-site")
+
+    def _is_named(self, host: str) -> bool:
+        """Return whether `host` is a name of --allow-host: behind a proxy, the page has that one."""
+        name = host.rpartition(":")[0] if ":" in host else host
+        return name.rstrip(".") in self._names - {"localhost"} and not _is_address(name)
 
     def _is_ours(self, host: str) -> bool:
         name, port = host, ""
@@ -58,52 +163,94 @@ class Guard:
             return False
         return True
 
-    def check_token(self, request: Request) -> None:
-        """Refuse who has neither the token nor a session's cookie."""
-        if self._token is None:
-            return
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.is_token(given.strip(), request.peer):
-            return
-        if scheme or not self._has_session(request):
-            raise HttpError(401, "a token is needed", headers=LOGIN)
+    def check_token(self, request: Request, scope: str) -> None:
+        """Refuse who has neither a token nor a session's cookie for `scope`.
 
-    def is_token(self, given: str, peer: str) -> bool:
-        """Whether `given`, sent from the address `peer`, is the token; takes as long either way.
-
-        HttpError 429 after too many that were not. A session's cookie goes on being good then.
+        A right token is taken whatever came before it. Only wrong ones are counted, and refused unread after too many.
         """
-        if self._token is None:
-            return True
-        self._throttle.check(peer)
-        right = hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
-        if not right:
-            self._throttle.failed(peer)
-        return right
+        if not self._tokens:
+            return
+        given = _bearer(request)
+        found = [self._token(given)] if given is not None else []
+        found.append(self._session(request))  # counts also beside an Authorization that is the proxy's
+        allowed = [token for token in found if token is not None]
+        if any(scope in token.scopes or ADMIN in token.scopes for token in allowed):
+            return
+        if allowed:
+            raise HttpError(403, f"this token does not have the scope {scope!r}", code="scope")
+        if given is not None:
+            self._throttle.check(request.peer)
+            self._throttle.failed(request.peer)
+        raise HttpError(401, "a token is needed" if given is None else "this is not a token", headers=LOGIN)
 
-    def cookie(self) -> tuple[tuple[str, str], ...]:
-        """The header that begins a session; none where there is no token to begin it with."""
-        if self._token is None:
+    def log_in(self, given: str, request: Request) -> tuple[tuple[str, str], ...]:
+        """Return the header that begins a session for the token `given`; none where no token is needed.
+
+        HttpError 401 where it is not one, 429 after too many that were not.
+        """
+        if not self._tokens:
             return ()
+        token = self._token(given)
+        if token is None:
+            self._throttle.check(request.peer)
+            self._throttle.failed(request.peer)
+            raise HttpError(401, "this is not the token")
         until = str(int(self._clock()) + SESSION)
-        value = f"{until}.{self._sign(until)}"
-        return (("Set-Cookie", f"{COOKIE}={value}; Max-Age={SESSION}; Path=/; HttpOnly; SameSite=Strict"),)
+        value = f"{until}.{token.name}.{token.sign(until)}"
+        return (("Set-Cookie", f"{COOKIE}={value}; Max-Age={SESSION}; {self._attributes(request)}"),)
 
-    def no_cookie(self) -> tuple[str, str]:
+    def no_cookie(self, request: Request) -> tuple[str, str]:
         """The header that ends a session."""
-        return ("Set-Cookie", f"{COOKIE}=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict")
+        return ("Set-Cookie", f"{COOKIE}=; Max-Age=0; {self._attributes(request)}")
 
-    def _has_session(self, request: Request) -> bool:
+    def _attributes(self, request: Request) -> str:
+        # the page's own address says so too, where the proxy does not
+        secure = request.secure or request.headers.get("origin", "").lower().startswith("https://")
+        return f"Path={self._path}; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+
+    def _token(self, given: str) -> Token | None:
+        """Return the token that `given` is; takes as long whichever it is, or none."""
+        raw, found = given.encode("utf-8", "replace"), None
+        for token in self._tokens:
+            if hmac.compare_digest(raw, token.secret):
+                found = token
+        return found
+
+    def _session(self, request: Request) -> Token | None:
+        """Return the token of the session whose cookie the request has."""
         for part in request.headers.get("cookie", "").split(";"):
             name, _, value = part.strip().partition("=")
-            until, _, signature = value.partition(".")
-            if name == COOKIE and hmac.compare_digest(signature.encode("latin-1"), self._sign(until).encode()):
-                return int(until) > self._clock()
-        return False
+            until, _, rest = value.partition(".")
+            which, _, signature = rest.partition(".")
+            if name != COOKIE or not (until.isascii() and until.isdigit() and int(until[:15]) > self._clock()):
+                continue
+            for token in self._tokens:
+                if token.name == which and hmac.compare_digest(signature.encode("latin-1"), token.sign(until).encode()):
+                    return token
+        return None
 
-    def _sign(self, until: str) -> str:
-        assert self._token is not None
-        return hmac.new(self._token, b"session " + until.encode("latin-1"), hashlib.sha256).hexdigest()
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else None
+
+
+def _address(text: str) -> str | None:
+    """Return the address in one part of X-Forwarded-For; None where it is not one."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]  # IPv4 with a port
+    return text if _is_address(text) else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 class Throttle:
@@ -116,7 +263,7 @@ class Throttle:
         self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()  # address -> how often, since when
 
     def check(self, address: str) -> None:
-        """HttpError 429 where too many wrong tokens came from `address`; the right one is then not taken either."""
+        """HttpError 429 where too many wrong tokens came from `address`."""
         now = self._clock()
         with self._lock:
             tries, since = self._of(_customer(address), now)

@@ -9,7 +9,7 @@ from txmon.model.clock import iso
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import MARKS, IncidentEvent, Outcome, Trend
 from txmon.model.verdict import Verdict
-from txmon.pipeline.incidents import Incident
+from txmon.pipeline.incidents import Incident, label_of
 from txmon.sinks.lines import verdict_line
 
 DAY: Final = 86400
@@ -44,13 +44,33 @@ class IncidentRow:
     expected: float
     excess: float
     text: str
-    explanation: str = ""  # the verdict that alerted last
+    explanation: str = ""  # the strongest verdict that its label stands for
     acknowledged: bool = False
     time: int = 0  # of the newest event
+    severity: str = "warning"
+    author: str = ""  # who acknowledged it
+    note: str = ""
+    details: dict[str, dict[str, Any]] = field(default_factory=dict)  # by status: its strongest alert
+
+    def take(self, verdict: Verdict) -> None:
+        """Note an alert that belongs to the incident."""
+        before = self.details.get(verdict.status)
+        if before is None or abs(verdict.score) >= abs(before["score"]):
+            self.details[verdict.status] = {
+                "status": verdict.status, "time": iso(verdict.time), "count": verdict.count,
+                "expected": round(verdict.expected, 2), "score": round(verdict.score, 2), "text": verdict.text,
+                "label": label_of(verdict),
+            }  # fmt: skip
+        own = [detail for detail in self.details.values() if detail["label"] == self.label]
+        strongest = max(own or self.details.values(), key=lambda detail: abs(detail["score"]))
+        self.explanation = strongest["text"]
 
     def public(self) -> dict[str, object]:
         """The row as JSON has it."""
         row: dict[str, object] = asdict(self)
+        del row["details"]
+        by_score = sorted(self.details.values(), key=lambda detail: -abs(detail["score"]))
+        row["details"] = [{name: value for name, value in one.items() if name != "label"} for one in by_score]
         row["time"], row["start"], row["peak"] = iso(self.time), iso(self.start), iso(self.peak)
         row["expected"], row["excess"] = round(self.expected, 2), round(self.excess, 1)
         return row
@@ -76,7 +96,7 @@ class Recent:
         for verdict in outcome.verdicts:
             row = self.incidents.get(verdict.incident or "")
             if row is not None and verdict.recommendation == "alert":
-                row.explanation = verdict.text
+                row.take(verdict)
         sums = _sums(outcome.verdicts)
         if any(verdict.revises for verdict in outcome.verdicts):
             return {status: point for status, point in sums.items() if self._correct(status, point)}
@@ -115,8 +135,11 @@ class Recent:
         before = self.incidents.pop(event.id, None)
         self.incidents[event.id] = IncidentRow(
             event.id, event.state, list(event.statuses), dict(event.key), event.label, event.start, event.peak,
-            event.observed, event.expected, event.excess, event.text, before.explanation if before else "",
-            before.acknowledged if before else False, event.time,
+            event.observed, event.expected, event.excess, event.text,
+            event.explanation or (before.explanation if before else ""),
+            before.acknowledged if before else False, event.time, event.severity, before.author if before else "",
+            event.note or (before.note if before else ""),
+            before.details if before else {},
         )  # fmt: skip
         while len(self.incidents) > INCIDENTS:
             gone = next((row.id for row in self.incidents.values() if row.state == "resolved"), None)
@@ -133,7 +156,9 @@ class Recent:
             )  # fmt: skip
         row.statuses, row.label, row.peak = list(incident.members), incident.label, incident.peak
         row.observed, row.expected, row.excess = incident.observed, incident.expected, incident.excess
-        row.acknowledged = incident.acknowledged
+        row.acknowledged, row.author, row.severity = incident.acknowledged, incident.by, incident.severity
+        row.note = incident.note
+        row.explanation = incident.text or row.explanation
 
     def verdicts(self, since: int | None, status: str | None, limit: int) -> tuple[list[str], bool]:
         """The newest `limit` lines, oldest first, and whether there were more."""
@@ -179,17 +204,25 @@ class Recent:
 
 
 def _sums(verdicts: Sequence[Verdict]) -> dict[str, Point]:
-    """A point a status: counts and bands added up over the keys, the strongest score, the worst mark."""
+    """A point a status: counts and bands added up over the keys, the strongest score, the worst mark.
+
+    Where all keys together are a series of their own, beside those of the keys, its count and band are used: limits
+    that are added up allow far more than the sum does by chance.
+    """
     sums: dict[str, Point] = {}
+    keyed = any(verdict.key for verdict in verdicts)
+    whole = {verdict.status: verdict for verdict in verdicts if not verdict.key} if keyed else {}
     for v in verdicts:
         mark = MARKS[v.recommendation]
         point = sums.get(v.status)
         if point is None:
-            expected, score = round(v.expected, 2), round(v.score, 2)
-            sums[v.status] = [v.time, v.count, expected, v.low, v.high, score, mark]
+            one = whole.get(v.status, v)
+            expected, score = round(one.expected, 2), round(v.score, 2)
+            sums[v.status] = [v.time, one.count, expected, one.low, one.high, score, mark]
             continue
-        for i, value in enumerate((v.count, v.expected, v.low, v.high), 1):
-            point[i] += value
+        if v.status not in whole:
+            for i, value in enumerate((v.count, v.expected, v.low, v.high), 1):
+                point[i] += value
         point[5] = point[5] if abs(point[5]) >= abs(v.score) else round(v.score, 2)
         point[6] = max(point[6], mark)
     if TOTAL in sums:  # first in every list of statuses

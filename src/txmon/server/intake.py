@@ -17,7 +17,6 @@ from txmon.ingest.timestamps import TimeParser
 from txmon.model.clock import iso
 from txmon.server.http.message import HttpError, Request
 
-UNPACKED: Final = 32  # times the largest body: what a packed one may unpack to
 LINES: Final = frozenset(
     (
         "application/x-ndjson",
@@ -27,6 +26,8 @@ LINES: Final = frozenset(
         "application/jsonlines",
     )
 )
+SPACE: Final = b" \t\r\n"
+STRETCH: Final = 10_000  # lines that are read before the next ones are
 MANY: Final = 20  # lines from which on adding up is worth its preparation
 PAUSE: Final = 3600  # seconds without a record, after which a time without a date may well be of another day
 TYPES: Final = "application/json, application/x-ndjson or text/csv"
@@ -48,11 +49,6 @@ class Payload:
                 yield from parser.parse(self.lines)
         else:
             yield from map(parser.take, rows)
-
-    def add_up(self, parser: RecordParser, width: int) -> list[Item | Reject]:
-        """The same from many lines, with what comes in a row to one bucket of `width` seconds added up."""
-        with _as_http(parser):
-            return Aggregator(parser, width).take(self.lines)
 
     def has_ids(self, names: Collection[str]) -> bool:
         """Whether JSON lines begin with one that has a field of these names, and so each must be read by itself."""
@@ -79,12 +75,7 @@ def payload_of(request: Request, most: int) -> Payload:
     body = unpack(request, most)
     kind = content_type(request)
     if kind == "application/json":
-        value = decode(body)
-        if isinstance(value, dict):
-            return Payload([value], [])
-        if isinstance(value, list) and value:
-            return Payload(value, [])
-        raise HttpError(422, "neither an object nor an array of objects")
+        return _json_payload(body)
     if kind in LINES:
         if not body.strip():
             raise HttpError(422, "no lines")
@@ -94,6 +85,74 @@ def payload_of(request: Request, most: int) -> Payload:
             raise HttpError(422, "no lines")
         return Payload([], body.split(b"\n"), "csv")
     raise HttpError(415, f"send {TYPES}, not {kind or 'nothing said'}")
+
+
+def _json_payload(body: bytes) -> Payload:
+    """The rows of one object, of an array of them, or of objects that follow each other; HttpError 400 or 422."""
+    elements = _elements(body)
+    if elements is not None:
+        return Payload([], elements)
+    try:
+        value = decode(body)
+    except HttpError:
+        rows = _one_after_the_other(body)
+        if rows is None:
+            raise
+        return rows
+    if isinstance(value, dict):
+        return Payload([value], [])
+    if isinstance(value, list) and value:
+        return Payload(value, [])
+    raise HttpError(422, "neither an object nor an array of objects")
+
+
+def _elements(body: bytes) -> list[bytes] | None:
+    """Return the elements of a long array as JSON lines, which are read many times faster; None where it is not one."""
+    if not body.lstrip(SPACE).startswith(b"[") or body.count(b"{") <= MANY:
+        return None
+    import msgspec
+
+    try:
+        found = msgspec.json.decode(body, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None  # Python's reader says what is wrong, or takes what only it takes
+    lines = [bytes(element) for element in found]
+    return lines if len(lines) > MANY and all(line[:1] == b"{" for line in lines) else None
+
+
+def _one_after_the_other(body: bytes) -> Payload | None:
+    """Return the rows of JSON lines, or of objects without anything between them, that came as application/json.
+
+    None where the first is not an object. Some log shippers send such bodies.
+    """
+    lines = body.split(b"\n")
+    first = next((line for line in lines if line.strip()), b"")
+    if isinstance(_value(first), dict):
+        return Payload([], lines)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None
+    reader, rows, at = json.JSONDecoder(), list[object](), 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        try:
+            row, at = reader.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(row, dict):
+            return None
+        rows.append(row)
+    return Payload(rows, []) if rows else None
+
+
+def _value(text: bytes) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def content_type(request: Request) -> str:
@@ -178,19 +237,29 @@ class Intake:
     def parse(self, payload: Payload, source: str, latest: int, width: int) -> Iterator[Item | Reject]:
         """The records and rejects of `payload`, in order; those later than `latest` (epoch seconds) are rejects.
 
-        Of many lines, what comes in a row to one bucket of `width` seconds is added up. Nothing is read before the
-        first is asked for: the sense of time is shared.
+        Of many lines, what comes in a row to one bucket of `width` seconds is added up. They are read a stretch at a
+        time, so that a body of rejects does not stand in memory as a whole. Nothing is read before the first is asked
+        for: the sense of time is shared.
         """
-        if len(payload.lines) > MANY and not payload.has_ids(columns_of(self._options.mapping)["id"]):
-            self._wake()
-            before = self._times.snapshot()
-            found = payload.add_up(self.parser(source, payload.format), width)
+        parser = self.parser(source, payload.format)
+        if len(payload.lines) <= MANY or payload.has_ids(columns_of(self._options.mapping)["id"]):
+            yield from self.timely(parser, payload.parse(parser), latest)
+            return
+        self._wake()
+        adding = Aggregator(parser, width)
+        for at in range(0, len(payload.lines), STRETCH):
+            lines, before = payload.lines[at : at + STRETCH], self._times.snapshot()
+            with _as_http(parser):
+                found = adding.take(lines)
             if all(isinstance(item, Reject) or item.time <= latest for item in found):
                 yield from found
-                return
+                continue
             self._times.restore(before)  # again, line by line
-        parser = self.parser(source, payload.format)
-        yield from self.timely(parser, payload.parse(parser), latest)
+            if at == 0:
+                parser = self.parser(source, payload.format)
+            parser.lines = at
+            yield from self.timely(parser, Payload([], lines, payload.format).parse(parser), latest)
+            adding = Aggregator(parser, width)
 
     def timely(self, parser: RecordParser, items: Iterable[Record | Reject], latest: int) -> Iterator[Record | Reject]:
         """What `parser` gives, with a reject for each record later than `latest` (epoch seconds)."""

@@ -1,16 +1,59 @@
 """The calls of the two systems that txmon replaces, as they were: one count a call, and one minute a call."""
 
 from collections.abc import Mapping
+from datetime import datetime, tzinfo
 from typing import Any, Final
 
+from txmon.model.outcome import MARKS
 from txmon.model.verdict import Verdict
 from txmon.server.engine import Engine
+from txmon.server.history import Recent
 from txmon.server.http.message import HttpError
 from txmon.server.openapi import STATUSES
 from txmon.server.receipt import IngestResult
 
+ALERT: Final = MARKS["alert"]
 COMPLETED: Final = "TRANSACTION COMPLETED"
 POSSIBLE: Final = "TRANSACTION COMPLETED WITH POSSIBLE ANOMALY"
+
+
+LATE: Final = "TRANSACTION COMPLETED, BUT TOO LATE TO BE JUDGED"
+SHOWN: Final = ("Failed", "Reversed", "Denied")  # what the first system's page shows
+HOUR: Final = 3600
+STEPS: Final = {"rising a lot": 2, "rising": 1, "stable": 0, "falling": -1, "falling a lot": -2}
+
+
+def one_count(receipt: IngestResult) -> str:
+    """Return what /receive answers: whether the count may be an anomaly, or that it came too late."""
+    if any(verdict.recommendation == "alert" for verdict in receipt.verdicts):
+        return POSSIBLE
+    return LATE if receipt.late else COMPLETED
+
+
+def page_data(recent: Recent, zone: tzinfo) -> dict[str, object]:
+    """Return what the first system's page asks for: the last hour by status, its anomalies, the trend, the sums.
+
+    zone: of the times, which are written as /receive takes them.
+    """
+    found: dict[str, object] = {}
+    anomalies: dict[str, object] = {}
+    trends: dict[str, int] = {}
+    sums: dict[str, str] = {}
+    oldest = (recent.last or 0) - HOUR
+    for name in SHOWN:
+        status = name.lower()
+        points = [point for point in recent.series.get(status, ()) if point[0] > oldest]
+        rows = [[_local(int(point[0]), zone), int(point[1]), int(point[6])] for point in points]
+        found[name] = [row[:2] for row in rows]
+        anomalies[name] = [row[:2] for row in rows if row[2] == ALERT]
+        trend = recent.trends.get(status)
+        trends[name] = STEPS.get(trend.name, 0) if trend is not None else 0
+        sums[name] = str(sum(int(point[1]) for point in points))
+    return {**found, "Anomalies": anomalies, "Trend": trends, "Overall": sums}
+
+
+def _local(time: int, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(time, zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def row_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -46,7 +89,8 @@ def about_minute(engine: Engine, receipt: IngestResult) -> Mapping[str, object]:
         v.status: {"anomaly": v.recommendation == "alert", "value": round(v.score, 2), "pct": parts[v.status]}
         for v in verdicts
     }
-    return {"info_dict": info, "anomalies_dataframe": parts}
+    late: dict[str, object] = {"late": receipt.late} if receipt.late else {}
+    return {"info_dict": info, "anomalies_dataframe": parts, **late}
 
 
 def _whole(engine: Engine, verdict: Verdict) -> Verdict:

@@ -1,17 +1,26 @@
 """The engine's counters as Prometheus reads them; the one module that imports prometheus-client, and late."""
 
-from collections.abc import Iterator, Mapping
+import platform
+from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
+from txmon.server.access import HttpCounters
 from txmon.server.engine import Engine
+from txmon.version import __version__
 
 
 class _Counters(Collector):
-    def __init__(self, engine: Engine, answers: Mapping[tuple[str, int], int]) -> None:
+    def __init__(self, engine: Engine, answers: HttpCounters) -> None:
         self._engine = engine
         self._answers = answers
 
@@ -32,9 +41,16 @@ class _Counters(Collector):
             verdicts.add_metric([word], value)
         yield verdicts
         answers = CounterMetricFamily("txmon_http_answers", "Requests answered.", labels=["path", "code"])
-        for (path, status), value in self._answers.items():
+        for (path, status), value in self._answers.answers().items():
             answers.add_metric([path, str(status)], value)
         yield answers
+        times = HistogramMetricFamily("txmon_http_seconds", "Seconds that answers took.", labels=["path"])
+        for path, (buckets, total) in self._answers.times().items():
+            times.add_metric([path], buckets, total)
+        yield times
+        yield from self._by_status()
+        build = {"version": __version__, "python": platform.python_version()}
+        yield InfoMetricFamily("txmon_build", "The version that runs.", value=build)
         for name, text, number in (
             ("txmon_open_incidents", "Incidents open now.", len(engine.pipeline.tracker.open())),
             ("txmon_listeners", "Clients of the live feed.", len(engine.feed.hub)),
@@ -43,10 +59,30 @@ class _Counters(Collector):
         ):
             yield GaugeMetricFamily(name, text, number)
 
+    def _by_status(self) -> Iterator[Metric]:
+        """Yield what the newest closed bucket had, by status over all keys."""
+        newest = {status: points[-1] for status, points in self._engine.recent.series.items() if points}
+        for place, (name, text) in enumerate(
+            (
+                ("txmon_bucket_transactions", "Transactions in the newest closed bucket."),
+                ("txmon_bucket_expected", "Transactions expected in it."),
+                ("txmon_bucket_low", "Fewest that are normal in it."),
+                ("txmon_bucket_high", "Most that are normal in it."),
+                ("txmon_bucket_score", "Its score, in sigmas."),
+                ("txmon_bucket_recommendation", "Its recommendation: 0 ok, 1 pending, 2 alert."),
+            ),
+            1,
+        ):
+            family = GaugeMetricFamily(name, text, labels=["status"])
+            for status, point in newest.items():
+                family.add_metric([status], point[place])
+            yield family
 
-def exposition(engine: Engine, answers: Mapping[tuple[str, int], int], accept: str) -> tuple[bytes, str]:
+
+def exposition(engine: Engine, answers: HttpCounters, accept: str) -> tuple[bytes, str]:
     """The metrics in the format that `accept` prefers, and its media type."""
     registry = CollectorRegistry(auto_describe=False)
+    ProcessCollector(registry=registry)
     with engine.lock:
         registry.register(_Counters(engine, answers))
         encode, kind = choose_encoder(accept)

@@ -45,6 +45,9 @@ NUMBER: Final[Schema] = {"type": "number"}
 TEXT: Final[Schema] = {"type": "string"}
 FLAG: Final[Schema] = {"type": "boolean"}
 RECOMMENDATION: Final[Schema] = {"enum": ["ok", "warming", "pending", "alert"]}
+STATES: Final = ("opened", "reopened", "worsened", "no data", "changed level", "reminder", "resolved", "escalated")
+GRAVEST: Final[Schema] = {"type": "string", "enum": ["ok", "warming", "late", "rejected", "pending", "alert"]}
+PROBLEM: Final = "application/problem+json"
 STATUSES: Final = ("approved", "denied", "failed", "reversed", "refunded", "processing", "backend_reversed")
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 10**15}
 _STATUS: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 256, "description": "Case does not matter."}
@@ -74,7 +77,8 @@ _VERDICT: Final[Schema] = record(
     },
     {
         "key": {"type": "object", "minProperties": 1, "additionalProperties": TEXT},
-        "incident": {"type": "string", "minLength": 1}, "partial": {"const": True}, "revises": {"const": True},
+        "incident": {"type": "string", "minLength": 1}, "partial": {"type": "boolean", "const": True},
+        "revises": {"type": "boolean", "const": True},
     },
 )  # fmt: skip
 _RECEIPT: Final[Schema] = record(
@@ -83,20 +87,43 @@ _RECEIPT: Final[Schema] = record(
         "rejected": WHOLE,
         "repeated": WHOLE | {"description": "Accepted before under the same id, and not counted again."},
         "late": WHOLE | {"description": "Arrived after their bucket had closed."},
-        "recommendation": RECOMMENDATION | {"description": "The gravest of all verdicts."},
+        "recommendation": GRAVEST
+        | {"description": "The gravest of all verdicts; `late` or `rejected` instead of `ok` where a row is so."},
         "verdicts": array(ref("Verdict")) | {"description": "Of each (bucket, series) touched, in order."},
         "omitted": WHOLE | {"description": "Verdicts left out: 1000 are given."},
-        "rejects": array(record({"index": {"type": "integer"}, "kind": TEXT, "reason": TEXT}))
+        "rejects": array(ref("Reject"))
         | {"description": "The first 100. `index` counts elements or lines from 0; a CSV header is line 0."},
     }
 )
+_PROBLEM: Final[Schema] = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": TEXT | {"description": "Always about:blank; `code` says more."},
+        "title": TEXT | {"description": "The status in words."},
+        "status": {"type": "integer"},
+        "code": TEXT | {"description": "The kind of error, for programs."},
+        "detail": TEXT | {"description": "What was wrong, on one line."},
+        "row": {"type": "integer", "description": "The first bad row, as `index` counts."},
+        "hint": TEXT | {"description": "What may help."},
+        "accepted": WHOLE, "rejected": WHOLE, "rejects": array(ref("Reject")),
+    },
+    "description": "Every error has this shape (RFC 9457).",
+}  # fmt: skip
 _INCIDENT: Final[Schema] = record(
     {
-        "id": TEXT, "state": {"enum": ["opened", "escalated", "reminder", "resolved"]}, "statuses": array(TEXT),
+        "id": TEXT, "state": {"enum": list(STATES)}, "statuses": array(TEXT),
         "key": table(TEXT), "label": TEXT, "start": TIME, "peak": TIME, "observed": WHOLE, "expected": NUMBER,
-        "excess": NUMBER, "text": TEXT, "explanation": TEXT, "acknowledged": FLAG, "time": TIME,
+        "excess": NUMBER, "text": TEXT,
+        "explanation": TEXT | {"description": "The strongest verdict that the label stands for."},
+        "acknowledged": FLAG, "time": TIME,
+        "severity": {"type": "string", "enum": ["info", "warning", "critical"]}, "author": TEXT, "note": TEXT,
+        "details": array(
+            record({"status": TEXT, "time": TIME, "count": WHOLE, "expected": NUMBER, "score": NUMBER, "text": TEXT})
+        ) | {"description": "The strongest alert of each status, the strongest first."},
     }
 )  # fmt: skip
+_SILENCE: Final[Schema] = record({"status": TEXT, "key": table(TEXT), "until": TIME, "author": TEXT, "note": TEXT})
 _SERIES: Final[Schema] = record(
     {
         "status": TEXT, "bucket": WHOLE | {"description": "Seconds."}, "time": array(TIME), "count": array(NUMBER),
@@ -116,8 +143,14 @@ _OVERVIEW: Final[Schema] = record(
         "incidents": array(ref("Incident")),
         "open": record({}, {"time": TIME, "counts": table(WHOLE)}),
         "trouble": TEXT,
+        "now": TIME | {"description": "The server's clock."},
+        "last": {"type": ["string", "null"], "description": "Start of the newest closed bucket."},
     }
 )
+WHOLE_STEP: Final[Schema] = {"type": "integer", "minimum": -2, "maximum": 2}
+_POINTS: Final[Schema] = array({"type": "array", "items": {}, "minItems": 2, "maxItems": 2}) | {
+    "description": "[time, transactions] of each bucket."
+}
 SCHEMAS: Final[Schema] = {
     "Transaction": _TRANSACTION,
     "Verdict": _VERDICT,
@@ -125,9 +158,28 @@ SCHEMAS: Final[Schema] = {
     "Incident": _INCIDENT,
     "Series": _SERIES,
     "Overview": _OVERVIEW,
-    "Error": record({"error": TEXT}),
+    "Reject": record({"index": {"type": "integer"}, "kind": TEXT, "reason": TEXT}),
+    "Problem": _PROBLEM,
     "Health": record({"status": TEXT, "trouble": TEXT}),
     "Verdicts": record({"verdicts": array(ref("Verdict")), "truncated": FLAG}),
+    "Silences": record({"silences": array(_SILENCE)}),
+    "Acknowledgement": {
+        "type": "object",
+        "properties": {
+            "action": {"enum": ["ack", "undo", "accept", "ignore"], "default": "ack"}, "author": TEXT, "note": TEXT,
+        },
+        "description": "`accept`: how it is now is normal. `ignore`: it must not have taught the baselines anything.",
+    },
+    "NewSilence": {
+        "type": "object",
+        "required": ["status", "for"],
+        "properties": {
+            "status": TEXT, "key": table(TEXT), "for": {"type": "string", "pattern": "^([0-9]+[dhms])+$"},
+            "author": TEXT, "note": TEXT,
+        },
+        "description": "Notify nobody of a status (`*`: all) for a while. `for` is `0s` to end a silence.",
+        "example": {"status": "denied", "for": "2h", "note": "load test"},
+    },
     "Incidents": record({"incidents": array(ref("Incident"))}),
     "Login": {"type": "object", "required": ["token"], "properties": {"token": TEXT}},
     "OneCount": {
@@ -147,6 +199,17 @@ SCHEMAS: Final[Schema] = {
         {
             "info_dict": table(record({"anomaly": FLAG, "value": NUMBER, "pct": NUMBER})),
             "anomalies_dataframe": table(NUMBER),
+        },
+        {"late": WHOLE | {"description": "Counts that arrived after their bucket had closed."}},
+    ),
+    "PageData": record(
+        {
+            **dict.fromkeys(("Failed", "Reversed", "Denied"), _POINTS),
+            "Anomalies": record(dict.fromkeys(("Failed", "Reversed", "Denied"), _POINTS)),
+            "Trend": record(dict.fromkeys(("Failed", "Reversed", "Denied"), WHOLE_STEP))
+            | {"description": "From -2, falling a lot, to 2, rising a lot."},
+            "Overall": record(dict.fromkeys(("Failed", "Reversed", "Denied"), TEXT))
+            | {"description": "Transactions in that hour."},
         }
     ),
 }  # fmt: skip
@@ -165,13 +228,13 @@ def _operation(
     parameters: list[Schema] | None = None,
     everyone: bool = False,
 ) -> Schema:
-    """One operation; every error is {"error": reason}, whatever its status."""
+    """One operation; every error is a Problem, whatever its status."""
     found: Schema = {"operationId": name, "summary": summary}
     if parameters:
         found["parameters"] = parameters
     if body is not None:
         found["requestBody"] = {"required": True, "content": body}
-    found["responses"] = {status: success, "default": _answer("What was wrong.", ref("Error"))}
+    found["responses"] = {status: success, "default": _answer("What was wrong.", ref("Problem"), PROBLEM)}
     if everyone:
         found["security"] = _OPEN
     return found
@@ -185,6 +248,12 @@ def _variable(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
 
+def _optional(operation: Schema) -> Schema:
+    """The operation, whose body may be left out."""
+    operation["requestBody"]["required"] = False
+    return operation
+
+
 def _posts() -> Schema:
     records = {
         _JSON: {"schema": {"oneOf": [ref("Transaction"), array(ref("Transaction")) | {"minItems": 1}]}},
@@ -195,9 +264,7 @@ def _posts() -> Schema:
         "postTransactions", "Count transactions; what they make of their minutes.",
         _answer("Counted, apart from the rejects.", ref("Receipt")), body=records, parameters=[_KEY],
     )  # fmt: skip
-    transactions["responses"]["400"] = _answer("All are bad, or the body cannot be read.", {
-        "oneOf": [ref("Receipt"), ref("Error")],
-    })  # fmt: skip
+    transactions["responses"]["400"] = _answer("No row could be read, or the body cannot.", ref("Problem"), PROBLEM)
     transactions["description"] = "A body may be gzip-packed (Content-Encoding: gzip)."
     receive = _operation(
         "receive", "Count one status of one minute.", _answer("The recommendation.", TEXT, "text/plain"),
@@ -211,7 +278,13 @@ def _posts() -> Schema:
         "/v1/transactions": {"post": transactions},
         "/receive": {"post": receive},
         "/send_transactions": {"post": send},
-    }
+        "/": {
+            "post": _operation(
+                "pageData", "The last hour of failed, reversed and denied, as the first older system's page reads it.",
+                _answer("By status.", ref("PageData")),
+            )
+        },
+    }  # fmt: skip
 
 
 def _gets() -> Schema:
@@ -233,10 +306,18 @@ def _gets() -> Schema:
             "get": _operation("incidents", "Open incidents, and some resolved.", _answer("They.", ref("Incidents")))
         },
         "/v1/incidents/{id}/ack": {
-            "post": _operation(
-                "acknowledge", "Send no more reminders of an incident.", _answer("The incident.", ref("Incident")),
+            "post": _optional(_operation(
+                "acknowledge", "Send no more reminders of an incident, or take that back, accept or ignore it.",
+                _answer("The incident.", ref("Incident")), body={_JSON: {"schema": ref("Acknowledgement")}},
                 parameters=[_variable("id")],
-            )
+            ))
+        },
+        "/v1/silences": {
+            "get": _operation("silences", "The silences that hold.", _answer("They.", ref("Silences"))),
+            "post": _operation(
+                "silence", "Notify nobody of a status for a while.", _answer("All that hold.", ref("Silences")),
+                body={_JSON: {"schema": ref("NewSilence")}},
+            ),
         },
         "/v1/series/{status}": {
             "get": _operation(
@@ -247,7 +328,7 @@ def _gets() -> Schema:
         "/v1/overview": {"get": _operation("overview", "What the page shows.", _answer("It.", ref("Overview")))},
         "/v1/stream": {
             "get": _operation(
-                "stream", "The live feed: events bucket, verdict, incident, trend, minute, reset.",
+                "stream", "The live feed: events bucket, verdict, incident, trend, minute, trouble, beat, reset.",
                 _answer("Server-sent events.", TEXT, "text/event-stream"), parameters=[after],
             )
         },

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
 
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Reject
 from txmon.model.verdict import Verdict
 from txmon.pipeline.pipeline import Place
+from txmon.server.http.message import Encoded, object_text
+from txmon.sinks.lines import verdict_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +22,20 @@ class IngestResult:
     late: int
     verdicts: Sequence[Verdict]  # of each (bucket, series) touched, in order
     omitted: int  # verdicts beyond those
-    rejects: Sequence[Reject]
+    rejects: Sequence[Reject]  # the first of them
+    rejected: int = 0  # all of them
 
     def recommendation(self) -> str:
-        """The gravest of all."""
-        found = {verdict.recommendation for verdict in self.verdicts}
-        return next((word for word in ("alert", "pending", "warming") if word in found), "ok")
+        """The gravest of all; never `ok` where a row was rejected, or came after its bucket had closed."""
+        found: set[str] = {verdict.recommendation for verdict in self.verdicts}
+        if self.rejected:
+            found.add("rejected")
+        if self.late:
+            found.add("late")
+        return next((word for word in GRAVEST if word in found), "ok")
+
+
+GRAVEST: Final = ("alert", "pending", "rejected", "late", "warming")
 
 
 @dataclass(slots=True)
@@ -41,3 +53,30 @@ def places_of(item: Item, width: int) -> list[Place]:
     if isinstance(item, Tally):
         return [(item.start, key, status) for key, statuses in item.counts.items() for status in statuses]
     return [(item.time - item.time % width, item.key, item.status)]
+
+
+def answer_of(result: IngestResult) -> tuple[int, str]:
+    """Return the status and the JSON text that a request gets for what became of its records.
+
+    Where all of them are bad, that is a problem as RFC 9457 has it, with the receipt's members besides.
+    """
+    rejects = [{"index": r.line - 1, "kind": r.kind, "reason": r.reason} for r in result.rejects]
+    members: dict[str, object] = {
+        "accepted": result.accepted,
+        "rejected": result.rejected,
+        "repeated": result.repeated,
+        "late": result.late,
+        "recommendation": result.recommendation(),
+        "verdicts": Encoded.array(map(verdict_line, result.verdicts)),
+        "omitted": result.omitted,
+        "rejects": rejects,
+    }
+    if result.accepted or not result.rejects:
+        return 200, object_text(members)
+    first = result.rejects[0]
+    problem = {
+        "type": "about:blank", "title": HTTPStatus(400).phrase, "status": 400, "code": "rejected",
+        "detail": f"no row could be read; the first: {first.reason}", "row": first.line - 1,
+        **members,
+    }  # fmt: skip
+    return 400, object_text(problem)

@@ -65,5 +65,7 @@ class Tail(threading.Thread):
     def _take(self, chunk: Chunk) -> None:
         engine, feed = self._engine, self._feed
         with engine.turn(inf):
-            engine.take(self._intake.timely(feed.parser, feed.parser.parse(chunk.lines), engine.latest()))
+            # the source has them still: after a crash they are read again
+            items = self._intake.timely(feed.parser, feed.parser.parse(chunk.lines), engine.latest())
+            engine.take(items, journaled=self._piped)
             feed.take(feed.place(chunk.end()))  # in the same turn, or a state between them would count twice

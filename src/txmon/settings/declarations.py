@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Final
 
+from txmon.model.statuses import ROLES
 from txmon.settings.parsers import (
     ByStatus,
     Shown,
@@ -16,17 +17,23 @@ from txmon.settings.parsers import (
     column_list,
     command_line,
     duration,
+    networks,
     number,
     pairs,
     path,
     secret_file,
     size,
+    status_roles,
     switch,
+    text_encoding,
     text_of,
+    time_form,
     time_zone,
+    url_path,
     web_address,
     whole,
 )
+from txmon.settings.routing import Mention, Route, mentions, routes
 from txmon.settings.rule import Rule, parse_rules, rules_text
 from txmon.settings.schedule import Clock, Hours, Silence, clock, hours, silences
 
@@ -81,16 +88,36 @@ _server = partial(_setting, "server")
 class Settings:
     """What holds for one run. Durations are in seconds."""
 
-    format: str = _input("auto", "Format of the input.", choice("auto", "csv", "jsonl"))
+    format: str = _input("auto", "Format of the input.", choice("auto", "csv", "jsonl", "json", "logfmt"))
     map: Mapping[str, str] = _input(
-        {}, "Column that holds a field: count=F1.", pairs(keys=("time", "status", "count", "amount", "id")),
-        "FIELD=COLUMN", many=True,
+        {}, "Column that holds a field: count=F1, status=transaction.status; count= for none.",
+        pairs(keys=("time", "status", "count", "amount", "id", "date", "zone"), off=True), "FIELD=COLUMN", many=True,
     )  # fmt: skip
+    wide: tuple[str, ...] = _input(
+        (), "Columns that count a status each; * takes all of whole numbers.", column_list, "COLUMN,...",
+        default_text="found by their names",
+    )  # fmt: skip
+    encoding: str | None = _input(
+        None, "Encoding of the text: latin-1, cp1252.", text_encoding, "NAME", default_text="UTF-8, or UTF-16 if marked"
+    )
+    time_format: str | None = _input(
+        None, "How times are written: '%d/%m/%Y %H:%M', or epoch-ms.", time_form, "FORMAT",
+        default_text="found by their look",
+    )  # fmt: skip
+    day_first: bool = _input(False, "Read 05/03/2024 as 5 March.", switch)
+    month_first: bool = _input(False, "Read 05/03/2024 as May 3.", switch)
+    date_column: str | None = _input(
+        None, "Column with the date of a time of day.", path, "COLUMN", default_text="found by its name"
+    )
+    no_reading: bool = _input(False, "Do not print how the input is read.", switch)
     date: datetime.date | None = _input(
         None, "Date of times that have none.", calendar_date, "YYYY-MM-DD", default_text="today"
     )  # fmt: skip
     tz: str = _input("UTC", "Zone of times that name none.", time_zone, "ZONE")
     by: tuple[str, ...] = _input((), "Judge every value of these columns by itself.", column_list, "COLUMN,...")
+    role: Mapping[str, str] = _input(
+        {}, "What a status says: paid=success.", status_roles(ROLES), "STATUS=ROLE", many=True
+    )
     strict: bool = _input(False, "Stop at the first bad record, with exit code 65.", switch)
     rejects: str | None = _input(None, "Keep bad records there, whole and with the reason.", path, "FILE")
     max_ahead: int = _input(
@@ -157,7 +184,10 @@ class Settings:
         default_text="a strong one at once, else 2 in 3 buckets",
     )  # fmt: skip
     clear: int = _incidents(5 * MINUTE, "Quiet time after which an incident is over.", duration(MINUTE, 86400), "TIME")
-    join: int = _incidents(5 * MINUTE, "Alerts begun within this time are one incident.", duration(0, 86400), "TIME")
+    join: int = _incidents(
+        5 * MINUTE, "Keys that begin to fail within this time are one incident of the platform.", duration(0, 86400),
+        "TIME",
+    )  # fmt: skip
     repeat: int = _incidents(HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME")
 
     state: str | None = _output(None, "Keep what was learned there, and go on from it.", path, "FILE")
@@ -191,10 +221,31 @@ class Settings:
     exec: str | None = _telling(
         None, "Command that gets each notification as JSON on its standard input.", command_line, "COMMAND"
     )
+    alertmanager: str | None = _telling(
+        None, "Address of a Prometheus Alertmanager that gets each incident as an alert.", web_address, "URL"
+    )
+    route: tuple[Route, ...] = _telling(
+        (), "Where an incident goes, the first that matches: severity=critical;status=denied;to=teams+exec.",
+        routes, "ROUTE", many=True,
+    )  # fmt: skip
+    mention: tuple[Mention, ...] = _telling(
+        (), "Who is named in Teams cards of what begins or gets worse: 'Ana Lima <ana@bank.example>'.", mentions,
+        "PERSON", many=True,
+    )  # fmt: skip
+    notify_timeout: int = _telling(30, "How long a receiver may take to answer.", duration(1, 600), "TIME")
+    max_age: int = _telling(
+        HOUR,
+        "Live, tell nobody of an incident that ended so long ago; 0 tells of all.",
+        duration(0, 366 * 86400),
+        "TIME",
+    )
+    max_cards: int = _telling(
+        20, "Most notifications in an hour; the others come in one digest. 0 is any number.", whole(0, 10**6), "N"
+    )
     link: str | None = _telling(None, "Address of the live page, for a card's button.", web_address, "URL")
     digest: Clock | None = _telling(None, "Time of day of a daily summary.", clock, "HH:MM")
     quiet: Hours | None = _telling(
-        None, "Hours in which all but escalations wait for their end: 22:00-06:00.", hours, "HH:MM-HH:MM"
+        None, "Hours in which all but what gets worse waits for their end: 22:00-06:00.", hours, "HH:MM-HH:MM"
     )
     silence: tuple[Silence, ...] = _telling(
         (), "Maintenance window: status=denied;key=merchant:m1;time=02:00-04:00;weekday=sat+sun.", silences, "WINDOW",
@@ -216,7 +267,32 @@ class Settings:
     )
     tail: str | None = _server(None, "Also read this file as it grows; - is standard input.", path, "FILE")
     max_body: int = _server(1 << 20, "Largest body that is read.", size(1 << 10, 64 << 20), "SIZE")
+    max_unpacked: int = _server(
+        4, "How many times --max-body a gzip body may unpack to.", whole(1, 1000), "N"
+    )  # fmt: skip
     connections: int = _server(512, "Most connections at a time.", whole(2, 10_000), "N")
+    per_address: int | None = _server(
+        None, "Most connections of one address, trusted proxies excepted.", whole(1, 10_000), "N",
+        default_text="half of --connections",
+    )  # fmt: skip
+    tokens_file: str | None = _server(
+        None, "File with more tokens, one per line: SCOPE[,SCOPE] TOKEN. Scopes are ingest, read and admin.",
+        secret_file, "FILE",
+    )  # fmt: skip
+    trusted_proxy: tuple[str, ...] = _server(
+        (), "Proxies whose X-Forwarded-For, -Proto and -Host are believed.", networks, "ADDRESS,...", many=False
+    )  # fmt: skip
+    base_path: str = _server("", "Path under which a proxy shows the page.", url_path, "/PATH", default_text="/")
+    drain_delay: int = _server(
+        0, "After SIGTERM, keep answering for so long while /readyz says 503.", duration(0, HOUR), "TIME"
+    )
+    durability: str = _server(
+        "batch", "With --state: what a crash may lose of the rows answered with 200.",
+        choice("batch", "always", "none"),
+    )  # fmt: skip
+    access_log: str | None = _server(None, "Write one JSON line per request there; - is standard error.", path, "FILE")
+    log_format: str = _server("text", "Messages on standard error.", choice("text", "json"))
+    log_level: str = _server("info", "Least level of the messages.", choice("info", "warning", "error"))
 
 
 DECLARATIONS: Final[Mapping[str, Declaration]] = {f.name: f.metadata["declaration"] for f in fields(Settings)}

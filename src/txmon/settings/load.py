@@ -21,6 +21,7 @@ FILE: Final = "txmon.toml"
 RESERVED: Final = frozenset(
     (
         "TXMON_CONFIG", "TXMON_TEAMS_WEBHOOK", "TXMON_WEBHOOK", "TXMON_WEBHOOK_SECRET", "TXMON_APPRISE", "TXMON_TOKEN",
+        "TXMON_SQL", "TXMON_SQL_PASSWORD", "TXMON_PROMETHEUS_TOKEN", "TXMON_PROMETHEUS_BASIC",
     )
 )  # fmt: skip
 BUILD: Final = frozenset(("TXMON_PURE", "TXMON_COMPILE", "TXMON_GOLDEN"))  # of txmon's own build and tests
@@ -79,6 +80,10 @@ def _read_toml(path: Path, required: bool) -> dict[str, object]:
         raise ConfigError(f"{path}: {bad.strerror}") from bad
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as bad:
         raise ConfigError(f"{path}: {bad}") from bad
+    if "statuses" in table:  # [statuses], the table of --role
+        if "role" in table:
+            raise ConfigError(f"{path}: has both [statuses] and role; keep one of them")
+        table["role"] = table.pop("statuses")
     for name in table:
         if name not in DECLARATIONS:
             raise ConfigError(f"{path}: unknown setting {name!r}{nearest(name, DECLARATIONS)}")

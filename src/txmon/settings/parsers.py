@@ -6,7 +6,7 @@ Each parser takes what a flag, a variable or a TOML file holds and raises ValueE
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from math import isfinite
 from typing import Final, Generic, TypeVar
 
@@ -136,6 +136,27 @@ def column_list(value: object) -> tuple[str, ...]:
     return names
 
 
+def networks(value: object) -> tuple[str, ...]:
+    """Addresses and networks, each once: 10.0.0.1, 10.0.0.0/8, ::1."""
+    import ipaddress
+
+    names = column_list(value)
+    for name in names:
+        try:
+            ipaddress.ip_network(name, strict=False)
+        except ValueError:
+            raise ValueError(f"{name[:60]!r} is not an address or a network like 10.0.0.0/8") from None
+    return names
+
+
+def url_path(value: object) -> str:
+    """The path under which a proxy shows the page, without a slash at the end; empty for the root."""
+    text = str(value).rstrip("/")
+    if text and (re.fullmatch(r"(/[A-Za-z0-9._~-]+){1,16}", text) is None or "/.." in text or "/./" in text + "/"):
+        raise ValueError(f"{text[:60]!r} is not a path like /txmon")
+    return text
+
+
 def duration(least: int, most: int, divides_day: bool = False) -> Shown[int]:
     """A duration between two, in seconds."""
 
@@ -236,18 +257,73 @@ def by_status(parse_one: Callable[[object], T], default: T) -> Callable[[object]
     return parse
 
 
-def pairs(keys: tuple[str, ...] = (), values: tuple[str, ...] = ()) -> Callable[[object], dict[str, str]]:
-    """NAME=VALUE pairs; `keys` and `values` are all that is allowed, anything where they are empty."""
+def text_encoding(value: object) -> str:
+    """The name of an encoding that Python knows."""
+    import codecs
+
+    try:
+        codecs.lookup(str(value))
+        "".encode(str(value))
+    except (LookupError, ValueError, TypeError):
+        raise ValueError(f"{value!r} is not a known encoding; examples are latin-1, cp1252 and utf-16") from None
+    return str(value)
+
+
+def time_form(value: object) -> str:
+    """A form of times as strptime takes it, or `epoch`, `epoch-ms`, `epoch-us`, `epoch-ns`."""
+    text = str(value)
+    if text in ("epoch", "epoch-s", "epoch-ms", "epoch-us", "epoch-ns"):
+        return text
+    if not re.search(r"%[dejHIMSpYymbBfzZTDF]", text):
+        raise ValueError(f"{text!r} is not a time format; examples are '%d/%m/%Y %H:%M' and epoch-ms")
+    try:
+        datetime.strptime("", text)
+    except ValueError as bad:
+        if "does not match format" not in str(bad):
+            raise ValueError(f"{text!r}: {bad}") from None
+    except re.error as bad:
+        raise ValueError(f"{text!r}: {bad}") from None
+    return text
+
+
+def pairs(
+    keys: tuple[str, ...] = (), values: tuple[str, ...] = (), off: bool = False
+) -> Callable[[object], dict[str, str]]:
+    """NAME=VALUE pairs; `keys` and `values` are all that is allowed, anything where they are empty.
+
+    off: a name may have no value, and `none` means the same.
+    """
 
     def parse(value: object) -> dict[str, str]:
         found: dict[str, str] = {}
-        for name, item in _items(value):
-            if name is None or not str(item):
+        for name, given in _items(value):
+            item = "" if off and str(given).lower() == "none" else given
+            if name is None or not (off or str(item)):
                 raise ValueError(f"{item!r} is no NAME=VALUE")
             for word, known in ((name, keys), (str(item), values)):
                 if known and word not in known:
                     raise ValueError(f"{word!r} is none of {', '.join(known)}{nearest(word, known)}")
             found[name] = str(item)
+        return found
+
+    return parse
+
+
+def status_roles(roles: tuple[str, ...]) -> Callable[[object], dict[str, str]]:
+    """STATUS=ROLE pairs, or a table of them; a table may also have a list of statuses for a role."""
+
+    def parse(value: object) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, item in _items(value):
+            if name is None or not name:
+                raise ValueError(f"{item!r} is not STATUS=ROLE, for example paid=success")
+            if isinstance(item, list | tuple):
+                role, statuses = name, [str(status) for status in item]
+            else:
+                role, statuses = str(item), [name]
+            if role not in roles:
+                raise ValueError(f"{role!r} is not a role. Choose one of {', '.join(roles)}{nearest(role, roles)}")
+            found |= {status.strip().lower(): role for status in statuses}
         return found
 
     return parse

@@ -14,6 +14,7 @@ from txmon.model.clock import iso
 from txmon.model.encoding import decoded, encoded, quoted, write_fixed, write_significant, write_whole
 from txmon.model.keys import Key
 from txmon.model.outcome import IncidentEvent, Rise
+from txmon.model.statuses import shown
 from txmon.model.verdict import Verdict
 
 QUOTE: Final[u8] = 34
@@ -109,11 +110,24 @@ def event_line(e: IncidentEvent) -> str:
         row["key"] = dict(e.key)
     row |= {"label": e.label, "start": iso(e.start), "peak": iso(e.peak), "observed": e.observed}
     row |= {"expected": round(e.expected, 2), "excess": round(e.excess, 1), "text": e.text}
+    row |= {"severity": e.severity, "root": e.root or e.statuses[0], "low": e.low, "high": e.high, "total": e.total}
+    if e.times > 1:
+        row["times"] = e.times
+    if e.keys:
+        row["keys"] = [{"key": dict(key), "excess": round(excess, 1)} for key, excess in e.keys]
+        row["key_count"] = e.key_count
+    if e.no_data_since:
+        row["no_data_since"] = iso(e.no_data_since)
+    if e.usual:
+        row["usual"] = round(e.usual, 2)
+    row |= {name: text for name, text in (("note", e.note), ("parent", e.parent)) if text}
+    if e.silent_until:
+        row["silent_until"] = iso(e.silent_until)
     return json.dumps(row, ensure_ascii=False)
 
 
 def rise_line(rise: Rise) -> str:
     """`rise` as its JSON line, without the newline."""
     row = {"time": iso(rise.time), "event": "trend", "status": rise.status, "trend": "rising a lot"}
-    text = f"{rise.status} is rising a lot: {rise.slope:.1f} a minute more every minute, {rise.count} now"
+    text = f"{shown(rise.status)} is rising a lot: {rise.slope:.1f} a minute more every minute, {rise.count} now"
     return json.dumps(row | {"slope": round(rise.slope, 2), "count": rise.count, "text": text}, ensure_ascii=False)

@@ -61,10 +61,25 @@ def _verdict(row: Mapping[str, Any]) -> Verdict:
 
 
 def _event(row: Mapping[str, Any]) -> IncidentEvent:
-    plain = {name: row[name] for name in ("state", "id", "label", "observed", "expected", "excess", "text")}
+    names = (
+        "state",
+        "id",
+        "label",
+        "observed",
+        "expected",
+        "excess",
+        "text",
+        "severity",
+        "root",
+        "low",
+        "high",
+        "total",
+    )
+    more = {name: row[name] for name in ("times", "usual", "note", "parent") if name in row}
+    times: dict[str, Any] = {name: _epoch(row[name]) for name in ("no_data_since", "silent_until") if name in row}
     return IncidentEvent(
         time=_epoch(row["time"]), statuses=tuple(row["statuses"]), key=_key(row), start=_epoch(row["start"]),
-        peak=_epoch(row["peak"]), **plain,
+        peak=_epoch(row["peak"]), **{name: row[name] for name in names if name in row}, **more, **times,
     )  # fmt: skip
 
 

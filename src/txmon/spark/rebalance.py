@@ -65,6 +65,7 @@ def _shard(parts: Parts, number: int, shards: int) -> dict[str, Any]:
         "incidents": {
             "open": [row for part in parts for row in part["incidents"]["open"] if mine(row["key"])],
             "used": list(dict.fromkeys(one for part in parts for one in part["incidents"]["used"]))[-RESERVED_IDS:],
+            "silences": parts[0]["incidents"]["silences"],  # all shards obey the same
         },
         "trends": parts[0]["trends"],
     }

@@ -112,7 +112,7 @@ class Shard:
         settings = plan.platform if number == PLATFORM else plan.settings
         assert settings is not None
         self._settings = settings
-        self._pipeline = pipeline_of(settings, live=True)
+        self._pipeline = pipeline_of(settings, live=True, platform=False)
         name = f"shard {number}"
         self._name = name
         self._closed: tuple[blob.Closed, ...] = ()  # buckets that no late row has asked for

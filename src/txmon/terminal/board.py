@@ -5,9 +5,15 @@ from typing import Final
 
 from txmon.model.keys import TOTAL, Key, Series
 from txmon.model.outcome import MARKS, IncidentEvent, Outcome, TrendName
+from txmon.model.statuses import DENIED, FAILED, PENDING, REFUNDED, REVERSED, SUCCESS, role_of
 from txmon.model.verdict import Verdict
 from txmon.terminal.history import History, Point
 
+# the known status that stands for a role, where a system has other words
+LIKE: Final = {
+    DENIED: "denied", FAILED: "failed", REVERSED: "reversed", SUCCESS: "approved", PENDING: "processing",
+    REFUNDED: "refunded",
+}  # fmt: skip
 ORDER: Final = ("denied", "failed", "reversed", "backend_reversed", TOTAL, "approved", "processing", "refunded")
 MOST_SERIES: Final = 512  # with a history; beyond, those that alerted least recently are forgotten
 
@@ -95,4 +101,10 @@ class Board:
 
 
 def _place(status: str) -> int:
-    return ORDER.index(status) if status in ORDER else len(ORDER)
+    known = like(status)
+    return ORDER.index(known) if known else len(ORDER)
+
+
+def like(status: str) -> str:
+    """Return the status of ORDER that stands for `status`: itself, or the one of its role; empty for neither."""
+    return status if status in ORDER else LIKE.get(role_of(status), "")

@@ -18,7 +18,7 @@ from txmon.model.clock import iso
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import IncidentEvent, Outcome, TrendName
 from txmon.support.terminal_text import printable
-from txmon.terminal.board import Board, Track
+from txmon.terminal.board import Board, Track, like
 from txmon.terminal.plots import Cell, bar_line, draw, marks, points_across, top_of
 
 FRAME: Final = 1 / 6  # seconds between frames
@@ -148,7 +148,7 @@ class Chart:
             points = self.board.points(track, points_across(columns, utf8), self.final)
             parts.append(_title(track, self._trend(track), utf8, width))
             drawing = draw(points, columns, each - 2, utf8)
-            color = LINE.get(track.newest.status, "green")
+            color = LINE.get(like(track.newest.status), "green")
             top = str(top_of(points))
             for i, line in enumerate(drawing):
                 label = top if i == 0 else "0" if i == len(drawing) - 1 else ""
@@ -165,7 +165,7 @@ class Chart:
             mark = f" {'▲' if utf8 else '^'}{track.alerts}" if track.alerts else ""
             name = printable(track.newest.status, 14)
             seen = Text.assemble(
-                f"{name:<14.14} ", *_cells(bar_line(points, utf8), LINE.get(name, "green")), no_wrap=True
+                f"{name:<14.14} ", *_cells(bar_line(points, utf8), LINE.get(like(name), "green")), no_wrap=True
             )
             seen.append(f" {track.newest.count}{mark}", style=ALERT if points[-1].mark == 2 else "")
             seen.truncate(width)
@@ -199,7 +199,7 @@ def _title(track: Track, trend: TrendName, utf8: bool, width: int) -> Text:
     newest = track.newest
     status = "all statuses" if newest.status == TOTAL else printable(newest.status)
     text = Text(no_wrap=True, overflow="crop")
-    text.append(status + key_text(newest.key), style="bold " + LINE.get(newest.status, "green"))
+    text.append(status + key_text(newest.key), style="bold " + LINE.get(like(newest.status), "green"))
     text.append(f"  {newest.count} now, {newest.low} to {newest.high} is normal  ")
     text.append(f"{ARROWS[trend][0 if utf8 else 1]} {trend}", style="red" if trend == "rising a lot" else "dim")
     if track.alerts:

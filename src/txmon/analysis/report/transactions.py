@@ -9,13 +9,14 @@ from typing import Final
 from txmon.analysis.report.report import Grid, Line, Picture, Report, Statement
 from txmon.analysis.transactions import HOUR, Episode, IncidentSummary, TransactionAnalysis
 from txmon.model.clock import iso
+from txmon.model.statuses import DENIED, FAILED, REVERSED, role_of
 from txmon.query.load import literal
 from txmon.support.durations import DAY, duration_text
 
 TOLD: Final = 8  # episodes told one by one; the table has all
 MOST_PLACES: Final = 300  # points of a picture
 WIDTHS: Final = (60, 300, 600, 900, 1800, 3600, 4 * 3600, 86400)  # seconds a point
-PROBLEMS: Final = ("failed", "reversed", "backend_reversed", "denied")
+PROBLEMS: Final = ("failed", "reversed", "backend_reversed", "denied")  # in this order, and others of their roles
 MOST_HOURS: Final = 72  # told one by one; over a longer time, days are
 CORRELATED: Final = 0.2
 
@@ -180,8 +181,11 @@ def _pictures(analysis: TransactionAnalysis) -> tuple[Picture, ...]:
         for i in analysis.episodes
     )
     unit = f"transactions in {duration_text(width)}"
-    volume = [Line("total", every, "seen"), *_lines(sums, [s for s in sums if s not in PROBLEMS])]
-    problems = _lines(sums, [s for s in PROBLEMS if s in sums])
+    known: list[str] = [status for status in PROBLEMS if status in sums]
+    troubles = (FAILED, REVERSED, DENIED)
+    known += [s for s in sums if s not in PROBLEMS and role_of(s, analysis.roles) in troubles]
+    volume = [Line("total", every, "seen"), *_lines(sums, [s for s in sums if s not in known])]
+    problems = _lines(sums, known)
     found = [Picture("volume", names, tuple(volume), unit, spans=spans)]
     if problems:
         found.append(Picture("denied, failed and reversed", names, tuple(problems), unit, spans=spans))

@@ -1,30 +1,50 @@
-"""`txmon ack`: silence an open incident."""
+"""`txmon ack`: say that somebody knows of an open incident, or what it is."""
+
+import getpass
 
 import click
 
 from txmon.cli.options import load_config, options
 from txmon.errors import NoInput, UsageError
-from txmon.runtime.acknowledgements import leave_acknowledgement
+from txmon.runtime.acknowledgements import Action, Word, leave_word
 from txmon.runtime.factory import pipeline_of_state
 from txmon.runtime.state_file import load
 from txmon.support.suggest import nearest
 
+DONE = {
+    "ack": "acknowledged", "undo": "no longer acknowledged", "accept": "accepted as the new normal",
+    "ignore": "acknowledged as normal",
+}  # fmt: skip
 
-@click.command(short_help="Silence an open incident.")
+
+@click.command(short_help="Acknowledge an open incident.")
 @click.argument("identity", metavar="ID")
-@click.option("--normal", is_flag=True, help="It is normal: it must not have taught the baselines anything either.")
+@click.option("--note", default="", metavar="TEXT", help="Why; the page and the notifications show it.")
+@click.option("--author", default="", metavar="NAME", help="Who. [default: the user who runs the command]")
+@click.option("--undo", is_flag=True, help="Take an acknowledgement back.")
+@click.option(
+    "--accept", is_flag=True, help="The new level is normal: the incident ends, and txmon expects that level."
+)
+@click.option(
+    "--ignore", "--normal", is_flag=True, help="It was no incident: it must not have taught the baselines anything."
+)
 @options("state")
-def ack(identity: str, normal: bool, **flags: object) -> None:
-    """Send no more reminders of incident ID; the run that keeps --state FILE hears of it within seconds.
+def ack(identity: str, note: str, author: str, undo: bool, accept: bool, ignore: bool, **flags: object) -> None:
+    """Send no more reminders of incident ID, unless it becomes twice as bad.
+
+    The run that keeps --state FILE hears of it within seconds. One that is stopped hears of it when it starts.
 
     \b
     Examples:
-      txmon ack 20260302T1430-denied --state txmon.state
-      txmon ack 20260302T1430-denied --state txmon.state --normal
+      txmon ack 20260302T1430-denied --state txmon.state --note "the issuer knows"
+      txmon ack 20260302T1430-denied --state txmon.state --accept
+      txmon ack 20260302T1430-denied --state txmon.state --ignore
     """
     settings = load_config(flags).settings
     if settings.state is None:
         raise UsageError("--state FILE is needed: the state of the run that has the incident")
+    if undo + accept + ignore > 1:
+        raise UsageError("give one of --undo, --accept and --ignore")
     found = load(settings.state)
     if found is None:
         raise NoInput(f"{settings.state}: no such file")
@@ -32,5 +52,14 @@ def ack(identity: str, normal: bool, **flags: object) -> None:
     if identity not in known:
         some = f"; open: {', '.join(known)}" if known else "; none is open"
         raise UsageError(f"no open incident {identity!r}{nearest(identity, known)}{some}")
-    leave_acknowledgement(settings.state, identity, normal)
-    click.echo(f"{identity}: acknowledged{' as normal' if normal else ''}; taken over within 10 seconds")
+    action: Action = "undo" if undo else "accept" if accept else "ignore" if ignore else "ack"
+    leave_word(settings.state, Word(action, identity, author or user(), note))
+    click.echo(f"{identity}: {DONE[action]}; taken over within 10 seconds")
+
+
+def user() -> str:
+    """Return the name of the user who runs the command; empty where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without an entry, as in containers
+        return ""

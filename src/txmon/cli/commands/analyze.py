@@ -8,16 +8,19 @@ from zoneinfo import ZoneInfo
 import click
 
 from txmon.analysis.report.report import Report
-from txmon.cli.options import load_config, options
-from txmon.errors import ExitCode, UsageError
+from txmon.cli.options import UNDERSTANDING, load_config, options
+from txmon.cli.understanding import understood
+from txmon.errors import BadData, ExitCode, UsageError
+from txmon.ingest.checkouts import HOUR_NAMES
 from txmon.settings.declarations import Settings
+from txmon.settings.load import Config
 from txmon.support.safe_open import create
 from txmon.support.terminal_text import for_people, printable
 
 
 @click.command(short_help="Find what is not normal in a day, with statistics, SQL and charts.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@options("format", "map", "date", "tz", "by", "budget")
+@options(*UNDERSTANDING, "role", "budget")
 @click.option("--observed", metavar="COLUMN", help="Checkouts: the column to judge.  [default: today, or the first]")
 @click.option("--reference", "references", multiple=True, metavar="COLUMN[:DAYS]", help="Held against (repeatable).")
 @click.option(
@@ -53,7 +56,7 @@ def analyze(
     """
     if sql + as_json + markdown > 1:
         raise UsageError("--sql, --json and --markdown exclude each other")
-    reports = _reports(files, observed, references, false_rate, load_config(flags).settings)
+    reports, unread = _reports(files, observed, references, false_rate, load_config(flags))
     _to_files(reports, html, png, svg)
     if as_json:
         from txmon.analysis.report.markdown import write_json
@@ -66,32 +69,61 @@ def analyze(
             if n:
                 click.echo()
             _print(report, markdown)
+    if unread is not None:
+        raise unread
     return ExitCode.OK
 
 
 def _reports(
-    paths: Sequence[str], observed: str | None, references: tuple[str, ...], rate: float | None, settings: Settings
-) -> list[Report]:
-    """A report a file of checkouts, and one for all files of transactions: they are one stream, as for replay."""
+    paths: Sequence[str], observed: str | None, references: tuple[str, ...], rate: float | None, config: Config
+) -> tuple[list[Report], BadData | None]:
+    """A report a file of checkouts, and one for all files of transactions: they are one stream, as for replay.
+
+    With them, what is to be raised once they are printed: less than half of the transactions could be read.
+    """
     from txmon.analysis.checkouts import FALSE_RATE, analyze_checkouts
     from txmon.analysis.report.checkouts import checkout_report
     from txmon.ingest.checkouts import read_checkouts
-    from txmon.query.files import look
 
     if "-" in paths:
         raise UsageError("analyze reads files, not standard input: it looks at each before it reads it")
-    streams = [path for path in paths if look(path, settings.map).table == "transactions"]
+    streams = [path for path in paths if _is_stream(path, config.settings)]
     if streams and (observed or references or rate is not None):
         raise UsageError("--observed, --reference and --false-rate are for checkouts, not transactions")
-    reports = [_transactions(streams, settings)] if streams else []
+    reports, unread = list[Report](), None
+    if streams:
+        report, unread = _transactions(streams, config)
+        reports.append(report)
     for path in paths:
         if path not in streams:
             found = analyze_checkouts(read_checkouts(path), observed, references, FALSE_RATE if rate is None else rate)
             reports.append(checkout_report(found))
-    return reports
+    return reports, unread
 
 
-def _transactions(paths: Sequence[str], settings: Settings) -> Report:
+def _is_stream(path: str, settings: Settings) -> bool:
+    """Whether `path` holds transactions, and not the checkouts of a day by the hour. NoInput, BadData."""
+    from txmon.ingest.formats.opened import OpenedSource
+    from txmon.query.files import look
+    from txmon.runtime.reader import hints_of
+
+    try:
+        found = look(path, {})
+    except BadData:
+        found = None
+    if found is not None and found.table == "checkouts":
+        return False
+    try:
+        with OpenedSource(path, hints_of(settings)):
+            return True
+    except BadData as bad:
+        columns = {name.lower() for name in found.columns} if found is not None else set()
+        if columns & set(HOUR_NAMES) and len(columns) > 1 and "no column for 'status'" in str(bad):
+            return False  # a table of hours whose columns have names of their own
+        raise
+
+
+def _transactions(paths: Sequence[str], config: Config) -> tuple[Report, BadData | None]:
     from txmon.analysis.report.transactions import transaction_report
     from txmon.analysis.transactions import analyze_transactions
     from txmon.ingest.rejects import RejectLog
@@ -99,11 +131,22 @@ def _transactions(paths: Sequence[str], settings: Settings) -> Report:
     from txmon.runtime.reader import reader_of
 
     log = RejectLog()
-    reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
-    found = analyze_transactions(reader.records(paths), pipeline_of(settings, live=False), settings.bucket, paths)
-    for line in log.summary():
-        click.echo(f"txmon: {printable(line, None)}", err=True)
-    return transaction_report(found)
+    reader = reader_of(config.settings, log, datetime.now(ZoneInfo(config.settings.tz)).date())
+    settings = understood(config, reader, paths)
+    try:
+        tallies = reader.tallies(paths, settings.bucket)
+        found = analyze_transactions(tallies, pipeline_of(settings, live=False), settings.bucket, paths)
+    except BadData:
+        reader.check(paths)  # it has more to say
+        raise
+    finally:
+        for line in [*log.summary(), *reader.summary()]:
+            click.echo(f"txmon: {printable(line, None)}", err=True)
+    try:
+        reader.check(paths)
+    except BadData as unread:
+        return transaction_report(found), unread
+    return transaction_report(found), None
 
 
 def _to_files(reports: list[Report], html: str | None, png: str | None, svg: str | None) -> None:

@@ -29,6 +29,7 @@ def evaluate(verdicts: tuple[str, ...], labels: tuple[str, ...], machine: bool) 
     false    alerts outside every incident that affects their status (and 10 minutes after it);
              those of one status at most 5 minutes apart are one; none before the labels' warm-up
     pages    incidents that txmon opened after the warm-up
+    key      a label may name a key ({"merchant": "m1"}): then alerts count by key
 
     \b
     Examples:

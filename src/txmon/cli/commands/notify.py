@@ -12,7 +12,18 @@ from txmon.notify.channels.base import Channel, attempt
 from txmon.notify.notification import Notification
 from txmon.notify.setup import NO_CHANNEL, channels_of
 
-REACHING = ("teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec", "link")
+REACHING = (
+    "teams_webhook_file",
+    "teams_format",
+    "webhook_file",
+    "webhook_secret_file",
+    "apprise_file",
+    "exec",
+    "alertmanager",
+    "mention",
+    "notify_timeout",
+    "link",
+)
 
 
 @click.command(short_help="Send a test card, or show what would be sent.")

@@ -58,9 +58,11 @@ def query(
       txmon analyze checkouts.csv --sql | txmon query - checkouts.csv
     """
     if list_them or (show and name is None):
-        return _print_shipped(show)
+        _print_shipped(show)
+        return None
     if show and name is not None:
-        return click.echo(shipped_query(name), nl=False)
+        click.echo(shipped_query(name), nl=False)
+        return None
     sql, files = _split(arguments, name)
     how = kind or (FORMATS.get(Path(out).suffix.lower()) if out else None) or ("csv" if out else "table")
     if how == "parquet" and out is None:
@@ -69,7 +71,8 @@ def query(
         raise UsageError("--chart draws; it cannot have --format or --out")
     settings = load_config(flags).settings
     with closing(open_database(files, settings.map, settings.tz, settings.date)) as database, _at_once():
-        return _answer(database, sql, how, out, chart, rows)
+        _answer(database, sql, how, out, chart, rows)
+        return database.check()
 
 
 @contextmanager

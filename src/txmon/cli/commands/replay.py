@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -12,21 +12,27 @@ import click
 from txmon.cli.experiment import Experiment
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.sources import NAMES, source_of, source_options
+from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
-from txmon.errors import ExitCode
+from txmon.errors import ExitCode, UsageError
+from txmon.evaluation.incident_spec import parse_incident
+from txmon.ingest.order import in_time_order
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.model.outcome import Outcome
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.pace import Pace
-from txmon.runtime.reader import reader_of
+from txmon.runtime.readable import refuse_repeats
+from txmon.runtime.reader import Lines, names_of, reader_of
 
 LARGE = 32 << 20  # bytes of files
 
 
 @click.command(short_help="Judge files as fast as they can be read.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, metavar="FILE...")
+@source_options(live=False)
 @options(*READING, *JUDGING, *WRITING, "speed")
 @click.option("--partial", is_flag=True, help="Alert early too, while a minute is still open, as watch does.")
 @click.option("--inject", multiple=True, metavar="SPEC", help="What if? Adds an incident, as simulate's (repeatable).")
@@ -51,27 +57,45 @@ def replay(
       txmon replay transactions.csv --only alerts
       txmon replay monday.csv.gz tuesday.csv.gz --date 2026-03-02 --out verdicts.jsonl
       txmon replay transactions.csv --inject denied:x2@14:00/20m --only alerts
+      txmon replay --sql sqlite:///shop.db --query "SELECT created_at, status FROM payments"
     """
-    settings = load_config(flags).settings
+    taken = {name: flags.pop(name, None) for name in NAMES}
+    config = load_config(flags)
+    settings = config.settings
+    source = source_of(taken, settings, live=False)
+    if not files and source is None:
+        raise UsageError("Missing argument 'FILE...'. Name a file, or - for standard input.")
+    if files and source is not None:
+        raise UsageError("--sql and --prometheus take the place of FILE...")
+    inputs: Sequence[str | Lines] = files if source is None else (source.rows(lambda line: tell([line])),)
     today = datetime.now(ZoneInfo(settings.tz)).date()
-    experiment = Experiment(inject, settings, files, today)
+    for spec in inject:  # before the input is opened
+        parse_incident(spec)
     with ExitStack() as stack:
-        stack.callback(experiment.report)
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
-        pipeline = pipeline_of(settings, live=False, partial=partial)
-        stack.callback(lambda: tell([*log.summary(), *pipeline.summary(), *misspelt(settings, pipeline)]))
         reader = reader_of(settings, log, today)
+        settings = understood(config, reader, files)
+        experiment = Experiment(inject, settings, files, today)
+        stack.callback(experiment.report)
+        pipeline = pipeline_of(settings, live=False, partial=partial)
+        stack.callback(
+            lambda: tell([*log.summary(), *reader.summary(), *pipeline.summary(), *misspelt(settings, pipeline)])
+        )
         outputs = Outputs(settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files))
         pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
         if inject or partial:  # what an experiment changes, and early alerts come after, are single records
-            outcomes = experiment.run(pipeline, reader.records(files), _peeking if partial else Pipeline.run)
+            records = in_time_order(reader.records(inputs))
+            outcomes = experiment.run(pipeline, records, _peeking if partial else Pipeline.run)
         else:
-            outcomes = pipeline.run(reader.items(files, settings.bucket))
+            outcomes = pipeline.run(reader.tallies(inputs, settings.bucket))
         for outcome in outcomes:
             if pace is not None:
                 pace.wait(outcome.time, outputs.tick)
             outputs.accept(outcome)
+    if "id" not in settings.map:
+        refuse_repeats(names_of(inputs), pipeline.bucketer.repeated, reader.read)
+    reader.check(inputs)
     return ExitCode.ALERTED if outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
 
 

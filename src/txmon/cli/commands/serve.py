@@ -1,8 +1,6 @@
 """`txmon serve`: the endpoint and the live page."""
 
 import os
-import signal
-import threading
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,22 +11,28 @@ import click
 
 from txmon.cli.options import JUDGING, READING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
-from txmon.errors import ConfigError, ExitCode, UsageError
+from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import parsing_of
+from txmon.server.access import AccessLog
 from txmon.server.app import App
 from txmon.server.engine import Engine
-from txmon.server.guard import SHORTEST, Guard
+from txmon.server.guard import SHORTEST, Guard, Token, read_tokens
 from txmon.server.http.connection import Limits
 from txmon.server.http.listener import Listener, is_loopback
 from txmon.server.intake import Intake
+from txmon.server.messages import ServerLog
+from txmon.server.signals import ServerSignals
 from txmon.server.tail import Tail
 from txmon.settings.declarations import Settings
-from txmon.support.terminal_text import printable
 
 PARSING = tuple(name for name in READING if name != "strict")  # a bad record is an answer to its sender
-SERVING = ("host", "port", "allow_host", "state", "tail", "max_ahead", "max_body", "connections")
+SERVING = (
+    "host", "port", "allow_host", "base_path", "trusted_proxy", "tokens_file", "state", "durability", "tail",
+    "max_ahead", "max_body", "max_unpacked", "connections", "per_address", "drain_delay", "access_log", "log_format",
+    "log_level",
+)  # fmt: skip
 PATIENCE = 20.0  # seconds that requests in flight get at the end,
 LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
 TICK = 0.5  # seconds
@@ -50,7 +54,8 @@ def serve(notify: bool, **flags: object) -> ExitCode:
       curl -H content-type:text/csv --data-binary @transactions.csv http://127.0.0.1:8080/v1/transactions
     """
     settings = load_config(flags).settings
-    token = _token(settings)
+    token, tokens = _tokens(settings)
+    say = ServerLog(settings.log_format, settings.log_level, time.time)
     debug = bool(click.get_current_context().find_root().params.get("debug"))
     with ExitStack() as stack:
         log = RejectLog(settings.rejects)
@@ -62,52 +67,97 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         engine.session.restore()
         engine.session.remember(outputs)
         engine.session.remember(engine)
-        code, written = _run(settings, engine, token, debug)
+        rows = engine.replay()
+        if rows:
+            say.info(f"{rows} rows of the journal were not in the state yet, and were taken again")
+        journal = _access_log(settings, stack, say)
+        guard = Guard(
+            token, (settings.host, *settings.allow_host), time.time, tokens, settings.trusted_proxy, settings.base_path
+        )
+        code, written = _run(settings, engine, guard, say, journal, debug)
         outputs.kept(written and settings.state is not None)
         return code
 
 
-def _token(settings: Settings) -> str | None:
+def _tokens(settings: Settings) -> tuple[str | None, list[Token]]:
     token = os.environ.get("TXMON_TOKEN") or None
-    if token is None and not is_loopback(settings.host):
+    tokens = read_tokens(settings.tokens_file) if settings.tokens_file is not None else []
+    if token is None and not tokens and not is_loopback(settings.host):
         raise UsageError(f"--host {settings.host}: others than this machine need a token; set TXMON_TOKEN")
     if token is not None and len(token) < SHORTEST:
         raise ConfigError(f"TXMON_TOKEN: {len(token)} characters are too few, {SHORTEST} the least")
-    return token
+    return token, tokens
 
 
-def _run(settings: Settings, engine: Engine, token: str | None, debug: bool) -> tuple[ExitCode, bool]:
+def _access_log(settings: Settings, stack: ExitStack, say: ServerLog) -> AccessLog | None:
+    if settings.access_log is None:
+        return None
+    try:
+        log = AccessLog(settings.access_log, time.time, say.warning)
+    except OSError as bad:
+        raise IoFailure(f"{settings.access_log}: {bad.strerror}") from bad
+    stack.callback(log.close)
+    return log
+
+
+def _run(
+    settings: Settings, engine: Engine, guard: Guard, say: ServerLog, journal: AccessLog | None, debug: bool
+) -> tuple[ExitCode, bool]:
     """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known: whether that worked."""
-    ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
+    signals = ServerSignals()
     tz = ZoneInfo(settings.tz)
     options, times = parsing_of(settings, datetime.now(tz).date())
     intake = Intake(options, times, time.time, tz if settings.date is None else None)
-    guard = Guard(token, (settings.host, *settings.allow_host), time.time)
-    app = App(engine, intake, guard, debug)
-    limits = Limits(body=settings.max_body, connections=settings.connections)
-    listener = Listener(settings.host, settings.port, app.handle, limits, app.admit)
+    app = App(engine, intake, guard, debug, journal)
+    limits = Limits(
+        body=settings.max_body, connections=settings.connections,
+        each=settings.per_address or max(1, settings.connections // 2),
+    )  # fmt: skip
+    listener = Listener(
+        settings.host, settings.port, app.handle, limits, app.admit, app.observe, app.urgent, guard.is_proxy
+    )
     tail = Tail(settings.tail, engine, intake) if settings.tail is not None else None
     listener.start()
     if tail is not None:
         tail.start()
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    click.echo(f"txmon: serving on http://{shown}:{listener.port}/", err=True)
-    trouble = ""
-    while not ending.wait(TICK):
-        engine.tick(TICK)
-        if engine.trouble != trouble:
-            trouble = engine.trouble
-            click.echo(f"txmon: {printable(trouble, None)}", err=True)
-    app.draining = True
+    say.info(f"serving on http://{shown}:{listener.port}{settings.base_path}/")
+    trouble = _until_ended(engine, app, signals, say)
     if tail is not None:
         tail.stop()
     engine.feed.hub.close()
     answered = listener.stop(PATIENCE)
     written = engine.finish(LAST)
     if engine.trouble != trouble:
-        click.echo(f"txmon: {printable(engine.trouble, None)}", err=True)
+        say.warning(engine.trouble)
     for line in engine.farewell():
-        click.echo(f"txmon: {printable(line, None)}", err=True)
+        say.info(line)
     return ExitCode.OK if answered and written else ExitCode.IO, written
+
+
+def _until_ended(engine: Engine, app: App, signals: ServerSignals, say: ServerLog) -> str:
+    """Do what time and signals ask for until the server is to end; return the trouble that was said last."""
+    trouble = ""
+    ended: float | None = None
+    while ended is None or (not signals.hurry and time.monotonic() < ended):
+        signals.wait(TICK)
+        if signals.ending and ended is None:
+            app.draining = True  # who balances the load sees it in /readyz, and sends the next requests elsewhere
+            ended = time.monotonic() + engine.settings.drain_delay
+            continue
+        if signals.took_reload():
+            _reload(engine, say)
+        if signals.took_report():
+            for line in engine.report():
+                say.info(line)
+        engine.tick(TICK)
+        if engine.trouble != trouble:
+            trouble = engine.trouble
+            say.warning(trouble)
+    return trouble
+
+
+def _reload(engine: Engine, say: ServerLog) -> None:
+    """Write the state now: SIGHUP asks for everything to be on the disk."""
+    if engine.settings.state is not None and engine.save():
+        say.info("SIGHUP: the state is written")

@@ -10,20 +10,30 @@ from math import isfinite
 from typing import Literal, TextIO
 
 import click
+from click.core import ParameterSource
 
 from txmon.errors import UsageError
 from txmon.evaluation.incident_spec import parse_incident
 from txmon.evaluation.simulate import Batch, Simulation, paced
-from txmon.evaluation.simulate_text import count_batches, event_batches, labels
+from txmon.evaluation.simulate_text import Labels, count_batches, event_batches, labels
 from txmon.settings.parsers import duration
 from txmon.support.safe_open import create
 
 DEFAULT_START = "2026-03-02T00:00:00Z"
 DEFAULT_MERCHANTS = 20
+FIXED_BY_SCENARIO = {
+    "peak": "the scenario has a level of its own.",
+    "bucket": "its rows are counts a minute.",
+    "incidents": "it places its own incidents. Use `txmon replay --inject SPEC` to add one.",
+    "events": "its rows are counts a minute.",
+    "live": "its incidents come after days of warm-up. Use --speed.",
+}
 
 
 @click.command("simulate", short_help="A labelled stream with incidents, to try and to test with.")
-@click.option("--days", type=float, default=1.0, show_default=True, help="Length of the stream.")
+@click.option("--scenario", metavar="NAME", help="A feed with a structure and incidents; `list` shows the names.")
+@click.option("--clean", is_flag=True, help="The feed of --scenario without its incidents.")
+@click.option("--days", type=float, help="Length of the stream.  [default: 1, or what the scenario needs]")
 @click.option("--peak", type=float, default=200.0, show_default=True, help="Approved transactions a minute, busiest.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed is another stream.")
 @click.option("--start", metavar="TIME", help=f"First moment, ISO 8601.  [default: {DEFAULT_START}]")
@@ -36,8 +46,12 @@ DEFAULT_MERCHANTS = 20
 @click.option("--live", is_flag=True, help="In real time, from now.")
 @click.option("--speed", type=float, metavar="X", help="X simulated seconds a second.")
 @click.option("--out", metavar="FILE", help="Write the stream there instead of to standard output.")
+@click.pass_context
 def simulate(
-    days: float,
+    context: click.Context,
+    scenario: str | None,
+    clean: bool,
+    days: float | None,
     peak: float,
     seed: int,
     start: str | None,
@@ -51,7 +65,7 @@ def simulate(
     speed: float | None,
     out: str | None,
 ) -> None:
-    """Write a made-up day of transactions, the same for the same options; --incident makes things go wrong.
+    """Write a made-up stream of transactions, the same for the same options. --incident makes things go wrong.
 
     \b
     SPEC is WHAT@WHEN/HOW LONG:
@@ -63,31 +77,49 @@ def simulate(
       sale:x1.8@18:00/2h            every status alike, eased in and out: a trap, not an incident
 
     \b
+    A --scenario is a feed with a structure (opening hours, jobs, bursts, merchants ...). The seed places its incidents.
+    `txmon simulate --scenario list` shows the names, the usual lengths and what each is like:
+      shop batch cron clustered bursty weekly tiny large long partial opening merchants payday
+      sale drift dst issuer
+
+    \b
     Examples:
-      txmon simulate | txmon replay - --only alerts
+      txmon simulate --incident denied:x3@14:00/20m | txmon replay - --only alerts
       txmon simulate --incident denied:x3@14:00/20m --labels truth.json --out day.csv
-      txmon simulate --live --incident failed:+6@+10m/5m | txmon watch
+      txmon simulate --scenario shop --labels truth.json --out shop.csv
+      txmon simulate --live --incident failed:+6@+40m/5m | txmon watch
     """
+    if scenario == "list":
+        _list()
+        return
     _check_pace(start, live, speed)
     if merchants is not None and not events:
         raise UsageError("--merchants needs --events: counts name no merchant")
     if out is not None and out == truth:
         raise UsageError(f"--out and --labels are both {out}")
     began = time.time()
-    specs = tuple(parse_incident(text) for text in incidents)
-    first = int(began) if live else _moment(start or DEFAULT_START)
-    simulation = Simulation(first, days, peak, seed, _width(bucket), specs)
-    if events:
-        batches = event_batches(simulation, kind, DEFAULT_MERCHANTS if merchants is None else merchants)
+    if scenario is not None:
+        _check_scenario(context)
+        first = _moment(start or DEFAULT_START)
+        batches, answers = _scenario(scenario, seed, first, days, clean, kind)
     else:
-        batches = count_batches(simulation, kind)
+        if clean:
+            raise UsageError("--clean needs --scenario. Without one, the stream has only the incidents that you name.")
+        specs = tuple(parse_incident(text) for text in incidents)
+        first = int(began) if live else _moment(start or DEFAULT_START)
+        simulation = Simulation(first, 1.0 if days is None else days, peak, seed, _width(bucket), specs)
+        first, answers = simulation.start, labels(simulation)
+        if events:
+            batches = event_batches(simulation, kind, DEFAULT_MERCHANTS if merchants is None else merchants)
+        else:
+            batches = count_batches(simulation, kind)
     if live:
-        batches = paced(batches, simulation.start, simulation.start, 1.0, time.time, time.sleep)
+        batches = paced(batches, first, first, 1.0, time.time, time.sleep)
     elif speed is not None:
-        batches = paced(batches, simulation.start, began, speed, time.time, time.sleep)
+        batches = paced(batches, first, began, speed, time.time, time.sleep)
     if truth is not None:
         with create(truth) as file:
-            file.write(json.dumps(labels(simulation), indent=1) + "\n")
+            file.write(json.dumps(answers, indent=1) + "\n")
     with ExitStack() as stack:
         _write(batches, stack.enter_context(create(out)) if out is not None else sys.stdout, live or speed is not None)
 
@@ -98,6 +130,33 @@ def _write(batches: Iterator[Batch], file: TextIO, at_once: bool) -> None:
         if at_once:
             file.flush()
     file.flush()
+
+
+def _list() -> None:
+    from txmon.evaluation.scenario_kinds import SCENARIOS
+
+    for scenario in SCENARIOS.values():
+        click.echo(f"{scenario.name:<10} {scenario.days:>2} days  {scenario.about}")
+
+
+def _scenario(
+    name: str, seed: int, first: int, days: float | None, clean: bool, kind: Literal["csv", "jsonl"]
+) -> tuple[Iterator[Batch], Labels]:
+    from txmon.evaluation.scenario_kinds import draft_of
+    from txmon.evaluation.scenario_text import scenario_batches, scenario_labels
+
+    if days is not None and days != int(days if isfinite(days) else 0):
+        raise UsageError(f"--days {days:g} is not valid with --scenario. A scenario has whole days.")
+    draft = draft_of(name, seed, first, None if days is None else int(days), clean)
+    return scenario_batches(draft, kind), scenario_labels(draft)
+
+
+def _check_scenario(context: click.Context) -> None:
+    """Refuse the options that a scenario decides itself."""
+    for name, why in FIXED_BY_SCENARIO.items():
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = "--incident" if name == "incidents" else f"--{name}"
+            raise UsageError(f"{option} does not go with --scenario: {why}")
 
 
 def _check_pace(start: str | None, live: bool, speed: float | None) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,15 +12,17 @@ import click
 
 from txmon.cli.commands.evaluate import load_labels
 from txmon.cli.options import load_config, options
+from txmon.cli.understanding import understood
 from txmon.errors import ConfigError, NoInput, UsageError
 from txmon.evaluation.evaluate import Alerts, Labels, stamp
-from txmon.evaluation.tune import Candidate, EpisodeDifference, Trial, Tuner, alerts_of, as_toml, changes, condensed
+from txmon.evaluation.tune import Candidate, EpisodeDifference, Trial, Tuner, alerts_of, as_records, as_toml, changes
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
+from txmon.runtime.readable import check_readable
 from txmon.runtime.reader import reader_of
 from txmon.settings.declarations import DECLARATIONS, Settings, text_of_setting
-from txmon.settings.load import load
+from txmon.settings.load import Config, load
 from txmon.settings.parsers import budget as parse_budget
 from txmon.support.durations import duration_text
 from txmon.support.terminal_text import printable
@@ -62,13 +64,15 @@ def tune(
       txmon tune last_week.csv.gz --budget 1/day --compare old.toml
     """
     limit = _limit(truths, budget)
-    settings = load_config(flags).settings
-    old = _old(compare, settings) if compare is not None else None
+    config = load_config(flags)
+    settings = config.settings
     groups = [[file] for file in files] if len(truths) > 1 else [list(files)]
     if len(truths) > 1 and len(truths) != len(files):
         raise UsageError(f"{len(files)} files need one --labels, or as many, not {len(truths)}")
     labels = [load_labels(path) for path in truths] or None
-    tuner = _tuner(settings, _read(settings, groups), labels)
+    streams, settings = _read(config, groups)
+    old = _old(compare, settings) if compare is not None else None
+    tuner = _tuner(settings, streams, labels)
     before = tuner.judged(Candidate(), old) if old is not None else tuner.run(Candidate())
     if labels is not None:
         best = tuner.by_labels(limit)
@@ -100,16 +104,22 @@ def _old(path: str, present: Settings) -> Settings:
     return old
 
 
-def _read(settings: Settings, groups: Sequence[Sequence[str]]) -> list[list[Record]]:
-    """Every group of files as one stream, in memory: it is judged many times."""
+def _read(config: Config, groups: Sequence[Sequence[str]]) -> tuple[list[list[Record]], Settings]:
+    """Every group of files as one stream, in memory: it is judged many times. With the settings that they ask for."""
+    settings = config.settings
     log = RejectLog(None, settings.strict)
-    streams = []
-    for files in groups:
-        reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
-        streams.append(list(condensed(reader.records(files), settings.bucket)))
-    for line in log.summary():
+    streams, repeats, read = [], list[str](), 0
+    readers = [reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date()) for _ in groups]
+    for reader, files in zip(readers, groups, strict=True):
+        settings = understood(replace(config, settings=settings), reader, files)
+    for reader, files in zip(readers, groups, strict=True):
+        streams.append(list(as_records(reader.tallies(files, settings.bucket))))
+        repeats += reader.summary()
+        read += reader.read
+    for line in [*log.summary(), *repeats]:
         click.echo(f"txmon: {printable(line, None)}", err=True)
-    return streams
+    check_readable(", ".join(path for files in groups for path in files), read, log)
+    return streams, settings
 
 
 def _tuner(settings: Settings, streams: Sequence[Sequence[Record]], labels: Sequence[Labels] | None) -> Tuner:

@@ -10,11 +10,13 @@ import click
 
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.sources import NAMES, Source, source_of, source_options
 from txmon.errors import ExitCode, UsageError
 from txmon.ingest.follow import PipeSource
 from txmon.ingest.kafka import KafkaSource
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
+from txmon.runtime.readable import check_readable
 from txmon.runtime.session import LiveSession
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.waiting import Waiting
@@ -44,6 +46,7 @@ class _Watch(click.Command):
 @click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
 @click.option("--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, a JSON object a message (txmon[kafka]).")
 @click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
+@source_options(live=True)
 @options(*READING, "max_ahead", *JUDGING, "state", *WRITING)
 @click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
 @options(*TELLING)
@@ -58,14 +61,19 @@ def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, *
       cat transactions.csv | txmon watch --only alerts
       txmon watch --follow app.jsonl --state txmon.state --out verdicts.jsonl
       txmon watch --kafka broker:9092/transactions --state txmon.state
+      txmon watch --sql postgresql://me@db/shop --query "SELECT created_at, status FROM payments" --state s
     """
+    taken = {name: flags.pop(name, None) for name in NAMES}
     settings = load_config(flags).settings
+    other = source_of(taken, settings, live=True)
+    if other is not None and (paths or kafka):
+        raise UsageError("--sql and --prometheus cannot be combined with --follow or --kafka. Run a watch for each.")
     if len(set(paths)) < len(paths):
         raise UsageError("--follow names a file twice")
     with ExitStack() as stack:
         stop = stack.enter_context(stopping())
         session = _session(settings, stack)
-        _open(session, paths, (kafka, group) if kafka else None, stack)
+        _open(session, paths, (kafka, group) if kafka else None, other, stack)
         outputs = Outputs(settings, stack, notify, live=True, reader=None)
         session.remember(session.feeds)
         session.remember(outputs)
@@ -73,6 +81,12 @@ def watch(paths: tuple[str, ...], kafka: str | None, group: str, notify: bool, *
         _loop(session, outputs, keys, stop)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
+        # a run that was stopped, or goes on from a state, may have had nothing new to read
+        nothing = not session.read and not stop.signal and settings.state is None
+        unread = nothing or session.log.count > session.read
+    if unread:
+        names = ", ".join(feed.source.name for feed in session.feeds.all)
+        check_readable(names, session.read, session.log)
     if outputs.lost:
         return ExitCode.IO
     return ExitCode.ALERTED if outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
@@ -88,7 +102,13 @@ def _session(settings: Settings, stack: ExitStack) -> LiveSession:
     return session
 
 
-def _open(session: LiveSession, paths: tuple[str, ...], topic: tuple[str, str] | None, stack: ExitStack) -> None:
+def _open(
+    session: LiveSession,
+    paths: tuple[str, ...],
+    topic: tuple[str, str] | None,
+    other: Source | None,
+    stack: ExitStack,
+) -> None:
     """Open the sources. topic: SERVERS/TOPIC and the group."""
     kafka = _topic(session, *topic) if topic is not None else None
     files = [session.follow(path) for path in paths]
@@ -96,6 +116,11 @@ def _open(session: LiveSession, paths: tuple[str, ...], topic: tuple[str, str] |
     if kafka is not None:
         stack.callback(kafka.close)
         session.read_from(kafka, kind="jsonl")  # a message has no header
+    if other is not None:
+        source = other.live(lambda line: tell([line]), session.position)
+        stack.callback(source.close)
+        feed = session.read_from(source, kind="jsonl")
+        feed.taken = session.position(source.name)  # until there is a newer one
     if not session.feeds.all:
         session.read_from(PipeSource(0))
 

@@ -2,7 +2,8 @@
 
 Most lines of a stream look like the line before: the same second, one of a few statuses, a key seen already. Their
 cells are looked up as they are. What cannot be looked up (a new status, a quote, a bad line, another shape) goes to the
-`RecordParser`, which alone knows what lines mean. So do lines with an id: each must be told from the others.
+`RecordParser`, which alone knows what lines mean. So do the lines of a live stream that have an id: each must be told
+from the others when it is counted.
 """
 
 from typing import Final
@@ -18,12 +19,13 @@ TOGETHER: Final = 1 << 14  # lines looked at in one go: their cells take 200 byt
 class Aggregator:
     """Reads one source's lines through its parser, adding up by bucket, key and status what can be added up."""
 
-    def __init__(self, parser: RecordParser, width: int) -> None:
-        """width: of a bucket, seconds."""
+    def __init__(self, parser: RecordParser, width: int, whole: bool = False) -> None:
+        """width: of a bucket, seconds. whole: the input is read before it is judged, so ids are added up too."""
         self._parser = parser
-        self._ledger = Ledger(parser, width)
+        self._whole = whole
+        self._ledger = Ledger(parser, width, whole)
         self._csv: CsvAggregator | None = None
-        self._json = JsonAggregator(self._ledger)
+        self._json = JsonAggregator(self._ledger, whole)
 
     def take(self, lines: list[bytes]) -> list[Item | Reject]:
         """What `lines` come to, in order of arrival; BadData as the parser raises it."""
@@ -38,8 +40,14 @@ class Aggregator:
         self._ledger.flush()
         return self._ledger.out
 
+    def rest(self) -> list[Item | Reject]:
+        """What was kept back of a whole input: it has ended."""
+        self._ledger.out = []
+        self._ledger.gather()
+        return self._ledger.out
+
     def _take_some(self, lines: list[bytes]) -> None:
-        layout = self._parser.layout()
+        layout = self._parser.layout(self._whole)
         if layout is not None:
             if self._csv is None:
                 self._csv = CsvAggregator(self._ledger, layout)

@@ -1,6 +1,5 @@
 """CSV lines to counts: where what follows a line's time is new, all the cells of many lines are split off at once."""
 
-from math import isfinite
 from typing import Final
 
 from mypy_extensions import i64
@@ -22,8 +21,9 @@ class CsvAggregator(EndingAggregator):
         super().__init__(ledger)
         self._layout = layout
         self._delimiter = layout.delimiter
-        columns = (layout.status, layout.count, layout.amount, *layout.by)
-        self._time_first = layout.time == 0 and 0 not in columns
+        columns = (layout.status, layout.count, layout.amount, layout.id, *layout.by)
+        # lines that have an id have no end in common
+        self._time_first = layout.time == 0 and 0 not in columns and layout.id < 0
 
     def add(self, lines: list[bytes]) -> None:
         """Count `lines`."""
@@ -50,7 +50,7 @@ class CsvAggregator(EndingAggregator):
             return None
         status = self.ledger.statuses.get(cells[layout.status])
         count = _number(cells[layout.count]) if layout.count >= 0 else 1
-        if status is None or count < 0 or (layout.amount >= 0 and not _is_amount(cells[layout.amount])):
+        if status is None or count < 0:
             return None
         return Rest(status, self._key(cells, 0) if layout.by else (), count)
 
@@ -82,7 +82,7 @@ class CsvAggregator(EndingAggregator):
         at_time: i64 = layout.time
         at_status: i64 = layout.status
         at_count: i64 = layout.count
-        at_amount: i64 = layout.amount
+        at_id: i64 = layout.id
         width: i64 = layout.width
         parser, statuses = ledger.parser, ledger.statuses
         last, time, count = b"\n", -1, 1
@@ -103,13 +103,16 @@ class CsvAggregator(EndingAggregator):
             status = statuses.get(cell)
             if at_count >= 0:
                 count = _number(cells[at + at_count])
-            good = time >= 0 and count >= 0 and (at_amount < 0 or _is_amount(cells[at + at_amount]))
-            if status is None or not good:
+            if status is None or time < 0 or count < 0:
                 ledger.one(lines[i], cell)
                 last, time = b"\n", -1
             else:
                 parser.lines += 1
-                ledger.add(time, status, self._key(cells, at) if layout.by else (), count)
+                identity = cells[at + at_id].decode().strip() if at_id >= 0 else ""
+                if identity:
+                    ledger.add_marked(time, status, self._key(cells, at) if layout.by else (), count, identity)
+                else:
+                    ledger.add(time, status, self._key(cells, at) if layout.by else (), count)
             at += width
 
     def _key(self, cells: list[bytes], at: i64) -> Key:
@@ -146,13 +149,6 @@ def _number(cell: bytes) -> int:
             return -1
         found = found * 10 + digit
     return found
-
-
-def _is_amount(cell: bytes) -> bool:
-    try:
-        return isfinite(float(cell))
-    except ValueError:
-        return False
 
 
 def _is_text(raw: bytes) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from txmon.ingest.aggregate.known_endings import EndingAggregator, Rest, find
 from txmon.ingest.aggregate.ledger import Ledger
-from txmon.ingest.fields import MAX_COUNT, NAMES
+from txmon.ingest.fields import MAX_COUNT, choose
 from txmon.model.keys import Key
 
 QUOTE: Final = ord('"')
@@ -19,7 +19,7 @@ _BEGINS: Final = re.compile(rb'(\{[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*")[^
 class Shape:
     """How lines look that have the fields of one seen before, and no others."""
 
-    __slots__ = ("decode", "decode_lines", "decode_rest", "head", "middle")
+    __slots__ = ("decode", "decode_lines", "decode_rest", "has_id", "head", "middle")
 
     def __init__(self, fields: Sequence[tuple[str, Any] | tuple[str, Any, Any]], names: Mapping[str, str]) -> None:
         """fields: name, type, default. names: the columns they are called. ValueError for names that cannot be."""
@@ -30,6 +30,7 @@ class Shape:
             return msgspec.json.Decoder(row)
 
         whole = decoder(fields)
+        self.has_id = "id" in [field[0] for field in fields]
         self.decode = whole.decode
         self.decode_lines = whole.decode_lines
         self.decode_rest = decoder([field for field in fields if field[0] != "time"]).decode  # what follows the time
@@ -37,19 +38,20 @@ class Shape:
         self.middle = b""  # and go on with this
 
 
-def shape_of(raw: bytes, mapping: Mapping[str, str], by: Sequence[str]) -> Shape | None:
+def shape_of(raw: bytes, mapping: Mapping[str, str], by: Sequence[str], ids: bool = False) -> Shape | None:
     """The shape of a line; None where each line of its kind must be read by itself.
 
-    mapping: columns that fields are read from instead of those in NAMES. by: the dimensions.
+    mapping: columns that fields are read from instead of those in NAMES. by: the dimensions. ids: also of a line that
+    has an id.
     """
     try:
         row = json.loads(raw)
     except (ValueError, RecursionError):
         return None
     columns = _columns(row, mapping, by) if isinstance(row, dict) else None
-    if columns is None:
+    if columns is None or ("id" in columns and not ids):
         return None
-    kinds = {"time": str | int | float, "amount": float}
+    kinds = {"time": str | int | float, "amount": float, "id": str | int}
     fields: list[Any] = [(field, kinds.get(field, str)) for field in columns if field != "count"]
     others = [name for name in row if name not in columns.values()]
     fields += [(f"other{i}", Any) for i in range(len(others))]
@@ -68,24 +70,23 @@ def shape_of(raw: bytes, mapping: Mapping[str, str], by: Sequence[str]) -> Shape
 def _columns(row: Mapping[str, object], mapping: Mapping[str, str], by: Sequence[str]) -> dict[str, str] | None:
     """Which column of `row` each field and dimension is read from; None where that is not the same for all rows."""
     lower = {name.lower(): name for name in row}
-    columns: dict[str, str] = {}
-    for field, accepted in NAMES.items():
-        wanted = (mapping[field].lower(),) if field in mapping else accepted
-        found = [lower[name] for name in wanted if name in lower]
-        if found:
-            columns[field] = found[0]
+    columns = {field: names[0] for field, names in choose(row, mapping).items()}
+    if "date" in columns or "zone" in columns:
+        return None
     for i, name in enumerate(by):
         columns[f"by{i}"] = lower.get(name.lower(), "")
     used = set(columns.values())
     fit = {"time", "status"} <= columns.keys() and len(lower) == len(row) and "" not in used
-    return columns if fit and "id" not in columns and len(used) == len(columns) else None
+    return columns if fit and len(used) == len(columns) else None
 
 
 class JsonAggregator(EndingAggregator):
     """Counts JSON lines in a ledger."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, ids: bool = False) -> None:
+        """ids: whether lines that have an id are added up too."""
         super().__init__(ledger)
+        self._ids = ids
         self._shape: Shape | None = None  # of the lines before
         self._odd = RELEARN  # lines that looked different since
 
@@ -95,7 +96,7 @@ class JsonAggregator(EndingAggregator):
             self.add_one(lines[0])  # its shape may be that of the others
             lines = lines[1:]
         shape = self._shape
-        if shape is not None and shape.head and self.repeating:
+        if shape is not None and shape.head and not shape.has_id and self.repeating:
             self.add_by_rest(lines)
         elif shape is None or not self._add_together(lines, shape):
             for raw in lines:
@@ -153,7 +154,7 @@ class JsonAggregator(EndingAggregator):
         """Count a line as msgspec decodes it."""
         if self._odd >= RELEARN:
             self._odd = 0
-            self._shape = shape_of(raw, self.ledger.parser.options.mapping, self.ledger.by)
+            self._shape = shape_of(raw, self.ledger.parser.options.mapping, self.ledger.by, self._ids)
             self.rests.clear()
         row = None
         plain = raw.isascii() and len(raw) <= self.max_line
@@ -178,8 +179,18 @@ class JsonAggregator(EndingAggregator):
         if time < 0 or status is None or not 0 <= count <= MAX_COUNT:
             ledger.one(raw, row.status, moment)
             return
+        identity = ""
+        shape = self._shape
+        if shape is not None and shape.has_id:
+            if isinstance(row.id, str) and not row.id.isascii():  # half of a character, perhaps
+                ledger.one(raw)
+                return
+            identity = str(row.id).strip()
         ledger.parser.lines += 1
-        ledger.add(time, status, self._key(row), count)
+        if identity:
+            ledger.add_marked(time, status, self._key(row), count, identity)
+        else:
+            ledger.add(time, status, self._key(row), count)
 
     def _key(self, row: Any) -> Key:
         by = self.ledger.by

@@ -9,7 +9,15 @@ from txmon.ingest.timestamps import LONGEST_CACHED
 from txmon.model.keys import Counts, Key
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
+HOUR: Final = 3600  # seconds: the widest bucket
+FEW: Final = 3  # rows of a tally
+SHORT: Final = 16  # tallies with fewer rows than that, one after the other, from which the lines are in no order
+MOST_SPREAD: Final = 200_000  # such lines that are kept back
 BACKSLASH: Final = ord("\\")  # a number: looking for a byte in bytes raises and catches an error first
+
+
+# of rows with an id: by key and status a number for each, which stands for its id and its time
+Marks = dict[Key, dict[str, list[int]]]
 
 
 @mypyc_attr(acyclic=True)
@@ -19,14 +27,16 @@ class Tally:
     A tally owns its counts until `surrender` gives them to the caller.
     """
 
-    __slots__ = ("_surrendered", "counts", "first", "rows", "start", "time")
+    __slots__ = ("_surrendered", "counts", "first", "marks", "rows", "start", "time", "weights")
 
     def __init__(self, start: int, time: int) -> None:
         self.start = start  # of the bucket, epoch seconds
         self.first = time  # of the first of them to arrive
         self.time = time  # of the newest
         self.rows = 0
-        self.counts: Counts = {}
+        self.counts: Counts = {}  # of rows without an id
+        self.marks: Marks = NO_MARKS  # of those with one, where the whole input is read before it is judged
+        self.weights: dict[int, int] = NO_WEIGHTS  # by mark: the transactions of those that have not exactly one
         self._surrendered = False
 
     def surrender(self) -> Counts:
@@ -41,7 +51,17 @@ class Tally:
         return counts
 
 
+NO_MARKS: Final[Marks] = {}
+NO_WEIGHTS: Final[dict[int, int]] = {}
 Item = Record | Tally
+
+
+def mark_of(identity: str, status: str, time: int) -> int:
+    """Return a number for an id with a status at a time (epoch seconds), of 64 bits: no two in one bucket share it.
+
+    The number differs from process to process, so it must not leave this one.
+    """
+    return hash(identity) ^ hash(status) ^ (time % HOUR)
 
 
 @mypyc_attr(acyclic=True)
@@ -70,13 +90,17 @@ class Status:
 class Ledger:
     """Adds up by bucket, key and status what comes of one source's lines."""
 
-    def __init__(self, parser: RecordParser, width: int) -> None:
-        """width: of a bucket, seconds."""
+    def __init__(self, parser: RecordParser, width: int, whole: bool = False) -> None:
+        """width: of a bucket, seconds. whole: the order of what comes out need not be that of the lines."""
         self.parser = parser
         self.statuses: dict[object, Status] = {}  # by cell or JSON value
         self.out: list[Item | Reject] = []
         self.by = parser.options.by
         self._width = width
+        self._whole = whole
+        self._short = 0  # tallies of few rows in a row: the lines are in no order
+        self._spread: dict[int, Counts] = {}  # of such lines, by the start of the bucket,
+        self._spread_rows = 0
         self._times: dict[object, int] = {}  # cell or value -> epoch seconds
         self._keys: dict[object, Key] = {}
         self._last: object = None  # the time before, which a time of day may repeat
@@ -89,14 +113,10 @@ class Ledger:
 
     def add(self, time: int, status: Status, key: Key, count: int) -> None:
         """Count a line."""
-        tally = self._tally
-        if time != tally.time:
-            if time < tally.start or time >= tally.start + self._width or tally.start < 0:
-                self.flush()
-                tally = self._tally = Tally(time - time % self._width, time)
-            elif time > tally.time:
-                tally.time = time
-        tally.rows += 1
+        if self._short >= SHORT:
+            self._add_spread(time, status, key, count)
+            return
+        tally = self._at(time)
         if self.by:
             counts = tally.counts.get(key)
             if counts is None:
@@ -109,11 +129,69 @@ class Ledger:
             counter.seen = True
             self._seen.append(counter)
 
+    def add_marked(self, time: int, status: Status, key: Key, count: int, identity: str) -> None:
+        """Count a line that has an id."""
+        tally = self._at(time)
+        mark = mark_of(identity, status.name, time)
+        if tally.marks is NO_MARKS:
+            tally.marks = {}
+        by_status = tally.marks.get(key)
+        if by_status is None:
+            by_status = tally.marks[key] = {}
+        marks = by_status.get(status.name)
+        if marks is None:
+            by_status[status.name] = [mark]
+        else:
+            marks.append(mark)
+        if count != 1:
+            if tally.weights is NO_WEIGHTS:
+                tally.weights = {}
+            tally.weights.setdefault(mark, count)
+
+    def _at(self, time: int) -> Tally:
+        """The tally that a line of this time belongs to, with the line among its rows."""
+        tally = self._tally
+        if time != tally.time:
+            if time < tally.start or time >= tally.start + self._width or tally.start < 0:
+                self.flush()
+                tally = self._tally = Tally(time - time % self._width, time)
+            elif time > tally.time:
+                tally.time = time
+        tally.rows += 1
+        return tally
+
+    def _add_spread(self, time: int, status: Status, key: Key, count: int) -> None:
+        """Count a line that has no neighbours of its bucket."""
+        start = time - time % self._width
+        counts = self._spread.get(start)
+        if counts is None:
+            counts = self._spread[start] = {}
+        statuses = counts.get(key)
+        if statuses is None:
+            statuses = counts[key] = {}
+        statuses[status.name] = statuses.get(status.name, 0) + count
+        self._spread_rows += 1
+        if self._spread_rows >= MOST_SPREAD:
+            self.gather()
+
+    def gather(self) -> None:
+        """Give out what was kept of lines in no order."""
+        for start, counts in self._spread.items():
+            tally = Tally(start, start)
+            tally.counts = counts
+            tally.rows = self._spread_rows
+            self._spread_rows = 0
+            self.out.append(tally)
+        self._spread = {}
+        self._short = 0
+
     def flush(self) -> None:
         """Give the tally out, if anything is in it."""
         tally = self._tally
         if not tally.rows:
             return
+        if self._whole:
+            self._short = self._short + 1 if tally.rows < FEW else 0
         if self._seen:
             tally.counts[()] = self._counts()
         self.out.append(tally)
@@ -143,6 +221,8 @@ class Ledger:
             return
         self.flush()
         self.out.append(found)
+        if self.parser.more:
+            self.out += self.parser.rest()
         self._last = None
         if isinstance(found, Record):
             if status is not None:

@@ -25,6 +25,7 @@ class Answer:
     outcome: Literal["sent", "retry", "refused"]  # refused: this notification will never be taken
     text: str  # for people; never a secret
     after: float | None = None  # seconds to wait before anything else is sent, where the receiver named them
+    slow: bool = False  # the receiver took too long: it may have got it all the same
 
 
 class Channel(Protocol):
@@ -137,7 +138,7 @@ def failure_answer(failure: BaseException) -> Answer:
         if isinstance(cause, ssl.SSLError):
             return Answer("retry", f"TLS failed ({name})")
         if isinstance(cause, TimeoutError) or "Timeout" in name:
-            return Answer("retry", "no answer in time")
+            return Answer("retry", "no answer in time", slow=True)
         if isinstance(cause, ConnectionError):
             return Answer("retry", "the connection broke")
     return Answer("retry", f"the connection failed ({type(failure).__name__})")

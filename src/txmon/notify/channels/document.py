@@ -33,6 +33,8 @@ def document(notification: Notification, tz: tzinfo) -> str:
     }
     if len(shown) < len(notification.events):
         row["incidents_left_out"] = len(notification.events) - len(shown)
+    if notification.earlier:
+        row["delivered_late"] = [{"state": state, "time": iso(time)} for state, time in notification.earlier]
     row["recent"] = [
         {"status": status, "key": dict(key), "seconds": notification.recent.width, "counts": list(counts)}
         for (status, key), counts in sorted(notification.recent.counts.items())
@@ -48,9 +50,9 @@ def document(notification: Notification, tz: tzinfo) -> str:
 
 
 def _status(notification: Notification) -> str:
-    if notification.kind in ("opened", "escalated", "reminder"):
-        return "firing"
-    return "resolved" if notification.kind == "resolved" else "info"
+    if notification.kind in ("trend", "digest", "test"):
+        return "info"
+    return "resolved" if notification.kind == "resolved" else "firing"
 
 
 def _incident(event: IncidentEvent) -> dict[str, Any]:
@@ -58,6 +60,7 @@ def _incident(event: IncidentEvent) -> dict[str, Any]:
         "dedup_key": event.id,
         "status": "resolved" if event.state == "resolved" else "firing",
         "state": event.state,
+        "severity": event.severity,
         "label": event.label,
         "statuses": list(event.statuses),
         "key": dict(event.key),
@@ -68,4 +71,20 @@ def _incident(event: IncidentEvent) -> dict[str, Any]:
         "expected": round(event.expected, 2),
         "excess": round(event.excess, 1),
         "text": event.text,
+        **_more(event),
     }
+
+
+def _more(event: IncidentEvent) -> dict[str, Any]:
+    """What only some incidents have."""
+    row: dict[str, Any] = {"root": event.root, "low": event.low, "high": event.high, "total": event.total}
+    if event.times > 1:
+        row["times"] = event.times
+    if event.keys:
+        row["keys"] = [{"key": dict(key), "excess": round(excess, 1)} for key, excess in event.keys]
+        row["key_count"] = event.key_count
+    if event.no_data_since:
+        row["no_data_since"] = iso(event.no_data_since)
+    if event.usual:
+        row["usual"] = round(event.usual, 2)
+    return row | {name: text for name, text in (("note", event.note), ("parent", event.parent)) if text}

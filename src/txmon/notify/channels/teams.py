@@ -7,12 +7,14 @@ and its errors hold the address; what answers mean is therefore decided here.
 import json
 import logging
 import re
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Any, Final, Literal
 
 from txmon.notify.channels.base import Answer, Secrets, failure_answer, http_answer, status_text
 from txmon.notify.channels.teams_cards import adaptive_card, message_card
 from txmon.notify.notification import Notification
+from txmon.settings.routing import Mention
 
 TIMEOUT: Final = 10.0  # seconds to connect, and between two parts of an answer
 _INNER = re.compile(r"HTTP error (\d{3})", re.ASCII)
@@ -24,9 +26,15 @@ class Teams:
     name = "teams"
 
     def __init__(
-        self, address: str, kind: Literal["adaptive", "messagecard"], tz: tzinfo, timeout: float = TIMEOUT
+        self,
+        address: str,
+        kind: Literal["adaptive", "messagecard"],
+        tz: tzinfo,
+        timeout: float = TIMEOUT,
+        mentions: Sequence[Mention] = (),
     ) -> None:
         """address: the webhook's, a secret. kind: adaptive for Workflows, messagecard for a legacy connector."""
+        self._mentions = tuple(mentions)
         self._address = address
         self._kind = kind
         self._tz = tz
@@ -35,8 +43,9 @@ class Teams:
 
     def render(self, notification: Notification) -> str:
         """The card."""
-        card = adaptive_card if self._kind == "adaptive" else message_card
-        return json.dumps(card(notification, self._tz))
+        if self._kind == "adaptive":
+            return json.dumps(adaptive_card(notification, self._tz, self._mentions))
+        return json.dumps(message_card(notification, self._tz))
 
     def send(self, identity: str, body: str) -> Answer:
         """Post the card."""

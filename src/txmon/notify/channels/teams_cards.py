@@ -5,13 +5,14 @@ connectors"), and versions of Adaptive Cards above 1.4 may show as "couldn't be 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
 from txmon.notify.notification import Notification
-from txmon.notify.wording import Message, Section, describe
+from txmon.notify.wording import Message, Section, describe, plain
+from txmon.settings.routing import Mention
 
 Payload = dict[str, Any]
 LIMIT: Final = 24_000  # bytes as sent; Teams refuses 28 KB, and what it adds itself is not known
@@ -20,9 +21,16 @@ COLOURS: Final = {"bad": "attention", "warning": "warning", "good": "good", "pla
 THEMES: Final = {"bad": "D13438", "warning": "FFB900", "good": "107C10", "plain": "0078D4"}
 
 
-def adaptive_card(notification: Notification, tz: tzinfo = UTC) -> Payload:
-    """The Workflows envelope of `notification`, under LIMIT bytes; times are shown in `tz`."""
-    return _fitting(notification, tz, _envelope)
+MENTIONED: Final = frozenset(("opened", "reopened", "worsened", "no data"))  # steps that somebody is called for
+
+
+def adaptive_card(notification: Notification, tz: tzinfo = UTC, mentions: Sequence[Mention] = ()) -> Payload:
+    """The Workflows envelope of `notification`, under LIMIT bytes; times are shown in `tz`.
+
+    mentions: people who are called by name where an incident begins or gets worse, unless it is only for information.
+    """
+    called = mentions if notification.kind in MENTIONED and notification.severity != "info" else ()
+    return _fitting(notification, tz, lambda message: _envelope(message, called))
 
 
 def message_card(notification: Notification, tz: tzinfo = UTC) -> Payload:
@@ -52,7 +60,7 @@ def _facts(section: Section) -> Payload:
     return {"type": "FactSet", "facts": [{"title": name, "value": value} for name, value in section.facts]}
 
 
-def _envelope(message: Message) -> Payload:
+def _envelope(message: Message, mentions: Sequence[Mention]) -> Payload:
     colour = COLOURS[message.tone]
     title = _text(message.title, id=message.id, weight="bolder", size="large", color=colour)
     body = [title, _text(message.text)]
@@ -67,6 +75,15 @@ def _envelope(message: Message) -> Payload:
         "fallbackText": message.title,
         "body": body,
     }
+    if mentions:
+        names = [f"<at>{plain(one.name)}</at>" for one in mentions]
+        body.insert(1, _text(" ".join(names)))
+        card["msteams"] = {
+            "entities": [
+                {"type": "mention", "text": name, "mentioned": {"id": one.address, "name": plain(one.name)}}
+                for name, one in zip(names, mentions, strict=True)
+            ]
+        }
     if message.link is not None:
         card["actions"] = [{"type": "Action.OpenUrl", "title": "Open the live page", "url": message.link}]
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}

@@ -8,7 +8,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
 
-from txmon.server.http.message import HEAD, HttpError, Request, Response, as_error, parse_head, render
+from txmon.server.http.message import CHUNKED, HEAD, Chunks, HttpError, Request, Response, as_error, parse_head, render
 
 READ: Final = 64 << 10  # bytes at once
 LINGER: Final = 1.0  # seconds that a client gets to read an answer it did not wait for
@@ -26,11 +26,20 @@ COMMON: Final = (
 )
 
 Handler = Callable[[Request], Response]
-Admit = Callable[[Request, int], None]  # of a request whose body, so many bytes, is still to come; raises HttpError
+# of a request whose body is still to come, and its length or CHUNKED: how many bytes it may have; raises HttpError
+Admit = Callable[[Request, int], int]
+# the request (None where none could be read), the client's address, the status of the answer, its bytes, and the
+# seconds from the request's first byte on
+Observe = Callable[[Request | None, str, int, int, float], None]
 
 
-def admit_all(request: Request, length: int) -> None:
+def admit_all(request: Request, length: int) -> int:
     """Let everybody send what the limits allow."""
+    return 1 << 40
+
+
+def unobserved(request: Request | None, peer: str, status: int, size: int, seconds: float) -> None:
+    """Note nothing of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +47,13 @@ class Limits:
     """What a client may ask of the server. Seconds and bytes."""
 
     body: int = 1 << 20
+    head: float = 5.0  # from a request's first byte to the end of its headers
     request: float = 15.0  # from a request's first byte to its last, however slowly they come
     idle: float = 60.0  # between requests
     send: float = 15.0  # for an answer
     connections: int = 512
+    each: int = 256  # connections of one address
+    reserved: int = 8  # connections beside those, for probes of the server's health alone
     backlog: int = 1024
 
 
@@ -53,23 +65,38 @@ class Connection:
     """Serves one client until either side hangs up."""
 
     def __init__(
-        self, sock: socket.socket, limits: Limits, handle: Handler, draining: Callable[[], bool], admit: Admit
+        self,
+        sock: socket.socket,
+        limits: Limits,
+        handle: Handler,
+        draining: Callable[[], bool],
+        admit: Admit,
+        observe: Observe = unobserved,
+        peer: str = "",
     ) -> None:
-        """draining: whether the answer to the request at hand is to be the last. admit: asked before a body is read."""
+        """draining: whether the answer to the request at hand is to be the last. admit: asked before a body is read.
+
+        observe: told of each answer. peer: the address of the client.
+        """
         self.idle = True  # between two requests, and so free to be hung up on
+        self.head_since = 0.0  # monotonic moment from which on it sends a head; 0 while it does not
+        self.since = time.monotonic()  # when it came
+        self.served = 0  # requests answered
+        self.leaving = False  # was asked to make room
+        self.peer = peer
+        self._observe = observe
+        self._began = 0.0
         self._sock = sock
         self._limits = limits
         self._handle = handle
         self._admit = admit
         self._draining = draining
         self._rest = b""
-        self._peer = ""
 
     def serve(self) -> None:
         """Answer requests until the connection ends; closes the socket."""
         try:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._peer = str(self._sock.getpeername()[0])
             while self._one():
                 pass
         except (Hangup, OSError):
@@ -78,8 +105,8 @@ class Connection:
             self._sock.close()
 
     def hang_up(self) -> None:
-        """Wake the thread that waits for a next request, if it does."""
-        if self.idle:
+        """Wake the thread that waits for a next request, or for the rest of a head, if it does."""
+        if self.idle or self.head_since:
             try:
                 self._sock.shutdown(socket.SHUT_RD)
             except OSError:
@@ -90,12 +117,17 @@ class Connection:
         try:
             request = self._read()
         except HttpError as wrong:
-            self._send(as_error(wrong), False, True)
+            self.head_since = 0.0
+            refusal = as_error(wrong)
+            self._send(refusal, False, True)
+            self._note(self._refused, refusal)
             self._linger()
             return False
         response = self._handle(request)
         close = not request.keep_alive or self._draining()
         self._send(response, request.method == "HEAD", close)
+        self._note(request, response)
+        self.served += 1
         if response.stream is not None and request.method != "HEAD":
             response.stream(self._write)
         if close or response.stream is not None:
@@ -103,12 +135,17 @@ class Connection:
         self.idle = True
         return True
 
+    def _note(self, request: Request | None, response: Response) -> None:
+        self._observe(request, self.peer, response.status, len(response.body), time.monotonic() - self._began)
+
     def _read(self) -> Request:
-        deadline = time.monotonic() + self._limits.idle
+        self._refused: Request | None = None
         if not self._rest:
-            self._more(deadline)
+            self._began = time.monotonic()
+            self._more(self._began + self._limits.idle)
         self.idle = False
-        deadline = time.monotonic() + self._limits.request
+        self._began = self.head_since = time.monotonic()
+        deadline = self._began + min(self._limits.head, self._limits.request)
         searched = 0
         while (end := self._rest.find(END, max(0, searched - 3))) < 0:
             searched = len(self._rest)
@@ -117,16 +154,19 @@ class Connection:
             self._more(deadline)
         if end > HEAD:
             raise HttpError(431, f"the headers are longer than {HEAD} bytes", close=True)
+        self.head_since = 0.0
         request, length = parse_head(self._rest[:end])
-        request = replace(request, peer=self._peer)
+        request = self._refused = replace(request, peer=self.peer)
         if length > self._limits.body:
             raise HttpError(413, f"the body has {length} bytes, at most {self._limits.body} are read", close=True)
         self._rest = self._rest[end + len(END) :]
         if length == 0:
             return request
-        self._admit(request, length)
+        most = min(self._limits.body, self._admit(request, length))
         self._expect(request, length)
-        return replace(request, body=self._body(length, deadline))
+        deadline = self._began + self._limits.request
+        body = self._chunked(most, deadline) if length == CHUNKED else self._body(length, deadline)
+        return replace(request, body=body)
 
     def _expect(self, request: Request, length: int) -> None:
         wish = request.headers.get("expect")
@@ -134,7 +174,7 @@ class Connection:
             return
         if wish.lower() != "100-continue":
             raise HttpError(417, "only 100-continue can be expected", close=True)
-        if len(self._rest) < length:
+        if len(self._rest) < length or (length == CHUNKED and not self._rest):
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _body(self, length: int, deadline: float) -> bytes:
@@ -148,6 +188,14 @@ class Connection:
         whole = b"".join(parts)
         self._rest = whole[length:]
         return whole[:length]
+
+    def _chunked(self, most: int, deadline: float) -> bytes:
+        chunks = Chunks(most)
+        while (after := chunks.take(self._rest)) is None:
+            self._rest = chunks.rest
+            self._more(deadline)
+        self._rest = after
+        return chunks.body()
 
     def _more(self, deadline: float) -> None:
         """Read something; Hangup at the end of the connection, or HttpError 408 past `deadline` in mid-request."""
@@ -166,6 +214,9 @@ class Connection:
     def _too_late(self) -> Exception:
         if self.idle:
             return Hangup()
+        if self.head_since:
+            limit = min(self._limits.head, self._limits.request)
+            return HttpError(408, f"the headers took longer than {limit:g} s", close=True)
         return HttpError(408, f"the request took longer than {self._limits.request:g} s", close=True)
 
     def _send(self, response: Response, head_only: bool, close: bool) -> None:

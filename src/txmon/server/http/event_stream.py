@@ -10,8 +10,9 @@ from typing import Final
 
 KEPT: Final = 2000  # events that a returning client is given
 WAITING: Final = 500  # events a slow client may be behind before it is hung up on
-LISTENERS: Final = 64
-HEARTBEAT: Final = 15.0  # seconds
+LISTENERS: Final = 256
+HEARTBEAT: Final = 5.0  # seconds
+BEAT: Final = b"event: beat\ndata: {}\n\n"  # an event, since a page cannot see comments
 RETRY: Final = b"retry: 2000\n\n"
 
 
@@ -98,7 +99,7 @@ class Hub:
             try:
                 event = waiting.get(timeout=self._heartbeat)
             except queue.Empty:
-                yield b": still here\n\n"
+                yield BEAT
                 continue
             if event is None:
                 return

@@ -6,28 +6,81 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from txmon.errors import IoFailure
-from txmon.server.http.connection import COMMON, LINGER, Admit, Connection, Handler, Limits, admit_all
-from txmon.server.http.message import HttpError, as_error, render
+from txmon.server.http.connection import (
+    COMMON,
+    LINGER,
+    Admit,
+    Connection,
+    Handler,
+    Limits,
+    Observe,
+    admit_all,
+    unobserved,
+)
+from txmon.server.http.message import HttpError, Request, Response, as_error, render
 
 TICK: Final = 0.25  # seconds between two looks at who has left, and waited for one who is asked to leave
 REFUSED: Final = 64  # connections over the cap that are still told so
-STACK: Final = 512 << 10  # bytes of a thread's stack
-BUSY = HttpError(503, "too many connections", close=True, headers=(("Retry-After", "1"),))
+BUSY = HttpError(503, "too many connections", close=True, headers=(("Retry-After", "1"),), code="connections")
+PROBES: Final = ("/healthz", "/readyz")
+PROBE: Final = 1.0  # seconds that a connection in the reserved places gets for its head
+
+
+BUSIEST: Final = 4
+SLACK: Final = 1.25  # times the connections allowed, with those that have been asked to leave
+
+
+def _worth(client: Connection) -> tuple[int, float]:
+    """Return how much a connection is worth keeping where there are too many; the least goes first.
+
+    Who has sent a head for a second is not in earnest. Then come those who never asked anything, those who wait between
+    two requests, and those who have just begun a head. Who is being answered stays.
+    """
+    now, since, began = time.monotonic(), client.head_since, client.since
+    if since:
+        return (0, since) if now - since > PROBE else (3, since)
+    if client.idle:
+        return (2, began) if client.served or now - began < PROBE else (1, began)
+    return BUSIEST, began
+
+
+def _no_bodies(request: Request, length: int) -> int:
+    """Let nobody send a body; HttpError 503."""
+    raise BUSY
+
+
+def is_probe(request: Request) -> bool:
+    """Whether a request asks how the server is, and nothing else."""
+    return request.path in PROBES
 
 
 class Listener:
     """Serves HTTP on one address; `start` and `stop` are called once each, from one thread."""
 
     def __init__(
-        self, host: str, port: int, handle: Handler, limits: Limits | None = None, admit: Admit = admit_all
+        self,
+        host: str,
+        port: int,
+        handle: Handler,
+        limits: Limits | None = None,
+        admit: Admit = admit_all,
+        observe: Observe = unobserved,
+        urgent: Callable[[Request], bool] = is_probe,
+        shared: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """Binds at once; IoFailure when the address cannot be had. port 0: any free one.
 
-        admit: may refuse a request before its body is read.
+        admit: may refuse a request before its body is read. observe: told of each answer. urgent: whether a request is
+        answered though all places are taken. shared: whether many clients come from an address, as from a proxy.
         """
+        self._observe = observe
+        self._urgent = urgent
+        self._shared = shared
         self._limits = limits or Limits()
         self._handle = handle
         self._admit = admit
@@ -36,6 +89,7 @@ class Listener:
         self.refused = 0  # connections over the cap
         self._lock = threading.Lock()
         self._live: dict[Connection, threading.Thread] = {}
+        self._lane: dict[Connection, threading.Thread] = {}  # in the reserved places
         self._leaving: deque[tuple[float, socket.socket]] = deque()
         self._draining = False
         self._wake, self._waker = socket.socketpair()
@@ -58,7 +112,7 @@ class Listener:
         deadline = time.monotonic() + patience
         while True:
             with self._lock:
-                live = dict(self._live)
+                live = self._live | self._lane
             if not live or time.monotonic() >= deadline:
                 break
             for connection in live:
@@ -83,34 +137,70 @@ class Listener:
     def _take_all(self) -> None:
         while True:
             try:
-                sock, _ = self._socket.accept()
+                sock, address = self._socket.accept()
             except BlockingIOError:
                 return
             except OSError:
                 time.sleep(0.05)  # out of file descriptors: some will come back
                 return
-            if len(self._live) >= self._limits.connections and not self._make_room():
-                self._refuse(sock)
+            peer = str(address[0])
+            if self._is_full(peer):
+                self._reserve(sock, peer)
             else:
-                self._serve(sock)
+                self._serve(sock, peer)
 
-    def _make_room(self) -> bool:
-        """Hang up on a client that keeps a connection without using it; whether there was one."""
+    def _is_full(self, peer: str) -> bool:
+        """Return whether there is no place for a client from `peer`, though others have been asked to leave."""
         with self._lock:
-            found = next(((client, thread) for client, thread in self._live.items() if client.idle), None)
-        if found is None:
-            return False
-        client, thread = found
-        client.hang_up()
-        thread.join(TICK)
-        return len(self._live) < self._limits.connections
+            staying = [client for client in self._live if not client.leaving]
+        theirs = [client for client in staying if client.peer == peer]
+        if len(theirs) >= self._limits.each and not self._shared(peer):
+            return not self._make_room(theirs)
+        return len(staying) >= self._limits.connections and not self._make_room(staying)
 
-    def _serve(self, sock: socket.socket) -> None:
+    def _make_room(self, clients: list[Connection]) -> bool:
+        """Hang up on one of `clients` that keeps a place without using it; return whether there was one."""
+        found = min(clients, key=_worth, default=None)
+        if found is None or _worth(found)[0] == BUSIEST:
+            return False
+        found.leaving = True
+        found.hang_up()
+        if len(self._live) > SLACK * self._limits.connections:  # they leave within a moment; here they do not
+            with self._lock:
+                thread = self._live.get(found)
+            if thread is not None:
+                thread.join(TICK)
+        return True
+
+    def _serve(self, sock: socket.socket, peer: str) -> None:
+        connection = Connection(
+            sock, self._limits, self._handle, lambda: self._draining, self._admit, self._observe, peer
+        )
+        self._begin(sock, connection, self._live)
+
+    def _reserve(self, sock: socket.socket, peer: str) -> None:
+        """Give a client one of the reserved places, in which only probes are answered."""
+        with self._lock:
+            lane = list(self._lane)
+        if len(lane) >= self._limits.reserved:
+            slowest = min(lane, key=_worth)
+            if _worth(slowest)[0] == BUSIEST:
+                self._refuse(sock)
+                return
+            slowest.hang_up()  # it ends within a moment; meanwhile there is one more than reserved
+        limits = replace(self._limits, head=PROBE, idle=PROBE)
+        self.refused += 1
+        connection = Connection(sock, limits, self._probe, lambda: True, _no_bodies, self._observe, peer)
+        self._begin(sock, connection, self._lane)
+
+    def _probe(self, request: Request) -> Response:
+        return self._handle(request) if self._urgent(request) else as_error(BUSY)
+
+    def _begin(self, sock: socket.socket, connection: Connection, places: dict[Connection, threading.Thread]) -> None:
         sock.setblocking(True)
-        connection = Connection(sock, self._limits, self._handle, lambda: self._draining, self._admit)
         thread = threading.Thread(target=self._run, args=(connection,), name="client", daemon=True)
         with self._lock:
-            self._live[connection] = thread
+            places[connection] = thread
         try:
             thread.start()
         except RuntimeError:  # no more threads in this machine
@@ -126,6 +216,7 @@ class Listener:
     def _forget(self, connection: Connection) -> None:
         with self._lock:
             self._live.pop(connection, None)
+            self._lane.pop(connection, None)
 
     def _refuse(self, sock: socket.socket) -> None:
         """Say that there are too many; the socket stays open for a moment, or the client would not read it."""

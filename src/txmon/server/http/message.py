@@ -1,13 +1,14 @@
 """HTTP messages: a request's bytes to a `Request`, strictly, and a `Response` to its bytes. No sockets here.
 
-Strict on purpose: whatever two readers of one connection might understand differently (chunked bodies, repeated or odd
-lengths, folded lines, bare line feeds) is refused, so that nothing can be smuggled past a proxy in front.
+Strict on purpose: whatever two readers of one connection might understand differently (a length beside chunks, repeated
+or odd lengths, folded lines, bare line feeds) is refused, so that nothing can be smuggled past a proxy in front.
 """
 
+import gzip
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
@@ -17,14 +18,23 @@ LINE: Final = 8 << 10  # bytes of a request line
 HEAD: Final = 16 << 10  # bytes of a request line and all headers
 HEADERS: Final = 64
 ONCE: Final = frozenset(
-    ("host", "content-length", "content-type", "content-encoding", "authorization", "origin", "cookie", "expect")
-)
+    (
+        "host", "content-length", "content-type", "content-encoding", "authorization", "origin", "cookie", "expect",
+        "transfer-encoding",
+    )
+)  # fmt: skip
+CHUNKED: Final = -1  # the length of a body that comes in chunks
 JSON: Final = "application/json"
+WORTH: Final = 1400  # bytes of a body from which on packing saves a packet
+TEXTS: Final = ("application/", "text/", "image/svg")
+PROBLEM: Final = "application/problem+json"
 TEXT: Final = "text/plain; charset=utf-8"
 
 _REQUEST = re.compile(rb"([A-Z]{1,20}) ([\x21-\x7e]+) HTTP/(\d)\.(\d)")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*))?")
 _LENGTH = re.compile(r"[0-9]{1,12}")
+CHUNK_LINE: Final = 8  # digits of a chunk's size
+_CHUNK = re.compile(rb"[0-9A-Fa-f]{1,8}")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -32,13 +42,31 @@ class HttpError(Exception):
     """A request that is answered with an error: its status, what was wrong in words, and whether to hang up."""
 
     def __init__(
-        self, status: int, reason: str, close: bool = False, headers: tuple[tuple[str, str], ...] = ()
+        self,
+        status: int,
+        reason: str,
+        close: bool = False,
+        headers: tuple[tuple[str, str], ...] = (),
+        code: str = "",
+        more: Mapping[str, object] | None = None,
     ) -> None:
+        """code: the kind of error for programs; without one it follows from the status. more: further members."""
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.close = close  # where the rest of the connection can no longer be understood
         self.headers = headers
+        self.code = code or CODES.get(status, "error")
+        self.more = more or {}
+
+
+# what an error is called for programs, where its status says enough
+CODES: Final[Mapping[int, str]] = {
+    400: "bad-request", 401: "token-needed", 403: "forbidden", 404: "not-found", 405: "method", 408: "too-slow",
+    409: "conflict", 413: "too-large", 414: "address-too-long", 415: "media-type", 417: "expectation", 421: "host",
+    422: "not-valid", 429: "too-many-tries", 431: "headers-too-long", 500: "internal", 501: "transfer-coding",
+    503: "busy", 505: "http-version", 507: "storage",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +79,9 @@ class Request:
     headers: Mapping[str, str]  # names in lower case
     body: bytes = b""
     keep_alive: bool = True
-    peer: str = ""  # the address that it came from
+    peer: str = ""  # the address that it came from, or that a trusted proxy names
+    secure: bool = False  # whether it came over TLS, as far as a trusted proxy says so
+    origin_host: str = ""  # the name that the client used, where a trusted proxy says that it was another
 
     def segments(self) -> tuple[str, ...]:
         """The parts of the path, percent-decoded one by one: an escaped slash is no separator."""
@@ -96,12 +126,39 @@ def object_text(members: Mapping[str, object]) -> str:
 
 
 def as_error(error: HttpError) -> Response:
-    """The answer to a bad request: {"error": reason}."""
-    return as_json({"error": error.reason}, error.status, error.headers)
+    """The answer to a bad request: problem details as RFC 9457 has them, with a `code` for programs."""
+    row = {
+        "type": "about:blank", "title": _phrase(error.status), "status": error.status, "code": error.code,
+        "detail": error.reason, **error.more,
+    }  # fmt: skip
+    return Response(error.status, _encode(row).encode(), PROBLEM, error.headers)
+
+
+def packed(request: Request, response: Response) -> Response:
+    """Return `response`, gzip-packed where the client takes that and it saves something."""
+    if response.stream is not None or len(response.body) < WORTH or not response.type.startswith(TEXTS):
+        return response
+    headers = (*response.headers, ("Vary", "Accept-Encoding"))
+    if not _takes_gzip(request.headers.get("accept-encoding", "")):
+        return replace(response, headers=headers)
+    body = gzip.compress(response.body, compresslevel=1, mtime=0)
+    return replace(response, body=body, headers=(*headers, ("Content-Encoding", "gzip")))
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Return whether an Accept-Encoding names gzip, or anything, with a weight above 0."""
+    found: dict[str, bool] = {}
+    for part in accepted.lower().split(","):
+        name, _, weight = part.partition(";")
+        found[name.strip()] = re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight) is None
+    return found.get("gzip", found.get("x-gzip", found.get("*", False)))
 
 
 def parse_head(raw: bytes) -> tuple[Request, int]:
-    """The request whose head is `raw` (without the empty line), and the length of its body; HttpError otherwise."""
+    """The request whose head is `raw` (without the empty line), and the length of its body; HttpError otherwise.
+
+    The length is CHUNKED where the body says its own end.
+    """
     line, *lines = raw.split(b"\r\n")
     match = _REQUEST.fullmatch(line)
     if match is None:
@@ -117,7 +174,7 @@ def parse_head(raw: bytes) -> tuple[Request, int]:
     path, query = _target(match[2].decode("ascii"))
     wish = headers.get("connection", "").lower()
     keep = modern and "close" not in wish
-    return Request(match[1].decode("ascii"), path, query, headers, b"", keep), _length(headers)
+    return Request(match[1].decode("ascii"), path, query, headers, b"", keep), _length(headers, modern)
 
 
 def _headers(lines: list[bytes]) -> dict[str, str]:
@@ -151,10 +208,18 @@ def _target(target: str) -> tuple[str, str]:
     return path, query
 
 
-def _length(headers: Mapping[str, str]) -> int:
-    if "transfer-encoding" in headers:
-        raise HttpError(501, "chunked bodies are not read; send a Content-Length", close=True)
+def _length(headers: Mapping[str, str], modern: bool) -> int:
     text = headers.get("content-length")
+    coding = headers.get("transfer-encoding")
+    if coding is not None:
+        # RFC 9112, 6.1: a length beside it may be an attempt to smuggle a request, and HTTP/1.0 does not know it
+        if text is not None:
+            raise HttpError(400, "Content-Length and Transfer-Encoding exclude each other", close=True)
+        if not modern:
+            raise HttpError(400, "HTTP/1.0 has no Transfer-Encoding", close=True)
+        if coding.lower() != "chunked":
+            raise HttpError(501, "chunked is the only Transfer-Encoding that is read", close=True)
+        return CHUNKED
     if text is None:
         return 0
     if not _LENGTH.fullmatch(text):
@@ -181,3 +246,78 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Unknown"
+
+
+class Chunks:
+    """Puts a body together that comes in chunks (RFC 9112, 7.1), strictly: sizes in hex, no extensions, CRLF."""
+
+    def __init__(self, most: int) -> None:
+        """most: bytes of the whole body."""
+        self._most = most
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._missing = 0  # bytes of the chunk at hand, with the line end that follows it
+        self._trailer = -1  # bytes of the trailer section so far; below 0 before it
+        self.rest = b""
+
+    def take(self, block: bytes) -> bytes | None:
+        """Read from `block` what it has of the body; return what follows the body, None while it has not ended.
+
+        What was begun but cannot be read yet is in `rest`, and belongs before the next block. HttpError 400 or 413.
+        """
+        at = 0
+        while self._trailer < 0:
+            at = self._data(block, at)
+            end = -1 if self._missing else block.find(b"\r\n", at, at + CHUNK_LINE + 2)
+            if end < 0:
+                self._wait(block, at, CHUNK_LINE)
+                return None
+            self._size_line(block[at:end])
+            at = end + 2
+        while (end := block.find(b"\r\n", at)) >= 0:
+            line = block[at:end]
+            self._trailer += end + 2 - at
+            at = end + 2
+            if not line:
+                return block[at:]
+            if self._trailer > HEAD or not _HEADER.fullmatch(line):
+                raise HttpError(400, "the trailer of a chunked body is malformed", close=True)
+        self._wait(block, at, HEAD - self._trailer)
+        return None
+
+    def _size_line(self, line: bytes) -> None:
+        if not _CHUNK.fullmatch(line):
+            raise HttpError(400, "a chunk's size is not a plain hexadecimal number", close=True)
+        size = int(line, 16)
+        if size == 0:
+            self._trailer = 0
+        elif self._size + size > self._most:
+            raise HttpError(413, f"the body has more than {self._most} bytes", close=True)
+        else:
+            self._missing = size + 2
+
+    def body(self) -> bytes:
+        """Return the body, once it has ended."""
+        return b"".join(self._parts)
+
+    def _data(self, block: bytes, at: int) -> int:
+        """Take what `block` has from `at` on of the chunk at hand; return where that ends."""
+        if self._missing > 2:
+            part = block[at : at + self._missing - 2]
+            self._parts.append(part)
+            self._size += len(part)
+            self._missing -= len(part)
+            at += len(part)
+        for sign in b"\r\n"[2 - self._missing :] if self._missing <= 2 else b"":
+            if at == len(block):
+                break
+            if block[at] != sign:
+                raise HttpError(400, "a chunk is longer than its size", close=True)
+            self._missing -= 1
+            at += 1
+        return at
+
+    def _wait(self, block: bytes, at: int, most: int) -> None:
+        if len(block) - at > most + 1:
+            raise HttpError(400, "a line of a chunked body is too long", close=True)
+        self.rest = block[at:]

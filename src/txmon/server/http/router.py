@@ -18,7 +18,7 @@ class Route:
     method: str
     path: str
     handle: Handler
-    open: bool = False  # to those without the token, too
+    scope: str = ""  # that a token needs; empty: open to those without a token, too
     listed: bool = True  # in /openapi.json
 
 

@@ -16,7 +16,12 @@
   let total = "*";
   let hour = {};
   let trends = {};
-  let source = null;
+  let last = null; // start of the newest closed bucket, ms
+  let ahead = 0; // the server's clock less this one, ms
+  let connected = "connecting";
+  let everything = {}; // points by status, also of those that are not drawn
+  let all = false;
+  let sought = "";
   let retry = 0;
 
   const label = (status) => (status === total ? "all transactions" : status);
@@ -36,9 +41,34 @@
     return made;
   }
 
-  function say(text, live) {
-    $("state").textContent = text;
-    $("state").dataset.live = live ? "yes" : "no";
+  function say(text) {
+    connected = text;
+    fresh();
+  }
+
+  // Green means: connected, heard within seconds, and the newest minute is of now
+  function fresh() {
+    const quiet = feed.dead();
+    const age = last === null ? 0 : Math.max(0, Date.now() + ahead - last - bucket * 1e3);
+    const old = age > Math.max(120e3, 2 * bucket * 1e3);
+    const text = quiet ? `no answer for ${span(feed.silent())}` : connected;
+    if ($("state").textContent !== text) $("state").textContent = text;
+    $("state").dataset.live = connected === "live" && !quiet ? (old ? "stale" : "yes") : "no";
+    const words = last === null ? "" : `last minute ${new Date(last).toISOString().slice(11, 16)} UTC${old ? `, ${span(age)} ago` : ""}`;
+    if ($("fresh").textContent !== words) $("fresh").textContent = words;
+    $("fresh").className = old ? "old" : "";
+  }
+
+  function span(ms) {
+    const seconds = Math.round(ms / 1e3);
+    if (seconds < 120) return `${seconds} s`;
+    if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+    return seconds < 172800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} days`;
+  }
+
+  function trouble(text) {
+    $("trouble").hidden = !text;
+    $("trouble").textContent = text;
   }
 
   function drawHour() {
@@ -93,6 +123,15 @@
     const key = Object.entries(row.key).map(([name, value]) => ` ${name} ${value}`).join(",");
     item.append(element("p", `${row.label}${key}, since ${row.start.slice(11, 16)}`, "what"));
     item.append(element("p", row.explanation || row.text));
+    const details = (row.details || []).slice(0, 8);
+    if (details.length > 1) {
+      const list = element("ul", undefined, "details");
+      for (const one of details) {
+        const score = `${one.score > 0 ? "+" : ""}${one.score.toFixed(1)} sigma`;
+        list.append(element("li", `${label(one.status)}: ${one.count} seen, ${one.expected} expected, ${score}`));
+      }
+      item.append(list);
+    }
     const excess = `${row.excess > 0 ? "+" : ""}${row.excess.toFixed(0)} transactions against normal`;
     item.append(element("p", `${row.observed} seen, ${row.expected.toFixed(1)} expected at the peak; ${excess}`, "why"));
     if (row.acknowledged) {
@@ -113,9 +152,9 @@
   async function acknowledge(id, button) {
     button.disabled = true;
     try {
-      const answer = await fetch(`/v1/incidents/${encodeURIComponent(id)}/ack`, { method: "POST" });
+      const answer = await fetch(`v1/incidents/${encodeURIComponent(id)}/ack`, { method: "POST" });
       if (answer.ok) drawIncident(await answer.json());
-      else throw new Error((await answer.json()).error);
+      else throw new Error((await answer.json()).detail);
     } catch (wrong) {
       button.disabled = false;
       button.textContent = `Acknowledge (failed: ${wrong.message})`;
@@ -132,12 +171,51 @@
     while ($("log").children.length > LOG) $("log").lastChild.remove();
   }
 
+  // What alerts comes first, then what is strangest in the last ten minutes; the order changes only where that does
+  function strangest(status) {
+    const points = (everything[status] || []).slice(-10);
+    const mark = points.length ? points[points.length - 1][6] : 0;
+    const score = Math.max(0, ...points.map((point) => Math.abs(point[5])));
+    return [mark, FIRST.includes(status) ? Math.max(score, 3) : score];
+  }
+
+  function wanted() {
+    const names = order(Object.keys(everything)).filter((status) => label(status).includes(sought));
+    const worth = new Map(names.map((status) => [status, strangest(status)]));
+    const alerting = names.filter((status) => worth.get(status)[0] === 2);
+    const others = names.filter((status) => worth.get(status)[0] !== 2);
+    if (names.length <= PANELS && !alerting.length) return names;
+    alerting.sort((a, b) => worth.get(b)[1] - worth.get(a)[1]);
+    if (names.length > PANELS) others.sort((a, b) => worth.get(b)[1] - worth.get(a)[1]);
+    const found = [...alerting, ...others];
+    $("show-all").hidden = found.length <= PANELS;
+    return all ? found : found.slice(0, Math.max(PANELS, alerting.length));
+  }
+
+  function arrange() {
+    const names = wanted();
+    $("show-all").hidden = Object.keys(everything).filter((status) => label(status).includes(sought)).length <= PANELS;
+    charts.keep(names);
+    for (const status of names) if (!charts.has(status)) charts.set(status, label(status), everything[status]);
+    charts.order(names);
+  }
+
   function addPoints(series) {
     const most = Math.floor(86400 / bucket);
     for (const status of order(Object.keys(series))) {
-      if (charts.has(status) || charts.count() < PANELS) charts.add(status, label(status), series[status], most);
+      const point = series[status];
+      const points = everything[status] || (everything[status] = []);
+      let i = points.length;
+      while (i > 0 && points[i - 1][0] > point[0]) i--;
+      if (i > 0 && points[i - 1][0] === point[0]) points[i - 1] = point; // a correction
+      else points.splice(i, 0, point);
+      if (points.length > most) points.splice(0, points.length - most);
+      last = Math.max(last || 0, point[0] * 1e3);
+      charts.touch(status);
     }
     $("empty").hidden = true;
+    arrange();
+    fresh();
   }
 
   function drawOpen(row) {
@@ -155,72 +233,74 @@
     incident: drawIncident,
     minute: drawOpen, // not `open`: that is EventSource's own
     trend: (row) => log({ time: row.time, recommendation: "trend", text: row.text }),
+    trouble: (row) => trouble(row.trouble),
+    reset: () => begin(),
+    state: say,
+    lost: (seconds) => { say(`reconnecting in ${seconds} s`); setTimeout(begin, seconds * 1e3); },
   };
-
-  function listen(position) {
-    if (source) source.close();
-    source = new EventSource(`/v1/stream?after=${encodeURIComponent(position)}`);
-    source.addEventListener("open", () => { retry = 0; say("live", true); });
-    for (const kind of Object.keys(handlers)) {
-      source.addEventListener(kind, (event) => handlers[kind](JSON.parse(event.data)));
-    }
-    source.addEventListener("reset", begin);
-    source.addEventListener("error", () => {
-      say("reconnecting", false);
-      if (source.readyState === EventSource.CLOSED) later(); // refused: not merely interrupted
-    });
-  }
 
   function later() {
     retry = Math.min(30, retry * 2 + 1);
-    say(`reconnecting in ${retry} s`, false);
+    say(`reconnecting in ${retry} s`);
     setTimeout(begin, retry * 1000);
   }
 
+  let asking = false;
   async function begin() {
-    if (source) source.close();
+    if (asking) return;
+    asking = true;
     let answer;
     try {
-      answer = await fetch("/v1/overview");
+      answer = await fetch("v1/overview", { signal: AbortSignal.timeout(10e3) });
+      if (answer.ok) show(await answer.json());
     } catch {
+      asking = false;
       later();
       return;
     }
-    if (answer.status === 401) { askToken(); return; }
-    if (!answer.ok) { later(); return; }
-    show(await answer.json());
+    asking = false;
+    if (answer.status === 401) { feed.stop(); askToken(); return; }
+    if (!answer.ok) later();
   }
 
-  function show(all) {
+  function show(found) {
+    retry = 0;
     $("login").hidden = true;
     $("board").hidden = false;
-    ({ bucket, total, hour, trends } = all);
-    $("trouble").hidden = !all.trouble;
-    $("trouble").textContent = all.trouble;
+    ({ bucket, total, hour, trends } = found);
+    ahead = Date.parse(found.now) - Date.now();
+    last = found.last ? Date.parse(found.last) : null;
+    trouble(found.trouble);
+    everything = found.series;
     charts.clear();
-    for (const status of order(Object.keys(all.series)).slice(0, PANELS)) {
-      charts.set(status, label(status), all.series[status]);
-    }
-    $("empty").hidden = Object.keys(all.series).length > 0;
+    arrange();
+    $("empty").hidden = Object.keys(found.series).length > 0;
     for (const item of incidents.values()) item.remove();
     incidents.clear();
     $("no-incidents").hidden = false;
-    all.incidents.forEach(drawIncident);
+    found.incidents.forEach(drawIncident);
     drawHour();
-    drawOpen(all.open);
-    listen(all.position);
+    drawOpen(found.open);
+    feed.begin(found.position, handlers);
+    fresh();
   }
+
+  // A timer, since a server that is frozen sends no error
+  setInterval(() => {
+    fresh();
+    if (feed.dead() && !asking && !$("board").hidden) { feed.stop(); begin(); }
+  }, 1000);
 
   function askToken() {
     $("board").hidden = true;
     $("login").hidden = false;
-    say("not logged in", false);
+    say("not logged in");
     $("token").focus();
   }
 
   $("login-form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const answer = await fetch("/v1/login", {
+    const answer = await fetch("v1/login", {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token: $("token").value }),
     });
     $("token").value = "";
@@ -230,8 +310,8 @@
   });
 
   $("logout").addEventListener("click", async () => {
-    await fetch("/v1/logout", { method: "POST" });
-    if (source) source.close();
+    await fetch("v1/logout", { method: "POST" });
+    feed.stop();
     $("logout").hidden = true;
     askToken();
   });
@@ -256,6 +336,13 @@
       charts.show(Number(button.dataset.minutes));
     });
   }
+  $("search").addEventListener("input", () => { sought = $("search").value.trim().toLowerCase(); arrange(); });
+  $("show-all").addEventListener("click", () => {
+    all = !all;
+    $("show-all").setAttribute("aria-pressed", String(all));
+    $("show-all").textContent = all ? `Show ${PANELS}` : "Show all";
+    arrange();
+  });
   charts.begin($("panels"));
   theme(chosen ? chosen === "dark" : system.matches);
   begin();

@@ -23,6 +23,16 @@ const charts = (() => {
 
   const clock = (seconds) => new Date(seconds * 1e3).toISOString().slice(11, 16);
 
+  // 1.2 M, 340 k: a label is never wider than its place
+  function short(value) {
+    const size = Math.abs(value);
+    for (const [unit, letter] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]]) {
+      const by = unit === 1e4 ? 1e3 : unit;
+      if (size >= unit) return `${Number((value / by).toPrecision(3))} ${letter}`;
+    }
+    return String(value);
+  }
+
   // Points are [time, count, expected, low, high, score, mark]; a band is drawn once there is an expectation
   function columns(points) {
     const [from] = range();
@@ -49,7 +59,7 @@ const charts = (() => {
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
       cursor: { sync: { key: "txmon" }, drag: { x: false, y: false } },
       scales: { x: { range }, y: { range: (u, low, high) => [0, Math.max(4, high * 1.08)] } },
-      axes: [{ ...axis, values: (u, ticks) => ticks.map(clock) }, { ...axis, size: 46 }],
+      axes: [{ ...axis, values: (u, ticks) => ticks.map(clock) }, { ...axis, size: 46, values: (u, ticks) => ticks.map(short) }],
       bands: [{ series: [1, 2], fill: colour("--band") }],
       series: [
         { label: "time", value: (u, v) => (v == null ? "" : clock(v)) },
@@ -145,7 +155,6 @@ const charts = (() => {
       }).observe(root);
     },
     has: (status) => panels.has(status),
-    count: () => panels.size,
     clear() {
       for (const panel of panels.values()) if (panel.chart) panel.chart.destroy();
       panels.clear();
@@ -157,16 +166,25 @@ const charts = (() => {
       panel.dirty = true;
       plan();
     },
-    add(status, label, point, most) {
-      const panel = panels.get(status) || make(status, label);
-      const points = panel.points;
-      let i = points.length;
-      while (i > 0 && points[i - 1][0] > point[0]) i--;
-      if (i > 0 && points[i - 1][0] === point[0]) points[i - 1] = point; // a correction
-      else points.splice(i, 0, point);
-      if (points.length > most) points.splice(0, points.length - most);
+    touch(status) { // its points have changed
+      const panel = panels.get(status);
+      if (!panel) return;
       panel.dirty = true;
       plan();
+    },
+    keep(statuses) {
+      for (const [status, panel] of panels) {
+        if (statuses.includes(status)) continue;
+        if (panel.chart) panel.chart.destroy();
+        panel.figure.remove();
+        panels.delete(status);
+      }
+    },
+    order(statuses) {
+      statuses.forEach((status, i) => {
+        const { figure } = panels.get(status);
+        if (root.children[i] !== figure) root.insertBefore(figure, root.children[i] || null);
+      });
     },
     show(back) {
       minutes = back;

@@ -1,0 +1,87 @@
+"""`txmon inspect`: how a file is read, before anything is judged."""
+
+import json
+from collections import Counter
+from datetime import datetime
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+import click
+
+from txmon.cli.options import UNDERSTANDING, load_config, options
+from txmon.cli.outputs import tell
+from txmon.cli.understanding import bucket_of
+from txmon.errors import ExitCode
+from txmon.ingest.rejects import RejectLog
+from txmon.model.clock import iso
+from txmon.runtime.reader import reader_of
+from txmon.support.durations import duration_text
+from txmon.support.terminal_text import printable
+from txmon.terminal.tables import aligned
+
+SHOWN = 5  # records that are shown
+STATUSES = 30  # statuses whose totals are shown
+
+
+@click.command(short_help="Show how a file is read: columns, times, records, totals.")
+@click.argument("file", metavar="FILE")
+@options(*(name for name in UNDERSTANDING if name != "no_reading"), "bucket", "max_line")
+@click.option("--json", "machine", is_flag=True, help="As a JSON object.")
+def inspect(file: str, machine: bool, **flags: object) -> ExitCode:
+    """Show how txmon reads FILE (- is standard input), and the flags that would change that. Nothing is judged.
+
+    \b
+    Examples:
+      txmon inspect sales.xlsx
+      txmon inspect export.csv --map count=total --day-first
+    """
+    config = load_config(flags)
+    settings = config.settings
+    log = RejectLog()
+    reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
+    (reading,) = reader.readings([file])
+    totals: Counter[str] = Counter()
+    records = reader.records([file])
+    first = list(islice(records, SHOWN))
+    oldest = newest = None
+    count = 0
+    for record in (record for some in (first, records) for record in some):
+        count += 1
+        totals[record.status] += record.count
+        oldest = record.time if oldest is None or record.time < oldest else oldest
+        newest = record.time if newest is None or record.time > newest else newest
+    bucket = bucket_of(config, [reading]) or settings.bucket
+    times = None if oldest is None or newest is None else (iso(oldest), iso(newest))
+    if machine:
+        found = {
+            **reading.to_dict(),
+            "bucket": bucket,
+            "first": [
+                {"time": iso(r.time), "status": r.status, "count": r.count, "key": dict(r.key), "amount": r.amount,
+                 "id": r.id} for r in first
+            ],
+            "records": count,
+            "rejected": log.count,
+            "totals": dict(totals.most_common()),
+            "from": times[0] if times else None,
+            "to": times[1] if times else None,
+        }  # fmt: skip
+        click.echo(json.dumps(found))
+    else:
+        lines = [reading.statement(), "", "First records"]
+        rows = [("time", "status", "count", *settings.by)]
+        rows += [
+            (iso(r.time), printable(r.status), str(r.count), *(printable(value) for _, value in r.key)) for r in first
+        ]
+        lines += [f"  {line}" for line in aligned(rows)]
+        lines += ["", f"Totals of {count} records" + (f", from {times[0]} to {times[1]}" if times else "")]
+        shown = [("status", "count"), *((printable(s), str(n)) for s, n in totals.most_common(STATUSES))]
+        lines += [f"  {line}" for line in aligned(shown)]
+        lines += ["", f"Bucket: {duration_text(bucket)} (--bucket)"]
+        if reading.alternatives:
+            lines += ["", "Flags that would change the reading", *(f"  {flag}" for flag in reading.alternatives)]
+        click.echo("\n".join(printable(line, None) for line in lines))
+    tell(log.summary())
+    reader.read = count
+    reader.check([file])
+    return ExitCode.OK

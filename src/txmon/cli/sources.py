@@ -1,0 +1,174 @@
+"""The flags of replay and watch that name a database or a Prometheus server as the source."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from os import environ
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from txmon.errors import ConfigError, UsageError
+from txmon.settings.declarations import Settings
+from txmon.support.durations import seconds
+
+if TYPE_CHECKING:
+    from txmon.ingest.prometheus import PromQuery, PromRows, PromSource
+    from txmon.ingest.sql import SqlQuery, SqlRows, SqlSource
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def source_options(live: bool) -> Callable[[F], F]:
+    """Give a command the flags of a database or a Prometheus server. live: those of polling, too."""
+    found = [
+        click.option("--sql", metavar="URL", help="Read the rows of --query from this database (txmon[sql])."),
+        click.option("--prometheus", metavar="URL", help="Read the points of --query from this Prometheus server."),
+        click.option("--query", metavar="TEXT", help="SELECT for --sql, or PromQL for --prometheus."),
+        click.option("--watermark", metavar="COLUMN", help="Column of --query that grows. [default: the time]"),
+        click.option("--since", metavar="TIME", help="Begin there: a time, or how long ago, as 1d."),
+        click.option("--step", metavar="TIME", help="Step of --prometheus. [default: the bucket]"),
+        click.option("--ca-file", metavar="FILE", help="Certificates that --prometheus is checked with."),
+        click.option("--password-file", metavar="FILE", help="File with the database's password, or the bearer token."),
+    ]
+    if live:
+        found += [
+            click.option("--poll", metavar="TIME", help="Time between two polls of --sql. [default: 5s]"),
+            click.option("--overlap", metavar="TIME", help="Time that a poll of --sql reads again. [default: 1m]"),
+        ]
+    else:
+        found.append(click.option("--until", metavar="TIME", help="End before this time."))
+
+    def decorate(command: F) -> F:
+        for option in reversed(found):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A database or a Prometheus server that the flags name."""
+
+    sql: "SqlQuery | None" = None
+    prometheus: "PromQuery | None" = None
+
+    def rows(self, say: Callable[[str], None]) -> "SqlRows | PromRows":
+        """Return all of it, to be read once."""
+        if self.sql is not None:
+            from txmon.ingest.sql import SqlRows
+
+            return SqlRows(self.sql)
+        from txmon.ingest.prometheus import PromRows
+
+        assert self.prometheus is not None
+        return PromRows(self.prometheus, say, time.time())
+
+    def live(
+        self, say: Callable[[str], None], position: Callable[[str], dict[str, Any] | None]
+    ) -> "SqlSource | PromSource":
+        """Return it as a live source. position: where the state says that a source of this name goes on."""
+        if self.sql is not None:
+            from txmon.ingest.sql import SqlSource
+
+            return SqlSource(self.sql, say, position(SqlSource(self.sql, say).name))
+        from txmon.ingest.prometheus import PromSource
+
+        assert self.prometheus is not None
+        return PromSource(self.prometheus, say, position(PromSource(self.prometheus, say).name))
+
+
+def source_of(flags: dict[str, Any], settings: Settings, live: bool) -> Source | None:
+    """Take the flags of `source_options` out of `flags`; None where they name no source. Raise UsageError."""
+    given = {name: flags.pop(name, None) for name in NAMES}
+    sql, prometheus = given["sql"] or environ.get("TXMON_SQL"), given["prometheus"]
+    if given["sql"] is None and prometheus is None:
+        if given["query"] is None:
+            return None  # TXMON_SQL alone asks for nothing
+        if not sql:
+            raise UsageError("--query needs --sql URL or --prometheus URL")
+    if given["sql"] and prometheus:
+        raise UsageError("--sql and --prometheus cannot be combined. Run txmon for each.")
+    if given["query"] is None:
+        raise UsageError(f"{'--prometheus' if prometheus else '--sql'} needs --query")
+    secret = _secret(given["password_file"])
+    if prometheus:
+        return Source(prometheus=_prometheus(given, prometheus, settings, secret))
+    assert sql is not None
+    return Source(sql=_sql(given, sql, settings, secret, live))
+
+
+NAMES = (
+    "sql", "prometheus", "query", "watermark", "since", "until", "step", "ca_file", "password_file", "poll", "overlap",
+)  # fmt: skip
+
+
+def _sql(given: Mapping[str, Any], address: str, settings: Settings, secret: str | None, live: bool) -> "SqlQuery":
+    for name in ("step", "ca_file"):
+        if given[name]:
+            raise UsageError(f"--{name.replace('_', '-')} belongs to --prometheus")
+    if given["sql"] and "@" in address and ":" in address.partition("://")[2].partition("@")[0]:
+        raise UsageError(
+            "--sql must not hold a password: it shows in the process list. Set TXMON_SQL to the whole address, or"
+            " TXMON_SQL_PASSWORD, or use --password-file."
+        )
+    from txmon.ingest.sql import SqlQuery, start_of
+
+    now = time.time()
+    since = given["since"] or ("1d" if live else None)
+    return SqlQuery(
+        address, given["query"], secret or environ.get("TXMON_SQL_PASSWORD"), given["watermark"],
+        settings.map.get("count"), start_of(since, now) if since else None,
+        start_of(given["until"], now) if given["until"] else None,
+        _duration(given["overlap"], "--overlap", 60), _duration(given["poll"], "--poll", 5),
+    )  # fmt: skip
+
+
+def _prometheus(given: Mapping[str, Any], address: str, settings: Settings, secret: str | None) -> "PromQuery":
+    from txmon.ingest.prometheus import PromQuery
+
+    for name in ("watermark", "poll", "overlap"):
+        if given[name]:
+            raise UsageError(f"--{name} belongs to --sql")
+    step = _duration(given["step"], "--step", settings.bucket)
+    if step != settings.bucket:
+        raise UsageError(f"--step {given['step']} differs from the bucket. Use --bucket {given['step']} as well.")
+    return PromQuery(
+        address, given["query"], step, settings.map.get("status"), _moment(given["since"], "--since"),
+        _moment(given["until"], "--until"), 30, secret or environ.get("TXMON_PROMETHEUS_TOKEN"),
+        environ.get("TXMON_PROMETHEUS_BASIC"), given["ca_file"],
+    )  # fmt: skip
+
+
+def _duration(text: str | None, flag: str, default: int) -> int:
+    try:
+        found = seconds(text) if text else default
+    except ValueError as bad:
+        raise UsageError(f"{flag}: {bad}") from None
+    if found < 1:
+        raise UsageError(f"{flag} {text!r} is too short. Give at least 1s.")
+    return found
+
+
+def _moment(text: str | None, flag: str) -> float | None:
+    if text is None:
+        return None
+    from txmon.ingest.sql import start_of
+
+    try:
+        moment = datetime.fromisoformat(start_of(text, time.time()))
+    except ValueError:
+        raise UsageError(f"{flag} {text!r} is not a time. Use for example 2026-03-02T10:00:00Z or 1d.") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _secret(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read(4096).strip()
+    except (OSError, UnicodeDecodeError) as bad:
+        raise ConfigError(f"{path}: cannot read the password ({getattr(bad, 'strerror', bad)})") from None

@@ -1,0 +1,44 @@
+"""What a command says of how it reads its input, and what it takes from that."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from txmon.cli.outputs import tell
+from txmon.ingest.reading import Reading
+from txmon.runtime.reader import Reader, step_of
+from txmon.settings.declarations import Settings
+from txmon.settings.load import Config
+from txmon.support.durations import duration_text
+
+WIDEST: Final = 3600  # seconds of a bucket
+DAY: Final = 86400
+
+
+def understood(config: Config, reader: Reader, paths: Iterable[str]) -> Settings:
+    """Say how each of `paths` is read, unless --no-reading; return the settings with the bucket of aggregated rows."""
+    readings = reader.readings(paths)
+    settings = config.settings
+    bucket = bucket_of(config, readings)
+    if not settings.no_reading:
+        for reading in readings:
+            tell([reading.statement() + _bucket_text(reading, bucket, settings)])
+    return settings if bucket is None else replace(settings, bucket=bucket)
+
+
+def bucket_of(config: Config, readings: Iterable[Reading]) -> int | None:
+    """The step of the rows as the width of a bucket, seconds; None where --bucket is given, or it cannot be one."""
+    step = step_of(readings)
+    if step is None or config.origin["bucket"] != "default" or step <= config.settings.bucket:
+        return None
+    return step if step <= WIDEST and DAY % step == 0 else None
+
+
+def _bucket_text(reading: Reading, bucket: int | None, settings: Settings) -> str:
+    if reading.step is None or reading.step == settings.bucket:
+        return ""
+    if bucket is not None:
+        return f", so the bucket is {duration_text(bucket)} (--bucket)"
+    if reading.step > WIDEST:
+        return f", and the widest bucket is {duration_text(WIDEST)}: its verdicts mean little"
+    return "" if reading.step < settings.bucket else f"; the bucket is {duration_text(settings.bucket)}"

@@ -1,0 +1,272 @@
+"""A whole input in the order of event time, whatever the order of its rows, in bounded memory.
+
+Rows are added up by bucket, key and status as they come. What is counted lies in memory up to HOT counts. Beyond that
+it is packed into a run that is sorted by time, beyond PACKED bytes the runs go to a temporary file, and at the end the
+runs are merged. So memory does not grow with the number of rows, and a file that is in order is read only once.
+"""
+
+import heapq
+import marshal
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
+from typing import IO, Any, Final
+
+from mypy_extensions import mypyc_attr
+
+from txmon.errors import IoFailure
+from txmon.ingest.aggregate.ledger import Item, Marks, Tally, mark_of
+from txmon.ingest.records import Record
+from txmon.model.keys import Counts
+
+HOT: Final = 200_000  # counts, and ids, that lie in memory as they are: about 40 MB
+PACKED: Final = 64 << 20  # bytes of runs that lie in memory
+PIECE: Final = 1 << 18  # bytes that are read of a run at a time
+HEAD: Final = 16  # bytes before a bucket's content: its start and its length
+Entry = tuple[int, int, bytes]  # start of the bucket, number of the run, content
+
+
+@mypyc_attr(acyclic=True)
+class Held:
+    """What is known so far of one bucket."""
+
+    __slots__ = ("counts", "marks", "weights")
+
+    def __init__(self) -> None:
+        self.counts: Counts = {}
+        self.marks: Marks = {}  # of rows that have an id
+        self.weights: dict[int, int] = {}  # by mark: the transactions of those that have not exactly one
+
+
+class WholeInput:
+    """Takes what is read of all files, and gives one tally for each bucket, oldest first."""
+
+    def __init__(self, width: int, hot: int = HOT, packed: int = PACKED) -> None:
+        """width: of a bucket, seconds. hot: counts and ids in memory. packed: bytes in memory besides."""
+        self.rows = 0  # records taken
+        self.marked = 0  # those of them that have an id
+        self.repeated = 0  # those of these that repeated another one; known once `settle` was called
+        self._width = width
+        self._limit = hot
+        self._most = packed
+        self._hot: dict[int, Held] = {}
+        self._size = 0  # counts and ids in `_hot`
+        self._runs: list[list[Entry]] = []  # in memory
+        self._bytes = 0  # in them
+        self._file: IO[bytes] | None = None
+        self._spilled: list[tuple[int, int]] = []  # runs in the file: where each begins and ends
+
+    def take(self, items: Iterable[Item]) -> None:
+        """Add records, or what came of them; IoFailure where the temporary folder cannot hold them."""
+        for item in items:
+            if isinstance(item, Tally):
+                self.rows += item.rows
+                self._add_tally(item)
+            else:
+                self.rows += 1
+                self._add_record(item)
+        if self._size > self._limit:
+            self._pack()
+
+    def _add_tally(self, tally: Tally) -> None:
+        held = self._hot.get(tally.start)
+        if held is None:
+            held = self._hot[tally.start] = Held()
+        for mark, count in tally.weights.items():
+            held.weights.setdefault(mark, count)
+        for key, marked in tally.marks.items():
+            by_status = held.marks.setdefault(key, {})
+            for status, marks in marked.items():
+                self.marked += len(marks)
+                self._size += len(marks)
+                known = by_status.get(status)
+                if known is None:
+                    by_status[status] = marks
+                else:
+                    known += marks
+        counts = tally.surrender()
+        if not held.counts:
+            held.counts = counts
+            for statuses in counts.values():
+                self._size += len(statuses)
+            return
+        for key, added in counts.items():
+            statuses = held.counts.setdefault(key, {})
+            before = len(statuses)
+            for status, count in added.items():
+                statuses[status] = statuses.get(status, 0) + count
+            self._size += len(statuses) - before
+
+    def _add_record(self, record: Record) -> None:
+        start = record.time - record.time % self._width
+        held = self._hot.get(start)
+        if held is None:
+            held = self._hot[start] = Held()
+        if record.id is not None:
+            mark = mark_of(record.id, record.status, record.time)
+            held.marks.setdefault(record.key, {}).setdefault(record.status, []).append(mark)
+            if record.count != 1:
+                held.weights.setdefault(mark, record.count)
+            self.marked += 1
+            self._size += 1
+            return
+        statuses = held.counts.setdefault(record.key, {})
+        before = len(statuses)
+        statuses[record.status] = statuses.get(record.status, 0) + record.count
+        self._size += len(statuses) - before
+
+    def settle(self) -> None:
+        """Count rows with an id, each once: all has been taken. A repeat has the same id, status and time."""
+        if not self.marked:
+            return
+        before = self.marked
+        kept = 0
+        counted = WholeInput(self._width, self._limit, self._most)
+        for start, held in self._held():
+            tally = Tally(start, start)
+            seen: dict[str, set[int]] = {}
+            for key, by_status in held.marks.items():
+                statuses = held.counts.setdefault(key, {})
+                for status, marks in by_status.items():
+                    known = seen.setdefault(status, set())
+                    new = set(marks) - known if known else set(marks)
+                    known |= new
+                    kept += len(new)
+                    number = len(new)
+                    if held.weights:
+                        number = sum([held.weights.get(mark, 1) for mark in new])
+                    statuses[status] = statuses.get(status, 0) + number
+            tally.counts = held.counts
+            counted.take([tally])
+        self.close()
+        self._hot, self._size = counted._hot, counted._size
+        self._runs, self._bytes = counted._runs, counted._bytes
+        self._file, self._spilled = counted._file, counted._spilled
+        self.repeated = before - kept
+        self.marked = 0
+
+    def tallies(self) -> Iterator[Tally]:
+        """One for each bucket in which something arrived, oldest first; the caller owns their counts."""
+        for start, held in self._held():
+            tally = Tally(start, start)
+            tally.rows = 1
+            tally.counts = held.counts
+            yield tally
+        self.close()
+
+    def close(self) -> None:
+        """Give the temporary file back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _held(self) -> Iterator[tuple[int, Held]]:
+        if not self._runs and not self._spilled:
+            for start in sorted(self._hot):
+                yield start, self._hot.pop(start)
+            return
+        self._pack()
+        runs: list[Iterable[Entry]] = [*self._runs]
+        runs += [self._read_run(number, begin, end) for number, (begin, end) in enumerate(self._spilled)]
+        at, held = 0, Held()
+        some = False
+        for start, _, content in heapq.merge(*runs):
+            if some and start != at:
+                yield at, held
+                held = Held()
+            at, some = start, True
+            _unpack(held, content)
+        if some:
+            yield at, held
+
+    def _pack(self) -> None:
+        """Make a sorted run of what lies in memory as it is."""
+        number = len(self._runs) + (1 << 20)  # above those that are in the file: no two runs have one number
+        run: list[Entry] = []
+        for start in sorted(self._hot):
+            content = _packed(self._hot[start])
+            self._bytes += len(content)
+            run.append((start, number, content))
+        self._hot, self._size = {}, 0
+        if run:
+            self._runs.append(run)
+        if self._bytes > self._most:
+            self._spill()
+
+    def _spill(self) -> None:
+        """Write the runs in memory to the temporary file, merged into one."""
+        import tempfile
+
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="txmon-")  # noqa: SIM115 - `close` closes it
+            file = self._file
+            begin = file.seek(0, 2)
+            for start, _, content in heapq.merge(*self._runs):
+                file.write(start.to_bytes(8, "little", signed=True) + len(content).to_bytes(8, "little"))
+                file.write(content)
+            self._spilled.append((begin, file.tell()))
+        except OSError as bad:
+            folder = tempfile.gettempdir()
+            raise IoFailure(f"{folder}: {bad.strerror}. Set TMPDIR to a folder with more space.") from bad
+        self._runs, self._bytes = [], 0
+
+    def _read_run(self, number: int, begin: int, end: int) -> Iterator[Entry]:
+        file = self._file
+        assert file is not None
+        rest, at = b"", begin
+        while at < end or rest:
+            length = int.from_bytes(rest[8:HEAD], "little") if len(rest) >= HEAD else 0
+            if len(rest) < HEAD or len(rest) < HEAD + length:
+                file.seek(at)
+                piece = file.read(min(max(PIECE, HEAD + length), end - at))
+                at += len(piece)
+                rest += piece
+                continue
+            whole = 0
+            while len(rest) - whole >= HEAD:
+                length = int.from_bytes(rest[whole + 8 : whole + HEAD], "little")
+                if len(rest) - whole < HEAD + length:
+                    break
+                start = int.from_bytes(rest[whole : whole + 8], "little", signed=True)
+                yield start, number, rest[whole + HEAD : whole + HEAD + length]
+                whole += HEAD + length
+            rest = rest[whole:]
+
+
+def _packed(held: Held) -> bytes:
+    """A bucket as bytes; ids take eight bytes each, and those that are the same in it, status by status, one."""
+    marks: dict[Any, dict[str, bytes]] = {}
+    for key, by_status in held.marks.items():
+        # a repeat costs nothing more: its mark is there once, and how often it came is known from the rows
+        marks[key] = {status: array("q", set(found)).tobytes() for status, found in by_status.items()}
+    return marshal.dumps((held.counts, marks, held.weights))
+
+
+def _unpack(held: Held, content: bytes) -> None:
+    """Add to a bucket what was packed."""
+    counts, marks, weights = marshal.loads(content)
+    if not held.counts:
+        held.counts = {_interned(key): _named(statuses) for key, statuses in counts.items()}
+    else:
+        for key, statuses in counts.items():
+            known = held.counts.setdefault(_interned(key), {})
+            for status, count in statuses.items():
+                known[sys.intern(status)] = known.get(status, 0) + count
+    for mark, count in weights.items():
+        held.weights.setdefault(mark, count)
+    for key, by_status in marks.items():
+        found = held.marks.setdefault(_interned(key), {})
+        for status, raw in by_status.items():
+            numbers: array[int] = array("q")
+            numbers.frombytes(raw)
+            found.setdefault(sys.intern(status), []).extend(numbers)
+
+
+def _interned(key: Any) -> Any:
+    """A key whose texts are those of all other keys: each is looked up often from here on."""
+    return tuple([(sys.intern(name), sys.intern(value)) for name, value in key]) if key else ()
+
+
+def _named(statuses: dict[str, int]) -> dict[str, int]:
+    return {sys.intern(status): count for status, count in statuses.items()}

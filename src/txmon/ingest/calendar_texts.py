@@ -1,0 +1,189 @@
+"""Dates and times as people, spreadsheets and processors write them: `05/03/2024 10:00 AM`, `Mar 5, 2024`, `... PST`.
+
+ISO 8601 and epoch numbers are in `timestamps`. What this module cannot read is a ValueError that names the fix.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from typing import Any, Final
+
+DAY_FIRST: Final = "dmy"
+MONTH_FIRST: Final = "mdy"
+UNDECIDED: Final = "?"
+
+# the first three letters of months in English, Portuguese and Spanish; no two of them disagree
+_MONTHS: Final[Mapping[str, int]] = {
+    "jan": 1, "ene": 1, "feb": 2, "fev": 2, "mar": 3, "apr": 4, "abr": 4, "may": 5, "mai": 5, "jun": 6, "jul": 7,
+    "aug": 8, "ago": 8, "sep": 9, "set": 9, "oct": 10, "out": 10, "nov": 11, "dec": 12, "dez": 12, "dic": 12,
+}  # fmt: skip
+# hours east of Greenwich; where an abbreviation has several meanings, the one of RFC 2822 or of the larger market
+_ZONES: Final[Mapping[str, float]] = {
+    "utc": 0, "gmt": 0, "z": 0, "ut": 0, "wet": 0, "west": 1, "bst": 1, "cet": 1, "cest": 2, "eet": 2, "eest": 3,
+    "msk": 3, "sast": 2, "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7,
+    "akst": -9, "akdt": -8, "hst": -10, "brt": -3, "brst": -2, "art": -3, "clt": -4, "clst": -3, "cot": -5, "pet": -5,
+    "uyt": -3, "ist": 5.5, "jst": 9, "kst": 9, "sgt": 8, "hkt": 8, "awst": 8, "aest": 10, "aedt": 11, "nzst": 12,
+    "nzdt": 13,
+}  # fmt: skip
+# names of zones in words, as some processors write them, by how they begin
+_REGIONS: Final[Mapping[str, str]] = {
+    "pacific": "America/Los_Angeles", "mountain": "America/Denver", "central time": "America/Chicago",
+    "eastern": "America/New_York", "atlantic time": "America/Halifax", "brasilia": "America/Sao_Paulo",
+    "coordinated universal": "UTC",
+}  # fmt: skip
+
+_WORD: Final = r"[^\W\d_]{3,10}\.?"
+_CLOCK: Final = (
+    r"(?P<h>\d{1,2})(?:[:.h]\s?(?P<m>\d{2})(?:[:.m]\s?(?P<s>\d{2})s?(?:[.,:]\d+)?)?|h)?"
+    r"\s?(?:(?P<half>[AaPp])\.?\s?[Mm]\.?)?"
+)
+_PACKED: Final = r"(?P<packed>\d{3,6})"
+_ZONE: Final = (
+    r"(?:\s?(?P<zone>[+-]\d{1,2}(?::?\d{2})?|[A-Za-z][A-Za-z_]*(?:/[A-Za-z_+-]+\d*|[+-]\d{1,2}(?::?\d{2})?)?))?"
+    r"(?:\s?\([^)]{0,40}\))?"
+)
+_GAP: Final = r"(?:\s?[T,:_]\s?|\s?-\s?|\s(?:at|às|as|a las)\s|\s)"
+_AFTER: Final = rf"(?:{_GAP}(?:{_CLOCK}|{_PACKED}){_ZONE})?"
+# each with the name of its kind; compiled when a text is first read that is not ISO 8601
+_FORMS: Final = (
+    ("year", rf"(?P<y>\d{{4}})([-/.])(?P<a>\d{{1,2}})\2(?P<b>\d{{1,2}}){_AFTER}"),
+    ("year", rf"(?P<y>\d{{4}})(?P<a>\d{{2}})(?P<b>\d{{2}})[T ](?:{_CLOCK}|{_PACKED}){_ZONE}"),
+    ("numbers", rf"(?P<a>\d{{1,2}})(?P<by>[-/.])(?P<b>\d{{1,2}})(?P=by)(?P<y>\d{{4}}|\d{{2}}){_AFTER}"),
+    (
+        "words",
+        rf"(?:{_WORD},?\s)?(?P<b>\d{{1,2}})(?:st|nd|rd|th|º)?[\s/.-]?(?:de\s)?(?P<word>{_WORD}),?[\s/.-]?(?:de\s)?"
+        rf"(?P<y>\d{{4}}|\d{{2}}){_AFTER}",
+    ),
+    ("words", rf"(?:{_WORD},?\s)?(?P<word>{_WORD})\s(?P<b>\d{{1,2}})(?:st|nd|rd|th)?,?\s(?P<y>\d{{4}}),?{_AFTER}"),
+    (
+        "words",
+        rf"(?:{_WORD},?\s)?(?P<word>{_WORD})\s(?P<b>\d{{1,2}})\s{_CLOCK}(?:\s(?P<zone>[A-Za-z]{{2,5}}|[+-]\d{{4}}))?"
+        rf"\s(?P<y>\d{{4}})",
+    ),
+)
+_OFFSET: Final = re.compile(r"(?:utc|gmt)?\s?([+-])(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
+_NUMERIC_DAY: Final = re.compile(r"\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)")
+LONGEST: Final = 80  # characters: no date is longer, and none of the patterns is given more
+
+
+def order_of(text: str) -> str:
+    """Return which order of day and month `text` proves: DAY_FIRST, MONTH_FIRST, UNDECIDED, or "" where none is asked.
+
+    A date with dots is day-first, and so is one whose first number is above 12.
+    """
+    match = _NUMERIC_DAY.match(text[:LONGEST])
+    if match is None:
+        return ""
+    first, second = int(match[1]), int(match[3])
+    if match[2] == ".":
+        return DAY_FIRST
+    if first > 12 or second > 12:
+        return "" if first > 12 and second > 12 else DAY_FIRST if first > 12 else MONTH_FIRST
+    return "" if first == second else UNDECIDED
+
+
+def read(text: str, order: str) -> tuple[datetime, tzinfo | None] | None:
+    """Return the local time that `text` names and its zone, None for no zone; None where no form fits.
+
+    order: DAY_FIRST, MONTH_FIRST, or "" where nothing has decided. ValueError for a date that does not exist, for a
+    zone that is not known, and for a numeric date whose order is not decided.
+    """
+    if len(text) > LONGEST:
+        return None
+    text = " ".join(text.replace("\u202f", " ").replace("\xa0", " ").split())
+    kind, found = _fitting(text)
+    if found is None:
+        return None
+    year, day = int(found["y"]), int(found["b"])
+    if len(found["y"]) == 2:
+        year += 2000
+    if found.get("word") is not None:
+        month = _MONTHS.get(found["word"][:3].lower(), 0)
+        if month == 0:
+            return None
+    elif kind == "numbers":
+        month, day = _ordered(int(found["a"]), day, found["by"], order, text)
+    else:
+        month = int(found["a"])
+    hour, minute, second = _clock(found, text)
+    extra = timedelta(0)
+    if hour == 24 and minute == 0 and second == 0:
+        hour, extra = 0, timedelta(days=1)
+    try:
+        moment = datetime(year, month, day, hour, minute, min(second, 59)) + extra
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text[:60]!r} does not exist in the calendar") from None
+    zone = found.get("zone")
+    return moment, zone_of(zone) if zone else None
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> list[tuple[str, re.Pattern[str]]]:
+    return [(kind, re.compile(form)) for kind, form in _FORMS]
+
+
+def _fitting(text: str) -> tuple[str, dict[str, Any] | None]:
+    """Return the kind of the first form that fits, and its parts; None where none does."""
+    for kind, pattern in _patterns():
+        match = pattern.fullmatch(text)
+        if match is not None:
+            return kind, match.groupdict()
+    return "", None
+
+
+def _ordered(first: int, second: int, mark: str, order: str, text: str) -> tuple[int, int]:
+    """Return month and day of a numeric date."""
+    if mark == "." and order != MONTH_FIRST:
+        return second, first
+    if order == "":
+        if first > 12:
+            order = DAY_FIRST
+        elif second > 12 or first == second:
+            order = MONTH_FIRST
+        else:
+            raise ValueError(f"{text[:60]!r} may be day-first or month-first; use --day-first or --month-first")
+    return (second, first) if order == DAY_FIRST else (first, second)
+
+
+def _clock(found: Mapping[str, str | None], text: str) -> tuple[int, int, int]:
+    packed = found.get("packed")
+    if packed is not None:
+        digits = packed.zfill(len(packed) + len(packed) % 2)
+        return int(digits[:2]), int(digits[2:4]), int(digits[4:6] or "0")
+    hour = int(found.get("h") or "0")
+    half = found.get("half")
+    if half is not None:
+        if not 1 <= hour <= 12:
+            raise ValueError(f"{text[:60]!r} has no hour from 1 to 12")
+        hour = hour % 12 + (12 if half in "Pp" else 0)
+    return hour, int(found.get("m") or "0"), int(found.get("s") or "0")
+
+
+def zone_of(text: str) -> tzinfo:
+    """Return the zone that `text` names: an offset, an abbreviation, a name of the time zone database.
+
+    Raises ValueError when it is not known.
+    """
+    name = text.strip()
+    match = _OFFSET.fullmatch(name)
+    if match is not None:
+        hours, minutes = int(match[2]), int(match[3] or "0")
+        if hours > 14 or minutes > 59:
+            raise ValueError(f"{name[:40]!r} is not an offset from UTC")
+        sign = -1 if match[1] == "-" else 1
+        return timezone(sign * timedelta(hours=hours, minutes=minutes))
+    lower = name.lower()
+    if lower in _ZONES:
+        return UTC if _ZONES[lower] == 0 else timezone(timedelta(hours=_ZONES[lower]))
+    for begin, region in _REGIONS.items():
+        if lower.startswith(begin):
+            name = region
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError(
+            f"{text.strip()[:40]!r} is not a known time zone; name one with --tz, and --map zone= off"
+        ) from None

@@ -1,0 +1,352 @@
+"""Opens any source: finds out what it is, and gives its lines with the reading that was decided of them."""
+
+import codecs
+import itertools
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import IO, Final
+
+from txmon.errors import BadData
+from txmon.ingest import calendar_texts
+from txmon.ingest.compression import GZIP, ZSTD
+from txmon.ingest.files import FileSource, lines_of
+from txmon.ingest.formats import documents, logfmt
+from txmon.ingest.formats.quotes import QuoteJoiner
+from txmon.ingest.reading import Container, Hints, Reading, decide_order, read_plan, row_orders
+from txmon.ingest.records import BOM, RecordParser
+from txmon.ingest.timestamps import TimeParser
+
+HEAD: Final = 1 << 16  # bytes that are looked at
+SPOOLED: Final = 16 << 20  # bytes of a stream that are kept in memory where it must be read twice
+# what cannot be read, by how it begins, and what to do about it
+REFUSED: Final = (
+    (b"\xd0\xcf\x11\xe0", "is an Excel 97 workbook; save it as .xlsx or CSV"),
+    (b"BZh", "is packed with bzip2; unpack it: bzip2 -dc FILE | txmon replay -"),
+    (b"\xfd7zXZ\0", "is packed with xz; unpack it: xz -dc FILE | txmon replay -"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive; unpack it: 7z x -so FILE | txmon replay -"),
+    (b"Rar!", "is a RAR archive; unpack it: unrar p -inul FILE | txmon replay -"),
+    (b"\x04\x22\x4d\x18", "is packed with LZ4; unpack it: lz4 -dc FILE | txmon replay -"),
+    (b"SQLite format 3\0", "is an SQLite database; export a table as CSV: sqlite3 -header -csv FILE 'SELECT ...'"),
+    (b"Obj\x01", "is an Avro file; save it as Parquet, CSV or JSON lines"),
+    (b"ORC", "is an ORC file; save it as Parquet, CSV or JSON lines"),
+    (b"ARROW1", "is an Arrow file; save it as Parquet, CSV or JSON lines"),
+    (b"%PDF", "is a PDF document; export the table as CSV"),
+    (b"{\\rtf", "is an RTF document; save it as CSV"),
+)
+_DATA: Final = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".log", ".parquet", ".xlsx", ".tab", ".dat", "")
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),
+    (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
+    (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
+    (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
+)
+
+
+class OpenedSource:
+    """One source with its reading: iterate over it for lists of lines, and parse them with `parser`."""
+
+    def __init__(self, path: str, hints: Hints) -> None:
+        """Open `path` (- is standard input) and decide how it is read.
+
+        Raises NoInput when it cannot be opened, BadData when it cannot be read, IoFailure when reading fails.
+        """
+        self._hints = hints
+        self._file = FileSource(path)
+        self.name = self._file.name
+        self._path = path
+        self._held: list[list[bytes]] = []  # lines read for the sample
+        self._sampled: list[bytes] = []  # the same, whole rows
+        self._converted = False  # whether the lines were made here, so that the file does not tell of their quotes
+        self._spooled: list[IO[bytes]] = []
+        try:
+            self._chunks, container = self._open()
+            sample = self._sample()
+            self.reading = read_plan(self.name, self._sampled, hints, container, whole=sample)
+            if self.reading.order == calendar_texts.UNDECIDED:
+                self.reading = self._decided()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def consumed(self) -> int:
+        """Bytes of the file read so far, packed as they are."""
+        return self._file.consumed
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file; None where nobody knows, as for a pipe."""
+        return self._file.size
+
+    def __enter__(self) -> "OpenedSource":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._file.close()
+        for file in self._spooled:
+            file.close()
+
+    def parser(self, times: TimeParser) -> RecordParser:
+        """Return the parser of the lines. times: of all sources of a run, since times without a date go on."""
+        order = self.reading.order if self.reading.order in ("dmy", "mdy") else ""
+        times.decide(order)
+        return RecordParser(self.name, self.reading.options(self._hints.options), times)
+
+    def __iter__(self) -> Iterator[list[bytes]]:
+        """Lists of lines; IoFailure when reading or unpacking fails, after all lines before have been given."""
+        joiner = None
+        if self.reading.container.format == "csv":
+            joiner = QuoteJoiner(self.reading.delimiter, self._hints.options.max_line)
+        for lines in self._held:
+            if some := lines if joiner is None else joiner.join(lines):
+                yield some
+        self._held = []
+        for lines in self._chunks:
+            # most chunks have no quote, and are not looked at again
+            asked = joiner is not None and (self._file.quoted or self._converted or joiner.waiting())
+            if some := joiner.join(lines) if asked and joiner is not None else lines:
+                yield some
+        if joiner is not None and (rest := joiner.flush()):
+            yield rest
+
+    # what it is
+
+    def _open(self) -> tuple[Iterator[list[bytes]], Container]:
+        """Return the lines, and what they come out of."""
+        blocks = self._file.blocks()
+        head = b""
+        packed = ""
+        for block in blocks:
+            head += block
+            if len(head) >= HEAD or (self._file.size is None and b"\n" in block and len(head) >= HEAD // 16):
+                break
+        packed = {GZIP: "gzip", ZSTD[:2]: "zstd"}.get(self._file.magic[:2], "")
+        rest = itertools.chain([head], blocks) if head else blocks
+        for magic, reason in REFUSED:
+            if head.startswith(magic):
+                raise BadData(f"{self.name}: {reason.replace('FILE', self.name if self._path != '-' else 'FILE')}")
+        if head.startswith(b"PK\x03\x04"):
+            return self._archive(rest, packed)
+        if head.startswith(b"PAR1"):
+            from txmon.ingest.formats import parquet
+
+            path = self._path if self._path != "-" and not packed else self._spool(rest, named=True).name
+            return lines_of(parquet.blocks(self.name, path), self._file), Container(
+                "csv", "Parquet", compression=packed
+            )
+        return self._text(head, rest, Container(compression=packed))
+
+    def _archive(self, blocks: Iterable[bytes], packed: str) -> tuple[Iterator[list[bytes]], Container]:
+        file = self._spool(blocks)
+        try:
+            archive = zipfile.ZipFile(file)
+        except zipfile.BadZipFile as bad:
+            raise BadData(f"{self.name}: is a damaged zip file ({bad})") from None
+        names = archive.namelist()
+        if "xl/workbook.xml" in names:
+            from txmon.ingest.formats import workbook
+
+            file.seek(0)
+            self._converted = True
+            sheet, chunks, notes = workbook.sheet_lines(self.name, file)
+            return chunks, Container("csv", "Excel workbook", compression=packed, detail=sheet, notes=notes)
+        if "xl/workbook.bin" in names:
+            raise BadData(f"{self.name}: is a binary Excel workbook (.xlsb); save it as .xlsx or CSV")
+        if "content.xml" in names:
+            raise BadData(f"{self.name}: is an OpenDocument spreadsheet; save it as CSV")
+        members = [
+            entry for entry in archive.infolist()
+            if not entry.is_dir() and not entry.filename.startswith(("__MACOSX/", ".")) and "/." not in entry.filename
+        ]  # fmt: skip
+        data = [entry for entry in members if os.path.splitext(entry.filename)[1].lower() in _DATA]
+        if len(data) != 1:
+            shown = ", ".join(entry.filename for entry in members[:8]) or "none"
+            raise BadData(
+                f"{self.name}: is a zip with {len(data) or 'no'} data files ({shown});"
+                f" choose one: unzip -p {self.name} NAME | txmon replay -"
+            )
+        if data[0].flag_bits & 1:
+            raise BadData(f"{self.name}: is a zip with a password; unpack it first")
+        blocks = _member(self.name, archive, data[0])
+        head = next(blocks, b"")
+        if head.startswith((b"PAR1", b"PK\x03\x04")):
+            raise BadData(f"{self.name}: {data[0].filename} in it is no text; unpack it first: unzip {self.name}")
+        return self._text(head, itertools.chain([head], blocks), Container(compression="zip", detail=data[0].filename))
+
+    def _text(self, head: bytes, blocks: Iterable[bytes], found: Container) -> tuple[Iterator[list[bytes]], Container]:
+        codec, encoding = self._encoding(head)
+        if codec is not None:
+            blocks = _transcoded(self.name, blocks, codec)
+            head = b"".join(_transcoded(self.name, [head], codec, partly=True))
+        elif b"\0" in head[:4096]:
+            raise BadData(f"{self.name}: is binary, not CSV or JSON lines")
+        begin = head.removeprefix(BOM).lstrip()
+        lower = begin[:200].lower()
+        if lower.startswith((b"<!doctype html", b"<html", b"<table")):
+            raise BadData(f"{self.name}: is an HTML page; open it in a spreadsheet and save it as CSV")
+        if lower.startswith(b"<?xml") or (lower.startswith(b"<") and b">" in lower):
+            raise BadData(f"{self.name}: is an XML document; save it as CSV or JSON lines")
+        base = replace(found, encoding=encoding)
+        asked = self._hints.format
+        if asked in ("auto", "json") and begin[:1] in (b"[", b"{"):
+            kind = _json_kind(begin) if asked == "auto" else "document"
+            if kind == "rows":
+                return _array_lines(lines_of(blocks, self._file)), replace(base, format="jsonl", kind="JSON array")
+            if kind == "document":
+                shown, rows, notes = documents.rows_of(self.name, self._all(blocks))
+                return _chunks(rows), replace(base, format="jsonl", kind=shown, notes=notes)
+            return lines_of(blocks, self._file), replace(base, format="jsonl", kind="JSON lines")
+        if asked == "jsonl":
+            return lines_of(blocks, self._file), replace(base, format="jsonl", kind="JSON lines")
+        first = begin[:HEAD].split(b"\n")[:6]
+        if asked == "logfmt" or (asked == "auto" and logfmt.is_logfmt(first[:-1] or first)):
+            chunks = (list(logfmt.json_lines(lines)) for lines in lines_of(blocks, self._file))
+            return chunks, replace(base, format="jsonl", kind="logfmt")
+        return lines_of(blocks, self._file), base
+
+    def _encoding(self, head: bytes) -> tuple[str | None, str]:
+        """Return the codec that makes the text UTF-8, None where it is, and the encoding's name."""
+        asked = self._hints.encoding
+        if asked is not None:
+            plain = codecs.lookup(asked).name
+            return (None, "UTF-8") if plain in ("utf-8", "utf-8-sig") else (plain, asked.upper())
+        for mark, codec, name in _MARKS:
+            if head.startswith(mark):
+                return codec, name
+        if len(head) >= 4 and b"\0" in head[:4096]:
+            even, odd = head[:4096:2].count(0), head[1:4096:2].count(0)
+            half = len(head[:4096]) // 2
+            if odd > 0.7 * half and even < 0.1 * half:
+                return "utf-16-le", "UTF-16"
+            if even > 0.7 * half and odd < 0.1 * half:
+                return "utf-16-be", "UTF-16"
+        return None, "UTF-8"
+
+    def _all(self, blocks: Iterable[bytes]) -> bytes:
+        parts, size = [], 0
+        for block in blocks:
+            size += len(block)
+            if size > documents.LARGEST:
+                raise BadData(f"{self.name}: is a JSON document of more than 1 GiB; make JSON lines of it: jq -c '.[]'")
+            parts.append(block)
+        return b"".join(parts).removeprefix(BOM)
+
+    def _spool(self, blocks: Iterable[bytes], named: bool = False) -> IO[bytes]:
+        """A file of its own with these blocks, which can be read anywhere."""
+        made = tempfile.NamedTemporaryFile() if named else tempfile.SpooledTemporaryFile(SPOOLED)  # noqa: SIM115
+        file: IO[bytes] = made
+        self._spooled.append(file)
+        for block in blocks:
+            file.write(block)
+        file.flush()
+        file.seek(0)
+        return file
+
+    # how it is read
+
+    def _sample(self) -> bool:
+        """Read the first lines; return whether these are all."""
+        joiner = QuoteJoiner("", self._hints.options.max_line)
+        while len(self._sampled) < 1000:
+            lines = next(self._chunks, None)
+            if lines is None:
+                self._sampled += joiner.flush()
+                return True
+            self._held.append(lines)
+            self._sampled += joiner.join(lines)
+        return False
+
+    def _decided(self) -> Reading:
+        """The reading with the order of day and month that the rest of the file proves."""
+        if self._path == "-" or not os.path.isfile(self._path):
+            lines: Iterable[bytes] = (line for chunk in self._all_held() for line in chunk)
+            return decide_order(self.reading, row_orders(self.reading, lines))
+        # the same file once more, with an order to read on
+        hints = replace(self._hints, order=calendar_texts.DAY_FIRST)
+        with OpenedSource(self._path, hints) as again:
+            orders = row_orders(self.reading, (line for chunk in again for line in chunk))
+            first = next(
+                (order for order in orders if order in (calendar_texts.DAY_FIRST, calendar_texts.MONTH_FIRST)), ""
+            )
+        return decide_order(self.reading, [first])
+
+    def _all_held(self) -> list[list[bytes]]:
+        """All lines of a stream that cannot be read twice."""
+        self._held += list(self._chunks)
+        return self._held
+
+
+def _member(name: str, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    try:
+        with archive.open(entry) as file:
+            while block := file.read(HEAD):
+                yield block
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as bad:
+        raise BadData(f"{name}: {entry.filename} in it cannot be unpacked ({bad})") from None
+
+
+def _transcoded(name: str, blocks: Iterable[bytes], codec: str, partly: bool = False) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(codec)()
+    try:
+        for block in blocks:
+            yield decoder.decode(block).encode("utf-8", "replace")
+        if not partly:
+            yield decoder.decode(b"", True).encode("utf-8", "replace")
+    except UnicodeError as bad:
+        raise BadData(f"{name}: is not valid {codec} ({bad}); --encoding names another") from None
+
+
+def _json_kind(begin: bytes) -> str:
+    """What JSON begins so: lines, rows (an array with an object on each line), or a document to read as a whole."""
+    lines = [line.strip() for line in begin.split(b"\n")]
+    complete = [line for line in lines[:-1] if line] or [line for line in lines if line]
+    if begin[:1] == b"[":
+        rows = [line for line in complete[1:] if line not in (b"]", b",")]
+        if complete and complete[0] == b"[" and rows and all(_is_object(row) for row in rows[:20]):
+            return "rows"
+        return "document"
+    first = complete[0] if complete else begin
+    try:
+        value = json.loads(first)
+    except (ValueError, RecursionError):
+        # pretty-printed, or one long line: a document; else a bad line among others
+        others = complete[1:]
+        pretty = first in (b"{", b"{ ") or (first[-1:] in b"{[," and bool(others) and others[0][:1] != b"{")
+        single = len(complete) == 1 and not begin.rstrip().endswith(b"}")
+        return "document" if pretty or (single and len(begin) > HEAD // 2) else "lines"
+    if len(complete) == 1 and documents.is_document(value):
+        return "document"
+    return "lines"
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line.rstrip(b",")), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _array_lines(chunks: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
+    """The objects of an array that has one on each line; the brackets become blank, so that line numbers stay right."""
+    for lines in chunks:
+        yield [line if line[-1:] == b"}" else _element(line) for line in lines]
+
+
+def _element(line: bytes) -> bytes:
+    text = line.strip().removeprefix(BOM)
+    if text in (b"[", b"]", b","):
+        return b""
+    return text.removesuffix(b",").rstrip()
+
+
+def _chunks(rows: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while chunk := list(itertools.islice(rows, documents.TOGETHER)):
+        yield chunk

@@ -1,0 +1,44 @@
+"""Parquet files as CSV lines: DuckDB reads them, and writes into a pipe."""
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from txmon.errors import BadData
+
+BLOCK: Final = 1 << 18  # bytes
+
+
+def blocks(source: str, path: str) -> Iterator[bytes]:
+    """Yield the file's rows as blocks of CSV, the header first. BadData when it cannot be read."""
+    import duckdb
+
+    here = re.sub(r"[*?\[]", r"[\g<0>]", os.path.abspath(path)).replace("'", "''")
+    try:
+        connection = duckdb.connect()
+        connection.execute(f"SELECT 1 FROM read_parquet('{here}') LIMIT 0")
+    except duckdb.Error as bad:
+        raise BadData(f"{source}: is a Parquet file that cannot be read ({str(bad).splitlines()[0][:120]})") from None
+    reading, writing = os.pipe()
+    failed: list[str] = []
+
+    def write() -> None:
+        try:
+            connection.execute(
+                f"COPY (SELECT * FROM read_parquet('{here}')) TO '/dev/fd/{writing}' (FORMAT csv, HEADER)"
+            )
+        except duckdb.Error as bad:
+            failed.append(str(bad).splitlines()[0][:120])
+        finally:
+            os.close(writing)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    with open(reading, "rb", buffering=0) as pipe:
+        while block := pipe.read(BLOCK):
+            yield block
+    writer.join()
+    if failed:
+        raise BadData(f"{source}: is a Parquet file that cannot be read ({failed[0]})")

@@ -1,0 +1,75 @@
+"""Excel workbooks (.xlsx): the first sheet that holds a table, as CSV lines."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from typing import IO, Any, Final
+
+from txmon.errors import BadData
+
+TOGETHER: Final = 4096  # rows given at a time
+MOST_UNPACKED: Final = 4 << 30  # bytes of a workbook's parts
+
+
+def sheet_lines(source: str, file: IO[bytes]) -> tuple[str, Iterator[list[bytes]], tuple[str, ...]]:
+    """Return the sheet's name, its rows as CSV lines, and notes. BadData when the workbook has no table."""
+    try:
+        from openpyxl import load_workbook
+    except ImportError:
+        raise BadData(f"{source}: is an Excel workbook; pip install openpyxl, or save it as CSV") from None
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED:
+                raise BadData(f"{source}: is an Excel workbook that unpacks to more than 4 GiB; save it as CSV")
+        file.seek(0)
+        book = load_workbook(file, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as bad:
+        raise BadData(f"{source}: is a damaged Excel workbook ({str(bad)[:80]}); save it as CSV") from None
+    sheets = [sheet for sheet in book.worksheets if (sheet.max_column or 2) >= 2 and (sheet.max_row or 2) >= 2]
+    if not sheets:
+        raise BadData(f"{source}: is an Excel workbook without a table in any sheet")
+    first = sheets[0]
+    others = [sheet.title for sheet in sheets[1:]]
+    notes = (f"its other sheets are not read: {', '.join(others[:5])}",) if others else ()
+    return f"sheet {first.title}", _rows(first), notes
+
+
+def _rows(sheet: Any) -> Iterator[list[bytes]]:
+    found: list[bytes] = []
+    for row in sheet.iter_rows(values_only=True):
+        cells = [_text(cell) for cell in row]
+        while cells and not cells[-1]:
+            cells.pop()
+        found.append(_line(cells))
+        if len(found) == TOGETHER:
+            yield found
+            found = []
+    yield found
+
+
+def _line(cells: list[str]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow(cells)
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, datetime):
+        # Excel's times are fractions of a day in binary: a second may be some microseconds away
+        near = cell.replace(microsecond=0)
+        if cell.microsecond >= 999_000:
+            from datetime import timedelta
+
+            near += timedelta(seconds=1)
+        return near.isoformat(" ") if cell.microsecond < 1000 or cell.microsecond >= 999_000 else cell.isoformat(" ")
+    if isinstance(cell, date):
+        return cell.isoformat()
+    if isinstance(cell, time):
+        return cell.isoformat("seconds")
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell)

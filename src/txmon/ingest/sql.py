@@ -1,0 +1,452 @@
+"""A SQL database as a source: rows of a query become JSON lines, each row once.
+
+The query gives raw rows or counts per minute. One of its columns is the watermark: a time that grows, such as the time
+of the transaction or of its insertion. Each poll reads the rows from the newest watermark less an overlap, so that it
+finds rows that were committed late. A row that an earlier poll gave is not given again: txmon remembers a digest of
+every row in the overlap, and of a row with a count how much of the count it has given.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, Final
+
+from txmon.errors import BadData, ConfigError, IoFailure
+from txmon.ingest.fields import NAMES
+from txmon.ingest.follow import Chunk
+
+ROWS: Final = 5_000  # rows given at a time
+FIRST_WAIT: Final = 1.0  # seconds before a server that failed is asked again; doubled each time
+LONGEST_WAIT: Final = 60.0
+# what a connection is opened with: times in UTC, and a database file that another process may write meanwhile
+CONNECT: Final[Mapping[str, Mapping[str, Any]]] = {
+    "postgresql": {"options": "-c timezone=UTC", "application_name": "txmon", "connect_timeout": 10},
+    "duckdb": {"read_only": True},
+}
+MILLISECONDS: Final = 10**11  # an epoch above this is in milliseconds: in seconds it would be the year 5138
+
+Watermark = datetime | date | int | float | Decimal | str
+
+
+@dataclass(frozen=True, slots=True)
+class SqlQuery:
+    """What is asked, and how it goes on."""
+
+    address: str  # SQLAlchemy's URL, without a password
+    text: str  # SELECT ...; may use :since and :until
+    password: str | None = None
+    watermark: str | None = None  # column; None: the time column
+    count: str | None = None  # column; None: by its name
+    since: str | None = None  # first watermark; None: from the beginning
+    until: str | None = None  # watermark before which it ends; None: no end
+    overlap: int = 60  # seconds read again by each poll
+    every: float = 5.0  # seconds between two polls
+
+
+class Database:
+    """One connection to a database, opened when it is needed and again after a failure."""
+
+    def __init__(self, query: SqlQuery) -> None:
+        """Raise ConfigError where SQLAlchemy or the driver is missing, or the address cannot be read."""
+        try:
+            import sqlalchemy
+            from sqlalchemy.engine import make_url
+            from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+        except ImportError as bad:
+            raise ConfigError("--sql needs SQLAlchemy. Install it with: pip install 'txmon[sql]'") from bad
+        try:
+            url = make_url(query.address)
+        except ArgumentError as bad:
+            raise ConfigError(f"--sql {hidden(query.address)!r} is not a database URL. {FORMS}") from bad
+        if url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        if query.password is not None:
+            url = url.set(password=query.password)
+        self.name = url.render_as_string(hide_password=True).replace(":***", "")
+        self.kind = url.get_backend_name()
+        try:
+            self._engine = sqlalchemy.create_engine(
+                url, poolclass=sqlalchemy.pool.NullPool, connect_args=CONNECT.get(self.kind, {})
+            )
+        except (ImportError, NoSuchModuleError) as bad:
+            raise ConfigError(f"{self.name}: no driver for {url.drivername!r} ({bad}). {FORMS}") from bad
+        self._text = sqlalchemy.text
+        self._connection: Any = None
+        self._found: Any = None  # the newest result
+
+    def select(self, text: str, values: Mapping[str, Any]) -> tuple[list[str], Iterator[Any]]:
+        """Run `text` and return its columns and its rows, streamed. Raise IoFailure or BadData, without secrets."""
+        from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+        try:
+            if self._connection is None:
+                connection = self._engine.connect()
+                if self.kind == "postgresql":
+                    connection = connection.execution_options(postgresql_readonly=True)
+                self._connection = connection.execution_options(stream_results=True, yield_per=ROWS)
+            found = self._connection.execute(self._text(text), {name: self._bound(one) for name, one in values.items()})
+            self._found = found
+            return list(found.keys()), self._rows(found)
+        except OperationalError as bad:
+            self.close()
+            text = reason(bad)
+            # SQLite calls a table that is not there an operational error, as it does a disk that fails
+            mistaken = self.kind == "sqlite" and text.startswith(("no such", "near "))
+            raise (BadData if mistaken else IoFailure)(f"{self.name}: {text}") from None
+        except DBAPIError as bad:
+            lost = bad.connection_invalidated
+            self.close()
+            raise (IoFailure if lost else BadData)(f"{self.name}: {reason(bad)}") from None
+        except SQLAlchemyError as bad:
+            self.close()
+            raise BadData(f"{self.name}: {reason(bad)}") from None
+
+    def _bound(self, value: Any) -> Any:
+        """Return a watermark as the database compares it: SQLite has times as text, the others have a type for them."""
+        if self.kind != "sqlite" and isinstance(value, str):
+            try:
+                return datetime.fromisoformat(value)
+            except ValueError:
+                return value
+        return value
+
+    def _rows(self, found: Any) -> Iterator[Any]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield from found
+        except SQLAlchemyError as bad:
+            self.close()
+            raise IoFailure(f"{self.name}: {reason(bad)}") from None
+        # a connection that stays in a transaction would see the same rows for ever, and hold up the server's vacuum
+        if self._connection is not None:
+            self._connection.rollback()
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        for one in (self._found, self._connection):
+            if one is not None:
+                with suppress(Exception):  # what broke cannot be closed in good order
+                    one.close()
+        self._found = self._connection = None
+
+
+FORMS: Final = "Use for example postgresql://user@host/database, sqlite:////path/to/file or duckdb:////path/to/file."
+
+
+class SqlRows:
+    """All rows of a query, once and in the order of the watermark, as lists of JSON lines."""
+
+    def __init__(self, query: SqlQuery) -> None:
+        self._query = query
+        self._database = Database(query)
+        self.name = self._database.name
+        self.size: int | None = None  # nobody knows it, so a progress bar has no end
+        self.consumed = 0
+
+    def __enter__(self) -> "SqlRows":
+        """Begin."""
+        return self
+
+    def __exit__(self, *what: object) -> None:
+        """Close the connection."""
+        self._database.close()
+
+    def __iter__(self) -> Iterator[list[bytes]]:
+        """Yield lists of lines. Raise IoFailure, or BadData where the query does not fit."""
+        columns, rows = _ask(self._database, self._query, self._query.since, self._query.until)
+        _watermark(self._query, columns, self.name)
+        encode = encoder(columns)
+        lines: list[bytes] = []
+        for row in rows:
+            lines.append(encode(row))
+            if len(lines) >= ROWS:
+                yield lines
+                lines = []
+        if lines:
+            yield lines
+
+
+class SqlSource:
+    """A query asked again and again: a live source whose place is its newest watermark and the rows seen since."""
+
+    def __init__(
+        self,
+        query: SqlQuery,
+        say: Callable[[str], None],
+        position: Mapping[str, Any] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """say: takes a line when the server goes away and when it is back. monotonic: seconds. ConfigError."""
+        self._query = query
+        self._say = say
+        self._monotonic = monotonic
+        self._database = Database(query)
+        self.name = f"sql:{self._database.name}"
+        self.ended = False
+        self._newest: Watermark | None = None
+        self._seen: dict[str, list[Any]] = {}  # digest -> [watermark, rows or transactions given]
+        if position is not None:
+            self._newest = unpacked(position["newest"])
+            self._seen = {digest: [unpacked(at), int(many)] for digest, at, many in position["seen"]}
+        self._rows: Iterator[Any] | None = None  # of the poll under way
+        self._columns: list[str] = []
+        self._times: dict[str, int] = {}  # how often a row came in the poll under way
+        self._due = 0.0
+        self._wait = 0.0  # seconds; above 0 while the server is away
+        self._count = 0
+
+    def fileno(self) -> int | None:
+        """Return None: it is asked now and then."""
+        return None
+
+    def holds(self) -> bool:
+        """Return whether a poll is under way."""
+        return self._rows is not None
+
+    def read(self) -> Chunk | None:
+        """Return new rows, at most ROWS of them; None while there are none. BadData where the query does not fit."""
+        if self._rows is None and self._monotonic() < self._due:
+            return None
+        try:
+            lines = self._poll()
+        except IoFailure as bad:
+            self._away(str(bad))
+            return None
+        if self._wait:
+            self._say(f"{self.name}: answers again")
+            self._wait = 0.0
+        if not lines:
+            return None
+        start = self._count
+        self._count += sum(map(len, lines)) + len(lines)
+        return Chunk(lines, start=start)
+
+    def _away(self, reason: str) -> None:
+        self._rows = None
+        if not self._wait:
+            self._say(f"{reason}; txmon asks again until it answers")
+        self._wait = min(LONGEST_WAIT, 2 * self._wait or FIRST_WAIT)
+        self._due = self._monotonic() + self._wait
+
+    def _poll(self) -> list[bytes]:
+        if self._rows is None:
+            since = self._query.since if self._newest is None else earlier(self._newest, self._query.overlap)
+            columns, self._rows = _ask(self._database, self._query, since, None)
+            if self._columns and columns != self._columns:
+                self._database.close()
+                raise BadData(
+                    f"{self.name}: the query's columns changed from {', '.join(self._columns)} to {', '.join(columns)}."
+                    " Start txmon again if that is meant."
+                )
+            self._columns = columns
+            self._times = {}
+            self._encode = encoder(columns)
+            self._at = columns.index(_watermark(self._query, columns, self.name))
+            self._counted = _count_column(self._query, columns)
+        lines: list[bytes] = []
+        for row in self._rows:
+            line = self._fresh(row)
+            if line is not None:
+                lines.append(line)
+                if len(lines) >= ROWS:
+                    return lines
+        self._rows = None
+        self._due = self._monotonic() + self._query.every
+        self._forget()
+        return lines
+
+    def _fresh(self, row: Any) -> bytes | None:
+        """Return the line of a row that was not given before, or with the part of its count that was not."""
+        at = row[self._at]
+        if at is None:
+            return self._encode(row)  # the parser rejects it, with the reason
+        if self._newest is None or later(at, self._newest, self.name):
+            self._newest = at
+        if self._counted is None:
+            digest = digest_of(row)
+            many = self._times[digest] = self._times.get(digest, 0) + 1
+            known = self._seen.get(digest)
+            if known is not None and many <= known[1]:
+                return None
+            self._seen[digest] = [at, many]
+            return self._encode(row)
+        place = self._counted
+        digest = digest_of((*row[:place], *row[place + 1 :]))
+        known = self._seen.get(digest)
+        before = known[1] if known is not None else 0
+        try:
+            count = int(row[place])
+        except (TypeError, ValueError):
+            return self._encode(row)  # the parser rejects it, with the reason
+        if count <= before and known is not None:
+            return None
+        self._seen[digest] = [at, count]
+        return self._encode((*row[:place], count - before, *row[place + 1 :]))
+
+    def _forget(self) -> None:
+        """Forget the rows that no later poll reads again."""
+        if self._newest is None:
+            return
+        limit = earlier(self._newest, self._query.overlap)
+        self._seen = {digest: one for digest, one in self._seen.items() if not later(limit, one[0], self.name)}
+
+    def position(self, offset: int) -> dict[str, Any] | None:
+        """Return where a restart goes on; it is that after the newest chunk, so this source is a run's only one."""
+        if self._newest is None:
+            return {"newest": None, "seen": []}
+        seen = [[digest, packed(at), many] for digest, (at, many) in self._seen.items()]
+        return {"newest": packed(self._newest), "seen": seen}
+
+    def saved(self, position: Mapping[str, Any]) -> None:
+        """Do nothing: the database keeps no place for its readers."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._database.close()
+
+
+def _ask(database: Database, query: SqlQuery, since: Any, until: Any) -> tuple[list[str], Iterator[Any]]:
+    """Run the query from the watermark `since` on, in its order."""
+    text = query.text.strip().rstrip(";")
+    if not text.lower().startswith(("select", "with", "from")):
+        raise BadData(f"{database.name}: --query must be a SELECT. txmon only reads.")
+    if ":since" in text:
+        values = {"since": since if since is not None else _least(database)}
+        return database.select(text, values | ({"until": until} if ":until" in text else {}))
+    column = query.watermark
+    if column is None:
+        columns, none = database.select(f"SELECT * FROM ({text}) AS txmon_rows WHERE 1 = 0", {})
+        list(none)  # a cursor that is not read to its end stays open on the server
+        column = _watermark(query, columns, database.name)
+    quoted = (
+        '"' + column.replace('"', '""') + '"' if database.kind != "mysql" else "`" + column.replace("`", "``") + "`"
+    )
+    wanted = [f"{quoted} >= :since"] * (since is not None) + [f"{quoted} < :until"] * (until is not None)
+    where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
+    values = {name: value for name, value in (("since", since), ("until", until)) if value is not None}
+    return database.select(f"SELECT * FROM ({text}) AS txmon_rows{where} ORDER BY {quoted}", values)
+
+
+def _least(database: Database) -> str:
+    """Return a time before all others, for a query that asks for one."""
+    return "1970-01-01 00:00:00" if database.kind != "sqlite" else ""
+
+
+def _watermark(query: SqlQuery, columns: list[str], name: str) -> str:
+    """Return the watermark's column; BadData, with what there is, where the query has none."""
+    if query.watermark is not None:
+        if query.watermark in columns:
+            return query.watermark
+        raise BadData(f"{name}: the query has no column {query.watermark!r}. It has: {', '.join(columns)}.")
+    for known in NAMES["time"]:
+        for column in columns:
+            if column.lower() == known:
+                return column
+    raise BadData(
+        f"{name}: the query has no time column. It has: {', '.join(columns)}. Name it with --watermark COLUMN and"
+        " --map time=COLUMN."
+    )
+
+
+def _count_column(query: SqlQuery, columns: list[str]) -> int | None:
+    """Return the place of the column that holds counts; None where a row is one transaction."""
+    wanted = [query.count] if query.count is not None else list(NAMES["count"])
+    lowered = [column.lower() for column in columns]
+    return next((lowered.index(name.lower()) for name in wanted if name.lower() in lowered), None)
+
+
+def encoder(columns: list[str]) -> Callable[[Any], bytes]:
+    """Return a function that writes a row with these columns as one JSON line."""
+    import msgspec
+
+    write = msgspec.json.Encoder(enc_hook=_plain, decimal_format="number").encode
+
+    def encode(row: Any) -> bytes:
+        return write(dict(zip(columns, row, strict=True)))
+
+    return encode
+
+
+def _plain(value: object) -> object:
+    return str(value)
+
+
+def digest_of(row: Any) -> str:
+    """Return 16 bytes that stand for a row, in hexadecimal."""
+    return blake2b("\0".join(map(repr, row)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def later(one: Watermark, other: Watermark, name: str) -> bool:
+    """Return whether a watermark is later than another; BadData where they cannot be compared."""
+    try:
+        return bool(one > other)  # type: ignore[operator]
+    except TypeError:
+        raise BadData(
+            f"{name}: the watermark column holds values that cannot be compared: {one!r} and {other!r}."
+            " Name another column with --watermark."
+        ) from None
+
+
+def earlier(at: Watermark, seconds: int) -> Watermark:
+    """Return the watermark so many seconds before `at`; BadData where that is not a time."""
+    if isinstance(at, datetime | date):
+        return at - timedelta(seconds=seconds) if isinstance(at, datetime) else at - timedelta(days=1)
+    if isinstance(at, int | float | Decimal):
+        return float(at) - seconds * (1000 if at > MILLISECONDS else 1)
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        raise BadData(
+            f"the watermark {at!r} is text and not an ISO 8601 time. Name another column with --watermark."
+        ) from None
+    text = (moment - timedelta(seconds=seconds)).isoformat("T" if "T" in at else " ")
+    return text.replace("+00:00", "Z") if at.endswith("Z") else text
+
+
+def packed(at: Watermark) -> list[Any]:
+    """Return a watermark as JSON takes it."""
+    if isinstance(at, datetime):
+        return ["datetime", at.isoformat()]
+    if isinstance(at, date):
+        return ["date", at.isoformat()]
+    if isinstance(at, Decimal):
+        return ["number", float(at)]
+    return ["number" if isinstance(at, int | float) else "text", at]
+
+
+def unpacked(value: Any) -> Any:
+    """Return what `packed` packed; ValueError or TypeError where it packed nothing."""
+    if value is None:
+        return None
+    kind, text = value
+    if kind == "datetime":
+        return datetime.fromisoformat(text)
+    return date.fromisoformat(text) if kind == "date" else text
+
+
+def reason(bad: Exception) -> str:
+    """Return what a driver says, on one line, without the statement, its values and a password."""
+    text = str(getattr(bad, "orig", None) or bad).strip()
+    return hidden(" ".join(text.split()))[:300]
+
+
+def hidden(text: str) -> str:
+    """Return `text` with the password of every address in it left out."""
+    return re.sub(r"(://[^\s:/@]+):[^\s@/]+@", r"\1@", re.sub(r"(?i)(password|pwd)\s*=\s*\S+", r"\1=***", text))
+
+
+def start_of(text: str, now: float) -> str:
+    """Return the watermark that `--since` means: a time as it is, or a duration before `now` (epoch seconds)."""
+    from txmon.support.durations import seconds
+
+    try:
+        length = seconds(text)
+    except ValueError:
+        return text
+    return datetime.fromtimestamp(now - length, UTC).strftime("%Y-%m-%d %H:%M:%S")

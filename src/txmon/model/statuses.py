@@ -1,0 +1,144 @@
+"""What a status says of a transaction: its role, and the meaning of a response code.
+
+The words and codes are data, in statuses.toml beside this module. It is read once, when the first status is asked for.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Final
+
+SUCCESS: Final = "success"
+DENIED: Final = "denied"
+FAILED: Final = "failed"
+REVERSED: Final = "reversed"
+REFUNDED: Final = "refunded"
+PENDING: Final = "pending"
+OTHER: Final = "other"
+ROLES: Final = (SUCCESS, DENIED, FAILED, REVERSED, REFUNDED, PENDING, OTHER)
+NO_ROLES: Final[Mapping[str, str]] = {}
+REMEMBERED: Final = 10_000  # statuses whose role and meaning are kept
+LONGEST: Final = 100  # characters of a status that is looked at: none that is known is longer
+CHECKOUT: Final = "20"  # Checkout.com writes 20051 for the code 51
+
+
+class Vocabulary:
+    """The words and codes of statuses.toml."""
+
+    __slots__ = ("_ignored", "_meanings", "_roles", "codes", "words")
+
+    def __init__(self, table: Mapping[str, Mapping[str, object]]) -> None:
+        """table: as the file has it."""
+        self.codes: dict[str, tuple[str, str]] = {}  # code in lower case -> role and meaning
+        self.words: dict[str, str] = {}  # letters and digits of a word -> role
+        self._ignored: set[str] = set()
+        self._roles: dict[str, str] = {}  # by status, what was asked for
+        self._meanings: dict[str, str] = {}
+        for code, entry in table["codes"].items():
+            if isinstance(entry, list):
+                self.codes[code.lower()] = (str(entry[0]), str(entry[1]))
+        for role, words in table["words"].items():
+            for word in words if isinstance(words, list) else ():
+                self.words.setdefault("".join(_parts(str(word))), role)
+        ignored = table["ignored"]["words"]
+        for word in ignored if isinstance(ignored, list) else ():
+            self._ignored.add(str(word))
+
+    def role(self, status: str) -> str:
+        """Return the role of a status in lower case; empty where it has none."""
+        found = self._roles.get(status)
+        if found is None:
+            if len(self._roles) >= REMEMBERED:
+                self._roles.clear()
+            found = self._roles[status] = self._find(status)
+        return found
+
+    def meaning(self, status: str) -> str:
+        """Return what a response code means; empty for any other status."""
+        found = self._meanings.get(status)
+        if found is None:
+            if len(self._meanings) >= REMEMBERED:
+                self._meanings.clear()
+            code = self._code(status)
+            found = self._meanings[status] = self.codes[code][1] if code else ""
+        return found
+
+    def _code(self, status: str) -> str:
+        """The code that a status is; empty where it is none."""
+        if status in self.codes:
+            return status
+        if not (status.isascii() and status.isdigit()):
+            return ""
+        if len(status) == 5 and status.startswith(CHECKOUT) and status[3:] in self.codes:
+            return status[3:]
+        return ""
+
+    def _find(self, status: str) -> str:
+        code = self._code(status)
+        if code:
+            return self.codes[code][0]
+        if len(status) > LONGEST:
+            return ""
+        parts = _parts(status)
+        found = self.words.get("".join(parts))
+        if found is None and len(parts) > 1:
+            found = self._inside(parts)
+        return found or ""
+
+    def _inside(self, parts: list[str]) -> str | None:
+        """The role of a status of several words: without those that say nothing, or by the code before them."""
+        kept = [part for part in parts if part not in self._ignored]
+        found = self.words.get("".join(kept)) if kept else None
+        if found is None and kept:
+            first = parts[0]
+            if len(first) > 1 and first in self.codes:
+                return self.codes[first][0]
+            last = parts[-1]
+            if len(last) > 1 and last in self.codes and last[0].isdigit():
+                return self.codes[last][0]
+        return found
+
+
+_LOADED: Final[list[Vocabulary]] = []
+
+
+def vocabulary() -> Vocabulary:
+    """Return the words and codes of statuses.toml."""
+    if not _LOADED:
+        import tomllib
+        from pathlib import Path
+
+        with Path(__file__).with_name("statuses.toml").open("rb") as file:
+            _LOADED.append(Vocabulary(tomllib.load(file)))
+    return _LOADED[0]
+
+
+def role_of(status: str, own: Mapping[str, str] = NO_ROLES) -> str:
+    """Return the role of a status, as it is counted (in lower case); empty where it has none.
+
+    own: roles by status that come before those of the vocabulary.
+    """
+    if own:
+        role = own.get(status)
+        if role is not None:
+            return role
+    return vocabulary().role(status)
+
+
+def meaning_of(status: str) -> str:
+    """Return what a response code means; empty for any other status."""
+    if len(status) > 5:
+        return ""
+    return vocabulary().meaning(status)
+
+
+def shown(status: str) -> str:
+    """Return a status for people: a response code comes with its meaning."""
+    meaning = meaning_of(status)
+    return f"{status} {meaning}" if meaning else status
+
+
+def _parts(text: str) -> list[str]:
+    """The words of a text: lower case, without accents, letters and digits only."""
+    if not text.isascii():
+        text = "".join([one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)])
+    return "".join([one if one.isalnum() else " " for one in text.lower()]).split()

@@ -1,0 +1,265 @@
+"""One status of an incident: since when it alerts, how far it is from normal, and at which level it stays."""
+
+from collections.abc import Mapping
+from math import sqrt
+from typing import Any, Final
+
+from txmon.model.keys import TOTAL
+from txmon.model.outcome import Severity
+from txmon.model.statuses import DENIED, FAILED, NO_ROLES, REVERSED, SUCCESS, role_of, shown
+from txmon.model.verdict import Verdict
+
+AGAIN: Final = 3  # buckets within which a weaker alert must come back
+STRONG: Final = 6.0  # sigmas of a score that needs no second one
+LOSS: Final = 0.3  # of the volume: above it the loss is what matters most
+# what matters most, first; of labels in one class the largest excess
+CLASSES: Final[Mapping[str, int]] = {
+    "silence": 0, "volume loss": 1, "reversal wave": 2, "issuer declines": 2, "failures": 2,
+    "all statuses together": 4,
+}  # fmt: skip
+OTHER: Final = 5
+# how bad: (share of the volume, transactions a minute) from which on it is critical, and a warning
+CRITICAL: Final = (0.1, 10.0)
+WARNING: Final = (0.03, 3.0)
+FIELDS: Final = (
+    "buckets", "confirmed", "due", "excess", "expected", "first", "high", "label", "last", "low", "minute",
+    "newest", "observed", "over", "peak", "quiet", "recent", "score", "seen", "shifted", "sizes", "strong", "text",
+    "total", "volume",
+)  # fmt: skip
+
+
+class Member:
+    """A status (or the total volume) in an incident. Times are epoch seconds."""
+
+    __slots__ = (*FIELDS, "count", "status")
+
+    def __init__(self, status: str, first: int) -> None:
+        self.status = status
+        self.first = first
+        self.last = first  # newest bucket in which it alerted, or was not back to normal
+        self.strong: list[int] = []  # newest buckets that alerted
+        self.newest = 0.0  # the last score
+        self.confirmed = False  # one weak alert alone holds no incident open
+        self.over = False  # back to normal for long enough
+        self.quiet = 0  # seconds of data without an alert
+        self.label = ""
+        self.score = 0.0  # the strongest
+        self.peak = first
+        self.observed = 0
+        self.expected = 0.0
+        self.low = 0
+        self.high = 0
+        self.total = 0
+        self.text = ""
+        self.excess = 0.0
+        self.sizes: list[float] = []  # transactions too many or missing in the newest buckets that alerted, a minute
+        self.minute = 1.0  # minutes in a bucket
+        # over all buckets that alerted: transactions seen, expected, and of all statuses
+        self.buckets = 0
+        self.seen = 0.0
+        self.due = 0.0
+        self.volume = 0.0
+        self.shifted = 0  # since when its level is scored as a new one; 0 for not
+        self.recent: list[list[float]] = []  # then: counts and volumes of the newest buckets
+        self.count = 0  # in the bucket that is being taken
+
+    def take(self, verdict: Verdict, roles: Mapping[str, str] = NO_ROLES) -> None:
+        """Add an alerting or pending verdict. roles: by status, before those of the vocabulary."""
+        self.last = verdict.time
+        self.newest = verdict.score
+        self.count = verdict.count
+        gap = verdict.count - verdict.expected
+        self.excess += gap
+        alerts = verdict.recommendation == "alert"
+        if alerts:
+            if not self.strong or self.strong[-1] != verdict.time:
+                self.strong = [*self.strong[1 - AGAIN :], verdict.time]
+            self.sizes = [*self.sizes[1 - AGAIN :], abs(gap)]
+            self.buckets += 1
+            self.seen += verdict.count
+            self.due += verdict.expected
+            self.volume += verdict.total
+        # the label is of the strongest alert, but of a silence at once, and no longer than it lasts
+        silent = "silence" in verdict.reasons
+        if alerts and (abs(verdict.score) >= abs(self.score) or silent != (self.label == "silence") or not self.label):
+            self.label = label_of(verdict, roles)
+            self._stand(verdict)
+        elif not self.label:
+            self.label = label_of(verdict, roles)
+
+    def _stand(self, verdict: Verdict) -> None:
+        self.score, self.peak = verdict.score, verdict.time
+        self.observed, self.expected = verdict.count, verdict.expected
+        self.low, self.high, self.total = verdict.low, verdict.high, verdict.total
+        self.text = verdict.text
+
+    def add(self, verdict: Verdict) -> None:
+        """Add a key's verdict to the sum over keys of one bucket."""
+        self.observed += verdict.count
+        self.expected += verdict.expected
+        self.low += verdict.low
+        self.high += verdict.high
+        self.total += verdict.total
+        self.excess += verdict.count - verdict.expected
+        self.score = verdict.score if abs(verdict.score) > abs(self.score) else self.score
+
+    def absorb(self, bucket: "Member", time: int) -> None:
+        """Take the sum over keys of one bucket."""
+        self.last = time
+        self.newest = bucket.score
+        self.excess += bucket.excess
+        self.sizes = [*self.sizes[1 - AGAIN :], abs(bucket.excess)]
+        self.strong = [*self.strong[1 - AGAIN :], time]
+        if abs(bucket.excess) >= abs(self.observed - self.expected):
+            self.score, self.peak, self.label = bucket.score, time, bucket.label
+            self.observed, self.expected, self.total = bucket.observed, bucket.expected, bucket.total
+            self.low, self.high = bucket.low, bucket.high
+
+    def join(self, other: "Member") -> None:
+        """Add the same status of a key's incident."""
+        self.first = min(self.first, other.first)
+        self.last = max(self.last, other.last)
+        self.label = self.label or other.label
+        self.excess += other.excess
+        self.observed += other.observed
+        self.expected += other.expected
+        self.low += other.low
+        self.high += other.high
+        self.total += other.total
+        self.peak = max(self.peak, other.peak)
+        self.score = other.score if abs(other.score) > abs(self.score) else self.score
+        self.sizes = [max(self.sizes, default=0.0) + other.size()]
+        self.confirmed = self.confirmed or other.confirmed
+        self.minute = other.minute
+
+    def holds(self, time: int) -> bool:
+        """Whether it holds its incident open in the bucket at `time`."""
+        return self.last == time and self.confirmed and not self.over
+
+    def confirm(self, time: int, bucket: int) -> None:
+        """Let it hold the incident open, where it alerts strongly or alerted twice."""
+        recent = [alert for alert in self.strong if alert > time - AGAIN * bucket]
+        if recent and (len(recent) > 1 or abs(self.newest) >= STRONG):
+            self.confirmed = True
+            self.over = False
+
+    def settle(self, time: int, total: int, quiet: int, bucket: int, clear: int) -> None:
+        """Conclude the bucket at `time`.
+
+        total: its transactions, -1 without data. quiet: the seconds that count as normal ones.
+        """
+        self.minute = bucket / 60.0
+        if self.last == time:
+            self.quiet = 0
+            self.confirm(time, bucket)
+        else:
+            self.quiet += quiet
+        if self.shifted and total >= 0:
+            self._follow(total, max(1, clear // bucket))
+        if self.quiet >= clear and not self.shifted:
+            self.over = True
+            if time - self.last >= clear:
+                self.strong = []
+        self.count = 0
+
+    def shift(self, time: int) -> None:
+        """Stay at a level that is scored as a new one, until the old one is back."""
+        if not self.shifted and self.seen + self.due > 0.0:
+            self.shifted = time
+            self.recent = []
+
+    def _follow(self, total: int, most: int) -> None:
+        """Look whether the old level is back: over the newest buckets it is nearer than the new one."""
+        newest = [float(self.count), float(total)]
+        self.recent = [*self.recent[1 - most :], newest] if most > 1 else [newest]
+        if len(self.recent) < most:
+            return
+        count, usual, new = self._levels()
+        middle = sqrt(max(usual, 0.5) * max(new, 0.5))
+        back = count <= middle if new >= usual else count >= middle
+        if back:
+            self.shifted = 0
+
+    def _levels(self) -> tuple[float, float, float]:
+        """Of the newest buckets: transactions seen, those that would be usual, and those of the new level."""
+        count = sum([row[0] for row in self.recent])
+        volume = sum([row[1] for row in self.recent])
+        if self.status == TOTAL or self.volume <= 0.0:  # the volume itself has no share in a volume
+            scale = len(self.recent) / max(1, self.buckets)
+        else:
+            scale = volume / self.volume
+        return count, self.due * scale, self.seen * scale
+
+    def usual(self) -> float:
+        """How many times the usual is seen: over the newest buckets, or over those that alerted."""
+        if len(self.recent) > 1:
+            count, usual, _ = self._levels()
+            return max(count, 0.01) / max(usual, 0.01)
+        return max(self.seen, 0.01) / max(self.due, 0.01)
+
+    def size(self) -> float:
+        """Transactions too many or missing in a bucket, as they were in two of the newest three."""
+        return sorted(self.sizes)[-2] if len(self.sizes) > 1 else max(self.sizes, default=0.0)
+
+    def rank(self) -> int:
+        """How much it matters: 0 most."""
+        found = CLASSES.get(self.label, OTHER)
+        if self.label == "volume loss":
+            lost = (self.expected - self.observed) / max(self.expected, 1.0)
+            return 1 if self.status == TOTAL and lost >= LOSS else 3
+        return found
+
+    def severity(self) -> Severity:
+        """How bad it is at its worst, by the share of the volume and the transactions a minute."""
+        if self.label == "silence":
+            return "critical"
+        size = max(self.size(), 0.0)
+        share = size / max(self.expected if self.status == TOTAL else float(self.total), size, 1.0)
+        rate = size / self.minute
+        if self.label == "volume loss":
+            return "critical" if share >= 0.5 and rate >= WARNING[1] else "warning" if share >= 0.2 else "info"
+        if self.label not in CLASSES:
+            return "warning" if share >= LOSS and rate >= CRITICAL[1] else "info"
+        if share >= CRITICAL[0] and rate >= CRITICAL[1]:
+            return "critical"
+        return "warning" if share >= WARNING[0] and rate >= WARNING[1] else "info"
+
+    def snapshot(self) -> dict[str, object]:
+        """All of the state, as JSON takes it."""
+        return {name: getattr(self, name) for name in FIELDS}
+
+    @staticmethod
+    def of(status: str, state: Any, older: Mapping[str, Any] | None) -> "Member":
+        """The member that `snapshot` gave. Of an earlier version: when it last alerted, and the root's incident."""
+        if isinstance(state, Mapping):
+            member = Member(status, state["first"])
+            for name in FIELDS:
+                setattr(member, name, state[name])
+            return member
+        member = Member(status, int(state))
+        member.confirmed = True
+        if older is not None:
+            member.first, member.peak, member.label = older["start"], older["peak"], older["label"]
+            member.score, member.observed, member.expected = older["score"], older["observed"], older["expected"]
+            member.excess, member.sizes = older["excess"], [older["size"]]
+        return member
+
+
+def label_of(verdict: Verdict, roles: Mapping[str, str] = NO_ROLES) -> str:
+    """The root label that one alert speaks for. roles: by status, before those of the vocabulary."""
+    above = verdict.score > 0
+    if "silence" in verdict.reasons:
+        return "silence"
+    if verdict.status == TOTAL and "together" in verdict.reasons:
+        return "all statuses together"
+    role = SUCCESS if verdict.status == TOTAL else role_of(verdict.status, roles)
+    if not above and role == SUCCESS:
+        return "volume loss"
+    if above and role == REVERSED:
+        return "reversal wave"
+    if above and role == DENIED:
+        return "issuer declines"
+    if above and role == FAILED:
+        return "failures"
+    name = "volume" if verdict.status == TOTAL else shown(verdict.status)
+    return f"{name} {'above' if above else 'below'} normal"

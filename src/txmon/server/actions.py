@@ -1,0 +1,62 @@
+"""What the API's requests about incidents and silences ask for, as words that a session obeys."""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from txmon.model.keys import TOTAL
+from txmon.runtime.acknowledgements import LONGEST, Action, Word
+from txmon.server.http.message import HttpError
+from txmon.support.durations import DAY, seconds
+from txmon.support.suggest import nearest
+
+ACTIONS: Final = ("ack", "undo", "accept", "ignore")
+LONGEST_SILENCE: Final = 30 * DAY
+
+
+def acknowledgement_of(row: Mapping[str, Any], identity: str) -> Word:
+    """What is to be done with the incident `identity`; HttpError 422 where the request is not clear."""
+    _known(row, ("action", "author", "note"))
+    action = row.get("action", "ack")
+    if action not in ACTIONS:
+        raise HttpError(422, f"action {action!r} is none of {', '.join(ACTIONS)}")
+    return Word(cast(Action, action), identity, _text(row, "author"), _text(row, "note"))
+
+
+def silence_of(row: Mapping[str, Any], now: float) -> Word:
+    """The silence that is asked for, or the end of one; HttpError 422 where the request is not clear.
+
+    now: epoch seconds.
+    """
+    _known(row, ("status", "key", "for", "author", "note"))
+    status = _text(row, "status").lower()
+    if not status:
+        raise HttpError(422, "name the `status`, or * for all")
+    key = row.get("key", {})
+    if not isinstance(key, dict) or not all(isinstance(value, str) for value in key.values()):
+        raise HttpError(422, "`key` is no table of columns and values")
+    try:
+        span = seconds(row.get("for"))
+    except ValueError as bad:
+        raise HttpError(422, f"for: {bad}") from None
+    if not 0 <= span <= LONGEST_SILENCE:
+        raise HttpError(422, "for: a silence lasts at most 30d")
+    packed = tuple((str(name), value) for name, value in key.items())
+    if span == 0:
+        return Word("unsilence", status=status, key=packed)
+    return Word(
+        "silence", author=_text(row, "author"), note=_text(row, "note"), status="*" if status == TOTAL else status,
+        key=packed, until=int(now) + span,
+    )  # fmt: skip
+
+
+def _known(row: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    for name in row:
+        if name not in names:
+            raise HttpError(422, f"{name!r} is none of {', '.join(names)}{nearest(name, names)}")
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name, "")
+    if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
+        raise HttpError(422, f"{name} is no text of at most {LONGEST} printable characters")
+    return value

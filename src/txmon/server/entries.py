@@ -1,0 +1,76 @@
+"""What the journal holds: rows that were taken, time that closed buckets, and acknowledgements, as JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from txmon.ingest.aggregate.ledger import Item, Tally
+from txmon.ingest.records import Record, Reject
+from txmon.model.keys import pack_counts, pack_key, unpack_counts, unpack_key
+from txmon.runtime.acknowledgements import Word, pack_word, unpack_word
+
+SOURCE: Final = "journal"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One step of the server, to be taken again."""
+
+    at: float  # the wall clock, epoch seconds
+    kind: str  # rows, tick or word
+    records: Sequence[Item] = ()
+    rejects: Sequence[Reject] = ()
+    rejected: int = 0
+    key: str | None = None  # an Idempotency-Key
+    digest: str = ""
+    word: Word | None = None  # what somebody wants of an incident or a status
+
+    def pack(self) -> bytes:
+        """Return the entry as bytes."""
+        row: dict[str, Any] = {"at": self.at, "kind": self.kind}
+        if self.records:
+            row["records"] = [_pack(item) for item in self.records]
+        if self.rejected:
+            row["rejects"] = [[reject.line, reject.kind, reject.reason] for reject in self.rejects]
+            row["rejected"] = self.rejected
+        if self.key is not None:
+            row["key"], row["digest"] = self.key, self.digest
+        if self.word is not None:
+            row["word"] = pack_word(self.word)
+        return json.dumps(row, separators=(",", ":")).encode()
+
+
+def unpack(raw: bytes) -> Entry:
+    """Return the entry that `pack` made `raw` of; KeyError, TypeError or ValueError where that cannot be."""
+    row = json.loads(raw)
+    return Entry(
+        float(row["at"]),
+        str(row["kind"]),
+        [_unpack(item) for item in row.get("records", ())],
+        [Reject(SOURCE, int(line), str(kind), str(reason), b"") for line, kind, reason in row.get("rejects", ())],
+        int(row.get("rejected", 0)),
+        row.get("key"),
+        str(row.get("digest", "")),
+        unpack_word(row["word"]) if "word" in row else None,
+    )
+
+
+def _pack(item: Item) -> list[object]:
+    if isinstance(item, Tally):
+        return [item.start, item.first, item.time, item.rows, pack_counts(item.counts), 0]
+    return [item.time, item.status, item.count, pack_key(item.key), item.amount, item.id, 0]
+
+
+def _unpack(row: Any) -> Item:
+    if len(row) == 6:
+        start, first, time, rows, counts, _ = row
+        tally = Tally(int(start), int(first))
+        tally.time, tally.rows = int(time), int(rows)
+        tally.counts = unpack_counts(counts)
+        return tally
+    time, status, count, key, amount, identity, _ = row
+    return Record(
+        int(time), str(status), int(count), unpack_key(key), None if amount is None else float(amount),
+        None if identity is None else str(identity),
+    )  # fmt: skip

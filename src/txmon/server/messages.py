@@ -1,0 +1,40 @@
+"""What the server says on standard error: lines for people, or JSON lines for machines."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from txmon.model.clock import iso
+from txmon.support.terminal_text import printable
+
+LEVELS: Final = ("info", "warning", "error")
+
+
+class ServerLog:
+    """Writes messages from a level on, each on one line."""
+
+    def __init__(self, form: str, level: str, clock: Callable[[], float]) -> None:
+        """form: text or json. level: the least that is written. clock: epoch seconds."""
+        self._json = form == "json"
+        self._least = LEVELS.index(level)
+        self._clock = clock
+
+    def info(self, text: str) -> None:
+        """Say what happens."""
+        self._say("info", text)
+
+    def warning(self, text: str) -> None:
+        """Say what does not work, or works again."""
+        self._say("warning", text)
+
+    def _say(self, level: str, text: str) -> None:
+        if LEVELS.index(level) < self._least:
+            return
+        if self._json:
+            row = {"time": iso(int(self._clock())), "level": level, "event": "message", "message": text}
+            line = json.dumps(row)
+        else:
+            line = f"txmon: {printable(text, None)}"
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()

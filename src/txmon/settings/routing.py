@@ -1,0 +1,117 @@
+"""Who hears of what: routes ([[route]]) from incidents to channels, and the people whom a card names."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from txmon.model.keys import Key
+from txmon.model.outcome import SEVERITIES, IncidentEvent
+from txmon.settings.schedule import Silence, silences
+from txmon.support.suggest import nearest
+
+FIELDS: Final = ("severity", "status", "key", "time", "weekday", "to")
+CHANNELS: Final = ("teams", "webhook", "exec", "apprise", "alertmanager")
+_CHANNEL = re.compile(r"(?:teams|webhook|exec|alertmanager|apprise(?:-[1-9][0-9]?)?)", re.ASCII)
+_PERSON = re.compile(r"\s*([^<>]*?)\s*<([^<>\s]+@[^<>\s]+)>\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Somebody whom a card calls."""
+
+    name: str
+    address: str  # of their account
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.address}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an incident goes to; what is not given matches everything."""
+
+    to: tuple[str, ...]  # channels; empty for none
+    when: Silence  # the statuses, the key and the hours
+    severities: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """As the flag takes it: severity=critical;status=denied;to=teams."""
+        parts = [f"severity={'+'.join(self.severities)}"] if self.severities else []
+        parts += [str(self.when)] if str(self.when) else []
+        return ";".join([*parts, f"to={'+'.join(self.to) or 'none'}"])
+
+    def matches(self, event: IncidentEvent, time: int, tz: object) -> bool:
+        """Whether it is for `event` at `time` (epoch seconds): one of its statuses is named."""
+        named = not self.when.statuses or bool(set(event.statuses) & set(self.when.statuses))
+        right = named and (not self.severities or event.severity in self.severities)
+        return right and _within(self.when.key, event.key) and self.when.active(time, tz)  # type: ignore[arg-type]
+
+
+def _within(wanted: Key, key: Key) -> bool:
+    return set(wanted) <= set(key)
+
+
+def routes(value: object) -> tuple[Route, ...]:
+    """Routes from TOML tables, or texts like `severity=critical;status=denied;to=teams+exec`."""
+    items = [value] if isinstance(value, Mapping) else value
+    if isinstance(items, str):
+        items = [item for item in items.split(",") if item.strip()]
+    if not isinstance(items, list | tuple) or not items:
+        raise ValueError(f"{value!r} is no route like severity=critical;to=teams")
+    tables = [one for item in items for one in (item.split(",") if isinstance(item, str) else [item])]
+    return tuple([_route(_table(one) if isinstance(one, str) else one) for one in tables])
+
+
+def _table(text: str) -> dict[str, object]:
+    """A route's text; what is a window's is left to `silences`, as text."""
+    table: dict[str, object] = {}
+    rest = []
+    for part in text.split(";"):
+        name, equals, item = part.partition("=")
+        if not equals or not item.strip():
+            raise ValueError(f"{part!r} is no NAME=VALUE of a route")
+        if name.strip() in ("severity", "to"):
+            table[name.strip()] = [word.strip() for word in item.split("+")]
+        else:
+            rest.append(part)
+    return table | ({"window": ";".join(rest)} if rest else {})
+
+
+def _route(table: object) -> Route:
+    if not isinstance(table, Mapping) or not table:
+        raise ValueError(f"{table!r} is no route: it needs `to` and what it is for")
+    for name in table:
+        if name not in FIELDS and name != "window":
+            raise ValueError(f"{name!r} is none of {', '.join(FIELDS)}{nearest(str(name), FIELDS)}")
+    if "to" not in table:
+        raise ValueError("a route needs `to`: the channels it leads to, or none")
+    to = [word for word in _words(table["to"]) if word != "none"]
+    for word in to:
+        if _CHANNEL.fullmatch(word) is None:
+            raise ValueError(f"{word!r} is none of {', '.join(CHANNELS)}{nearest(word, CHANNELS)}")
+    severities = _words(table.get("severity", ()))
+    for word in severities:
+        if word not in SEVERITIES:
+            raise ValueError(f"{word!r} is none of {', '.join(SEVERITIES)}{nearest(word, SEVERITIES)}")
+    window = {name: table[name] for name in ("status", "key", "time", "weekday") if name in table}
+    given: object = table.get("window") or window
+    [when] = silences([given]) if given else [Silence()]
+    return Route(tuple(to), when, severities)
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
+
+
+def mentions(value: object) -> tuple[Mention, ...]:
+    """People as `Ana Lima <ana@bank.example>`, several with commas between them."""
+    items = value if isinstance(value, list | tuple) else [value]
+    found = []
+    for item in items:
+        for text in str(item).split(","):
+            match = _PERSON.fullmatch(text)
+            if match is None or not match[1]:
+                raise ValueError(f"{text.strip()!r} is nobody like 'Ana Lima <ana@bank.example>'")
+            found.append(Mention(match[1], match[2]))
+    return tuple(found)

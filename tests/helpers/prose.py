@@ -1,0 +1,116 @@
+"""Checks the prose of README and docs: how long its sentences are, and phrases that nobody should have to decode.
+
+python tests/helpers/prose.py            prints a line per page: words, sentences, average, longest
+python tests/helpers/prose.py PAGE...    prints the sentences of these pages that break a rule
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from paths import ROOT
+
+AVERAGE: Final = 18.0  # words in a sentence of a page, at most
+LONGEST: Final = 40  # words in any sentence, at most
+# what the house style forbids: idioms, and grammar that reads as if translated
+FORBIDDEN: Final = (
+    r"\ba line an? \w+", r"\bis no time\b", r"\bis none of\b", r"\bwhere all is well\b", r"\bwhat holds\b",
+    r"\bis told\b", r"\bare told\b",
+    r"\bis said\b", r"\bso long\b", r"\bcr(?:y|ies|ying) wolf\b", r"\bin one go\b", r"\ba row an? \w+",
+    r"\bonce a kind\b", r"\bif you like it\b", r"\btoo deaf\b", r"\bby itself alone\b", r"\bfor ever\b",
+)  # fmt: skip
+_FENCE: Final = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.MULTILINE | re.DOTALL)
+_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
+_CODE: Final = re.compile(r"`[^`\n]+`")
+_LINK: Final = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_ITEM: Final = re.compile(r"^\s*(?:[-*+]|\d+\.)\s+")
+_END: Final = re.compile(r"(?<=[.!?:])[\"')*_]*\s+(?=[\"'(*_]*[A-Z0-9`])")
+_WORD: Final = re.compile(r"[A-Za-z0-9][\w'’.,/%-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a page, code spans replaced by one word each."""
+
+    text: str
+
+    @property
+    def words(self) -> int:
+        """How many words it has."""
+        return len(_WORD.findall(self.text))
+
+
+def sentences(page: str) -> Iterator[Sentence]:
+    """Yield the sentences of a page in Markdown: no code blocks, tables, headings or comments."""
+    text = _COMMENT.sub("", _FENCE.sub("\n\n", page))
+    for block in re.split(r"\n\s*\n", text):
+        for paragraph in _paragraphs(block):
+            plain = _LINK.sub(r"\1", _CODE.sub("code", paragraph))
+            for sentence in _END.split(" ".join(plain.split())):
+                if _WORD.search(sentence):
+                    yield Sentence(sentence.strip())
+
+
+def _paragraphs(block: str) -> Iterator[str]:
+    """Yield the paragraphs of a block: each item of a list is one, and what is no prose is left out."""
+    kept: list[str] = []
+    for line in block.splitlines():
+        if line.startswith(("#", "|", ">|", "    ")) or re.fullmatch(r"[-=*_\s]*", line):
+            continue
+        if _ITEM.match(line) and kept:
+            yield " ".join(kept)
+            kept = []
+        kept.append(_ITEM.sub("", line))
+    if kept:
+        yield " ".join(kept)
+
+
+def average(found: list[Sentence]) -> float:
+    """Return the mean number of words of `found`; 0.0 for none."""
+    return sum(sentence.words for sentence in found) / len(found) if found else 0.0
+
+
+def faults(page: str) -> list[str]:
+    """Return what breaks a rule in a page, one line for each fault."""
+    found = list(sentences(page))
+    lines = [f"{sentence.words} words: {sentence.text}" for sentence in found if sentence.words > LONGEST]
+    lines += [
+        f"{match[0]!r}: {sentence.text}"
+        for sentence in found
+        for pattern in FORBIDDEN
+        if (match := re.search(pattern, sentence.text, re.IGNORECASE))
+    ]
+    if (mean := average(found)) > AVERAGE:
+        lines.append(f"{mean:.1f} words in a sentence on average, at most {AVERAGE:g}")
+    return lines
+
+
+def pages() -> list[Path]:
+    """Return README and every page of docs, in order of their names."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def main(names: list[str]) -> None:
+    """Print a table of all pages, or the faults of those named."""
+    if names:
+        for name in names:
+            print("\n".join([name, *(f"  {line}" for line in faults(Path(name).read_text("utf-8")))]))
+        return
+    every: list[Sentence] = []
+    for path in pages():
+        text = path.read_text("utf-8")
+        found = list(sentences(text))
+        every += found
+        longest = max([sentence.words for sentence in found], default=0)
+        words = sum(sentence.words for sentence in found)
+        print(f"{path.relative_to(ROOT)!s:40} {words:6} words {len(found):5} sentences "
+              f"{average(found):5.1f} on average {longest:4} at most {len(faults(text)):4} faults")  # fmt: skip
+    words = sum(one.words for one in every)
+    print(f"{'all':40} {words:6} words {len(every):5} sentences {average(every):5.1f} on average")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,147 @@
+"""Real servers for tests: PostgreSQL and Prometheus from Debian's packages, on loopback, in folders of their own."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+WAIT: Final = 60.0  # seconds for a server to answer
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def program(name: str) -> str:
+    """Return the path of a program of Debian's postgresql; skips the test where it is missing."""
+    found = shutil.which(name) or next((str(path) for path in Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), None)
+    if found is None:
+        pytest.skip(f"needs {name}: apt-get install postgresql")
+    return found
+
+
+def as_postgres() -> dict[str, Any]:
+    """Return how PostgreSQL's programs are started: it refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres" if any(one.pw_name == "postgres" for one in pwd.getpwall()) else "nobody")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+class Postgres:
+    """A cluster of its own, with the database `postgres` and the user `txmon`, whose password is PASSWORD."""
+
+    PASSWORD = "s3cret-of-the-tests"
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._data = folder / "data"
+        self._given = as_postgres()
+        self._data.mkdir()
+        if self._given:
+            os.chown(self._data, self._given["user"], self._given["group"])
+        words = [program("initdb"), "-D", str(self._data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"]
+        subprocess.run(words, check=True, capture_output=True, cwd="/", **self._given)
+        self.start()
+        self.run(f"CREATE ROLE txmon LOGIN PASSWORD '{self.PASSWORD}'; GRANT pg_read_all_data TO txmon")
+
+    @property
+    def url(self) -> str:
+        """The address that txmon is given, without a password."""
+        return f"postgresql://txmon@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        words = [program("postgres"), "-D", str(self._data), "-p", str(self.port), "-c", "listen_addresses=127.0.0.1"]
+        words += ["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "timezone=America/Sao_Paulo"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(words, stdout=log, stderr=log, cwd="/", **self._given)
+        until = time.monotonic() + WAIT
+        while time.monotonic() < until:
+            try:
+                self.run("SELECT 1")
+            except Exception:
+                time.sleep(0.1)
+            else:
+                return
+        raise AssertionError((self._folder / "log").read_text()[-2000:])
+
+    def stop(self) -> None:
+        """Stop the server at once; its clients lose their connections."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(30)
+
+    def run(self, text: str, rows: Sequence[Sequence[object]] = ()) -> None:
+        """Run a statement as the owner; for each of `rows`, if any."""
+        import psycopg
+
+        with psycopg.connect(f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres") as connection:
+            if rows:
+                connection.cursor().executemany(text, rows)
+            else:
+                connection.execute(text)
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Run a PostgreSQL server in a folder that its own user can reach, as pytest's folders are not."""
+    with tempfile.TemporaryDirectory(prefix="txmon-postgres-") as folder:
+        Path(folder).chmod(0o711)
+        server = Postgres(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def prometheus(folder: Path, metrics: str = "", scrape: str = "") -> Iterator[str]:
+    """Run a Prometheus server whose history is `metrics` (OpenMetrics with times); yield its address.
+
+    scrape: HOST:PORT that it scrapes each second.
+    """
+    for name in ("prometheus", "promtool"):
+        if shutil.which(name) is None:
+            pytest.skip(f"needs {name}: apt-get install prometheus")
+    data = folder / "tsdb"
+    if metrics:
+        (folder / "metrics").write_text(metrics)
+        words = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(folder / "metrics"), str(data)]
+        subprocess.run(words, check=True, capture_output=True)
+    targets = f'[{{targets: ["{scrape}"]}}]' if scrape else "[]"
+    (folder / "prometheus.yml").write_text(
+        "global: {scrape_interval: 1s}\n"
+        f"scrape_configs: [{{job_name: shop, static_configs: {targets}}}]\n"
+    )  # fmt: skip
+    port = free_port()
+    words = ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={data}"]
+    words += [f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=10y"]
+    with (folder / "prometheus.log").open("ab") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + WAIT
+        while time.monotonic() < until:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
