@@ -19,7 +19,7 @@ from txmon.detection.pulses import ODD, Pulses
 from txmon.detection.registry import Roster
 from txmon.detection.season import Season
 from txmon.detection.tails import Tail
-from txmon.detection.thresholds import DetectorConfig, ThresholdTable
+from txmon.detection.thresholds import DetectorConfig, ThresholdTable, raised
 from txmon.model.keys import TOTAL, Key, pack_key, unpack_key
 from txmon.model.scores import Thresholds, count_score
 from txmon.model.verdict import Evidence, Recommendation, Verdict
@@ -28,6 +28,7 @@ ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning 
 RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are better than it thought
 RELIEF: Final = 4.0  # sigmas on the safe side over the longest window that mean so
 RISE: Final = 1.35  # times what was expected in five buckets: what rises less is a morning, which the level follows
+TELLING: Final = 1.05  # times the usual threshold, from which on a verdict says so
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
 MOST_BOOKS: Final = 20_000  # series of keys whose pulses are remembered: each may take a kilobyte
 FADE_EACH: Final = 60  # buckets between two times that the tails of many series are worked out
@@ -212,9 +213,19 @@ class BucketJudge:
         recommendation: Recommendation = "alert" if seen.passed else "ok"
         reasons = SCORE if seen.passed else NO_REASON
         excess = excess_of(series, expected, surety, self._lag)
-        evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, False, "")
+        evidence = Evidence(raised(gates, seen.ratio), excess, seen.seen, seen.window_mean, seen.gate, False, "")
         return Verdict(
-            time, status, key, count, bucket.total, expected, seen.score, 1, recommendation, reasons, evidence
+            time,
+            status,
+            key,
+            count,
+            bucket.total,
+            expected,
+            seen.score / seen.ratio,
+            1,
+            recommendation,
+            reasons,
+            evidence,
         )
 
     def _judge_key(self, time: int, key: Key, volume: KeyVolume, counts: dict[str, int], out: list[Verdict]) -> None:
@@ -410,10 +421,12 @@ class BucketJudge:
                 )
         if bucket.warm:
             self._calibrate(bucket.key, status, series, seen)
+        gates = raised(gates, series.tail.one.ratio) if series.tail is not None else gates
+        note = _noted(note, seen.ratio, alerts)
         evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, note)
         return Verdict(
-            bucket.time, status, bucket.key, count, bucket.total, expected, seen.score, seen.window, recommendation,
-            reasons, evidence,
+            bucket.time, status, bucket.key, count, bucket.total, expected, seen.score / seen.ratio, seen.window,
+            recommendation, reasons, evidence,
         )  # fmt: skip
 
     def _calibrate(self, key: Key, status: str, series: Baseline, seen: Judgement) -> None:
@@ -533,3 +546,11 @@ class BucketJudge:
         if self._episodes.is_excluded(bucket.key, status, series):
             return
         series.learn(count, exposure, ALERT_WEIGHT if series.alerting else pace, bucket.warm)
+
+
+def _noted(note: str, ratio: float, alerts: bool) -> str:
+    """The note of a verdict, with how much further than a model's its series' scores reach, where that matters."""
+    if not alerts or ratio <= TELLING:
+        return note
+    reach = f"its scores reach {format(ratio, '.1f')} times as far as the model's"
+    return f"{note}; {reach}" if note else reach

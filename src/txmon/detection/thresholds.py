@@ -60,6 +60,13 @@ def thresholds_for(config: DetectorConfig, sigma: float, status: str) -> Thresho
     )
 
 
+def raised(gates: Thresholds, ratio: float) -> Thresholds:
+    """Return the same gates for a series whose scores reach so many times as far as the model's."""
+    if ratio <= 1.0:
+        return gates
+    return Thresholds(gates.sigma * ratio, gates.min_count, gates.min_ratio, gates.direction)
+
+
 class ThresholdTable:
     """What each status must exceed among so many series."""
 
