@@ -21,10 +21,13 @@ from txmon.detection.baseline import Baseline
 from txmon.detection.cardinality import Sample, SharedSeriesCount
 from txmon.detection.detector import BucketJudge
 from txmon.detection.episodes import Episodes, Surges
+from txmon.detection.hours import ClosedHours
 from txmon.detection.judgement import LAG, judge
 from txmon.detection.key_series import KeyVolume, StatusLayout
+from txmon.detection.pulses import Pulses
 from txmon.detection.registry import Roster
 from txmon.detection.season import Season
+from txmon.detection.tails import Tail
 from txmon.detection.thresholds import DetectorConfig
 from txmon.ingest.records import ParseOptions, Record, RecordParser
 from txmon.ingest.timestamps import TimeParser
@@ -198,6 +201,26 @@ def feed_season(part: Season, n: int, item: int) -> object:
     return growth, part.level(time + 3600), part.error(time + 3600)
 
 
+def feed_tail(part: Tail, n: int, item: int) -> object:
+    score = item % 7 + 0.5
+    part.settle(score, score / 2, 3.0)
+    part.learn(score, 0.0, score - 1.0, item % 3, 4.0, 3e-5)
+    return part.one.ratio, part.fifteen.ratio, part.scale15, part.alarms
+
+
+def feed_pulses(part: Pulses, n: int, item: int) -> object:
+    time = START + 1200 * n
+    usual = part.usual(time, float(item), 4.0)
+    return usual, part.named, part.note(time, item - 4.0, item - 4.0)
+
+
+def feed_hours(part: ClosedHours, n: int, item: int) -> object:
+    time = START + 3 * 3600 * n
+    closed = part.closed(time)
+    part.learn(time, item > 4)
+    return closed
+
+
 def feed_sample(part: Sample, n: int, item: tuple[int, set[int]]) -> object:
     part.take(n, item[0], {f"m{one}": ["denied"] for one in item[1]})
     part.drop(n - 5)
@@ -334,6 +357,9 @@ numbers = st.lists(count, min_size=2, max_size=80)
 sampled = st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 30))), min_size=2, max_size=20)
 CASES: Final[dict[str, Case]] = {
     "Baseline": Case(lambda: Baseline(0.95, 0.001), numbers, feed_baseline),
+    "Tail": Case(Tail, numbers, feed_tail),
+    "Pulses": Case(Pulses, numbers, feed_pulses),
+    "ClosedHours": Case(ClosedHours, numbers, feed_hours),
     "Season": Case(lambda: Season(3600), st.lists(count, min_size=40, max_size=80), feed_season),
     "Sample": Case(Sample, sampled, feed_sample),
     "SharedSeriesCount": Case(SharedSeriesCount, sampled, feed_shared),  # its own keys: see Roster

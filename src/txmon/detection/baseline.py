@@ -14,11 +14,22 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
+from txmon.detection.pulses import Pulses
+from txmon.detection.tails import SNAPSHOT_LENGTH as TAIL_LENGTH
+from txmon.detection.tails import Tail
 from txmon.detection.window import KEPT, MOST, Ring, Wide, empty_ring, push, rest15, sum5, sum15, sums_of, unpacked
 
 NORMAL_MAD: Final = 0.6744897501960817  # median of |Z| for a standard normal Z
 CLIP: Final = 2.5  # innovations beyond this many standard deviations teach no more than this
 BLOCK: Final = 8.0  # transactions expected before a residual is worth a look: below, a median is all discreteness
+RARE: Final = 1.0  # transactions expected in a bucket, below which squares are looked at
+BLOCK_SQUARES: Final = 4.0  # transactions expected whose squares are worth a look
+FASTER: Final = 1.4  # times the gain where a block is quieter than usual
+SQUARES_CLIP: Final = 16.0  # times the variance: a square is no larger
+SQUARES_FLOOR: Final = 64.0  # but a single cluster of eight transactions is always believed
+MAD_FIRST: Final = 1.0  # over the residuals seen: the gain of the first ones, which know nothing better
+MAD_MOST: Final = 0.1  # that it is
+EPISODE: Final = 5  # buckets of alerts, after which a dispersion waits for the end
 MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is about 1/gain residuals
 MIN_DISPERSION: Final = 1.1  # a little over a Poisson's, which no real feed keeps to
 MAX_DISPERSION: Final = 400.0
@@ -27,7 +38,8 @@ LEAST_EVIDENCE: Final = 10.0  # events that no silence takes from a level
 SLOPE_DAMPING: Final = 0.995  # a bucket: a trend that nothing confirms is gone in hours
 MAX_SLOPE: Final = 0.02
 MAX_INNOVATION: Final = 0.3  # of the level: a shop that opens is a step, not a slope that goes on
-SNAPSHOT_LENGTH: Final = 39
+OLD_LENGTH: Final = 39  # numbers of a baseline's state, before the pace of its dispersion and its tail were part of it
+LENGTHS: Final = (OLD_LENGTH, OLD_LENGTH + 1, OLD_LENGTH + 2, OLD_LENGTH + 1 + TAIL_LENGTH)
 MOST_PACES: Final = 64  # remembered; a detector has two
 
 
@@ -75,12 +87,15 @@ class Baseline:
         "alerting",
         "block_count",
         "block_mean",
+        "blocks",
         "events",
         "expectations",
         "exposure",
         "median",
         "pace",
+        "pulses",
         "slope",
+        "tail",
     )  # fmt: skip
 
     def __init__(self, discount: float, trend_gain: float = 0.0) -> None:
@@ -93,6 +108,7 @@ class Baseline:
         self.events = 0.0
         self.exposure = 0.0
         self.median = NORMAL_MAD  # of the absolute Pearson residuals
+        self.blocks = 0.0  # residuals that moved it, as far as the gain depends on them
         self.block_count = 0.0
         self.block_mean = 0.0
         self.expectations: Ring = empty_ring()
@@ -103,6 +119,8 @@ class Baseline:
         self._older: i64 = 0
         self._wide: Wide | None = None
         self.alerting = 0  # buckets since the series last was quiet, 0 when it is
+        self.pulses: Pulses | None = None  # what recurs in it, once a bucket was odd
+        self.tail: Tail | None = None  # how far its scores reach, once one was beyond what is usual
 
     def rate(self) -> float:
         """Events expected for an exposure of one; 0 before anything was learned."""
@@ -145,7 +163,7 @@ class Baseline:
             return
         if self.exposure > 0.0:
             mean = self.rate() * exposure
-            if warm:
+            if warm and self.alerting <= EPISODE:  # an incident's own spread is none of the series'
                 self._learn_dispersion(count, mean, weight)
             reach = CLIP * sqrt(mean + self.excess(mean) * mean * mean) + 1.0  # one event is never an outlier
             count = min(mean + reach, max(mean - reach, count))
@@ -164,16 +182,33 @@ class Baseline:
         self.slope = min(MAX_SLOPE, max(-MAX_SLOPE, slope))
 
     def _learn_dispersion(self, count: float, mean: float, weight: float) -> None:
-        """Step the running median of the absolute residuals, a block of enough expected transactions at a time."""
-        self.block_count += count
+        """Step the running median of the absolute residuals; where a bucket holds too little for one, its square.
+
+        A median of few transactions is all discreteness. There the clipped squares of many buckets, over what was
+        expected in them, take its place: their mean is the dispersion however rare the transactions are.
+        """
+        gain = min(1.0, weight) * max(MAD_GAIN, MAD_FIRST / (MAD_FIRST / MAD_MOST + self.blocks))
         self.block_mean += mean
-        if self.block_mean < BLOCK:
-            return
-        residual = abs(self.block_count - self.block_mean) / sqrt(self.block_mean)
-        step = MAD_GAIN * weight
-        self.median *= 1.0 + step if residual > self.median else 1.0 / (1.0 + step)
+        if mean >= RARE:
+            self.block_count += count
+            if self.block_mean < BLOCK:
+                return
+            residual = abs(self.block_count - self.block_mean) / sqrt(self.block_mean)
+            self.median *= 1.0 + gain if residual > self.median else 1.0 / (1.0 + gain)
+        else:
+            off = count - mean
+            self.block_count += min(off * off, max(SQUARES_FLOOR, SQUARES_CLIP * mean * self.dispersion()))
+            if self.block_mean < BLOCK_SQUARES:
+                return
+            phi = min(MAX_DISPERSION, self.block_count / self.block_mean)
+            square = self.median * self.median
+            found = phi * NORMAL_MAD * NORMAL_MAD
+            # a single cluster raises it, and many quiet blocks lower it: the other way round takes too long
+            self.median = sqrt(square + (gain if found > square else FASTER * gain) * (found - square))
         self.block_count = 0.0
         self.block_mean = 0.0
+        if self.blocks < MAD_FIRST / MAD_GAIN:
+            self.blocks += 1.0
 
     def observe(self, count: float, expected: float) -> None:
         """Add a bucket to the windows."""
@@ -242,12 +277,14 @@ class Baseline:
             self.pace.discount, self.pace.trend_gain, self.slope, self.events, self.exposure, self.median,
             self.block_count, self.block_mean, float(self.alerting),
         ]  # fmt: skip
-        return [*scalars, *self.counts(), *self.expectations]
+        tail = self.tail
+        own = [] if tail is None else [1.0] if tail.shared else tail.snapshot()
+        return [*scalars, *self.counts(), *self.expectations, self.blocks, *own]
 
     def restore(self, state: Sequence[float]) -> None:
         """Become the baseline whose `snapshot` was `state`; ValueError when it cannot be one."""
-        if len(state) != SNAPSHOT_LENGTH:
-            raise ValueError(f"a baseline has {SNAPSHOT_LENGTH} numbers, not {len(state)}")
+        if len(state) not in LENGTHS:
+            raise ValueError(f"a baseline has one of {LENGTHS} numbers, not {len(state)}")
         self.pace = pace_of(state[0], state[1])
         self.slope, self.events, self.exposure, self.median = state[2:6]
         self.block_count, self.block_mean, alerting = state[6:9]
@@ -255,6 +292,14 @@ class Baseline:
         self.clear_windows()
         for count, expected in zip(reversed(state[9:24]), reversed(state[24:39]), strict=True):
             self.observe(count, expected)
+        # states from before the pace of the dispersion was known had moved it for long
+        self.blocks = state[OLD_LENGTH] if len(state) > OLD_LENGTH else MAD_FIRST / MAD_GAIN
+        self.tail = None
+        if len(state) == OLD_LENGTH + 2:
+            self.tail = Tail(shared=True)  # whoever has that of its status puts it in this one's place
+        elif len(state) > OLD_LENGTH + 2:
+            self.tail = Tail()
+            self.tail.restore(state[OLD_LENGTH + 1 :])
 
 
 def restored(state: Sequence[float]) -> Baseline:

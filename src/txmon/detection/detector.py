@@ -11,21 +11,31 @@ from typing import Any, Final
 
 from txmon.detection.baseline import Baseline
 from txmon.detection.episodes import Episodes, Surges
+from txmon.detection.hours import PART, ClosedHours
 from txmon.detection.joint import JointDeviation
 from txmon.detection.judgement import LAG, Judgement, excess_of, judge, judge_one
 from txmon.detection.key_series import STATUSES, Bucket, KeyVolume, SeriesState, describe, expect
+from txmon.detection.pulses import ODD, Pulses
 from txmon.detection.registry import Roster
 from txmon.detection.season import Season
-from txmon.detection.thresholds import DetectorConfig, ThresholdTable
-from txmon.model.keys import TOTAL, Key
-from txmon.model.scores import Thresholds
+from txmon.detection.tails import Tail
+from txmon.detection.thresholds import DetectorConfig, ThresholdTable, raised
+from txmon.model.keys import TOTAL, Key, pack_key, unpack_key
+from txmon.model.scores import Thresholds, count_score
 from txmon.model.verdict import Evidence, Recommendation, Verdict
 
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
 RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are better than it thought
 RELIEF: Final = 4.0  # sigmas on the safe side over the longest window that mean so
+RISE: Final = 1.35  # times what was expected in five buckets: what rises less is a morning, which the level follows
+TELLING: Final = 1.05  # times the usual threshold, from which on a verdict says so
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
+MOST_BOOKS: Final = 20_000  # series of keys whose pulses are remembered: each may take a kilobyte
+FADE_EACH: Final = 60  # buckets between two times that the tails of many series are worked out
+POOLED: Final = 1.0  # transactions expected in a bucket, below which a key's series has no tail of its own
 NOTHING: Final[dict[str, int]] = {}
+WAITING: Final = "comes in bursts"
+CLOSED: Final = "closed at this time on the days before"
 # why a series alerts
 NO_REASON: Final[tuple[str, ...]] = ()
 SCORE: Final[tuple[str, ...]] = ("score",)
@@ -46,6 +56,9 @@ class BucketJudge:
         self._roster = Roster(self.config, self._discount, self._mix_discount)
         self._season = Season(self.config.bucket)
         self._surges = Surges(self._discount)
+        self._hours = ClosedHours()
+        self._closed = False  # nothing arrived in this bucket, and that is usual
+        self._open = -1  # start of the last bucket that was not closed: the levels are those of that time
         self._before = -1  # start of the bucket judged last
         self._level = 0.0  # of the total volume in the one before
         self._age = 0  # buckets judged
@@ -54,6 +67,8 @@ class BucketJudge:
         self._lag = LAG  # squared relative error of every volume's level, in this bucket
         self._anchored = False  # the levels follow the season
         self._gates = ThresholdTable(self.config)
+        self._books = 0  # series whose pulses are remembered
+        self._tails: dict[str, Tail] = {}  # of each status's small series together
 
     @property
     def forgotten(self) -> int:
@@ -94,6 +109,7 @@ class BucketJudge:
             self._surges.release(self._roster.knows)
             self._episodes.release(self._roster.knows)
         verdicts: list[Verdict] = []
+        self._closed = not whole and self._age > 0 and self._hours.closed(time)
         growth = self._growth(time)
         if growth != 1.0:
             self._surges.grow(growth)
@@ -105,7 +121,23 @@ class BucketJudge:
                 expected = volume.rate()
             self._judge_key(time, key, volume, arrivals.get(volume, NOTHING), verdicts)
         self._age += 1
-        self._level = expected
+        self._fade_tails()
+        if not self._closed:
+            self._level = expected
+        self._learn_day(time, whole, expected)
+        return verdicts
+
+    def _fade_tails(self) -> None:
+        """Let what many series' scores taught count less each hour or so, and work it out anew."""
+        if self._age % FADE_EACH == 0:
+            for tail in self._tails.values():
+                tail.fade()
+                tail.fit(self._gates.sigma, self._gates.tail)
+
+    def _learn_day(self, time: int, whole: dict[str, int], expected: float) -> None:
+        """Learn the hours in which something arrives, and the day's shape."""
+        if self.config.bucket <= PART:
+            self._hours.learn(time, bool(whole))
         if self._age <= self._warmup:
             expected = 0.0  # nothing yet that a bucket could be reined in to
         if whole:
@@ -113,7 +145,6 @@ class BucketJudge:
             for count in whole.values():
                 total += count
             self._season.learn(time, total, expected)
-        return verdicts
 
     def _judge_whole(self, time: int, whole: dict[str, int], growth: float) -> float:
         """Let all keys as one be judged and learned, unheard; the volume expected of them, -1 where there is one key.
@@ -132,7 +163,10 @@ class BucketJudge:
 
     def _growth(self, time: int) -> float:
         """By how much every volume's level moves before the bucket at `time` is judged."""
-        before, self._before = self._before, time
+        self._before = time
+        if self._closed:
+            return 1.0  # the levels wait for the hour in which it opens
+        before, self._open = self._open, time
         self._lag = LAG + (self._season.error(time) if self._anchored else 0.0)
         growth = self._season.growth(before, time, self._level) if before >= 0 else 1.0
         if growth != 1.0 and not self._anchored:
@@ -179,18 +213,24 @@ class BucketJudge:
         recommendation: Recommendation = "alert" if seen.passed else "ok"
         reasons = SCORE if seen.passed else NO_REASON
         excess = excess_of(series, expected, surety, self._lag)
-        evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, False, "")
+        evidence = Evidence(raised(gates, seen.ratio), excess, seen.seen, seen.window_mean, seen.gate, False, "")
         return Verdict(
-            time, status, key, count, bucket.total, expected, seen.score, 1, recommendation, reasons, evidence
+            time,
+            status,
+            key,
+            count,
+            bucket.total,
+            expected,
+            seen.score / seen.ratio,
+            1,
+            recommendation,
+            reasons,
+            evidence,
         )
 
     def _judge_key(self, time: int, key: Key, volume: KeyVolume, counts: dict[str, int], out: list[Verdict]) -> None:
-        total = 0
-        for count in counts.values():
-            total += count
-        self._surges.end(key, volume, total)
-        usual = self._surges.usual(key, volume.rate(), total)
-        bucket = Bucket(time, key, counts, total, usual, volume.buckets >= self._warmup, volume.buckets)
+        bucket = self._bucket_of(time, key, volume, counts)
+        total = bucket.total
         volume.buckets += 1
         volume.mix_exposure = volume.mix_exposure * self._mix_discount + float(total)
         odd = JointDeviation()
@@ -211,7 +251,25 @@ class BucketJudge:
             elif held is not None:
                 more = self._judge_row(bucket, volume, 0, held, odd, out)
                 alone, excess = more < 0.0, max(0.0, more)
+        elif bucket.span == 0.0 and not self._closed:
+            for waiting in volume.series():  # or their windows would reach further back than the volume's
+                waiting.observe(0.0, 0.0)
         out.append(self._judge_volume(bucket, volume, odd, alone, excess))
+
+    def _bucket_of(self, time: int, key: Key, volume: KeyVolume, counts: dict[str, int]) -> Bucket:
+        """One key's bucket, and the volume that is usual in it."""
+        total = 0
+        for count in counts.values():
+            total += count
+        span = 0.0 if self._closed else volume.wait(total > 0)
+        if span == 1.0:
+            self._surges.end(key, volume, total)
+            usual = self._surges.usual(key, volume.rate(), total)
+        else:
+            usual = span * volume.rate()
+        bucket = Bucket(time, key, counts, total, usual, volume.buckets >= self._warmup, volume.buckets)
+        bucket.span = span
+        return bucket
 
     def _judge_row(
         self, bucket: Bucket, volume: KeyVolume, place: int, series: Baseline, odd: JointDeviation, out: list[Verdict]
@@ -237,14 +295,44 @@ class BucketJudge:
         odd: JointDeviation,
     ) -> Verdict:
         expected, driven, by_volume = expect(bucket, count, series, gates)
+        level = expected
+        pulses = series.pulses
+        if pulses is not None:
+            expected = pulses.usual(bucket.time, count, level)
         series.observe(count, expected)
         surety = volume if by_volume else None
         judgement = judge(series, gates, surety, self._lag)
-        verdict = self._conclude(bucket, status, count, expected, series, judgement, gates, surety, "")
-        odd.add(status, -judgement.newest if gates.direction == "below" else judgement.newest)
+        recurs = self._note_pulse(bucket, series, count, level, judgement, surety)
+        verdict = self._conclude(bucket, status, count, expected, series, judgement, gates, surety, recurs)
+        newest = judgement.newest if series.tail is None else judgement.newest / series.tail.one.ratio
+        odd.add(status, -newest if gates.direction == "below" else newest)
         relief = judgement.longest < -RELIEF and gates.direction == "above"
-        self._learn(bucket, status, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
+        if not recurs:
+            self._learn(bucket, status, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
         return verdict
+
+    def _note_pulse(
+        self, bucket: Bucket, series: Baseline, count: float, level: float, seen: Judgement, surety: Baseline | None
+    ) -> str:
+        """Let the series learn what recurs; the note of a verdict that a pulse decided, else an empty text."""
+        if not bucket.warm:
+            return ""
+        pulses = series.pulses
+        if pulses is None:
+            if abs(seen.newest) < ODD or (bucket.key and self._books >= MOST_BOOKS):
+                return ""
+            pulses = series.pulses = Pulses()
+            self._books += 1
+            pulses.note(bucket.time, count - level, seen.newest)
+            return ""
+        score = seen.newest
+        if pulses.named and level > 0.0:
+            score = count_score(count, level, excess_of(series, level, surety, self._lag))
+        if pulses.note(bucket.time, count - level, score) and series.tail is not None and not series.tail.shared:
+            series.tail = None  # what a pulse explains is no part of the tail
+        if not pulses.named or abs(score) < ODD:
+            return ""
+        return f"recurs at this minute of the {pulses.named}"
 
     def _judge_volume(
         self, bucket: Bucket, series: KeyVolume, odd: JointDeviation, alone: bool, excess: float
@@ -253,27 +341,44 @@ class BucketJudge:
             # the silence is over; what the volume is now is judged without it
             series.alerting = 0
             series.clear_windows()
-        series.observe(bucket.total, bucket.usual)
+        expected = bucket.usual
+        pulses = series.pulses
+        if pulses is not None and bucket.span == 1.0:
+            expected = pulses.usual(bucket.time, bucket.total, bucket.usual)
+        series.observe(bucket.total, expected)
         gates = self._gates.of(TOTAL)
         judgement = judge(series, gates, None, self._lag)
         distance = odd.distance() if bucket.warm else 0.0
         if alone and distance >= gates.sigma and not judgement.passed:
             judgement.together = bucket.total >= gates.min_count and odd.is_shared()
-        note = ""
+        recurs = ""
+        if bucket.span == 1.0:
+            recurs = self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None)
+        notes = [recurs, self._note_of(bucket)]
         if judgement.together or (self.config.explain and distance > 0.0):
-            note = f"together {format(distance, '.1f')} sigmas: {odd.parts()}"
-        verdict = self._conclude(bucket, TOTAL, bucket.total, bucket.usual, series, judgement, gates, None, note)
+            notes.append(f"together {format(distance, '.1f')} sigmas: {odd.parts()}")
+        note = "; ".join([one for one in notes if one])
+        verdict = self._conclude(bucket, TOTAL, bucket.total, expected, series, judgement, gates, None, note)
+        if bucket.span == 0.0 or recurs:
+            return verdict
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
             # an attack is no part of the usual volume, or its end would look like a loss
             usual = max(0.0, bucket.total - excess)
             surging = judgement.longest > RELIEF
-            if bucket.warm:
-                self._surges.follow(bucket.key, series, surging)
-            self._learn(bucket, TOTAL, series, usual, 1.0, RELIEF_WEIGHT if surging else 1.0)
+            if bucket.warm and bucket.span == 1.0:
+                self._surges.follow(bucket.key, series, surging and judgement.rise > RISE)
+            surging = surging and bucket.span == 1.0
+            self._learn(bucket, TOTAL, series, usual, bucket.span, RELIEF_WEIGHT if surging else 1.0)
         else:
             series.forget()
         return verdict
+
+    def _note_of(self, bucket: Bucket) -> str:
+        """Why nothing is expected in a bucket, or nothing yet; an empty text where something is."""
+        if bucket.span > 0.0:
+            return ""
+        return CLOSED if self._closed else WAITING
 
     def _conclude(
         self,
@@ -295,6 +400,7 @@ class BucketJudge:
             recommendation = "warming"
             note = f"{bucket.age} of {self._warmup} buckets learned"
         elif series.alerting > self._shift:
+            self._episodes.leave(bucket.key, status, series, bucket.time)
             series.accept_level()
             reasons = LEVEL_SHIFT
             excess = excess_of(series, expected, volume, self._lag)
@@ -309,11 +415,33 @@ class BucketJudge:
             reasons = SCORE
         if alerts or series.alerting or self._episodes.are_there():
             self._episodes.count(bucket.key, status, series, alerts)
+            if not alerts and bucket.total > 0:
+                self._episodes.come_back(
+                    bucket.key, status, series, 1.0 if status == TOTAL else bucket.usual, bucket.time
+                )
+        if bucket.warm:
+            self._calibrate(bucket.key, status, series, seen)
+        gates = raised(gates, series.tail.one.ratio) if series.tail is not None else gates
+        note = _noted(note, seen.ratio, alerts)
         evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, note)
         return Verdict(
-            bucket.time, status, bucket.key, count, bucket.total, expected, seen.score, seen.window, recommendation,
-            reasons, evidence,
+            bucket.time, status, bucket.key, count, bucket.total, expected, seen.score / seen.ratio, seen.window,
+            recommendation, reasons, evidence,
         )  # fmt: skip
+
+    def _calibrate(self, key: Key, status: str, series: Baseline, seen: Judgement) -> None:
+        """Let the series learn how far its scores reach."""
+        tail = series.tail
+        if tail is None:
+            if seen.over1 <= 0.0 and seen.over5 <= 0.0 and seen.over15 <= 0.0:
+                return
+            tail = Tail()
+            if key and series.expectations[0] < POOLED:
+                tail = self._tails.setdefault(status, Tail(shared=True))
+            series.tail = tail
+        if series.alerting == 0 and not tail.shared:
+            tail.settle(seen.plain5, seen.plain15, series.dispersion())
+        tail.learn(seen.over1, seen.over5, seen.over15, series.alerting, self._gates.sigma, self._gates.tail)
 
     def time(self) -> int:
         """Start of the bucket judged last, epoch seconds; -1 before the first."""
@@ -352,8 +480,16 @@ class BucketJudge:
             "level": self._level,
             "lag": self._lag,
             "anchored": self._anchored,
+            "open": self._open,
+            "hours": self._hours.snapshot(),
             "season": self._season.snapshot(),
             "surges": self._surges.snapshot(),
+            "tails": {status: tail.snapshot() for status, tail in sorted(self._tails.items())},
+            "pulses": [
+                [pack_key(key), status, whole, series.pulses.snapshot()]
+                for key, status, whole, series in self._all_series()
+                if series.pulses is not None
+            ],
             **self._episodes.snapshot(),
             **self._roster.snapshot(),
         }
@@ -364,14 +500,57 @@ class BucketJudge:
         self._season.restore(state["season"])
         self._surges.restore(state.get("surges", []))
         self._before, self._age = int(state["before"]), int(state["age"])
+        self._open = int(state.get("open", self._before))  # not in older states
+        if "hours" in state:
+            self._hours.restore(state["hours"])
         self._anchored = bool(state["anchored"])
         self._level, self._lag = float(state["level"]), float(state["lag"])
         # states from before `seen` was kept: something arrived in the bucket judged last
         self._roster.restore({"seen": self._before, **state})
+        self._restore_books(state)
         self._gates = ThresholdTable(self.config)
         self._gates.share(self._roster.sharing)
+
+    def _restore_books(self, state: Mapping[str, Any]) -> None:
+        """Take over the tails of many series and the pulses of each, neither of which is in older states."""
+        self._tails = {}
+        for status, numbers in state.get("tails", {}).items():
+            tail = self._tails[str(status)] = Tail(shared=True)
+            tail.restore(numbers)
+        pulses = {
+            (unpack_key(key), str(status), bool(whole)): book for key, status, whole, book in state.get("pulses", [])
+        }
+        self._books = 0
+        for key, status, whole, series in self._all_series():
+            if series.tail is not None and series.tail.shared:
+                series.tail = self._tails.setdefault(status, series.tail)
+            book = pulses.get((key, status, whole))
+            if book is not None:
+                series.pulses = Pulses()
+                series.pulses.restore(book)
+                self._books += 1
+
+    def _all_series(self) -> list[tuple[Key, str, bool, Baseline]]:
+        """Return every series with its key and status, and whether it is one of all keys as one."""
+        found: list[tuple[Key, str, bool, Baseline]] = []
+        for key, volume in self._roster.volumes.items():
+            found.append((key, TOTAL, False, volume))
+            found += [(key, status, False, series) for status, series in volume.statuses.items()]
+        volume_of_all = self._roster.whole
+        if volume_of_all is not None:
+            found.append(((), TOTAL, True, volume_of_all))
+            found += [((), status, True, series) for status, series in volume_of_all.statuses.items()]
+        return found
 
     def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:
         if self._episodes.is_excluded(bucket.key, status, series):
             return
         series.learn(count, exposure, ALERT_WEIGHT if series.alerting else pace, bucket.warm)
+
+
+def _noted(note: str, ratio: float, alerts: bool) -> str:
+    """The note of a verdict, with how much further than a model's its series' scores reach, where that matters."""
+    if not alerts or ratio <= TELLING:
+        return note
+    reach = f"its scores reach {format(ratio, '.1f')} times as far as the model's"
+    return f"{note}; {reach}" if note else reach

@@ -12,21 +12,26 @@ from txmon.model.keys import Key, pack_key, unpack_key
 
 Known = tuple[float, float, float, float]  # of a series, as Baseline.known gives it
 MEMORY: Final = 24.0  # half-lives of a level in which what was usual before moves half of the way to it
+SHORT: Final = 10  # buckets of an episode that moves a dispersion too little to matter
+DAY: Final = 86400
+HIGH: Final = 6.0  # times what was usual before: a morning, more than a surge
 NEAR: Final = 1.1  # times what was usual before: a level no higher has come back, or has been met
 
 
 class Episodes:
     """A series is in one from its first alert until it is quiet."""
 
-    __slots__ = ("_excluded", "_kept")
+    __slots__ = ("_excluded", "_kept", "_left")
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Key, str], Known] = {}  # before the episode, while it lasts
+        # before a level that was accepted as new, and since when (epoch seconds)
+        self._left: dict[tuple[Key, str], tuple[int, Known]] = {}
         self._excluded: set[tuple[Key, str]] = set()  # called normal
 
     def are_there(self) -> bool:
         """Whether any series is in one."""
-        return len(self._kept) > 0
+        return len(self._kept) > 0 or len(self._left) > 0
 
     def count(self, key: Key, status: str, series: Baseline, alerts: bool) -> None:
         """Begin, go on with or end the series' episode of alerts."""
@@ -35,10 +40,41 @@ class Episodes:
                 self._kept[key, status] = series.known()
             series.alerting += 1
         elif series.alerting:
+            kept = self._kept.get((key, status))
+            if kept is not None and series.alerting > SHORT:
+                series.median = kept[2]  # the incident's own spread is none of the series'
             series.alerting = 0
             series.restart_windows()
         if not series.alerting and self._kept:
             self._kept.pop((key, status), None)
+
+    def leave(self, key: Key, status: str, series: Baseline, time: int) -> None:
+        """Remember, at `time` (epoch seconds), what the series is about to give up for a new level."""
+        kept = self._kept.get((key, status))
+        if kept is not None and (key, status) not in self._left:
+            self._left[key, status] = (time, kept)
+
+    def come_back(self, key: Key, status: str, series: Baseline, usual: float, time: int) -> None:
+        """Know again what was known before a new level, once the last five buckets are nearer to that.
+
+        usual: what one of `rate` stands for in a bucket; time: of that, epoch seconds. After a day it is forgotten.
+        """
+        left = self._left.get((key, status)) if self._left else None
+        if left is None:
+            return
+        since, known = left
+        if time - since > DAY:
+            del self._left[key, status]
+            return
+        five, _ = series.sums()
+        if series.expectations[4] <= 0.0:
+            return  # there are no five buckets yet
+        new, old = series.rate(), rate_of(known[0], known[1])
+        middle = 5.0 * usual * sqrt(new * old)
+        if (new > old and five < middle) or (new < old and five > middle):
+            series.recall(known)
+            series.restart_windows()
+            del self._left[key, status]
 
     def exclude(self, key: Key, status: str, series: Baseline) -> None:
         """Unlearn what the series learned since it began to alert; until it is quiet, nothing is learned of it."""
@@ -59,12 +95,14 @@ class Episodes:
     def release(self, known: Callable[[Key], bool]) -> None:
         """Let go of keys that are not known any more."""
         self._kept = {(key, status): kept for (key, status), kept in self._kept.items() if known(key)}
+        self._left = {(key, status): left for (key, status), left in self._left.items() if known(key)}
         self._excluded = {(key, status) for key, status in self._excluded if known(key)}
 
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it, for `restore`."""
         return {
             "kept": [[pack_key(key), status, list(known)] for (key, status), known in self._kept.items()],
+            "left": [[pack_key(key), status, time, list(known)] for (key, status), (time, known) in self._left.items()],
             "excluded": [[pack_key(key), status] for key, status in sorted(self._excluded)],
         }
 
@@ -73,6 +111,11 @@ class Episodes:
         kept = {(unpack_key(key), str(status)): known_of(known) for key, status, known in state["kept"]}
         self._excluded = {(unpack_key(key), str(status)) for key, status in state["excluded"]}
         self._kept = kept
+        # not in older states
+        self._left = {
+            (unpack_key(key), str(status)): (int(time), known_of(known))
+            for key, status, time, known in state.get("left", [])
+        }
 
 
 def known_of(numbers: Sequence[float]) -> Known:
@@ -139,7 +182,7 @@ class Surges:
             if surging:
                 statuses = {status: series.known() for status, series in volume.statuses.items()}
                 self._surges[key] = Surge(level, volume.known(), statuses)
-        elif not surging and level < NEAR * surge.usual:
+        elif level > HIGH * surge.usual or (not surging and level < NEAR * surge.usual):
             del self._surges[key]
         else:
             surge.usual = level + self._keep * (surge.usual - level)

@@ -5,6 +5,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from txmon.detection.baseline import Baseline
+from txmon.detection.tails import FROM, Tail
 from txmon.detection.window import rest15, sum5
 from txmon.model.scores import Thresholds, count_score
 
@@ -15,6 +16,7 @@ LAG: Final = 0.005  # of a volume's, besides: mornings and evenings
 SLACK_1: Final = 1.0
 SLACK_5: Final = 0.6
 SLACK_15: Final = 0.4
+ENOUGH: Final = 40.0  # transactions expected in a window, from which on its scores are no mere steps
 HALF: Final = 0.5  # of a count: no score is nearer to the mean
 MILD: Final = 2.0  # sigmas on the safe side up to which nobody asks how many
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that alerted goes on
@@ -25,7 +27,23 @@ class Judgement:
     """The scores of a series' windows in sigmas, and what the gates said of them."""
 
     __slots__ = (
-        "excess", "gate", "lingers", "longest", "newest", "passed", "score", "seen", "together", "window",
+        "excess",
+        "gate",
+        "lingers",
+        "longest",
+        "newest",
+        "over1",
+        "over5",
+        "over15",
+        "passed",
+        "plain5",
+        "plain15",
+        "ratio",
+        "rise",
+        "score",
+        "seen",
+        "together",
+        "window",
         "window_mean",
     )  # fmt: skip
 
@@ -39,9 +57,18 @@ class Judgement:
         # 0, that of the longest window up to MILD sigmas
         self.newest = 0.0
         self.longest = 0.0
+        self.rise = 0.0  # seen over expected in five buckets; 0 where nothing was
         self.passed = False
         self.lingers = False
         self.together = False  # all statuses together are odd, though none alone is
+        self.ratio = 1.0  # how much higher than a normal's the threshold of that window is
+        # scores on the wrong side that pass the gates, by window, 0 where they do not: what the tail is learned from
+        self.over1 = 0.0
+        self.over5 = 0.0
+        self.over15 = 0.0
+        # scores on the wrong side of the longer windows where enough is expected in them, as the model has them
+        self.plain5 = 0.0
+        self.plain15 = 0.0
         self.gate = ""  # the gate that held back a score over its threshold: "count", "ratio", "over", or ""
 
 
@@ -55,6 +82,9 @@ def judge(series: Baseline, gates: Thresholds, volume: Baseline | None, lag: flo
         return _judge(series, gates, gates.sign, volume, lag)
     below = _judge(series, gates, -1.0, volume, lag)
     above = _judge(series, gates, 1.0, volume, lag)
+    for one, other in ((above, below), (below, above)):
+        one.over1, one.over5 = max(one.over1, other.over1), max(one.over5, other.over5)
+        one.over15 = max(one.over15, other.over15)
     if above.passed != below.passed:
         return above if above.passed else below
     return above if abs(above.score) >= abs(below.score) else below
@@ -71,7 +101,8 @@ def judge_one(
     result.score = result.newest = count_score(count, expected, excess_of(series, expected, volume, lag))
     sign = 1.0 if result.score > 0.0 else -1.0
     wanted = gates.direction == "both" or (gates.direction == "above") == (sign > 0.0)
-    if wanted and sign * result.score >= gates.sigma:
+    result.ratio = series.tail.one.ratio if series.tail is not None else 1.0
+    if wanted and sign * result.score >= gates.sigma * result.ratio:
         result.gate = _gate(count, expected, gates, sign, SLACK_1)
         result.passed = not result.gate
     return result
@@ -112,18 +143,42 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
     elif not every and off15 < -HALF and _may_be_far(seen15, mean15, error):
         score15 = _score(seen15, mean15, error)
     result.newest, result.longest = score1, score15
+    result.rise = seen5 / mean5 if mean5 > 0.0 else 0.0
     result.lingers = sign * score1 > LINGER
     if mean1 > 0.0:
         result.excess = _excess(mean1, error)
-        result.seen, result.window_mean, result.score = seen1, mean1, score1
-        if sign * score1 >= gates.sigma:
-            result.gate = _gate(seen1, mean1, gates, sign, SLACK_1)
-            result.passed = not result.gate
-    if mean5 > 0.0:
-        _weigh(result, 5, score5, seen5, mean5, gates, sign, SLACK_5, off1)
-    if mean15 > 0.0:
-        _weigh(result, 15, score15, seen15, mean15, gates, sign, SLACK_15, off1)
+        _weigh_newest(result, score1, seen1, mean1, gates, sign, series.tail)
+    ratio5 = ratio15 = 1.0
+    tail = series.tail
+    if tail is not None:
+        ratio5, ratio15 = tail.five.ratio, tail.fifteen.ratio
+        if sign < 0.0:
+            result.plain5, score5 = _scaled(score5, mean5, tail.scale5)
+            result.plain15, score15 = _scaled(score15, mean15, tail.scale15)
+    result.over5 = _weigh(result, 5, score5, seen5, mean5, gates, sign, SLACK_5, off1, ratio5)
+    result.over15 = _weigh(result, 15, score15, seen15, mean15, gates, sign, SLACK_15, off1, ratio15)
     return result
+
+
+def _weigh_newest(
+    result: Judgement, score: float, seen: float, mean: float, gates: Thresholds, sign: float, tail: Tail | None
+) -> None:
+    """Take the newest bucket alone."""
+    result.seen, result.window_mean, result.score = seen, mean, score
+    if tail is not None:
+        result.ratio = tail.one.ratio
+    if sign * score > FROM:
+        gate = _gate(seen, mean, gates, sign, SLACK_1)
+        if not gate:
+            result.over1 = sign * score
+        if sign * score >= gates.sigma * result.ratio:
+            result.gate = gate
+            result.passed = not gate
+
+
+def _scaled(score: float, mean: float, scale: float) -> tuple[float, float]:
+    """Return how far a window's score is below, and the score by the series' own scale, where enough is expected."""
+    return (max(0.0, -score), score / scale) if mean > ENOUGH else (0.0, score)
 
 
 Error = tuple[float, float, bool, float, float, float]  # what `_error_of` gives
@@ -177,19 +232,33 @@ def _weigh(
     sign: float,
     slack: float,
     off: float,
-) -> None:
-    """Take a longer window if it is stronger than those before; off: how far the newest bucket is on the wrong side."""
+    ratio: float,
+) -> float:
+    """Take a longer window if it is stronger than those before, and return its score where it passes the gates, else 0.
+
+    off: how far the newest bucket is on the wrong side. ratio: how much higher than a normal's its threshold is.
+    """
+    if mean <= 0.0:
+        return 0.0
     marked = sign * score
-    gate, passed = "", False
-    if marked >= gates.sigma:
+    gate, passed, over = "", False, 0.0
+    if marked > FROM:
         gate = _gate(seen, mean, gates, sign, slack)
         # an old surge in a long window must not alert a bucket that is itself normal
         if not gate and off <= 0.0:
             gate = "over"
-        passed = not gate
-    if (passed and not result.passed) or (passed == result.passed and marked > sign * result.score):
+        over = 0.0 if gate else marked
+        passed = marked >= gates.sigma * ratio
+        if not passed:
+            gate = ""
+        elif gate:
+            passed = False
+    if (passed and not result.passed) or (
+        passed == result.passed and marked * result.ratio > sign * result.score * ratio
+    ):
         result.score, result.window, result.seen, result.window_mean = score, window, seen, mean
-        result.gate, result.passed = gate, passed
+        result.gate, result.passed, result.ratio = gate, passed, ratio
+    return over
 
 
 def _gate(seen: float, mean: float, gates: Thresholds, sign: float, slack: float) -> str:

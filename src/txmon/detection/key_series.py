@@ -16,6 +16,9 @@ SHARED: Final = 16  # statuses up to which volumes share a layout
 STATUSES: Final = 1000  # statuses of one key that are told apart; the others are counted together
 OTHER: Final = "(other)"  # as this one
 TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed within an hour
+SHORT_GAP: Final = 8  # empty buckets that may lie between two bursts
+GAP_GAIN: Final = 0.05
+BURSTS: Final = 0.2  # of the buckets come after a gap, where the feed comes in bursts
 DOMINANT: Final = 0.5  # share of the volume from which a status is the volume, more than a part of it
 
 
@@ -79,7 +82,7 @@ class KeyVolume(Baseline):
     million keys, and most of them have one status.
     """
 
-    __slots__ = ("buckets", "held", "layout", "mix_exposure", "seen")
+    __slots__ = ("buckets", "empty", "gaps", "held", "layout", "mix_exposure", "seen")
 
     def __init__(self, discount: float, layout: StatusLayout) -> None:
         """layout: that of no status."""
@@ -88,7 +91,28 @@ class KeyVolume(Baseline):
         self.layout = layout
         self.held: Baseline | tuple[Baseline, ...] | None = None  # of its statuses, as the layout has them
         self.buckets = 0  # judged so far
+        self.empty = 0  # buckets without a transaction since the last one
+        self.gaps = 0.0  # part of the buckets with transactions that came after a short gap: a feed of bursts has many
         self.mix_exposure = 0.0  # discounted transactions: what a status never seen before has been absent from
+
+    def wait(self, arrived: bool) -> float:
+        """Take a bucket; over how many buckets what is in it was gathered: 1, but where the feed comes in bursts.
+
+        There an empty bucket waits for the next burst (0), which brings what is due for all of them. After SHORT_GAP
+        empty ones no burst is waited for any more.
+        """
+        bursts = self.gaps > BURSTS
+        if arrived:
+            empty = self.empty
+            self.empty = 0
+            if empty > SHORT_GAP:
+                return 1.0
+            self.gaps += GAP_GAIN * ((1.0 if empty > 0 else 0.0) - self.gaps)
+            return empty + 1.0 if bursts else 1.0
+        self.empty += 1
+        if not bursts or self.empty > SHORT_GAP + 1:
+            return 1.0
+        return 0.0 if self.empty <= SHORT_GAP else float(self.empty)
 
     def new_series(self, discount: float) -> Baseline:
         """The baseline of a status never seen before: absent from all that the volume saw."""
@@ -122,7 +146,7 @@ class KeyVolume(Baseline):
 class Bucket:
     """The counts of one key in one bucket, with what they are judged against."""
 
-    __slots__ = ("age", "counts", "key", "time", "total", "usual", "warm")
+    __slots__ = ("age", "counts", "key", "span", "time", "total", "usual", "warm")
 
     def __init__(
         self, time: int, key: Key, counts: dict[str, int], total: int, usual: float, warm: bool, age: int = 0
@@ -134,6 +158,7 @@ class Bucket:
         self.usual = usual  # volume expected
         self.warm = warm
         self.age = age  # buckets judged before
+        self.span = 1.0  # buckets over which its transactions were gathered; 0 where they come with a later one
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +213,7 @@ def pack(volumes: Mapping[Key, KeyVolume]) -> list[object]:
             volume.mix_exposure,
             volume.snapshot(),
             {status: series.snapshot() for status, series in volume.statuses.items()},
+            [volume.empty, volume.gaps],
         ]
         for key, volume in volumes.items()
     ]
@@ -199,10 +225,12 @@ def unpack(rows: Sequence[Any], discount: float, layout: StatusLayout, sums: dic
     layout: that of no status; sums: of all statuses, by name.
     """
     volumes: dict[Key, KeyVolume] = {}
-    for key, seen, buckets, mix_exposure, numbers, statuses in rows:
+    for key, seen, buckets, mix_exposure, numbers, statuses, *rest in rows:
         volume = KeyVolume(discount, layout)
         volume.seen, volume.buckets, volume.mix_exposure = int(seen), int(buckets), float(mix_exposure)
         volume.restore(numbers)
+        for empty, gaps in rest:  # not in older states
+            volume.empty, volume.gaps = int(empty), float(gaps)
         for status, series in statuses.items():
             volume.add(str(status), restored(series), sums)
         volumes[unpack_key(key)] = volume

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from txmon.detection.baseline import Baseline
 from txmon.detection.cardinality import SharedSeriesCount
 from txmon.detection.key_series import OTHER, STATUSES, KeyVolume, StatusLayout, Sum, pack, unpack
 from txmon.detection.thresholds import DetectorConfig
@@ -71,6 +72,17 @@ class Roster:
                 return arrivals, only
         return arrivals, {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
 
+    def _new_series(self, volume: KeyVolume, status: str) -> Baseline:
+        """The baseline of a status that is new for a key: as dispersed as that status is over all keys, until it knows.
+
+        A rare series has too little of its own to learn that from.
+        """
+        series = volume.new_series(self._mix_discount)
+        pooled = self.whole.of(status) if self.whole is not None else None
+        if pooled is not None:
+            series.median, series.blocks = pooled.median, pooled.blocks
+        return series
+
     def _folded(self, volume: KeyVolume | None, statuses: dict[str, int]) -> dict[str, int]:
         """Return the counts of one key with those of statuses that it has no room for as one.
 
@@ -109,7 +121,7 @@ class Roster:
                 self._roll.add_key(key)
             if status not in counts[key]:  # a key without any row
                 continue
-            volume.add(status, volume.new_series(self._mix_discount), self._sums)
+            volume.add(status, self._new_series(volume, status), self._sums)
             self._series += 1
             self._fresh += 1
             self._roll.add_series(key)

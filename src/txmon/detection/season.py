@@ -129,7 +129,9 @@ class Season:
         # the first is the one before that of `time` or that itself
         one = self._at[first % self._bins + (self._bins if _weekend(time) else 0)]
         low, high = self._mean(one), self._mean(one.after)
-        return low + part * (high - low) if low > 0.0 and high > 0.0 else 0.0
+        if low <= 0.0 or high <= 0.0:
+            return max(low, high)  # next to hours of which nothing is known: closed ones
+        return low + part * (high - low)
 
     def error(self, time: int) -> float:
         """Squared relative error of the shape around `time`: from the transactions that it was learned of, and where
@@ -148,7 +150,7 @@ class Season:
         return place + self._bins if _weekend(time) else place
 
     def _mean(self, one: Bin) -> float:
-        """A bin's mean, its neighbours' weighed in at half; 0 while nothing is known of one of the three.
+        """A bin's mean, its neighbours' weighed in at half; 0 while nothing is known of it.
 
         Where a bin is a single bucket its neighbours are left out: they would blur what the day is like.
         """
@@ -167,7 +169,7 @@ class Season:
         before, before_buckets = self._known(one.before)
         here, here_buckets = self._known(one)
         after, after_buckets = self._known(one.after)
-        if before_buckets <= 0.0 or here_buckets <= 0.0 or after_buckets <= 0.0:
+        if here_buckets <= 0.0:
             return
         side = 0.5 if self._width < self._bin else 0.0
         one.near = side * before + here + side * after

@@ -13,6 +13,7 @@ from txmon.model.statuses import SUCCESS, role_of
 # a row are one. Measured on clean streams at 3 to 4 sigmas (docs/methods.md).
 TESTS_A_BUCKET: Final = 0.3
 WORST_TAIL: Final = 1e-3  # no budget is so large that less than 3.1 sigmas alert: nearer, models err more than counts
+LEAST_TAIL: Final = 1e-12  # of a threshold that someone set very high
 DAY: Final = 86400
 
 
@@ -59,15 +60,23 @@ def thresholds_for(config: DetectorConfig, sigma: float, status: str) -> Thresho
     )
 
 
+def raised(gates: Thresholds, ratio: float) -> Thresholds:
+    """Return the same gates for a series whose scores reach so many times as far as the model's."""
+    if ratio <= 1.0:
+        return gates
+    return Thresholds(gates.sigma * ratio, gates.min_count, gates.min_ratio, gates.direction)
+
+
 class ThresholdTable:
     """What each status must exceed among so many series."""
 
-    __slots__ = ("_config", "_known", "_series", "sigma")
+    __slots__ = ("_config", "_known", "_series", "sigma", "tail")
 
     def __init__(self, config: DetectorConfig) -> None:
         self._config = config
         self._series = -1
         self.sigma = 0.0  # the score that alerts
+        self.tail = 0.5  # its probability where scores are normal
         self._known: dict[str, Thresholds] = {}
 
     def share(self, series: int) -> None:
@@ -75,6 +84,7 @@ class ThresholdTable:
         if series != self._series:
             self._series = series
             self.sigma = sigma_for(self._config, series)
+            self.tail = max(LEAST_TAIL, 1.0 - NormalDist().cdf(self.sigma))
             self._known.clear()
 
     def of(self, status: str) -> Thresholds:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from txmon.detection.baseline import SNAPSHOT_LENGTH
+from txmon.detection.baseline import LENGTHS, OLD_LENGTH
+from txmon.detection.hours import PARTS
+from txmon.detection.tails import SNAPSHOT_LENGTH as TAIL_LENGTH
 
 LARGEST: Final = 1e18  # of a number: counts are at most 10^15 a row, and no sum of them comes near
 DAY: Final = 86400
@@ -30,7 +32,7 @@ _Slope = Annotated[float, Meta(ge=-1.0, le=1.0)]
 if TYPE_CHECKING:
     Numbers = tuple[float, ...]
 else:
-    Numbers = tuple[(_Part, _Gain, _Slope, *[Amount] * (SNAPSHOT_LENGTH - 3))]
+    Numbers = tuple[(_Part, _Gain, _Slope, *[Amount] * (OLD_LENGTH - 3))]
 
 
 class _Buckets(msgspec.Struct):
@@ -54,7 +56,16 @@ class _Buckets(msgspec.Struct):
 _Sample = tuple[Annotated[int, Meta(ge=0, le=32)], dict[str, list[str]]]
 _Open = tuple[Time, Counts, dict[str, Whole] | None, _Sample | None, Whole, Time]
 _Known = tuple[Amount, Amount, Amount, _Slope]
-_Group = tuple[list[Pair], Time, Whole, Amount, Numbers, dict[str, Numbers]]
+_Baseline = Annotated[list[Real], Meta(min_length=OLD_LENGTH, max_length=max(LENGTHS))]  # what follows is newer
+# the last, how a key's bursts are spaced, is not in older states
+_Group = Annotated[list[Any], Meta(min_length=6, max_length=7)]
+_FullGroup = tuple[list[Pair], Time, Whole, Amount, _Baseline, dict[str, _Baseline], tuple[Whole, _Gain]]
+_Tail = Annotated[list[Amount], Meta(min_length=TAIL_LENGTH, max_length=TAIL_LENGTH)]
+_Pulse = tuple[Annotated[int, Meta(ge=0, lt=7 * DAY)], Real, Amount, Amount, Amount]
+_Pulses = tuple[Whole, Whole, list[_Pulse], list[_Pulse], list[_Pulse]]
+_Hours = Annotated[
+    list[Annotated[int, Meta(ge=-1, le=10**12)]], Meta(min_length=2 + 2 * PARTS, max_length=2 + 2 * PARTS)
+]
 
 
 class _Sampled(msgspec.Struct):
@@ -82,6 +93,11 @@ class _Detector(msgspec.Struct):
     seen: Annotated[int, Meta(ge=-1)] = -1
     whole: Annotated[list[_Group], Meta(max_length=1)] = []
     roll: _Roll | None = None
+    open: Annotated[int, Meta(ge=-1)] = -1
+    hours: _Hours | None = None
+    left: list[tuple[list[Pair], str, Time, _Known]] = []
+    tails: dict[str, _Tail] = {}
+    pulses: list[tuple[list[Pair], str, bool, _Pulses]] = []
 
 
 class _Member(msgspec.Struct):
@@ -194,7 +210,13 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
         raise ValueError(f"the season is of buckets of {found.detector.season[0]:g} s")
     if found.trends.counts.keys() != found.trends.times.keys():
         raise ValueError("the trends' counts and times are of different statuses")
-    for group in (*found.detector.groups, *found.detector.whole):
+    for row in (*found.detector.groups, *found.detector.whole):
+        try:
+            group = msgspec.convert([*row, (0, 0.0)][:7], _FullGroup)
+            for numbers in (group[4], *group[5].values()):
+                _check_baseline(numbers)
+        except ValueError as problem:
+            raise ValueError(f"groups: {problem}") from None
         if not all(map(_bounded, (group[4], *group[5].values()))):
             raise ValueError("a level is beyond all bounds")
     newest = found.buckets.next or 0
@@ -203,7 +225,15 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
         raise ValueError("something was learned of a bucket that has not closed")
 
 
-def _bounded(baseline: Numbers) -> bool:
+def _check_baseline(numbers: list[float]) -> None:
+    if len(numbers) not in LENGTHS:
+        raise ValueError(f"a baseline has one of {LENGTHS} numbers, not {len(numbers)}")
+    msgspec.convert(numbers[:OLD_LENGTH], Numbers)
+    if min(numbers[OLD_LENGTH:], default=0.0) < 0.0:
+        raise ValueError("what a baseline knows of its scores is below 0")
+
+
+def _bounded(baseline: list[float]) -> bool:
     events, exposure, alerting = baseline[3], baseline[4], baseline[8]
     return events + 1.0 <= LARGEST * exposure if exposure > 0.0 else alerting == 0.0
 

@@ -1,0 +1,147 @@
+"""What recurs: counts that jump, or fall, at the same minute of every hour, of every day or of every week.
+
+A batch at 02:00, a job each quarter of an hour, a queue that is emptied at :05. Of each series the buckets that lie
+beyond 3 sigmas are remembered by their place in the hour, the day and the week. What came again becomes usual: three
+times for the hour, twice for the day and the week. From then on anything between the series' level and that height is
+expected at that place, so neither the pulse nor its absence is an alert, and what exceeds it is one.
+
+A long incident is no pulse: a place in the hour is learned only from the first buckets of a run of odd ones. A pulse
+that comes less and less is forgotten. There are only as many places as buckets in a week, and at most MOST a table.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from mypy_extensions import mypyc_attr
+
+SPANS: Final = (3600, 86400, 604800)  # seconds of an hour, a day, a week
+NAMES: Final = ("hour", "day", "week")
+WANTED: Final = (3.0, 2.0, 2.0)  # times that something came before it is usual
+CROWD: Final = (13, 300, 400)  # usual places of a table, beyond which none is a pulse
+REST: Final = 1440  # buckets in which nothing is remembered then
+MOST: Final = 512  # places remembered in a table
+RUN: Final = 12  # buckets of a run of odd ones, beyond which it is no pulse of the hour
+ODD: Final = 3.0  # sigmas
+KEEP: Final = 0.8  # what one time leaves of the weight of those before
+LOST: Final = 0.3  # weight below which a place is forgotten
+GAIN: Final = 0.3  # of the height and its spread
+FIRST_SPREAD: Final = 0.2  # of the height, where it came once
+SPREADS: Final = 3.0  # how far beyond its mean height a pulse is usual
+
+
+@mypyc_attr(acyclic=True)
+class Pulse:
+    """What came at one place."""
+
+    __slots__ = ("height", "spread", "times", "weight")
+
+    def __init__(self, height: float) -> None:
+        self.height = height  # transactions beyond the level, below 0 where they are missing
+        self.spread = FIRST_SPREAD * abs(height)
+        self.times = 1.0
+        self.weight = 1.0
+
+    def hit(self, height: float) -> None:
+        """It came again."""
+        if height * self.height < 0.0:
+            self.height, self.spread, self.times, self.weight = height, FIRST_SPREAD * abs(height), 1.0, 1.0
+            return
+        off = height - self.height
+        self.height += GAIN * off
+        self.spread += GAIN * (abs(off) - self.spread)
+        self.times += 1.0
+        self.weight = KEEP * self.weight + 1.0
+
+    def reach(self) -> float:
+        """How far from the level it is usual, with the sign of its height."""
+        reach = abs(self.height) + SPREADS * self.spread
+        return reach if self.height > 0.0 else -reach
+
+
+class Pulses:
+    """The pulses of one series."""
+
+    __slots__ = ("_rest", "_run", "_tables", "named")
+
+    def __init__(self) -> None:
+        self._tables: tuple[dict[int, Pulse], dict[int, Pulse], dict[int, Pulse]] = ({}, {}, {})
+        self._rest = 0  # buckets until something is remembered again
+        self._run = 0  # odd buckets in a row
+        self.named = ""  # of the pulse that `usual` found: hour, day, week, or empty
+
+    def usual(self, time: int, count: float, level: float) -> float:
+        """Return what is expected at `time` (epoch seconds): of all that is usual there the nearest to `count`."""
+        high, low = 0.0, 0.0
+        name = ""
+        for i in range(3):
+            pulse = self._tables[i].get(time % SPANS[i])
+            if pulse is None or pulse.times < WANTED[i]:
+                continue
+            reach = pulse.reach()
+            if reach > high:
+                high, name = reach, NAMES[i]
+            elif reach < low:
+                low, name = reach, NAMES[i]
+        self.named = ""
+        if (count > level and high > 0.0) or (count < level and low < 0.0):
+            self.named = name
+            return min(level + high, max(0.0, level + low, count))
+        return level
+
+    def note(self, time: int, height: float, score: float) -> bool:
+        """Take the bucket at `time`, so far from the level, in transactions and in sigmas.
+
+        Returns whether that made it usual.
+        """
+        usual = False
+        if self._rest > 0:
+            self._rest -= 1
+        odd = abs(score) >= ODD
+        self._run = self._run + 1 if odd else 0
+        for i in range(3):
+            table = self._tables[i]
+            place = time % SPANS[i]
+            pulse = table.get(place)
+            if odd and self._rest == 0 and (i > 0 or self._run <= RUN):
+                if pulse is not None:
+                    pulse.hit(height)
+                    if pulse.times == WANTED[i]:
+                        usual = True
+                        if self._crowd(i) > CROWD[i]:
+                            # where so much is odd nothing stands out: it is how the feed comes
+                            table.clear()
+                            self._rest = REST
+                elif len(table) < MOST:
+                    table[place] = Pulse(height)
+            elif pulse is not None:
+                pulse.weight *= KEEP
+                if pulse.weight < LOST or pulse.times < WANTED[i]:
+                    del table[place]
+        return usual
+
+    def _crowd(self, i: int) -> int:
+        """How many places of a table are usual."""
+        found = 0
+        for pulse in self._tables[i].values():
+            found += pulse.times >= WANTED[i]
+        return found
+
+    def snapshot(self) -> list[object]:
+        """All of the state, as JSON takes it, for `restore`."""
+        tables = [
+            [[place, one.height, one.spread, one.times, one.weight] for place, one in table.items()]
+            for table in self._tables
+        ]
+        return [self._run, self._rest, *tables]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Become the pulses whose `snapshot` was `state`; ValueError or TypeError where they cannot be."""
+        run, rest, *tables = state
+        if len(tables) != len(SPANS):
+            raise ValueError(f"pulses have {len(SPANS)} tables, not {len(tables)}")
+        self._run, self._rest = int(run), int(rest)
+        for table, rows in zip(self._tables, tables, strict=True):
+            table.clear()
+            for place, height, spread, times, weight in rows:
+                one = table[int(place)] = Pulse(float(height))
+                one.spread, one.times, one.weight = float(spread), float(times), float(weight)
