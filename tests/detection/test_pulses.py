@@ -1,5 +1,7 @@
 """What recurs at a place of the hour or the day, and how it is forgotten."""
 
+import json
+
 from txmon.detection.pulses import MOST, Pulses
 
 HOUR = 3600
@@ -46,4 +48,5 @@ def test_memory_is_bounded() -> None:
     pulses = Pulses()
     for minute in range(0, 10080, 1):
         pulses.note(minute * 60, 55.0, 12.0)
-    assert sum(map(len, pulses.snapshot()[2:])) <= 3 * MOST
+    kept = json.loads(json.dumps(pulses.snapshot()))[2:]
+    assert sum(map(len, kept)) <= 3 * MOST
