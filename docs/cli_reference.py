@@ -15,11 +15,20 @@ HEAD = """# Command line
 <!-- written by docs/cli_reference.py from the commands' help; change that -->
 
 Options that are settings can also stand in `txmon.toml` (`min_count = 5`) or in the environment
-(`TXMON_MIN_COUNT=5`); flags win over the environment, that over ./txmon.toml, that over the user's file. `txmon config`
-prints what holds.
+(`TXMON_MIN_COUNT=5`). Flags win over the environment, the environment over ./txmon.toml, and that over the user's file.
+`txmon config` prints the effective settings.
 
-Exit codes: 0 fine; 1 an unexpected failure, or `doctor` found something; 2 usage; 3 with `--fail-on alert` when
-something alerted; 65 bad data; 66 no such input; 74 input or output failed; 78 bad configuration; 130 interrupted.
+| exit code | meaning |
+| --- | --- |
+| 0 | success |
+| 1 | an unexpected failure, or `doctor` found a problem |
+| 2 | a mistake on the command line |
+| 3 | something alerted, with `--fail-on alert` |
+| 65 | bad data |
+| 66 | no such input |
+| 74 | reading or writing failed |
+| 78 | bad configuration |
+| 130 | interrupted |
 """
 
 

@@ -58,7 +58,7 @@ def _nearest(word: str) -> str:
 @click.version_option(message=describe())
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 def txmon(debug: bool) -> None:
-    """Learns what is normal in a stream of transactions and says when failed, reversed or denied are above it.
+    """Learns the normal level of your transactions and alerts you when failed, reversed or denied are above it.
 
     \b
     Examples:

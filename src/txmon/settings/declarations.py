@@ -112,56 +112,60 @@ class Settings:
     )
     no_reading: bool = _input(False, "Do not print how the input is read.", switch)
     date: datetime.date | None = _input(
-        None, "Date of times that have none.", calendar_date, "YYYY-MM-DD", default_text="today"
+        None, "Date for times without one.", calendar_date, "YYYY-MM-DD", default_text="today"
     )  # fmt: skip
-    tz: str = _input("UTC", "Zone of times that name none.", time_zone, "ZONE")
-    by: tuple[str, ...] = _input((), "Judge every value of these columns by itself.", column_list, "COLUMN,...")
+    tz: str = _input("UTC", "Time zone for times without one.", time_zone, "ZONE")
+    by: tuple[str, ...] = _input(
+        (), "Judge each value of these columns separately, for example each merchant.", column_list, "COLUMN,..."
+    )
     role: Mapping[str, str] = _input(
-        {}, "What a status says: paid=success.", status_roles(ROLES), "STATUS=ROLE", many=True
+        {}, "Role of a status: paid=success.", status_roles(ROLES), "STATUS=ROLE", many=True
     )
     strict: bool = _input(False, "Stop at the first bad record, with exit code 65.", switch)
-    rejects: str | None = _input(None, "Keep bad records there, whole and with the reason.", path, "FILE")
+    rejects: str | None = _input(None, "Save bad records to this file, with the reason.", path, "FILE")
     max_ahead: int = _input(
         2 * MINUTE, "Reject live records that are further ahead of the clock.", duration(MINUTE, 366 * 86400), "TIME"
     )
-    max_line: int = _input(1 << 20, "Longest line that is read.", size(1 << 10, 16 << 20), "SIZE")
+    max_line: int = _input(1 << 20, "Longest line that txmon reads.", size(1 << 10, 16 << 20), "SIZE")
 
     bucket: int = _detection(MINUTE, "Width of a bucket.", duration(10, HOUR, divides_day=True), "TIME")
     lateness: int | None = _detection(
-        None, "How late a record may come before its bucket closes.", duration(0, HOUR), "TIME",
+        None, "How long a bucket waits for late records before it closes.", duration(0, HOUR), "TIME",
         default_text="5s live, 0s in replay",
     )  # fmt: skip
-    half_life: int = _detection(15 * MINUTE, "Memory of the volume's level.", duration(MINUTE, 86400), "TIME")
-    mix_half_life: int = _detection(
-        2 * HOUR, "Memory of a status's share in the volume.", duration(MINUTE, 7 * 86400), "TIME"
-    )
-    warmup: int = _detection(30 * MINUTE, "How long to learn before judging.", duration(0, 86400), "TIME")
+    half_life: int = _detection(15 * MINUTE, "Half-life of the expected volume.", duration(MINUTE, 86400), "TIME")
+    mix_half_life: int = _detection(2 * HOUR, "Half-life of each status's share.", duration(MINUTE, 7 * 86400), "TIME")
+    warmup: int = _detection(30 * MINUTE, "How long txmon learns before it judges.", duration(0, 86400), "TIME")
     budget: float = _detection(
-        1 / 7, "False alarms accepted, over all series: 1/day, 1/week, 0.1/hour.", budget, "N/UNIT"
+        1 / 7, "False alarms that you accept over all series: 1/day, 1/week, 0.1/hour.", budget, "N/UNIT"
     )
     sigma: float | None = _detection(
-        None, "Score that alerts, 2 to 20; instead of a budget.", number(2, 20), "SIGMAS", default_text="from --budget"
+        None,
+        "Alert threshold as a score, 2 to 20, instead of --budget.",
+        number(2, 20),
+        "SIGMAS",
+        default_text="from --budget",
     )
     min_count: ByStatus[int] = _detection(
         ByStatus(3),
-        "Fewest transactions that alert: 3, failed=5.",
+        "Fewest transactions that can alert: 3, failed=5.",
         by_status(whole(0, 10**9), 3),
         "[STATUS=]N",
         many=True,
     )
     min_ratio: ByStatus[float] = _detection(
-        ByStatus(1.5), "Least ratio to the expectation that alerts: 1.5, denied=2.", by_status(number(1, 1000), 1.5),
-        "[STATUS=]X", many=True,
+        ByStatus(1.5), "Smallest ratio of count to expected count that can alert: 1.5, denied=2.",
+        by_status(number(1, 1000), 1.5), "[STATUS=]X", many=True,
     )  # fmt: skip
     direction: Mapping[str, str] = _detection(
         {},
-        "On which side a status alerts: approved=below.",
+        "Side on which a status alerts: approved=below.",
         pairs(values=("above", "below", "both")),
         "STATUS=SIDE",
         many=True,
     )
     level_shift: int = _detection(
-        2 * HOUR, "After so long, a deviation is the new normal.", duration(MINUTE, 7 * 86400), "TIME"
+        2 * HOUR, "How long a deviation lasts before txmon follows the new level.", duration(MINUTE, 7 * 86400), "TIME"
     )
 
     closed: tuple[Closed, ...] = _detection(
@@ -174,42 +178,50 @@ class Settings:
 
     rule: tuple[Rule, ...] = _detection(
         (),
-        "A rule beside the score: 'failed: count >= 20 or share > 5% for 3m'.",
+        "Rule beside the score: 'failed: count >= 20 or share > 5% for 3m'.",
         Shown(parse_rules, rules_text),
         "RULE",
         many=True,
     )
-    mode: str = _detection("both", "What alerts.", choice("score", "rules", "both"))
-    explain: bool = _detection(False, "Say in every bucket which statuses make it odd, in percent.", switch)
+    mode: str = _detection("both", "Whether the score alerts, the rules, or both.", choice("score", "rules", "both"))
+    explain: bool = _detection(False, "Explain in each verdict which statuses deviate, in percent.", switch)
     idle: int = _detection(
-        86400, "After so long without a row, a key is forgotten.", duration(HOUR, 366 * 86400), "TIME"
+        86400, "How long without a record before txmon forgets a key.", duration(HOUR, 366 * 86400), "TIME"
     )
     max_series: int = _detection(
-        2_000_000, "Most series kept; the keys seen least recently go first.", whole(10, 10**8), "N"
+        2_000_000, "Most series that txmon keeps. It forgets the keys seen least recently first.", whole(10, 10**8), "N"
     )
 
     confirm: int | None = _incidents(
-        None, "How long alerts must last to open an incident.", duration(0, HOUR), "TIME",
+        None, "How long alerts must last before an incident opens.", duration(0, HOUR), "TIME",
         default_text="a strong one at once, else 2 in 3 buckets",
     )  # fmt: skip
-    clear: int = _incidents(5 * MINUTE, "Quiet time after which an incident is over.", duration(MINUTE, 86400), "TIME")
+    clear: int = _incidents(
+        5 * MINUTE, "How long a status must be normal before an incident resolves.", duration(MINUTE, 86400), "TIME"
+    )
     join: int = _incidents(
         5 * MINUTE, "Keys that begin to fail within this time are one incident of the platform.", duration(0, 86400),
         "TIME",
     )  # fmt: skip
     repeat: int = _incidents(HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME")
 
-    state: str | None = _output(None, "Keep what was learned there, and go on from it.", path, "FILE")
-    out: str | None = _output(None, "Write the lines there instead of to standard output.", path, "FILE")
+    state: str | None = _output(
+        None, "Keep the baselines and positions in this file, and continue from it.", path, "FILE"
+    )
+    out: str | None = _output(
+        None, "Write to this file instead of standard output. - is standard output.", path, "FILE"
+    )
     only: str = _output("all", "Which verdicts to write.", choice("all", "alerts"))
     fail_on: str = _output("none", "Exit with code 3 when something alerted.", choice("none", "alert"))
-    log: str | None = _output(None, "Keep verdicts and counts in this folder, a file an hour, for query.", path, "DIR")
+    log: str | None = _output(
+        None, "Keep verdicts and counts in this folder, one file per hour, for `txmon query`.", path, "DIR"
+    )
     log_keep: int | None = _output(
-        None, "How long the folder keeps them.", duration(HOUR, 3660 * 86400), "TIME", default_text="for ever"
+        None, "How long the folder keeps them.", duration(HOUR, 3660 * 86400), "TIME", default_text="without limit"
     )
     chart: str = _output("auto", "Whether to draw the live chart on standard error.", choice("auto", "always", "never"))
     speed: float | None = _output(
-        None, "Play at so many times real time.", number(1e-3, 1e6), "X", default_text="as fast as it goes"
+        None, "Replay at X times real time.", number(1e-3, 1e6), "X", default_text="as fast as possible"
     )
 
     teams_webhook_file: str | None = _telling(
@@ -225,7 +237,7 @@ class Settings:
         None, "File that holds the key its requests are signed with; or set TXMON_WEBHOOK_SECRET.", secret_file, "FILE"
     )
     apprise_file: str | None = _telling(
-        None, "File with an Apprise address a line (txmon[apprise]); or set TXMON_APPRISE.", secret_file, "FILE"
+        None, "File with one Apprise address per line (txmon[apprise]); or set TXMON_APPRISE.", secret_file, "FILE"
     )
     exec: str | None = _telling(
         None, "Command that gets each notification as JSON on its standard input.", command_line, "COMMAND"
@@ -261,7 +273,10 @@ class Settings:
         many=True,
     )  # fmt: skip
     trend_every: int = _telling(
-        30 * MINUTE, "How often at most to tell that a status rises a lot; 0 is never.", duration(0, 86400), "TIME"
+        30 * MINUTE,
+        "Shortest time between two notifications that a status rises. 0: never.",
+        duration(0, 86400),
+        "TIME",
     )
     heartbeat: str | None = _output(
         None, "Address to call each minute while txmon is healthy (a dead man's switch).", web_address, "URL"
@@ -270,15 +285,17 @@ class Settings:
         None, "Folder in which notifications wait until they are sent.", path, "FOLDER",
         default_text="~/.local/state/txmon/spool",
     )  # fmt: skip
-    drain: int = _telling(10, "At the end, give up when nothing was delivered for so long.", duration(0, HOUR), "TIME")
+    drain: int = _telling(10, "At exit, wait this long for undelivered notifications.", duration(0, HOUR), "TIME")
 
-    host: str = _server("127.0.0.1", "Address to listen on; another than this needs TXMON_TOKEN.", path, "ADDRESS")
-    port: int = _server(8080, "Port to listen on; 0 takes any free one.", whole(0, 65535), "N")
-    allow_host: tuple[str, ...] = _server(
-        (), "Name under which clients may call, besides addresses and localhost.", column_list, "NAME,..."
+    host: str = _server(
+        "127.0.0.1", "Address to listen on. Any other address than the default needs TXMON_TOKEN.", path, "ADDRESS"
     )
-    tail: str | None = _server(None, "Also read this file as it grows; - is standard input.", path, "FILE")
-    max_body: int = _server(1 << 20, "Largest body that is read.", size(1 << 10, 64 << 20), "SIZE")
+    port: int = _server(8080, "Port to listen on. 0 takes any free port.", whole(0, 65535), "N")
+    allow_host: tuple[str, ...] = _server(
+        (), "Host name that clients may use, besides IP addresses and localhost.", column_list, "NAME,..."
+    )
+    tail: str | None = _server(None, "Also read this file as it grows. - is standard input.", path, "FILE")
+    max_body: int = _server(1 << 20, "Largest request body.", size(1 << 10, 64 << 20), "SIZE")
     max_unpacked: int = _server(
         4, "How many times --max-body a gzip body may unpack to.", whole(1, 1000), "N"
     )  # fmt: skip

@@ -19,20 +19,22 @@ from txmon.support.safe_open import create
 from txmon.support.terminal_text import for_people, printable
 
 
-@click.command(short_help="Find what is not normal in a day, with statistics, SQL and charts.")
+@click.command(short_help="Explain a day: findings, SQL, charts.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @options(*UNDERSTANDING, "role", "budget")
 @click.option("--observed", metavar="COLUMN", help="Checkouts: the column to judge.  [default: today, or the first]")
-@click.option("--reference", "references", multiple=True, metavar="COLUMN[:DAYS]", help="Held against (repeatable).")
+@click.option(
+    "--reference", "references", multiple=True, metavar="COLUMN[:DAYS]", help="Column to compare with (repeatable)."
+)
 @click.option(
     "--false-rate", type=click.FloatRange(1e-6, 0.5), help="Share of findings that may be false.  [default: 0.03]"
 )
 @click.option("--sql", is_flag=True, help="Print only the SQL that shows the findings.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--markdown", is_flag=True, help="As Markdown.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--markdown", is_flag=True, help="Print Markdown.")
 @click.option("--html", metavar="FILE", help="Also write one self-contained page with interactive charts.")
-@click.option("--png", metavar="FILE", help="Also draw the charts there (needs txmon[plot]).")
-@click.option("--svg", metavar="FILE", help="The same as SVG.")
+@click.option("--png", metavar="FILE", help="Also draw the charts as PNG (txmon[plot]).")
+@click.option("--svg", metavar="FILE", help="Also draw the charts as SVG.")
 def analyze(
     files: tuple[str, ...],
     observed: str | None,

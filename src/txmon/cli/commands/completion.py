@@ -6,7 +6,7 @@ from click.shell_completion import get_completion_class
 VARIABLE = "_TXMON_COMPLETE"
 
 
-@click.command(short_help="Print the script that completes txmon in a shell.")
+@click.command(short_help="Print the completion script of a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script for SHELL.

@@ -10,9 +10,9 @@ from txmon.settings.declarations import DECLARATIONS
 from txmon.settings.load import RESERVED, as_json, as_toml
 
 
-@click.command(short_help="Print the settings that hold and where each came from.")
+@click.command(short_help="Print the effective settings.")
 @options(*DECLARATIONS)
-@click.option("--json", "machine", is_flag=True, help="As a JSON object.")
+@click.option("--json", "machine", is_flag=True, help="Print a JSON object.")
 def config(machine: bool, **flags: object) -> None:
     """Print the settings that hold here and where each came from, as a txmon.toml.
 

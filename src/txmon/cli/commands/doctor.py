@@ -21,9 +21,9 @@ LOOKED_AT = (
 MARKS = {"ok": "ok", "note": "note", "warning": "warning", "bad": "BAD"}
 
 
-@click.command(short_help="Look whether everything is in place.")
+@click.command(short_help="Check the installation.")
 @options(*LOOKED_AT)
-@click.option("--json", "machine_readable", is_flag=True, help="A JSON object a finding.")
+@click.option("--json", "machine_readable", is_flag=True, help="Print one JSON object per finding.")
 def doctor(machine_readable: bool, **flags: object) -> ExitCode:
     """Look at versions, terminal, settings, state and notifications; exit with 1 when something is bad.
 

@@ -14,12 +14,17 @@ from txmon.terminal.tables import aligned, decimal
 SHOWN = 10  # missed incidents, and false episodes, that the text names
 
 
-@click.command(short_help="Score verdicts against labels: caught, delay, false alarms.")
+@click.command(short_help="Score verdicts against labels.")
 @click.argument("verdicts", nargs=-1, required=True, metavar="VERDICTS...")
 @click.option(
-    "--labels", "labels", multiple=True, required=True, metavar="FILE", help="What really happened; one each."
+    "--labels",
+    "labels",
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="Labels of what happened, one file for each verdict file.",
 )
-@click.option("--json", "machine", is_flag=True, help="As a JSON object.")
+@click.option("--json", "machine", is_flag=True, help="Print a JSON object.")
 def evaluate(verdicts: tuple[str, ...], labels: tuple[str, ...], machine: bool) -> None:
     """Score the verdict lines of VERDICTS... (- is standard input) against as many --labels, in the same order.
 

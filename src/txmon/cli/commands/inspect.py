@@ -26,7 +26,7 @@ STATUSES = 30  # statuses whose totals are shown
 @click.command(short_help="Show how a file is read: columns, times, records, totals.")
 @click.argument("file", metavar="FILE")
 @options(*(name for name in UNDERSTANDING if name != "no_reading"), "bucket", "max_line")
-@click.option("--json", "machine", is_flag=True, help="As a JSON object.")
+@click.option("--json", "machine", is_flag=True, help="Print a JSON object.")
 def inspect(file: str, machine: bool, **flags: object) -> ExitCode:
     """Show how txmon reads FILE (- is standard input), and the flags that would change that. Nothing is judged.
 

@@ -26,8 +26,8 @@ REACHING = (
 )
 
 
-@click.command(short_help="Send a test card, or show what would be sent.")
-@click.option("--test", is_flag=True, help="Send one test notification and say what came back.")
+@click.command(short_help="Send a test notification.")
+@click.option("--test", is_flag=True, help="Send one test notification and print the answer.")
 @click.option("--dry-run", is_flag=True, help="Print what --test would send, and send nothing.")
 @options(*REACHING, "tz")
 def notify(test: bool, dry_run: bool, **flags: object) -> None:

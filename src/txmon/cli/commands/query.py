@@ -24,16 +24,16 @@ FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "pa
 NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGEINT")
 
 
-@click.command(short_help="SQL over transactions, checkouts and verdicts.")
+@click.command(short_help="Run SQL over transactions, checkouts and verdicts.")
 @click.argument("arguments", nargs=-1, metavar="[SQL] FILE...")
 @options("map", "date", "tz")
-@click.option("--name", metavar="NAME", help="Run a query that comes with txmon instead of SQL.")
-@click.option("--list", "list_them", is_flag=True, help="List those queries.")
+@click.option("--name", metavar="NAME", help="Run a query that comes with txmon.")
+@click.option("--list", "list_them", is_flag=True, help="List the queries that come with txmon.")
 @click.option("--show", is_flag=True, help="Print the SQL of --name (or of all) instead of running it.")
-@click.option("--format", "kind", type=click.Choice(["table", "csv", "jsonl", "parquet"]), help="Of the result.")
-@click.option("--out", metavar="FILE", help="Write the result there: .csv, .jsonl or .parquet.")
+@click.option("--format", "kind", type=click.Choice(["table", "csv", "jsonl", "parquet"]), help="Format of the result.")
+@click.option("--out", metavar="FILE", help="Write the result to this file: .csv, .jsonl or .parquet.")
 @click.option("--chart", is_flag=True, help="Draw every number of the result over its first column.")
-@click.option("--rows", type=click.IntRange(0), default=100, show_default=True, help="Rows of a table; 0: all.")
+@click.option("--rows", type=click.IntRange(0), default=100, show_default=True, help="Most rows in a table. 0: all.")
 def query(
     arguments: tuple[str, ...],
     name: str | None,

@@ -32,18 +32,23 @@ from txmon.runtime.reader import Lines, names_of, reader_of
 LARGE = 32 << 20  # bytes of files
 
 
-@click.command(short_help="Judge files as fast as they can be read.")
+@click.command(short_help="Judge files.")
 @click.argument("files", nargs=-1, metavar="FILE...")
 @source_options(live=False)
 @options(*READING, *JUDGING, *WRITING, "speed")
-@click.option("--partial", is_flag=True, help="Alert early too, while a minute is still open, as watch does.")
-@click.option("--inject", multiple=True, metavar="SPEC", help="What if? Adds an incident, as simulate's (repeatable).")
+@click.option("--partial", is_flag=True, help="Also alert while a bucket is still open, as watch does.")
+@click.option(
+    "--inject",
+    multiple=True,
+    metavar="SPEC",
+    help="Add an incident that did not happen, as simulate does (repeatable).",
+)
 @click.option(
     "--jobs",
     type=click.IntRange(1, 2),
-    help="Processes; 2: one reads and judges, one writes. Default: 2 for large files.",
+    help="Processes. With 2, one reads and judges and one writes. [default: 2 for large files]",
 )
-@click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
+@click.option("--notify", is_flag=True, help="Notify people of incidents. Test it with `txmon notify --test`.")
 @options(*TELLING)
 def replay(
     files: tuple[str, ...], partial: bool, inject: tuple[str, ...], jobs: int | None, notify: bool, **flags: object

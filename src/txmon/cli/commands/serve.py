@@ -41,9 +41,9 @@ PATIENCE = 20.0  # seconds that requests in flight get at the end,
 LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
 
 
-@click.command(short_help="Receive transactions over HTTP; a live page.")
+@click.command(short_help="Receive transactions over HTTP and show a live page.")
 @options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep", "heartbeat")
-@click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
+@click.option("--notify", is_flag=True, help="Notify people of incidents. Test it with `txmon notify --test`.")
 @options(*TELLING)
 def serve(notify: bool, **flags: object) -> ExitCode:
     """Receive transactions over HTTP and answer with a recommendation; the live page is at /.

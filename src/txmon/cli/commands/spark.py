@@ -26,27 +26,29 @@ def planning(command: F) -> F:
     """Gives a command what a plan is made of."""
     for option in (
         click.option("--no-totals", is_flag=True, help="Do not judge the platform as a whole."),
-        click.option("--series", type=int, metavar="N", help="How many series share the budget; else counted."),
+        click.option(
+            "--series", type=int, metavar="N", help="Number of series that share the budget. [default: counted]"
+        ),
         click.option("--shards", type=int, metavar="N", help=f"Shards, for good.  [default: {SHARDS}]"),
     ):
         command = option(command)
     return command
 
 
-@click.group("spark", invoke_without_command=True, short_help="The same detector on Spark.")
+@click.group("spark", invoke_without_command=True, short_help="Run the detector on Spark.")
 @click.option("--source", metavar="SOURCE", help="files:DIR, kafka:SERVERS/TOPIC, rate or rate:N (rows a second).")
-@click.option("--checkpoint", metavar="DIR", help="Where the job's progress and its state are kept.")
+@click.option("--checkpoint", metavar="DIR", help="Folder for the progress and the state of the job.")
 @click.option(
     "--out", "out", metavar="OUT", help="A folder, in which batch=<id>/kind=<kind> are written, or kafka:SERVERS/TOPIC."
 )
 @click.option("--as", "kind", type=click.Choice(["json", "parquet"]), default="json", show_default=True)
 @click.option("--every", default="10s", show_default=True, metavar="TIME", help="Time between batches.")
-@click.option("--once", is_flag=True, help="Take what is there, and end.")
+@click.option("--once", is_flag=True, help="Read what is there, then end.")
 @click.option("--files-a-batch", type=click.IntRange(1), metavar="N", help="Most files that a batch takes.")
-@click.option("--start", metavar="DIR", help="Begin with the states saved there (backfill, rebalance).")
+@click.option("--start", metavar="DIR", help="Begin with the states in this folder (from backfill or rebalance).")
 @planning
 @options(*PARSING, "max_ahead", *JUDGING, "only")
-@click.option("--notify", is_flag=True, help="Tell people of incidents, from the driver.")
+@click.option("--notify", is_flag=True, help="Notify people of incidents, from the driver.")
 @options(*TELLING)
 def spark(
     source: str | None,
@@ -92,10 +94,10 @@ def spark(
         run(session(plan.shards), job, plan, _say, telling)
 
 
-@spark.command(short_help="Take a job's state to another number of shards.")
+@spark.command(short_help="Change the number of shards of a job.")
 @click.argument("checkpoint", metavar="CHECKPOINT")
-@click.option("--shards", type=click.IntRange(1), required=True, metavar="N", help="How many there are to be.")
-@click.option("--to", "folder", required=True, metavar="DIR", help="Where the new states are written.")
+@click.option("--shards", type=click.IntRange(1), required=True, metavar="N", help="New number of shards.")
+@click.option("--to", "folder", required=True, metavar="DIR", help="Folder for the new states.")
 def rebalance(checkpoint: str, shards: int, folder: str) -> None:
     """Deal the keys of a stopped job's CHECKPOINT out to another number of shards, baselines and all.
 
@@ -118,7 +120,7 @@ def rebalance(checkpoint: str, shards: int, folder: str) -> None:
 
 @spark.command(short_help="Learn from history before a job begins.")
 @click.option("--source", required=True, metavar="files:DIR", help="The history.")
-@click.option("--to", "folder", required=True, metavar="DIR", help="Where the states are written.")
+@click.option("--to", "folder", required=True, metavar="DIR", help="Folder for the states.")
 @planning
 @options(*PARSING, *JUDGING)
 def backfill(

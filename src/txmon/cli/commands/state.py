@@ -11,7 +11,7 @@ from txmon.support.terminal_text import printable
 ROWS = 50
 
 
-@click.group("state", short_help="Show what a state file knows.")
+@click.group("state", short_help="Show what a state file holds.")
 def state() -> None:
     """Look into a state file.
 
@@ -23,7 +23,7 @@ def state() -> None:
 
 @state.command("show")
 @click.argument("file", metavar="FILE")
-@click.option("--rows", type=int, default=ROWS, show_default=True, help="Most series shown; the busiest come first.")
+@click.option("--rows", type=int, default=ROWS, show_default=True, help="Most series to show, the busiest first.")
 def show(file: str, rows: int) -> None:
     """Print the baselines as a table, the open incidents, and where the sources stand.
 

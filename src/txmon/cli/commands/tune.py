@@ -36,12 +36,14 @@ SETTINGS = tuple(
 SHOWN = 10  # alerts gained, and alerts lost, that the text names
 
 
-@click.command(short_help="Propose settings from labels or from an alarm budget.")
+@click.command(short_help="Propose settings from labels or from a budget.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--labels", "truths", multiple=True, metavar="FILE", help="What really happened, as JSON (repeatable).")
+@click.option(
+    "--labels", "truths", multiple=True, metavar="FILE", help="Labels of what happened, as JSON (repeatable)."
+)
 @click.option("--budget", metavar="N/UNIT", help="False alarms accepted over all series: 1/day, 2/week.")
 @click.option("--compare", metavar="TOML", help="Settings to compare with, instead of the present ones.")
-@click.option("--json", "machine", is_flag=True, help="As a JSON object.")
+@click.option("--json", "machine", is_flag=True, help="Print a JSON object.")
 @options(*SETTINGS)
 def tune(
     files: tuple[str, ...],

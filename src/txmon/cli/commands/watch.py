@@ -51,16 +51,18 @@ class _Watch(click.Command):
             raise click.UsageError(f"{wrong.message}; {hint}", ctx) from None
 
 
-@click.command(cls=_Watch, short_help="Judge a stream as it comes.")
+@click.command(cls=_Watch, short_help="Judge a live stream.")
 @click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
 @click.option(
     "--from", "begin", metavar="start|end|TIME", help="Where to begin in what no state knows yet.  [default: start]"
 )
-@click.option("--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, a JSON object a message (txmon[kafka]).")
+@click.option(
+    "--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, one JSON object per message (txmon[kafka])."
+)
 @click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
 @source_options(live=True)
 @options(*READING, "max_ahead", *JUDGING, "state", *WRITING, "heartbeat")
-@click.option("--notify", is_flag=True, help="Tell people of incidents (txmon notify --test tries it).")
+@click.option("--notify", is_flag=True, help="Notify people of incidents. Test it with `txmon notify --test`.")
 @options(*TELLING)
 def watch(
     paths: tuple[str, ...], begin: str | None, kafka: str | None, group: str, notify: bool, **flags: object
