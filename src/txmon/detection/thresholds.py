@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from statistics import NormalDist
 from typing import Final
 
+from txmon.detection.normal import upper_quantile, upper_tail
 from txmon.model.keys import TOTAL
 from txmon.model.scores import Thresholds
 from txmon.model.statuses import SUCCESS, role_of
@@ -45,7 +45,7 @@ def sigma_for(config: DetectorConfig, series: int) -> float:
     if config.sigma is not None:
         return config.sigma
     tests = max(1, series) * TESTS_A_BUCKET * DAY / config.bucket
-    return -NormalDist().inv_cdf(min(WORST_TAIL, config.budget / tests))
+    return upper_quantile(min(WORST_TAIL, config.budget / tests))
 
 
 def thresholds_for(config: DetectorConfig, sigma: float, status: str) -> Thresholds:
@@ -84,7 +84,7 @@ class ThresholdTable:
         if series != self._series:
             self._series = series
             self.sigma = sigma_for(self._config, series)
-            self.tail = max(LEAST_TAIL, 1.0 - NormalDist().cdf(self.sigma))
+            self.tail = max(LEAST_TAIL, upper_tail(self.sigma))
             self._known.clear()
 
     def of(self, status: str) -> Thresholds:

@@ -742,7 +742,7 @@ class _Decision:
         self.time_kind = _time_kind(shown) if "date" not in self.columns else "ISO 8601"
         if "zone" not in self.columns and shown:
             self._name_zone(self.table.values.get(self.columns.get("time", ""), []))
-        orders = {calendar_texts.order_of(value) for value in values} - {""}
+        orders = {calendar_texts.order_of(value) for value in dict.fromkeys(values)} - {""}
         if not orders:
             return
         if self.hints.order:
@@ -853,11 +853,18 @@ class _Decision:
         found: list[int] = []
         order = self.order if self.order in ("dmy", "mdy") else "dmy"
         times = TimeParser(UTC, self.hints.date or date(2000, 1, 1), None, order, self.hints.time_format)
-        for i, value in enumerate(self.table.values.get(column, [])):
+        values = self.table.values.get(column, [])
+        known = False  # whether the value before this one is a time
+        for i, value in enumerate(values):
+            if known and not days and value == values[i - 1]:
+                found.append(found[-1])  # rows of one time mostly follow each other
+                continue
+            known = False
             try:
                 found.append(times.together(days[i], value, "")[0] if days else times.parse(value))
             except (ValueError, OverflowError):
                 continue
+            known = True
         return found
 
     def _step(self, meaning: str) -> int | None:

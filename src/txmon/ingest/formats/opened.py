@@ -12,7 +12,7 @@ from txmon.errors import BadData
 from txmon.ingest import calendar_texts
 from txmon.ingest.compression import GZIP, ZSTD
 from txmon.ingest.files import FileSource, lines_of
-from txmon.ingest.formats import documents, logfmt
+from txmon.ingest.formats import documents
 from txmon.ingest.formats.quotes import QuoteJoiner
 from txmon.ingest.reading import Container, Hints, Reading, decide_order, read_plan, row_orders
 from txmon.ingest.records import BOM, RecordParser
@@ -210,8 +210,10 @@ class OpenedSource:
         if asked == "jsonl":
             return lines_of(blocks, self._file), replace(base, format="jsonl", kind="JSON lines")
         first = begin[:HEAD].split(b"\n")[:6]
-        if asked == "logfmt" or (asked == "auto" and logfmt.is_logfmt(first[:-1] or first)):
-            chunks = (list(logfmt.json_lines(lines)) for lines in lines_of(blocks, self._file))
+        if asked == "logfmt" or (asked == "auto" and _is_logfmt(first[:-1] or first)):
+            from txmon.ingest.formats.logfmt import json_lines  # here, because few sources need it
+
+            chunks = (list(json_lines(lines)) for lines in lines_of(blocks, self._file))
             return chunks, replace(base, format="jsonl", kind="logfmt")
         return lines_of(blocks, self._file), base
 
@@ -352,6 +354,14 @@ def _element(line: bytes) -> bytes:
     if text in (b"[", b"]", b","):
         return b""
     return text.removesuffix(b",").rstrip()
+
+
+def _is_logfmt(lines: list[bytes]) -> bool:
+    if not any(b"=" in line for line in lines):
+        return False
+    from txmon.ingest.formats.logfmt import is_logfmt
+
+    return is_logfmt(lines)
 
 
 def _chunks(rows: Iterator[bytes]) -> Iterator[list[bytes]]:
