@@ -21,5 +21,5 @@ def test_tails_are_those_of_the_standard_library() -> None:
 
 
 def test_no_quantile_without_a_probability() -> None:
-    with pytest.raises(ValueError, match="math|positive"):
+    with pytest.raises(ValueError, match=r"math|positive"):
         upper_quantile(0.0)
