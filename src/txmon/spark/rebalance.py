@@ -84,7 +84,9 @@ def _buckets(parts: Parts, mine: Mine, first: bool) -> dict[str, Any]:
         for start, some in part["ids"]:
             ids.setdefault(start, set()).update(some)
     noted = {start: more for start, _, *more in parts[0]["open"]}  # of all keys: the same in all parts
-    opened = [[start, counts, *noted.get(start, (None, None, 0, start))] for start, counts in _by_start(parts, "open", mine)]
+    opened = [
+        [start, counts, *noted.get(start, (None, None, 0, start))] for start, counts in _by_start(parts, "open", mine)
+    ]
     closed = _by_start(parts, "closed", mine)[-CORRECTABLE:]
     early = [part["first_late"] for part in parts if part["late"]]
     return {
