@@ -15,7 +15,7 @@ NO_COUNTS = [
 
 @pytest.mark.fault(
     "counts that are NaN, infinite, negative, broken or above 10^15",
-    "are bad records, one line a kind; no verdict changes",
+    "are bad records, with one message for each kind; no verdict changes",
 )
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_counts_that_are_none(kind: str) -> None:
@@ -49,7 +49,7 @@ def test_the_largest_counts() -> None:
 @pytest.mark.fault(
     "a day of zeros",
     "is no silence and no alert, and teaches no shares: failures in the very first minute that has any are not judged, "
-    "those of the next alert as ever",
+    "those of the next minute alert as usual",
 )
 def test_a_day_of_zeros() -> None:
     rows = [
@@ -90,7 +90,7 @@ def test_ten_thousand_statuses(tmp_path: Path) -> None:
     assert max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) < 300_000 or before > 300_000
 
 
-@pytest.mark.fault("half a character in JSON (`\\ud800`)", "is a bad record: it could be written nowhere")
+@pytest.mark.fault("half a character in JSON (`\\ud800`)", "is a bad record, because no output could hold it")
 def test_half_a_surrogate_pair() -> None:
     rows = [
         '{"time": "2026-03-02T10:00:00Z", "status": "' + text + '", "count": 1}'
