@@ -46,7 +46,7 @@ class Detector:
     """
 
     def __init__(self, bucket: str | int = 60, directions: Mapping[str, str] | None = None, **settings: Any) -> None:
-        # a text needs its unit, so that nobody takes minutes for seconds; a number of a program is documented as seconds
+        # A text needs its unit, so that nobody takes minutes for seconds. A number is documented as seconds.
         values: dict[str, Any] = {"bucket": bucket if isinstance(bucket, str) else f"{bucket}s", **settings}
         if directions:
             values["direction"] = directions
