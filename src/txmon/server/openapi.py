@@ -357,7 +357,8 @@ def _service() -> Schema:
         },
         "/readyz": {
             "get": _operation(
-                "ready", "Readiness probe: 200 while txmon accepts requests.", _answer("It does.", health), everyone=True,
+                "ready", "Readiness probe: 200 while txmon accepts requests.", _answer("It does.", health),
+                everyone=True,
             )
         },
         "/openapi.json": {
