@@ -21,6 +21,7 @@ from txmon.model.keys import Key
 from txmon.runtime import state_file as state
 from txmon.runtime.factory import detector_config, pipeline_of
 from txmon.runtime.state_schema import LAYOUT
+from txmon.settings.closing import closed_rules
 from txmon.settings.declarations import Settings
 from txmon.settings.rule import parse_rules
 from txmon.sinks.lines import event_line, verdict_line
@@ -123,12 +124,33 @@ def test_what_was_usual_before_a_surge_is_dealt_out_too() -> None:
 def test_what_is_of_all_keys_is_the_same_in_every_shard_and_stays_so() -> None:
     states = fed(plan_of(MANY, 3), rows(0, 50), BEGIN + 49 * 60)
     detectors = [one.pipeline["detector"] for _, one in states + rebalance(states, 2)]
-    for name in ("season", "whole", "level", "lag", "seen"):
+    for name in ("season", "whole", "level", "lag", "seen", "open", "hours"):
         assert detectors[0][name], name
         assert all(one[name] == detectors[0][name] for one in detectors), name
     assert len(detectors[0]["roll"]["sample"]["keys"]) == 20
     assert all(one["roll"]["sample"] == detectors[0]["roll"]["sample"] for one in detectors)
     assert sum(len(one["groups"]) for one in detectors[3:]) == 20
+
+
+def test_what_recurs_and_what_a_series_left_is_dealt_out_by_key() -> None:
+    jumps = [
+        row._replace(many=400) if row.time // 60 % 15 == 7 and row.status == "failed" else row
+        for row in rows(0, 200, 8)
+    ]
+    states = fed(plan_of(replace(EXACT, level_shift=720), 3), jumps, BEGIN + 199 * 60)
+    for name in ("pulses", "left", "kept"):
+        before, after = (
+            Counter(json.dumps(row) for _, one in some for row in one.pipeline["detector"][name] if row[0])
+            for some in (states, rebalance(states, 4))
+        )
+        assert before == after, name
+        assert before or name != "pulses"
+    for number, one in rebalance(states, 4):
+        books = one.pipeline["detector"]["pulses"]
+        assert {shard_of(row[0][0][1], 4) for row in books if row[0]} <= {number}
+        assert [row for row in books if not row[0]] == [
+            row for row in states[0][1].pipeline["detector"]["pulses"] if not row[0]
+        ]
 
 
 def changed(states: Sequence[tuple[int, state.State]], part: str, **values: Any) -> list[tuple[int, state.State]]:
@@ -207,8 +229,9 @@ def days(keys: int, hours: float, seed: int = 5) -> list[Row]:
     return found
 
 
-def one_process(settings: Settings, some: Sequence[Row]) -> list[str]:
-    pipeline = pipeline_of(settings, live=False)
+def one_process(settings: Settings, some: Sequence[Row], platform: bool = False) -> list[str]:
+    """What one process says; without `platform` it neither joins the incidents of keys nor pools rare series."""
+    pipeline = pipeline_of(settings, live=False, platform=platform)
     records = [Record(row.time, row.status, row.many, (("merchant", row.key),)) for row in some]
     found: list[str] = []
     for outcome in pipeline.run(records):
@@ -244,3 +267,40 @@ def test_shards_say_what_one_process_says_for_days_and_without_a_sigma(keys: int
     got, wanted = sharded(settings, 5, some, 3600 if keys > 100 else 7200), one_process(settings, some)
     assert any("rule:" in line for line in wanted)
     assert Counter(got) == Counter(wanted)
+
+
+def rare(minutes: int, keys: int) -> list[Row]:
+    """A row now and then: each series expects less than one transaction in a bucket, and its scores reach far."""
+    dice = random.Random(9)
+    return [
+        Row(BEGIN + 60 * m, n, status, many * (4 if dice.random() < 0.5 else 1), None, f"m{n}", None)
+        for m in range(minutes)
+        for n in range(keys)
+        for status, many, often in (("approved", 2, 0.3), ("failed", 1, 0.05))
+        if dice.random() < often
+    ]
+
+
+def test_rare_series_have_thresholds_of_their_own_in_a_shard_and_keep_them() -> None:
+    # one process would pool them, by what it knows of all keys: that is the difference that docs/cluster.md tells of
+    some = rare(240, 30)
+    got, wanted = sharded(EXACT, 5, some, 3600), one_process(EXACT, some)
+    assert Counter(got) == Counter(wanted)
+    assert Counter(wanted) != Counter(one_process(EXACT, some, platform=True))
+    until = BEGIN + 240 * 60
+    old = plan_of(EXACT, 3)
+    states = fed(old, some[: len(some) // 2], some[len(some) // 2].time)
+    assert all(one.pipeline["detector"]["tails"] == {} for _, one in states)
+    more = some[len(some) // 2 :]
+    assert lines(plan_of(EXACT, 5), rebalance(states, 5), more, until) == lines(old, states, more, until)
+
+
+def test_closed_hours_and_roles_are_those_of_one_process() -> None:
+    settings = replace(EXACT, closed=closed_rules("time=10:40-10:55"), role={"approved": "denied"})
+    some = [row for row in rows(0, 70, 8) if not 45 <= row.time // 60 % 60 < 55]
+    got, wanted = sharded(settings, 4, some, 300), one_process(settings, some)
+    # a minute without any row is not a key's: the platform's shard has its line
+    alone = [line for line in wanted if '"key"' not in line]
+    assert len(alone) == 10
+    assert all("closed hours" in line for line in alone)
+    assert Counter(got) == Counter(wanted) - Counter(alone)

@@ -436,7 +436,7 @@ class BucketJudge:
             if seen.over1 <= 0.0 and seen.over5 <= 0.0 and seen.over15 <= 0.0:
                 return
             tail = Tail()
-            if key and series.expectations[0] < POOLED:
+            if key and self.config.pooled and series.expectations[0] < POOLED:
                 tail = self._tails.setdefault(status, Tail(shared=True))
             series.tail = tail
         if series.alerting == 0 and not tail.shared:

@@ -38,6 +38,7 @@ class DetectorConfig:
     max_series: int = 2_000_000  # beyond, the keys seen least recently are forgotten
     explain: bool = False  # say in every bucket's text which statuses make it odd
     rowless: bool = False  # give the verdicts of statuses without a row too
+    pooled: bool = True  # rare series of one status share what their scores taught; not where others have some of them
 
 
 def sigma_for(config: DetectorConfig, series: int) -> float:

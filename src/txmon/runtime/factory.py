@@ -1,6 +1,7 @@
 """From settings to the parts that obey them: the one place where every command gets its pipeline and its reader."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,8 @@ DAY = 86400
 def pipeline_of(settings: Settings, live: bool, partial: bool = False, platform: bool = True) -> Pipeline:
     """The pipeline that `settings` ask for; `partial`: ready to `peek` at open buckets.
 
-    platform: the same failure at many keys is one incident; False for a part of a cluster, which sees some keys only.
+    platform: the same failure at many keys is one incident, and rare series of one status share what their scores
+    taught; False for a part of a cluster, which sees some keys only.
     """
     default_lateness = LIVE_LATENESS if live else 0
     lateness = default_lateness if settings.lateness is None else settings.lateness
@@ -33,7 +35,8 @@ def pipeline_of(settings: Settings, live: bool, partial: bool = False, platform:
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
     bucketer = Bucketer(settings.bucket, lateness, track=partial, live=live and platform)
     coverage = Coverage(settings.bucket, closing_of(settings))
-    return Pipeline(bucketer, BucketJudge(detector_config(settings)), rules, IncidentTracker(policy), coverage)
+    detector = BucketJudge(replace(detector_config(settings), pooled=platform))
+    return Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage)
 
 
 def closing_of(settings: Settings) -> Callable[[int], bool] | None:

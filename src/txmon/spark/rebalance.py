@@ -16,8 +16,11 @@ from txmon.runtime.state_schema import LAYOUT
 from txmon.spark.shards import PLATFORM, shard_of
 
 # what every shard knows of all keys together, which is the same in all of them
-SHARED: Final = ("before", "seen", "age", "anchored", "level", "lag", "season", "whole", "roll")
-DEALT: Final = ("kept", "excluded", "groups")  # rows that begin with their key
+SHARED: Final = (
+    "before", "seen", "age", "anchored", "level", "lag", "open", "hours", "season", "whole", "roll", "tails",
+)  # fmt: skip
+# rows that begin with their key; those of all keys as one, whose key is empty, are in every part and go to all
+DEALT: Final = ("kept", "left", "excluded", "groups", "surges", "pulses")
 
 Parts = Sequence[Mapping[str, Any]]
 Mine = Callable[[Any], bool]  # whether a packed key belongs to the shard
@@ -68,6 +71,9 @@ def _shard(parts: Parts, number: int, shards: int) -> dict[str, Any]:
             "silences": parts[0]["incidents"]["silences"],  # all shards obey the same
         },
         "trends": parts[0]["trends"],
+        # closed hours and times without observation are those of the whole job
+        "missed": parts[0]["missed"],
+        "opened": parts[0]["opened"],
     }
 
 
@@ -78,7 +84,9 @@ def _buckets(parts: Parts, mine: Mine, first: bool) -> dict[str, Any]:
         for start, some in part["ids"]:
             ids.setdefault(start, set()).update(some)
     noted = {start: more for start, _, *more in parts[0]["open"]}  # of all keys: the same in all parts
-    opened = [[start, counts, *noted.get(start, (None, None))] for start, counts in _by_start(parts, "open", mine)]
+    opened = [
+        [start, counts, *noted.get(start, (None, None, 0, start))] for start, counts in _by_start(parts, "open", mine)
+    ]
     closed = _by_start(parts, "closed", mine)[-CORRECTABLE:]
     early = [part["first_late"] for part in parts if part["late"]]
     return {
@@ -92,6 +100,8 @@ def _buckets(parts: Parts, mine: Mine, first: bool) -> dict[str, Any]:
         "watermark": parts[0]["watermark"],
         "next": _newest(parts, "next"),
         "last": _newest(parts, "last"),
+        # a shard closes its buckets by the watermark of all, and so knows no bulk of its own
+        **{name: parts[0][name] for name in ("bulk", "runs", "sizes", "steps")},
     }
 
 
@@ -105,11 +115,12 @@ def _by_start(parts: Parts, name: str, mine: Mine) -> list[list[Any]]:
 
 
 def _detector(parts: Parts, mine: Mine) -> dict[str, Any]:
-    found = {name: [row for part in parts for row in part[name] if mine(row[0])] for name in DEALT}
-    # those of keys are dealt out too; that of all keys as one, whose key is empty, is in every part and goes to all
-    surges = [row for part in parts for row in part["surges"] if row[0] and mine(row[0])]
-    surges += [row for row in parts[0]["surges"] if not row[0]]
-    return {**{name: parts[0][name] for name in SHARED}, **found, "surges": surges}
+    found = {
+        name: [row for part in parts for row in part[name] if row[0] and mine(row[0])]
+        + [row for row in parts[0][name] if not row[0]]
+        for name in DEALT
+    }
+    return {**{name: parts[0][name] for name in SHARED}, **found}
 
 
 def _newest(parts: Parts, name: str) -> int | None:

@@ -186,14 +186,16 @@ class Shard:
 
     def _tell(self, outcomes: Iterator[Outcome], lines: list[ShardLine]) -> None:
         thin = self._settings.only == "alerts"
+        # in closed hours without any row each shard has a verdict on nothing at all: the platform's is enough
+        keyed = self._number != PLATFORM
         for outcome in outcomes:
             lines += [
                 ShardLine("verdict", verdict_line(verdict))
                 for verdict in outcome.verdicts
-                if not thin or verdict.recommendation in ("alert", "pending")
+                if (verdict.key or not keyed) and (not thin or verdict.recommendation in ("alert", "pending"))
             ]
             lines += [ShardLine("incident", event_line(event)) for event in outcome.events]
-            if self._number == PLATFORM:  # a trend is of a status over all keys
+            if not keyed:  # a trend is of a status over all keys
                 lines += [ShardLine("trend", rise_line(rise)) for rise in outcome.rises]
 
 
