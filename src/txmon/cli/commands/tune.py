@@ -58,7 +58,8 @@ def tune(
     With --labels, the best settings have the highest F1: many incidents caught, few false alarms. A --budget beside
     them bounds the false alarms. With --budget alone, the best is the lowest sigma that keeps the file's alerts within
     the budget. All alerts count as false then, so use a file of ordinary days. One --labels goes with all files as one
-    stream. Several --labels go with one file each. It writes the lines that differ from the effective settings, flags included.
+    stream. Several --labels go with one file each. The output has the lines that differ from the effective settings,
+    flags included.
 
     \b
     Examples:
