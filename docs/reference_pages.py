@@ -129,7 +129,7 @@ def routes() -> Iterator[str]:
                 answers = "" if gives == "`application/json`" else f" Answers {gives.replace('`nothing`', 'nothing')}."
                 yield f"`{method.upper()} {path}`", token, what + answers, body
 
-    yield from table("request | token | does; answers JSON where nothing else is said | body", rows())
+    yield from table("request | token | does; answers JSON unless the row names another form | body", rows())
 
 
 def parameters() -> Iterator[str]:

@@ -5,5 +5,5 @@ set -eu
 data=$(dirname "$0")
 
 txmon replay "$data/transactions.csv" --out verdicts.jsonl
-grep '"state": "opened"' verdicts.jsonl | grep -o '"text": ".*"'
+grep '"state": "opened"' verdicts.jsonl | grep -o '"text": "[^"]*"'
 txmon evaluate verdicts.jsonl --labels "$data/transactions.labels.json"

@@ -15,4 +15,4 @@ head -2000 "$data/transactions.csv" > app.csv
 watch_for 4
 tail -n +2001 "$data/transactions.csv" >> app.csv # while nobody looks
 watch_for 4
-grep -v '"partial"' verdicts.jsonl | grep '"state": "opened"' | grep -o '"text": ".*"'
+grep -v '"partial"' verdicts.jsonl | grep '"state": "opened"' | grep -o '"text": "[^"]*"'

@@ -46,7 +46,8 @@ class Detector:
     """
 
     def __init__(self, bucket: str | int = 60, directions: Mapping[str, str] | None = None, **settings: Any) -> None:
-        values: dict[str, Any] = {"bucket": bucket, **settings}
+        # A text needs its unit, so that nobody takes minutes for seconds. A number is documented as seconds.
+        values: dict[str, Any] = {"bucket": bucket if isinstance(bucket, str) else f"{bucket}s", **settings}
         if directions:
             values["direction"] = directions
         parsed: dict[str, Any] = {}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import doc_blocks
+import openpyxl
 import pytest
 from paths import ROOT
 
@@ -78,6 +79,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "monday.csv.gz").write_bytes(timed)
     (folder / "tuesday.csv.gz").write_bytes(timed)
     (folder / "old.toml").write_text("sigma = 8\n")
+    sheet = openpyxl.Workbook()
+    for row in (["time", "status", "count"], ["2026-03-02 10:00", "approved", 120], ["2026-03-02 10:01", "failed", 2]):
+        sheet.active.append(row)
+    sheet.save(folder / "sales.xlsx")
+    (folder / "export.csv").write_text("date,status,total\n05/03/2026 10:00,approved,120\n05/03/2026 10:01,failed,2\n")
     (folder / "app.jsonl").write_text('{"time": "2026-03-02T00:00:00Z", "status": "approved"}\n')
     return folder
 

@@ -84,6 +84,12 @@ def test_refusals() -> None:
     json.dumps(Detector().snapshot())
 
 
+def test_a_bucket_may_be_a_number_of_seconds_and_a_text_needs_its_unit() -> None:
+    assert [Detector(bucket=width).settings.bucket for width in (60, 300, "60s", "5m")] == [60, 300, 60, 300]
+    with pytest.raises(ValueError, match="'60' has no unit"):
+        Detector(bucket="60")
+
+
 def test_a_snapshot_of_another_bucket_width_is_refused() -> None:
     detector = Detector()
     detector.update(0, "denied")

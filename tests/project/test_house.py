@@ -16,7 +16,7 @@ from txmon.sinks.lines import event_line, verdict_line
 def test_a_setting_has_one_name_from_the_flag_to_the_core() -> None:
     """But for what holds one value a status, and for what is no setting."""
     own = {
-        DetectorConfig: {"min_counts", "min_ratios", "directions", "rowless"},
+        DetectorConfig: {"min_counts", "min_ratios", "directions", "rowless", "pooled"},
         Policy: {"group", "silences", "most"},
         IncidentPolicy: {"platform"},
     }

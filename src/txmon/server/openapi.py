@@ -133,7 +133,7 @@ _SERIES: Final[Schema] = record(
 )  # fmt: skip
 _OVERVIEW: Final[Schema] = record(
     {
-        "position": TEXT | {"description": "Of the live feed: GET /v1/stream?after= goes on from here."},
+        "position": TEXT | {"description": "Of the live feed: GET /v1/stream?after= continues from here."},
         "bucket": WHOLE,
         "total": TEXT | {"description": "The status that stands for the total volume."},
         "series": table(array(array(NUMBER) | {"minItems": 7, "maxItems": 7}))
@@ -177,7 +177,7 @@ SCHEMAS: Final[Schema] = {
             "status": TEXT, "key": table(TEXT), "for": {"type": "string", "pattern": "^([0-9]+[dhms])+$"},
             "author": TEXT, "note": TEXT,
         },
-        "description": "Notify nobody of a status (`*`: all) for a while. `for` is `0s` to end a silence.",
+        "description": "Stop notifications of a status (`*`: all) for a time. `for` is `0s` to end a silence.",
         "example": {"status": "denied", "for": "2h", "note": "load test"},
     },
     "Incidents": record({"incidents": array(ref("Incident"))}),
@@ -261,7 +261,7 @@ def _posts() -> Schema:
         "text/csv": {"schema": {"type": "string"}, "example": "time,status,count\n2026-03-02T14:05:00Z,failed,3\n"},
     }
     transactions = _operation(
-        "postTransactions", "Count transactions; what they make of their minutes.",
+        "postTransactions", "Count transactions, and return the verdicts of their minutes.",
         _answer("Counted, apart from the rejects.", ref("Receipt")), body=records, parameters=[_KEY],
     )  # fmt: skip
     transactions["responses"]["400"] = _answer("No row could be read, or the body cannot.", ref("Problem"), PROBLEM)
@@ -291,19 +291,21 @@ def _gets() -> Schema:
     since = _query("since", {"type": "string"}, "The first bucket wanted: a time with its date, or epoch seconds.")
     status = _query("status", {"type": "string"}, "Only this status; `*` is the total volume.")
     limit = _query(
-        "limit", {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1000}, "The newest so many."
+        "limit", {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1000}, "At most this many, the newest."
     )
     minutes = _query("minutes", {"type": "integer", "minimum": 1, "maximum": 1440, "default": 1440}, "How far back.")
-    after = _query("after", {"type": "string"}, "Go on after this event, as the Last-Event-ID header does.")
+    after = _query("after", {"type": "string"}, "Continue after this event, as the Last-Event-ID header does.")
     return {
         "/v1/verdicts": {
             "get": _operation(
-                "verdicts", "Verdicts lately given, oldest first.", _answer("Verdicts.", ref("Verdicts")),
+                "verdicts", "The newest verdicts, the oldest of them first.", _answer("Verdicts.", ref("Verdicts")),
                 parameters=[since, status, limit],
             )
         },
         "/v1/incidents": {
-            "get": _operation("incidents", "Open incidents, and some resolved.", _answer("They.", ref("Incidents")))
+            "get": _operation(
+                "incidents", "Open incidents, and some resolved ones.", _answer("The incidents.", ref("Incidents")),
+            )
         },
         "/v1/incidents/{id}/ack": {
             "post": _optional(_operation(
@@ -313,9 +315,10 @@ def _gets() -> Schema:
             ))
         },
         "/v1/silences": {
-            "get": _operation("silences", "The silences that hold.", _answer("They.", ref("Silences"))),
+            "get": _operation("silences", "The silences in effect.", _answer("The silences.", ref("Silences"))),
             "post": _operation(
-                "silence", "Notify nobody of a status for a while.", _answer("All that hold.", ref("Silences")),
+                "silence", "Stop notifications of a status for a time.",
+                _answer("All silences in effect.", ref("Silences")),
                 body={_JSON: {"schema": ref("NewSilence")}},
             ),
         },
@@ -325,7 +328,9 @@ def _gets() -> Schema:
                 _answer("Columns of equal length.", ref("Series")), parameters=[_variable("status"), minutes],
             )
         },
-        "/v1/overview": {"get": _operation("overview", "What the page shows.", _answer("It.", ref("Overview")))},
+        "/v1/overview": {
+            "get": _operation("overview", "What the live page shows.", _answer("The overview.", ref("Overview")))
+        },
         "/v1/stream": {
             "get": _operation(
                 "stream", "The live feed: events bucket, verdict, incident, trend, minute, trouble, beat, reset.",
@@ -342,13 +347,22 @@ def _service() -> Schema:
     exposition["content"]["application/openmetrics-text"] = {"schema": TEXT}
     health = ref("Health")
     return {
-        "/v1/login": {"post": _operation("login", "Begin a session.", nothing, "204", login, everyone=True)},
+        "/v1/login": {"post": _operation("login", "Start a session.", nothing, "204", login, everyone=True)},
         "/v1/logout": {"post": _operation("logout", "End the session.", nothing, "204", everyone=True)},
         "/metrics": {"get": _operation("metrics", "Counters for Prometheus.", exposition)},
-        "/healthz": {"get": _operation("health", "Whether it runs.", _answer("It does.", health), everyone=True)},
-        "/readyz": {"get": _operation("ready", "Whether it takes more.", _answer("It does.", health), everyone=True)},
+        "/healthz": {
+            "get": _operation(
+                "health", "Liveness probe: 200 while txmon runs.", _answer("It runs.", health), everyone=True,
+            )
+        },
+        "/readyz": {
+            "get": _operation(
+                "ready", "Readiness probe: 200 while txmon accepts requests.", _answer("It does.", health),
+                everyone=True,
+            )
+        },
         "/openapi.json": {
-            "get": _operation("openapi", "This document.", _answer("It.", {"type": "object"}), everyone=True)
+            "get": _operation("openapi", "This document.", _answer("The document.", {"type": "object"}), everyone=True)
         },
     }  # fmt: skip
 

@@ -256,7 +256,7 @@ class Settings:
     notify_timeout: int = _telling(30, "How long a receiver may take to answer.", duration(1, 600), "TIME")
     max_age: int = _telling(
         HOUR,
-        "Live, tell nobody of an incident that ended so long ago; 0 tells of all.",
+        "In live runs, send nothing about an incident that ended this long ago. 0 sends all.",
         duration(0, 366 * 86400),
         "TIME",
     )
@@ -313,7 +313,7 @@ class Settings:
     )  # fmt: skip
     base_path: str = _server("", "Path under which a proxy shows the page.", url_path, "/PATH", default_text="/")
     drain_delay: int = _server(
-        0, "After SIGTERM, keep answering for so long while /readyz says 503.", duration(0, HOUR), "TIME"
+        0, "After SIGTERM, keep answering for TIME while /readyz says 503.", duration(0, HOUR), "TIME"
     )
     durability: str = _server(
         "batch", "With --state: what a crash may lose of the rows answered with 200.",

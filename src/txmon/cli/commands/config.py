@@ -1,4 +1,4 @@
-"""`txmon config`: what holds, and where it came from."""
+"""`txmon config`: the effective settings, and where each came from."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from txmon.settings.load import RESERVED, as_json, as_toml
 @options(*DECLARATIONS)
 @click.option("--json", "machine", is_flag=True, help="Print a JSON object.")
 def config(machine: bool, **flags: object) -> None:
-    """Print the settings that hold here and where each came from, as a txmon.toml.
+    """Print the effective settings and where each came from, as a txmon.toml.
 
     Flags win over TXMON_* variables, those over ./txmon.toml (or the file that TXMON_CONFIG names), that over the
     user's ~/.config/txmon/txmon.toml.

@@ -30,10 +30,10 @@ LONGEST = 30 * DAY
 def silence(
     status: str | None, span: str | None, pairs: tuple[str, ...], note: str, author: str, end: bool, **flags: object
 ) -> None:
-    """Notify nobody of incidents of STATUS for a while; without STATUS, list the silences.
+    """Stop notifications of STATUS for a time. Without STATUS, list the silences.
 
-    txmon goes on detecting. An incident that outlives the silence is told when it ends. An incident that has another
-    status besides is told all the same.
+    txmon continues to detect. When the silence ends, it notifies you of an incident that is still open. It
+    always notifies you of an incident that has another status besides.
 
     \b
     Examples:

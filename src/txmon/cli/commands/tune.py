@@ -55,10 +55,11 @@ def tune(
 ) -> None:
     """Propose settings: judge FILE... under several, and write the best as lines of a txmon.toml.
 
-    With --labels the best catches the most and cries wolf the least (the highest F1); a --budget beside them bounds
-    the false alarms. With --budget alone it is the least sigma under which the file's own alerts come to no more: they
-    all count, so take a file of ordinary days. One --labels goes with all files as one stream, as many as there are
-    files with a stream each. The lines written are those that differ from the settings that hold, flags among them.
+    With --labels, the best settings have the highest F1: many incidents caught, few false alarms. A --budget beside
+    them bounds the false alarms. With --budget alone, the best is the lowest sigma that keeps the file's alerts within
+    the budget. All alerts count as false then, so use a file of ordinary days. One --labels goes with all files as one
+    stream. Several --labels go with one file each. The output has the lines that differ from the effective settings,
+    flags included.
 
     \b
     Examples:
