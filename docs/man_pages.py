@@ -75,6 +75,7 @@ def page(command: click.Command, context: click.Context, others: list[str]) -> s
     lines = [
         '.\\" written by docs/man_pages.py from the help of the command',
         f'.TH {roff(name.upper())} 1 "" "txmon {__version__}" "txmon"',
+        ".ad l",  # a line of one long word cannot be adjusted to both margins, and troff warns
         f".SH NAME\n{roff(name)} \\- {roff(command.get_short_help_str(200).rstrip('.'))}",
         f".SH SYNOPSIS\n.B {roff(context.command_path)}\n{roff(usage)}",
         ".SH DESCRIPTION",

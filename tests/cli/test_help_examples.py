@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ SERVED = f"http://127.0.0.1:{doc_blocks.PORT}/readyz"
 CATCHES = """until [[ $(readlink /proc/$!/exe) == *python* ]] &&
     (( 0x$(awk '/SigCgt/ {print $2}' /proc/$!/status) & 0x4000 )); do sleep 0.2; done"""
 # what needs more than this machine has; parsed all the same
-ELSEWHERE = {"txmon spark": "PySpark and Java", "txmon watch --kafka": "a broker"}
+ELSEWHERE = {"txmon spark": "PySpark and Java", "txmon watch --kafka": "a broker", "txmon watch --sql": "a database"}
 
 
 def paths(command: click.Command = txmon, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -63,6 +64,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             [TXMON, *arguments], cwd=folder, input=given.encode(), capture_output=True, timeout=60, check=True
         )
 
+    with sqlite3.connect(folder / "shop.db") as database:
+        database.execute("CREATE TABLE payments (created_at TEXT, status TEXT)")
+        database.execute("INSERT INTO payments VALUES ('2026-03-02 10:00:00', 'approved')")
+    database.close()
     run("watch", "--state", "txmon.state", given=until)
     incident = ("--incident", "denied:x3@12:00/20m", "--labels", "truth.json")
     run("simulate", "--days", "0.6", *incident, "--out", "day.csv")

@@ -14,7 +14,9 @@ from fault_tools import SAMPLE, TXMON, ordinary, strict, table, txmon, watcher
 FULL = "/dev/full"  # every write to it fails as on a full disk
 
 
-@pytest.mark.fault("disk full at `replay --out`", "stops with one line and exit code 74: a file in part is no result")
+@pytest.mark.fault(
+    "disk full at `replay --out`", "stops with one line and exit code 74, because half a file is no result"
+)
 def test_replay_stops_on_a_full_disk() -> None:
     done = txmon("replay", SAMPLE, "--out", FULL)
     assert (done.code, done.err) == (74, "txmon: output: No space left on device\n")
@@ -32,7 +34,7 @@ def test_a_full_disk_behind_standard_output() -> None:
 
 @pytest.mark.fault(
     "disk full at `watch --out`, then space again",
-    "says so once and goes on judging; writes again when it can, never half a line; counts what was lost, exit code 74",
+    "reports it once and continues; writes again when it can, never half a line; counts what was lost, exit code 74",
 )
 def test_watch_goes_on_and_writes_again_when_there_is_space(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
@@ -69,7 +71,7 @@ def wait_until_idle(pid: int) -> None:
 
 
 @pytest.mark.fault(
-    "disk full at `watch --rejects`", "says so once, goes on judging and counts the bad records that could not be kept"
+    "disk full at `watch --rejects`", "reports it once, continues and counts the bad records that it could not save"
 )
 def test_rejects_that_cannot_be_kept_stop_nothing() -> None:
     rows = [*ordinary(40), ("x", "denied", 1), ("y", "denied", 1)]
@@ -87,7 +89,7 @@ def test_replay_does_not_lose_rejects() -> None:
     assert done.err.endswith("txmon: /dev/full: No space left on device\n")
 
 
-@pytest.mark.fault("disk full at `--log`", "goes on judging and counts the failed writes")
+@pytest.mark.fault("disk full at `--log`", "continues and counts the failed writes")
 def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     done = txmon("replay", SAMPLE, "--log", tmp_path / "log", limits={resource.RLIMIT_FSIZE: 4096})
     assert done.code == 0
@@ -97,7 +99,7 @@ def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.fault(
     "disk full at `--state` (a file system of 64 kB)",
-    "says so once and goes on judging; the old state stays whole and no temporary file is left behind",
+    "reports it once and continues; the old state stays whole and no temporary file is left behind",
 )
 def test_a_state_on_a_full_file_system(tmp_path: Path) -> None:
     script = """
@@ -133,7 +135,7 @@ def readonly(tmp_path: Path) -> Iterator[Path]:
     folder.chmod(0o755)
 
 
-@pytest.mark.fault("read-only folder at `--out`, `--rejects` or `--log`", "refuses to begin, with exit code 74")
+@pytest.mark.fault("read-only folder at `--out`, `--rejects` or `--log`", "refuses to start, with exit code 74")
 @pytest.mark.parametrize("name", ["out", "rejects", "log"])
 def test_a_readonly_folder_is_said_at_once(name: str, readonly: Path) -> None:
     done = txmon("replay", "-", f"--{name}", readonly / "x", stdin=table(ordinary(3)), bound=True)
@@ -141,7 +143,7 @@ def test_a_readonly_folder_is_said_at_once(name: str, readonly: Path) -> None:
     assert done.err == f"txmon: {readonly}/x: Permission denied\n"
 
 
-@pytest.mark.fault("read-only folder at `--state`", "says so once and goes on judging without")
+@pytest.mark.fault("read-only folder at `--state`", "reports it once and continues without a state")
 def test_a_readonly_folder_for_the_state(readonly: Path) -> None:
     done = txmon("watch", "--state", readonly / "state", stdin=table(ordinary(40)), bound=True)
     assert done.code == 0
@@ -157,7 +159,7 @@ def test_too_few_descriptors_to_begin() -> None:
     assert done.err.count("\n") == 1
 
 
-@pytest.mark.fault("out of descriptors while it runs", "the state is not written, which is said once; judging goes on")
+@pytest.mark.fault("out of descriptors while it runs", "reports once that it cannot write the state, and continues")
 def test_too_few_descriptors_later(tmp_path: Path) -> None:
     child = watcher("--state", tmp_path / "state")
     assert child.stdin is not None

@@ -58,7 +58,8 @@ def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
 
 
 @pytest.mark.fault(
-    "out of descriptors in `serve`", "accepts nobody until some come back, answers those that it has, then all again"
+    "out of descriptors in `serve`",
+    "accepts no connection until descriptors are free, answers those that it has, then all again",
 )
 def test_a_server_out_of_descriptors(tmp_path: Path) -> None:
     with serving(tmp_path, "--connections", "500", limits={resource.RLIMIT_NOFILE: 40}) as (process, port):
@@ -78,7 +79,9 @@ def test_a_server_out_of_descriptors(tmp_path: Path) -> None:
         assert end(process)[0] == 0
 
 
-@pytest.mark.fault("disk full at `serve --state`", "says so once, tells /healthz, answers on; at the end exit code 74")
+@pytest.mark.fault(
+    "disk full at `serve --state`", "reports it once and on /healthz, and still answers; at the end exit code 74"
+)
 def test_a_server_whose_state_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "gone").mkdir()
     with serving(tmp_path, "--state", "gone/state") as (process, port):
@@ -91,7 +94,7 @@ def test_a_server_whose_state_cannot_be_written(tmp_path: Path) -> None:
 
 @pytest.mark.fault(
     "days of silence between the rows of one request to `serve`",
-    "closes all their minutes before it answers; others who ask are answered meanwhile, within half a second",
+    "closes all their minutes before it answers; other clients get answers meanwhile, within half a second",
 )
 def test_a_request_that_closes_days_of_minutes(tmp_path: Path) -> None:
     first = [(f"2026-03-02T10:{m:02}:00Z", f"s{i}", 10) for m in range(30) for i in range(60)]
@@ -117,7 +120,9 @@ def test_a_request_that_closes_days_of_minutes(tmp_path: Path) -> None:
     assert (tmp_path / "lines").read_text().count('"status": "*"') > 8 * 1400
 
 
-@pytest.mark.fault("a client that never ends its request", "is answered 408 after 15 s; all others meanwhile as ever")
+@pytest.mark.fault(
+    "a client that never ends its request", "gets 408 after 15 s; all others are answered as usual meanwhile"
+)
 def test_a_client_that_never_ends(tmp_path: Path) -> None:
     with serving(tmp_path) as (process, port):
         began = time.monotonic()

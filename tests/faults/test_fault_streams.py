@@ -45,7 +45,7 @@ def test_no_standard_input(command: str) -> None:
 
 
 @pytest.mark.fault(
-    "standard error is closed or full", "judges as ever: a chart or a message that nobody sees stops nothing"
+    "standard error is closed or full", "judges as usual: a chart or a message that nobody sees stops nothing"
 )
 @pytest.mark.parametrize("end", ["2>&-", "2>/dev/full", "--chart always 2>/dev/full", "--chart always 2>&-"])
 def test_no_standard_error(end: str) -> None:
@@ -82,7 +82,7 @@ def state_of(format_: int) -> bytes:
 
 
 @pytest.mark.fault(
-    "state of a newer version", "refuses it with exit code 78, says who wrote it, and leaves it as it is"
+    "state of a newer version", "refuses it with exit code 78, names the version that wrote it, and does not change it"
 )
 def test_a_state_of_a_newer_version(tmp_path: Path) -> None:
     path = tmp_path / "state"
@@ -95,7 +95,7 @@ def test_a_state_of_a_newer_version(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(
-    "state damaged by one flipped or missing byte", "refuses it with exit code 78 and leaves it as it is"
+    "state damaged by one flipped or missing byte", "refuses it with exit code 78 and does not change it"
 )
 def test_a_damaged_state(tmp_path: Path) -> None:
     path = tmp_path / "state"
@@ -110,8 +110,8 @@ def test_a_damaged_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(
-    "a state that was edited: numbers that cannot be, buckets out of order",
-    "refuses it with exit code 78 and says where, instead of failing in a later minute at each start",
+    "a state that was edited: impossible numbers, buckets out of order",
+    "refuses it with exit code 78 and names the place, instead of failing in a later minute at each start",
 )
 def test_an_edited_state(tmp_path: Path) -> None:
     path = tmp_path / "state"

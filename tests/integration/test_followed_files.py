@@ -123,7 +123,7 @@ def test_a_writer_that_goes_on_in_the_renamed_file(follow: Following) -> None:
         assert until(lambda: b"read to byte 338" in statistics(follow))
         late.write(rows(40, 50))
         late.flush()
-    follow.append(rows(700, 701))  # an hour of lateness before it
+    follow.append(rows(700, 720))  # an hour of lateness before it
     assert follow.reads(640)
     assert follow.stop() == 0
     assert follow.counted() == 60
@@ -169,7 +169,6 @@ def test_a_mapping_that_the_old_header_does_not_fit_starts(follow: Following) ->
     follow.append("time,outcome,count\n" + rows(45, 60))
     follow.arguments = ("--map", "status=outcome")
     assert follow.end() == 60
-    assert "status=outcome" in follow.said()
 
 
 def test_a_replaced_file_is_not_read_twice(follow: Following) -> None:
@@ -211,15 +210,15 @@ def test_a_pattern_finds_new_files_and_reads_none_twice(follow: Following) -> No
     (follow.folder / "app-1.log").rename(follow.folder / "app-1-old.log")
     follow.append(HEADER + rows(40, 60), "app-3.log")
     assert until(lambda: "app-3.log: is new, and is followed" in follow.said())
-    follow.append(rows(600, 601), "app-3.log")
+    follow.append(rows(600, 620), "app-3.log")
     assert follow.reads(540)
     assert follow.stop() == 0
     assert follow.counted() == 100
-    follow.append(rows(662, 663), "app-2.log")  # a restart finds all three again
+    follow.append(rows(682, 702), "app-2.log")  # a restart finds all three again
     follow.start("--lateness", "1h", name="app-*.log")
-    assert follow.reads(602)
+    assert follow.reads(631)
     assert follow.stop() == 0
-    assert follow.counted() == 101
+    assert follow.counted() == 120
 
 
 def test_a_pattern_that_matches_the_rotated_files_too(follow: Following) -> None:
@@ -232,9 +231,9 @@ def test_a_pattern_that_matches_the_rotated_files_too(follow: Following) -> None
     follow.append(HEADER + rows(40, 60))
     assert follow.end() == 60
     follow.log.rename(f"{follow.log}.3")  # and after a restart
-    follow.append(HEADER + rows(601, 660))
+    follow.append(HEADER + rows(621, 680) + rows(680, 700, "{time},denied,1"))
     follow.start(name="app.log*")
-    assert follow.reads(659)
+    assert follow.reads(691)
     follow.stop()
     assert follow.counted() == 60 + 59
 

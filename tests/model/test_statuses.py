@@ -11,7 +11,7 @@ from random import Random
 import pytest
 from paths import ROOT, SHARED
 
-from txmon.model.statuses import ROLES, meaning_of, role_of, shown, vocabulary
+from txmon.model.statuses import ROLES, meaning_of, role_of, shown, tables_of, vocabulary
 
 TXMON = str(Path(sys.executable).with_name("txmon"))
 FILE = ROOT / "src" / "txmon" / "model" / "statuses.toml"
@@ -66,6 +66,11 @@ def test_a_word_has_one_role_and_every_role_exists() -> None:
         "00 01 02 03 04 05 07 10 12 13 14 15 19 30 39 41 43 51 52 53 54 55 56 57 58 59 61 62 63 64 65 68 75 76 78 82"
     )
     assert set(f"{asked} 85 87 91 92 93 94 96".split()) <= set(table["codes"])
+
+
+def test_the_quick_reader_of_the_file_reads_what_tomllib_reads() -> None:
+    text = FILE.read_text("utf-8")
+    assert tables_of(text) == tomllib.loads(text)
 
 
 def test_one_s_own_roles_come_first() -> None:

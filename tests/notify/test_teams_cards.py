@@ -228,7 +228,7 @@ def test_people_are_called_by_name_when_it_begins_or_gets_worse() -> None:
                 "type": "mention", "text": "<at>Ana Lima</at>",
                 "mentioned": {"id": "ana@bank.example", "name": "Ana Lima"},
             }  # fmt: skip
-    with pytest.raises(ValueError, match="is nobody like"):
+    with pytest.raises(ValueError, match="is not a person"):
         mentions("ana@bank.example")
 
 

@@ -1,6 +1,7 @@
 """Every regular expression of the sources against the inputs that make bad ones slow."""
 
 import ast
+import importlib
 import re
 import time
 from collections.abc import Iterator
@@ -10,8 +11,12 @@ from typing import Any
 
 import pytest
 
+from txmon.ingest import calendar_texts
+
 SOURCES = Path(__file__).parents[2] / "src" / "txmon"
 CALLS = ("compile", "match", "search", "sub", "fullmatch", "findall", "split", "finditer")
+# modules that put patterns together, and what gives them
+COMPUTED = {"ingest/calendar_texts.py": calendar_texts._patterns}
 SIZE = 40_000  # characters: what is linear takes a millisecond, what is quadratic seconds
 SLOW = 0.5  # seconds
 
@@ -19,17 +24,38 @@ SLOW = 0.5  # seconds
 def patterns() -> Iterator[tuple[str, str | bytes]]:
     """Where each pattern stands, and the pattern."""
     for path in sorted(SOURCES.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        named = {id(node.value): target for node in tree.body for target in targets(node) if hasattr(node, "value")}
+        for node in ast.walk(tree):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
                 and isinstance(node.func.value, ast.Name)
                 and (node.func.value.id == "re" and node.func.attr in CALLS)
             ):
-                assert isinstance(node.args[0], ast.Constant), f"{path.name}:{node.lineno}: a pattern that is computed"
-                pattern = node.args[0].value
+                place = f"{path.relative_to(SOURCES)}:{node.lineno} {node.func.attr}"
+                if isinstance(node.args[0], ast.Constant):
+                    pattern = node.args[0].value
+                elif id(node) in named:  # put together from texts: the module has the result
+                    module = ".".join(path.relative_to(SOURCES.parent).with_suffix("").parts)
+                    pattern = getattr(importlib.import_module(module), named[id(node)]).pattern
+                else:
+                    assert str(path.relative_to(SOURCES)) in COMPUTED, f"{place}: a pattern that is computed"
+                    continue
                 assert isinstance(pattern, str | bytes)
-                yield f"{path.relative_to(SOURCES)}:{node.lineno} {node.func.attr}", pattern
+                yield place, pattern
+    for name, made in COMPUTED.items():
+        for kind, compiled in made():
+            yield f"{name} {kind} {compiled.pattern[:20]}", compiled.pattern
+
+
+def targets(node: ast.stmt) -> list[str]:
+    """The name that a statement of a module gives to one value."""
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return [node.targets[0].id]
+    return []
 
 
 FOUND = dict(patterns())

@@ -67,13 +67,13 @@ def _spare_log(inputs: Iterable[str], log: str | None) -> None:
 
 def _files(paths: Iterable[str]) -> Iterable[str]:
     """All files that `paths` stand for now."""
-    from glob import glob
-
     for path in paths:
         if path != "-" and os.path.isdir(path):
             for folder, _, names in os.walk(path):
                 yield from (os.path.join(folder, name) for name in names)
         elif is_pattern(path):
+            from glob import glob
+
             yield from glob(path)
         else:
             yield path

@@ -14,7 +14,10 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-SPANS: Final = (3600, 86400, 604800)  # seconds of an hour, a day, a week
+HOUR: Final = 3600  # seconds
+DAY: Final = 86400
+WEEK: Final = 604800
+SPANS: Final = (HOUR, DAY, WEEK)
 NAMES: Final = ("hour", "day", "week")
 WANTED: Final = (3.0, 2.0, 2.0)  # times that something came before it is usual
 CROWD: Final = (13, 300, 400)  # usual places of a table, beyond which none is a pulse
@@ -61,20 +64,26 @@ class Pulse:
 class Pulses:
     """The pulses of one series."""
 
-    __slots__ = ("_rest", "_run", "_tables", "named")
+    __slots__ = ("_day", "_hour", "_rest", "_run", "_week", "named")
 
     def __init__(self) -> None:
-        self._tables: tuple[dict[int, Pulse], dict[int, Pulse], dict[int, Pulse]] = ({}, {}, {})
+        self._hour: dict[int, Pulse] = {}  # by place in the hour, and so on
+        self._day: dict[int, Pulse] = {}
+        self._week: dict[int, Pulse] = {}
         self._rest = 0  # buckets until something is remembered again
         self._run = 0  # odd buckets in a row
         self.named = ""  # of the pulse that `usual` found: hour, day, week, or empty
 
     def usual(self, time: int, count: float, level: float) -> float:
         """Return what is expected at `time` (epoch seconds): of all that is usual there the nearest to `count`."""
+        self.named = ""
+        hour, day, week = self._hour.get(time % HOUR), self._day.get(time % DAY), self._week.get(time % WEEK)
+        if hour is None and day is None and week is None:
+            return level  # so it is of most buckets
         high, low = 0.0, 0.0
         name = ""
         for i in range(3):
-            pulse = self._tables[i].get(time % SPANS[i])
+            pulse = hour if i == 0 else day if i == 1 else week
             if pulse is None or pulse.times < WANTED[i]:
                 continue
             reach = pulse.reach()
@@ -82,7 +91,6 @@ class Pulses:
                 high, name = reach, NAMES[i]
             elif reach < low:
                 low, name = reach, NAMES[i]
-        self.named = ""
         if (count > level and high > 0.0) or (count < level and low < 0.0):
             self.named = name
             return min(level + high, max(0.0, level + low, count))
@@ -93,13 +101,20 @@ class Pulses:
 
         Returns whether that made it usual.
         """
-        usual = False
         if self._rest > 0:
             self._rest -= 1
         odd = abs(score) >= ODD
         self._run = self._run + 1 if odd else 0
+        return (odd or self._remembers(time)) and self._note(time, height, odd)
+
+    def _remembers(self, time: int) -> bool:
+        """Whether something came at a place of `time` before: not in most buckets."""
+        return time % HOUR in self._hour or time % DAY in self._day or time % WEEK in self._week
+
+    def _note(self, time: int, height: float, odd: bool) -> bool:
+        usual = False
         for i in range(3):
-            table = self._tables[i]
+            table = self._table(i)
             place = time % SPANS[i]
             pulse = table.get(place)
             if odd and self._rest == 0 and (i > 0 or self._run <= RUN):
@@ -119,10 +134,14 @@ class Pulses:
                     del table[place]
         return usual
 
+    def _table(self, i: int) -> dict[int, Pulse]:
+        """The table of the hour, the day or the week: 0, 1 or 2."""
+        return self._hour if i == 0 else self._day if i == 1 else self._week
+
     def _crowd(self, i: int) -> int:
         """How many places of a table are usual."""
         found = 0
-        for pulse in self._tables[i].values():
+        for pulse in self._table(i).values():
             found += pulse.times >= WANTED[i]
         return found
 
@@ -130,7 +149,7 @@ class Pulses:
         """All of the state, as JSON takes it, for `restore`."""
         tables = [
             [[place, one.height, one.spread, one.times, one.weight] for place, one in table.items()]
-            for table in self._tables
+            for table in (self._hour, self._day, self._week)
         ]
         return [self._run, self._rest, *tables]
 
@@ -140,7 +159,7 @@ class Pulses:
         if len(tables) != len(SPANS):
             raise ValueError(f"pulses have {len(SPANS)} tables, not {len(tables)}")
         self._run, self._rest = int(run), int(rest)
-        for table, rows in zip(self._tables, tables, strict=True):
+        for table, rows in zip((self._hour, self._day, self._week), tables, strict=True):
             table.clear()
             for place, height, spread, times, weight in rows:
                 one = table[int(place)] = Pulse(float(height))

@@ -2,7 +2,6 @@
 
 import heapq
 import marshal
-import tempfile
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import IO, Final
@@ -20,6 +19,8 @@ def in_time_order(records: Iterable[Record], together: int = TOGETHER) -> Iterat
 
     together: records in memory. What is beyond goes to a temporary file; IoFailure where that cannot be written.
     """
+    import tempfile  # here, because it is slow to import, and most runs never sort single records
+
     runs: list[tuple[int, int]] = []
     waiting: list[Record] = []
     with tempfile.TemporaryFile(prefix="txmon-") as file:
@@ -42,6 +43,8 @@ def _write(file: IO[bytes], records: list[Record]) -> tuple[int, int]:
             file.write(len(content).to_bytes(8, "little") + content)
         return begin, file.tell()
     except OSError as bad:
+        import tempfile
+
         raise IoFailure(f"{tempfile.gettempdir()}: {bad.strerror}. Set TMPDIR to a folder with more space.") from bad
 
 

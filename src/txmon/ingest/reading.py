@@ -50,7 +50,7 @@ MAYBE_COUNTS: Final = (
     "cantidad",
 )  # fmt: skip
 # numbers that are no counts, by words of their names
-_NO_COUNT: Final = re.compile(
+_NO_COUNT: Final = (  # compiled where it is needed first
     r"(^|_)(id|ids|code|codigo|cod|mcc|bin|pan|card|cartao|tarjeta|zip|cep|terminal|tid|nsu|merchant|loja|shop|store|"
     r"customer|client|account|user|phone|age|year|month|day|hour|minute|second|lat|long|lon|latitude|longitude|"
     r"installments?|parcelas?|cuotas?|price|amount|valor|fee|tax|balance|gross|net|rate|ratio|pct|percent|share|"
@@ -363,6 +363,7 @@ def _header(texts: Sequence[str], hints: Hints) -> tuple[str, int]:
         given = given or match[1]
     candidates = [given] if given else list(MORE_DELIMITERS)
     mapped = {column.lower() for column in hints.options.mapping.values() if column}
+    most = 2 + len(mapped)
     best = (0, 0, 0, -1, "", 0)
     for rank, delimiter in enumerate(candidates):
         for i, text in enumerate(texts[:PREAMBLE]):
@@ -374,6 +375,8 @@ def _header(texts: Sequence[str], hints: Hints) -> tuple[str, int]:
                 # of two that name as many fields, the one that more rows agree with
                 agreeing = sum(len(_cells(row, delimiter)) == len(cells) for row in texts[i + 1 : i + 21])
                 best = max(best, (known, agreeing, -i, -rank, delimiter, i))
+                if known == most and agreeing == len(texts[i + 1 : i + 21]):
+                    break  # no later line can do better with this delimiter
     if best[0]:
         return best[4], best[5]
     return _widest(texts, candidates)
@@ -384,8 +387,10 @@ def _known(cells: Sequence[str], mapped: Iterable[str], hints: Hints) -> int:
     found = choose(cells, {})
     names = {cell.lower() for cell in cells}
     wanted = sum(name in names for name in mapped)
-    words = sum(status_named(cell) is not None for cell in cells)
-    known = ("time" in found) + ("status" in found or (words >= 2 and "time" in found)) + wanted
+    timed, named = "time" in found, "status" in found
+    if timed and not named:
+        named = sum(status_named(cell) is not None for cell in cells) >= 2
+    known = timed + named + wanted
     return known if known >= 2 or (known and len(cells) > 2) else 0
 
 
@@ -414,7 +419,11 @@ def status_named(column: str) -> str | None:
     if is_status(bare):
         return bare
     last = plain.rpartition("_")[2]
-    return bare if not last.isdecimal() and is_status(last) and not _NO_COUNT.search(plain.rpartition("_")[0]) else None
+    return (
+        bare
+        if not last.isdecimal() and is_status(last) and not re.search(_NO_COUNT, plain.rpartition("_")[0])
+        else None
+    )
 
 
 def is_status(word: str) -> bool:
@@ -677,7 +686,7 @@ class _Decision:
         self.wide = tuple((column, status if names[status] == 1 else column.lower()) for column, status in found)
         self.columns.pop("status", None)
         others = [name for name in self.table.names if name not in dict(self.wide) and name not in self.columns.values()
-                  and self._is_whole(name) and not _NO_COUNT.search(plain_name(name))
+                  and self._is_whole(name) and not re.search(_NO_COUNT, plain_name(name))
                   and plain_name(name) not in ("total", "all", "sum", "grand_total")]  # fmt: skip
         if others and not self.hints.wide:
             columns = ",".join([*dict(self.wide), *others])
@@ -816,7 +825,7 @@ class _Decision:
         plain = plain_name(name)
         if self._kind(name) in ("full", "date") or not self._is_whole(name):
             return False
-        return plain in MAYBE_COUNTS or not _NO_COUNT.search(plain)
+        return plain in MAYBE_COUNTS or not re.search(_NO_COUNT, plain)
 
     def _aggregated(self, maybe: Sequence[str]) -> bool:
         """Whether no two rows have the same time, status and labels, as the rows of a GROUP BY."""
@@ -877,7 +886,7 @@ class _Decision:
                 if (
                     name not in self.columns.values()
                     and self._is_whole(name)
-                    and not _NO_COUNT.search(plain_name(name))
+                    and not re.search(_NO_COUNT, plain_name(name))
                 ):
                     self.alternatives.append(f"--map {_flag('count', name)}: a row is a count")
         if "id" in self.columns:

@@ -5,7 +5,6 @@ A bad line is a value, a `Reject` with its position and reason; only what makes 
 
 import csv
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -537,6 +536,8 @@ def missing_text(missing: Sequence[str], columns: Sequence[str], likely: Mapping
 
 
 def _shell(column: str) -> str:
+    import shlex  # here, because only a message needs it
+
     return column if column.replace("_", "").replace(".", "").isalnum() else shlex.quote(column)
 
 

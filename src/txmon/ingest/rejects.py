@@ -1,6 +1,6 @@
 """Bad records: counted by kind, the first of each remembered, all of them kept whole where asked."""
 
-import base64
+import binascii
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -128,6 +128,6 @@ def reject_line(reject: Reject) -> bytes:
         row["raw"] = reject.raw.decode()
     except UnicodeDecodeError:
         row["raw"] = reject.raw.decode(errors="replace")
-        row["raw_base64"] = base64.b64encode(reject.raw).decode()
+        row["raw_base64"] = binascii.b2a_base64(reject.raw, newline=False).decode()
     # a file name that is no UTF-8 is told as its bytes
     return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"

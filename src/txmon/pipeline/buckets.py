@@ -8,7 +8,6 @@ arrived among them: that is how silence is seen.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
@@ -500,6 +499,8 @@ class Bucketer:
 
 def _mark(text: str) -> int:
     """A number of 64 bits that stands for `text`, the same in every process: a state file keeps it."""
+    from hashlib import blake2b  # here, because it loads OpenSSL, and most streams have no ids
+
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 

@@ -9,7 +9,6 @@ import gzip
 import json
 import os
 import stat
-import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -59,6 +58,8 @@ def save(path: str, state: State) -> None:
 def write(path: str, raw: bytes) -> None:
     """Write a packed state to `path`, as `save` does."""
     temporary = None
+    import tempfile  # here, because it is slow to import, and a run without a state does not need it
+
     try:
         check_link(path)
         target = Path(os.path.realpath(path))  # a link stays a link

@@ -85,10 +85,10 @@ def _files(env: Mapping[str, str], here: Path, home: Path | None) -> list[tuple[
 
 
 def _read_toml(path: Path, required: bool) -> dict[str, object]:
-    import tomllib
-
     try:
         with path.open("rb") as file:
+            import tomllib  # here, because a run without a file does not need it
+
             if not required:
                 _refuse_others(path, os.fstat(file.fileno()))
             table = tomllib.load(file)

@@ -13,7 +13,7 @@ from txmon.support.suggest import nearest
 FIELDS: Final = ("severity", "status", "key", "time", "weekday", "to")
 CHANNELS: Final = ("teams", "webhook", "exec", "apprise", "alertmanager")
 _CHANNEL = re.compile(r"(?:teams|webhook|exec|alertmanager|apprise(?:-[1-9][0-9]?)?)", re.ASCII)
-_PERSON = re.compile(r"\s*([^<>]*?)\s*<([^<>\s]+@[^<>\s]+)>\s*")
+_ADDRESS = re.compile(r"[^<>@\s]+@[^<>@\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,9 @@ def mentions(value: object) -> tuple[Mention, ...]:
     found = []
     for item in items:
         for text in str(item).split(","):
-            match = _PERSON.fullmatch(text)
-            if match is None or not match[1]:
-                raise ValueError(f"{text.strip()!r} is nobody like 'Ana Lima <ana@bank.example>'")
-            found.append(Mention(match[1], match[2]))
+            name, _, rest = text.strip().partition("<")
+            address = rest.removesuffix(">")
+            if not name.strip() or ">" in name or address == rest or _ADDRESS.fullmatch(address) is None:
+                raise ValueError(f"{text.strip()!r} is not a person. Write for example 'Ana Lima <ana@bank.example>'.")
+            found.append(Mention(name.strip(), address))
     return tuple(found)

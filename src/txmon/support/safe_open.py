@@ -6,7 +6,6 @@ going to write. Refusals are OSErrors whose `strerror` says what was met; every 
 
 import errno
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -126,7 +125,7 @@ def _beside(path: str) -> tuple[str, str, int]:
     if status is not None and not os.access(target, os.W_OK):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), path)
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(4)}")
+    temporary = os.path.join(folder, f".{name[:200]}.{os.urandom(4).hex()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     except OSError:

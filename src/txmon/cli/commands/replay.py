@@ -3,14 +3,13 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import click
 
-from txmon.cli.experiment import Experiment
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
 from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
@@ -18,8 +17,6 @@ from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
 from txmon.errors import ExitCode, UsageError
-from txmon.evaluation.incident_spec import parse_incident
-from txmon.ingest.order import in_time_order
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.model.outcome import Outcome
@@ -28,7 +25,9 @@ from txmon.runtime.factory import pipeline_of
 from txmon.runtime.pace import Pace
 from txmon.runtime.readable import refuse_repeats
 from txmon.runtime.reader import Lines, names_of, reader_of
+from txmon.settings.declarations import Settings
 
+Judge = Callable[[Pipeline, Iterable[Record]], Iterator[Outcome]]
 LARGE = 32 << 20  # bytes of files
 
 
@@ -79,15 +78,13 @@ def replay(
         tell(["reading from the keyboard. Ctrl-D ends it."])
     inputs: Sequence[str | Lines] = files if source is None else (source.rows(lambda line: tell([line])),)
     today = datetime.now(ZoneInfo(settings.tz)).date()
-    for spec in inject:  # before the input is opened
-        parse_incident(spec)
+    _check(inject)  # before the input is opened
     with ExitStack() as stack:
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
         reader = reader_of(settings, log, today)
         settings = understood(config, reader, files)
-        experiment = Experiment(inject, settings, files, today)
-        stack.callback(experiment.report)
+        judge = _judge(inject, settings, files, today, stack, _peeking if partial else Pipeline.run)
         pipeline = pipeline_of(settings, live=False, partial=partial)
         stack.callback(
             lambda: tell([*log.summary(), *reader.summary(), *pipeline.summary(), *misspelt(settings, pipeline)])
@@ -95,8 +92,9 @@ def replay(
         outputs = Outputs(settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files))
         pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
         if inject or partial:  # what an experiment changes, and early alerts come after, are single records
-            records = in_time_order(reader.records(inputs))
-            outcomes = experiment.run(pipeline, records, _peeking if partial else Pipeline.run)
+            from txmon.ingest.order import in_time_order
+
+            outcomes = judge(pipeline, in_time_order(reader.records(inputs)))
         else:
             outcomes = pipeline.run(reader.tallies(inputs, settings.bucket))
         for outcome in outcomes:
@@ -107,6 +105,28 @@ def replay(
         refuse_repeats(names_of(inputs), pipeline.bucketer.repeated, reader.read)
     reader.check(inputs)
     return ExitCode.ALERTED if outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
+
+
+def _check(specs: Sequence[str]) -> None:
+    """Raise UsageError where one of `specs` is no incident."""
+    if specs:
+        from txmon.evaluation.incident_spec import parse_incident
+
+        for spec in specs:
+            parse_incident(spec)
+
+
+def _judge(
+    specs: Sequence[str], settings: Settings, files: Sequence[str], today: date, stack: ExitStack, judge: Judge
+) -> Judge:
+    """`judge` with the incidents of `specs` in what it judges, and their report at the end of `stack`."""
+    if not specs:
+        return judge
+    from txmon.cli.experiment import Experiment  # here, because few replays have an incident of their own
+
+    experiment = Experiment(specs, settings, files, today)
+    stack.callback(experiment.report)
+    return lambda pipeline, records: experiment.run(pipeline, records, judge)
 
 
 def _jobs(files: tuple[str, ...]) -> int:
