@@ -37,6 +37,7 @@ from txmon.settings.rule import parse_rules
 from txmon.sinks.jsonl import JsonLines
 from txmon.sinks.lines import event_line
 from txmon.spark.job import Job, files, run, session
+from txmon.spark.job import read as read_stream
 from txmon.spark.rows import canonical
 from txmon.spark.shards import file_of, plan_of
 from txmon.spark.streaming import backfill, detect
@@ -420,6 +421,11 @@ def test_a_job_goes_on_with_more_shards_as_if_it_had_never_stopped(
     assert drain(spark, folder, EXACT, tmp_path / "new", shards=7, start=new) == []
     got, wanted = written(tmp_path / "old") + written(tmp_path / "new"), closed(replayed(merchants, EXACT))
     assert sorted(got) == wanted, differences(got, wanted)
+    # what the old job had read is not read again: without an id its rows would be counted twice
+    again = read_stream(spark, Job(f"files:{folder}", "", ""), new).writeStream.format("memory").queryName("again")
+    again.trigger(availableNow=True).start().awaitTermination()
+    names = {row.source for row in spark.sql("select distinct source from again").collect()}
+    assert {Path(name).name for name in names} == {"0003.csv"}
     with pytest.raises(ConfigError, match="holds the state of 7 shards, not of 4: rebalance it, or use 7"):
         drain(spark, folder, EXACT, tmp_path / "other", start=new)
     with pytest.raises(ConfigError, match="holds the batches of another checkpoint"):

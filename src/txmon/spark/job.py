@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,7 +103,9 @@ def read(spark: "SparkSession", job: Job, start: str | None = None) -> "DataFram
     kind, _, rest = job.source.partition(":")
     if kind == "files" and rest:
         stream = files(spark, rest, job.files)
-        return stream.where(~stream["source"].isin(place["files"])) if place.get("files") else stream
+        return (
+            stream.where(~_plain(stream["source"]).isin(_plain_names(place["files"]))) if place.get("files") else stream
+        )
     if kind == "rate" and (not rest or rest.isdecimal()):
         return _rate(spark, int(rest or RATE))
     topic = topic_of(rest) if kind == "kafka" else None
@@ -111,6 +113,20 @@ def read(spark: "SparkSession", job: Job, start: str | None = None) -> "DataFram
         return _kafka(spark, *topic, place.get("offsets"))
     hint = nearest(kind, ("files", "kafka", "rate"))
     raise UsageError(f"--source {job.source!r} is none of files:DIR, kafka:SERVERS/TOPIC, rate{hint}")
+
+
+def _plain(source: Any) -> Any:
+    """The names of files as `_plain_names` gives them.
+
+    A local file is file:///a/b where Spark notes what it has read, and file:/a/b in the stream.
+    """
+    from pyspark.sql import functions as f
+
+    return f.regexp_replace(source, "^file:/+", "/")
+
+
+def _plain_names(names: Sequence[str]) -> list[str]:
+    return [re.sub("^file:/+", "/", name) for name in names]
 
 
 def files(spark: "SparkSession", folder: str, most: int | None = None, stream: bool = True) -> "DataFrame":
