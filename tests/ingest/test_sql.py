@@ -260,7 +260,7 @@ def test_kill_9_at_any_moment_loses_and_repeats_nothing(payments: Postgres, tmp_
     assert Postgres.PASSWORD not in watch.said() + (tmp_path / "state").read_bytes().decode("latin-1")
     done = subprocess.run(
         [TXMON, "watch", "--state", str(tmp_path / "state"), "--out", str(tmp_path / "out"), "--lateness", "0s"],
-        input=b"time,status,count\n2026-03-02T12:30:00Z,approved,1\n2026-03-02T12:32:00Z,approved,1\n",
+        input=("time,status,count\n" + "".join(f"2026-03-02T12:{m}:00Z,approved,1\n" for m in range(10, 60))).encode(),
         capture_output=True, timeout=60, check=True,
     )  # fmt: skip
     assert done.returncode == 0
