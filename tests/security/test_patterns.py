@@ -34,10 +34,13 @@ def patterns() -> Iterator[tuple[str, str | bytes]]:
                 and (node.func.value.id == "re" and node.func.attr in CALLS)
             ):
                 place = f"{path.relative_to(SOURCES)}:{node.lineno} {node.func.attr}"
-                if isinstance(node.args[0], ast.Constant):
-                    pattern = node.args[0].value
+                module = ".".join(path.relative_to(SOURCES.parent).with_suffix("").parts)
+                first = node.args[0]
+                if isinstance(first, ast.Constant):
+                    pattern = first.value
+                elif isinstance(first, ast.Name) and hasattr(importlib.import_module(module), first.id):
+                    pattern = getattr(importlib.import_module(module), first.id)
                 elif id(node) in named:  # put together from texts: the module has the result
-                    module = ".".join(path.relative_to(SOURCES.parent).with_suffix("").parts)
                     pattern = getattr(importlib.import_module(module), named[id(node)]).pattern
                 else:
                     assert str(path.relative_to(SOURCES)) in COMPUTED, f"{place}: a pattern that is computed"
