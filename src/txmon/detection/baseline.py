@@ -33,6 +33,7 @@ EPISODE: Final = 5  # buckets of alerts, after which a dispersion waits for the 
 MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is about 1/gain residuals
 MIN_DISPERSION: Final = 1.1  # a little over a Poisson's, which no real feed keeps to
 MAX_DISPERSION: Final = 400.0
+MAX_CLUSTERED: Final = 16.0  # of a rare series: beyond, its clusters are incidents and not how it comes
 PRIOR_EVENTS: Final = 0.5  # Jeffreys' prior for a Poisson rate: a series without events is rare, not impossible
 LEAST_EVIDENCE: Final = 10.0  # events that no silence takes from a level
 SLOPE_DAMPING: Final = 0.995  # a bucket: a trend that nothing confirms is gone in hours
@@ -200,7 +201,7 @@ class Baseline:
             self.block_count += min(off * off, max(SQUARES_FLOOR, SQUARES_CLIP * mean * self.dispersion()))
             if self.block_mean < BLOCK_SQUARES:
                 return
-            phi = min(MAX_DISPERSION, self.block_count / self.block_mean)
+            phi = min(MAX_CLUSTERED, self.block_count / self.block_mean)
             square = self.median * self.median
             found = phi * NORMAL_MAD * NORMAL_MAD
             # a single cluster raises it, and many quiet blocks lower it: the other way round takes too long

@@ -39,6 +39,7 @@ SCALE_GAIN: Final = 0.004  # of one bucket: a scale follows within hours
 LEAST_SCALE: Final = 0.2
 MOST_SCALE: Final = 0.8  # the least where single buckets are hardly dispersed
 MOST_SHAPE: Final = 0.4
+MOST_RATIO: Final = 1.6  # times the threshold: an outage that comes and goes must stay one
 LEAST_SHAPE: Final = -0.5
 SNAPSHOT_LENGTH: Final = 27  # numbers
 
@@ -90,7 +91,7 @@ class WindowTail:
         limit = FROM + (scale * odds if abs(shape) < 1e-3 else scale / shape * (exp(shape * odds) - 1.0))
         # a cluster or two are no tail yet
         known = max(0.0, self.over - FEW) / max(self.over, 1.0)
-        self.ratio = 1.0 + known * max(0.0, min(limit, REACH * self.top) / sigma - 1.0)
+        self.ratio = min(MOST_RATIO, 1.0 + known * max(0.0, min(limit, REACH * self.top) / sigma - 1.0))
 
 
 @mypyc_attr(acyclic=True)
