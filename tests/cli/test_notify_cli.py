@@ -116,7 +116,8 @@ def test_killed_between_queueing_and_sending_the_cards_arrive_after_a_restart(tm
     late = [row["body"] for row in good.requests if "Delivered late: opened" in row["body"]]
     assert len(late) >= len(resolved) - 1
     assert list(spool.glob("*.json")) == []
-    assert {card_id(row["body"]) for row in hung.requests} == {kept[0].name.partition("-")[2].removesuffix(".json")}
+    # the one that hangs has got the first, or nothing yet
+    assert {card_id(row["body"]) for row in hung.requests} <= {kept[0].name.partition("-")[2].removesuffix(".json")}
     assert_no_secret(done, tmp_path)
 
 

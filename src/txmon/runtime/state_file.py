@@ -57,9 +57,9 @@ def save(path: str, state: State) -> None:
 
 def write(path: str, raw: bytes) -> None:
     """Write a packed state to `path`, as `save` does."""
-    temporary = None
     import tempfile  # here, because it is slow to import, and a run without a state does not need it
 
+    temporary = None
     try:
         check_link(path)
         target = Path(os.path.realpath(path))  # a link stays a link
@@ -86,6 +86,8 @@ def _sync_folder(folder: Path) -> None:
 
 def load(path: str) -> State | None:
     """The state at `path`; None when there is no such file; ConfigError when it is none of txmon's, or damaged."""
+    import tempfile  # noqa: F401 - `save` needs it, perhaps when the process has no descriptor left to import it
+
     try:
         raw = _unpacked(path)
     except FileNotFoundError:
