@@ -404,7 +404,7 @@ def test_out_holds_what_standard_output_would(tmp_path: Path) -> None:
         (["--live", "--start", "2026-03-02"], "--live"),
         (["--merchants", "3"], "--events"),
         (["--events", "--merchants", "0"], "0 merchants"),
-        (["--out", "x", "--labels", "x"], "both x"),
+        (["--out", "x", "--labels", "x"], "--labels x is --out x too"),
         (["--peak", "1e6", *["--incident", "*:x1000@00:00/1m"] * 3], "more than 100000000"),
     ],
 )

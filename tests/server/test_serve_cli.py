@@ -236,14 +236,14 @@ def test_the_access_log_has_a_line_per_request_and_no_secret(tmp_path: Path) -> 
 
 def test_metrics_tell_of_statuses_latency_the_process_and_the_build(tmp_path: Path) -> None:
     with running(tmp_path) as (process, port):
-        for i in (0, 2):
+        for i in range(20):
             call(port, "POST", "/v1/transactions", {"time": minute(i), "status": "failed", "count": 3})
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
         assert 'txmon_bucket_transactions{status="failed"} 3.0' in text
-        assert 'txmon_http_seconds_bucket{le="+Inf",path="/v1/transactions"} 2.0' in text
+        assert 'txmon_http_seconds_bucket{le="+Inf",path="/v1/transactions"} 20.0' in text
         assert "process_resident_memory_bytes" in text
         assert "txmon_build_info{" in text
         assert end(process)[0] == 0

@@ -130,13 +130,15 @@ def test_a_day_of_minutes_is_closed_as_minute_by_minute(tmp_path: Path) -> None:
     last = {"time": minute(60 + 1439), "status": "approved", "count": 100}
     with serving() as server:
         warm(server, 60)
-        assert server.post(last).status == 200
+        for _ in range(8):  # one row ahead of the others closes nothing
+            assert server.post(last).status == 200
         at_once = lines(server)
     with serving() as server:
         warm(server, 60)
         for i in range(60, 60 + 1440, 7):
             with server.engine.turn():
                 server.engine._tell(server.engine.pipeline.advance(1772409600 + i * 60))
-        assert server.post(last).status == 200
+        for _ in range(8):
+            assert server.post(last).status == 200
         assert lines(server) == at_once
     assert len(at_once) > 1500

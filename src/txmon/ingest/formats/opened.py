@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import zipfile
 
 HEAD: Final = 1 << 16  # bytes that are looked at
+SAMPLED: Final = 4 << 20  # bytes of the first rows that a reading is decided from: long rows must not fill the memory
 SPOOLED: Final = 16 << 20  # bytes of a stream that are kept in memory where it must be read twice
 # what cannot be read, by how it begins, and what to do about it
 REFUSED: Final = (
@@ -262,12 +263,14 @@ class OpenedSource:
     def _sample(self) -> bool:
         """Read the first lines; return whether these are all."""
         joiner = QuoteJoiner("", self._hints.options.max_line)
-        while len(self._sampled) < 1000:
+        size = 0
+        while len(self._sampled) < 1000 and size < SAMPLED:
             lines = next(self._chunks, None)
             if lines is None:
                 self._sampled += joiner.flush()
                 return True
             self._held.append(lines)
+            size += sum(map(len, lines))
             self._sampled += joiner.join(lines)
         return False
 
