@@ -111,6 +111,15 @@ def event_line(e: IncidentEvent) -> str:
     row |= {"label": e.label, "start": iso(e.start), "peak": iso(e.peak), "observed": e.observed}
     row |= {"expected": round(e.expected, 2), "excess": round(e.excess, 1), "text": e.text}
     row |= {"severity": e.severity, "root": e.root or e.statuses[0], "low": e.low, "high": e.high, "total": e.total}
+    row |= where_they_apply(e)
+    if e.silent_until:
+        row["silent_until"] = iso(e.silent_until)
+    return json.dumps(row, ensure_ascii=False)
+
+
+def where_they_apply(e: IncidentEvent) -> dict[str, object]:
+    """Return what only some incidents have, as JSON takes it: for incident lines and for notifications."""
+    row: dict[str, object] = {}
     if e.times > 1:
         row["times"] = e.times
     if e.keys:
@@ -121,9 +130,7 @@ def event_line(e: IncidentEvent) -> str:
     if e.usual:
         row["usual"] = round(e.usual, 2)
     row |= {name: text for name, text in (("note", e.note), ("parent", e.parent)) if text}
-    if e.silent_until:
-        row["silent_until"] = iso(e.silent_until)
-    return json.dumps(row, ensure_ascii=False)
+    return row
 
 
 def rise_line(rise: Rise) -> str:

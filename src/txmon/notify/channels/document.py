@@ -8,6 +8,7 @@ from txmon.model.clock import iso
 from txmon.model.outcome import IncidentEvent
 from txmon.notify.notification import Notification
 from txmon.notify.wording import describe
+from txmon.sinks.lines import where_they_apply
 
 VERSION: Final = 1
 MOST_INCIDENTS: Final = 500
@@ -71,20 +72,9 @@ def _incident(event: IncidentEvent) -> dict[str, Any]:
         "expected": round(event.expected, 2),
         "excess": round(event.excess, 1),
         "text": event.text,
-        **_more(event),
+        "root": event.root,
+        "low": event.low,
+        "high": event.high,
+        "total": event.total,
+        **where_they_apply(event),
     }
-
-
-def _more(event: IncidentEvent) -> dict[str, Any]:
-    """What only some incidents have."""
-    row: dict[str, Any] = {"root": event.root, "low": event.low, "high": event.high, "total": event.total}
-    if event.times > 1:
-        row["times"] = event.times
-    if event.keys:
-        row["keys"] = [{"key": dict(key), "excess": round(excess, 1)} for key, excess in event.keys]
-        row["key_count"] = event.key_count
-    if event.no_data_since:
-        row["no_data_since"] = iso(event.no_data_since)
-    if event.usual:
-        row["usual"] = round(event.usual, 2)
-    return row | {name: text for name, text in (("note", event.note), ("parent", event.parent)) if text}
