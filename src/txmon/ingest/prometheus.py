@@ -20,7 +20,7 @@ from typing import Any, Final
 from txmon.errors import BadData, IoFailure
 from txmon.ingest.fields import NAMES
 from txmon.ingest.follow import Chunk
-from txmon.ingest.sql import FIRST_WAIT, LONGEST_WAIT
+from txmon.ingest.patience import Patience
 
 POINTS: Final = 10_000  # steps asked for at a time; Prometheus refuses more than 11,000
 PATIENCE: Final = 30.0  # seconds for an answer
@@ -208,17 +208,15 @@ class PromSource:
     ) -> None:
         """wall: epoch seconds. monotonic: seconds. say: takes a line when the server goes away and when it is back."""
         self._query = query
-        self._say = say
         self._wall = wall
         self._monotonic = monotonic
         self._server = Prometheus(query, say)
         self.name = self._server.name
+        self._patience = Patience(self.name, say, monotonic)
         self.ended = False
         step = query.step
         begin = query.start if query.start is not None else wall() - 86400
         self._asked = int(math.ceil(begin / step) * step) if position is None else int(position["asked"])
-        self._due = 0.0
-        self._wait = 0.0
         self._count = 0
 
     def fileno(self) -> int | None:
@@ -228,7 +226,7 @@ class PromSource:
     @property
     def connected(self) -> bool:
         """Whether the server answers."""
-        return not self._wait
+        return self._patience.answers
 
     def holds(self) -> bool:
         """Return False: it is asked all the time."""
@@ -238,20 +236,15 @@ class PromSource:
         """Return the points of the steps that have ended since; None while none has, or the server is away."""
         step, moment = self._query.step, self._monotonic()
         end = int((self._wall() - self._query.settle) // step * step)
-        if end <= self._asked or moment < self._due:
+        if end <= self._asked or moment < self._patience.due:
             return None
         last = min(end, self._asked + POINTS * step)
         try:
             lines = self._server.lines(self._asked + step, last)
         except IoFailure as bad:
-            if not self._wait:
-                self._say(f"{bad}; txmon asks again until it answers")
-            self._wait = min(LONGEST_WAIT, 2 * self._wait or FIRST_WAIT)
-            self._due = moment + self._wait
+            self._patience.failed(str(bad))
             return None
-        if self._wait:
-            self._say(f"{self.name}: answers again")
-            self._wait = 0.0
+        self._patience.answered()
         self._asked = last
         if not lines:
             return None

@@ -19,10 +19,9 @@ from typing import Any, Final
 from txmon.errors import BadData, ConfigError, IoFailure
 from txmon.ingest.fields import NAMES
 from txmon.ingest.follow import Chunk
+from txmon.ingest.patience import Patience
 
 ROWS: Final = 5_000  # rows given at a time
-FIRST_WAIT: Final = 1.0  # seconds before a server that failed is asked again; doubled each time
-LONGEST_WAIT: Final = 60.0
 # what a connection is opened with: times in UTC, and a database file that another process may write meanwhile
 CONNECT: Final[Mapping[str, Mapping[str, Any]]] = {
     "postgresql": {"options": "-c timezone=UTC", "application_name": "txmon", "connect_timeout": 10},
@@ -184,10 +183,10 @@ class SqlSource:
     ) -> None:
         """say: takes a line when the server goes away and when it is back. monotonic: seconds. ConfigError."""
         self._query = query
-        self._say = say
         self._monotonic = monotonic
         self._database = Database(query)
         self.name = f"sql:{self._database.name}"
+        self._patience = Patience(self.name, say, monotonic)
         self.ended = False
         self._newest: Watermark | None = None
         self._seen: dict[str, list[Any]] = {}  # digest -> [watermark, rows or transactions given]
@@ -197,8 +196,6 @@ class SqlSource:
         self._rows: Iterator[Any] | None = None  # of the poll under way
         self._columns: list[str] = []
         self._times: dict[str, int] = {}  # how often a row came in the poll under way
-        self._due = 0.0
-        self._wait = 0.0  # seconds; above 0 while the server is away
         self._count = 0
 
     def fileno(self) -> int | None:
@@ -208,7 +205,7 @@ class SqlSource:
     @property
     def connected(self) -> bool:
         """Whether the server answers."""
-        return not self._wait
+        return self._patience.answers
 
     def holds(self) -> bool:
         """Return whether a poll is under way."""
@@ -216,28 +213,20 @@ class SqlSource:
 
     def read(self) -> Chunk | None:
         """Return new rows, at most ROWS of them; None while there are none. BadData where the query does not fit."""
-        if self._rows is None and self._monotonic() < self._due:
+        if self._rows is None and self._monotonic() < self._patience.due:
             return None
         try:
             lines = self._poll()
         except IoFailure as bad:
-            self._away(str(bad))
+            self._rows = None
+            self._patience.failed(str(bad))
             return None
-        if self._wait:
-            self._say(f"{self.name}: answers again")
-            self._wait = 0.0
+        self._patience.answered()
         if not lines:
             return None
         start = self._count
         self._count += sum(map(len, lines)) + len(lines)
         return Chunk(lines, start=start)
-
-    def _away(self, reason: str) -> None:
-        self._rows = None
-        if not self._wait:
-            self._say(f"{reason}; txmon asks again until it answers")
-        self._wait = min(LONGEST_WAIT, 2 * self._wait or FIRST_WAIT)
-        self._due = self._monotonic() + self._wait
 
     def _poll(self) -> list[bytes]:
         if self._rows is None:
@@ -262,7 +251,7 @@ class SqlSource:
                 if len(lines) >= ROWS:
                     return lines
         self._rows = None
-        self._due = self._monotonic() + self._query.every
+        self._patience.due = self._monotonic() + self._query.every
         self._forget()
         return lines
 
