@@ -46,9 +46,9 @@ def here(tmp_path: Path) -> Path:
         (["replay", "dta/monday.csv"], 66, "dta/monday.csv: no such file; there is no folder 'dta'"),
         (["replay", "nothing-like-it"], 66, "nothing-like-it: no such file\n"),
         (
-            ["replay", "transactions.csv", "--by", "merchant"],
+            ["replay", "transactions.csv", "--group-by", "merchant"],
             65,
-            "no column 'merchant' for --by; columns found: time, ",
+            "no column 'merchant' for --group-by; columns found: time, ",
         ),
         (["watch", "transactions.csv"], 2, "; --follow FILE reads a file as it grows, `txmon replay FILE` as it is"),
         (["query", "SELECT 1 FROM transaction", "transactions.csv"], 2, 'Did you mean "transactions"?'),

@@ -10,8 +10,8 @@ from importlib import import_module
 
 import click
 
+from txmon.cli import messages
 from txmon.errors import ExitCode, TxmonError
-from txmon.support.terminal_text import printable
 from txmon.version import describe
 
 COMMANDS = (
@@ -100,7 +100,7 @@ def run(arguments: list[str]) -> int:
         _drop_output()
         return _fail(_io_text(failure), ExitCode.IO, debug)
     except MemoryError:
-        return _fail("out of memory; fewer series (--max-series, --by) need less", ExitCode.FAILURE, debug)
+        return _fail("out of memory; fewer series (--max-series, --group-by) need less", ExitCode.FAILURE, debug)
     except Exception as failure:  # the last resort: one line instead of a traceback
         return _fail(f"unexpected {type(failure).__name__}: {failure} (--debug shows where)", ExitCode.FAILURE, debug)
 
@@ -118,11 +118,7 @@ def _fail(text: str, code: ExitCode, debug: bool, detail: str = "") -> int:
         import traceback
 
         traceback.print_exc()
-    with suppress(OSError):  # nobody can be told; the exit code still says it
-        # names of files and columns come from outside, and a terminal obeys what it is sent
-        print(f"txmon: {printable(' '.join(text.split()), None)}", file=sys.stderr, flush=True)
-        for line in detail.splitlines():
-            print(f"  {printable(line, None)}", file=sys.stderr, flush=True)
+    messages.fail(text, detail)
     return code
 
 

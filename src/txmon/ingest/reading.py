@@ -501,7 +501,7 @@ class _Decision:
         for dimension in self.hints.options.by:
             if dimension.lower() not in lower and self.table.names and self.container.format == "csv":
                 shown = ", ".join(self.table.names)[:300]
-                raise BadData(f"{self.source}: no column {dimension!r} for --by; columns found: {shown}")
+                raise BadData(f"{self.source}: no column {dimension!r} for --group-by; columns found: {shown}")
 
     def _free(self, name: str) -> list[str]:
         """The columns whose names say that they hold the field `name`, most wanted first."""

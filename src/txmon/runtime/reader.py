@@ -164,7 +164,7 @@ def hints_of(settings: Settings) -> Hints:
     order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
     if settings.day_first and settings.month_first:
         raise UsageError("--day-first and --month-first exclude each other")
-    options = ParseOptions(_line_format(settings.format), mapping, settings.by, settings.max_line)
+    options = ParseOptions(_line_format(settings.format), mapping, settings.group_by, settings.max_line)
     return Hints(
         options, settings.tz, settings.date, order, settings.time_format, settings.encoding, settings.wide,
         settings.format,

@@ -68,7 +68,7 @@ class Plan:
     @property
     def census(self) -> bool:
         """Whether shards must agree on how many series share the budget."""
-        return bool(self.settings.by) and self.settings.sigma is None
+        return bool(self.settings.group_by) and self.settings.sigma is None
 
 
 def plan_of(
@@ -83,8 +83,8 @@ def plan_of(
         raise ConfigError(f"{shards} shards: from 1 to {MOST_SHARDS} can be")
     if start is not None and (found := shards_in(start)) != shards:
         raise ConfigError(f"{start}: holds the state of {found} shards, not of {shards}: rebalance it, or use {found}")
-    platform = replace(settings, by=()) if totals or not settings.by else None
-    if not settings.by:
+    platform = replace(settings, group_by=()) if totals or not settings.group_by else None
+    if not settings.group_by:
         return Plan(settings, platform, shards, start)
     if settings.sigma is None and series is not None:
         if series < 1:
@@ -182,7 +182,7 @@ class Shard:
     def _key(self, text: str) -> Key:
         if self._number == PLATFORM:
             return ()
-        return tuple(zip(self._settings.by, text.split(SEPARATOR), strict=True))
+        return tuple(zip(self._settings.group_by, text.split(SEPARATOR), strict=True))
 
     def _tell(self, outcomes: Iterator[Outcome], lines: list[ShardLine]) -> None:
         thin = self._settings.only == "alerts"

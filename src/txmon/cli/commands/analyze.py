@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from txmon.analysis.report.report import Report
+from txmon.cli.messages import tell
 from txmon.cli.options import UNDERSTANDING, load_config, options
 from txmon.cli.own_inputs import spare_inputs
 from txmon.cli.understanding import understood
@@ -97,8 +98,8 @@ def _reports(
     streams = [path for path in paths if _is_stream(path, config.settings)]
     if streams and (observed or references or rate is not None):
         raise UsageError("--observed, --reference and --false-rate are for checkouts, not transactions")
-    if len(streams) < len(paths) and config.origin["by"] == "--by":
-        raise UsageError("--by is for transactions. A file of checkouts has no such columns. Leave it out.")
+    if len(streams) < len(paths) and config.origin["group_by"] == "--group-by":
+        raise UsageError("--group-by is for transactions. A file of checkouts has no such columns. Leave it out.")
     reports, unread = list[Report](), None
     if streams:
         report, unread = _transactions(streams, config)
@@ -150,7 +151,7 @@ def _transactions(paths: Sequence[str], config: Config) -> tuple[Report, BadData
         raise
     finally:
         for line in [*log.summary(), *reader.summary()]:
-            click.echo(f"txmon: {printable(line, None)}", err=True)
+            tell([line])
     try:
         reader.check(paths)
     except BadData as unread:

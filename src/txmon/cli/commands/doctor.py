@@ -15,7 +15,7 @@ from txmon.errors import ExitCode, TxmonError
 from txmon.support.terminal_text import printable
 
 LOOKED_AT = (
-    "tz", "bucket", "by", "state", "out", "rejects", "log", "spool", "teams_webhook_file", "webhook_file",
+    "tz", "bucket", "group_by", "state", "out", "rejects", "log", "spool", "teams_webhook_file", "webhook_file",
     "webhook_secret_file", "apprise_file", "exec",
 )  # fmt: skip
 MARKS = {"ok": "ok", "note": "note", "warning": "warning", "bad": "BAD"}

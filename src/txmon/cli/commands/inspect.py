@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from txmon.cli.options import UNDERSTANDING, load_config, options
-from txmon.cli.outputs import tell
+from txmon.cli.messages import tell
 from txmon.cli.understanding import bucket_of
 from txmon.errors import ExitCode
 from txmon.ingest.rejects import RejectLog
@@ -69,7 +69,7 @@ def inspect(file: str, machine: bool, **flags: object) -> ExitCode:
         click.echo(json.dumps(found))
     else:
         lines = [reading.statement(), "", "First records"]
-        rows = [("time", "status", "count", *settings.by)]
+        rows = [("time", "status", "count", *settings.group_by)]
         rows += [
             (iso(r.time), printable(r.status), str(r.count), *(printable(value) for _, value in r.key)) for r in first
         ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from txmon.cli.messages import fail, tell
 from txmon.cli.options import load_config, options
 from txmon.cli.own_inputs import spare_inputs
 from txmon.errors import ExitCode, UsageError
@@ -84,14 +85,13 @@ def _at_once() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         # duckdb cannot be stopped in mid-statement, and would take an ordinary end of Python for a crash
-        click.echo("txmon: interrupted", err=True)
+        fail("interrupted")
         os._exit(ExitCode.INTERRUPTED)
 
 
 def _answer(database: Database, sql: str | None, how: str, out: str | None, chart: bool, rows: int) -> None:
     for bad in database.rejected:
-        reason = printable(f"{bad.path}: {bad.count} rows left out: {bad.reason}", None)
-        click.echo(f"txmon: {reason}", err=True)
+        tell([f"{bad.path}: {bad.count} rows left out: {bad.reason}"], "warning")
     if sql is None:
         return _print_tables(database.tables())
     if how == "parquet" and out is not None:
@@ -109,7 +109,7 @@ def _split(arguments: Sequence[str], name: str | None) -> tuple[str | None, Sequ
         if " " not in sql and sql != "-":
             raise UsageError(f"{sql!r} is neither a file nor SQL")
         if sql == "-" and sys.stdin.isatty():
-            click.echo("txmon: reading SQL from the keyboard. Ctrl-D ends it.", err=True)
+            tell(["reading SQL from the keyboard. Ctrl-D ends it."])
         sql = sys.stdin.read() if sql == "-" else sql
     else:
         sql = None

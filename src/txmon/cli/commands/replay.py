@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import click
 
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
-from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.messages import tell
+from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood

@@ -11,7 +11,8 @@ import click
 
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.options import JUDGING, READING, load_config, options
-from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.messages import tell
+from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import outputs_of, spare_inputs
 from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
 from txmon.ingest.rejects import RejectLog

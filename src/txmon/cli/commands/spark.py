@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from txmon.cli.messages import tell
 from txmon.cli.options import JUDGING, READING, load_config, options
 from txmon.cli.outputs import TELLING
 from txmon.errors import UsageError
@@ -73,7 +74,7 @@ def spark(
 
     \b
     Examples:
-      txmon spark --source files:incoming --by merchant --checkpoint state --out verdicts
+      txmon spark --source files:incoming --group-by merchant --checkpoint state --out verdicts
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
@@ -130,7 +131,7 @@ def backfill(
 
     \b
     Examples:
-      txmon spark backfill --source files:last-week --by merchant --to learned
+      txmon spark backfill --source files:last-week --group-by merchant --to learned
     """
     from txmon.spark.job import files, session
     from txmon.spark.streaming import learn
@@ -151,4 +152,4 @@ def _plan(settings: Settings, shards: int, series: int | None, no_totals: bool, 
 
 
 def _say(text: str) -> None:
-    click.echo(f"txmon: {printable(text, None)}", err=True)
+    tell([text])

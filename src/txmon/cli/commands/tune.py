@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from txmon.cli.commands.evaluate import load_labels
+from txmon.cli.messages import tell
 from txmon.cli.options import load_config, options
 from txmon.cli.understanding import understood
 from txmon.errors import ConfigError, NoInput, UsageError
@@ -120,7 +121,7 @@ def _read(config: Config, groups: Sequence[Sequence[str]]) -> tuple[list[list[Re
         repeats += reader.summary()
         read += reader.read
     for line in [*log.summary(), *repeats]:
-        click.echo(f"txmon: {printable(line, None)}", err=True)
+        tell([line])
     check_readable(", ".join(path for files in groups for path in files), read, log)
     return streams, settings
 

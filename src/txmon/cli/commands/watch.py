@@ -14,7 +14,8 @@ import click
 
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
-from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.messages import tell
+from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, Source, source_of, source_options
 from txmon.errors import ExitCode, UsageError
