@@ -254,7 +254,17 @@ time = "02:00-04:00"
 def test_a_maintenance_window_keeps_its_incident_back(tmp_path: Path) -> None:
     found = []
     for silence in ([], ["--silence", "status=denied"]):
-        command = ["replay", SAMPLE, "--notify", "--out", "out", "--spool", f"spool{len(silence)}", "--flush-timeout", "0s"]
+        command = [
+            "replay",
+            SAMPLE,
+            "--notify",
+            "--out",
+            "out",
+            "--spool",
+            f"spool{len(silence)}",
+            "--flush-timeout",
+            "0s",
+        ]
         txmon(tmp_path, *command, *silence, env={"TXMON_TEAMS_WEBHOOK": "http://127.0.0.1:1/"})  # none gets out
         found.append([path.read_text() for path in sorted((tmp_path / f"spool{len(silence)}").rglob("*.json"))])
     every, fewer = ([json.loads(json.loads(text)["body"]) for text in texts] for texts in found)
@@ -278,7 +288,9 @@ def test_the_process_ends_although_the_receiver_hangs(tmp_path: Path, receiver: 
     """With ten seconds a try and ten cards, waiting for the receiver would outlive this test's limit."""
     endpoint = receiver({"hang": True})
     began = time.monotonic()
-    done = txmon(tmp_path, "replay", SAMPLE, "--notify", "--flush-timeout", "0s", env={"TXMON_TEAMS_WEBHOOK": endpoint.url})
+    done = txmon(
+        tmp_path, "replay", SAMPLE, "--notify", "--flush-timeout", "0s", env={"TXMON_TEAMS_WEBHOOK": endpoint.url}
+    )
     assert done.returncode == 0
     assert time.monotonic() - began < 60
 
@@ -292,7 +304,8 @@ def quiet_night(tmp_path: Path, hours: str, *arguments: str, stdin: bytes) -> tu
     )  # fmt: skip
     done = subprocess.run(
         [
-            TXMON, "watch", "--notify", "--exec", command, "--quiet-hours", hours, "--out", "out.jsonl", "--max-age", "0",
+            TXMON, "watch", "--notify", "--exec", command, "--quiet-hours", hours, "--out", "out.jsonl",
+            "--max-age", "0",
             *arguments,
         ],
         input=stdin, capture_output=True, cwd=tmp_path, env=environment(tmp_path), timeout=60, check=False,

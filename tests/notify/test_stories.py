@@ -281,7 +281,9 @@ def test_steps_that_a_receiver_missed_arrive_as_one_in_order(tmp_path: Path, rec
         "approved": busy(m), "failed": 12 if 120 <= m < 125 else 0, "denied": 60 if 150 <= m < 155 else 7,
     }  # fmt: skip
     (tmp_path / "app.csv").write_text("time,status,count\n" + table(recent(175), 0, 174, rows))
-    watch = Watch(tmp_path, "--notify", "--flush-timeout", "0", "--trend-every", "0", TXMON_WEBHOOK=f"http://127.0.0.1:{port}/")
+    watch = Watch(
+        tmp_path, "--notify", "--flush-timeout", "0", "--trend-every", "0", TXMON_WEBHOOK=f"http://127.0.0.1:{port}/"
+    )
     watch.until(lambda: [one["state"] for one in watch.events()].count("resolved") == 2)
     watch.stop()
     endpoint = receiver({"code": 200})

@@ -26,7 +26,7 @@ def test_flags_win_over_variables_over_the_folder_over_the_user(tmp_path: Path) 
     (here / "txmon.toml").write_text('bucket = "3m"\nclear = "8m"\nwarmup = "2h"\n')
     found = load({"bucket": "5m"}, {"TXMON_RESOLVE_AFTER": "9m", "TXMON_BUCKET": "4m"}, here, home)
     settings = found.settings
-    assert (settings.bucket, settings.clear, settings.warmup, settings.tz) == (300, 540, 7200, "Europe/Paris")
+    assert (settings.bucket, settings.resolve_after, settings.warmup, settings.tz) == (300, 540, 7200, "Europe/Paris")
     assert [found.origin[n] for n in ("bucket", "resolve_after")] == ["--bucket", "TXMON_RESOLVE_AFTER"]
     assert found.origin["warmup"] == str(here / "txmon.toml")
     assert found.origin["merge_within"] == "default"

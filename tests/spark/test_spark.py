@@ -345,7 +345,7 @@ def test_changed_settings_are_said_and_hold_from_then_on(spark: Any, tmp_path: P
 @pytest.mark.parametrize(
     ("settings", "shards", "reason"),
     [
-        (replace(EXACT, by=("status",)), SHARDS, "was begun with by 'merchant', not 'status'"),
+        (replace(EXACT, group_by=("status",)), SHARDS, "was begun with group_by 'merchant', not 'status'"),
         (replace(EXACT, bucket=120), SHARDS, "was begun with bucket '1m', not '2m'"),
         (EXACT, 5, "was begun with shards 4, not 5"),
     ],

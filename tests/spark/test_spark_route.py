@@ -69,7 +69,9 @@ def test_every_shard_gets_the_notes_of_all() -> None:
     assert [len(sample) for sample in samples] == [40, 40]
     assert samples[1]["m1"] == ["approved", "failed"]
     # with a sigma nobody asks how many series there are
-    notes = [row for row in routed(plan_of(Settings(group_by=("merchant",), sigma=4.0), 3), first).to_pylist() if row["note"]]
+    notes = [
+        row for row in routed(plan_of(Settings(group_by=("merchant",), sigma=4.0), 3), first).to_pylist() if row["note"]
+    ]
     assert all(read(row["note"]).sample is None for row in notes)
 
 

@@ -4,12 +4,13 @@ A click add-on would do the same, but rich-click makes txmon start in 230 ms ins
 """
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
+F = TypeVar("F", bound=Callable[..., Any])
 PLAIN: Final = "Options"  # the section of options that name none
 ORDER: Final = (
     PLAIN, "Source", "Input", "Detection", "Incidents", "Output", "Notifications", "State", "Server", "Spark",
@@ -49,8 +50,13 @@ class Option(click.Option):
         """Return the values that may follow, for a shell."""
         from txmon.cli.completing import values  # here, because only a shell asks
 
-        found = values(self.name or "", self.metavar, self.words, ctx.params, incomplete)
+        found = values(self.name or "", self.metavar, self.words, ctx.obj or (), incomplete)
         return super().shell_complete(ctx, incomplete) if found is None else found
+
+
+def option(*declarations: str, **attributes: Any) -> Callable[[F], F]:
+    """Return a decorator that adds an Option to a command. The arguments are those of click.option and of Option."""
+    return click.option(*declarations, cls=Option, **attributes)
 
 
 class Page(click.Command):
@@ -145,9 +151,7 @@ class Group(Page, click.Group):
                     formatter.write_dl(rows)
 
 
-def _commands(
-    group: click.Group, ctx: click.Context, names: Sequence[str]
-) -> Iterator[tuple[str, click.Command]]:
+def _commands(group: click.Group, ctx: click.Context, names: Sequence[str]) -> Iterator[tuple[str, click.Command]]:
     for name in names:
         command = group.get_command(ctx, name)
         if command is not None:

@@ -6,10 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import click
-
 from txmon.cli import messages
-from txmon.cli.help_page import Option
+from txmon.cli.help_page import option
 from txmon.settings.declarations import DECLARATIONS, DEFAULTS, FORMER, default_text, flag
 from txmon.settings.load import Config, load
 from txmon.settings.parsers import Choice
@@ -32,7 +30,7 @@ SHORT: Final = {"out": "-o", "quiet": "-q", "verbose": "-v"}
 
 
 def options(*names: str) -> Callable[[F], F]:
-    """Return a decorator that adds the flags of these settings. A flag that is not given has the value None, () or False."""
+    """Return a decorator that adds the flags of these settings. A flag that is not given is None, () or False."""
 
     def decorate(command: F) -> F:
         for name in reversed(names):
@@ -50,21 +48,19 @@ def _option(name: str) -> Callable[[F], F]:
     if name == "open_after":
         former.append("--for")  # a rule calls it so
     if isinstance(getattr(DEFAULTS, name), bool):
-        return click.option(
-            *flags, name, cls=Option, section=section, former=former, is_flag=True, help=declaration.help
-        )
+        return option(*flags, name, section=section, former=former, is_flag=True, help=declaration.help)
     # the declaration's own parser reads the text, so that flags, variables and files agree
+    default = default_text(name)
     words = declaration.parse.words if isinstance(declaration.parse, Choice) else ()
-    return click.option(
+    return option(
         *flags,
         name,
-        cls=Option,
         section=section,
         former=former,
         words=words,
         metavar=declaration.metavar or "|".join(words),
         multiple=declaration.many,
-        help=f"{declaration.help} [default: {default_text(name)}]",
+        help=declaration.help + ("" if default == "none" else f" [default: {default}]"),
     )
 
 

@@ -25,8 +25,8 @@ from txmon.support.terminal_text import Screen, printable
 
 TELLING = (
     "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec",
-    "alertmanager", "route", "mention", "notify_timeout", "max_age", "max_cards", "link", "digest", "quiet_hours", "silence",
-    "trend_every", "spool", "flush_timeout",
+    "alertmanager", "route", "mention", "notify_timeout", "max_age", "max_cards", "link", "digest", "quiet_hours",
+    "silence", "trend_every", "spool", "flush_timeout",
 )  # fmt: skip
 NOTIFICATIONS: Final = "notifications:"  # among the sources of a state: no file is likely to be called that
 

@@ -327,7 +327,8 @@ class RecordParser:
             raise BadData(f"{self.source}: {missing_text(missing, cells)}")
         for dimension in self.options.by:
             if dimension.lower() not in lower:
-                raise BadData(f"{self.source}: no column {dimension!r} for --group-by; columns found: {', '.join(cells)}")
+                shown = ", ".join(cells)
+                raise BadData(f"{self.source}: no column {dimension!r} for --group-by; columns found: {shown}")
             columns[f"by:{dimension}"] = lower[dimension.lower()]
         self._wide = [
             (lower[column.lower()], status) for column, status in self.options.wide if column.lower() in lower

@@ -204,7 +204,9 @@ class Settings:
         5 * MINUTE, "Keys that begin to fail within this time are one incident of the platform.", duration(0, 86400),
         "TIME",
     )  # fmt: skip
-    remind_every: int = _incidents(HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME")
+    remind_every: int = _incidents(
+        HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME"
+    )
 
     state: str | None = _state(
         None, "Keep the baselines and positions in this file, and continue from it.", path, "FILE"
@@ -221,7 +223,7 @@ class Settings:
         None, "How long the folder keeps them.", duration(HOUR, 3660 * 86400), "TIME", default_text="without limit"
     )
     chart: str = _output("auto", "Whether to draw the live chart on standard error.", choice("auto", "always", "never"))
-    quiet: bool = _output(False, "Print only warnings and errors: no chart, no summary, no description of the input.", switch)
+    quiet: bool = _output(False, "Print only warnings and errors: no chart, no summary, no reading.", switch)
     verbose: bool = _output(False, "Also print the settings that are not the default, counts and times.", switch)
     log_format: str = _output("text", "Format of the messages on standard error.", choice("text", "json"))
     speed: float | None = _output(
@@ -289,7 +291,9 @@ class Settings:
         None, "Folder in which notifications wait until they are sent.", path, "FOLDER",
         default_text="~/.local/state/txmon/spool",
     )  # fmt: skip
-    flush_timeout: int = _telling(10, "At exit, wait this long for undelivered notifications.", duration(0, HOUR), "TIME")
+    flush_timeout: int = _telling(
+        10, "At exit, wait this long for undelivered notifications.", duration(0, HOUR), "TIME"
+    )
 
     host: str = _server(
         "127.0.0.1", "Address to listen on. Any other address than the default needs TXMON_TOKEN.", path, "ADDRESS"
@@ -342,7 +346,7 @@ FORMER: Final[Mapping[str, str]] = {
 
 
 def present_name(name: str, value: object) -> str:
-    """Return the name that the setting `name` has now; `value` is what it is set to, and any other name is returned as is.
+    """Return the present name of the setting `name` with this value. A name without a newer one is returned as it is.
 
     `quiet` was the name of the quiet hours, and is a switch now.
     """

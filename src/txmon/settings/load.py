@@ -114,6 +114,11 @@ def _read_toml(path: Path, required: bool) -> dict[str, object]:
         if "role" in table:
             raise ConfigError(f"{path}: has both [statuses] and role; keep one of them")
         table["role"] = table.pop("statuses")
+    return _renamed(path, table)
+
+
+def _renamed(path: Path, table: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings of `table` under the names that they have now."""
     found: dict[str, object] = {}
     for given, value in table.items():
         name = present_name(given, value)

@@ -5,8 +5,8 @@
 
 Keys are hashed into shards; a shard is a whole pipeline over its keys (txmon.spark.shards), and its packed state is one
 value of Spark's state store. The verdicts, incidents and trends are those of `txmon replay --group-by` with the same
-settings, byte for byte, and the platform's those of `txmon replay` without --group-by. What a judgement needs of all keys
-(the shape of the day, the number of series that share the budget, trends) comes to every shard as notes
+settings, byte for byte, and the platform's those of `txmon replay` without --group-by. What a judgement needs of all
+keys (the shape of the day, the number of series that share the budget, trends) comes to every shard as notes
 (txmon.spark.bucket_notes).
 
 Buckets close by Spark's own watermark, the newest event time of all batches before: a micro-batch later than in one

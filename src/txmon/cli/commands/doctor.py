@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from txmon.cli.checks import Finding, Screen, guarded, installation, machine, memory, people, settings
+from txmon.cli.help_page import Command, option
 from txmon.cli.options import load_config, options
 from txmon.errors import ExitCode, TxmonError
 from txmon.support.terminal_text import printable
@@ -21,9 +22,9 @@ LOOKED_AT = (
 MARKS = {"ok": "ok", "note": "note", "warning": "warning", "bad": "BAD"}
 
 
-@click.command(short_help="Check the installation.")
+@click.command(cls=Command, short_help="Check the installation.", common=("state", "machine", "bucket", "group_by"))
 @options(*LOOKED_AT)
-@click.option("--json", "machine_readable", is_flag=True, help="Print one JSON object per finding.")
+@option("--json", "machine_readable", is_flag=True, help="Print one JSON object per finding.")
 def doctor(machine_readable: bool, **flags: object) -> ExitCode:
     """Look at versions, terminal, settings, state and notifications; exit with 1 when something is bad.
 
