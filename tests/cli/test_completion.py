@@ -1,4 +1,4 @@
-"""Completion in the shells themselves: a Tab key in bash, zsh and fish, and the reference that is written from the help."""
+"""Completion in the shells themselves: a Tab key in bash, zsh and fish; and the reference written from the help."""
 
 import os
 import shutil
@@ -108,7 +108,7 @@ def answer(line: str, shell: str = "bash") -> list[list[str]]:
     """What txmon answers a shell: the parts of each proposal."""
     env = {**os.environ, "_TXMON_COMPLETE": f"{shell}_complete", "COMP_LINE": line}
     done = subprocess.run([TXMON], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    return [row.split("\t") for row in done.stdout.splitlines()]
+    return [row.split("\t") for row in done.stdout.splitlines() if row]
 
 
 def test_former_names_are_not_proposed() -> None:

@@ -1,5 +1,6 @@
 """Errors that suggest the fix: one line each, with the word that was nearly right."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ SAMPLE = ROOT / "examples" / "transactions.csv"
 
 def told(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
     done = subprocess.run(
-        [TXMON, *arguments], cwd=folder, env={"HOME": str(folder), "PATH": "/usr/bin:/bin", **env},
+        [TXMON, *arguments], cwd=folder,
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **env},
         capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return done.returncode, done.stderr

@@ -73,9 +73,9 @@ fi
                 set -l option (string match -r -- '^--[^=]*=' $token)
                 set -l path (string replace -r -- '^--[^=]*=' '' $token)
                 if test $parts[1] = dir
-                    for found in (__fish_complete_directories $path ''); echo $option$found; end
+                    for found in (__fish_complete_directories $path ''); echo "$option$found"; end
                 else
-                    for found in (__fish_complete_path $path); echo $option$found; end
+                    for found in (__fish_complete_path $path); echo "$option$found"; end
                 end
             case plain
                 if test -n "$parts[3]"
