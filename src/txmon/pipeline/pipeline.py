@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from txmon.detection.detector import BucketJudge
+from txmon.detection.money import MoneyBook
 from txmon.ingest.aggregate.ledger import Item
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import Outcome
@@ -39,6 +40,7 @@ class Pipeline:
         self._trends = TrendTracker(bucketer.width, detector.config.role)
         self._opened = -1  # when the closed hours ended, epoch seconds, while that is not long ago
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
+        self._money = MoneyBook()
 
     def run(self, records: Iterable[Item]) -> Iterator[Outcome]:
         """All outcomes of a stream that ends."""
@@ -74,7 +76,8 @@ class Pipeline:
             # only what is above: an open bucket has every chance to come up yet
             if verdict is not None and verdict.recommendation == "alert" and verdict.score > 0:
                 self._early[place] = None
-                found.setdefault(bucket.start, []).append(verdict.changed(partial=True))
+                verdict = self._explained(bucket, verdict.changed(partial=True))
+                found.setdefault(bucket.start, []).append(verdict)
         while len(self._early) > PARTIALS:
             del self._early[next(iter(self._early))]
         return [Outcome(start, found[start]) for start in sorted(found)]
@@ -94,8 +97,15 @@ class Pipeline:
             judged = self._opening(bucket.start, judged)
         if self.rules.rules or self.rules.only:
             judged = self.rules.apply(judged, bucket.counts, trends)
+        judged = [self._explained(bucket, one) if one.recommendation in ("alert", "pending") else one for one in judged]
+        self._money.learn(bucket.start, bucket.counts, bucket.money, judged)
         verdicts, events = self.tracker.observe(bucket.start, judged)
         yield Outcome(bucket.start, verdicts, events, trends, rises)
+
+    def _explained(self, bucket: OpenBucket, verdict: Verdict) -> Verdict:
+        """The same verdict with what its excess is worth."""
+        money = self._money.value(verdict, bucket.money)
+        return verdict.explained(money, None) if money else verdict
 
     def _opening(self, start: int, judged: list[Verdict]) -> list[Verdict]:
         """Let little pass for a while after closed hours: the level is still that of the hour of closing.
@@ -213,6 +223,7 @@ class Pipeline:
             "trends": self._trends.snapshot(),
             "missed": self.coverage.snapshot(),
             "opened": self._opened,
+            "money": self._money.snapshot(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -225,6 +236,7 @@ class Pipeline:
         # not in older states
         self.coverage.restore(state.get("missed", []))
         self._opened = int(state.get("opened", -1))
+        self._money.restore(state.get("money", []))
 
     def assess(self, place: Place) -> Verdict | None:
         """Return the verdict on what a series has by now, on either side; None where its bucket is no longer known."""
