@@ -319,7 +319,7 @@ def feed_money(part: MoneyBook, n: int, item: Counts) -> object:
     }
     verdicts = [verdict_of(n, status, one, key) for key, row in item.items() for status, one in row.items()]
     worth = [part.value(verdict, money) for verdict in verdicts]
-    part.learn(START + 60 * n, item, money, verdicts)
+    part.learn(START + 60 * n, item, money, verdicts, {})
     return worth
 
 

@@ -152,7 +152,7 @@ def test_expected_money_is_the_expected_count_times_the_mean() -> None:
     money: MoneyTable = {((CURRENCY, "USD"),): {"denied": Sums()}}
     for amount in (10, 30):
         money[(CURRENCY, "USD"),]["denied"].add(amount * SCALE, 1)
-    book.learn(0, {(): {"denied": 4}}, money, [])  # two of four have an amount
+    book.learn(0, {(): {"denied": 4}}, money, [], {"denied": 4})  # two of four have an amount
     verdict = Verdict(60, "denied", (), 9, 9, 8.0, 5.0, 1, "alert", ("score",), Stated(0, 12, "t", 0.25))
     (found,) = book.value(verdict, money)
     assert (found.currency, found.seen, found.expected) == ("USD", 40.0, 80.0)
@@ -170,8 +170,8 @@ def test_an_alert_does_not_teach() -> None:
     table: MoneyTable = {(): {"denied": Sums(10 * SCALE, 100 * SCALE * SCALE)}}
     ok = Verdict(0, "denied", (), 1, 1, 1.0, 0.0, 1, "ok", (), Stated(0, 9, "t"))
     alert = Verdict(60, "denied", (), 1, 1, 1.0, 9.0, 1, "alert", ("score",), Stated(0, 9, "t"))
-    book.learn(0, {(): {"denied": 1}}, table, [ok])
-    book.learn(60, {(): {"denied": 1}}, {(): {"denied": Sums(999 * SCALE, 0)}}, [alert])
+    book.learn(0, {(): {"denied": 1}}, table, [ok], {"denied": 1})
+    book.learn(60, {(): {"denied": 1}}, {(): {"denied": Sums(999 * SCALE, 0)}}, [alert], {"denied": 1})
     assert book.value(alert, {})[0].expected == 10.0
 
 

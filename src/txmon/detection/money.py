@@ -79,10 +79,12 @@ class MoneyBook:
                 found[currency] = Money(currency, now.units / SCALE, 0.0, 0.0, 0.0)
         return largest_first(found)
 
-    def learn(self, time: int, counts: Counts, money: MoneyTable, verdicts: list[Verdict]) -> None:
+    def learn(
+        self, time: int, counts: Counts, money: MoneyTable, verdicts: list[Verdict], whole: Mapping[str, int]
+    ) -> None:
         """Learn from the bucket at `time`. A series that is not ok does not teach, but for one that is not known yet.
 
-        counts, money: of the bucket. verdicts: on it.
+        counts, money: of the bucket. verdicts: on it. whole: its counts over all keys, which are a series too.
         """
         if not money:
             return
@@ -90,12 +92,13 @@ class MoneyBook:
         by_key: dict[Key, dict[str, dict[str, Sums]]] = {}
         for key, statuses in money.items():
             series, currency = _place(key)
-            table = by_key.setdefault(series, {})
-            for status, sums in statuses.items():
-                for name in (status, TOTAL):
-                    table.setdefault(name, {}).setdefault(currency, Sums()).join(sums)
+            for place in ((), series) if series else ((),):
+                table = by_key.setdefault(place, {})
+                for status, sums in statuses.items():
+                    for name in (status, TOTAL):
+                        table.setdefault(name, {}).setdefault(currency, Sums()).join(sums)
         for key, table in by_key.items():
-            own = counts.get(key, {})
+            own = counts.get(key, {}) if key else whole
             for status, count in (*own.items(), (TOTAL, sum(own.values()))):
                 if (key, status) not in odd or (key, status) not in self._known:
                     self._learn_one(time, key, status, count, table.get(status, {}))
@@ -139,11 +142,11 @@ def _place(key: Key) -> tuple[Key, str]:
 
 
 def _sums_of(money: MoneyTable, key: Key, status: str) -> dict[str, Sums]:
-    """What a bucket has of one series, by currency."""
+    """What a bucket has of one series, or of all of them under the key (), by currency."""
     found: dict[str, Sums] = {}
     for place, statuses in money.items():
         series, currency = _place(place)
-        if series != key:
+        if key and series != key:
             continue
         for name, sums in statuses.items():
             if status in (name, TOTAL):

@@ -108,6 +108,16 @@ class Outcome:
         return False
 
 
+def without_sums(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+    """Return the verdicts whose counts add up to the bucket's: where keys are told apart, only those of single keys.
+
+    verdicts: of one bucket, those of all keys together (without a key) first, as `Pipeline` gives them.
+    """
+    if verdicts and not verdicts[0].key and verdicts[-1].key:
+        return [verdict for verdict in verdicts if verdict.key]
+    return verdicts
+
+
 MARKS: Final[Mapping[str, int]] = {"ok": 0, "warming": 0, "pending": 1, "alert": 2}  # gravity of a recommendation
 
 

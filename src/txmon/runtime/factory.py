@@ -25,8 +25,9 @@ def pipeline_of(
 ) -> Pipeline:
     """The pipeline that `settings` ask for; `partial`: ready to `peek` at open buckets.
 
-    platform: the same failure at many keys is one incident, and rare series of one status share what their scores
-    taught; False for a part of a cluster, which sees some keys only. detailed: as `hints_of` has it.
+    platform: all keys together are judged too, the same failure at many keys is one incident, and rare series of one
+    status share what their scores taught; False for a part of a cluster, which sees some keys only. detailed: as
+    `hints_of` has it.
     """
     default_lateness = LIVE_LATENESS if live else 0
     lateness = default_lateness if settings.lateness is None else settings.lateness
@@ -38,7 +39,9 @@ def pipeline_of(
     bucketer = Bucketer(settings.bucket, lateness, partial, live and platform, detailed)
     coverage = Coverage(settings.bucket, closing_of(settings))
     detector = BucketJudge(replace(detector_config(settings), pooled=platform))
-    return Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage)
+    # with keys, an outage of everything may be too small at each of them to be seen
+    whole = BucketJudge(detector_config(settings)) if settings.by and platform and not rules.only else None
+    return Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage, whole)
 
 
 def closing_of(settings: Settings) -> Callable[[int], bool] | None:

@@ -190,6 +190,7 @@ class _Pipeline(msgspec.Struct):
     missed: list[tuple[Time, Time, bool]] = []
     opened: Annotated[int, Meta(ge=-1)] = -1
     money: list[tuple[list[Pair], str, Time, Amount, _Amounts]] = []
+    platform: _Detector | None = None
 
 
 INCIDENT: Final = frozenset(_Incident.__struct_fields__)
@@ -218,7 +219,10 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
         raise ValueError(f"the season is of buckets of {found.detector.season[0]:g} s")
     if found.trends.counts.keys() != found.trends.times.keys():
         raise ValueError("the trends' counts and times are of different statuses")
-    for row in (*found.detector.groups, *found.detector.whole):
+    platform = [*found.platform.groups, *found.platform.whole] if found.platform is not None else []
+    if found.platform is not None and found.platform.season[0] != bucket:
+        raise ValueError(f"the platform's season is of buckets of {found.platform.season[0]:g} s")
+    for row in (*found.detector.groups, *found.detector.whole, *platform):
         try:
             group = msgspec.convert([*row, (0, 0.0)][:7], _FullGroup)
             for numbers in (group[4], *group[5].values()):
@@ -229,6 +233,7 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
             raise ValueError("a level is beyond all bounds")
     newest = found.buckets.next or 0
     times = [found.detector.before, *found.trends.times.values(), *(group[1] for group in found.detector.groups)]
+    times += [found.platform.before, *(group[1] for group in platform)] if found.platform is not None else []
     if max(times) >= max(newest, 1):
         raise ValueError("something was learned of a bucket that has not closed")
 
