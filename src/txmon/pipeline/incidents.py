@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from txmon.model.clock import iso
+from txmon.model.drivers import Drivers, drivers_text
 from txmon.model.keys import TOTAL, Key, pack_key, unpack_key
+from txmon.model.money import Money, money_text
 from txmon.model.outcome import SEVERITIES, IncidentEvent, IncidentState, Severity
 from txmon.model.statuses import NO_ROLES, shown
 from txmon.model.verdict import Verdict
@@ -147,6 +149,16 @@ class Incident:
     def text(self) -> str:
         """All of it in a sentence."""
         return self._root().text
+
+    @property
+    def drivers(self) -> Drivers | None:
+        """What explains the excess of the root status; None where nothing looks for that."""
+        return self._root().drivers
+
+    @property
+    def money(self) -> tuple[Money, ...]:
+        """The money of the root status beside what is normal, so far."""
+        return self._root().money
 
     def size(self) -> float:
         """Transactions of the root status too many or missing in a bucket."""
@@ -603,7 +615,7 @@ class IncidentTracker:
             time, state, incident.id, statuses, incident.key, incident.label, incident.start, root.peak,
             root.observed, root.expected, root.excess, "", incident.severity, root.status, root.low, root.high,
             root.total, incident.times, tuple(keys[:SHOWN_KEYS]), len(keys), incident.silent, usual,
-            incident.ended or incident.note, part, root.text, until,
+            incident.ended or incident.note, part, root.text, until, root.drivers, root.money,
         )  # fmt: skip
         if incident.ended and state == "resolved":
             incident.ended = ""
@@ -678,6 +690,10 @@ def _with_text(e: IncidentEvent) -> IncidentEvent:
         parts.append(f"still {times_usual(e.usual)}; open until the old level is back or somebody accepts the new one")
     parts.append(seen_text(e) + f" at {iso(e.peak)[11:16]}")
     parts.append(f"{e.excess:+.0f} transactions against normal")
+    if e.drivers is not None:
+        parts.append(drivers_text(e.drivers))
+    if e.money:
+        parts.append(money_text(e.money))
     if e.key_count:
         names = ["/".join(value for _, value in key) for key, _ in e.keys[:5]]
         more = f" and {e.key_count - len(names)} more" if e.key_count > len(names) else ""

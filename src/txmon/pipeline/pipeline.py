@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from txmon.detection.detector import BucketJudge
+from txmon.detection.money import MoneyBook
 from txmon.ingest.aggregate.ledger import Item
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import Outcome
@@ -51,6 +52,7 @@ class Pipeline:
         self._trends = TrendTracker(bucketer.width, detector.config.role)
         self._opened = -1  # when the closed hours ended, epoch seconds, while that is not long ago
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
+        self._money = MoneyBook()
 
     def run(self, records: Iterable[Item]) -> Iterator[Outcome]:
         """All outcomes of a stream that ends."""
@@ -86,7 +88,8 @@ class Pipeline:
             # only what is above: an open bucket has every chance to come up yet
             if verdict is not None and verdict.recommendation == "alert" and verdict.score > 0:
                 self._early[place] = None
-                found.setdefault(bucket.start, []).append(verdict.changed(partial=True))
+                verdict = self._explained(bucket, verdict.changed(partial=True))
+                found.setdefault(bucket.start, []).append(verdict)
         while len(self._early) > PARTIALS:
             del self._early[next(iter(self._early))]
         return [Outcome(start, found[start]) for start in sorted(found)]
@@ -111,8 +114,21 @@ class Pipeline:
         # rules are meant for what a line of the input has: with keys, for each of them
         if self.rules.rules or self.rules.only:
             judged = self.rules.apply(judged, bucket.counts, trends)
+        whole, judged = self._explained_all(bucket, whole), self._explained_all(bucket, judged)
+        self._money.learn(
+            bucket.start, bucket.counts, bucket.money, whole + judged if whole else judged, self.detector.whole
+        )
         verdicts, events = self.tracker.observe(bucket.start, whole + judged if whole else judged)
         yield Outcome(bucket.start, verdicts, events, trends, rises)
+
+    def _explained_all(self, bucket: OpenBucket, judged: list[Verdict]) -> list[Verdict]:
+        """The same verdicts; those that are not ok say what their excess is worth."""
+        return [self._explained(bucket, one) if one.recommendation in ("alert", "pending") else one for one in judged]
+
+    def _explained(self, bucket: OpenBucket, verdict: Verdict) -> Verdict:
+        """The same verdict with what its excess is worth."""
+        money = self._money.value(verdict, bucket.money)
+        return verdict.explained(money, None) if money else verdict
 
     def _opening(self, start: int, judged: list[list[Verdict]]) -> list[list[Verdict]]:
         """Let little pass for a while after closed hours: the level is still that of the hour of closing.
@@ -246,6 +262,7 @@ class Pipeline:
             "trends": self._trends.snapshot(),
             "missed": self.coverage.snapshot(),
             "opened": self._opened,
+            "money": self._money.snapshot(),
             "platform": self.platform.snapshot() if self.platform is not None else None,
         }
 
@@ -259,6 +276,7 @@ class Pipeline:
         # not in older states
         self.coverage.restore(state.get("missed", []))
         self._opened = int(state.get("opened", -1))
+        self._money.restore(state.get("money", []))
         platform = state.get("platform")
         if self.platform is not None and platform is not None:
             self.platform.restore(platform)

@@ -25,6 +25,9 @@ Whole = Annotated[int, Meta(ge=0, le=10**18)]
 Time = Annotated[int, Meta(ge=0, le=253402300799 + DAY)]  # epoch seconds, to the end of the year 9999
 Pair = tuple[str, str]
 Counts = list[tuple[list[Pair], dict[str, Whole]]]
+_MoneyTable = list[tuple[list[Pair], dict[str, tuple[str, str]]]]  # the numbers as texts: they may be long
+_Amounts = list[tuple[str, Real, Amount]]
+_Driver = tuple[list[Pair], Whole, Amount, Real]
 # a baseline's numbers, as its `snapshot` orders them
 _Part = Annotated[float, Meta(gt=0.0, lt=1.0)]
 _Gain = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -51,6 +54,7 @@ class _Buckets(msgspec.Struct):
     runs: list[tuple[Time, Whole]] = []
     sizes: list[Whole] = []
     steps: list[Whole] = []
+    details: list[tuple[Time, Counts, _MoneyTable]] = []
 
 
 _Sample = tuple[Annotated[int, Meta(ge=0, le=32)], dict[str, list[str]]]
@@ -126,6 +130,9 @@ class _Member(msgspec.Struct):
     text: str
     total: Whole
     volume: Amount
+    # not in older states
+    drivers: list[_Driver] | None = None
+    money: list[tuple[str, Real, Real, Amount, Amount]] = []
 
 
 class _Incident(msgspec.Struct):
@@ -182,6 +189,7 @@ class _Pipeline(msgspec.Struct):
     # not in older states
     missed: list[tuple[Time, Time, bool]] = []
     opened: Annotated[int, Meta(ge=-1)] = -1
+    money: list[tuple[list[Pair], str, Time, Amount, _Amounts]] = []
     platform: _Detector | None = None
 
 
