@@ -159,7 +159,7 @@ def reader_of(settings: Settings, log: RejectLog, today: date, detailed: bool = 
 def hints_of(settings: Settings, detailed: bool = False) -> Hints:
     """What `settings` say about how a source is read, before it is looked at.
 
-    detailed: for a pipeline that looks for drivers: keys have more dimensions than --group-by, and amounts are added up.
+    detailed: for a pipeline that looks for drivers: keys have more dimensions than --group-by, and amounts are kept.
     """
     mapping = dict(settings.map)
     if settings.date_column is not None:
