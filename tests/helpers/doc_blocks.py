@@ -151,6 +151,7 @@ def _console(block: Block) -> list[Step]:
 
 def run(todo: list[Step], folder: Path, seconds: float = TIME) -> list[str]:
     """Run the steps in `folder` as one bash session that ends at the first failure; what went wrong."""
+    need_all_in(step.command for step in todo)
     port = _free_port()
     outputs = [folder / f".output-{n}" for n in range(len(todo))]
     script = ["set -e", "trap 'kill $(jobs -p) $! 2>/dev/null || true; wait' EXIT"]
