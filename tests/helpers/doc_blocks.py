@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
+from tools import need_all_in
 
 from txmon.cli.main import txmon
 from txmon.errors import TxmonError
