@@ -41,7 +41,8 @@ class Outputs:
 
         jobs: 2 to have the lines made and written by a second process.
         """
-        self.alerted = False
+        self.buckets = 0  # judged so far
+        self.alerting = 0  # of these, with an alert
         self._out: LineFile | None = None
         self._log: LogFolder | None = None
         sinks: list[Callable[[Outcome], None]] = []
@@ -98,13 +99,19 @@ class Outputs:
                     click.echo(printable(line, None), err=True)
 
     @property
+    def alerted(self) -> bool:
+        """Whether anything alerted."""
+        return self.alerting > 0
+
+    @property
     def lost(self) -> bool:
         """Whether lines that --out should hold were lost."""
         return self._out is not None and self._out.lost > 0
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
-        self.alerted = self.alerted or outcome.alerted()
+        self.buckets += 1
+        self.alerting += outcome.alerted()
         said = self._roles.accept(outcome)
         if said:
             tell(said)

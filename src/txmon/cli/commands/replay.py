@@ -19,6 +19,7 @@ from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
+from txmon.cli.verbose import Verbose
 from txmon.errors import ExitCode, UsageError
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
@@ -82,6 +83,7 @@ def replay(
     taken = {name: flags.pop(name, None) for name in NAMES}
     config = load_config(flags)
     settings = config.settings
+    verbose = Verbose(config)
     spare_inputs([*files, *files_of(taken)], outputs_of(settings), settings)
     source = source_of(taken, settings, live=False)
     if not files and source is None:
@@ -115,6 +117,7 @@ def replay(
             if pace is not None:
                 pace.wait(outcome.time, outputs.tick)
             outputs.accept(outcome)
+        verbose.finish(reader.read, outputs.buckets, outputs.alerting)
     if "id" not in settings.map:
         refuse_repeats(names_of(inputs), pipeline.bucketer.repeated, reader.read)
     reader.check(inputs)

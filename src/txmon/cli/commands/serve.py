@@ -12,9 +12,10 @@ import click
 from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.messages import tell
-from txmon.cli.options import JUDGING, READING, load_config, options
+from txmon.cli.options import JUDGING, MESSAGES, READING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import outputs_of, spare_inputs
+from txmon.cli.verbose import Verbose
 from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
@@ -36,8 +37,8 @@ from txmon.settings.declarations import Settings
 PARSING = tuple(name for name in READING if name != "strict")  # a bad record is an answer to its sender
 SERVING = (
     "host", "port", "allow_host", "base_path", "trusted_proxy", "tokens_file", "state", "durability", "tail",
-    "max_ahead", "max_body", "max_unpacked", "connections", "per_address", "drain_delay", "access_log", "log_format",
-    "log_level",
+    "max_ahead", "max_body", "max_unpacked", "connections", "per_address", "drain_delay", "access_log", "log_level",
+    *MESSAGES,
 )  # fmt: skip
 PATIENCE = 20.0  # seconds that requests in flight get at the end,
 LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
@@ -67,10 +68,12 @@ def serve(notify: bool, **flags: object) -> ExitCode:
       txmon serve --state txmon.state
       curl -H content-type:text/csv --data-binary @transactions.csv http://127.0.0.1:8080/v1/transactions
     """
-    settings = load_config(flags).settings
+    config = load_config(flags)
+    settings = config.settings
+    Verbose(config)
     spare_inputs(() if settings.tail is None else (settings.tail,), outputs_of(settings), settings)
     token, tokens = _tokens(settings)
-    say = ServerLog(settings.log_format, settings.log_level, time.time)
+    say = ServerLog(settings.log_format, "warning" if settings.quiet else settings.log_level, time.time)
     debug = bool(click.get_current_context().find_root().params.get("debug"))
     with ExitStack() as stack:
         stack.enter_context(owned(settings.state))

@@ -19,6 +19,7 @@ from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, Source, source_of, source_options
+from txmon.cli.verbose import Verbose
 from txmon.errors import ExitCode, UsageError
 from txmon.ingest.follow import PipeSource
 from txmon.ingest.kafka import KafkaSource
@@ -113,7 +114,9 @@ def watch(
       txmon watch --sql postgresql://me@db/shop --query "SELECT created_at, status FROM payments" --state s
     """
     taken = {name: flags.pop(name, None) for name in NAMES}
-    settings = load_config(flags).settings
+    config = load_config(flags)
+    settings = config.settings
+    verbose = Verbose(config)
     inputs = paths or (() if kafka or taken["query"] else ("-",))
     spare_inputs([*inputs, *files_of(taken)], outputs_of(settings), settings)
     other = source_of(taken, settings, live=True)
@@ -136,6 +139,7 @@ def watch(
         vitals.start()
         stack.callback(vitals.stop)
         _loop(session, outputs, keys, stop, live, vitals)
+        verbose.finish(session.read, outputs.buckets, outputs.alerting)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         # a run that was stopped, or goes on from a state, may have had nothing new to read
