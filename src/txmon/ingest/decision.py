@@ -27,7 +27,18 @@ from txmon.ingest.column_names import (
     is_status,
     status_named,
 )
-from txmon.ingest.fields import ALIASES, FIELDS, MAX_COUNT, NAMES, choose, count_of, decimal_of, is_nothing, plain_name
+from txmon.ingest.fields import (
+    ALIASES,
+    FIELDS,
+    MAX_COUNT,
+    NAMES,
+    choose,
+    count_of,
+    currency_column,
+    decimal_of,
+    is_nothing,
+    plain_name,
+)
 from txmon.ingest.fields import Fault as BadValue
 from txmon.ingest.order_of_dates import order_text
 from txmon.ingest.reading import Container, Hints, Reading
@@ -134,13 +145,16 @@ class _Decision:
         lower = {name.lower() for name in used}
         if meaning == "a count" and "amount" not in self.given and "amount" in self.columns:
             lower.discard(self.columns.pop("amount").lower())
+            if self.hints.options.money:  # a row's total, or its mean: --map amount=COLUMN says that it is the total
+                mapping["amount"] = ""
+                lower.discard(self.columns.pop("currency", "").lower())
         unused = tuple(name for name in self.table.names if name.lower() not in lower)
         return Reading(
             self.source, self.container, self.columns, mapping, self.table.delimiter, self.table.skip, self.wide,
             self.hints.options.by, self.order, self.time_kind, self.zone, meaning, self._step(meaning), unused,
             tuple(self.notes), tuple(self.alternatives), self.table.rows, self.example, decimal, self.prefix,
             self._sums(decimal) if meaning == "a count" else (), self.time_form,
-            all(value.isdecimal() or not value for value in counted),
+            all(value.isdecimal() or not value for value in counted), self.hints.options.drivers,
         )  # fmt: skip
 
     # columns
@@ -194,10 +208,11 @@ class _Decision:
                 raise BadData(f"{self.source}: no column {column!r} for {name!r}; columns found: {shown}")
             else:
                 self.columns[name] = column
-        for dimension in self.hints.options.by:
+        for place, dimension in enumerate(self.hints.options.by):
             if dimension.lower() not in lower and self.table.names and self.container.format == "csv":
                 shown = ", ".join(self.table.names)[:300]
-                raise BadData(f"{self.source}: no column {dimension!r} for --by; columns found: {shown}")
+                flag = self.hints.options.flag(place)
+                raise BadData(f"{self.source}: no column {dimension!r} for {flag}; columns found: {shown}")
 
     def _free(self, name: str) -> list[str]:
         """The columns whose names say that they hold the field `name`, most wanted first."""
@@ -720,6 +735,11 @@ class _Decision:
         usual = Counter(gaps).most_common(1)[0]
         return step if usual[0] == step and usual[1] * 2 >= len(gaps) else None
 
+    def _currency(self) -> None:
+        currency = currency_column(self.table.names, self.given)
+        if currency and currency not in self.columns.values():
+            self.columns["currency"] = currency
+
     def _rest(self, default: Mapping[str, Sequence[str]]) -> None:
         for name in ("amount", "id"):
             if name in self.given or self.wide:
@@ -727,6 +747,8 @@ class _Decision:
             free = [column for column in default.get(name, []) if column not in self.columns.values()]
             if free:
                 self.columns[name] = free[0]
+        if self.hints.options.money and "amount" in self.columns and "currency" not in self.given:
+            self._currency()
         if "count" not in self.columns and "count" not in self.given and not self.wide:
             for name in self.table.names:
                 if (

@@ -68,6 +68,7 @@ class Reading:
     sums: tuple[str, ...] = ()  # statuses whose rows are sums of others
     time_form: str = ""  # as `TimeParser` takes it
     plain_counts: bool = True  # whether counts are digits only
+    drivers: int = 0  # how many of `by`, the last ones, are the columns of --drivers
 
     def options(self, base: ParseOptions) -> ParseOptions:
         """Return how the lines are parsed: `base` with what was decided."""
@@ -88,7 +89,9 @@ class Reading:
         ]
         parts = [own.kind + (f" ({', '.join(details)})" if details else "")]
         fields = [self._field(name) for name in (*FIELDS, "wide") if self._field(name)]
-        parts.append(", ".join([*fields, *([f"by {', '.join(self.by)}"] if self.by else [])]))
+        by, drivers = self.by[: len(self.by) - self.drivers], self.by[len(self.by) - self.drivers :]
+        named = [f"{name} {', '.join(some)}" for name, some in (("by", by), ("drivers", drivers)) if some]
+        parts.append(", ".join([*fields, *named]))
         if self.prefix:
             parts.append(f"without {self.prefix!r} before each status")
         if self.sums:
