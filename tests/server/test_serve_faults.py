@@ -69,6 +69,7 @@ def test_the_tokens_of_a_file_are_renewed(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("ingest first-token-of-all\n")
     with running(tmp_path, "--tokens-file", "tokens", "--state", "state") as (process, port):
+        assert process.stderr is not None
 
         def status(token: str) -> int:
             extra = f"Authorization: Bearer {token}\r\n{CLOSE}"
@@ -77,7 +78,9 @@ def test_the_tokens_of_a_file_are_renewed(tmp_path: Path) -> None:
         assert (status("first-token-of-all"), status("second-token-of-all")) == (200, 401)
         tokens.write_text("ingest second-token-of-all\n")
         process.send_signal(signal.SIGHUP)
-        wait_for(lambda: (time.sleep(0.3), status("second-token-of-all") == 200)[1])
+        while b"tokens: 1 token read again" not in process.stderr.readline():
+            pass
+        assert status("second-token-of-all") == 200
         assert status("first-token-of-all") in (401, 429)
         tokens.write_text("ingest short\n")
         (tmp_path / "state").unlink()
@@ -87,7 +90,7 @@ def test_the_tokens_of_a_file_are_renewed(tmp_path: Path) -> None:
 
 
 def test_the_gravest_of_many_verdicts_are_answered(tmp_path: Path) -> None:
-    with serving(Settings(by=("merchant",))) as server:
+    with serving(Settings(group_by=("merchant",))) as server:
         rows = [
             {"time": minute(i), "status": status, "count": count, "merchant": "m1"}
             for i in range(45) for status, count in (("approved", 100), ("failed", 1))
