@@ -25,9 +25,9 @@ def alerts(minutes: int, begins: int, ends: int, period: int, failed: int, halfw
             state = judge.snapshot()
             judge = BucketJudge(DetectorConfig())
             judge.restore(state)
-        for verdict in judge.judge(START + 60 * minute, {(): counts}):
-            if verdict.status == "failed" and verdict.recommendation == "alert":
-                found.append(minute)
+        verdicts = judge.judge(START + 60 * minute, {(): counts})
+        if any(one.status == "failed" and one.recommendation == "alert" for one in verdicts):
+            found.append(minute)
     return found
 
 
