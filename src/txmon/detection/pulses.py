@@ -188,7 +188,7 @@ class Pulses:
         """All of the state, as JSON takes it, for `restore`."""
         tables = [
             [
-                [place, one.height, one.spread, one.times, one.weight, one.since, one.known, one.fired]
+                [place, one.height, one.spread, one.times, one.weight, one.since, int(one.known), one.fired]
                 for place, one in table.items()
             ]
             for table in (self._hour, self._day, self._week)
