@@ -17,7 +17,9 @@ def said(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = 
     import os
 
     full = {name: text for name, text in os.environ.items() if not name.startswith("TXMON_")} | (env or {})
-    done = subprocess.run([TXMON, *arguments], cwd=cwd, env=full, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [TXMON, *arguments], cwd=cwd, env=full, capture_output=True, text=True, timeout=60, check=False
+    )
     return done.returncode, done.stderr.splitlines()
 
 
@@ -34,7 +36,7 @@ def test_quiet_still_says_what_was_rejected(tmp_path: Path) -> None:
 
 
 def test_verbose_says_which_settings_hold_and_what_was_done(tmp_path: Path) -> None:
-    (tmp_path / "txmon.toml").write_text('min_count = 5\n')
+    (tmp_path / "txmon.toml").write_text("min_count = 5\n")
     code, lines = said("replay", SAMPLE, "-v", "-o", "out", cwd=tmp_path)
     assert code == 0
     assert "txmon: min_count = 5 (txmon.toml)" in [line.replace(f"{tmp_path}/", "") for line in lines]
@@ -73,7 +75,13 @@ def test_the_former_name_of_a_setting_is_accepted_everywhere(old: str, tmp_path:
 
         full = {name: value for name, value in os.environ.items() if not name.startswith("TXMON_")} | (env or {})
         done = subprocess.run(
-            [TXMON, "config", *arguments], cwd=tmp_path, env=full, capture_output=True, text=True, timeout=60, check=False
+            [TXMON, "config", *arguments],
+            cwd=tmp_path,
+            env=full,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         return next((line for line in done.stdout.splitlines() if line.startswith(f"{new} =")), done.stderr)
 
@@ -124,7 +132,7 @@ def test_help_explains_topics_commands_and_settings() -> None:
     assert explained("state", "show").startswith("Usage: txmon state show")
     for word in ("--min-count", "min_count", "TXMON_MIN_COUNT"):
         assert "flag          --min-count [STATUS=]N" in explained(word)
-    assert "former name   by" in explained("--by")
+    assert "former name   by" in explained("--group-by")
     code, lines = said("help", "exit-code")
     assert (code, lines) == (
         2, ["txmon: no topic, command or setting 'exit-code'; did you mean 'exit-codes'? `txmon help` lists the topics."]

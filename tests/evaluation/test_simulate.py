@@ -102,7 +102,7 @@ def test_spec_is_read(text: str, expected: tuple[object, ...]) -> None:
         ("denied:x3@+10/20m", "'+10' is no time after the start"),
         ("denied:x3@14:00/20", "at character 17, '20' is no duration"),
         ("denied:x3@14:00/", "'' is no duration"),
-        ("denied:x3@14:00/0m", "'0m' is no time at all"),
+        ("denied:x3@14:00/0m", "'0m' is too short"),
     ],
 )
 def test_bad_spec_is_quoted_with_the_wrong_part_and_an_example(text: str, part: str) -> None:

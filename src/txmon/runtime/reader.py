@@ -166,7 +166,7 @@ def hints_of(settings: Settings, detailed: bool = False) -> Hints:
         mapping["date"] = settings.date_column
     order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
     if settings.day_first and settings.month_first:
-        raise UsageError("--day-first and --month-first exclude each other")
+        raise UsageError("--day-first and --month-first exclude each other. Give one of them.")
     options = ParseOptions(_line_format(settings.format), mapping, settings.group_by, settings.max_line, money=detailed)
     return Hints(
         options, settings.tz, settings.date, order, settings.time_format, settings.encoding, settings.wide,

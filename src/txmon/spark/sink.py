@@ -31,7 +31,7 @@ def topic_of_out(out: str) -> tuple[str, str] | None:
         return None
     found = topic_of(out.removeprefix(KAFKA))
     if found is None:
-        raise UsageError(f"--out {out!r} is no kafka:SERVERS/TOPIC, like kafka:broker:9092/verdicts")
+        raise UsageError(f"--out {out!r} is not kafka:SERVERS/TOPIC. Use for example kafka:broker:9092/verdicts.")
     return found
 
 
@@ -40,7 +40,7 @@ def check_out(out: str, kind: str) -> None:
     if kind not in KINDS:
         raise UsageError(f"{kind!r} is none of {', '.join(KINDS)}")
     if topic_of_out(out) is not None and kind != "json":
-        raise UsageError(f"--as {kind}: a Kafka topic takes JSON lines alone")
+        raise UsageError(f"--as {kind}: a Kafka topic takes only JSON lines")
 
 
 class Sink:

@@ -89,7 +89,7 @@ def replay(
     if not files and source is None:
         raise UsageError("Missing argument 'FILE...'. Name a file, or - for standard input.")
     if files and source is not None:
-        raise UsageError("--sql and --prometheus take the place of FILE...")
+        raise UsageError("--sql and --prometheus replace FILE... Leave the files out.")
     if "-" in files and sys.stdin.isatty():
         tell(["reading from the keyboard. Ctrl-D ends it."])
     inputs: Sequence[str | Lines] = files if source is None else (source.rows(lambda line: tell([line])),)

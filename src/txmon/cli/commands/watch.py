@@ -123,7 +123,7 @@ def watch(
     if other is not None and (paths or kafka):
         raise UsageError("--sql and --prometheus cannot be combined with --follow or --kafka. Run a watch for each.")
     if len(set(paths)) < len(paths):
-        raise UsageError("--follow names a file twice")
+        raise UsageError("--follow names a file twice. Name each file once.")
     with ExitStack() as stack:
         stop = stack.enter_context(stopping())
         stack.enter_context(owned(settings.state))
@@ -201,7 +201,7 @@ def _begin(session: LiveSession, begin: str | None, paths: tuple[str, ...], kafk
         return
     if begin == "end":
         if not paths or kafka:
-            raise UsageError("--from end is for --follow FILE: only a file has an end to begin at")
+            raise UsageError("--from end needs --follow FILE.")
         session.from_end = True
         return
     try:
@@ -215,7 +215,7 @@ def _begin(session: LiveSession, begin: str | None, paths: tuple[str, ...], kafk
 def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
     place = topic_of(address)
     if place is None:
-        raise UsageError(f"--kafka {address!r} is no SERVERS/TOPIC, like broker:9092/transactions")
+        raise UsageError(f"--kafka {address!r} is not SERVERS/TOPIC. Use for example broker:9092/transactions.")
     return KafkaSource(*place, group, session.position(f"kafka:{address}"))
 
 
@@ -242,7 +242,7 @@ def _loop(
             outputs.take(outcomes)
             if not came:
                 outputs.take(session.tick())
-            outputs.tick()
+            live.look()
             session.checkpoint()
             vitals.alive(session.troubles.text)
     session.keep()
