@@ -132,8 +132,9 @@ def test_help_explains_topics_commands_and_settings() -> None:
     assert explained("state", "show").startswith("Usage: txmon state show")
     for word in ("--min-count", "min_count", "TXMON_MIN_COUNT"):
         assert "flag          --min-count [STATUS=]N" in explained(word)
-    assert "former name   by" in explained("--group-by")
+    assert "former name   by" in explained("--by")
     code, lines = said("help", "exit-code")
     assert (code, lines) == (
-        2, ["txmon: no topic, command or setting 'exit-code'; did you mean 'exit-codes'? `txmon help` lists the topics."]
+        2, ["txmon: no topic, command or setting 'exit-code'; did you mean 'exit-codes'?"
+            " `txmon help` lists the topics."]
     )  # fmt: skip

@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Final, Generic, TypeVar
 
 from txmon.support.durations import DAY, duration_text, seconds
-from txmon.support.suggest import nearest
+from txmon.support.suggest import choose, nearest
 
 T = TypeVar("T")
 SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 10**6, "KIB": 1 << 10, "MIB": 1 << 20}
@@ -53,7 +53,7 @@ class Choice:
         """The word; ValueError for any other."""
         if isinstance(value, str) and value in self.words:
             return value
-        raise ValueError(f"{value!r} is none of {', '.join(self.words)}{nearest(str(value), self.words)}")
+        raise ValueError(choose(str(value), self.words))
 
 
 def choice(*words: str) -> Choice:
@@ -302,7 +302,7 @@ def pairs(
                 raise ValueError(f"{item!r} is not NAME=VALUE")
             for word, known in ((name, keys), (str(item), values)):
                 if known and word not in known:
-                    raise ValueError(f"{word!r} is none of {', '.join(known)}{nearest(word, known)}")
+                    raise ValueError(choose(word, known))
             found[name] = str(item)
         return found
 
@@ -322,7 +322,7 @@ def status_roles(roles: tuple[str, ...]) -> Callable[[object], dict[str, str]]:
             else:
                 role, statuses = str(item), [name]
             if role not in roles:
-                raise ValueError(f"{role!r} is not a role. Choose one of {', '.join(roles)}{nearest(role, roles)}")
+                raise ValueError(choose(role, roles))
             found |= {status.strip().lower(): role for status in statuses}
         return found
 

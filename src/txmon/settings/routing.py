@@ -8,7 +8,7 @@ from typing import Final
 from txmon.model.keys import Key
 from txmon.model.outcome import SEVERITIES, IncidentEvent
 from txmon.settings.schedule import Silence, silences
-from txmon.support.suggest import nearest
+from txmon.support.suggest import choose
 
 FIELDS: Final = ("severity", "status", "key", "time", "weekday", "to")
 CHANNELS: Final = ("teams", "webhook", "exec", "apprise", "alertmanager")
@@ -83,17 +83,17 @@ def _route(table: object) -> Route:
         raise ValueError(f"{table!r} is not a route. It needs `to`, and the incidents that it is for.")
     for name in table:
         if name not in FIELDS and name != "window":
-            raise ValueError(f"{name!r} is none of {', '.join(FIELDS)}{nearest(str(name), FIELDS)}")
+            raise ValueError(choose(str(name), FIELDS))
     if "to" not in table:
         raise ValueError("a route needs `to`: its channels, or none")
     to = [word for word in _words(table["to"]) if word != "none"]
     for word in to:
         if _CHANNEL.fullmatch(word) is None:
-            raise ValueError(f"{word!r} is none of {', '.join(CHANNELS)}{nearest(word, CHANNELS)}")
+            raise ValueError(choose(word, CHANNELS))
     severities = _words(table.get("severity", ()))
     for word in severities:
         if word not in SEVERITIES:
-            raise ValueError(f"{word!r} is none of {', '.join(SEVERITIES)}{nearest(word, SEVERITIES)}")
+            raise ValueError(choose(word, SEVERITIES))
     window = {name: table[name] for name in ("status", "key", "time", "weekday") if name in table}
     given: object = table.get("window") or window
     [when] = silences([given]) if given else [Silence()]

@@ -11,7 +11,7 @@ from typing import Final
 
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import IncidentEvent
-from txmon.support.suggest import nearest
+from txmon.support.suggest import choose
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FIELDS: Final = ("status", "key", "time", "weekday")
@@ -168,7 +168,7 @@ def _silence(table: object) -> Silence:
         raise ValueError(f"{table!r} is not a maintenance window. It needs one of {', '.join(FIELDS)}")
     for name in table:
         if name not in FIELDS:
-            raise ValueError(f"{name!r} is none of {', '.join(FIELDS)}{nearest(str(name), FIELDS)}")
+            raise ValueError(choose(str(name), FIELDS))
     key = table.get("key", {})
     if not isinstance(key, Mapping) or not all(map(str, key.values())):
         raise ValueError(f"{key!r} is not a table of a column and its value")
@@ -194,5 +194,5 @@ def words_of(value: object) -> tuple[str, ...]:
 def weekday_of(day: str) -> int:
     """The number of a weekday, 0 for Monday; ValueError for what is none."""
     if day.lower()[:3] not in WEEKDAYS:
-        raise ValueError(f"{day!r} is none of {', '.join(WEEKDAYS)}{nearest(day.lower(), WEEKDAYS)}")
+        raise ValueError(choose(str(day), WEEKDAYS))
     return WEEKDAYS.index(day.lower()[:3])

@@ -113,7 +113,8 @@ def _tokens(settings: Settings) -> tuple[str | None, list[Token]]:
     tokens = read_tokens(settings.tokens_file) if settings.tokens_file is not None else []
     if token is None and not tokens and not is_loopback(settings.host):
         raise UsageError(
-            f"--host {settings.host} accepts other machines, so clients need a token. Set TXMON_TOKEN, or use --host 127.0.0.1."
+            f"--host {settings.host} accepts other machines, so clients need a token."
+            " Set TXMON_TOKEN, or use --host 127.0.0.1."
         )
     if token is not None and len(token) < SHORTEST:
         raise ConfigError(f"TXMON_TOKEN: {len(token)} characters are too few. Use at least {SHORTEST}.")
