@@ -110,10 +110,10 @@ def postgres() -> Iterator[Postgres]:
 
 
 @contextmanager
-def prometheus(folder: Path, metrics: str = "", scrape: str = "") -> Iterator[str]:
+def prometheus(folder: Path, metrics: str = "", scrape: str = "", rules: Path | None = None) -> Iterator[str]:
     """Run a Prometheus server whose history is `metrics` (OpenMetrics with times); yield its address.
 
-    scrape: HOST:PORT that it scrapes each second.
+    scrape: HOST:PORT that it scrapes each second. rules: a file of rules, evaluated each second.
     """
     for name in ("prometheus", "promtool"):
         if shutil.which(name) is None:
@@ -125,7 +125,8 @@ def prometheus(folder: Path, metrics: str = "", scrape: str = "") -> Iterator[st
         subprocess.run(words, check=True, capture_output=True)
     targets = f'[{{targets: ["{scrape}"]}}]' if scrape else "[]"
     (folder / "prometheus.yml").write_text(
-        "global: {scrape_interval: 1s}\n"
+        "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+        f"rule_files: [{'' if rules is None else rules}]\n"
         f"scrape_configs: [{{job_name: shop, static_configs: {targets}}}]\n"
     )  # fmt: skip
     port = free_port()

@@ -185,6 +185,8 @@ class Engine:
         for verdict in outcome.verdicts:
             verdicts[verdict.recommendation] = verdicts.get(verdict.recommendation, 0) + 1
         points = self.recent.accept(outcome)
+        if not any(verdict.revises for verdict in outcome.verdicts):
+            self.totals.close({status: point[1] for status, point in points.items()})
         self.feed.publish(outcome, points if shown else {}, self.recent)
 
     def _write(self, outcome: Outcome) -> None:
