@@ -12,9 +12,11 @@ import click
 from txmon.errors import ConfigError, UsageError
 from txmon.settings.declarations import Settings
 from txmon.support.durations import seconds
+from txmon.support.sql_address import has_password
 
 if TYPE_CHECKING:
     from txmon.ingest.prometheus import PromQuery, PromRows, PromSource
+    from txmon.ingest.reading import Hints
     from txmon.ingest.sql import SqlQuery, SqlRows, SqlSource
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,13 +69,16 @@ class Source:
         return PromRows(self.prometheus, say, time.time())
 
     def live(
-        self, say: Callable[[str], None], position: Callable[[str], dict[str, Any] | None]
+        self, say: Callable[[str], None], position: Callable[[str], dict[str, Any] | None], hints: "Hints"
     ) -> "SqlSource | PromSource":
-        """Return it as a live source. position: where the state says that a source of this name goes on."""
+        """Return it as a live source. position: where the state says that a source of this name goes on.
+
+        hints: what the settings say about reading.
+        """
         if self.sql is not None:
             from txmon.ingest.sql import SqlSource
 
-            return SqlSource(self.sql, say, position(SqlSource(self.sql, say).name))
+            return SqlSource(self.sql, say, position(SqlSource(self.sql, say).name), hints=hints)
         from txmon.ingest.prometheus import PromSource
 
         assert self.prometheus is not None
@@ -109,7 +114,7 @@ def _sql(given: Mapping[str, Any], address: str, settings: Settings, secret: str
     for name in ("step", "ca_file"):
         if given[name]:
             raise UsageError(f"--{name.replace('_', '-')} belongs to --prometheus")
-    if given["sql"] and "@" in address and ":" in address.partition("://")[2].partition("@")[0]:
+    if given["sql"] and has_password(address):
         raise UsageError(
             "--sql must not hold a password: it shows in the process list. Set TXMON_SQL to the whole address, or"
             " TXMON_SQL_PASSWORD, or use --password-file."
