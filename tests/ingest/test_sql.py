@@ -74,12 +74,12 @@ def test_a_part_of_the_table(server: Postgres) -> None:
 
 def test_the_reading_is_decided_and_said_as_for_a_file(server: Postgres, tmp_path: Path) -> None:
     server.run("CREATE TABLE odd AS SELECT minute AS moment, status AS outcome, transactions AS how_many FROM counts")
-    words = ("--sql", server.url, "--query", "SELECT * FROM odd", "--watermark", "moment")
+    words = ("--sql", server.url, "--query", "SELECT * FROM odd", "--watermark", "moment", "--map", "time=moment")
     said = "rows of --query; time=moment (UTC), status=outcome, count=how_many\n"
     try:
         for command in ("replay", "inspect"):
             done = run(
-                command, *words, "--map", "count=how_many", TXMON_NO_READING="", TXMON_SQL_PASSWORD=server.PASSWORD
+                command, *words, "--map", "count=how_many", TXMON_NO_READING="false", TXMON_SQL_PASSWORD=server.PASSWORD
             )
             assert done.returncode == 0, done.stderr
             assert said in done.stderr + done.stdout

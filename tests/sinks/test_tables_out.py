@@ -68,7 +68,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Ask]:
                 return other.execute(text.replace(" incidents", " verdicts_incidents")).fetchall()
         for table in ("verdicts", "incidents"):
             text = text.replace(f" {table}", f" '{path}/{table}/*/*.parquet'")
-        return duckdb.sql(text).fetchall()
+        return duckdb.connect().execute(text).fetchall()
 
     return (f"parquet:{path}" if request.param == "parquet" else f"sql:{request.param}:///{path}/verdicts"), in_file
 

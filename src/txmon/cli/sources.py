@@ -105,6 +105,27 @@ def source_of(flags: dict[str, Any], settings: Settings, live: bool) -> Source |
     return Source(sql=_sql(given, sql, settings, secret, live))
 
 
+def attached(address: str | None, text: str | None, password_file: str | None) -> "SqlQuery | None":
+    """Return the database that `txmon query` attaches, with the query of its transactions; None for none."""
+    whole = address or (environ.get("TXMON_SQL") if text else None)
+    if not whole:
+        if text or password_file:
+            raise UsageError(f"--{'query' if text else 'password-file'} needs --sql URL")
+        return None
+    _refuse_password(address)
+    from txmon.ingest.sql import SqlQuery
+
+    return SqlQuery(whole, text or "", _secret(password_file) or environ.get("TXMON_SQL_PASSWORD"))
+
+
+def _refuse_password(address: str | None) -> None:
+    if address and has_password(address):
+        raise UsageError(
+            "--sql must not hold a password: it shows in the process list. Set TXMON_SQL to the whole address, or"
+            " TXMON_SQL_PASSWORD, or use --password-file."
+        )
+
+
 NAMES = (
     "sql", "prometheus", "query", "watermark", "since", "until", "step", "ca_file", "password_file", "poll", "overlap",
 )  # fmt: skip
@@ -114,11 +135,7 @@ def _sql(given: Mapping[str, Any], address: str, settings: Settings, secret: str
     for name in ("step", "ca_file"):
         if given[name]:
             raise UsageError(f"--{name.replace('_', '-')} belongs to --prometheus")
-    if given["sql"] and has_password(address):
-        raise UsageError(
-            "--sql must not hold a password: it shows in the process list. Set TXMON_SQL to the whole address, or"
-            " TXMON_SQL_PASSWORD, or use --password-file."
-        )
+    _refuse_password(given["sql"])
     from txmon.ingest.sql import SqlQuery, start_of
 
     now = time.time()

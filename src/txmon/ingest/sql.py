@@ -62,6 +62,10 @@ class Database:
         self._connection: Any = None
         self._found: Any = None  # the newest result
 
+    def connection(self) -> Any:
+        """Return a connection of its own, to look at the tables with; a context manager."""
+        return self._engine.connect()
+
     def select(self, text: str, values: Mapping[str, Any]) -> tuple[list[str], Iterator[Any]]:
         """Run `text` and return its columns and its rows, streamed. Raise IoFailure or BadData, without secrets."""
         from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError

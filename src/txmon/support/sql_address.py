@@ -34,10 +34,11 @@ class SqlEngine:
             url = make_url(address)
         except ArgumentError as bad:
             raise ConfigError(f"{flag} {hidden(address)!r} is not a database URL. {FORMS}") from bad
+        shown = url.set(password=None)
         url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
         if password is not None and url.host:  # a file has no login
             url = url.set(password=password)
-        self.name = url.render_as_string(hide_password=True).replace(":***", "")
+        self.name = hidden(shown.render_as_string(hide_password=True)).replace(":***", "")
         self.kind = url.get_backend_name()
         self.database = url.database
         arguments = {**CONNECT.get(self.kind, {}), **connect}
