@@ -92,7 +92,8 @@ class Settings:
     format: str = _input("auto", "Format of the input.", choice("auto", "csv", "jsonl", "json", "logfmt"))
     map: Mapping[str, str] = _input(
         {}, "Column that holds a field: count=F1, status=transaction.status; count= for none.",
-        pairs(keys=("time", "status", "count", "amount", "id", "date", "zone"), off=True), "FIELD=COLUMN", many=True,
+        pairs(keys=("time", "status", "count", "amount", "currency", "id", "date", "zone"), off=True), "FIELD=COLUMN",
+        many=True,
     )  # fmt: skip
     wide: tuple[str, ...] = _input(
         (), "Columns that count a status each; * takes all of whole numbers.", column_list, "COLUMN,...",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from txmon.model.keys import TOTAL, Key, Series
-from txmon.model.outcome import MARKS, IncidentEvent, Outcome, TrendName
+from txmon.model.outcome import MARKS, IncidentEvent, Outcome, TrendName, without_sums
 from txmon.model.statuses import DENIED, FAILED, PENDING, REFUNDED, REVERSED, SUCCESS, role_of
 from txmon.model.verdict import Verdict
 from txmon.terminal.history import History, Point
@@ -48,6 +48,7 @@ class Board:
         self.volume = 0
         for verdict in outcome.verdicts:
             self._take(verdict)
+        for verdict in without_sums(outcome.verdicts):
             if verdict.status == TOTAL:
                 self.volume += verdict.count
                 self.warming = verdict.recommendation == "warming"

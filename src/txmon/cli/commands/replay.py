@@ -83,10 +83,10 @@ def replay(
     with ExitStack() as stack:
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
-        reader = reader_of(settings, log, today)
+        reader = reader_of(settings, log, today, detailed=not inject)
         settings = understood(config, reader, inputs)
         judge = _judge(inject, settings, files, today, stack, _peeking if partial else Pipeline.run)
-        pipeline = pipeline_of(settings, live=False, partial=partial)
+        pipeline = pipeline_of(settings, live=False, partial=partial, detailed=not inject)
         stack.callback(
             lambda: tell([*log.summary(), *reader.summary(), *pipeline.summary(), *misspelt(settings, pipeline)])
         )

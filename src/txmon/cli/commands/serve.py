@@ -65,7 +65,7 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         stack.enter_context(owned(settings.state))
         log = RejectLog(settings.rejects, say=lambda line: tell([line]))
         stack.callback(log.close)
-        pipeline = pipeline_of(settings, live=True, partial=True)
+        pipeline = pipeline_of(settings, live=True, partial=True, detailed=True)
         # the live page is this command's chart
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
         engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))

@@ -121,7 +121,7 @@ def watch(
 def _session(settings: Settings, stack: ExitStack) -> LiveSession:
     log = RejectLog(settings.rejects, settings.strict, lambda line: tell([line]))
     stack.callback(log.close)
-    pipeline = pipeline_of(settings, live=True, partial=True)
+    pipeline = pipeline_of(settings, live=True, partial=True, detailed=True)
     session = LiveSession(settings, pipeline, log, time.time, uptime, warn=lambda line: tell([line]))
     stack.callback(lambda: tell(session.summary()))
     session.restore()
