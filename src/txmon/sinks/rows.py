@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from txmon.model.drivers import Drivers
 from txmon.model.keys import Key
+from txmon.model.money import Money
 from txmon.model.outcome import Outcome, deviates
 from txmon.model.verdict import Verdict
 from txmon.sinks.lines import event_line, rise_line
@@ -22,7 +24,8 @@ Place = tuple[object, ...]
 VERDICTS: Final[Mapping[str, Kind]] = {
     "time": "time", "key": "name", "status": "name", "count": "whole", "total": "whole", "expected": "number",
     "low": "whole", "high": "whole", "score": "number", "window": "whole", "recommendation": "text",
-    "reasons": "texts", "text": "text", "incident": "text", "partial": "flag", "revises": "flag",
+    "reasons": "texts", "text": "text", "incident": "text", "partial": "flag", "revises": "flag", "drivers": "json",
+    "money": "json",
 }  # fmt: skip
 EVENTS: Final[Mapping[str, Kind]] = {
     "time": "time", "event": "name", "id": "name", "state": "name", "statuses": "texts", "key": "json",
@@ -88,7 +91,12 @@ def verdict_row(v: Verdict) -> Row:
     return (
         v.time, key_text(v.key), v.status, v.count, v.total, expected, v.low, v.high, round(v.score, 2), v.window,
         v.recommendation, v.reasons, v.text, v.incident, v.partial, v.revises,
+        None if v.drivers is None else _json(v.drivers), _json(v.money) if v.money else None,
     )  # fmt: skip
+
+
+def _json(found: Drivers | tuple[Money, ...]) -> str:
+    return json.dumps([one.row() for one in found], ensure_ascii=False)
 
 
 def key_text(key: Key) -> str:
