@@ -60,12 +60,11 @@ class Held(StringIO):
 def _whole(stream: TextIO) -> TextIO:
     """Return a stream on the same descriptor that writes all of a text.
 
-    With PYTHONUNBUFFERED, as in many containers, standard error drops the rest of a frame that a terminal takes in parts.
+    With PYTHONUNBUFFERED, as in many containers, standard error drops the rest of a frame of which a terminal takes a
+    part.
     """
     try:
-        return open(  # noqa: SIM115 - it lives as long as the process
-            stream.fileno(), "w", encoding=stream.encoding, errors=stream.errors, closefd=False
-        )
+        return open(stream.fileno(), "w", encoding=stream.encoding, errors=stream.errors, closefd=False)
     except OSError:
         return stream
 
