@@ -34,7 +34,7 @@ KEYED = "time,status,merchant,count\n" + "".join(
 
 @cache
 def outcomes(path: str, by: tuple[str, ...] = ()) -> list[Outcome]:
-    settings = Settings(by=by)
+    settings = Settings(group_by=by)
     reader = reader_of(settings, RejectLog(), date(2026, 3, 2))
     return list(pipeline_of(settings, live=False).run(reader.records([path])))
 

@@ -51,6 +51,8 @@ class IncidentRow:
     author: str = ""  # who acknowledged it
     note: str = ""
     details: dict[str, dict[str, Any]] = field(default_factory=dict)  # by status: its strongest alert
+    drivers: list[dict[str, object]] | None = None  # as its lines have them; None where nothing looks for them
+    money: list[dict[str, object]] = field(default_factory=list)
 
     def take(self, verdict: Verdict) -> None:
         """Note an alert that belongs to the incident."""
@@ -72,6 +74,10 @@ class IncidentRow:
         by_score = sorted(self.details.values(), key=lambda detail: -abs(detail["score"]))
         row["details"] = [{name: value for name, value in one.items() if name != "label"} for one in by_score]
         row["time"], row["start"], row["peak"] = iso(self.time), iso(self.start), iso(self.peak)
+        if self.drivers is None:
+            del row["drivers"]
+        if not self.money:
+            del row["money"]
         row["expected"], row["excess"] = round(self.expected, 2), round(self.excess, 1)
         return row
 
@@ -141,6 +147,8 @@ class Recent:
             before.acknowledged if before else False, event.time, event.severity, before.author if before else "",
             event.note or (before.note if before else ""),
             before.details if before else {},
+            None if event.drivers is None else [one.row() for one in event.drivers],
+            [one.row() for one in event.money],
         )  # fmt: skip
         while len(self.incidents) > INCIDENTS:
             gone = next((row.id for row in self.incidents.values() if row.state == "resolved"), None)
@@ -159,6 +167,8 @@ class Recent:
         row.observed, row.expected, row.excess = incident.observed, incident.expected, incident.excess
         row.acknowledged, row.author, row.severity = incident.acknowledged, incident.by, incident.severity
         row.note = incident.note
+        row.drivers = None if incident.drivers is None else [one.row() for one in incident.drivers]
+        row.money = [one.row() for one in incident.money]
         row.explanation = incident.text or row.explanation
 
     def verdicts(self, since: int | None, status: str | None, limit: int) -> tuple[list[str], bool]:

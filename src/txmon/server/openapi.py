@@ -79,6 +79,8 @@ _VERDICT: Final[Schema] = record(
         "key": {"type": "object", "minProperties": 1, "additionalProperties": TEXT},
         "incident": {"type": "string", "minLength": 1}, "partial": {"type": "boolean", "const": True},
         "revises": {"type": "boolean", "const": True},
+        "drivers": array(ref("Driver")) | {"description": "What explains the excess; empty: it is spread evenly."},
+        "money": array(ref("Money")) | {"description": "Beside what is normal, one element per currency."},
     },
 )  # fmt: skip
 _RECEIPT: Final[Schema] = record(
@@ -121,8 +123,19 @@ _INCIDENT: Final[Schema] = record(
         "details": array(
             record({"status": TEXT, "time": TIME, "count": WHOLE, "expected": NUMBER, "score": NUMBER, "text": TEXT})
         ) | {"description": "The strongest alert of each status, the strongest first."},
-    }
+    },
+    {
+        "drivers": array(ref("Driver"))
+        | {"description": "With --drivers: what explains the excess of the root status; empty: it is spread evenly."},
+        "money": array(ref("Money")) | {"description": "Of the root status beside what is normal, so far."},
+    },
 )  # fmt: skip
+_DRIVER: Final[Schema] = record(
+    {"values": table(TEXT), "seen": WHOLE, "expected": NUMBER, "share": NUMBER | {"description": "1 is all of it."}}
+)
+_MONEY: Final[Schema] = record(
+    {"seen": NUMBER, "expected": NUMBER, "excess": NUMBER, "low": NUMBER, "high": NUMBER}, {"currency": TEXT}
+)
 _SILENCE: Final[Schema] = record({"status": TEXT, "key": table(TEXT), "until": TIME, "author": TEXT, "note": TEXT})
 _SERIES: Final[Schema] = record(
     {
@@ -156,6 +169,8 @@ SCHEMAS: Final[Schema] = {
     "Verdict": _VERDICT,
     "Receipt": _RECEIPT,
     "Incident": _INCIDENT,
+    "Driver": _DRIVER,
+    "Money": _MONEY,
     "Series": _SERIES,
     "Overview": _OVERVIEW,
     "Reject": record({"index": {"type": "integer"}, "kind": TEXT, "reason": TEXT}),

@@ -61,6 +61,7 @@ class Board:
         self.incidents = IncidentBook()
         self.trends: dict[str, TrendName] = {}
         self.tracks: dict[Series, Track] = {}
+        self.keyed = False  # keys are told apart
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
@@ -71,7 +72,8 @@ class Board:
         if closed and outcome.time >= self.time:
             self.time = outcome.time
             self.first = self.first or outcome.time
-            self.volume = _volume(closed)
+            whole = [verdict for verdict in closed if not verdict.key]  # all keys together, where they are judged too
+            self.volume = _volume(whole or closed)
             self._settle()
         self.incidents.accept(outcome)
         for status, trend in outcome.trends.items():
@@ -84,6 +86,7 @@ class Board:
         track = self.tracks.get(series)
         if track is None:
             track = self.tracks[series] = Track(verdict, History(verdict.time, self.bucket))
+            self.keyed = self.keyed or bool(verdict.key)
         mark = MARKS[verdict.recommendation]
         high = 0 if verdict.recommendation == "warming" else verdict.high
         track.history.add(verdict.time, Point(verdict.count, verdict.low, high, mark))

@@ -363,7 +363,9 @@ def _title(board: Board, track: Track, paper: Paper, start: int, chosen: bool) -
     now = f"{board.count(track):,} now{sofar}"
     low, high = f"{newest.low:,}", f"{newest.high:,}"
     long, short = ("", "") if state == "warming" else (f", {low} to {high} is normal", f", normal {low}-{high}")
-    name = Text(f"{_pointer(paper) if chosen else ''}{_name(track)}", style=style + (" reverse" if chosen else ""))
+    name = Text(
+        f"{_pointer(paper) if chosen else ''}{_name(board, track)}", style=style + (" reverse" if chosen else "")
+    )
     words = Text(state_text(board, track, paper, start), style=STATE_STYLE[state])
     moving = Text(f"{arrow} {trend}", style="dim") if trend != "stable" else None
     for rest in ([Text(now + long), moving], [Text(now + long)], [Text(now + short)]):
@@ -377,9 +379,10 @@ def _pointer(paper: Paper) -> str:
     return "› " if paper.utf8 else "> "
 
 
-def _name(track: Track) -> str:
-    status = track.newest.status
-    return ("all statuses" if status == TOTAL else printable(shown(status), 40)) + key_text(track.newest.key)
+def _name(board: Board, track: Track) -> str:
+    key, status = track.series
+    together = " (all keys)" if board.keyed and not key else ""
+    return ("all statuses" if status == TOTAL else printable(shown(status), 40)) + key_text(key) + together
 
 
 def state_text(board: Board, track: Track, paper: Paper, start: int) -> str:
@@ -403,13 +406,13 @@ def state_text(board: Board, track: Track, paper: Paper, start: int) -> str:
 
 
 def key_text(key: Key) -> str:
-    """Return ` merchant=m1`, or nothing without --by."""
+    """Return ` merchant=m1`, or nothing without --group-by."""
     return "".join(f" {printable(name, 20)}={printable(value, 30)}" for name, value in key)
 
 
 def _lines(board: Board, tracks: Sequence[Track], view: View, paper: Paper, start: int, end: int) -> list[Text]:
     """Return each series as one line: name, bars, newest count, state."""
-    names = [(_pointer(paper) if track.series == view.chosen else "") + _name(track) for track in tracks]
+    names = [(_pointer(paper) if track.series == view.chosen else "") + _name(board, track) for track in tracks]
     states = [state_text(board, track, paper, start) if paper.width >= STATED else "" for track in tracks]
     longest = paper.width // 3 if paper.width >= NARROW else 14
     name_width = min(longest, max(map(cell_len, names), default=0)) + 1
