@@ -75,7 +75,7 @@ class ParseOptions:
 
     def flag(self, place: int) -> str:
         """Return the flag that names the column at this place of `by`."""
-        return "--drivers" if place >= len(self.by) - self.drivers else "--by"
+        return "--drivers" if place >= len(self.by) - self.drivers else "--group-by"
 
 
 class CsvLayout:

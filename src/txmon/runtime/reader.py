@@ -159,7 +159,7 @@ def reader_of(settings: Settings, log: RejectLog, today: date, detailed: bool = 
 def hints_of(settings: Settings, detailed: bool = False) -> Hints:
     """What `settings` say about how a source is read, before it is looked at.
 
-    detailed: for a pipeline that values what it counts and looks for drivers: keys have more dimensions than --by.
+    detailed: for a pipeline that looks for drivers: keys have more dimensions than --group-by, and amounts are kept.
     """
     mapping = dict(settings.map)
     if settings.date_column is not None:
@@ -167,7 +167,7 @@ def hints_of(settings: Settings, detailed: bool = False) -> Hints:
     order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
     if settings.day_first and settings.month_first:
         raise UsageError("--day-first and --month-first exclude each other")
-    options = ParseOptions(_line_format(settings.format), mapping, settings.by, settings.max_line, money=detailed)
+    options = ParseOptions(_line_format(settings.format), mapping, settings.group_by, settings.max_line, money=detailed)
     return Hints(
         options, settings.tz, settings.date, order, settings.time_format, settings.encoding, settings.wide,
         settings.format,

@@ -82,7 +82,7 @@ class Board:
     def panels(self, most: int, final: bool) -> list[Track]:
         """The `most` tracks worth a panel; final: by all that happened instead of lately."""
         ranked = sorted(self.tracks, key=lambda series: self._rank(series, final))
-        if len({key for key, _ in ranked}) == 1:  # without --by the places stay put
+        if len({key for key, _ in ranked}) == 1:  # without --group-by the places stay put
             shown = sorted(ranked[:most], key=lambda series: _place(series[1]))
             return [self.tracks[series] for series in shown]
         return [self.tracks[series] for series in ranked[:most]]
