@@ -180,8 +180,8 @@ def test_too_few_descriptors_later(tmp_path: Path) -> None:
 def test_memory_runs_out() -> None:
     rows = ((f"2026-03-02T10:{m:02}:00Z", "s", f"{m}-{n}", 1) for m in range(8) for n in range(20_000))
     done = txmon(
-        "replay", "-", "--by", "m", "--only", "alerts", stdin=table(rows, "time,status,m,count"),
+        "replay", "-", "--group-by", "m", "--only", "alerts", stdin=table(rows, "time,status,m,count"),
         limits={resource.RLIMIT_AS: 110 << 20},
     )  # fmt: skip
-    assert (done.code, done.err) == (1, "txmon: out of memory; fewer series (--max-series, --by) need less\n")
+    assert (done.code, done.err) == (1, "txmon: out of memory; fewer series (--max-series, --group-by) need less\n")
     assert done.lines is not None

@@ -24,6 +24,7 @@ from txmon.detection.episodes import Episodes, Surges
 from txmon.detection.hours import ClosedHours
 from txmon.detection.judgement import LAG, judge
 from txmon.detection.key_series import KeyVolume, StatusLayout
+from txmon.detection.money import MoneyBook
 from txmon.detection.pulses import Pulses
 from txmon.detection.registry import Roster
 from txmon.detection.season import Season
@@ -32,6 +33,7 @@ from txmon.detection.thresholds import DetectorConfig
 from txmon.ingest.records import ParseOptions, Record, RecordParser
 from txmon.ingest.timestamps import TimeParser
 from txmon.model.keys import Key
+from txmon.model.money import CURRENCY, Sums
 from txmon.model.outcome import IncidentEvent, Outcome, Trend
 from txmon.model.scores import Thresholds
 from txmon.model.stateful import Stateful
@@ -305,7 +307,20 @@ def feed_pipeline(part: Pipeline, n: int, item: tuple[int, str, int, int, int | 
     offset, status, number, key, identity = item
     name = None if identity is None else f"id{identity}"
     time = START + 300 * n + offset
-    return [parts_of(one) for one in part.feed([Record(time, status, number, key_of(key), None, name)])]
+    currency = ((CURRENCY, "USD" if number % 2 else "BRL"),)
+    record = Record(time, status, number, key_of(key) + currency, number * 1.25, name)
+    return [parts_of(one) for one in part.feed([record])]
+
+
+def feed_money(part: MoneyBook, n: int, item: Counts) -> object:
+    money = {
+        (*key, (CURRENCY, "USD")): {status: Sums(count * 25_000, count * 25_000**2) for status, count in row.items()}
+        for key, row in item.items()
+    }
+    verdicts = [verdict_of(n, status, one, key) for key, row in item.items() for status, one in row.items()]
+    worth = [part.value(verdict, money) for verdict in verdicts]
+    part.learn(START + 60 * n, item, money, verdicts, {})
+    return worth
 
 
 def feed_detector(part: Detector, n: int, item: tuple[int, str, int, int, int | None]) -> object:
@@ -370,8 +385,13 @@ CASES: Final[dict[str, Case]] = {
     "RuleBook": Case(lambda: RuleBook(parse_rules("count > 5 for 3m"), "both", 60), steady, feed_rules),
     "Bucketer": Case(lambda: Bucketer(60, 60), records, feed_bucketer),
     "TrendTracker": Case(lambda: TrendTracker(60), steady, feed_trends),
-    "IncidentTracker": Case(lambda: IncidentTracker(IncidentPolicy(clear=180, repeat=600)), some_keys, feed_incidents),
-    "Pipeline": Case(lambda: pipeline_of(Settings(warmup=600, sigma=3.0), live=False), records, feed_pipeline),
+    "IncidentTracker": Case(
+        lambda: IncidentTracker(IncidentPolicy(resolve_after=180, remind_every=600)), some_keys, feed_incidents
+    ),
+    "MoneyBook": Case(MoneyBook, some_keys, feed_money),
+    "Pipeline": Case(
+        lambda: pipeline_of(Settings(warmup=600, sigma=3.0), live=False, detailed=True), records, feed_pipeline
+    ),
     "Detector": Case(lambda: Detector(warmup="10m", sigma=3), records, feed_detector),
     "RecordParser": Case(new_parser, lines, feed_parser),
     "TimeParser": Case(new_times, st.lists(texts, min_size=2, max_size=30), feed_times),

@@ -281,7 +281,9 @@ def test_steps_that_a_receiver_missed_arrive_as_one_in_order(tmp_path: Path, rec
         "approved": busy(m), "failed": 12 if 120 <= m < 125 else 0, "denied": 60 if 150 <= m < 155 else 7,
     }  # fmt: skip
     (tmp_path / "app.csv").write_text("time,status,count\n" + table(recent(175), 0, 174, rows))
-    watch = Watch(tmp_path, "--notify", "--drain", "0", "--trend-every", "0", TXMON_WEBHOOK=f"http://127.0.0.1:{port}/")
+    watch = Watch(
+        tmp_path, "--notify", "--flush-timeout", "0", "--trend-every", "0", TXMON_WEBHOOK=f"http://127.0.0.1:{port}/"
+    )
     watch.until(lambda: [one["state"] for one in watch.events()].count("resolved") == 2)
     watch.stop()
     endpoint = receiver({"code": 200})
@@ -395,7 +397,7 @@ def test_alertmanager_gets_alerts_that_group_are_silenced_and_resolve(tmp_path: 
 
     head = "time,status,merchant,count\n"
     (tmp_path / "app.csv").write_text(head + "".join(rows(m) for m in range(128)))
-    flags = ("--notify", "--by", "merchant", "--alertmanager", manager.url, "--trend-every", "0")
+    flags = ("--notify", "--group-by", "merchant", "--alertmanager", manager.url, "--trend-every", "0")
     watch = Watch(tmp_path, *flags)
     manager.until(lambda: len(manager.get("alerts")) == 2)
     alerts = manager.get("alerts")

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from txmon.cli.messages import tell
 from txmon.cli.options import load_config
-from txmon.cli.outputs import Outputs, tell
+from txmon.cli.outputs import Outputs
 from txmon.errors import TxmonError
 from txmon.runtime.session import LiveSession
 from txmon.settings.declarations import Settings

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from txmon.cli.display import Display, wanted
+from txmon.cli.messages import tell
 from txmon.cli.unroled import RoleNotice
 from txmon.errors import ConfigError, IoFailure
 from txmon.model.outcome import Outcome
@@ -24,8 +25,8 @@ from txmon.support.terminal_text import Screen, printable
 
 TELLING = (
     "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec",
-    "alertmanager", "route", "mention", "notify_timeout", "max_age", "max_cards", "link", "digest", "quiet", "silence",
-    "trend_every", "spool", "drain",
+    "alertmanager", "route", "mention", "notify_timeout", "max_age", "max_cards", "link", "digest", "quiet_hours",
+    "silence", "trend_every", "spool", "flush_timeout",
 )  # fmt: skip
 NOTIFICATIONS: Final = "notifications:"  # among the sources of a state: no file is likely to be called that
 
@@ -152,10 +153,3 @@ class Outputs:
         """Keep the screen alive."""
         if self.display is not None:
             self.display.tick()
-
-
-def tell(lines: list[str]) -> None:
-    """Say something on standard error, a line each."""
-    for line in lines:
-        with suppress(OSError):  # nobody can be told
-            click.echo(f"txmon: {printable(line, None)}", err=True)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from txmon.model.keys import TOTAL
-from txmon.model.outcome import Outcome
+from txmon.model.outcome import Outcome, without_sums
 from txmon.model.statuses import role_of
 from txmon.settings.declarations import Settings
 
@@ -24,7 +24,7 @@ class RoleNotice:
         if self._done:
             return []
         some = False
-        for verdict in outcome.verdicts:
+        for verdict in without_sums(outcome.verdicts):
             if verdict.status != TOTAL and verdict.count and not verdict.partial and not verdict.revises:
                 self._counts[verdict.status] = self._counts.get(verdict.status, 0) + verdict.count
                 some = True

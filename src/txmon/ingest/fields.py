@@ -62,8 +62,13 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("transactionid", "txn_id", "payment_id", "psp_reference"),
     "date": (),
     "zone": (),
+    "currency": (),
 }  # fmt: skip
-FIELDS: Final = (*NAMES, "date", "zone")  # what --map can name; the last two complete a time of day
+FIELDS: Final = (*NAMES, "date", "zone", "currency")  # what --map can name; date and zone complete a time of day
+# what the column of an amount's currency is called, as `plain_name` writes it, most wanted first
+CURRENCIES: Final = (
+    "currency", "currency_code", "amount_currency", "transaction_currency", "ccy", "moeda", "moneda", "divisa",
+)  # fmt: skip
 _COUNTED: Final = re.compile(r"\s*count\s*\(.*\)\s*", re.IGNORECASE)  # as SQL and Splunk name a count of rows
 _COUNTABLE: Final = (
     r"(?:records|rows|events|transactions?|transacoes|transacciones|txns?|trxs?|payments|pagamentos|pagos|operations)"
@@ -135,6 +140,16 @@ def choose(names: Iterable[str], mapping: Mapping[str, str]) -> dict[str, list[s
                 found[field] = [alias]
                 taken.add(alias)
     return found
+
+
+def currency_column(names: Iterable[str], mapping: Mapping[str, str]) -> str:
+    """Return which of a row's `names` holds the currency of its amount; empty for none. mapping: as --map says it."""
+    own = list(names)
+    if "currency" in mapping:
+        wanted = mapping["currency"].lower()
+        return next((name for name in own if name.lower() == wanted), "")
+    plain = {plain_name(name): name for name in reversed(own)}
+    return next((plain[name] for name in CURRENCIES if name in plain), "")
 
 
 def is_count(name: str) -> bool:

@@ -18,7 +18,7 @@ from typing import Final
 
 from txmon.errors import BadData
 from txmon.ingest import calendar_texts
-from txmon.ingest.fields import ALIASES, FIELDS, MAX_COUNT, NAMES, choose, count_of, plain_name
+from txmon.ingest.fields import ALIASES, FIELDS, MAX_COUNT, NAMES, choose, count_of, currency_column, plain_name
 from txmon.ingest.fields import Fault as BadValue
 from txmon.ingest.records import BOM, DELIMITERS, ParseOptions, Wide, missing_text, with_paths
 from txmon.ingest.timestamps import TimeParser
@@ -129,6 +129,7 @@ class Reading:
     alternatives: tuple[str, ...] = ()  # flags that would change the reading, each with its effect
     rows: int = 0  # that it was decided from
     example: str = ""  # a date whose order of day and month is not decided
+    drivers: int = 0  # how many of `by`, the last ones, are the columns of --drivers
 
     def options(self, base: ParseOptions) -> ParseOptions:
         """Return how the lines are parsed: `base` with what was decided."""
@@ -149,7 +150,9 @@ class Reading:
         ]
         parts = [own.kind + (f" ({', '.join(details)})" if details else "")]
         fields = [self._field(name) for name in (*FIELDS, "wide") if self._field(name)]
-        parts.append(", ".join([*fields, *([f"by {', '.join(self.by)}"] if self.by else [])]))
+        by, drivers = self.by[: len(self.by) - self.drivers], self.by[len(self.by) - self.drivers :]
+        named = [f"{name} {', '.join(some)}" for name, some in (("by", by), ("drivers", drivers)) if some]
+        parts.append(", ".join([*fields, *named]))
         if self.meaning == "one transaction":
             parts.append("a row is one transaction")
         if self.step is not None and self.step != 60:
@@ -471,11 +474,14 @@ class _Decision:
         lower = {name.lower() for name in used}
         if meaning == "a count" and "amount" not in self.given and "amount" in self.columns:
             lower.discard(self.columns.pop("amount").lower())
+            if self.hints.options.money:  # a row's total, or its mean: --map amount=COLUMN says that it is the total
+                mapping["amount"] = ""
+                lower.discard(self.columns.pop("currency", "").lower())
         unused = tuple(name for name in self.table.names if name.lower() not in lower)
         return Reading(
             self.source, self.container, self.columns, mapping, self.table.delimiter, self.table.skip, self.wide,
             self.hints.options.by, self.order, self.time_kind, self.zone, meaning, self._step(meaning), unused,
-            tuple(self.notes), tuple(self.alternatives), self.table.rows, self.example,
+            tuple(self.notes), tuple(self.alternatives), self.table.rows, self.example, self.hints.options.drivers,
         )  # fmt: skip
 
     # columns
@@ -498,10 +504,11 @@ class _Decision:
                 raise BadData(f"{self.source}: no column {column!r} for {name!r}; columns found: {shown}")
             else:
                 self.columns[name] = column
-        for dimension in self.hints.options.by:
+        for place, dimension in enumerate(self.hints.options.by):
             if dimension.lower() not in lower and self.table.names and self.container.format == "csv":
                 shown = ", ".join(self.table.names)[:300]
-                raise BadData(f"{self.source}: no column {dimension!r} for --by; columns found: {shown}")
+                flag = self.hints.options.flag(place)
+                raise BadData(f"{self.source}: no column {dimension!r} for {flag}; columns found: {shown}")
 
     def _free(self, name: str) -> list[str]:
         """The columns whose names say that they hold the field `name`, most wanted first."""
@@ -881,6 +888,11 @@ class _Decision:
         usual = Counter(gaps).most_common(1)[0]
         return step if usual[0] == step and usual[1] * 2 >= len(gaps) else None
 
+    def _currency(self) -> None:
+        currency = currency_column(self.table.names, self.given)
+        if currency and currency not in self.columns.values():
+            self.columns["currency"] = currency
+
     def _rest(self, default: Mapping[str, Sequence[str]]) -> None:
         for name in ("amount", "id"):
             if name in self.given or self.wide:
@@ -888,6 +900,8 @@ class _Decision:
             free = [column for column in default.get(name, []) if column not in self.columns.values()]
             if free:
                 self.columns[name] = free[0]
+        if self.hints.options.money and "amount" in self.columns and "currency" not in self.given:
+            self._currency()
         if "count" not in self.columns and "count" not in self.given and not self.wide:
             for name in self.table.names:
                 if (

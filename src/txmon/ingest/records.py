@@ -18,12 +18,14 @@ from txmon.ingest.fields import (
     cell_of,
     choose,
     count_of,
+    currency_column,
     label_of,
     names_of,
     status_of,
 )
 from txmon.ingest.timestamps import TimeParser
 from txmon.model.keys import Key
+from txmon.model.money import CURRENCY
 
 DELIMITERS: Final = ",;\t|"
 PLANS: Final = 64  # kinds of JSON rows remembered
@@ -68,6 +70,12 @@ class ParseOptions:
     delimiter: str = ""  # of CSV; empty: the header decides
     skip: int = 0  # lines before the header
     wide: Wide = ()  # a row is a time with a count for each of these
+    money: bool = False  # whether amounts are added up, each in its currency
+    drivers: int = 0  # how many of `by`, the last ones, are the columns of --drivers
+
+    def flag(self, place: int) -> str:
+        """Return the flag that names the column at this place of `by`."""
+        return "--drivers" if place >= len(self.by) - self.drivers else "--group-by"
 
 
 class CsvLayout:
@@ -75,13 +83,15 @@ class CsvLayout:
 
     __slots__ = ("amount", "by", "count", "delimiter", "id", "status", "time", "width")
 
-    def __init__(self, columns: Mapping[str, int], by: tuple[str, ...], delimiter: str, width: int) -> None:
+    def __init__(
+        self, columns: Mapping[str, int], by: tuple[str, ...], delimiter: str, width: int, money: bool
+    ) -> None:
         self.delimiter = delimiter.encode()
         self.width = width
         self.time = columns["time"]
         self.status = columns["status"]
         self.count = columns.get("count", -1)
-        self.amount = columns.get("amount", -1)
+        self.amount = columns.get("amount", -1) if money else -1
         self.id = columns.get("id", -1)
         self.by = [columns[f"by:{name}"] for name in by]
 
@@ -111,10 +121,12 @@ class RecordParser:
         self._order = ""
         self._adopted = False  # whether `adopt` has decided more than the header says
         self._in_parts = False  # a time has its date or its zone in another column
+        self.names = options.by  # of the dimensions in a CSV record's key: those of `by`, and the currency
         self._note_options()
 
     def _note_options(self) -> None:
         options = self.options
+        self.names = options.by
         self._paths = [path for path in (*options.mapping.values(), *options.by) if "." in path]
         self._in_parts = bool(options.mapping.get("date") or options.mapping.get("zone"))
 
@@ -182,7 +194,7 @@ class RecordParser:
             mapping = {str(name): str(column) for name, column in plan["mapping"].items()}
             options = ParseOptions(
                 str(plan["format"]), mapping, self.options.by, self.options.max_line, str(plan["delimiter"]),
-                int(plan["skip"]), wide,
+                int(plan["skip"]), wide, self.options.money, self.options.drivers,
             )  # fmt: skip
             self.adopt(options, str(plan["order"]))
         if state["header"] is not None:
@@ -232,7 +244,7 @@ class RecordParser:
         if self._in_parts or self._wide:
             return None
         if self._layout is None and self._columns is not None and (ids or "id" not in self._columns):
-            self._layout = CsvLayout(self._columns, self.options.by, self._delimiter, self._width)
+            self._layout = CsvLayout(self._columns, self.names, self._delimiter, self._width, self.options.money)
         return self._layout
 
     def time_of(self, text: str) -> tuple[int, bool]:
@@ -325,10 +337,17 @@ class RecordParser:
         if missing:
             self._refuse_headerless(cells)
             raise BadData(f"{self.source}: {missing_text(missing, cells)}")
-        for dimension in self.options.by:
+        for place, dimension in enumerate(self.options.by):
             if dimension.lower() not in lower:
-                raise BadData(f"{self.source}: no column {dimension!r} for --by; columns found: {', '.join(cells)}")
+                flag = self.options.flag(place)
+                raise BadData(f"{self.source}: no column {dimension!r} for {flag}; columns found: {', '.join(cells)}")
             columns[f"by:{dimension}"] = lower[dimension.lower()]
+        self.names = self.options.by
+        if self.options.money and "amount" in columns and not self.options.wide:
+            currency = currency_column(cells, mapping)
+            if currency:
+                columns[f"by:{CURRENCY}"] = lower[currency.lower()]
+                self.names = (*self.options.by, CURRENCY)
         self._wide = [
             (lower[column.lower()], status) for column, status in self.options.wide if column.lower() in lower
         ]
@@ -355,7 +374,7 @@ class RecordParser:
 
     def _from_csv(self, text: str) -> Record:
         cells = self._split(text)
-        columns, by = self._columns, self.options.by
+        columns, by = self._columns, self.names
         assert columns is not None
         if len(cells) != self._width and not self._nearly(cells):
             raise Fault("columns", f"{len(cells)} columns, the header has {self._width}")
@@ -385,7 +404,7 @@ class RecordParser:
             time = self._time_together(cells[date] if date >= 0 else "", clock, cells[zone] if zone >= 0 else "")
         else:
             time = self._time(cells[columns["time"]])
-        by = self.options.by
+        by = self.names
         key = tuple([(name, cells[columns[f"by:{name}"]].strip()) for name in by]) if by else ()
         if self._wide:
             return self._of_all(time, key, [(status, cells[at]) for at, status in self._wide])
@@ -445,7 +464,7 @@ class RecordParser:
             missing = "time" if time is None else "status"
             raise Fault(missing, f"no {missing}")
         if self._in_parts:
-            return self._from_row_in_parts(row, time_at, status, count_at, id_at, by_at)
+            return self._from_row_in_parts(row, time_at, status, count_at, amount_at, id_at, by_at)
         count = _first(row, count_at) if count_at else None
         amount = _first(row, amount_at) if amount_at else None
         identity = _first(row, id_at) if id_at else None
@@ -466,6 +485,7 @@ class RecordParser:
         time_at: _Names,
         status: object,
         count_at: _Names,
+        amount_at: _Names,
         id_at: _Names,
         by_at: tuple[tuple[str, str | None], ...],
     ) -> Record:
@@ -474,14 +494,14 @@ class RecordParser:
         parts = [_first(row, tuple([lower[name] for name in names_of(mapping.get(field, "")) if name in lower]))
                  for field in ("date", "zone")]  # fmt: skip
         time = self._time_together(cell_of(parts[0]), cell_of(_first(row, time_at)), cell_of(parts[1]))
-        count, identity = _first(row, count_at), _first(row, id_at)
+        count, amount, identity = _first(row, count_at), _first(row, amount_at), _first(row, id_at)
         key = tuple([(name, label_of(None if column is None else row[column])) for name, column in by_at])
         return Record(
             time,
             status_of(status),
             1 if count is None else count_of(count),
             key,
-            None,
+            None if amount is None else amount_of(amount),
             None if identity is None else label_of(identity) or None,
         )
 
@@ -498,9 +518,13 @@ class RecordParser:
         lower = {name.lower(): name for name in row}
         found = choose(row, self.options.mapping)
         none: list[str] = []
-        by = tuple([(name, lower.get(name.lower())) for name in self.options.by])
+        by = [(name, lower.get(name.lower())) for name in self.options.by]
+        if self.options.money and "amount" in found and not self.options.wide:
+            currency = currency_column(row, self.options.mapping)
+            if currency:
+                by.append((CURRENCY, currency))
         time_at, status_at, count_at, amount_at, id_at = [tuple(found.get(name, none)) for name in NAMES]
-        plan = (time_at, status_at, count_at, amount_at, id_at, by)
+        plan = (time_at, status_at, count_at, amount_at, id_at, tuple(by))
         if len(self._plans) >= PLANS:
             self._plans.clear()
         self._plans[tuple(row)] = plan

@@ -6,7 +6,9 @@ from typing import Final, Literal
 
 from mypy_extensions import mypyc_attr
 
+from txmon.model.drivers import Drivers
 from txmon.model.keys import Key
+from txmon.model.money import Money
 from txmon.model.verdict import Verdict
 
 TrendName = Literal["rising a lot", "rising", "stable", "falling", "falling a lot"]
@@ -74,6 +76,8 @@ class IncidentEvent:
     parent: str = ""  # the incident of the platform that it became a part of
     explanation: str = ""  # the strongest verdict of the root status
     silent_until: int = 0  # epoch seconds until which somebody silenced it; 0 for not
+    drivers: Drivers | None = None  # what explains the root status's excess; None where nothing looks for that
+    money: tuple[Money, ...] = ()  # of the root status beside what is normal, so far; the largest currency first
 
 
 @mypyc_attr(acyclic=True)
@@ -102,6 +106,16 @@ class Outcome:
             if verdict.recommendation == "alert":
                 return True
         return False
+
+
+def without_sums(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+    """Return the verdicts whose counts add up to the bucket's: where keys are told apart, only those of single keys.
+
+    verdicts: of one bucket, those of all keys together (without a key) first, as `Pipeline` gives them.
+    """
+    if verdicts and not verdicts[0].key and verdicts[-1].key:
+        return [verdict for verdict in verdicts if verdict.key]
+    return verdicts
 
 
 MARKS: Final[Mapping[str, int]] = {"ok": 0, "warming": 0, "pending": 1, "alert": 2}  # gravity of a recommendation

@@ -5,8 +5,10 @@ from typing import Final, Literal
 from librt.strings import BytesWriter
 from mypy_extensions import mypyc_attr, u8
 
+from txmon.model.drivers import Drivers, drivers_text
 from txmon.model.encoding import decoded, quoted, utf8, write_fixed, write_number, write_whole
 from txmon.model.keys import TOTAL, Key
+from txmon.model.money import Money, money_text
 from txmon.model.scores import Thresholds, normal_interval
 from txmon.model.statuses import meaning_of
 
@@ -37,9 +39,10 @@ class Evidence:
 class Stated:
     """An interval and a text that are known already: those of a verdict that was read, or that another one changes."""
 
-    __slots__ = ("high", "low", "text")
+    __slots__ = ("excess", "high", "low", "text")
 
-    def __init__(self, low: int, high: int, text: str) -> None:
+    def __init__(self, low: int, high: int, text: str, excess: float = 0.0) -> None:
+        self.excess = excess  # squared relative error of what was expected in the bucket
         self.low = low  # the fewest transactions that are normal
         self.high = high  # the most
         self.text = text
@@ -54,8 +57,8 @@ class Verdict:
     """
 
     __slots__ = (
-        "_evidence", "_high", "_is_bounded", "_low", "_text", "count", "expected", "incident", "key", "partial",
-        "reasons", "recommendation", "revises", "score", "status", "time", "total", "window",
+        "_evidence", "_high", "_is_bounded", "_low", "_text", "count", "drivers", "expected", "incident", "key",
+        "money", "partial", "reasons", "recommendation", "revises", "score", "status", "time", "total", "window",
     )  # fmt: skip
 
     def __init__(
@@ -88,12 +91,20 @@ class Verdict:
         self.incident = incident
         self.partial = partial  # the bucket is still open
         self.revises = revises  # replaces an earlier verdict of the same bucket
+        self.money: tuple[Money, ...] = ()  # beside what is normal; the largest currency first
+        self.drivers: Drivers | None = None  # what explains the excess; None where nothing looks for that
         self._evidence = evidence
         # worked out from the evidence when they are asked for, and kept
         self._is_bounded = False
         self._low = 0
         self._high = 0
         self._text: str | None = None
+
+    @property
+    def relative_variance(self) -> float:
+        """The squared relative error of what was expected in the bucket."""
+        evidence = self._evidence
+        return evidence.excess
 
     @property
     def low(self) -> int:
@@ -211,18 +222,32 @@ class Verdict:
         revises: bool = False,
     ) -> "Verdict":
         """A verdict that differs in what is given; `partial` and `revises` can only be added."""
-        return Verdict(
+        other = Verdict(
             self.time, self.status, self.key, self.count, self.total, self.expected, self.score, self.window,
             recommendation or self.recommendation, self.reasons if reasons is None else reasons,
-            Stated(self.low, self.high, text or self.text), incident or self.incident, partial or self.partial,
-            revises or self.revises,
+            Stated(self.low, self.high, text or self.text, self.relative_variance), incident or self.incident,
+            partial or self.partial, revises or self.revises,
         )  # fmt: skip
+        other.money, other.drivers = self.money, self.drivers
+        return other
+
+    def explained(self, money: tuple[Money, ...], drivers: Drivers | None) -> "Verdict":
+        """A verdict that says what it is worth and what drives it, in its text too."""
+        parts = [self.text]
+        if drivers is not None:
+            parts.append(drivers_text(drivers))
+        if money:
+            parts.append(money_text(money))
+        other = self.changed(text="; ".join(parts))
+        other.money, other.drivers = money, drivers
+        return other
 
     def values(self) -> tuple[object, ...]:
         """All that the verdict says, in the order of its line."""
         return (
             self.time, self.status, self.key, self.count, self.total, self.expected, self.low, self.high, self.score,
             self.window, self.recommendation, self.reasons, self.text, self.incident, self.partial, self.revises,
+            self.drivers, self.money,
         )  # fmt: skip
 
     def __repr__(self) -> str:

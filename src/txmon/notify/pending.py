@@ -4,11 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, cast
 
+from txmon.model.drivers import pack_drivers, unpack_drivers
 from txmon.model.keys import pack_key, unpack_key
+from txmon.model.money import pack_amounts, unpack_amounts
 from txmon.model.outcome import IncidentEvent, IncidentState
 from txmon.notify.notification import Notification
 
-KEYS: Final = [one.name for one in fields(IncidentEvent)].index("keys")
+_NAMES: Final = [one.name for one in fields(IncidentEvent)]
+KEYS: Final = _NAMES.index("keys")
+DRIVERS: Final = _NAMES.index("drivers")
+MONEY: Final = _NAMES.index("money")
 
 
 class Known:
@@ -98,6 +103,8 @@ def pack_event(event: IncidentEvent) -> list[Any]:
     values = [getattr(event, one.name) for one in fields(event)]
     values[3], values[4] = list(event.statuses), pack_key(event.key)
     values[KEYS] = [[pack_key(key), excess] for key, excess in event.keys]
+    values[DRIVERS] = pack_drivers(event.drivers)
+    values[MONEY] = pack_amounts(event.money)
     return values
 
 
@@ -106,6 +113,8 @@ def unpack_event(values: Sequence[Any]) -> IncidentEvent:
     time, state, identity, statuses, key, *others = values
     if len(values) > KEYS:
         others[KEYS - 5] = tuple((unpack_key(one), float(excess)) for one, excess in values[KEYS])
+    if len(values) > MONEY:
+        others[DRIVERS - 5], others[MONEY - 5] = unpack_drivers(values[DRIVERS]), unpack_amounts(values[MONEY])
     return IncidentEvent(
         int(time), cast(IncidentState, _step(state)), str(identity), tuple(map(str, statuses)), unpack_key(key),
         *others,

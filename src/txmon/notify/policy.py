@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from txmon.model.keys import TOTAL
-from txmon.model.outcome import IncidentEvent, IncidentState, Outcome, Trend
+from txmon.model.outcome import IncidentEvent, IncidentState, Outcome, Trend, without_sums
 from txmon.model.statuses import REVERSED, role_of
 from txmon.notify.notification import Day, Kind, Notification, worst_first
 from txmon.notify.pending import DayTally, Known, Memory
@@ -253,7 +253,7 @@ class Notifier:
             )
         tally = self._memory.tally
         tally.since = outcome.time if tally.since is None else tally.since
-        for verdict in outcome.verdicts:
+        for verdict in without_sums(outcome.verdicts):
             if verdict.status != TOTAL and not verdict.revises:
                 tally.totals[verdict.status] = tally.totals.get(verdict.status, 0) + verdict.count
 

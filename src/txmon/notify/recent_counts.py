@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from txmon.model.outcome import without_sums
 from txmon.model.verdict import Verdict
 from txmon.notify.notification import Recent, Series
 
@@ -28,9 +29,11 @@ class RecentCounts:
         together = self._together.setdefault(time, {})
         apart = self._apart.setdefault(time, {})
         crowded = len(verdicts) > self._most
+        of_keys = without_sums(verdicts) is not verdicts
         for verdict in verdicts:
             series = (verdict.status, verdict.key)
-            together[verdict.status] = together.get(verdict.status, 0) + verdict.count - apart.get(series, 0)
+            if verdict.key or not of_keys:
+                together[verdict.status] = together.get(verdict.status, 0) + verdict.count - apart.get(series, 0)
             if not crowded:
                 apart[series] = verdict.count
         newest = max(self._together)

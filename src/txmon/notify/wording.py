@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Final, Literal
 
+from txmon.model.drivers import drivers_text
 from txmon.model.keys import TOTAL
+from txmon.model.money import Money
 from txmon.model.outcome import IncidentEvent
 from txmon.model.statuses import shown
 from txmon.notify.notification import Day, Notification
@@ -41,6 +43,7 @@ ADVICE: Final[dict[str, str]] = {
 }
 OTHERWISE: Final = "what changed shortly before it began"
 MOST_KEYS: Final = 8
+MOST_CURRENCIES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,10 @@ class Words:
             ("At the worst", f"{plain(seen_text(event), 200)} at {self.moment(event.peak)}"),
             ("Excess so far" if event.state != "resolved" else "Excess in all", _excess(event.excess)),
         ]
+        if event.drivers is not None:
+            facts.append(("Where", plain(drivers_text(event.drivers), 300)))
+        for money in event.money[:MOST_CURRENCIES]:
+            facts.append((f"Money{_in(money.currency)}", plain(_without(money), 120)))
         facts += self._picture(event)
         if event.key:
             facts.append(("Key", plain(", ".join(f"{name}={value}" for name, value in event.key))))
@@ -261,6 +268,15 @@ def _of(event: IncidentEvent) -> str:
 
 def _excess(excess: float) -> str:
     return f"{abs(excess):.0f} transactions {'above' if excess >= 0 else 'below'} normal"
+
+
+def _in(currency: str) -> str:
+    return f" in {plain(currency, 20)}" if currency else ""
+
+
+def _without(money: Money) -> str:
+    """An amount in words, without its currency, which the fact's name has."""
+    return Money("", money.seen, money.expected, money.spread, money.shared).text()
 
 
 def _unit(width: int) -> str:

@@ -16,6 +16,17 @@ from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Record
 from txmon.model.clock import iso
 from txmon.model.keys import Counts, Key, pack_counts, pack_key, unpack_counts, unpack_key
+from txmon.model.money import (
+    CURRENCY,
+    NO_AMOUNT,
+    NO_MONEY,
+    MoneyTable,
+    add_money,
+    merge_money,
+    pack_money,
+    units_of,
+    unpack_money,
+)
 from txmon.support.plurals import counted
 
 REMEMBERED: Final = 15  # closed buckets whose ids are kept, so that a repeated transaction is counted once
@@ -31,14 +42,18 @@ MOST_ASKED: Final = 8
 LEAST_AFTER_JUMP: Final = 4  # rows; over a gap that is longer than those before it, so that three strays move nothing
 TYPICAL: Final = 9  # closed buckets whose rows, and the gaps between them, are typical
 
+DETAILED: Final = 8  # closed buckets whose counts by all columns of --drivers are kept
+SPLITS: Final = 1 << 16  # keys remembered with what they are made of
+
 Sample = tuple[int, dict[str, list[str]]]
+NO_LEAVES: Final[Counts] = {}
 
 
 @mypyc_attr(acyclic=True)
 class OpenBucket:
     """The counts of one bucket by key and status, still growing."""
 
-    __slots__ = ("astray", "counts", "newest", "rows", "sample", "start", "whole")
+    __slots__ = ("astray", "counts", "leaves", "money", "newest", "rows", "sample", "start", "whole")
 
     def __init__(
         self, start: int, counts: Counts, whole: dict[str, int] | None = None, sample: Sample | None = None
@@ -50,6 +65,20 @@ class OpenBucket:
         self.counts = counts
         self.whole = whole  # by status over all keys, where `counts` are of some keys only,
         self.sample = sample  # and of all keys those of a level, with their statuses
+        self.leaves: Counts = NO_LEAVES  # the counts by --group-by and --drivers together
+        self.money: MoneyTable = NO_MONEY  # by key, with the currency as its last pair where there is one
+
+
+@mypyc_attr(acyclic=True)
+class Split:
+    """What the key of a record is made of."""
+
+    __slots__ = ("leaf", "money", "series")
+
+    def __init__(self, series: Key, leaf: Key, money: Key) -> None:
+        self.series = series  # the columns of --group-by
+        self.leaf = leaf  # and those of --drivers
+        self.money = money  # the columns of --group-by, and the currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +93,23 @@ class Correction:
 class Bucketer:
     """Gathers records into buckets of `width` seconds and closes them `lateness` seconds after their end."""
 
-    def __init__(self, width: int, lateness: int = 0, track: bool = False, live: bool = False) -> None:
-        """track: remember which counts of open buckets grow, for `grown`. live: let the watermark follow the bulk."""
+    def __init__(
+        self,
+        width: int,
+        lateness: int = 0,
+        track: bool = False,
+        live: bool = False,
+        detailed: bool = False,
+        drivers: int = 0,
+    ) -> None:
+        """track: remember which counts of open buckets grow, for `grown`. live: let the watermark follow the bulk.
+
+        detailed: add amounts up, and take the currency for what it is where a record's key ends with it. drivers: how
+        many dimensions of a key, the last ones before the currency, are columns of --drivers and name no series.
+        """
+        self._detailed = detailed
+        self._drivers = drivers
+        self._splits: dict[Key, Split] = {}
         self.width = width
         self.lateness = lateness
         self.ceiling = UNLIMITED  # the wall clock, epoch seconds: rows lift the watermark no further
@@ -102,16 +146,83 @@ class Bucketer:
                 self._take_late(record, start)
                 continue
             bucket = self._opened(start)
-            counts = bucket.counts.get(record.key)
+            key = record.key
+            if self._detailed:
+                key = self._detail(bucket, record)
+            counts = bucket.counts.get(key)
             if counts is None:
-                counts = bucket.counts[record.key] = {}
+                counts = bucket.counts[key] = {}
             counts[record.status] = counts.get(record.status, 0) + record.count
             if self._track:
-                self._grown[start, record.key, record.status] = None
+                self._grown[start, key, record.status] = None
             if self._live:
                 yield from self._advance(bucket, record.time, 1)
             elif self._rise(record.time):
                 yield from self._close()
+
+    def _is_series(self, key: Key) -> bool:
+        """Whether a record's key names its series and nothing else."""
+        return self._drivers == 0 and (not key or key[-1][0] != CURRENCY)
+
+    def _split(self, key: Key) -> Split:
+        """What `key` is made of."""
+        found = self._splits.get(key)
+        if found is None:
+            if len(self._splits) >= SPLITS:
+                self._splits.clear()
+            currency = key[-1:] if key and key[-1][0] == CURRENCY else ()
+            leaf = key[: len(key) - len(currency)]
+            series = leaf[: max(0, len(leaf) - self._drivers)]
+            found = self._splits[key] = Split(series, leaf, series + currency)
+        return found
+
+    def _detail(self, bucket: OpenBucket, record: Record) -> Key:
+        """Add what a record says beyond its series to its bucket; the key of the series."""
+        if record.amount is None and self._is_series(record.key):
+            return record.key
+        split = self._split(record.key)
+        if self._drivers:
+            if bucket.leaves is NO_LEAVES:
+                bucket.leaves = {}
+            leaf = bucket.leaves.setdefault(split.leaf, {})
+            leaf[record.status] = leaf.get(record.status, 0) + record.count
+        if record.amount is not None:
+            units = units_of(record.amount)
+            if units != NO_AMOUNT:
+                if bucket.money is NO_MONEY:
+                    bucket.money = {}
+                add_money(bucket.money, split.money, record.status, units, record.count)
+        return split.series
+
+    def _fold(self, bucket: OpenBucket, counts: Counts, money: MoneyTable) -> Counts:
+        """Add what a tally has beyond its series to its bucket; its counts by series."""
+        if money:
+            if bucket.money is NO_MONEY:
+                bucket.money = {}
+            for key, sums in money.items():
+                merge_money(bucket.money, {self._split(key).money: sums})
+        for key in counts:
+            if not self._is_series(key):
+                break
+        else:
+            return counts
+        folded: Counts = {}
+        leaves: Counts = {}
+        for key, statuses in counts.items():
+            split = self._split(key)
+            if self._drivers:
+                _merge(leaves, {split.leaf: dict(statuses)})
+            _merge(folded, {split.series: statuses})
+        if leaves:
+            if bucket.leaves is NO_LEAVES:
+                bucket.leaves = leaves
+            else:
+                _merge(bucket.leaves, leaves)
+        return folded
+
+    def detailed(self, start: int) -> list[OpenBucket]:
+        """The newest closed buckets up to the one at `start` that have counts by the columns of --drivers."""
+        return [bucket for bucket in self._closed[-DETAILED:] if bucket.start <= start]
 
     def _opened(self, start: int) -> OpenBucket:
         bucket = self._open.get(start)
@@ -237,7 +348,11 @@ class Bucketer:
         counts = tally.surrender()
         if bucket is None:
             bucket = self._open[tally.start] = OpenBucket(tally.start, counts)
+            if self._detailed:
+                bucket.counts = counts = self._fold(bucket, counts, tally.money)
         else:
+            if self._detailed:
+                counts = self._fold(bucket, counts, tally.money)
             _merge(bucket.counts, counts)
         if self._track:
             for key, statuses in counts.items():
@@ -256,6 +371,8 @@ class Bucketer:
         if bucket is not None:
             before = _rows(bucket)
             counts = tally.surrender()
+            if self._detailed:
+                counts = self._fold(bucket, counts, tally.money)
             _merge(bucket.counts, counts)
             self._kept += _rows(bucket) - before
             for key, statuses in counts.items():
@@ -415,6 +532,8 @@ class Bucketer:
         """Keep a closed bucket for late records, as long as it and those after it are not too much."""
         self._closed.append(bucket)
         self._kept += _rows(bucket)
+        if self._drivers and len(self._closed) > DETAILED:
+            self._closed[-1 - DETAILED].leaves = NO_LEAVES
         self._trim()
 
     def _trim(self) -> None:
@@ -430,10 +549,11 @@ class Bucketer:
         bucket = self._closed_at(start)
         if bucket is None:
             return
-        counts = bucket.counts.setdefault(record.key, {})
+        key = self._detail(bucket, record) if self._detailed else record.key
+        counts = bucket.counts.setdefault(key, {})
         self._kept += record.status not in counts
         counts[record.status] = counts.get(record.status, 0) + record.count
-        self._changed[start, record.key, record.status] = None
+        self._changed[start, key, record.status] = None
 
     def _closed_at(self, start: int) -> OpenBucket | None:
         """The closed bucket that began then, as long as it is kept."""
@@ -466,6 +586,11 @@ class Bucketer:
                 for one in self._open.values()
             ],
             "closed": [[bucket.start, pack_counts(bucket.counts)] for bucket in self._closed],
+            "details": [
+                [one.start, pack_counts(one.leaves), pack_money(one.money)]
+                for one in [*self._open.values(), *self._closed]
+                if one.leaves or one.money
+            ],
             "changed": [[start, pack_key(key), status] for start, key, status in self._changed],
             "ids": [[start, sorted(ids)] for start, ids in self._ids.items()],
             "watermark": self._watermark if self._watermark != NEVER else None,
@@ -483,6 +608,9 @@ class Bucketer:
         self._open = {row[0]: _reopened(row) for row in state["open"]}
         self._closed = [OpenBucket(start, unpack_counts(counts)) for start, counts in state["closed"]]
         self._kept = sum(map(_rows, self._closed))
+        places = {bucket.start: bucket for bucket in [*self._open.values(), *self._closed]}
+        for start, leaves, money in state.get("details", []):  # not in older states
+            places[start].leaves, places[start].money = unpack_counts(leaves), unpack_money(money)
         self._changed = {(start, unpack_key(key), status): None for start, key, status in state["changed"]}
         # a state of before knew ids alone, as texts: they say nothing of a status and a time
         self._ids = {start: {one for one in ids if isinstance(one, int)} for start, ids in state["ids"]}

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from txmon.model.clock import iso
+from txmon.model.drivers import Drivers, drivers_text
 from txmon.model.keys import TOTAL, Key, pack_key, unpack_key
+from txmon.model.money import Money, money_text
 from txmon.model.outcome import SEVERITIES, IncidentEvent, IncidentState, Severity
 from txmon.model.statuses import NO_ROLES, shown
 from txmon.model.verdict import Verdict
@@ -23,11 +25,12 @@ STRONG: Final = 6.0  # sigmas of a score that needs no second one
 GROWN: Final = 2.0  # times the transactions too many (or missing) in a bucket that were last told: it has worsened
 FEWEST: Final = 3.0  # transactions by which they must have grown: single ones double by chance
 WORSEN_EACH: Final = 900  # seconds at least between two such steps
-RELAPSE: Final = 3  # times --clear: a relapse within it is the same incident, and it ends a flapping one
+RELAPSE: Final = 3  # times --resolve-after: a relapse within it is the same incident, and it ends a flapping one
 RARE: Final = 5.0  # transactions expected in a gap that may well be an ordinary one: e^-5 is under a percent
 FORGOTTEN: Final = 2 * 86400  # seconds without a word of the key, which the detector has forgotten by then
 HELD: Final = 86400  # seconds after which a level that was held is the usual one
-PATIENT: Final = 4  # times --repeat between reminders of what is known to last: flapping, or a changed level
+PATIENT: Final = 4  # times --remind-every between reminders of what is known to last: flapping, or a changed level
+MOST: Final = 2.0 / 3.0  # of what is wrong in all keys together, from which on it is one key's own story
 MANY: Final = 3  # keys that fail in the same way at once: the platform's failure, and not theirs
 SHOWN_KEYS: Final = 20  # of a platform's incident that its events name
 FIELDS: Final = (
@@ -42,10 +45,10 @@ class IncidentPolicy:
     """When alerts are one incident, when it opens and when it is over. Seconds."""
 
     bucket: int = 60
-    clear: int = 300
-    join: int = 300
-    repeat: int = 3600
-    confirm: int | None = None  # how long alerts must last; None: a strong score at once, others twice in 3 buckets
+    resolve_after: int = 300
+    merge_within: int = 300
+    remind_every: int = 3600
+    open_after: int | None = None  # how long alerts must last; None: a strong score at once, others twice in 3 buckets
     role: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
     platform: bool = True  # whether the same failure at many keys is one incident; not where a part sees some keys only
 
@@ -147,6 +150,20 @@ class Incident:
         """All of it in a sentence."""
         return self._root().text
 
+    @property
+    def drivers(self) -> Drivers | None:
+        """What explains the excess of the root status; None where nothing looks for that."""
+        return self._root().drivers
+
+    @property
+    def money(self) -> tuple[Money, ...]:
+        """The money of the root status beside what is normal, so far."""
+        return self._root().money
+
+    def size(self) -> float:
+        """Transactions of the root status too many or missing in a bucket."""
+        return self._root().size()
+
     def _root(self) -> Member:
         found = self.members.get(self.root)
         return found if found is not None else next(iter(self.members.values()))
@@ -204,7 +221,7 @@ class Incident:
             self.gap += policy.bucket
         holds = False
         for member in self.members.values():
-            member.settle(time, self.total if data else -1, quiet, policy.bucket, policy.clear)
+            member.settle(time, self.total if data else -1, quiet, policy.bucket, policy.resolve_after)
             if self.opened:
                 holds = holds or member.holds(time)
             elif not self.closed and member.last == time:  # what may open is held by any alert
@@ -388,7 +405,7 @@ class IncidentTracker:
             self._sum(whole, time, taken, verdicts)
         for key in list(self._open):
             incident = self._open[key]
-            if incident.parent and (whole is None or whole.id != incident.parent):
+            if key and incident.parent and (whole is None or whole.id != incident.parent):
                 incident.parent = ""  # the platform's is long over
             incident.settle(time, self.policy)
             state = self._step(incident, time)
@@ -396,6 +413,8 @@ class IncidentTracker:
                 found.append((state, incident))
             if self._is_past(incident, time):
                 del self._open[key]
+        if self.policy.platform and whole is not None and whole.opened and not whole.children:
+            found = self._attribute(whole, found, time)
         if self.policy.platform and any(state in ("opened", "reopened") and one.key for state, one in found):
             found = self._gather(found, time)
         return [self._event(state, incident, time) for state, incident in found]
@@ -405,8 +424,11 @@ class IncidentTracker:
         if incident.opened:
             return False
         if incident.closed:
-            return time - incident.last >= RELAPSE * self.policy.clear and time > incident.closed
-        return incident.clear_seconds >= self.policy.clear or time - incident.last >= RELAPSE * self.policy.clear
+            return time - incident.last >= RELAPSE * self.policy.resolve_after and time > incident.closed
+        return (
+            incident.clear_seconds >= self.policy.resolve_after
+            or time - incident.last >= RELAPSE * self.policy.resolve_after
+        )
 
     def _step(self, incident: Incident, time: int) -> IncidentState | None:
         """What becomes of an incident in the bucket at `time`; None for nothing that anyone is told."""
@@ -443,13 +465,13 @@ class IncidentTracker:
                     incident.ended = "the new level was held for a day and is the usual one now"
         if incident.shifted() or incident.gap:
             return False
-        return incident.clear_seconds >= self.policy.clear * (RELAPSE if incident.flaps() else 1)
+        return incident.clear_seconds >= self.policy.resolve_after * (RELAPSE if incident.flaps() else 1)
 
     def _news(self, incident: Incident, time: int) -> IncidentState | None:
         """The step of an open incident that goes on."""
         since = time - incident.told
         # told at once, but of a feed that is silent every other minute once in a while
-        fresh = not incident.silence_told or time - incident.silence_told >= self.policy.repeat
+        fresh = not incident.silence_told or time - incident.silence_told >= self.policy.remind_every
         if incident.silent and incident.told_label != "silence" and fresh:
             incident.silence_told = time
             return "no data"
@@ -462,19 +484,50 @@ class IncidentTracker:
         if incident.acknowledged:
             return None
         patient = incident.flaps() or (incident.shifted() and not alerting)
-        due = since >= self.policy.repeat * (PATIENT if patient else 1)
+        due = since >= self.policy.remind_every * (PATIENT if patient else 1)
         # "still going on" would be wrong in a quiet minute, which may well be the first of the last
         return "reminder" if due and (alerting or incident.gap > 0 or incident.shifted()) else None
 
     def _confirmed(self, incident: Incident, time: int) -> bool:
         if incident.alerts[-1:] != [time]:
             return False
-        if self.policy.confirm is not None:
-            return time + self.policy.bucket - incident.start >= self.policy.confirm
+        if self.policy.open_after is not None:
+            return time + self.policy.bucket - incident.start >= self.policy.open_after
         recent = [alert for alert in incident.alerts if alert > time - AGAIN * self.policy.bucket]
         return len(recent) > 1 or any(m.last == time and abs(m.newest) >= STRONG for m in incident.members.values())
 
     # the same failure at many keys
+
+    def _attribute(
+        self, whole: Incident, found: list[tuple[IncidentState, Incident]], time: int
+    ) -> list[tuple[IncidentState, Incident]]:
+        """Leave what all keys together show to the one key that explains it, or make the failing keys a part of it.
+
+        whole: the open incident of all keys together. Once people know of it, it stays what it is.
+        """
+        if not any(one is whole for _, one in found) and (not whole.parent or whole.last != time):
+            return found
+        same = [one for one in self._open.values() if one.key and one.opened and one.label == whole.label]
+        largest = max(same, key=lambda one: (one.size(), one.id), default=None)
+        if largest is not None and largest.size() >= MOST * whole.size():
+            whole.parent = largest.id
+            return [pair for pair in found if pair[1] is not whole]
+        kept = list(found)
+        if whole.parent:
+            whole.parent = ""
+            kept.append(("opened", whole))
+        self._join(whole, same, kept)
+        return [(state, one) for state, one in kept if not one.parent or state == "resolved"]
+
+    @staticmethod
+    def _join(whole: Incident, same: list[Incident], kept: list[tuple[IncidentState, Incident]]) -> None:
+        """Make the incidents of keys a part of the platform's. kept: the steps of this bucket."""
+        new = [one for state, one in kept if state in ("opened", "reopened")]
+        for one in sorted(same, key=lambda i: (-abs(i.excess), i.id)):
+            one.parent = whole.id
+            whole.children[one.id] = (one.key, one.excess)
+            if not any(other is one for other in new):  # people heard of it before: say where it has gone
+                kept.append(("resolved", one))
 
     def _gather(self, found: list[tuple[IncidentState, Incident]], time: int) -> list[tuple[IncidentState, Incident]]:
         """Make one incident of the platform of those that opened lately under the same label."""
@@ -482,58 +535,70 @@ class IncidentTracker:
         opening = {one.label for state, one in found if state in ("opened", "reopened") and one.key}
         for label in sorted(opening):
             whole = self._open.get(())
-            reach = self.policy.join + AGAIN * self.policy.bucket
+            reach = self.policy.merge_within + AGAIN * self.policy.bucket
             same = [
                 one
                 for one in self._open.values()
                 if one.key and one.opened and not one.parent and one.label == label and time - one.start <= reach
             ]
-            joins = whole is not None and whole.opened and (label == whole.label or whole.last == time)
-            if not joins and (len(same) < MANY or whole is not None):
+            if whole is not None and whole.opened:
+                if whole.parent or (label != whole.label and whole.last != time):
+                    continue
+            elif len(same) < MANY or (whole is not None and whole.closed):
                 continue
-            if whole is None:
-                start = min([one.start for one in same])
-                name = "silence" if label == "silence" else same[0].root if same[0].root != TOTAL else "total"
-                whole = Incident(self._new_id(start, [name, "platform"]), (), start)
-                self._open[()] = whole
+            else:
+                whole = whole or self._of_many(same, label)
                 whole.opened = True
                 kept.append(("opened", whole))
-            new = [one for state, one in kept if state in ("opened", "reopened")]
-            for one in sorted(same, key=lambda i: (-abs(i.excess), i.id)):
-                one.parent = whole.id
-                whole.children[one.id] = (one.key, one.excess)
+            for one in same:
                 _merge(whole, one)
-                if not any(other is one for other in new):  # people heard of it before: say where it has gone
-                    kept.append(("resolved", one))
+            self._join(whole, same, kept)
             for member in whole.members.values():
                 member.confirmed = True
             whole._name(time)
         return [(state, one) for state, one in kept if not one.parent or state == "resolved"]
 
+    def _of_many(self, same: list[Incident], label: str) -> Incident:
+        """Begin the platform's incident of keys that fail in the same way."""
+        start = min([one.start for one in same])
+        name = "silence" if label == "silence" else same[0].root if same[0].root != TOTAL else "total"
+        whole = Incident(self._new_id(start, [name, "platform"]), (), start)
+        self._open[()] = whole
+        return whole
+
     def _sum(self, whole: Incident, time: int, taken: dict[int, Incident], verdicts: list[Verdict]) -> None:
         """Let a platform's incident take what its keys' verdicts come to."""
+        judged = any(not verdict.key for verdict in verdicts)  # all keys together have verdicts of their own
+        if not judged:
+            for verdict in verdicts:
+                if verdict.status == TOTAL:
+                    whole.total += verdict.total
+                    whole.due_total += verdict.expected
+        for child in self._open.values():
+            if child.parent == whole.id:
+                whole.children[child.id] = (child.key, child.excess)
+        sums = self._sums_of_parts(whole, time, taken, verdicts)
+        for status, found in sums.items():
+            mine = whole.members.setdefault(status, Member(status, time))
+            if not judged or mine.last != time or not mine.buckets:  # a verdict on all keys says it better
+                mine.absorb(found, time)
+                mine.confirmed = True
+        if sums and whole.alerts[-1:] != [time]:
+            whole.alerts = [*whole.alerts[1 - AGAIN :], time]
+
+    def _sums_of_parts(
+        self, whole: Incident, time: int, taken: dict[int, Incident], verdicts: list[Verdict]
+    ) -> dict[str, Member]:
+        """Return what the alerting verdicts of the platform's keys come to, by status."""
         sums: dict[str, Member] = {}
         for verdict in verdicts:
-            if verdict.status == TOTAL and verdict.key:
-                whole.total += verdict.total
-                whole.due_total += verdict.expected
             one = taken.get(id(verdict))
             if one is not None and one.parent == whole.id:
                 if verdict.status not in sums:
                     sums[verdict.status] = Member(verdict.status, time)
                     sums[verdict.status].label = label_of(verdict, self.policy.role)
                 sums[verdict.status].add(verdict)
-        for child in self._open.values():
-            if child.parent == whole.id:
-                whole.children[child.id] = (child.key, child.excess)
-        for status, found in sums.items():
-            mine = whole.members.get(status)
-            if mine is None:
-                mine = whole.members[status] = Member(status, time)
-            mine.absorb(found, time)
-            mine.confirmed = True
-        if sums and whole.alerts[-1:] != [time]:
-            whole.alerts = [*whole.alerts[1 - AGAIN :], time]
+        return sums
 
     # what is told
 
@@ -553,7 +618,7 @@ class IncidentTracker:
             time, state, incident.id, statuses, incident.key, incident.label, incident.start, root.peak,
             root.observed, root.expected, root.excess, "", incident.severity, root.status, root.low, root.high,
             root.total, incident.times, tuple(keys[:SHOWN_KEYS]), len(keys), incident.silent, usual,
-            incident.ended or incident.note, part, root.text, until,
+            incident.ended or incident.note, part, root.text, until, root.drivers, root.money,
         )  # fmt: skip
         if incident.ended and state == "resolved":
             incident.ended = ""
@@ -601,14 +666,18 @@ class IncidentTracker:
 
 
 def _merge(whole: Incident, part: Incident) -> None:
-    """Add what is known of a key's incident to the platform's."""
+    """Add what is known of a key's incident to the platform's.
+
+    Where all keys together have verdicts of their own on a status, those say more than the sum over these keys.
+    """
     whole.start = min(whole.start, part.start)
     whole.last = max(whole.last, part.last)
     for status, member in part.members.items():
         mine = whole.members.get(status)
         if mine is None:
             mine = whole.members[status] = Member(status, member.first)
-        mine.join(member)
+        if not mine.buckets:
+            mine.join(member)
 
 
 def _with_text(e: IncidentEvent) -> IncidentEvent:
@@ -624,6 +693,10 @@ def _with_text(e: IncidentEvent) -> IncidentEvent:
         parts.append(f"still {times_usual(e.usual)}; open until the old level is back or somebody accepts the new one")
     parts.append(seen_text(e) + f" at {iso(e.peak)[11:16]}")
     parts.append(f"{e.excess:+.0f} transactions against normal")
+    if e.drivers is not None:
+        parts.append(drivers_text(e.drivers))
+    if e.money:
+        parts.append(money_text(e.money))
     if e.key_count:
         names = ["/".join(value for _, value in key) for key, _ in e.keys[:5]]
         more = f" and {e.key_count - len(names)} more" if e.key_count > len(names) else ""

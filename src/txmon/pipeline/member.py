@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from math import sqrt
 from typing import Any, Final
 
+from txmon.model.drivers import Drivers, pack_drivers, unpack_drivers
 from txmon.model.keys import TOTAL
+from txmon.model.money import Money, added, pack_amounts, unpack_amounts
 from txmon.model.outcome import Severity
 from txmon.model.statuses import DENIED, FAILED, NO_ROLES, REVERSED, SUCCESS, role_of, shown
 from txmon.model.verdict import Verdict
@@ -25,9 +27,9 @@ CRITICAL_RATE: Final = 10.0
 WARNING_SHARE: Final = 0.03
 WARNING_RATE: Final = 3.0
 FIELDS: Final = (
-    "buckets", "confirmed", "due", "excess", "expected", "first", "high", "label", "last", "low", "minute",
-    "newest", "observed", "over", "peak", "quiet", "recent", "score", "seen", "shifted", "sizes", "strong", "text",
-    "total", "volume",
+    "buckets", "confirmed", "drivers", "due", "excess", "expected", "first", "high", "label", "last", "low", "minute",
+    "money", "newest", "observed", "over", "peak", "quiet", "recent", "score", "seen", "shifted", "sizes", "strong",
+    "text", "total", "volume",
 )  # fmt: skip
 
 
@@ -64,6 +66,8 @@ class Member:
         self.volume = 0.0
         self.shifted = 0  # since when its level is scored as a new one; 0 for not
         self.recent: list[list[float]] = []  # then: counts and volumes of the newest buckets
+        self.money: tuple[Money, ...] = ()  # so far, by currency
+        self.drivers: Drivers | None = None  # of the strongest alert that says what drives it
         self.count = 0  # in the bucket that is being taken
 
     def take(self, verdict: Verdict, roles: Mapping[str, str] = NO_ROLES) -> None:
@@ -73,6 +77,8 @@ class Member:
         self.count = verdict.count
         gap = verdict.count - verdict.expected
         self.excess += gap
+        if verdict.money:
+            self.money = added(self.money, verdict.money)
         alerts = verdict.recommendation == "alert"
         if alerts:
             if not self.strong or self.strong[-1] != verdict.time:
@@ -95,6 +101,8 @@ class Member:
         self.observed, self.expected = verdict.count, verdict.expected
         self.low, self.high, self.total = verdict.low, verdict.high, verdict.total
         self.text = verdict.text
+        if verdict.drivers is not None:
+            self.drivers = verdict.drivers
 
     def add(self, verdict: Verdict) -> None:
         """Add a key's verdict to the sum over keys of one bucket."""
@@ -104,6 +112,7 @@ class Member:
         self.high += verdict.high
         self.total += verdict.total
         self.excess += verdict.count - verdict.expected
+        self.money = added(self.money, verdict.money)
         self.score = verdict.score if abs(verdict.score) > abs(self.score) else self.score
 
     def absorb(self, bucket: "Member", time: int) -> None:
@@ -111,6 +120,7 @@ class Member:
         self.last = time
         self.newest = bucket.score
         self.excess += bucket.excess
+        self.money = added(self.money, bucket.money)
         self.sizes = [*self.sizes[1 - AGAIN :], abs(bucket.excess)]
         self.strong = [*self.strong[1 - AGAIN :], time]
         if abs(bucket.excess) >= abs(self.observed - self.expected):
@@ -124,6 +134,7 @@ class Member:
         self.last = max(self.last, other.last)
         self.label = self.label or other.label
         self.excess += other.excess
+        self.money = added(self.money, other.money)
         self.observed += other.observed
         self.expected += other.expected
         self.low += other.low
@@ -229,7 +240,9 @@ class Member:
 
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it."""
-        return {name: getattr(self, name) for name in FIELDS}
+        row = {name: getattr(self, name) for name in FIELDS}
+        row["money"], row["drivers"] = pack_amounts(self.money), pack_drivers(self.drivers)
+        return row
 
     @staticmethod
     def of(status: str, state: Any, older: Mapping[str, Any] | None) -> "Member":
@@ -237,7 +250,11 @@ class Member:
         if isinstance(state, Mapping):
             member = Member(status, state["first"])
             for name in FIELDS:
-                setattr(member, name, state[name])
+                if name not in ("drivers", "money"):
+                    setattr(member, name, state[name])
+            # not in older states
+            member.money = unpack_amounts(state.get("money", []))
+            member.drivers = unpack_drivers(state.get("drivers"))
             return member
         member = Member(status, int(state))
         member.confirmed = True

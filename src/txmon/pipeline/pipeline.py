@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from txmon.detection.detector import BucketJudge
+from txmon.detection.money import MoneyBook
 from txmon.ingest.aggregate.ledger import Item
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import Outcome
@@ -20,6 +21,15 @@ PARTIALS: Final = 100_000  # early alerts remembered, so that each is given once
 Place = tuple[int, Key, str]  # bucket, key, status
 
 
+def summed(counts: Mapping[Key, Mapping[str, int]]) -> dict[str, int]:
+    """Return the transactions by status over all keys."""
+    sums: dict[str, int] = {}
+    for statuses in counts.values():
+        for status, count in statuses.items():
+            sums[status] = sums.get(status, 0) + count
+    return sums
+
+
 class Pipeline:
     """Gathers records into buckets, judges each as it closes, asks the rules, and keeps the incidents."""
 
@@ -30,8 +40,11 @@ class Pipeline:
         rules: RuleBook,
         tracker: IncidentTracker,
         coverage: Coverage | None = None,
+        platform: BucketJudge | None = None,
     ) -> None:
+        """platform: judges all keys together as if the rows had no keys; None without keys, or where others do that."""
         self.bucketer = bucketer
+        self.platform = platform
         self.coverage = coverage or Coverage(bucketer.width)
         self.detector = detector
         self.rules = rules
@@ -39,6 +52,7 @@ class Pipeline:
         self._trends = TrendTracker(bucketer.width, detector.config.role)
         self._opened = -1  # when the closed hours ended, epoch seconds, while that is not long ago
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
+        self._money = MoneyBook()
 
     def run(self, records: Iterable[Item]) -> Iterator[Outcome]:
         """All outcomes of a stream that ends."""
@@ -74,7 +88,8 @@ class Pipeline:
             # only what is above: an open bucket has every chance to come up yet
             if verdict is not None and verdict.recommendation == "alert" and verdict.score > 0:
                 self._early[place] = None
-                found.setdefault(bucket.start, []).append(verdict.changed(partial=True))
+                verdict = self._explained(bucket, verdict.changed(partial=True))
+                found.setdefault(bucket.start, []).append(verdict)
         while len(self._early) > PARTIALS:
             del self._early[next(iter(self._early))]
         return [Outcome(start, found[start]) for start in sorted(found)]
@@ -89,15 +104,33 @@ class Pipeline:
             yield self._unjudged(bucket, mark)
             return
         judged = self.detector.judge(bucket.start, bucket.counts, bucket.whole, bucket.sample)
+        whole: list[Verdict] = []
+        if self.platform is not None:
+            sums = self.detector.whole
+            whole = self.platform.judge(bucket.start, {(): sums} if sums else {})
         trends, rises = self._trends.observe(bucket.start, self.detector.whole)
         if self._opened >= 0:
-            judged = self._opening(bucket.start, judged)
+            whole, judged = self._opening(bucket.start, [whole, judged])
+        # rules are meant for what a line of the input has: with keys, for each of them
         if self.rules.rules or self.rules.only:
             judged = self.rules.apply(judged, bucket.counts, trends)
-        verdicts, events = self.tracker.observe(bucket.start, judged)
+        whole, judged = self._explained_all(bucket, whole), self._explained_all(bucket, judged)
+        self._money.learn(
+            bucket.start, bucket.counts, bucket.money, whole + judged if whole else judged, self.detector.whole
+        )
+        verdicts, events = self.tracker.observe(bucket.start, whole + judged if whole else judged)
         yield Outcome(bucket.start, verdicts, events, trends, rises)
 
-    def _opening(self, start: int, judged: list[Verdict]) -> list[Verdict]:
+    def _explained_all(self, bucket: OpenBucket, judged: list[Verdict]) -> list[Verdict]:
+        """The same verdicts; those that are not ok say what their excess is worth."""
+        return [self._explained(bucket, one) if one.recommendation in ("alert", "pending") else one for one in judged]
+
+    def _explained(self, bucket: OpenBucket, verdict: Verdict) -> Verdict:
+        """The same verdict with what its excess is worth."""
+        money = self._money.value(verdict, bucket.money)
+        return verdict.explained(money, None) if money else verdict
+
+    def _opening(self, start: int, judged: list[list[Verdict]]) -> list[list[Verdict]]:
         """Let little pass for a while after closed hours: the level is still that of the hour of closing.
 
         Nothing at all is a feed that did not open, and alerts.
@@ -106,10 +139,13 @@ class Pipeline:
             self._opened = -1
             return judged
         return [
-            verdict.changed(recommendation="ok", reasons=("opening",))
-            if verdict.score < 0.0 and verdict.total > 0 and verdict.recommendation in ("alert", "pending")
-            else verdict
-            for verdict in judged
+            [
+                verdict.changed(recommendation="ok", reasons=("opening",))
+                if verdict.score < 0.0 and verdict.total > 0 and verdict.recommendation in ("alert", "pending")
+                else verdict
+                for verdict in some
+            ]
+            for some in judged
         ]
 
     def _unjudged(self, bucket: OpenBucket, mark: Mark) -> Outcome:
@@ -122,6 +158,10 @@ class Pipeline:
             for status in (*counts, TOTAL):
                 verdict = self._assessed(bucket.start, key, status, counts)
                 verdicts.append(self._marked(verdict, mark))
+        if self.platform is not None and bucket.counts:
+            sums = summed(bucket.counts)
+            whole = [self._assessed(bucket.start, (), status, sums) for status in (TOTAL, *sums)]
+            verdicts = [self._marked(verdict, mark) for verdict in whole] + verdicts
         if not bucket.counts and bucket.whole is None:  # a shard of a cluster does not speak for all keys
             verdicts.append(self._marked(self._assessed(bucket.start, (), TOTAL, {}), mark))
         trends = self._trends.skip(bucket.start)
@@ -132,7 +172,7 @@ class Pipeline:
 
     def _assessed(self, start: int, key: Key, status: str, counts: dict[str, int]) -> Verdict:
         """The verdict on one count by itself, `warming` where too little is known of the series."""
-        verdict = self.detector.assess(start, key, status, counts)
+        verdict = self._judge_of(key).assess(start, key, status, counts)
         if verdict is None:
             total = sum(counts.values())
             count = total if status == TOTAL else counts.get(status, 0)
@@ -166,13 +206,21 @@ class Pipeline:
         """The verdicts of what late records changed, and of their keys' volumes."""
         places = dict.fromkeys(correction.changed)
         places |= dict.fromkeys((key, TOTAL) for key, _ in correction.changed)
+        counts: Mapping[Key, dict[str, int]] = correction.counts
+        if self.platform is not None:
+            counts = {**counts, (): summed(counts)}
+            places = dict.fromkeys(((), status) for _, status in places) | places
         verdicts = []
         for key, status in places:
-            verdict = self.detector.assess(correction.start, key, status, correction.counts[key])
+            verdict = self._judge_of(key).assess(correction.start, key, status, counts[key])
             mark = self.coverage.mark(correction.start, False)
             if verdict is not None:
                 verdicts.append((verdict if mark is None else self._marked(verdict, mark)).changed(revises=True))
         return verdicts
+
+    def _judge_of(self, key: Key) -> BucketJudge:
+        """Return the detector that knows the series of `key`."""
+        return self.platform if self.platform is not None and not key else self.detector
 
     def summary(self) -> list[str]:
         """What was not counted or was forgotten, a line each."""
@@ -190,7 +238,7 @@ class Pipeline:
         if incident is None:
             return False
         self.tracker.acknowledge(identity, author, note)
-        self.detector.exclude(incident.key, tuple(incident.members))
+        self._judge_of(incident.key).exclude(incident.key, tuple(incident.members))
         return True
 
     def accept(self, identity: str, author: str = "", note: str = "") -> bool:
@@ -200,7 +248,8 @@ class Pipeline:
             return False
         self.tracker.accept(identity, author, note)
         # a volume of nothing is never a level
-        self.detector.accept(incident.key, tuple([one.status for one in incident.members.values() if not one.over]))
+        judge = self._judge_of(incident.key)
+        judge.accept(incident.key, tuple([one.status for one in incident.members.values() if not one.over]))
         return True
 
     def snapshot(self) -> dict[str, object]:
@@ -213,6 +262,8 @@ class Pipeline:
             "trends": self._trends.snapshot(),
             "missed": self.coverage.snapshot(),
             "opened": self._opened,
+            "money": self._money.snapshot(),
+            "platform": self.platform.snapshot() if self.platform is not None else None,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -225,6 +276,10 @@ class Pipeline:
         # not in older states
         self.coverage.restore(state.get("missed", []))
         self._opened = int(state.get("opened", -1))
+        self._money.restore(state.get("money", []))
+        platform = state.get("platform")
+        if self.platform is not None and platform is not None:
+            self.platform.restore(platform)
 
     def assess(self, place: Place) -> Verdict | None:
         """Return the verdict on what a series has by now, on either side; None where its bucket is no longer known."""

@@ -20,23 +20,29 @@ LIVE_LATENESS = 5  # seconds
 DAY = 86400
 
 
-def pipeline_of(settings: Settings, live: bool, partial: bool = False, platform: bool = True) -> Pipeline:
+def pipeline_of(
+    settings: Settings, live: bool, partial: bool = False, platform: bool = True, detailed: bool = False
+) -> Pipeline:
     """The pipeline that `settings` ask for; `partial`: ready to `peek` at open buckets.
 
-    platform: the same failure at many keys is one incident, and rare series of one status share what their scores
-    taught; False for a part of a cluster, which sees some keys only.
+    platform: all keys together are judged too, the same failure at many keys is one incident, and rare series of one
+    status share what their scores taught; False for a part of a cluster, which sees some keys only. detailed: as
+    `hints_of` has it.
     """
     default_lateness = LIVE_LATENESS if live else 0
     lateness = default_lateness if settings.lateness is None else settings.lateness
-    clear, join = _at_least(settings, "clear", 3), _at_least(settings, "join", 2)
+    resolve_after, merge_within = _at_least(settings, "resolve_after", 3), _at_least(settings, "merge_within", 2)
     policy = IncidentPolicy(
-        settings.bucket, clear, join, settings.repeat, settings.confirm, settings.role, platform
+        settings.bucket, resolve_after, merge_within, settings.remind_every, settings.open_after, settings.role,
+        platform,
     )  # fmt: skip
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
-    bucketer = Bucketer(settings.bucket, lateness, track=partial, live=live and platform)
+    bucketer = Bucketer(settings.bucket, lateness, partial, live and platform, detailed)
     coverage = Coverage(settings.bucket, closing_of(settings))
     detector = BucketJudge(replace(detector_config(settings), pooled=platform))
-    return Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage)
+    # with keys, an outage of everything may be too small at each of them to be seen
+    whole = BucketJudge(detector_config(settings)) if settings.group_by and platform and not rules.only else None
+    return Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage, whole)
 
 
 def closing_of(settings: Settings) -> Callable[[int], bool] | None:
@@ -93,7 +99,7 @@ def pipeline_of_state(found: state.State, path: str) -> Pipeline:
     from txmon.runtime.state_schema import check
 
     try:
-        settings = Settings(bucket=int(found.settings["bucket"]), by=tuple(found.settings["by"]))
+        settings = Settings(bucket=int(found.settings["bucket"]), group_by=tuple(found.settings["by"]))
         check(found.pipeline, settings.bucket)
         pipeline = pipeline_of(settings, live=True)
         pipeline.restore(found.pipeline)
@@ -104,7 +110,7 @@ def pipeline_of_state(found: state.State, path: str) -> Pipeline:
 
 def depended_on(settings: Settings) -> dict[str, Any]:
     """The settings without which a state means something else."""
-    return {"bucket": settings.bucket, "by": list(settings.by)}
+    return {"bucket": settings.bucket, "by": list(settings.group_by)}
 
 
 def detector_config(settings: Settings) -> DetectorConfig:

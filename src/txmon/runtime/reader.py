@@ -151,20 +151,23 @@ class Reader:
         return repeats_text(self.repeated)
 
 
-def reader_of(settings: Settings, log: RejectLog, today: date) -> Reader:
-    """The reader that `settings` ask for; `today` dates the times that have no date."""
-    return Reader(hints_of(settings), times_of(settings, today), log)
+def reader_of(settings: Settings, log: RejectLog, today: date, detailed: bool = False) -> Reader:
+    """The reader that `settings` ask for; `today` dates the times that have no date. detailed: as `hints_of` has it."""
+    return Reader(hints_of(settings, detailed), times_of(settings, today), log)
 
 
-def hints_of(settings: Settings) -> Hints:
-    """What `settings` say about how a source is read, before it is looked at."""
+def hints_of(settings: Settings, detailed: bool = False) -> Hints:
+    """What `settings` say about how a source is read, before it is looked at.
+
+    detailed: for a pipeline that looks for drivers: keys have more dimensions than --group-by, and amounts are kept.
+    """
     mapping = dict(settings.map)
     if settings.date_column is not None:
         mapping["date"] = settings.date_column
     order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
     if settings.day_first and settings.month_first:
         raise UsageError("--day-first and --month-first exclude each other")
-    options = ParseOptions(_line_format(settings.format), mapping, settings.by, settings.max_line)
+    options = ParseOptions(_line_format(settings.format), mapping, settings.group_by, settings.max_line, money=detailed)
     return Hints(
         options, settings.tz, settings.date, order, settings.time_format, settings.encoding, settings.wide,
         settings.format,
@@ -184,7 +187,7 @@ def times_of(settings: Settings, today: date | None, now: int | None = None) -> 
 
 def parsing_of(settings: Settings, today: date) -> tuple[ParseOptions, TimeParser]:
     """How `settings` ask for lines and times to be read; `today` dates the times that have no date."""
-    return hints_of(settings).options, times_of(settings, today)
+    return hints_of(settings, detailed=True).options, times_of(settings, today)
 
 
 def step_of(readings: Iterable[Reading]) -> int | None:
@@ -201,4 +204,5 @@ def live_parser(settings: Settings, name: str, wall: float, kind: str | None = N
     zone = ZoneInfo(settings.tz)
     now = datetime.fromtimestamp(wall, zone)
     times = times_of(settings, now.date(), None if settings.date else int(wall))
-    return RecordParser(name, replace(hints_of(settings).options, format=kind or _line_format(settings.format)), times)
+    options = hints_of(settings, detailed=True).options
+    return RecordParser(name, replace(options, format=kind or _line_format(settings.format)), times)

@@ -123,7 +123,7 @@ class LiveSession:
         self.log = log
         self.troubles = Troubles()
         self.clock = EventClock()
-        self.feeds = LiveFeeds(pipeline.bucketer.width, log, self._admit, hints_of(settings), self._read_so)
+        self.feeds = LiveFeeds(pipeline.bucketer.width, log, self._admit, hints_of(settings, True), self._read_so)
         self.readings: list[Reading] = []  # of the sources, once each is decided
         self.saver = state.Saver(time.monotonic())
         self.changed = False  # since the state was last copied
@@ -471,7 +471,7 @@ class LiveSession:
         now = [name for name in names if DECLARATIONS[name].section in CHANGEABLE and name not in FIXED]
         found = replace(self.settings, **{name: getattr(settings, name) for name in now})
         if now:
-            pipeline = pipeline_of(found, live=True, partial=True)
+            pipeline = pipeline_of(found, live=True, partial=True, detailed=True)
             copy = json.loads(json.dumps(self.pipeline.snapshot()))
             resume(pipeline, found, state.State(depended_on(found), copy), "the state in memory")
             self.pipeline = pipeline

@@ -25,6 +25,9 @@ Whole = Annotated[int, Meta(ge=0, le=10**18)]
 Time = Annotated[int, Meta(ge=0, le=253402300799 + DAY)]  # epoch seconds, to the end of the year 9999
 Pair = tuple[str, str]
 Counts = list[tuple[list[Pair], dict[str, Whole]]]
+_MoneyTable = list[tuple[list[Pair], dict[str, tuple[str, str]]]]  # the numbers as texts: they may be long
+_Amounts = list[tuple[str, Real, Amount]]
+_Driver = tuple[list[Pair], Whole, Amount, Real]
 # a baseline's numbers, as its `snapshot` orders them
 _Part = Annotated[float, Meta(gt=0.0, lt=1.0)]
 _Gain = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -51,6 +54,7 @@ class _Buckets(msgspec.Struct):
     runs: list[tuple[Time, Whole]] = []
     sizes: list[Whole] = []
     steps: list[Whole] = []
+    details: list[tuple[Time, Counts, _MoneyTable]] = []
 
 
 _Sample = tuple[Annotated[int, Meta(ge=0, le=32)], dict[str, list[str]]]
@@ -126,6 +130,9 @@ class _Member(msgspec.Struct):
     text: str
     total: Whole
     volume: Amount
+    # not in older states
+    drivers: list[_Driver] | None = None
+    money: list[tuple[str, Real, Real, Amount, Amount]] = []
 
 
 class _Incident(msgspec.Struct):
@@ -182,6 +189,8 @@ class _Pipeline(msgspec.Struct):
     # not in older states
     missed: list[tuple[Time, Time, bool]] = []
     opened: Annotated[int, Meta(ge=-1)] = -1
+    money: list[tuple[list[Pair], str, Time, Amount, _Amounts]] = []
+    platform: _Detector | None = None
 
 
 INCIDENT: Final = frozenset(_Incident.__struct_fields__)
@@ -210,7 +219,10 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
         raise ValueError(f"the season is of buckets of {found.detector.season[0]:g} s")
     if found.trends.counts.keys() != found.trends.times.keys():
         raise ValueError("the trends' counts and times are of different statuses")
-    for row in (*found.detector.groups, *found.detector.whole):
+    platform = [*found.platform.groups, *found.platform.whole] if found.platform is not None else []
+    if found.platform is not None and found.platform.season[0] != bucket:
+        raise ValueError(f"the platform's season is of buckets of {found.platform.season[0]:g} s")
+    for row in (*found.detector.groups, *found.detector.whole, *platform):
         try:
             group = msgspec.convert([*row, (0, 0.0)][:7], _FullGroup)
             for numbers in (group[4], *group[5].values()):
@@ -221,6 +233,7 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
             raise ValueError("a level is beyond all bounds")
     newest = found.buckets.next or 0
     times = [found.detector.before, *found.trends.times.values(), *(group[1] for group in found.detector.groups)]
+    times += [found.platform.before, *(group[1] for group in platform)] if found.platform is not None else []
     if max(times) >= max(newest, 1):
         raise ValueError("something was learned of a bucket that has not closed")
 

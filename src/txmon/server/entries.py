@@ -8,6 +8,7 @@ from typing import Any, Final
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Record, Reject
 from txmon.model.keys import pack_counts, pack_key, unpack_counts, unpack_key
+from txmon.model.money import pack_money, unpack_money
 from txmon.runtime.acknowledgements import Word, pack_word, unpack_word
 
 SOURCE: Final = "journal"
@@ -58,16 +59,19 @@ def unpack(raw: bytes) -> Entry:
 
 def _pack(item: Item) -> list[object]:
     if isinstance(item, Tally):
-        return [item.start, item.first, item.time, item.rows, pack_counts(item.counts), 0]
+        found = [item.start, item.first, item.time, item.rows, pack_counts(item.counts), 0]
+        return [*found, pack_money(item.money), 0] if item.money else found
     return [item.time, item.status, item.count, pack_key(item.key), item.amount, item.id, 0]
 
 
 def _unpack(row: Any) -> Item:
-    if len(row) == 6:
-        start, first, time, rows, counts, _ = row
+    if len(row) in (6, 8):
+        start, first, time, rows, counts, _ = row[:6]
         tally = Tally(int(start), int(first))
         tally.time, tally.rows = int(time), int(rows)
         tally.counts = unpack_counts(counts)
+        if len(row) == 8:
+            tally.money = unpack_money(row[6])
         return tally
     time, status, count, key, amount, identity, _ = row
     return Record(

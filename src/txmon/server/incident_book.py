@@ -141,6 +141,10 @@ class IncidentBook:
         row.observed, row.expected, row.excess = incident.observed, incident.expected, incident.excess
         row.acknowledged, row.author, row.severity = incident.acknowledged, incident.by, incident.severity
         row.note = incident.note
+        if incident.drivers is not None:
+            row.more["drivers"] = [one.row() for one in incident.drivers]
+        if incident.money:
+            row.more["money"] = [one.row() for one in incident.money]
         row.explanation = incident.text or row.explanation
 
     def obeyed(self, word: Word, now: int) -> None:

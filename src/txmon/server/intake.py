@@ -226,11 +226,15 @@ class Intake:
     def parser(self, source: str, kind: str = "jsonl") -> RecordParser:
         """A parser of one source; kind: auto, csv or jsonl."""
         options = self._options
-        return RecordParser(source, ParseOptions(kind, options.mapping, options.by, options.max_line), self._times)
+        own = ParseOptions(
+            kind, options.mapping, options.by, options.max_line, money=options.money, drivers=options.drivers
+        )
+        return RecordParser(source, own, self._times)
 
     def rows(self, rows: Sequence[object], source: str, latest: int) -> Iterator[Record | Reject]:
         """The records and rejects of rows in txmon's own names, whatever columns files have."""
-        options = ParseOptions("jsonl", {}, self._options.by, self._options.max_line)
+        own = self._options
+        options = ParseOptions("jsonl", {}, own.by, own.max_line, money=own.money, drivers=own.drivers)
         parser = RecordParser(source, options, self._times)
         return self.timely(parser, map(parser.take, rows), latest)
 

@@ -79,6 +79,8 @@ _VERDICT: Final[Schema] = record(
         "key": {"type": "object", "minProperties": 1, "additionalProperties": TEXT},
         "incident": {"type": "string", "minLength": 1}, "partial": {"type": "boolean", "const": True},
         "revises": {"type": "boolean", "const": True},
+        "drivers": array(ref("Driver")) | {"description": "What explains the excess; empty: it is spread evenly."},
+        "money": array(ref("Money")) | {"description": "Beside what is normal, one element per currency."},
     },
 )  # fmt: skip
 _RECEIPT: Final[Schema] = record(
@@ -126,14 +128,21 @@ _INCIDENT: Final[Schema] = record(
         "times": WHOLE | {"description": "How often it has begun, where that is more than once."},
         "keys": array({"type": "object"}) | {"description": "The largest keys of an incident of several."},
         "key_count": WHOLE, "no_data_since": TIME, "usual": NUMBER, "parent": TEXT,
-        "drivers": {"description": "Which values of which dimensions explain the excess."},
-        "money": {"description": "The money above or below normal."},
+        "drivers": array(ref("Driver"))
+        | {"description": "With --drivers: what explains the excess of the root status; empty: it is spread evenly."},
+        "money": array(ref("Money")) | {"description": "Of the root status beside what is normal, so far."},
         "timeline": array(
             record({"kind": {"enum": ["step", "word", "notification"]}, "time": TIME, "what": TEXT, "text": TEXT,
                     "by": TEXT})
         ) | {"description": "Steps, what people said, and notifications, the first first. Only of one incident."},
     },
 )  # fmt: skip
+_DRIVER: Final[Schema] = record(
+    {"values": table(TEXT), "seen": WHOLE, "expected": NUMBER, "share": NUMBER | {"description": "1 is all of it."}}
+)
+_MONEY: Final[Schema] = record(
+    {"seen": NUMBER, "expected": NUMBER, "excess": NUMBER, "low": NUMBER, "high": NUMBER}, {"currency": TEXT}
+)
 _SILENCE: Final[Schema] = record({"status": TEXT, "key": table(TEXT), "until": TIME, "author": TEXT, "note": TEXT})
 _SERIES: Final[Schema] = record(
     {
@@ -197,6 +206,8 @@ SCHEMAS: Final[Schema] = {
     "Verdict": _VERDICT,
     "Receipt": _RECEIPT,
     "Incident": _INCIDENT,
+    "Driver": _DRIVER,
+    "Money": _MONEY,
     "Series": _SERIES,
     "Overview": _OVERVIEW,
     "History": _HISTORY,

@@ -11,7 +11,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import u8
 
 from txmon.model.clock import iso
-from txmon.model.encoding import decoded, encoded, quoted, write_fixed, write_significant, write_whole
+from txmon.model.encoding import decoded, encoded, quoted, utf8, write_fixed, write_significant, write_whole
 from txmon.model.keys import Key
 from txmon.model.outcome import IncidentEvent, Rise
 from txmon.model.statuses import shown
@@ -73,7 +73,17 @@ def write_verdict(out: BytesWriter, v: Verdict, start: bytes) -> None:
         out.write(b', "partial": true')
     if v.revises:
         out.write(b', "revises": true')
+    if v.drivers is not None:
+        out.write(b', "drivers": ')
+        out.write(_json([one.row() for one in v.drivers]))
+    if v.money:
+        out.write(b', "money": ')
+        out.write(_json([one.row() for one in v.money]))
     out.append(BRACE)
+
+
+def _json(value: object) -> bytes:
+    return utf8(json.dumps(value, ensure_ascii=False))
 
 
 def _write_key(out: BytesWriter, key: Key) -> None:
@@ -130,6 +140,10 @@ def where_they_apply(e: IncidentEvent) -> dict[str, object]:
     if e.usual:
         row["usual"] = round(e.usual, 2)
     row |= {name: text for name, text in (("note", e.note), ("parent", e.parent)) if text}
+    if e.drivers is not None:
+        row["drivers"] = [one.row() for one in e.drivers]
+    if e.money:
+        row["money"] = [one.row() for one in e.money]
     return row
 
 

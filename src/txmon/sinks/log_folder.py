@@ -11,7 +11,7 @@ from typing import Final
 from txmon.errors import IoFailure
 from txmon.model.clock import iso
 from txmon.model.keys import TOTAL, Key
-from txmon.model.outcome import Outcome
+from txmon.model.outcome import Outcome, without_sums
 from txmon.model.verdict import Verdict
 from txmon.sinks.lines import event_line, verdict_line
 from txmon.support.safe_open import open_file
@@ -87,7 +87,7 @@ class LogFolder:
 
     def _count_lines(self, verdicts: Sequence[Verdict]) -> list[str]:
         lines = []
-        for verdict in verdicts:
+        for verdict in without_sums(verdicts):
             if verdict.status == TOTAL or verdict.partial:
                 continue
             slot = (verdict.time, verdict.key, verdict.status)

@@ -74,6 +74,7 @@ def _shard(parts: Parts, number: int, shards: int) -> dict[str, Any]:
         # closed hours and times without observation are those of the whole job
         "missed": parts[0]["missed"],
         "opened": parts[0]["opened"],
+        "platform": None,  # a shard of its own judges all keys together
     }
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from txmon.model.keys import TOTAL, Key, Series
-from txmon.model.outcome import MARKS, IncidentEvent, Outcome, TrendName
+from txmon.model.outcome import MARKS, IncidentEvent, Outcome, TrendName, without_sums
 from txmon.model.statuses import DENIED, FAILED, PENDING, REFUNDED, REVERSED, SUCCESS, role_of
 from txmon.model.verdict import Verdict
 from txmon.terminal.history import History, Point
@@ -48,6 +48,7 @@ class Board:
         self.volume = 0
         for verdict in outcome.verdicts:
             self._take(verdict)
+        for verdict in without_sums(outcome.verdicts):
             if verdict.status == TOTAL:
                 self.volume += verdict.count
                 self.warming = verdict.recommendation == "warming"
@@ -81,7 +82,7 @@ class Board:
     def panels(self, most: int, final: bool) -> list[Track]:
         """The `most` tracks worth a panel; final: by all that happened instead of lately."""
         ranked = sorted(self.tracks, key=lambda series: self._rank(series, final))
-        if len({key for key, _ in ranked}) == 1:  # without --by the places stay put
+        if len({key for key, _ in ranked}) == 1:  # without --group-by the places stay put
             shown = sorted(ranked[:most], key=lambda series: _place(series[1]))
             return [self.tracks[series] for series in shown]
         return [self.tracks[series] for series in ranked[:most]]

@@ -220,7 +220,7 @@ def _incident(event: IncidentEvent, now: int, utf8: bool, width: int) -> Text:
 
 
 def key_text(key: Key) -> str:
-    """` merchant=m1`, or nothing without --by."""
+    """` merchant=m1`, or nothing without --group-by."""
     return "".join(f" {printable(name, 20)}={printable(value, 30)}" for name, value in key)
 
 

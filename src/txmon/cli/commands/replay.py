@@ -10,8 +10,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from txmon.cli.completing import a_file
+from txmon.cli.help_page import Command, option
+from txmon.cli.messages import tell
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
-from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood
@@ -31,23 +34,34 @@ Judge = Callable[[Pipeline, Iterable[Record]], Iterator[Outcome]]
 LARGE = 32 << 20  # bytes of files
 
 
-@click.command(short_help="Judge files.")
-@click.argument("files", nargs=-1, metavar="FILE...")
+@click.command(
+    cls=Command,
+    short_help="Judge files.",
+    common=("map", "tz", "group_by", "bucket", "budget", "rule", "out", "only", "fail_on", "notify"),
+)
+@click.argument("files", nargs=-1, metavar="FILE...", shell_complete=a_file)
 @source_options(live=False)
 @options(*READING, *JUDGING, *WRITING, "speed")
-@click.option("--partial", is_flag=True, help="Also alert while a bucket is still open, as watch does.")
-@click.option(
+@option("--partial", section="Detection", is_flag=True, help="Also alert while a bucket is still open, as watch does.")
+@option(
     "--inject",
+    section="Input",
     multiple=True,
     metavar="SPEC",
     help="Add an incident that did not happen, as simulate does (repeatable).",
 )
-@click.option(
+@option(
     "--jobs",
+    section="Output",
     type=click.IntRange(1, 2),
     help="Processes. With 2, one reads and judges and one writes. [default: 2 for large files]",
 )
-@click.option("--notify", is_flag=True, help="Notify people of incidents. Test it with `txmon notify --test`.")
+@option(
+    "--notify",
+    section="Notifications",
+    is_flag=True,
+    help="Notify people of incidents. Test it with `txmon notify --test`.",
+)
 @options(*TELLING)
 def replay(
     files: tuple[str, ...], partial: bool, inject: tuple[str, ...], jobs: int | None, notify: bool, **flags: object
@@ -82,10 +96,10 @@ def replay(
     with ExitStack() as stack:
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
-        reader = reader_of(settings, log, today)
+        reader = reader_of(settings, log, today, detailed=not inject)
         settings = understood(config, reader, files)
         judge = _judge(inject, settings, files, today, stack, _peeking if partial else Pipeline.run)
-        pipeline = pipeline_of(settings, live=False, partial=partial)
+        pipeline = pipeline_of(settings, live=False, partial=partial, detailed=not inject)
         stack.callback(
             lambda: tell([*log.summary(), *reader.summary(), *pipeline.summary(), *misspelt(settings, pipeline)])
         )

@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
+from txmon.cli.messages import tell
 from txmon.cli.options import JUDGING, READING, load_config, options
-from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import outputs_of, spare_inputs
 from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
 from txmon.ingest.rejects import RejectLog
@@ -41,9 +43,18 @@ PATIENCE = 20.0  # seconds that requests in flight get at the end,
 LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
 
 
-@click.command(short_help="Receive transactions over HTTP and show a live page.")
+@click.command(
+    cls=Command,
+    short_help="Receive transactions over HTTP and show a live page.",
+    common=("host", "port", "state", "group_by", "bucket", "budget", "rule", "out", "log", "notify"),
+)
 @options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep", "heartbeat")
-@click.option("--notify", is_flag=True, help="Notify people of incidents. Test it with `txmon notify --test`.")
+@option(
+    "--notify",
+    section="Notifications",
+    is_flag=True,
+    help="Notify people of incidents. Test it with `txmon notify --test`.",
+)
 @options(*TELLING)
 def serve(notify: bool, **flags: object) -> ExitCode:
     """Receive transactions over HTTP and answer with a recommendation; the live page is at /.
@@ -65,7 +76,7 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         stack.enter_context(owned(settings.state))
         log = RejectLog(settings.rejects, say=lambda line: tell([line]))
         stack.callback(log.close)
-        pipeline = pipeline_of(settings, live=True, partial=True)
+        pipeline = pipeline_of(settings, live=True, partial=True, detailed=True)
         # the live page is this command's chart
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
         engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))

@@ -12,9 +12,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
+from txmon.cli.messages import tell
 from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
-from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, Source, source_of, source_options
 from txmon.errors import ExitCode, UsageError
@@ -37,7 +39,7 @@ FRAME: Final = 0.15  # seconds between two frames of the chart
 IDLE: Final = 0.5  # seconds after which the clock is looked at, without a chart
 
 
-class _Watch(click.Command):
+class _Watch(Command):
     """Says what to do instead where a file is given as to replay."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -51,18 +53,48 @@ class _Watch(click.Command):
             raise click.UsageError(f"{wrong.message}; {hint}", ctx) from None
 
 
-@click.command(cls=_Watch, short_help="Judge a live stream.")
-@click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
-@click.option(
-    "--from", "begin", metavar="start|end|TIME", help="Where to begin in what no state knows yet.  [default: start]"
+@click.command(
+    cls=_Watch,
+    short_help="Judge a live stream.",
+    common=("paths", "kafka", "begin", "group_by", "budget", "rule", "out", "only", "state", "notify"),
 )
-@click.option(
-    "--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, one JSON object per message (txmon[kafka])."
+@option(
+    "--follow",
+    "paths",
+    section="Source",
+    multiple=True,
+    metavar="FILE",
+    help="Read this file as it grows (repeatable).",
 )
-@click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
+@option(
+    "--from",
+    "begin",
+    section="Source",
+    metavar="start|end|TIME",
+    help="Where to begin in what no state knows yet.  [default: start]",
+)
+@option(
+    "--kafka",
+    section="Source",
+    metavar="SERVERS/TOPIC",
+    help="Read this Kafka topic, one JSON object per message (txmon[kafka]).",
+)
+@option(
+    "--group",
+    section="Source",
+    default="txmon",
+    show_default=True,
+    metavar="NAME",
+    help="The consumer group for --kafka.",
+)
 @source_options(live=True)
 @options(*READING, "max_ahead", *JUDGING, "state", *WRITING, "heartbeat")
-@click.option("--notify", is_flag=True, help="Notify people of incidents. Test it with `txmon notify --test`.")
+@option(
+    "--notify",
+    section="Notifications",
+    is_flag=True,
+    help="Notify people of incidents. Test it with `txmon notify --test`.",
+)
 @options(*TELLING)
 def watch(
     paths: tuple[str, ...], begin: str | None, kafka: str | None, group: str, notify: bool, **flags: object
@@ -120,7 +152,7 @@ def watch(
 def _session(settings: Settings, stack: ExitStack) -> LiveSession:
     log = RejectLog(settings.rejects, settings.strict, lambda line: tell([line]))
     stack.callback(log.close)
-    pipeline = pipeline_of(settings, live=True, partial=True)
+    pipeline = pipeline_of(settings, live=True, partial=True, detailed=True)
     session = LiveSession(settings, pipeline, log, time.time, uptime, warn=lambda line: tell([line]))
     stack.callback(lambda: tell(session.summary()))
     session.restore()

@@ -51,6 +51,7 @@ class Aggregator:
         layout = self._parser.layout(self._whole)
         if layout is not None:
             if self._csv is None or self._layout is not layout:
+                self._ledger.name_dimensions(self._parser.names)
                 self._csv, self._layout = CsvAggregator(self._ledger, layout), layout
             self._csv.add(lines)
         elif self._parser.is_json():

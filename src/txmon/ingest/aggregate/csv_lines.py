@@ -6,11 +6,15 @@ from mypy_extensions import i64
 
 from txmon.ingest.aggregate.known_endings import EndingAggregator, Rest, find
 from txmon.ingest.aggregate.ledger import Ledger
+from txmon.ingest.fields import amount_of
 from txmon.ingest.records import CsvLayout
 from txmon.model.keys import Key
+from txmon.model.money import NO_AMOUNT, units_of
 
 QUOTE: Final = ord('"')  # a number: looking for a byte in bytes raises and catches an error first
 RETURN: Final = ord("\r")
+MINUS: Final = ord("-")
+POINT: Final = ord(".")
 FEW: Final = 64  # lines looked at in one go where there is something odd among more
 
 
@@ -52,7 +56,8 @@ class CsvAggregator(EndingAggregator):
         count = _number(cells[layout.count]) if layout.count >= 0 else 1
         if status is None or count < 0:
             return None
-        return Rest(status, self._key(cells, 0) if layout.by else (), count)
+        units = _units(cells[layout.amount]) if layout.amount >= 0 else NO_AMOUNT
+        return Rest(status, self._key(cells, 0) if layout.by else (), count, units)
 
     def add_one(self, raw: bytes) -> None:
         """Count a line by its cells."""
@@ -83,9 +88,10 @@ class CsvAggregator(EndingAggregator):
         at_status: i64 = layout.status
         at_count: i64 = layout.count
         at_id: i64 = layout.id
+        at_amount: i64 = layout.amount
         width: i64 = layout.width
         parser, statuses = ledger.parser, ledger.statuses
-        last, time, count = b"\n", -1, 1
+        last, time, count, units = b"\n", -1, 1, NO_AMOUNT
         cells: list[bytes] = together.split(delimiter)
         at: i64 = 0  # the first cell of the line
         for i in range(len(lines)):
@@ -109,8 +115,12 @@ class CsvAggregator(EndingAggregator):
             else:
                 parser.lines += 1
                 identity = cells[at + at_id].decode().strip() if at_id >= 0 else ""
+                if at_amount >= 0:
+                    units = _units(cells[at + at_amount])
                 if identity:
-                    ledger.add_marked(time, status, self._key(cells, at) if layout.by else (), count, identity)
+                    ledger.add_marked(time, status, self._key(cells, at) if layout.by else (), count, identity, units)
+                elif units != NO_AMOUNT:
+                    ledger.add_amount(time, status, self._key(cells, at) if layout.by else (), count, units)
                 else:
                     ledger.add(time, status, self._key(cells, at) if layout.by else (), count)
             at += width
@@ -149,6 +159,40 @@ def _number(cell: bytes) -> int:
             return -1
         found = found * 10 + digit
     return found
+
+
+def _units(cell: bytes) -> int:
+    """The amount in a cell, in units; NO_AMOUNT where it holds none."""
+    size: i64 = len(cell)
+    at: i64 = 1 if size > 0 and cell[0] == MINUS else 0
+    found: i64 = 0
+    places: i64 = -1  # after the point
+    if size == at or size > 16:
+        return _other_units(cell)
+    negative = at == 1
+    while at < size:
+        digit: i64 = cell[at] - 48
+        if 0 <= digit <= 9 and places < 4:
+            found = found * 10 + digit
+            if places >= 0:
+                places += 1
+        elif cell[at] == POINT and places < 0:
+            places = 0
+        else:
+            return _other_units(cell)
+        at += 1
+    if places < 0:
+        places = 0
+    while places < 4:
+        found *= 10
+        places += 1
+    return -found if negative else found
+
+
+def _other_units(cell: bytes) -> int:
+    """The same, as the parser reads it."""
+    amount = amount_of(cell.decode())
+    return NO_AMOUNT if amount is None else units_of(amount)
 
 
 def _is_text(raw: bytes) -> bool:

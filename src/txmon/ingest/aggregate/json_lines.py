@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from txmon.ingest.aggregate.known_endings import EndingAggregator, Rest, find
 from txmon.ingest.aggregate.ledger import Ledger
-from txmon.ingest.fields import MAX_COUNT, choose
+from txmon.ingest.fields import MAX_COUNT, choose, currency_column
 from txmon.model.keys import Key
+from txmon.model.money import CURRENCY, NO_AMOUNT, units_of
 
 QUOTE: Final = ord('"')
 RELEARN: Final = 64  # lines of another shape before the shape is learned anew
@@ -19,7 +20,7 @@ _BEGINS: Final = re.compile(rb'(\{[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*")[^
 class Shape:
     """How lines look that have the fields of one seen before, and no others."""
 
-    __slots__ = ("decode", "decode_lines", "decode_rest", "has_id", "head", "middle")
+    __slots__ = ("decode", "decode_lines", "decode_rest", "has_amount", "has_id", "head", "middle", "names")
 
     def __init__(self, fields: Sequence[tuple[str, Any] | tuple[str, Any, Any]], names: Mapping[str, str]) -> None:
         """fields: name, type, default. names: the columns they are called. ValueError for names that cannot be."""
@@ -30,6 +31,8 @@ class Shape:
             return msgspec.json.Decoder(row)
 
         whole = decoder(fields)
+        self.has_amount = "amount" in [field[0] for field in fields]
+        self.names: tuple[str, ...] = ()  # of the dimensions
         self.has_id = "id" in [field[0] for field in fields]
         self.decode = whole.decode
         self.decode_lines = whole.decode_lines
@@ -38,16 +41,23 @@ class Shape:
         self.middle = b""  # and go on with this
 
 
-def shape_of(raw: bytes, mapping: Mapping[str, str], by: Sequence[str], ids: bool = False) -> Shape | None:
+def shape_of(
+    raw: bytes, mapping: Mapping[str, str], by: Sequence[str], ids: bool = False, money: bool = False
+) -> Shape | None:
     """The shape of a line; None where each line of its kind must be read by itself.
 
     mapping: columns that fields are read from instead of those in NAMES. by: the dimensions. ids: also of a line that
-    has an id.
+    has an id. money: whether an amount has a currency, which is then one more dimension.
     """
     try:
         row = json.loads(raw)
     except (ValueError, RecursionError):
         return None
+    names = tuple(by)
+    if money and isinstance(row, dict) and "amount" in choose(row, mapping):
+        currency = currency_column(row, mapping)
+        if currency:
+            by, names = (*by, currency), (*names, CURRENCY)
     columns = _columns(row, mapping, by) if isinstance(row, dict) else None
     if columns is None or ("id" in columns and not ids):
         return None
@@ -61,6 +71,8 @@ def shape_of(raw: bytes, mapping: Mapping[str, str], by: Sequence[str], ids: boo
         shape = Shape(fields, columns | {f"other{i}": name for i, name in enumerate(others)})
     except ValueError:  # columns whose names it does not take
         return None
+    shape.names = names
+    shape.has_amount = money and shape.has_amount
     begins = _BEGINS.match(raw)
     if begins is not None and begins[2] == columns["time"].encode("utf-8", "surrogatepass"):
         shape.head, shape.middle = begins[1], begins[3]
@@ -129,7 +141,8 @@ class JsonAggregator(EndingAggregator):
         count: int = row.count
         if status is None or not 0 <= count <= MAX_COUNT:
             return None
-        return Rest(status, self._key(row), count)
+        units = units_of(row.amount) if shape.has_amount else NO_AMOUNT
+        return Rest(status, self._key(row), count, units)
 
     def _add_together(self, lines: list[bytes], shape: Shape) -> bool:
         """Count lines that all have the usual shape in one go; False, with nothing done, where they do not."""
@@ -154,7 +167,10 @@ class JsonAggregator(EndingAggregator):
         """Count a line as msgspec decodes it."""
         if self._odd >= RELEARN:
             self._odd = 0
-            self._shape = shape_of(raw, self.ledger.parser.options.mapping, self.ledger.by, self._ids)
+            options = self.ledger.parser.options
+            self._shape = shape_of(raw, options.mapping, options.by, self._ids, options.money)
+            if self._shape is not None:
+                self.ledger.name_dimensions(self._shape.names)
             self.rests.clear()
         row = None
         plain = raw.isascii() and len(raw) <= self.max_line
@@ -187,8 +203,13 @@ class JsonAggregator(EndingAggregator):
                 return
             identity = str(row.id).strip()
         ledger.parser.lines += 1
+        units = NO_AMOUNT
+        if shape is not None and shape.has_amount:
+            units = units_of(row.amount)
         if identity:
-            ledger.add_marked(time, status, self._key(row), count, identity)
+            ledger.add_marked(time, status, self._key(row), count, identity, units)
+        elif units != NO_AMOUNT:
+            ledger.add_amount(time, status, self._key(row), count, units)
         else:
             ledger.add(time, status, self._key(row), count)
 

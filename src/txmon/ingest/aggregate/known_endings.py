@@ -9,6 +9,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from txmon.ingest.aggregate.ledger import Ledger, Status
 from txmon.model.keys import Key
+from txmon.model.money import NO_AMOUNT
 
 RESTS: Final = 1 << 14  # ends of lines remembered,
 LONGEST_REST: Final = 256  # as far as they have no more bytes than this
@@ -19,12 +20,13 @@ LONGEST_TIME: Final = 64  # bytes
 class Rest:
     """What a line says after its time; the same for all lines that end so."""
 
-    __slots__ = ("count", "key", "status")
+    __slots__ = ("count", "key", "status", "units")
 
-    def __init__(self, status: Status, key: Key, count: int) -> None:
+    def __init__(self, status: Status, key: Key, count: int, units: int = NO_AMOUNT) -> None:
         self.status = status
         self.key = key
         self.count = count
+        self.units = units  # of its amount
 
 
 class EndingAggregator:
@@ -77,7 +79,10 @@ class EndingAggregator:
                 size = 0
             else:
                 parser.lines += 1
-                ledger.add(time, found.status, found.key, found.count)
+                if found.units == NO_AMOUNT:
+                    ledger.add(time, found.status, found.key, found.count)
+                else:
+                    ledger.add_amount(time, found.status, found.key, found.count, found.units)
 
     def _learn(self, rest: bytes) -> Rest | None:
         found = self.read(rest)

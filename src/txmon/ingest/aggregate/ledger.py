@@ -7,6 +7,7 @@ from mypy_extensions import mypyc_attr
 from txmon.ingest.records import Record, RecordParser, Reject
 from txmon.ingest.timestamps import LONGEST_CACHED
 from txmon.model.keys import Counts, Key
+from txmon.model.money import NO_AMOUNT, NO_MONEY, MoneyTable, add_money
 
 CACHED: Final = 1 << 16  # cells remembered of a kind
 HOUR: Final = 3600  # seconds: the widest bucket
@@ -27,7 +28,7 @@ class Tally:
     A tally owns its counts until `surrender` gives them to the caller.
     """
 
-    __slots__ = ("_surrendered", "counts", "first", "marks", "rows", "start", "time", "weights")
+    __slots__ = ("_surrendered", "amounts", "counts", "first", "marks", "money", "rows", "start", "time", "weights")
 
     def __init__(self, start: int, time: int) -> None:
         self.start = start  # of the bucket, epoch seconds
@@ -37,6 +38,8 @@ class Tally:
         self.counts: Counts = {}  # of rows without an id
         self.marks: Marks = NO_MARKS  # of those with one, where the whole input is read before it is judged
         self.weights: dict[int, int] = NO_WEIGHTS  # by mark: the transactions of those that have not exactly one
+        self.money: MoneyTable = NO_MONEY  # of rows without an id; whoever takes the counts owns it too
+        self.amounts: dict[int, int] = NO_WEIGHTS  # by mark: the units of those that say an amount
         self._surrendered = False
 
     def surrender(self) -> Counts:
@@ -95,9 +98,10 @@ class Ledger:
         self.parser = parser
         self.statuses: dict[object, Status] = {}  # by cell or JSON value
         self.out: list[Item | Reject] = []
-        self.by = parser.options.by
+        self.by = parser.names
         self._width = width
         self._whole = whole
+        self._spread_money: dict[int, MoneyTable] = {}
         self._short = 0  # tallies of few rows in a row: the lines are in no order
         self._spread: dict[int, Counts] = {}  # of such lines, by the start of the bucket,
         self._spread_rows = 0
@@ -129,7 +133,25 @@ class Ledger:
             counter.seen = True
             self._seen.append(counter)
 
-    def add_marked(self, time: int, status: Status, key: Key, count: int, identity: str) -> None:
+    def add_amount(self, time: int, status: Status, key: Key, count: int, units: int) -> None:
+        """Count a line that says an amount."""
+        if self._short >= SHORT:
+            start = time - time % self._width
+            money = self._spread_money.get(start)
+            if money is None:
+                money = self._spread_money[start] = {}
+            add_money(money, key, status.name, units, count)
+            self._add_spread(time, status, key, count)
+            return
+        self.add(time, status, key, count)
+        tally = self._tally
+        if tally.money is NO_MONEY:
+            tally.money = {}
+        add_money(tally.money, key, status.name, units, count)
+
+    def add_marked(
+        self, time: int, status: Status, key: Key, count: int, identity: str, units: int = NO_AMOUNT
+    ) -> None:
         """Count a line that has an id."""
         tally = self._at(time)
         mark = mark_of(identity, status.name, time)
@@ -147,6 +169,10 @@ class Ledger:
             if tally.weights is NO_WEIGHTS:
                 tally.weights = {}
             tally.weights.setdefault(mark, count)
+        if units != NO_AMOUNT:
+            if tally.amounts is NO_WEIGHTS:
+                tally.amounts = {}
+            tally.amounts.setdefault(mark, units)
 
     def _at(self, time: int) -> Tally:
         """The tally that a line of this time belongs to, with the line among its rows."""
@@ -179,10 +205,12 @@ class Ledger:
         for start, counts in self._spread.items():
             tally = Tally(start, start)
             tally.counts = counts
+            tally.money = self._spread_money.pop(start, NO_MONEY)
             tally.rows = self._spread_rows
             self._spread_rows = 0
             self.out.append(tally)
         self._spread = {}
+        self._spread_money = {}
         self._short = 0
 
     def flush(self) -> None:
@@ -269,6 +297,13 @@ class Ledger:
         if len(self._times) >= CACHED:
             self._times.clear()
         self._times[time] = found
+
+    def name_dimensions(self, names: tuple[str, ...]) -> None:
+        """Let keys be made of these dimensions from now on."""
+        if names != self.by:
+            self.flush()
+            self.by = names
+            self._keys.clear()
 
     def key(self, cell: object) -> Key | None:
         """The key that a cell or a JSON value is known to be."""

@@ -18,6 +18,7 @@ from txmon.errors import IoFailure
 from txmon.ingest.aggregate.ledger import Item, Marks, Tally, mark_of
 from txmon.ingest.records import Record
 from txmon.model.keys import Counts
+from txmon.model.money import NO_AMOUNT, MoneyTable, Sums, add_money, merge_money, units_of
 
 HOT: Final = 200_000  # counts, and ids, that lie in memory as they are: about 40 MB
 PACKED: Final = 64 << 20  # bytes of runs that lie in memory
@@ -30,12 +31,14 @@ Entry = tuple[int, int, bytes]  # start of the bucket, number of the run, conten
 class Held:
     """What is known so far of one bucket."""
 
-    __slots__ = ("counts", "marks", "weights")
+    __slots__ = ("amounts", "counts", "marks", "money", "weights")
 
     def __init__(self) -> None:
         self.counts: Counts = {}
         self.marks: Marks = {}  # of rows that have an id
         self.weights: dict[int, int] = {}  # by mark: the transactions of those that have not exactly one
+        self.money: MoneyTable = {}  # of rows that have no id
+        self.amounts: dict[int, int] = {}  # by mark: the units of those that say an amount
 
 
 class WholeInput:
@@ -72,8 +75,8 @@ class WholeInput:
         held = self._hot.get(tally.start)
         if held is None:
             held = self._hot[tally.start] = Held()
-        for mark, count in tally.weights.items():
-            held.weights.setdefault(mark, count)
+        if tally.weights or tally.money or tally.amounts:
+            self._add_what_rows_weigh(held, tally)
         for key, marked in tally.marks.items():
             by_status = held.marks.setdefault(key, {})
             for status, marks in marked.items():
@@ -97,6 +100,14 @@ class WholeInput:
                 statuses[status] = statuses.get(status, 0) + count
             self._size += len(statuses) - before
 
+    def _add_what_rows_weigh(self, held: Held, tally: Tally) -> None:
+        for mark, count in tally.weights.items():
+            held.weights.setdefault(mark, count)
+        for mark, units in tally.amounts.items():
+            held.amounts.setdefault(mark, units)
+        self._size += len(tally.amounts)
+        merge_money(held.money, tally.money)
+
     def _add_record(self, record: Record) -> None:
         start = record.time - record.time % self._width
         held = self._hot.get(start)
@@ -107,6 +118,10 @@ class WholeInput:
             held.marks.setdefault(record.key, {}).setdefault(record.status, []).append(mark)
             if record.count != 1:
                 held.weights.setdefault(mark, record.count)
+            units = units_of(record.amount) if record.amount is not None else NO_AMOUNT
+            if units != NO_AMOUNT:
+                held.amounts.setdefault(mark, units)
+                self._size += 1
             self.marked += 1
             self._size += 1
             return
@@ -114,6 +129,9 @@ class WholeInput:
         before = len(statuses)
         statuses[record.status] = statuses.get(record.status, 0) + record.count
         self._size += len(statuses) - before
+        units = units_of(record.amount) if record.amount is not None else NO_AMOUNT
+        if units != NO_AMOUNT:
+            add_money(held.money, record.key, record.status, units, record.count)
 
     def settle(self) -> None:
         """Count rows with an id, each once: all has been taken. A repeat has the same id, status and time."""
@@ -136,7 +154,13 @@ class WholeInput:
                     if held.weights:
                         number = sum([held.weights.get(mark, 1) for mark in new])
                     statuses[status] = statuses.get(status, 0) + number
+                    if held.amounts:
+                        for mark in new:
+                            units = held.amounts.get(mark, NO_AMOUNT)
+                            if units != NO_AMOUNT:
+                                add_money(held.money, key, status, units, held.weights.get(mark, 1))
             tally.counts = held.counts
+            tally.money = held.money
             counted.take([tally])
         self.close()
         self._hot, self._size = counted._hot, counted._size
@@ -151,6 +175,7 @@ class WholeInput:
             tally = Tally(start, start)
             tally.rows = 1
             tally.counts = held.counts
+            tally.money = held.money
             yield tally
         self.close()
 
@@ -240,12 +265,25 @@ def _packed(held: Held) -> bytes:
     for key, by_status in held.marks.items():
         # a repeat costs nothing more: its mark is there once, and how often it came is known from the rows
         marks[key] = {status: array("q", set(found)).tobytes() for status, found in by_status.items()}
-    return marshal.dumps((held.counts, marks, held.weights))
+    if not held.money and not held.amounts:
+        return marshal.dumps((held.counts, marks, held.weights))
+    money = {
+        key: {status: (sums.units, sums.squares) for status, sums in statuses.items()}
+        for key, statuses in held.money.items()
+    }
+    return marshal.dumps((held.counts, marks, held.weights, money, held.amounts))
 
 
 def _unpack(held: Held, content: bytes) -> None:
     """Add to a bucket what was packed."""
-    counts, marks, weights = marshal.loads(content)
+    row = marshal.loads(content)
+    counts, marks, weights = row[0], row[1], row[2]
+    if len(row) > 3:
+        for key, sums_of in row[3].items():
+            held_sums = {sys.intern(status): Sums(units, squares) for status, (units, squares) in sums_of.items()}
+            merge_money(held.money, {_interned(key): held_sums})
+        for mark, units in row[4].items():
+            held.amounts.setdefault(mark, units)
     if not held.counts:
         held.counts = {_interned(key): _named(statuses) for key, statuses in counts.items()}
     else:

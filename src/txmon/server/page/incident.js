@@ -1,7 +1,7 @@
 // The page of one incident: what happened, how it looked, who was told, and what people said.
 import { $, Refused, ask, button, element, isolated, later, link, nameOf, root, say } from "./dom.js";
 import { Charts } from "./charts.js";
-import { acknowledged, acknowledging, chips, excessText, keyPath, keyText, wordsOf } from "./incidents.js";
+import { acknowledged, acknowledging, chips, driversText, excessText, keyPath, keyText, moneyText } from "./incidents.js";
 import { inOrder, known, labelOf, listen } from "./store.js";
 import * as range from "./range.js";
 import { clockSeconds, dateTime, length, onZone, seconds, weekday, zoneName } from "./time.js";
@@ -32,8 +32,8 @@ function drawFacts() {
   fact(list, "Statuses", chips(found));
   fact(list, "Peak", `${found.observed} seen, ${found.expected} expected at ${dateTime(seconds(found.peak))}`);
   fact(list, "Size", excessText(found).replace(" so far", over() ? "" : " so far"));
-  for (const one of wordsOf(found.money)) fact(list, "Money", one);
-  for (const one of wordsOf(found.drivers)) fact(list, "Drivers", one);
+  for (const one of moneyText(found)) fact(list, "Money", one);
+  for (const one of driversText(found)) fact(list, "Drivers", one);
   if (found.key_count) {
     const rows = found.keys.map((one) => element("li", "", link(keyPath(one.key), nameOf(keyText(one.key))), `: ${one.excess > 0 ? "+" : ""}${one.excess}`));
     fact(list, `Keys (${found.key_count})`, element("ul", "", ...rows));
@@ -95,8 +95,8 @@ export function markdown(one) {
     `- From ${one.start}${one.state === "resolved" ? ` to ${one.time}` : ", still open"}`,
     `- Peak: ${one.observed} seen, ${one.expected} expected at ${one.peak}`,
     `- ${escaped(excessText(one))}`,
-    ...wordsOf(one.money).map((text) => `- Money: ${escaped(text)}`),
-    ...wordsOf(one.drivers).map((text) => `- Driver: ${escaped(text)}`), "",
+    ...moneyText(one).map((text) => `- Money: ${escaped(text)}`),
+    ...driversText(one).map((text) => `- Driver: ${escaped(text)}`), "",
   ];
   if (one.details.length) {
     lines.push("| status | time | seen | expected | sigma |", "| --- | --- | --- | --- | --- |");
