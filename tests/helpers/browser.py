@@ -107,8 +107,8 @@ def tabs(page: Page, count: int) -> Iterator[list[Page]]:
 def browser(folder: Path) -> Iterator[Page]:
     """A tab of a fresh Chromium whose profile is `folder`."""
     process = subprocess.Popen(
-        ["timeout", "-k", "5", LONGEST, CHROMIUM, *FLAGS, f"--user-data-dir={folder}", "about:blank"], stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        ["timeout", "-k", "5", LONGEST, CHROMIUM, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         active = folder / "DevToolsActivePort"

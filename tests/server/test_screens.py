@@ -130,7 +130,7 @@ def test_counts_of_an_incident_as_csv() -> None:
 
 
 def test_keys_come_worst_first_and_have_a_history_of_their_own() -> None:
-    with serving(Settings(by=("merchant",))) as server:
+    with serving(Settings(group_by=("merchant",))) as server:
         keyed(server)
         failing(server)
         found = server.client.get("/v1/keys").json()
@@ -199,7 +199,7 @@ def test_the_memory_of_keys_is_bounded_and_forgets_what_is_over() -> None:
 
 def test_ranges_before_the_last_day_come_from_the_log(tmp_path: Path) -> None:
     log = LogFolder(str(tmp_path / "log"))
-    settings = Settings(log=str(tmp_path / "log"), by=("merchant",))
+    settings = Settings(log=str(tmp_path / "log"), group_by=("merchant",))
     with serving(settings, sinks=[log.accept]) as server:
         keyed(server, minutes=20)
         keyed(server, minutes=1)  # late: nothing changes

@@ -166,7 +166,7 @@ _OVERVIEW: Final[Schema] = record(
         "now": TIME | {"description": "The server's clock."},
         "last": {"type": ["string", "null"], "description": "Start of the newest closed bucket."},
         "oldest": {"type": ["string", "null"], "description": "The first bucket that GET /v1/history has."},
-        "keys": WHOLE | {"description": "How many keys of --by are known."},
+        "keys": WHOLE | {"description": "How many keys of --group-by are known."},
         "session": FLAG | {"description": "Whether the request came with a session's cookie."},
     }
 )
@@ -388,13 +388,13 @@ def _gets() -> Schema:
                 parameters=[
                     _query("from", {"type": "string"}, "A time with its date. Default: a day before `to`."),
                     _query("to", {"type": "string"}, "Default: the newest closed bucket."),
-                    _query("key", {"type": "string"}, "Only this key of --by: merchant=m1, or merchant=m1&country=BR."),
+                    _query("key", {"type": "string"}, "A key of --group-by: merchant=m1, or merchant=m1&country=BR."),
                 ],
             )
         },
         "/v1/keys": {
             "get": _operation(
-                "keys", "The keys of --by, the one furthest from normal first, with what each status had.",
+                "keys", "The keys of --group-by, the one furthest from normal first, with what each status had.",
                 _answer("The keys.", ref("Keys")),
                 parameters=[
                     _query(
