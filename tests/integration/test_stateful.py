@@ -240,12 +240,12 @@ def feed_episodes(part: Together, n: int, item: int) -> object:
     assert isinstance(episodes, Episodes)
     assert isinstance(series, Baseline)
     series.observe(float(item), 4.0)
-    episodes.count((), "denied", series, item > 9)
+    episodes.count((), "denied", series, item > 9, START + 60 * n)
     if item == 11:
         episodes.exclude((), "denied", series)
     if not episodes.is_excluded((), "denied", series):
         series.learn(float(item), 1.0)
-    return episodes.are_there(), series.rate(), series.alerting
+    return episodes.are_there(), episodes.flaps((), "denied", START + 60 * n), series.rate(), series.alerting
 
 
 def feed_surges(part: Together, n: int, item: int) -> object:

@@ -29,6 +29,7 @@ TELLING = (
     "silence", "trend_every", "spool", "flush_timeout",
 )  # fmt: skip
 NOTIFICATIONS: Final = "notifications:"  # among the sources of a state: no file is likely to be called that
+LINES: Final = "lines:"  # there too: what waits for space on the disk of --out
 
 
 class Outputs:
@@ -60,7 +61,7 @@ class Outputs:
         if settings.log:
             log = self._log = LogFolder(settings.log, settings.log_keep)
             stack.callback(lambda: tell(log.summary()))
-            stack.callback(log.close)
+            stack.callback(log.close)  # first
             sinks.append(log.accept)
         self._telling: NotificationSink | None = None
         if notify:
@@ -132,8 +133,10 @@ class Outputs:
             self._log.close()  # each of its files is opened when it is next written to
 
     def positions(self) -> dict[str, Any]:
-        """For a state file, by name: what is left to tell."""
-        return {} if self._telling is None else {NOTIFICATIONS: self._telling.snapshot()}
+        """For a state file, by name: what is left to tell, and the lines that wait for space."""
+        found: dict[str, Any] = {} if self._telling is None else {NOTIFICATIONS: self._telling.snapshot()}
+        lines = self._out.waiting() if self._out is not None else ""
+        return found | ({LINES: lines} if lines else {})
 
     def kept(self, kept: bool) -> None:
         """Whether a state file holds the newest `positions`: then nothing need be told in haste at the end."""
@@ -142,6 +145,8 @@ class Outputs:
 
     def restore(self, found: Mapping[str, Any], state: str) -> None:
         """Take over the `positions` found in the file `state`; ConfigError where that cannot be."""
+        if self._out is not None and isinstance(found.get(LINES), str):
+            self._out.take_back(found[LINES])
         if self._telling is None or NOTIFICATIONS not in found:
             return
         try:
@@ -149,7 +154,17 @@ class Outputs:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as bad:
             raise ConfigError(f"{state}: what was left to tell does not hold together ({bad!r})") from bad
 
+    @property
+    def trouble(self) -> str:
+        """Why lines wait to be written; empty while none do."""
+        found = (self._out.trouble if self._out is not None else "", self._log.trouble if self._log is not None else "")
+        return "; ".join(filter(None, found))
+
     def tick(self) -> None:
-        """Keep the screen alive."""
+        """Keep the screen alive, and write what waits for space."""
+        if self._out is not None:
+            self._out.retry()
+        if self._log is not None:
+            self._log.retry()
         if self.display is not None:
             self.display.tick()

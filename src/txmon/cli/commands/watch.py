@@ -238,7 +238,7 @@ def _loop(
             outputs.take(outcomes)
             if not came:
                 outputs.take(session.tick())
-            outputs.tick()
+            live.look()
             session.checkpoint()
             vitals.alive(session.troubles.text)
     session.keep()
