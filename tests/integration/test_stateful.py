@@ -240,12 +240,12 @@ def feed_episodes(part: Together, n: int, item: int) -> object:
     assert isinstance(episodes, Episodes)
     assert isinstance(series, Baseline)
     series.observe(float(item), 4.0)
-    episodes.count((), "denied", series, item > 9)
+    episodes.count((), "denied", series, item > 9, START + 60 * n)
     if item == 11:
         episodes.exclude((), "denied", series)
     if not episodes.is_excluded((), "denied", series):
         series.learn(float(item), 1.0)
-    return episodes.are_there(), series.rate(), series.alerting
+    return episodes.are_there(), episodes.flaps((), "denied", START + 60 * n), series.rate(), series.alerting
 
 
 def feed_surges(part: Together, n: int, item: int) -> object:
@@ -347,7 +347,7 @@ def feed_clock(part: EventClock, n: int, item: int) -> object:
 
 
 def feed_history(part: Recent, n: int, item: dict[str, int]) -> object:
-    return part.accept(outcome_of(n, item)), part.last_hour(), list(part.incidents)
+    return part.accept(outcome_of(n, item)), part.last_hour(), part.incidents.snapshot()
 
 
 def feed_answers(part: IdempotencyCache, n: int, item: tuple[int, int]) -> object:
@@ -410,6 +410,7 @@ CASES: Final[dict[str, Case]] = {
 }
 ELSEWHERE: Final = {
     "Memory": "a Notifier's snapshot is its Memory's",
+    "IncidentBook": "the snapshot of Recent holds it",
     "Coverage": "a Pipeline's snapshot holds it; tests/pipeline/test_coverage.py",
 }
 

@@ -102,14 +102,13 @@ def test_six_hours_of_denials_are_no_new_normal(tmp_path: Path, receiver: Start)
 
 
 def test_what_goes_on_and_off_is_told_once(tmp_path: Path, receiver: Start) -> None:
-    # an hour and a half, and not at the same minutes of each hour: the detector takes what recurs for longer as usual
-    text = table(START, 0, 420, lambda m: {"approved": busy(m), "failed": 12 if 120 <= m < 215 and m % 11 < 2 else 0})
+    text = table(START, 0, 420, lambda m: {"approved": busy(m), "failed": 12 if 120 <= m < 360 and m % 10 < 2 else 0})
     told = story(tmp_path, receiver, text)
     assert [one[0] for one in told] == ["opened", "resolved", "reopened", "resolved"]
     last = json.loads(
         next(line for line in reversed((tmp_path / "v.jsonl").read_text().splitlines()) if "event" in line)
     )
-    assert "on and off since 10:01, 9 times" in last["text"]
+    assert "on and off since 10:00, 24 times" in last["text"]
 
 
 def test_a_replay_ends_with_a_table_of_what_was_sent(tmp_path: Path, receiver: Start) -> None:

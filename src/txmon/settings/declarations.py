@@ -303,7 +303,9 @@ class Settings:
     allow_host: tuple[str, ...] = _server(
         (), "Host name that clients may use, besides IP addresses and localhost.", column_list, "NAME,..."
     )
-    tail: str | None = _server(None, "Also read this file as it grows. - is standard input.", path, "FILE")
+    tail: str | None = _server(
+        None, "Also read this file, or the files of a quoted pattern, as they grow. - is standard input.", path, "FILE"
+    )
     max_body: int = _server(1 << 20, "Largest request body.", size(1 << 10, 64 << 20), "SIZE")
     max_unpacked: int = _server(
         4, "How many times --max-body a gzip body may unpack to.", whole(1, 1000), "N"
@@ -317,6 +319,10 @@ class Settings:
         None, "File with more tokens, one per line: SCOPE[,SCOPE] TOKEN. Scopes are ingest, read and admin.",
         secret_file, "FILE",
     )  # fmt: skip
+    tls_cert: str | None = _server(
+        None, "Serve HTTPS with this certificate (PEM, with its chain). SIGHUP reads it again.", path, "FILE"
+    )
+    tls_key: str | None = _server(None, "Key of that certificate (PEM, without a password).", path, "FILE")
     trusted_proxy: tuple[str, ...] = _server(
         (), "Proxies whose X-Forwarded-For, -Proto and -Host are believed.", networks, "ADDRESS,...", many=False
     )  # fmt: skip
