@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any, Final
 
@@ -112,6 +112,11 @@ class Outputs:
             for line in self._telling.sent.lines():
                 with suppress(OSError):
                     click.echo(printable(line, None), err=True)
+
+    def hear(self, ended: Callable[[Collection[str], str, str, str], None]) -> None:
+        """Let `ended` hear what becomes of each notification: incidents, step, channel, outcome."""
+        if self._telling is not None:
+            self._telling.hear(ended)
 
     @property
     def quitting(self) -> bool:
