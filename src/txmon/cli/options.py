@@ -23,6 +23,9 @@ JUDGING: Final = (
     "direction", "level_shift", "closed", "rule", "mode", "explain", "idle", "max_series", "confirm", "clear", "join",
     "repeat",
 )  # fmt: skip
+DRIVING: Final = (
+    "drivers", "drivers_keep",
+)  # fmt: skip
 WRITING: Final = ("out", "only", "fail_on", "log", "log_keep", "chart")
 
 

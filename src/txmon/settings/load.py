@@ -59,17 +59,22 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: 
         values[name] = _parse(name, value, flag(name), UsageError)
         origin[name] = flag(name)
     found = Settings(**values)
-    _check_by(found, origin["by"])
+    _check_dimensions(found, "by", origin["by"])
+    _check_dimensions(found, "drivers", origin["drivers"])
     return Config(found, origin)
 
 
-def _check_by(settings: Settings, origin: str) -> None:
-    """Refuse `by` for a column that has a meaning of its own: it would make keys of statuses or times."""
+def _check_dimensions(settings: Settings, name: str, origin: str) -> None:
+    """Refuse `by` and `drivers` for a column that has a meaning of its own: it would make keys of statuses or times."""
+    error = UsageError if origin == flag(name) else ConfigError
+    twice = [column for column in settings.drivers if column.lower() in {one.lower() for one in settings.by}]
+    if twice and name == "drivers":
+        raise error(f"{origin}: {twice[0]!r} is in --by already. Name it in one of them.")
+    columns: tuple[str, ...] = getattr(settings, name)
     for field in ("status", "time", "count"):
         names = {field, settings.map.get(field, field).lower()}
-        column = next((column for column in settings.by if column.lower() in names), None)
+        column = next((column for column in columns if column.lower() in names), None)
         if column is not None:
-            error = UsageError if origin == flag("by") else ConfigError
             why = "Every status is judged by itself already." if field == "status" else f"It holds the {field}."
             raise error(f"{origin}: {column!r} cannot be a dimension. {why} Use columns like merchant.")
 
@@ -104,10 +109,24 @@ def _read_toml(path: Path, required: bool) -> dict[str, object]:
         if "role" in table:
             raise ConfigError(f"{path}: has both [statuses] and role; keep one of them")
         table["role"] = table.pop("statuses")
+    _spread_drivers(table, path)
     for name in table:
         if name not in DECLARATIONS:
             raise ConfigError(f"{path}: unknown setting {name!r}{nearest(name, DECLARATIONS)}")
     return table
+
+
+def _spread_drivers(table: dict[str, object], path: Path) -> None:
+    """Take the keys of the table [drivers] for what they are: settings."""
+    own = table.get("drivers")
+    if not isinstance(own, dict):
+        return
+    del table["drivers"]
+    for name, value in own.items():
+        setting = "drivers" if name == "columns" else f"drivers_{name}"
+        if setting not in DECLARATIONS:
+            raise ConfigError(f"{path}: unknown key {name!r} in [drivers]. Use columns, keep or share.")
+        table[setting] = value
 
 
 def _refuse_others(path: Path, status: os.stat_result) -> None:

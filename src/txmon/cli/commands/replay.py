@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
 from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, source_of, source_options
@@ -34,7 +34,7 @@ LARGE = 32 << 20  # bytes of files
 @click.command(short_help="Judge files.")
 @click.argument("files", nargs=-1, metavar="FILE...")
 @source_options(live=False)
-@options(*READING, *JUDGING, *WRITING, "speed")
+@options(*READING, *JUDGING, *DRIVING, *WRITING, "speed")
 @click.option("--partial", is_flag=True, help="Also alert while a bucket is still open, as watch does.")
 @click.option(
     "--inject",

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from txmon.cli.live_controls import LiveControls
-from txmon.cli.options import JUDGING, READING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
 from txmon.cli.own_inputs import outputs_of, spare_inputs
 from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
@@ -42,7 +42,7 @@ LAST = 5.0  # and a request that is still worked on then, before the state is le
 
 
 @click.command(short_help="Receive transactions over HTTP and show a live page.")
-@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep", "heartbeat")
+@options(*SERVING, *PARSING, *JUDGING, *DRIVING, "out", "only", "log", "log_keep", "heartbeat")
 @click.option("--notify", is_flag=True, help="Notify people of incidents. Test it with `txmon notify --test`.")
 @options(*TELLING)
 def serve(notify: bool, **flags: object) -> ExitCode:

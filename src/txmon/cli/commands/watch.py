@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from txmon.cli.live_controls import LiveControls
-from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs, tell
 from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, Source, source_of, source_options
@@ -61,7 +61,7 @@ class _Watch(click.Command):
 )
 @click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
 @source_options(live=True)
-@options(*READING, "max_ahead", *JUDGING, "state", *WRITING, "heartbeat")
+@options(*READING, "max_ahead", *JUDGING, *DRIVING, "state", *WRITING, "heartbeat")
 @click.option("--notify", is_flag=True, help="Notify people of incidents. Test it with `txmon notify --test`.")
 @options(*TELLING)
 def watch(
