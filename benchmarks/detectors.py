@@ -57,7 +57,7 @@ class Method:
 
 def settings_of(stream: Stream, settings: Settings = DEFAULTS) -> Settings:
     """The settings, with the stream's key."""
-    return replace(settings, by=(stream.series[0][0][0][0],)) if stream.keyed else settings
+    return replace(settings, group_by=(stream.series[0][0][0][0],)) if stream.keyed else settings
 
 
 def txmon(stream: Stream, settings: Settings = DEFAULTS) -> Alerts:

@@ -76,10 +76,10 @@ def works(folder: Path, events: int) -> dict[str, Work]:
         "replay a scenario": command("replay", str(cron), "--jobs", "1", *quiet),
         "replay events, CSV": command("replay", str(rows), "--jobs", "1", *quiet),
         "replay events, JSON lines": command("replay", str(lines), "--jobs", "1", *quiet),
-        "replay by merchant": command("replay", str(few), "--by", "merchant", "--jobs", "1", *quiet),
+        "replay by merchant": command("replay", str(few), "--group-by", "merchant", "--jobs", "1", *quiet),
         "watch events, JSON lines": command("watch", *quiet, stdin=lines),
         "watch by merchant with a state": command(
-            "watch", "--by", "merchant", "--state", str(folder / "state"), *quiet, stdin=few
+            "watch", "--group-by", "merchant", "--state", str(folder / "state"), *quiet, stdin=few
         ),
         "simulate a day": command("simulate", *quiet),
         "evaluate the sample": command(

@@ -1,7 +1,7 @@
 """Many series: observations a second and resident bytes a series, and how both grow with the number of series.
 
-A series here is a status of a merchant or a merchant's volume, as `--by merchant` makes them. Half of them have a row a
-minute, one status a merchant. python benchmarks/series.py [--series 100000] [--minutes 20]
+A series here is a status of a merchant or a merchant's volume, as `--group-by merchant` makes them. Half of them have a
+row a minute, one status a merchant. python benchmarks/series.py [--series 100000] [--minutes 20]
 """
 
 import gc

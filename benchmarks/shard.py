@@ -18,7 +18,7 @@ from txmon.settings.declarations import Settings
 from txmon.spark.bucket_notes import notes_of
 from txmon.spark.shards import Row, Shard, plan_of, without_collection
 
-SETTINGS = Settings(by=("merchant",), sigma=6.0, lateness=0, only="alerts")
+SETTINGS = Settings(group_by=("merchant",), sigma=6.0, lateness=0, only="alerts")
 START = 1772445600
 RUNS = 3
 

@@ -25,7 +25,7 @@ from txmon.spark.shards import PLATFORM, plan_of
 from txmon.spark.streaming import typed
 
 CORES = 2
-SETTINGS = Settings(by=("merchant",), sigma=6.0, lateness=0, only="alerts")
+SETTINGS = Settings(group_by=("merchant",), sigma=6.0, lateness=0, only="alerts")
 
 
 def minutes(folder: Path, keys: int, count: int) -> list[Path]:
@@ -85,7 +85,7 @@ def _children(task: Path) -> list[int]:
 
 def replayed(paths: list[Path], keys: int, count: int) -> float:
     """Processor time of `txmon replay`, microseconds a record, its start left out."""
-    command = [sys.executable, "-m", "txmon", "replay", "--by", "merchant", "--sigma", "6", "--only", "alerts"]
+    command = [sys.executable, "-m", "txmon", "replay", "--group-by", "merchant", "--sigma", "6", "--only", "alerts"]
 
     def seconds(some: list[Path]) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

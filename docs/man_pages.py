@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from txmon.cli.help_page import PLAIN, Page
 from txmon.cli.main import txmon
 from txmon.errors import ExitCode
 from txmon.version import __version__
@@ -82,8 +83,11 @@ def page(command: click.Command, context: click.Context, others: list[str]) -> s
         *paragraphs(text),
     ]
     assert summary, name
-    options = [p for p in command.get_params(context) if isinstance(p, click.Option)]
-    lines += [".SH OPTIONS", *listed([record for p in options if (record := p.get_help_record(context))])]
+    assert isinstance(command, Page)
+    lines.append(".SH OPTIONS")
+    for section, options in command.sections(context).items():
+        lines += [] if section == PLAIN else [f".SS {section}"]
+        lines += listed([record for p in options if (record := p.get_help_record(context))])
     if isinstance(command, click.Group):
         below = [(n, command.get_command(context, n)) for n in command.list_commands(context)]
         lines += [".SH COMMANDS", *listed([(n, c.get_short_help_str(200)) for n, c in below if c is not None])]

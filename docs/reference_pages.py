@@ -13,13 +13,12 @@ from typing import Any
 
 import txmon.model.statuses
 from txmon.server.openapi import document
-from txmon.settings.declarations import DECLARATIONS, DEFAULTS, default_text, flag, variable
+from txmon.settings.declarations import DECLARATIONS, DEFAULTS, SECTIONS, default_text, flag, variable
 from txmon.settings.parsers import Choice
 from txmon.settings.rule import NAMES
 
 DOCS = Path(__file__).parent
 PART = re.compile(r"(<!-- written by docs/reference_pages.py: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-SECTIONS = tuple(dict.fromkeys(declaration.section for declaration in DECLARATIONS.values()))
 
 
 def table(head: str, rows: Iterator[tuple[str, ...]]) -> list[str]:

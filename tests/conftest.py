@@ -16,6 +16,8 @@ from paths import SHARED, TESTS
 # Commands that tests start do not say how they read their input; tests of the reading ask for it. What a run says
 # besides is then all that it says.
 os.environ["TXMON_NO_READING"] = "1"
+if "PYTHONPATH" in os.environ:  # the commands run in folders of their own
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep)))
 
 # for `make mutants`: every mutant meets the same cases, and a failure is not looked into
 settings.register_profile(

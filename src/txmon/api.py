@@ -23,7 +23,7 @@ from txmon.model.outcome import IncidentEvent, Outcome
 from txmon.model.scores import Thresholds
 from txmon.model.verdict import Verdict
 from txmon.runtime.factory import pipeline_of
-from txmon.settings.declarations import DECLARATIONS, Settings
+from txmon.settings.declarations import DECLARATIONS, Settings, present_name
 from txmon.support.suggest import nearest
 
 Time = int | float | str | datetime
@@ -51,9 +51,10 @@ class Detector:
         if directions:
             values["direction"] = directions
         parsed: dict[str, Any] = {}
-        for name, value in values.items():
+        for given, value in values.items():
+            name = present_name(given, value)
             if name not in DECLARATIONS:
-                raise TypeError(f"no setting is named {name!r}{nearest(name, DECLARATIONS)}")
+                raise TypeError(f"no setting is named {given!r}{nearest(given, DECLARATIONS)}")
             parsed[name] = DECLARATIONS[name].parse(value)
         self.settings = Settings(**parsed)
         self._pipeline = pipeline_of(self.settings, live=False)

@@ -91,7 +91,7 @@ def test_replay_tells_nobody_unless_asked(tmp_path: Path, receiver: Start) -> No
 
 def test_killed_between_queueing_and_sending_the_cards_arrive_after_a_restart(tmp_path: Path, receiver: Start) -> None:
     hung, good = receiver({"hang": True}), receiver({"code": 202})
-    command = [TXMON, "replay", SAMPLE, "--notify", "--only", "alerts", "--spool", "spool", "--drain", "1h"]
+    command = [TXMON, "replay", SAMPLE, "--notify", "--only", "alerts", "--spool", "spool", "--flush-timeout", "1h"]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment(tmp_path, TXMON_TEAMS_WEBHOOK=hung.url), stdout=subprocess.DEVNULL
     )
@@ -129,7 +129,7 @@ def test_a_dead_webhook_changes_no_verdict_and_keeps_every_card(trouble: str, tm
     else:
         url = receiver({"hang": True} if trouble == "hang" else {"code": 500, "echo": True}).url
     env = {"TXMON_TEAMS_WEBHOOK": url}
-    done = txmon(tmp_path, "--debug", "replay", SAMPLE, "--notify", "--drain", "1s", env=env)
+    done = txmon(tmp_path, "--debug", "replay", SAMPLE, "--notify", "--flush-timeout", "1s", env=env)
     assert done.returncode == 0, done.stderr
     assert done.stdout == txmon(tmp_path, "replay", SAMPLE, env={}).stdout
     spool = tmp_path / ".local" / "state" / "txmon" / "spool" / "teams"
@@ -231,7 +231,7 @@ def test_no_flag_takes_the_address(tmp_path: Path) -> None:
 def test_silences_are_tables_and_config_reads_them_back(tmp_path: Path) -> None:
     toml = """
 digest = "09:00"
-quiet = "22:00-06:00"
+quiet_hours = "22:00-06:00"
 [[silence]]
 status = ["denied", "failed"]
 key = { merchant = "a,b;c" }
@@ -254,7 +254,17 @@ time = "02:00-04:00"
 def test_a_maintenance_window_keeps_its_incident_back(tmp_path: Path) -> None:
     found = []
     for silence in ([], ["--silence", "status=denied"]):
-        command = ["replay", SAMPLE, "--notify", "--out", "out", "--spool", f"spool{len(silence)}", "--drain", "0s"]
+        command = [
+            "replay",
+            SAMPLE,
+            "--notify",
+            "--out",
+            "out",
+            "--spool",
+            f"spool{len(silence)}",
+            "--flush-timeout",
+            "0s",
+        ]
         txmon(tmp_path, *command, *silence, env={"TXMON_TEAMS_WEBHOOK": "http://127.0.0.1:1/"})  # none gets out
         found.append([path.read_text() for path in sorted((tmp_path / f"spool{len(silence)}").rglob("*.json"))])
     every, fewer = ([json.loads(json.loads(text)["body"]) for text in texts] for texts in found)
@@ -278,7 +288,9 @@ def test_the_process_ends_although_the_receiver_hangs(tmp_path: Path, receiver: 
     """With ten seconds a try and ten cards, waiting for the receiver would outlive this test's limit."""
     endpoint = receiver({"hang": True})
     began = time.monotonic()
-    done = txmon(tmp_path, "replay", SAMPLE, "--notify", "--drain", "0s", env={"TXMON_TEAMS_WEBHOOK": endpoint.url})
+    done = txmon(
+        tmp_path, "replay", SAMPLE, "--notify", "--flush-timeout", "0s", env={"TXMON_TEAMS_WEBHOOK": endpoint.url}
+    )
     assert done.returncode == 0
     assert time.monotonic() - began < 60
 
@@ -292,7 +304,8 @@ def quiet_night(tmp_path: Path, hours: str, *arguments: str, stdin: bytes) -> tu
     )  # fmt: skip
     done = subprocess.run(
         [
-            TXMON, "watch", "--notify", "--exec", command, "--quiet", hours, "--out", "out.jsonl", "--max-age", "0",
+            TXMON, "watch", "--notify", "--exec", command, "--quiet-hours", hours, "--out", "out.jsonl",
+            "--max-age", "0",
             *arguments,
         ],
         input=stdin, capture_output=True, cwd=tmp_path, env=environment(tmp_path), timeout=60, check=False,

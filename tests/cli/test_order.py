@@ -78,7 +78,7 @@ def test_the_order_of_rows_changes_nothing_by_key_either(tmp_path: Path) -> None
     rows = [f"2026-03-02 {m // 60:02}:{m % 60:02}:{s:02},{status},{rng.randrange(1, 9)},m{rng.randrange(20)}"
             for m in range(90) for s in (0, 20, 40) for status in ("paid", "denied", "failed")]  # fmt: skip
     header = "time,status,count,merchant"
-    flags = ("--by", "merchant", "--warmup", "10m", "--bucket", "30s")
+    flags = ("--group-by", "merchant", "--warmup", "10m", "--bucket", "30s")
     in_order = verdicts(write(tmp_path / "a.csv", rows, header), *flags)
     rng.shuffle(rows)
     assert verdicts(write(tmp_path / "b.csv", rows, header), *flags) == in_order

@@ -17,7 +17,32 @@ def test_a_pulse_of_the_hour_is_usual_after_three_times() -> None:
     assert pulses.named == "hour"
     assert pulses.usual(3 * HOUR, 500.0, 5.0) < 150.0
     assert pulses.usual(3 * HOUR, 5.0, 5.0) == 5.0  # its absence is no loss
+    pulses.note(3 * HOUR, 55.0, 12.0)
     assert pulses.usual(3 * HOUR + 60, 60.0, 5.0) == 5.0
+
+
+def test_a_problem_that_begins_later_is_usual_after_a_day() -> None:
+    pulses = Pulses()
+    for hour in range(24):
+        assert pulses.usual(hour * HOUR, 60.0, 5.0) == 5.0
+        pulses.note(hour * HOUR, 55.0, 12.0, at_once=False)
+        pulses.note(hour * HOUR + 60, 0.0, 0.0)
+    pulses.note(24 * HOUR, 55.0, 12.0, at_once=False)
+    assert pulses.usual(25 * HOUR, 55.0, 5.0) == 55.0
+
+
+def test_a_job_a_minute_early_or_late_is_expected_once() -> None:
+    pulses = Pulses()
+    for hour in range(3):
+        pulses.note(hour * HOUR + 600, 55.0, 12.0)
+    assert pulses.usual(3 * HOUR + 540, 60.0, 5.0) == 60.0
+    pulses = Pulses()
+    for hour in range(3):
+        pulses.note(hour * HOUR + 600, 55.0, 12.0)
+    assert pulses.usual(3 * HOUR + 660, 60.0, 5.0) == 60.0
+    assert pulses.usual(3 * HOUR + 540, 60.0, 5.0) == 5.0  # it came already
+    pulses.note(4 * HOUR + 600, 55.0, 12.0)
+    assert pulses.usual(4 * HOUR + 660, 60.0, 5.0) == 5.0
 
 
 def test_a_pulse_that_stays_away_is_forgotten() -> None:

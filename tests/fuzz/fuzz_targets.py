@@ -134,7 +134,7 @@ def _judged_alike(found: list[Item | Reject], tallied: list[Item | Reject], by: 
     times = [item.time for item in found if isinstance(item, Record)]
     if not times or max(times) - min(times) > 200 * WIDTH:
         return
-    settings = Settings(by=by)
+    settings = Settings(group_by=by)
     good = pipeline_of(settings, live=True)
     quick = pipeline_of(settings, live=True)
     assert _lines(good, found) == _lines(quick, tallied)

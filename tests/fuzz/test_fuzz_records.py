@@ -93,7 +93,7 @@ def test_any_json_rows_through_the_whole_line(rows: list[dict[str, object]], zon
     lines = [json.dumps(row).encode() for row in rows]
     good = [b'{"time": "2026-03-02T10:%02d:00Z", "status": "denied", "count": 5}' % m for m in range(40)]
     records = list(check(list(reader.parse([b"{}", *good, *lines, *lines])), log))
-    pipeline = pipeline_of(Settings(by=("merchant",)), live=True, partial=True)
+    pipeline = pipeline_of(Settings(group_by=("merchant",)), live=True, partial=True)
     outcomes: list[Outcome] = []
     for record in records:
         # days of silence are judged minute by minute; a fuzzer should not wait for them
@@ -102,7 +102,7 @@ def test_any_json_rows_through_the_whole_line(rows: list[dict[str, object]], zon
     outcomes += pipeline.finish()
     lines_of(outcomes)
     log.close()
-    again = pipeline_of(Settings(by=("merchant",)), live=True)
+    again = pipeline_of(Settings(group_by=("merchant",)), live=True)
     again.restore(json.loads(json.dumps(pipeline.snapshot())))
     assert again.snapshot() == pipeline.snapshot()
 

@@ -191,7 +191,8 @@ def environment(folder: Path) -> dict[str, str]:
     home = folder / ".home"
     home.mkdir(exist_ok=True)
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-    return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "USER": "somebody", "COLUMNS": "110"}
+    own = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
+    return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "USER": "somebody", "COLUMNS": "110", **own}
 
 
 def _free_port() -> str:

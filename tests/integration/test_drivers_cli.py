@@ -120,7 +120,7 @@ def test_a_kill_and_a_restart_give_the_same_drivers(
     ("arguments", "message"),
     [
         (["--drivers", "isuer"], b"no column 'isuer' for --drivers; columns found: time, status, id, issuer"),
-        (["--drivers", "issuer", "--by", "issuer"], b"--drivers: 'issuer' is in --by already."),
+        (["--drivers", "issuer", "--group-by", "issuer"], b"--drivers: 'issuer' is in --group-by already."),
         (["--drivers", "status"], b"--drivers: 'status' cannot be a dimension."),
         (["--drivers", ","], b"is no list of different columns"),
         (["--drivers-keep", "3"], b"--drivers-keep"),

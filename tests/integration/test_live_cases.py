@@ -186,7 +186,7 @@ def watched(folder: Path, *options: str) -> str:
     """What `watch --follow log.csv --notify` says, run until the log has been read."""
     with subprocess.Popen(
         [TXMON, "watch", "--follow", "log.csv", "--state", "state", "--out", "verdicts.jsonl", "--notify", "--spool",
-         "spool", "--drain", "0", *options],
+         "spool", "--flush-timeout", "0", *options],
         cwd=folder, stderr=subprocess.PIPE, env={"TXMON_WEBHOOK": "http://127.0.0.1:1/", "PATH": "/usr/bin:/bin"},
     ) as process:  # fmt: skip
         newest = (folder / "log.csv").read_text().splitlines()[-2].split(",")[0][:16]
@@ -237,7 +237,7 @@ def replayed(tmp_path: Path, source: Path) -> list[tuple[str, str, str]]:
     import os
 
     done = subprocess.run(
-        [TXMON, "replay", source, "--notify", "--drain", "0", "--spool", "spool", "--out", "verdicts.jsonl",
+        [TXMON, "replay", source, "--notify", "--flush-timeout", "0", "--spool", "spool", "--out", "verdicts.jsonl",
          "--trend-every", "0"],
         cwd=tmp_path, env={**os.environ, "TXMON_WEBHOOK": "http://127.0.0.1:1/"}, check=True, capture_output=True,
     )  # fmt: skip

@@ -273,12 +273,15 @@ def test_a_page_on_standard_output() -> None:
     [
         ("replay SAMPLE --budget 1/week --sigma 4", "--budget and --sigma both set the threshold. Give one of them."),
         (
-            "replay SAMPLE --by status",
-            "--by: 'status' cannot be a dimension. Every status is judged by itself already.",
+            "replay SAMPLE --group-by status",
+            "--group-by: 'status' cannot be a dimension. Every status is judged by itself already.",
         ),
-        ("watch --by Time", "--by: 'Time' cannot be a dimension. It holds the time."),
-        ("replay SAMPLE --map status=state --by state", "--by: 'state' cannot be a dimension."),
-        ("analyze checkouts.csv --by merchant", "--by is for transactions. A file of checkouts has no such columns."),
+        ("watch --group-by Time", "--group-by: 'Time' cannot be a dimension. It holds the time."),
+        ("replay SAMPLE --map status=state --group-by state", "--group-by: 'state' cannot be a dimension."),
+        (
+            "analyze checkouts.csv --group-by merchant",
+            "--group-by is for transactions. A file of checkouts has no such columns.",
+        ),
         ("replay SAMPLE --warmup 90", "--warmup: '90' has no unit. Use 90s, 90m or 90h."),
         ("replay SAMPLE --bucket 60", "--bucket: '60' has no unit. Use 60s, 60m or 60h."),
         ("watch --from noon", "--from 'noon' is not valid. Use start, end, or a time like 2026-03-02T10:00Z."),

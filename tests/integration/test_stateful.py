@@ -240,12 +240,12 @@ def feed_episodes(part: Together, n: int, item: int) -> object:
     assert isinstance(episodes, Episodes)
     assert isinstance(series, Baseline)
     series.observe(float(item), 4.0)
-    episodes.count((), "denied", series, item > 9)
+    episodes.count((), "denied", series, item > 9, START + 60 * n)
     if item == 11:
         episodes.exclude((), "denied", series)
     if not episodes.is_excluded((), "denied", series):
         series.learn(float(item), 1.0)
-    return episodes.are_there(), series.rate(), series.alerting
+    return episodes.are_there(), episodes.flaps((), "denied", START + 60 * n), series.rate(), series.alerting
 
 
 def feed_surges(part: Together, n: int, item: int) -> object:
@@ -385,7 +385,9 @@ CASES: Final[dict[str, Case]] = {
     "RuleBook": Case(lambda: RuleBook(parse_rules("count > 5 for 3m"), "both", 60), steady, feed_rules),
     "Bucketer": Case(lambda: Bucketer(60, 60), records, feed_bucketer),
     "TrendTracker": Case(lambda: TrendTracker(60), steady, feed_trends),
-    "IncidentTracker": Case(lambda: IncidentTracker(IncidentPolicy(clear=180, repeat=600)), some_keys, feed_incidents),
+    "IncidentTracker": Case(
+        lambda: IncidentTracker(IncidentPolicy(resolve_after=180, remind_every=600)), some_keys, feed_incidents
+    ),
     "MoneyBook": Case(MoneyBook, some_keys, feed_money),
     "Pipeline": Case(
         lambda: pipeline_of(Settings(warmup=600, sigma=3.0), live=False, detailed=True), records, feed_pipeline

@@ -31,8 +31,8 @@ def test_the_variable_wins_over_the_file(tmp_path: Path) -> None:
 
 def test_the_policy_is_what_the_settings_say() -> None:
     settings = Settings(
-        bucket=10, tz="Asia/Tokyo", digest=Clock(540), quiet=hours("22:00-06:00"), silence=silences("status=denied"),
-        trend_every=0, link="http://h/",
+        bucket=10, tz="Asia/Tokyo", digest=Clock(540), quiet_hours=hours("22:00-06:00"),
+        silence=silences("status=denied"), trend_every=0, link="http://h/",
     )  # fmt: skip
     assert policy_of(settings) == Policy(
         10, 30, 0, 540, hours("22:00-06:00"), silences("status=denied"), ZoneInfo("Asia/Tokyo"), "http://h/", most=20

@@ -1,4 +1,4 @@
-"""With `--by`, all keys together are judged too: what is small at each key may be an outage of everything."""
+"""With `--group-by`, all keys together are judged too: what is small at each key may be an outage of everything."""
 
 import json
 import random
@@ -57,7 +57,7 @@ def opened(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_an_outage_of_everything_is_seen_at_once_and_is_one_incident(tmp_path: Path) -> None:
-    lines = replay(tmp_path, rows_of(everywhere), "--by", "merchant")
+    lines = replay(tmp_path, rows_of(everywhere), "--group-by", "merchant")
     (incident,) = opened(lines)
     assert "key" not in incident
     assert incident["label"] == "failures"
@@ -67,7 +67,7 @@ def test_an_outage_of_everything_is_seen_at_once_and_is_one_incident(tmp_path: P
 
 
 def test_what_one_key_explains_is_told_as_that_keys_incident(tmp_path: Path) -> None:
-    (incident,) = opened(replay(tmp_path, rows_of(at_one), "--by", "merchant"))
+    (incident,) = opened(replay(tmp_path, rows_of(at_one), "--group-by", "merchant"))
     assert incident["key"] == {"merchant": "m7"}
 
 
@@ -78,20 +78,20 @@ def test_all_keys_together_are_judged_as_without_keys(tmp_path: Path) -> None:
         lines = [line for line in replay(tmp_path, rows, *flags) if "recommendation" in line and "key" not in line]
         return [{name: value for name, value in line.items() if name != "incident"} for line in lines]
 
-    assert verdicts("--by", "merchant") == verdicts()
+    assert verdicts("--group-by", "merchant") == verdicts()
 
 
 def test_rules_are_asked_of_each_key(tmp_path: Path) -> None:
     rows = rows_of(lambda minute, merchant: 0.05, 120)
-    alone = replay(tmp_path, rows, "--by", "merchant", "--mode", "rules", "--rule", "failed: count > 6")
+    alone = replay(tmp_path, rows, "--group-by", "merchant", "--mode", "rules", "--rule", "failed: count > 6")
     assert all("key" in line for line in alone if "recommendation" in line)
-    both = replay(tmp_path, rows, "--by", "merchant", "--mode", "both", "--rule", "failed: count > 6")
+    both = replay(tmp_path, rows, "--group-by", "merchant", "--mode", "both", "--rule", "failed: count > 6")
     assert not [line for line in both if any("rule:" in one for one in line.get("reasons", ())) and "key" not in line]
 
 
 def test_counts_are_not_added_twice(tmp_path: Path) -> None:
     rows = rows_of(at_one, 60)
-    replay(tmp_path, rows, "--by", "merchant", "--log", str(tmp_path / "log"))
+    replay(tmp_path, rows, "--group-by", "merchant", "--log", str(tmp_path / "log"))
     logged = [
         json.loads(line) for path in (tmp_path / "log").glob("*counts*") for line in path.read_text().splitlines()
     ]
@@ -102,7 +102,7 @@ def test_counts_are_not_added_twice(tmp_path: Path) -> None:
 @pytest.mark.parametrize("failing", [everywhere, at_one])
 def test_a_restart_changes_nothing(failing: Failing) -> None:
     records = [Record(t, s, n, (("merchant", m),)) for t, m, s, n in rows_of(failing)]
-    settings = Settings(by=("merchant",))
+    settings = Settings(group_by=("merchant",))
     whole = pipeline_of(settings, live=False)
     expected = [(o.verdicts, o.events) for o in whole.run(records)]
     half = len(records) * 2 // 3  # within the incident
@@ -117,7 +117,7 @@ def test_a_restart_changes_nothing(failing: Failing) -> None:
 
 
 def test_late_rows_correct_all_keys_together_too() -> None:
-    pipeline = pipeline_of(Settings(by=("merchant",)), live=True)
+    pipeline = pipeline_of(Settings(group_by=("merchant",)), live=True)
     records = [Record(t, s, n, (("merchant", m),)) for t, m, s, n in rows_of(lambda minute, merchant: 0.05, 90)]
     before = [v for o in pipeline.feed(records) for v in o.verdicts if not v.key and v.status == "failed"][-1]
     late = Record(before.time, "failed", 300, (("merchant", "m1"),))

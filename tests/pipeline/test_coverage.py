@@ -153,7 +153,7 @@ def test_what_nobody_observed_outlives_a_restart() -> None:
 
 @pytest.mark.parametrize("by", [(), ("merchant",)])
 def test_closed_lines_are_said_once_for_all_keys(by: tuple[str, ...]) -> None:
-    pipeline = pipeline_of(Settings(by=by, closed=closed_rules("time=01:30-02:00")), live=False)
+    pipeline = pipeline_of(Settings(group_by=by, closed=closed_rules("time=01:30-02:00")), live=False)
     key = (("merchant", "m1"),) if by else ()
     records = [Record(START + 60 * m, "approved", 50, key) for m in (*range(90), *range(120, 122))]
     outcomes = ran(pipeline, records)

@@ -83,7 +83,7 @@ def test_a_weak_alert_must_come_back_within_three_buckets() -> None:
 
 
 def test_confirm_asks_for_a_time() -> None:
-    tracker = IncidentTracker(IncidentPolicy(confirm=180))
+    tracker = IncidentTracker(IncidentPolicy(open_after=180))
     events, _ = play(tracker, {m: [verdict(m, "denied", 9)] for m in range(2, 7)}, 8)
     assert states(events) == [("opened", 4)]
 
@@ -344,7 +344,7 @@ def test_an_acknowledgement_can_be_taken_back() -> None:
 
 
 def test_ids_are_never_used_twice_and_hold_no_strange_characters() -> None:
-    tracker = IncidentTracker(IncidentPolicy(clear=60, join=0))
+    tracker = IncidentTracker(IncidentPolicy(resolve_after=60, merge_within=0))
     first = tracker.observe(180, [verdict(3, "a/b\x1b c", 9)])[1][0]
     assert first.id == "19700101T0003-a_b__c"
     tracker.observe(240, [calm(4)])
@@ -461,7 +461,7 @@ def test_verdicts_without_an_incident_stay_as_they_are() -> None:
 
 
 def test_ids_are_remembered_for_as_long_as_a_thousand() -> None:
-    tracker = IncidentTracker(IncidentPolicy(clear=60))
+    tracker = IncidentTracker(IncidentPolicy(resolve_after=60))
     for minute in range(1001):
         tracker.observe(5 * minute * MINUTE, [verdict(5 * minute, "denied", 9)])
         for later in range(1, 5):

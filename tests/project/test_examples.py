@@ -253,10 +253,11 @@ def test_the_manifest_holds_together(pod: Any) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-def test_systemd_has_nothing_against_the_unit(tmp_path: Path) -> None:
-    unit = tmp_path / "txmon.service"
+@pytest.mark.parametrize("name", ["txmon.service", "txmon-serve.service"])
+def test_systemd_has_nothing_against_the_unit(name: str, tmp_path: Path) -> None:
+    unit = tmp_path / name
     txmon = str(Path(sys.executable).with_name("txmon"))
-    unit.write_text((EXAMPLES / "txmon.service").read_text().replace("/opt/txmon/bin/txmon", txmon))
+    unit.write_text((EXAMPLES / name).read_text().replace("/opt/txmon/bin/txmon", txmon))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=60, check=False
     )

@@ -134,7 +134,7 @@ def test_verdicts_and_incidents(tmp_path: Path) -> None:
     rows_of = SAMPLE.read_text().splitlines()
     keyed = tmp_path / "keyed.csv"  # as many keys as statuses
     keyed.write_text("\n".join(["time,status,count,part", *(f"{row},{row.split(',')[1]}" for row in rows_of[1:]), ""]))
-    assert txmon("replay", str(keyed), "--by", "part", "--out", str(out)).returncode == 0
+    assert txmon("replay", str(keyed), "--group-by", "part", "--out", str(out)).returncode == 0
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     opened = [line for line in lines if line.get("state") == "opened"]
     assert rows("SELECT count(*) FROM verdicts", out) == [(sum("recommendation" in line for line in lines),)]

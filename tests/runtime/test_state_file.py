@@ -60,7 +60,7 @@ def test_a_foreign_or_damaged_file_is_refused_and_kept(raw: bytes, reason: str, 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     path = str(tmp_path / "state")
     save(pipeline_of(Settings(), live=True), Settings(), path, {})
-    for settings in (Settings(bucket=300), Settings(by=("merchant",))):
+    for settings in (Settings(bucket=300), Settings(group_by=("merchant",))):
         with pytest.raises(ConfigError, match="was written with"):
             restore(pipeline_of(settings, live=True), settings, path)
     write(path, State({"bucket": 60, "by": []}, {"buckets": 3}))

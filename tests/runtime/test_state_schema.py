@@ -16,7 +16,7 @@ NOW = 1772445600
 
 def learned() -> dict[str, Any]:
     """A snapshot with an open incident, late rows and ids, as JSON gives it back."""
-    pipeline = pipeline_of(Settings(by=("m",)), live=True)
+    pipeline = pipeline_of(Settings(group_by=("m",)), live=True)
     key = (("m", "1"),)
     rows = [Record(NOW + 60 * m, s, n, key) for m in range(60) for s, n in (("approved", 90), ("denied", 9))]
     rows += [Record(NOW + 3600, "denied", 45, key), Record(NOW + 3601, "denied", 45, key)]

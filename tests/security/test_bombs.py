@@ -84,7 +84,7 @@ def test_an_ordinary_large_state_is_no_bomb(tmp_path: Path) -> None:
     rows = ((m, s, rng.randrange(9)) for m in range(2) for s in range(20_000))
     table = b"time,status,m,count\n" + b"".join(b"2026-03-02T10:%02d:00Z,s,%d,%d\n" % (m, s, n) for m, s, n in rows)
     path = tmp_path / "state"
-    txmon("watch", "--state", path, "--by", "m", "--out", "/dev/null", stdin=table)
+    txmon("watch", "--state", path, "--group-by", "m", "--out", "/dev/null", stdin=table)
     unpacked = gzip.decompress(path.read_bytes())
     assert len(unpacked) < 100 * path.stat().st_size
     assert json.loads(unpacked)["txmon"] == 1

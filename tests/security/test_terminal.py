@@ -39,9 +39,9 @@ def test_the_stream_is_evil_enough() -> None:
     "arguments",
     [
         ["replay", "-", "--chart", "always", "--out", "/dev/null"],
-        ["replay", "-", "--by", "merchant", "--chart", "always", "--out", "/dev/null"],
+        ["replay", "-", "--group-by", "merchant", "--chart", "always", "--out", "/dev/null"],
         ["replay", "-", "--inject", "denied:x5@10:50/5m", "--out", "/dev/null"],
-        ["watch", "--chart", "always", "--by", "merchant", "--out", "/dev/null"],
+        ["watch", "--chart", "always", "--group-by", "merchant", "--out", "/dev/null"],
         ["tune", "-", "--budget", "1/day"],
         ["replay", "-", "--rule", "count > 3", "--chart", "always", "--out", "/dev/null"],
     ],
@@ -55,7 +55,7 @@ def test_charts_and_tables(arguments: list[str]) -> None:
 def test_tables_of_files(tmp_path: Path) -> None:
     data, state, verdicts = tmp_path / "t.jsonl", tmp_path / "state", tmp_path / "v.jsonl"
     data.write_bytes(rows())
-    txmon("watch", "--state", state, "--by", "merchant", "--out", verdicts, stdin=rows())
+    txmon("watch", "--state", state, "--group-by", "merchant", "--out", verdicts, stdin=rows())
     runs: tuple[list[str | Path], ...] = (
         ["state", "show", state],
         ["query", "SELECT status, merchant FROM transactions", data],
@@ -75,7 +75,7 @@ def test_tables_of_files(tmp_path: Path) -> None:
     [
         (["replay", "-"], f"{EVIL},status\n1,2\n".encode()),
         (["replay", "-", "--map", f"count={EVIL}"], b"time,status\n"),
-        (["replay", "-", "--by", EVIL], b"time,status\n"),
+        (["replay", "-", "--group-by", EVIL], b"time,status\n"),
         (["replay", "-"], f"time,status,count\n10:00,denied,{EVIL}\n{EVIL},denied,1\n".encode()),
         (["replay", EVIL], b""),
         (["replay", "-", "--rule", f"count > {EVIL}"], b""),

@@ -133,7 +133,8 @@ def test_rejects_are_listed_with_index_and_reason(server: Server) -> None:
         (b'{"time": "2026-03-02T14:33:20Z", "status": "\\ud800"}', "application/json", 400),
         (b'{"time": NaN, "status": "failed"}', "application/json", 400),
         (b'{"time": 1e400, "status": "failed"}', "application/json", 400),
-        (b"", "application/json", 400),
+        (b"", "application/json", 422),
+        (b"time,status,count\n", "text/csv", 422),
         (b"\n\n", "application/x-ndjson", 422),
         (b"a,b\n1,2\n", "text/csv", 422),
         (b"\0\1", "text/csv", 422),
@@ -446,8 +447,8 @@ def test_paths_and_methods_that_are_none(server: Server) -> None:
     assert server.client.get("/assets/../app.py").status == 404
     assert server.client.get("/assets/%2e%2e/%2e%2e/cli.py").status == 404
     answer = server.client.get("/v1/transactions")
-    assert (answer.status, answer.headers["allow"]) == (405, "POST")
-    assert server.client.ask("DELETE", "/v1/verdicts").headers["allow"] == "GET, HEAD"
+    assert (answer.status, answer.headers["allow"]) == (405, "OPTIONS, POST")
+    assert server.client.ask("DELETE", "/v1/verdicts").headers["allow"] == "GET, HEAD, OPTIONS"
     head = server.client.ask("HEAD", "/v1/verdicts")
     assert (head.status, head.body) == (200, b"")
 

@@ -24,12 +24,12 @@ def test_flags_win_over_variables_over_the_folder_over_the_user(tmp_path: Path) 
         'bucket = "2m"\nclear = "7m"\nwarmup = "1h"\ntz = "Europe/Paris"\n'
     )
     (here / "txmon.toml").write_text('bucket = "3m"\nclear = "8m"\nwarmup = "2h"\n')
-    found = load({"bucket": "5m"}, {"TXMON_CLEAR": "9m", "TXMON_BUCKET": "4m"}, here, home)
+    found = load({"bucket": "5m"}, {"TXMON_RESOLVE_AFTER": "9m", "TXMON_BUCKET": "4m"}, here, home)
     settings = found.settings
-    assert (settings.bucket, settings.clear, settings.warmup, settings.tz) == (300, 540, 7200, "Europe/Paris")
-    assert [found.origin[n] for n in ("bucket", "clear")] == ["--bucket", "TXMON_CLEAR"]
+    assert (settings.bucket, settings.resolve_after, settings.warmup, settings.tz) == (300, 540, 7200, "Europe/Paris")
+    assert [found.origin[n] for n in ("bucket", "resolve_after")] == ["--bucket", "TXMON_RESOLVE_AFTER"]
     assert found.origin["warmup"] == str(here / "txmon.toml")
-    assert found.origin["join"] == "default"
+    assert found.origin["merge_within"] == "default"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_any_budget_shown_reads_back(unit: str, digits: int, decimals: int) -> N
 def test_what_is_printed_reads_back(tmp_path: Path) -> None:
     flags = {
         "bucket": "5m", "min_count": ("4", "failed=7"), "direction": ("approved=both",),
-        "by": "a,b", "strict": True, "date": "2026-03-02", "map": ("count=x",), "sigma": "4.25",
+        "group_by": "a,b", "strict": True, "date": "2026-03-02", "map": ("count=x",), "sigma": "4.25",
     }  # fmt: skip
     first = load(flags, {}, tmp_path, tmp_path)
     text = as_toml(first, {"TXMON_TOKEN": True})
@@ -114,8 +114,8 @@ def test_what_is_printed_reads_back(tmp_path: Path) -> None:
     [
         ("sigma", "4.123456789"), ("min_count", "12345678"),
         ("min_count", "3,failed=999999999"), ("speed", "123456.75"), ("min_ratio", "1.0000001,denied=2.5"),
-        ("by", "m\U0001f600,\x7f"),
-        ("by", 'a"b,c\\d'), ("exec", "cat '\x9b31m'"),
+        ("group_by", "m\U0001f600,\x7f"),
+        ("group_by", 'a"b,c\\d'), ("exec", "cat '\x9b31m'"),
     ],
 )  # fmt: skip
 def test_all_digits_and_characters_read_back(name: str, text: str, tmp_path: Path) -> None:

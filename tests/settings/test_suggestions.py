@@ -1,5 +1,6 @@
 """Errors that suggest the fix: one line each, with the word that was nearly right."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ SAMPLE = ROOT / "examples" / "transactions.csv"
 
 def told(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
     done = subprocess.run(
-        [TXMON, *arguments], cwd=folder, env={"HOME": str(folder), "PATH": "/usr/bin:/bin", **env},
+        [TXMON, *arguments], cwd=folder,
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **env},
         capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return done.returncode, done.stderr
@@ -46,9 +48,9 @@ def here(tmp_path: Path) -> Path:
         (["replay", "dta/monday.csv"], 66, "dta/monday.csv: no such file; there is no folder 'dta'"),
         (["replay", "nothing-like-it"], 66, "nothing-like-it: no such file\n"),
         (
-            ["replay", "transactions.csv", "--by", "merchant"],
+            ["replay", "transactions.csv", "--group-by", "merchant"],
             65,
-            "no column 'merchant' for --by; columns found: time, ",
+            "no column 'merchant' for --group-by; columns found: time, ",
         ),
         (["watch", "transactions.csv"], 2, "; --follow FILE reads a file as it grows, `txmon replay FILE` as it is"),
         (["query", "SELECT 1 FROM transaction", "transactions.csv"], 2, 'Did you mean "transactions"?'),

@@ -39,7 +39,7 @@ def test_every_line_by_merchant(tmp_path: Path) -> None:
     rows = [f"{h:02}:{m:02},{s},m{k},{2 + k}\n" for h in range(3) for m in range(60) for s in "ab" for k in range(3)]
     path = tmp_path / "by.csv"
     path.write_text("time,status,merchant,count\n" + "".join(rows))
-    assert check(str(path), "--by", "merchant", "--date", "2026-03-02") > 1000
+    assert check(str(path), "--group-by", "merchant", "--date", "2026-03-02") > 1000
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="../shared/data is not here")

@@ -30,7 +30,7 @@ from txmon.spark.rebalance import rebalance
 from txmon.spark.shards import PLATFORM, Plan, Row, Shard, plan_of, read_states, shard_of, shards_in, write_states
 
 BEGIN = 1772445600  # 2026-03-02T10:00:00Z
-EXACT = Settings(by=("merchant",), sigma=4.5, lateness=0)
+EXACT = Settings(group_by=("merchant",), sigma=4.5, lateness=0)
 MANY = replace(EXACT, sigma=None, idle=3 * 3600)
 
 

@@ -44,7 +44,7 @@ from txmon.spark.streaming import backfill, detect
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")]
 SAMPLE = ROOT / "examples" / "transactions.csv"
-EXACT = Settings(by=("merchant",), sigma=4.5, lateness=0)
+EXACT = Settings(group_by=("merchant",), sigma=4.5, lateness=0)
 SHARDS = 4
 
 
@@ -89,14 +89,14 @@ def replayed(path: Path, settings: Settings, platform: bool = False) -> list[str
     platform: with both all the same.
     """
     lines: list[str] = []
-    for one in [settings, replace(settings, by=())] if settings.by else [settings]:
+    for one in [settings, replace(settings, group_by=())] if settings.group_by else [settings]:
         out = io.BytesIO()
         sink = JsonLines(out)
         reader = reader_of(one, RejectLog(), date(2026, 3, 2))
         for outcome in pipeline_of(one, live=False, platform=platform).run(reader.records([str(path)])):
             sink.accept(outcome)
         lines += out.getvalue().decode().splitlines()
-    # a trend is of a status over all keys: replay says the same one with and without --by, Spark says it once
+    # a trend is of a status over all keys: replay says the same one with and without --group-by, Spark says it once
     trends = {line for line in lines if '"event": "trend"' in line}
     return [line for line in lines if line not in trends] + sorted(trends)
 
@@ -181,7 +181,7 @@ def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_days_without_a_sigma_equal_replay(spark: Any, two_days: Path, tmp_path: Path) -> None:
     # from the second day on the season counts; 600 series and more share the budget; the slope is of all keys
     rule = parse_rules("failed: slope > 0.02 and count > 10")
-    settings = Settings(by=("merchant",), bucket=600, lateness=0, rule=rule)
+    settings = Settings(group_by=("merchant",), bucket=600, lateness=0, rule=rule)
     wanted = closed(replayed(two_days, settings))
     assert any("rule:" in line and '"merchant"' in line for line in wanted)
     assert drain(spark, split(two_days, tmp_path / "in", 4), settings, tmp_path) == []
@@ -345,7 +345,7 @@ def test_changed_settings_are_said_and_hold_from_then_on(spark: Any, tmp_path: P
 @pytest.mark.parametrize(
     ("settings", "shards", "reason"),
     [
-        (replace(EXACT, by=("status",)), SHARDS, "was begun with by 'merchant', not 'status'"),
+        (replace(EXACT, group_by=("status",)), SHARDS, "was begun with group_by 'merchant', not 'status'"),
         (replace(EXACT, bucket=120), SHARDS, "was begun with bucket '1m', not '2m'"),
         (EXACT, 5, "was begun with shards 4, not 5"),
     ],
@@ -474,7 +474,7 @@ class Driver:
     """`txmon spark` in a process group of its own, to be killed."""
 
     def __init__(self, folder: Path, at: Path, out: str | None = None) -> None:
-        arguments = f"--source files:{folder} --by merchant --sigma 4.5 --lateness 0 --shards {SHARDS} --once"
+        arguments = f"--source files:{folder} --group-by merchant --sigma 4.5 --lateness 0 --shards {SHARDS} --once"
         places = ["--checkpoint", f"{at}/state", "--out", out or f"{at}/out", "--files-a-batch", "1"]
         self.at = at
         self.process = subprocess.Popen(

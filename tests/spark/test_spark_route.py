@@ -16,7 +16,7 @@ from txmon.spark.rows import names, types
 from txmon.spark.shards import PLATFORM, Plan, plan_of, shard_of
 
 START = 1772445600
-EXACT = Settings(by=("merchant",), lateness=0)
+EXACT = Settings(group_by=("merchant",), lateness=0)
 Fields = tuple[int | None, str | None, int | None, str | None, str | None, str | None]
 
 
@@ -69,7 +69,9 @@ def test_every_shard_gets_the_notes_of_all() -> None:
     assert [len(sample) for sample in samples] == [40, 40]
     assert samples[1]["m1"] == ["approved", "failed"]
     # with a sigma nobody asks how many series there are
-    notes = [row for row in routed(plan_of(Settings(by=("merchant",), sigma=4.0), 3), first).to_pylist() if row["note"]]
+    notes = [
+        row for row in routed(plan_of(Settings(group_by=("merchant",), sigma=4.0), 3), first).to_pylist() if row["note"]
+    ]
     assert all(read(row["note"]).sample is None for row in notes)
 
 
@@ -90,6 +92,6 @@ def test_a_task_without_a_record_makes_nothing() -> None:
 
 @pytest.mark.parametrize("by", [(), ("merchant",)])
 def test_rejects_go_to_one_shard(by: tuple[str, ...]) -> None:
-    plan = plan_of(Settings(by=by), 4)
+    plan = plan_of(Settings(group_by=by), 4)
     table = routed(plan, [(None, None, None, None, None, '{"kind": "time"}')])
     assert [row["shard"] for row in table.to_pylist() if row["reject"]] == [shard_of("", 4) if by else PLATFORM]

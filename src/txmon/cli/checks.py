@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from txmon.errors import TxmonError
 from txmon.model.clock import iso
 from txmon.notify.setup import channels_of, spool_folder
-from txmon.runtime.factory import pipeline_of_state
+from txmon.runtime.factory import depended_on, pipeline_of_state
 from txmon.runtime.state_file import load
 from txmon.settings.load import Config
 from txmon.support.durations import duration_text
@@ -165,9 +165,7 @@ def memory(config: Config) -> Iterator[Finding]:
         if found is None:
             yield writable("state", Path(path))
             return
-        for name in ("bucket", "by"):
-            mine = getattr(config.settings, name)
-            mine = list(mine) if isinstance(mine, tuple) else mine
+        for name, mine in depended_on(config.settings).items():
             if found.settings.get(name) != mine:
                 text = f"{path} was written with {name} {found.settings.get(name)!r}, the settings say {mine!r}"
                 yield Finding("state", "bad", text)
@@ -208,7 +206,7 @@ def people(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
     folder = spool_folder(config.settings, env)
     waiting = len(list(folder.glob("*/*.json"))) if folder.is_dir() else 0
     if waiting:
-        every = duration_text(config.settings.drain)
+        every = duration_text(config.settings.flush_timeout)
         yield Finding(
             "spool",
             "warning",

@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
-import click
-
+from txmon.cli.messages import tell
 from txmon.evaluation.incident_spec import parse_incident
 from txmon.evaluation.inject import Injector, Watch, report
 from txmon.ingest.order import in_time_order
@@ -48,7 +47,7 @@ class Experiment:
         """Say on standard error what became of the incidents; nothing of a run that did not end."""
         if self._finished:
             for line in report(self._injector, self._watch, self._without()):
-                click.echo(f"txmon: {printable(line, LONGEST_LINE)}", err=True)
+                tell([printable(line, LONGEST_LINE)])
 
     def _without(self) -> Watch | None:
         """The same watch over the input as it is, where it can be read again."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from txmon.cli.messages import tell
 from txmon.cli.options import load_config
-from txmon.cli.outputs import Outputs, tell
+from txmon.cli.outputs import Outputs
 from txmon.errors import TxmonError
 from txmon.runtime.session import LiveSession
 from txmon.settings.declarations import Settings
@@ -24,19 +25,30 @@ class LiveControls:
         adopt: Callable[[Settings], list[str]] | None = None,
         keep: Callable[[], object] | None = None,
         say: Callable[[str], object] = _tell,
+        statistics: Callable[[], list[str]] | None = None,
     ) -> None:
-        """flags: of the command, which outrank the files that are read again. adopt, keep: not the session's own."""
+        """flags: of the command, which outrank the files that are read again.
+
+        adopt, keep, statistics: not the session's own.
+        """
         self._session = session
         self._outputs = outputs
         self._flags = flags
         self._adopt = adopt or session.adopt
         self._keep = keep or session.keep
         self._say = say
+        self._statistics = statistics or session.statistics
+        self.renew: list[Callable[[], str]] = []  # reads a further file again: what to say of it, or TxmonError
 
     def report(self) -> None:
         """Print statistics."""
-        for line in self._session.statistics():
+        for line in self._statistics():
             self._say(line)
+
+    def look(self) -> None:
+        """Let the outputs write what waits for space, and note whether they work."""
+        self._outputs.tick()
+        self._session.troubles.put("output", self._outputs.trouble)
 
     def reload(self) -> None:
         """Read the settings again, open the outputs anew, and write the state; what fails stays as it was."""
@@ -50,6 +62,11 @@ class LiveControls:
                 reopen()
             except TxmonError as bad:
                 self._say(f"SIGHUP: {bad}; going on with the file that is open")
+        for renew in self.renew:
+            try:
+                self._say(f"SIGHUP: {renew()}")
+            except TxmonError as bad:
+                self._say(f"SIGHUP: {bad}; going on with what was read before")
         self._keep()
         if self._session.settings.state is not None and "state" not in self._session.troubles:
             self._say("SIGHUP: the state is written")

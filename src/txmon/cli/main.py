@@ -7,40 +7,47 @@ import sys
 from contextlib import suppress
 from errno import EBADF, EMFILE, ENFILE, ENOMEM
 from importlib import import_module
+from itertools import pairwise
+from typing import Final
 
 import click
 
+from txmon.cli import messages
+from txmon.cli.help_page import Group
 from txmon.errors import ExitCode, TxmonError
-from txmon.support.terminal_text import printable
 from txmon.version import describe
 
-COMMANDS = (
-    "replay", "watch", "serve", "inspect", "analyze", "query", "evaluate", "tune", "simulate", "notify",
-    "ack", "silence", "state", "spark", "config", "doctor", "completion",
-)  # fmt: skip
+HEADINGS: Final = {
+    "Judge": ("replay", "watch", "serve", "spark"),
+    "Understand": ("inspect", "analyze", "query"),
+    "Try and tune": ("simulate", "evaluate", "tune"),
+    "Incidents": ("notify", "ack", "silence"),
+    "Set up": ("config", "doctor", "state", "completion", "help"),
+}
+COMMANDS: Final = tuple(name for names in HEADINGS.values() for name in names)
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that imports a subcommand's module only when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all subcommands, in the order of a first day with txmon."""
+        """Return the names of all subcommands, in the order in which the help lists them."""
         return list(COMMANDS)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The subcommand that `args` begin with; UsageError names the nearest where there is none."""
+        """Return the subcommand that `args` begin with. Raise UsageError where there is none."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command {args[0]!r}{_nearest(args[0])}", ctx)
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The subcommand, or None."""
+        """Return the subcommand, or None."""
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f".commands.{cmd_name}", __package__)
-        command = getattr(module, cmd_name)
+        command = getattr(module, "help_" if cmd_name == "help" else cmd_name)
         assert isinstance(command, click.Command)
         return command
 
@@ -54,27 +61,26 @@ def _nearest(word: str) -> str:
     return nearest(word, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(message=describe())
+@click.group(cls=LazyGroup, groups=HEADINGS)
+@click.version_option(None, "-V", "--version", message=describe())
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 def txmon(debug: bool) -> None:
-    """Learns the normal level of your transactions and alerts you when failed, reversed or denied are above it.
+    """Alerts you when failed, reversed or denied payments rise above normal, or approvals collapse.
+
+    txmon learns what is normal from your transactions. You set no thresholds.
 
     \b
     Examples:
       txmon replay transactions.csv --only alerts      # judge a file
       txmon simulate | txmon replay - --only alerts    # try it without data
+      txmon help settings                              # explain a topic
     """
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line; what the process should return."""
     debug = "--debug" in arguments
-    with suppress(OSError, ValueError):  # the memory holds payment data and secrets: none of it goes to a core file
-        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    # nothing here makes many cycles; looking for them as often as usual takes a fortieth of a replay
-    gc.set_threshold(20_000, 20, 20)
-    _open_standard_streams()
+    _prepare(arguments)
     try:
         # click reports a closed pipe as 1 and prints its own errors; txmon has its own codes for both
         result = txmon.main(arguments, prog_name="txmon", standalone_mode=False)
@@ -100,9 +106,24 @@ def run(arguments: list[str]) -> int:
         _drop_output()
         return _fail(_io_text(failure), ExitCode.IO, debug)
     except MemoryError:
-        return _fail("out of memory; fewer series (--max-series, --by) need less", ExitCode.FAILURE, debug)
+        return _fail("out of memory; fewer series (--max-series, --group-by) need less", ExitCode.FAILURE, debug)
     except Exception as failure:  # the last resort: one line instead of a traceback
         return _fail(f"unexpected {type(failure).__name__}: {failure} (--debug shows where)", ExitCode.FAILURE, debug)
+
+
+def _prepare(arguments: list[str]) -> None:
+    """Set up the process: its limits, its standard streams, and the answers for a shell that completes."""
+    with suppress(OSError, ValueError):  # the memory holds payment data and secrets: none of it goes to a core file
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    # nothing here makes many cycles; looking for them as often as usual takes a fortieth of a replay
+    gc.set_threshold(20_000, 20, 20)
+    _open_standard_streams()
+    if "--log-format=json" in arguments or ("--log-format", "json") in pairwise(arguments):
+        messages.use("json")  # also for what is wrong with the command line itself
+    if "_TXMON_COMPLETE" in os.environ:  # a shell asks what may follow
+        from txmon.cli import shells
+
+        shells.register()
 
 
 def _drop_output() -> None:
@@ -118,11 +139,7 @@ def _fail(text: str, code: ExitCode, debug: bool, detail: str = "") -> int:
         import traceback
 
         traceback.print_exc()
-    with suppress(OSError):  # nobody can be told; the exit code still says it
-        # names of files and columns come from outside, and a terminal obeys what it is sent
-        print(f"txmon: {printable(' '.join(text.split()), None)}", file=sys.stderr, flush=True)
-        for line in detail.splitlines():
-            print(f"  {printable(line, None)}", file=sys.stderr, flush=True)
+    messages.fail(text, detail)
     return code
 
 

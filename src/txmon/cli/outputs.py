@@ -9,10 +9,12 @@ from typing import Any, Final
 import click
 
 from txmon.cli.display import Display, wanted
+from txmon.cli.messages import tell
 from txmon.cli.unroled import RoleNotice
 from txmon.errors import ConfigError, IoFailure
 from txmon.model.outcome import Outcome
 from txmon.notify.setup import NotificationSink, notifications
+from txmon.runtime.pace import Pace
 from txmon.runtime.reader import Reader
 from txmon.settings.declarations import Settings
 from txmon.sinks.forked import ForkedLines
@@ -24,27 +26,37 @@ from txmon.support.terminal_text import Screen, printable
 
 TELLING = (
     "teams_webhook_file", "teams_format", "webhook_file", "webhook_secret_file", "apprise_file", "exec",
-    "alertmanager", "route", "mention", "notify_timeout", "max_age", "max_cards", "link", "digest", "quiet", "silence",
-    "trend_every", "spool", "drain",
+    "alertmanager", "route", "mention", "notify_timeout", "max_age", "max_cards", "link", "digest", "quiet_hours",
+    "silence", "trend_every", "spool", "flush_timeout",
 )  # fmt: skip
 NOTIFICATIONS: Final = "notifications:"  # among the sources of a state: no file is likely to be called that
+LINES: Final = "lines:"  # there too: what waits for space on the disk of --out
 
 
 class Outputs:
     """All sinks of one run as one. They are closed as `stack` closes."""
 
     def __init__(
-        self, settings: Settings, stack: ExitStack, notify: bool, live: bool, reader: Reader | None, jobs: int = 1
+        self,
+        settings: Settings,
+        stack: ExitStack,
+        notify: bool,
+        live: bool,
+        reader: Reader | None,
+        jobs: int = 1,
+        pace: Pace | None = None,
+        typed: bool = False,
     ) -> None:
         """live: lines are flushed and added to what --out holds. reader: whose progress the chart shows.
 
-        jobs: 2 to have the lines made and written by a second process.
+        typed: the input comes from the keyboard.
+        jobs: 2 to have the lines made and written by a second process. pace: of a replay, which keys change.
         """
         self.alerted = False
         self._out: LineFile | None = None
         self._log: LogFolder | None = None
         sinks: list[Callable[[Outcome], None]] = []
-        shown = wanted(settings)
+        shown = wanted(settings, typed)
         # on a terminal the chart takes the place of the lines
         out = None if settings.out == "-" else settings.out
         if settings.out or not (shown and sys.stdout.isatty()):
@@ -59,7 +71,7 @@ class Outputs:
         if settings.log:
             log = self._log = LogFolder(settings.log, settings.log_keep)
             stack.callback(lambda: tell(log.summary()))
-            stack.callback(log.close)
+            stack.callback(log.close)  # first
             sinks.append(log.accept)
         self._telling: NotificationSink | None = None
         if notify:
@@ -68,7 +80,7 @@ class Outputs:
             self._telling = notifications(settings, os.environ, stack, lambda line: tell([line]), live)
         if self._telling is not None:
             sinks.append(self._telling.accept)
-        self.display = stack.enter_context(Display(settings, reader)) if shown else None
+        self.display = stack.enter_context(Display(settings, reader, pace, typed)) if shown else None
         if self.display is not None:
             sinks.append(self.display.accept)
         self._sinks = sinks
@@ -95,6 +107,11 @@ class Outputs:
             for line in self._telling.sent.lines():
                 with suppress(OSError):
                     click.echo(printable(line, None), err=True)
+
+    @property
+    def quitting(self) -> bool:
+        """Whether somebody wants to see no more."""
+        return self.display is not None and self.display.quitting
 
     @property
     def lost(self) -> bool:
@@ -126,8 +143,10 @@ class Outputs:
             self._log.close()  # each of its files is opened when it is next written to
 
     def positions(self) -> dict[str, Any]:
-        """For a state file, by name: what is left to tell."""
-        return {} if self._telling is None else {NOTIFICATIONS: self._telling.snapshot()}
+        """For a state file, by name: what is left to tell, and the lines that wait for space."""
+        found: dict[str, Any] = {} if self._telling is None else {NOTIFICATIONS: self._telling.snapshot()}
+        lines = self._out.waiting() if self._out is not None else ""
+        return found | ({LINES: lines} if lines else {})
 
     def kept(self, kept: bool) -> None:
         """Whether a state file holds the newest `positions`: then nothing need be told in haste at the end."""
@@ -136,6 +155,8 @@ class Outputs:
 
     def restore(self, found: Mapping[str, Any], state: str) -> None:
         """Take over the `positions` found in the file `state`; ConfigError where that cannot be."""
+        if self._out is not None and isinstance(found.get(LINES), str):
+            self._out.take_back(found[LINES])
         if self._telling is None or NOTIFICATIONS not in found:
             return
         try:
@@ -143,14 +164,17 @@ class Outputs:
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as bad:
             raise ConfigError(f"{state}: what was left to tell does not hold together ({bad!r})") from bad
 
+    @property
+    def trouble(self) -> str:
+        """Why lines wait to be written; empty while none do."""
+        found = (self._out.trouble if self._out is not None else "", self._log.trouble if self._log is not None else "")
+        return "; ".join(filter(None, found))
+
     def tick(self) -> None:
-        """Keep the screen alive."""
+        """Keep the screen alive, and write what waits for space."""
+        if self._out is not None:
+            self._out.retry()
+        if self._log is not None:
+            self._log.retry()
         if self.display is not None:
             self.display.tick()
-
-
-def tell(lines: list[str]) -> None:
-    """Say something on standard error, a line each."""
-    for line in lines:
-        with suppress(OSError):  # nobody can be told
-            click.echo(f"txmon: {printable(line, None)}", err=True)

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from os import environ
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import click
-
+from txmon.cli.help_page import option
 from txmon.errors import ConfigError, UsageError
 from txmon.settings.declarations import Settings
 from txmon.support.durations import seconds
@@ -23,26 +22,45 @@ F = TypeVar("F", bound=Callable[..., Any])
 def source_options(live: bool) -> Callable[[F], F]:
     """Give a command the flags of a database or a Prometheus server. live: those of polling, too."""
     found = [
-        click.option("--sql", metavar="URL", help="Read the rows of --query from this database (txmon[sql])."),
-        click.option("--prometheus", metavar="URL", help="Read the points of --query from this Prometheus server."),
-        click.option("--query", metavar="TEXT", help="SELECT for --sql, or PromQL for --prometheus."),
-        click.option("--watermark", metavar="COLUMN", help="Column of --query that grows. [default: the time]"),
-        click.option("--since", metavar="TIME", help="Begin there: a time, or how long ago, as 1d."),
-        click.option("--step", metavar="TIME", help="Step of --prometheus. [default: the bucket]"),
-        click.option("--ca-file", metavar="FILE", help="Certificates that --prometheus is checked with."),
-        click.option("--password-file", metavar="FILE", help="File with the database's password, or the bearer token."),
+        option(
+            "--sql", section="Source", metavar="URL", help="Read the rows of --query from this database (txmon[sql])."
+        ),
+        option(
+            "--prometheus",
+            section="Source",
+            metavar="URL",
+            help="Read the points of --query from this Prometheus server.",
+        ),
+        option("--query", section="Source", metavar="TEXT", help="SELECT for --sql, or PromQL for --prometheus."),
+        option(
+            "--watermark", section="Source", metavar="COLUMN", help="Column of --query that grows. [default: the time]"
+        ),
+        option("--since", section="Source", metavar="TIME", help="Begin there: a time, or how long ago, as 1d."),
+        option("--step", section="Source", metavar="TIME", help="Step of --prometheus. [default: the bucket]"),
+        option("--ca-file", section="Source", metavar="FILE", help="Certificates that --prometheus is checked with."),
+        option(
+            "--password-file",
+            section="Source",
+            metavar="FILE",
+            help="File with the database's password, or the bearer token.",
+        ),
     ]
     if live:
         found += [
-            click.option("--poll", metavar="TIME", help="Time between two polls of --sql. [default: 5s]"),
-            click.option("--overlap", metavar="TIME", help="Time that a poll of --sql reads again. [default: 1m]"),
+            option("--poll", section="Source", metavar="TIME", help="Time between two polls of --sql. [default: 5s]"),
+            option(
+                "--overlap",
+                section="Source",
+                metavar="TIME",
+                help="Time that a poll of --sql reads again. [default: 1m]",
+            ),
         ]
     else:
-        found.append(click.option("--until", metavar="TIME", help="End before this time."))
+        found.append(option("--until", section="Source", metavar="TIME", help="End before this time."))
 
     def decorate(command: F) -> F:
-        for option in reversed(found):
-            command = option(command)
+        for add in reversed(found):
+            command = add(command)
         return command
 
     return decorate

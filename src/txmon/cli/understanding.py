@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from txmon.cli.outputs import tell
+from txmon.cli.messages import tell
 from txmon.ingest.reading import Reading
 from txmon.runtime.reader import Reader, step_of
 from txmon.settings.declarations import Settings

@@ -15,10 +15,10 @@ from txmon.detection.hours import PART, ClosedHours
 from txmon.detection.joint import JointDeviation
 from txmon.detection.judgement import LAG, Judgement, excess_of, judge, judge_one
 from txmon.detection.key_series import STATUSES, Bucket, KeyVolume, SeriesState, describe, expect
-from txmon.detection.pulses import ODD, Pulses
+from txmon.detection.pulses import HOUR, ODD, Pulses
 from txmon.detection.registry import Roster
 from txmon.detection.season import Season
-from txmon.detection.tails import Tail
+from txmon.detection.tails import LONG_ALERT, Tail
 from txmon.detection.thresholds import DetectorConfig, ThresholdTable, raised
 from txmon.model.keys import TOTAL, Key, pack_key, unpack_key
 from txmon.model.scores import Thresholds, count_score
@@ -53,6 +53,7 @@ class BucketJudge:
         self._mix_discount: float = 0.5 ** (self.config.bucket / self.config.mix_half_life)
         self._warmup = int(self.config.warmup // self.config.bucket)
         self._shift = int(self.config.level_shift // self.config.bucket)
+        self._first_hour = HOUR // self.config.bucket
         self._roster = Roster(self.config, self._discount, self._mix_discount)
         self._season = Season(self.config.bucket)
         self._surges = Surges(self._discount)
@@ -298,11 +299,11 @@ class BucketJudge:
         level = expected
         pulses = series.pulses
         if pulses is not None:
-            expected = pulses.usual(bucket.time, count, level)
+            expected = pulses.usual(bucket.time, count, level, self.config.bucket)
         series.observe(count, expected)
         surety = volume if by_volume else None
         judgement = judge(series, gates, surety, self._lag)
-        recurs = self._note_pulse(bucket, series, count, level, judgement, surety)
+        recurs = self._note_pulse(bucket, series, count, level, judgement, surety, gates)
         verdict = self._conclude(bucket, status, count, expected, series, judgement, gates, surety, recurs)
         newest = judgement.newest if series.tail is None else judgement.newest / series.tail.one.ratio
         odd.add(status, -newest if gates.direction == "below" else newest)
@@ -312,23 +313,36 @@ class BucketJudge:
         return verdict
 
     def _note_pulse(
-        self, bucket: Bucket, series: Baseline, count: float, level: float, seen: Judgement, surety: Baseline | None
+        self,
+        bucket: Bucket,
+        series: Baseline,
+        count: float,
+        level: float,
+        seen: Judgement,
+        surety: Baseline | None,
+        gates: Thresholds,
     ) -> str:
         """Let the series learn what recurs; the note of a verdict that a pulse decided, else an empty text."""
         if not bucket.warm:
             return ""
         pulses = series.pulses
+        # what is no problem, or was there from the start, is no outage that goes on and off
+        at_once = gates.sign * (count - level) < 0.0 or bucket.age <= self._warmup + self._first_hour
         if pulses is None:
             if abs(seen.newest) < ODD or (bucket.key and self._books >= MOST_BOOKS):
                 return ""
             pulses = series.pulses = Pulses()
             self._books += 1
-            pulses.note(bucket.time, count - level, seen.newest)
+            pulses.note(bucket.time, count - level, seen.newest, at_once)
             return ""
         score = seen.newest
         if pulses.named and level > 0.0:
             score = count_score(count, level, excess_of(series, level, surety, self._lag))
-        if pulses.note(bucket.time, count - level, score) and series.tail is not None and not series.tail.shared:
+        if (
+            pulses.note(bucket.time, count - level, score, at_once)
+            and series.tail is not None
+            and not series.tail.shared
+        ):
             series.tail = None  # what a pulse explains is no part of the tail
         if not pulses.named or abs(score) < ODD:
             return ""
@@ -344,7 +358,7 @@ class BucketJudge:
         expected = bucket.usual
         pulses = series.pulses
         if pulses is not None and bucket.span == 1.0:
-            expected = pulses.usual(bucket.time, bucket.total, bucket.usual)
+            expected = pulses.usual(bucket.time, bucket.total, bucket.usual, self.config.bucket)
         series.observe(bucket.total, expected)
         gates = self._gates.of(TOTAL)
         judgement = judge(series, gates, None, self._lag)
@@ -353,7 +367,7 @@ class BucketJudge:
             judgement.together = bucket.total >= gates.min_count and odd.is_shared()
         recurs = ""
         if bucket.span == 1.0:
-            recurs = self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None)
+            recurs = self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None, gates)
         notes = [recurs, self._note_of(bucket)]
         if judgement.together or (self.config.explain and distance > 0.0):
             notes.append(f"together {format(distance, '.1f')} sigmas: {odd.parts()}")
@@ -414,13 +428,14 @@ class BucketJudge:
             recommendation, alerts = "pending", True
             reasons = SCORE
         if alerts or series.alerting or self._episodes.are_there():
-            self._episodes.count(bucket.key, status, series, alerts)
+            young = bucket.age <= self._warmup + self._first_hour
+            self._episodes.count(bucket.key, status, series, alerts, bucket.time, young)
             if not alerts and bucket.total > 0:
                 self._episodes.come_back(
                     bucket.key, status, series, 1.0 if status == TOTAL else bucket.usual, bucket.time
                 )
         if bucket.warm:
-            self._calibrate(bucket.key, status, series, seen)
+            self._calibrate(bucket, status, series, seen)
         gates = raised(gates, series.tail.one.ratio) if series.tail is not None else gates
         note = _noted(note, seen.ratio, alerts)
         evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, note)
@@ -429,19 +444,22 @@ class BucketJudge:
             recommendation, reasons, evidence,
         )  # fmt: skip
 
-    def _calibrate(self, key: Key, status: str, series: Baseline, seen: Judgement) -> None:
+    def _calibrate(self, bucket: Bucket, status: str, series: Baseline, seen: Judgement) -> None:
         """Let the series learn how far its scores reach."""
         tail = series.tail
         if tail is None:
             if seen.over1 <= 0.0 and seen.over5 <= 0.0 and seen.over15 <= 0.0:
                 return
             tail = Tail()
-            if key and self.config.pooled and series.expectations[0] < POOLED:
+            if bucket.key and self.config.pooled and series.expectations[0] < POOLED:
                 tail = self._tails.setdefault(status, Tail(shared=True))
             series.tail = tail
         if series.alerting == 0 and not tail.shared:
             tail.settle(seen.plain5, seen.plain15, series.dispersion())
-        tail.learn(seen.over1, seen.over5, seen.over15, series.alerting, self._gates.sigma, self._gates.tail)
+        # one outage that goes on and off is taken as one long alert
+        flaps = series.alerting > 0 and self._episodes.flaps(bucket.key, status, bucket.time)
+        alerting = max(series.alerting, LONG_ALERT) if flaps else series.alerting
+        tail.learn(seen.over1, seen.over5, seen.over15, alerting, self._gates.sigma, self._gates.tail)
 
     def time(self) -> int:
         """Start of the bucket judged last, epoch seconds; -1 before the first."""
@@ -470,7 +488,7 @@ class BucketJudge:
             series = volume if status == TOTAL else volume.of(status)
             if series is not None and series.alerting and (status != TOTAL or series.newest() > 0.0):
                 series.accept_level()
-                self._episodes.count(key, status, series, False)
+                self._episodes.count(key, status, series, False, self._before)
 
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it, for `restore`."""
@@ -545,7 +563,11 @@ class BucketJudge:
     def _learn(self, bucket: Bucket, status: str, series: Baseline, count: float, exposure: float, pace: float) -> None:
         if self._episodes.is_excluded(bucket.key, status, series):
             return
-        series.learn(count, exposure, ALERT_WEIGHT if series.alerting else pace, bucket.warm)
+        if not series.alerting:
+            series.learn(count, exposure, pace, bucket.warm)
+        else:
+            spread = bucket.warm and not self._episodes.flaps(bucket.key, status, bucket.time)
+            series.learn(count, exposure, ALERT_WEIGHT, spread)
 
 
 def _noted(note: str, ratio: float, alerts: bool) -> str:

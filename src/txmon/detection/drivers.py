@@ -48,7 +48,7 @@ class DriverBook:
         self._tables: dict[Key, list[ValueTable]] = {}
 
     def learn(self, time: int, leaves: Counts, odd: Iterable[tuple[Key, str]]) -> None:
-        """Learn from the bucket at `time`. leaves: its counts by --by and --drivers. odd: series that alert."""
+        """Learn from the bucket at `time`. leaves: its counts by --group-by and --drivers. odd: series that alert."""
         if not leaves:
             return
         bad: dict[Key, set[str]] = {}
@@ -80,7 +80,7 @@ class DriverBook:
     def explain(self, key: Key, status: str, expected: float, buckets: Sequence[Counts], above: bool) -> Drivers | None:
         """Return what explains that a status is above or below `expected` over `buckets`.
 
-        buckets: their counts by --by and --drivers. Empty where the excess is spread evenly. None where too little is
+        buckets: their counts by --group-by and --drivers. Empty where the excess is spread evenly. None where too little is
         known, or nothing is off normal in this direction.
         """
         tables = self._tables.get(key)
@@ -125,7 +125,7 @@ class Part:
 def parts_of(leaves: Counts, columns: int, only: Key | None = None) -> Any:
     """Return the parts of a bucket by key, or those of one key; of () all.
 
-    leaves: counts by the columns of --by and then those of --drivers. columns: how many the latter are.
+    leaves: counts by the columns of --group-by and then those of --drivers. columns: how many the latter are.
     """
     if only is not None:
         return [

@@ -1,7 +1,7 @@
 """The episodes of alerts that series are in, what was known before each, and those that someone called normal."""
 
 from collections.abc import Callable, Mapping, Sequence
-from math import sqrt
+from math import exp, log, sqrt
 from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
@@ -15,29 +15,59 @@ MEMORY: Final = 24.0  # half-lives of a level in which what was usual before mov
 SHORT: Final = 10  # buckets of an episode that moves a dispersion too little to matter
 DAY: Final = 86400
 HIGH: Final = 6.0  # times what was usual before: a morning, more than a surge
+HOUR: Final = 3600
+FLAPS: Final = 2.2  # alerts in an hour (three, of which the older count less) that are one outage on and off
+FLAPS_END: Final = 10800  # seconds without an alert, after which it is over
+MANY: Final = 1000
 NEAR: Final = 1.1  # times what was usual before: a level no higher has come back, or has been met
+
+
+@mypyc_attr(acyclic=True)
+class Flapping:
+    """The alerts of one series lately, which may be one outage that goes on and off."""
+
+    __slots__ = ("last", "since", "starts")
+
+    def __init__(self, time: int) -> None:
+        self.since = time  # of the first, epoch seconds
+        self.last = time  # of the newest
+        self.starts = 1.0  # how many there were, halved each hour
+
+    def starts_again(self, time: int) -> None:
+        """Take an alert that begins at `time`."""
+        past = time - self.last
+        self.last = time
+        self.starts = 1.0 + self.starts * exp(-log(2.0) * past / HOUR)
+        if past > FLAPS_END:
+            self.since = time
 
 
 class Episodes:
     """A series is in one from its first alert until it is quiet."""
 
-    __slots__ = ("_excluded", "_kept", "_left")
+    __slots__ = ("_excluded", "_flapping", "_kept", "_left", "_many")
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Key, str], Known] = {}  # before the episode, while it lasts
         # before a level that was accepted as new, and since when (epoch seconds)
         self._left: dict[tuple[Key, str], tuple[int, Known]] = {}
         self._excluded: set[tuple[Key, str]] = set()  # called normal
+        self._flapping: dict[tuple[Key, str], Flapping] = {}  # what alerted lately
+        self._many = MANY  # of these, from which on the old ones are let go
 
     def are_there(self) -> bool:
         """Whether any series is in one."""
         return len(self._kept) > 0 or len(self._left) > 0
 
-    def count(self, key: Key, status: str, series: Baseline, alerts: bool) -> None:
-        """Begin, go on with or end the series' episode of alerts."""
+    def count(self, key: Key, status: str, series: Baseline, alerts: bool, time: int, young: bool = False) -> None:
+        """Begin, go on with or end the series' episode of alerts.
+
+        time: of the bucket, epoch seconds; young: the feed has begun so lately that what it does is how it comes.
+        """
         if alerts:
             if not series.alerting:
                 self._kept[key, status] = series.known()
+                self._begin(key, status, time - DAY if young else time, time)
             series.alerting += 1
         elif series.alerting:
             kept = self._kept.get((key, status))
@@ -47,6 +77,27 @@ class Episodes:
             series.restart_windows()
         if not series.alerting and self._kept:
             self._kept.pop((key, status), None)
+
+    def _begin(self, key: Key, status: str, since: int, time: int) -> None:
+        """Count an alert that begins at `time`; since: when the first of them began, if this is it."""
+        found = self._flapping.get((key, status))
+        if found is not None:
+            found.starts_again(time)
+            return
+        if len(self._flapping) >= self._many:
+            oldest = time - FLAPS_END
+            self._flapping = {series: one for series, one in self._flapping.items() if one.last >= oldest}
+            self._many = max(MANY, 2 * len(self._flapping))
+        found = self._flapping[key, status] = Flapping(time)
+        found.since = since
+
+    def flaps(self, key: Key, status: str, time: int) -> bool:
+        """Whether the series' alerts are those of one outage that goes on and off: three an hour, for less than a day.
+
+        Where so many come for longer it is how the series comes.
+        """
+        found = self._flapping.get((key, status))
+        return found is not None and found.starts >= FLAPS and time - found.since < DAY
 
     def leave(self, key: Key, status: str, series: Baseline, time: int) -> None:
         """Remember, at `time` (epoch seconds), what the series is about to give up for a new level."""
@@ -97,6 +148,7 @@ class Episodes:
         self._kept = {(key, status): kept for (key, status), kept in self._kept.items() if known(key)}
         self._left = {(key, status): left for (key, status), left in self._left.items() if known(key)}
         self._excluded = {(key, status) for key, status in self._excluded if known(key)}
+        self._flapping = {(key, status): one for (key, status), one in self._flapping.items() if known(key)}
 
     def snapshot(self) -> dict[str, object]:
         """All of the state, as JSON takes it, for `restore`."""
@@ -104,6 +156,10 @@ class Episodes:
             "kept": [[pack_key(key), status, list(known)] for (key, status), known in self._kept.items()],
             "left": [[pack_key(key), status, time, list(known)] for (key, status), (time, known) in self._left.items()],
             "excluded": [[pack_key(key), status] for key, status in sorted(self._excluded)],
+            "flapping": [
+                [pack_key(key), status, one.since, one.last, one.starts]
+                for (key, status), one in self._flapping.items()
+            ],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -116,6 +172,10 @@ class Episodes:
             (unpack_key(key), str(status)): (int(time), known_of(known))
             for key, status, time, known in state.get("left", [])
         }
+        self._flapping = {}
+        for key, status, since, last, starts in state.get("flapping", []):
+            one = self._flapping[unpack_key(key), str(status)] = Flapping(int(last))
+            one.since, one.starts = int(since), float(starts)
 
 
 def known_of(numbers: Sequence[float]) -> Known:

@@ -3,7 +3,8 @@
 A shop that closes at night sends nothing then, and that is no silence. For each five minutes of the day it is known on
 which of the last fifteen days anything arrived. They are closed where nothing did on the last two days and a week ago,
 or a week and two weeks ago, or a week ago while the feed has been empty for an hour now. Only runs of fifteen minutes
-count, since five minutes of a small feed may be empty by chance.
+count, since five minutes of a small feed may be empty by chance. Nobody opens and closes to the minute, so ten minutes
+before and after such a run may be empty, too.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ DAY: Final = 86400
 PART: Final = 300  # seconds
 PARTS: Final = DAY // PART
 RUN: Final = 3  # parts in a row
+EDGE: Final = 2  # parts before and after those in which nobody knows whether it is open yet, or still
 KEPT: Final = 0xFFFF  # days, a bit each: today is the lowest
 HOUR: Final = 3600
 
@@ -49,7 +51,7 @@ class ClosedHours:
             return False
         part = time % DAY // PART
         run = 0
-        for place in range(part - RUN + 1, part + RUN):
+        for place in range(part - RUN - EDGE + 1, part + RUN + EDGE):
             run = run + 1 if self._was_closed(place, past, time - self._last >= HOUR) else 0
             if run >= RUN:
                 return True

@@ -32,6 +32,7 @@ FREE: Final = 3.0  # short alerts lately that teach nothing
 FEW: Final = 2.0  # clusters that say nothing of a tail
 GAP: Final = 5  # quiet buckets that end a cluster
 SHORT: Final = 10  # buckets of an alert that may be noise
+LONG_ALERT: Final = SHORT + 1
 LONG: Final = 60  # buckets after which a cluster ends in any case
 REACH: Final = 1.25  # times the highest score known: no threshold is higher
 HALF_WITHIN: Final = 0.6745  # sigmas

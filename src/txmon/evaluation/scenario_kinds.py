@@ -477,12 +477,12 @@ def _scenarios() -> dict[str, Scenario]:
         Scenario("long", "long incidents, relapses, in the warm-up, at night", 7, 1, _long),
         Scenario("partial", "a part of the volume is lost", 6, 1, _partial),
         Scenario("opening", "nobody at night; first transactions in the morning", 12, 3, _opening),
-        Scenario("merchants", "500 merchants; use it with --by merchant", 4, 2, _merchants, "merchant"),
+        Scenario("merchants", "500 merchants; use it with --group-by merchant", 4, 2, _merchants, "merchant"),
         Scenario("payday", "twice the volume on two days of the month", 24, 7, _payday),
         Scenario("sale", "flash sales: up to six times the volume in minutes", 8, 2, _sale),
         Scenario("drift", "the level grows or shrinks day by day", 15, 2, _drift),
         Scenario("dst", "the clocks change", 21, 7, _dst),
-        Scenario("issuer", "banks fail one at a time; also for --by issuer", 6, 1, _issuer, "issuer"),
+        Scenario("issuer", "banks fail one at a time; also for --group-by issuer", 6, 1, _issuer, "issuer"),
     )
     return {scenario.name: scenario for scenario in found}
 

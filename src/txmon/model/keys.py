@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-Key = tuple[tuple[str, str], ...]  # ((dimension, value), ...) in the order of --by; () without it
+Key = tuple[tuple[str, str], ...]  # ((dimension, value), ...) in the order of --group-by; () without it
 Series = tuple[Key, str]  # a key and a status
 Counts = dict[Key, dict[str, int]]  # numbers of transactions by key and status
 TOTAL: Final = "*"  # the status of a key's total volume, and of silence

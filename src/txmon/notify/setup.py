@@ -110,7 +110,7 @@ def notifications(
     router_names = [channel.name for channel in channels]
     tz = ZoneInfo(settings.tz)
     router = Router(settings.route, router_names, tz, send)  # a route to nowhere is told before anything is locked
-    deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.drain)
+    deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.flush_timeout)
     age = settings.max_age
     oldest = (lambda: time.time() - age) if live and age else None
     notifier = Notifier(policy_of(settings), router.tell, oldest, deliveries.refresh)
@@ -167,7 +167,7 @@ def policy_of(settings: Settings) -> "Policy":
         bucket=settings.bucket,
         trend_every=settings.trend_every,
         digest=None if settings.digest is None else settings.digest.minute,
-        quiet=settings.quiet,
+        quiet=settings.quiet_hours,
         silences=settings.silence,
         most=settings.max_cards,
         tz=ZoneInfo(settings.tz),

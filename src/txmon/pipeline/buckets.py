@@ -65,7 +65,7 @@ class OpenBucket:
         self.counts = counts
         self.whole = whole  # by status over all keys, where `counts` are of some keys only,
         self.sample = sample  # and of all keys those of a level, with their statuses
-        self.leaves: Counts = NO_LEAVES  # the counts by --by and --drivers together
+        self.leaves: Counts = NO_LEAVES  # the counts by --group-by and --drivers together
         self.money: MoneyTable = NO_MONEY  # by key, with the currency as its last pair where there is one
 
 
@@ -76,9 +76,9 @@ class Split:
     __slots__ = ("leaf", "money", "series")
 
     def __init__(self, series: Key, leaf: Key, money: Key) -> None:
-        self.series = series  # the columns of --by
+        self.series = series  # the columns of --group-by
         self.leaf = leaf  # and those of --drivers
-        self.money = money  # the columns of --by, and the currency
+        self.money = money  # the columns of --group-by, and the currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ class Bucketer:
         return folded
 
     def leaves(self, start: int, most: int) -> list[Counts]:
-        """The counts by --by and --drivers of the bucket at `start` and those before it, at most so many, newest first.
+        """The counts by --group-by and --drivers of the bucket at `start` and those before it, at most so many, newest first.
 
         Fewer where not so many are kept.
         """

@@ -25,11 +25,11 @@ STRONG: Final = 6.0  # sigmas of a score that needs no second one
 GROWN: Final = 2.0  # times the transactions too many (or missing) in a bucket that were last told: it has worsened
 FEWEST: Final = 3.0  # transactions by which they must have grown: single ones double by chance
 WORSEN_EACH: Final = 900  # seconds at least between two such steps
-RELAPSE: Final = 3  # times --clear: a relapse within it is the same incident, and it ends a flapping one
+RELAPSE: Final = 3  # times --resolve-after: a relapse within it is the same incident, and it ends a flapping one
 RARE: Final = 5.0  # transactions expected in a gap that may well be an ordinary one: e^-5 is under a percent
 FORGOTTEN: Final = 2 * 86400  # seconds without a word of the key, which the detector has forgotten by then
 HELD: Final = 86400  # seconds after which a level that was held is the usual one
-PATIENT: Final = 4  # times --repeat between reminders of what is known to last: flapping, or a changed level
+PATIENT: Final = 4  # times --remind-every between reminders of what is known to last: flapping, or a changed level
 MOST: Final = 2.0 / 3.0  # of what is wrong in all keys together, from which on it is one key's own story
 MANY: Final = 3  # keys that fail in the same way at once: the platform's failure, and not theirs
 SHOWN_KEYS: Final = 20  # of a platform's incident that its events name
@@ -45,10 +45,10 @@ class IncidentPolicy:
     """When alerts are one incident, when it opens and when it is over. Seconds."""
 
     bucket: int = 60
-    clear: int = 300
-    join: int = 300
-    repeat: int = 3600
-    confirm: int | None = None  # how long alerts must last; None: a strong score at once, others twice in 3 buckets
+    resolve_after: int = 300
+    merge_within: int = 300
+    remind_every: int = 3600
+    open_after: int | None = None  # how long alerts must last; None: a strong score at once, others twice in 3 buckets
     role: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
     platform: bool = True  # whether the same failure at many keys is one incident; not where a part sees some keys only
 
@@ -221,7 +221,7 @@ class Incident:
             self.gap += policy.bucket
         holds = False
         for member in self.members.values():
-            member.settle(time, self.total if data else -1, quiet, policy.bucket, policy.clear)
+            member.settle(time, self.total if data else -1, quiet, policy.bucket, policy.resolve_after)
             if self.opened:
                 holds = holds or member.holds(time)
             elif not self.closed and member.last == time:  # what may open is held by any alert
@@ -424,8 +424,11 @@ class IncidentTracker:
         if incident.opened:
             return False
         if incident.closed:
-            return time - incident.last >= RELAPSE * self.policy.clear and time > incident.closed
-        return incident.clear_seconds >= self.policy.clear or time - incident.last >= RELAPSE * self.policy.clear
+            return time - incident.last >= RELAPSE * self.policy.resolve_after and time > incident.closed
+        return (
+            incident.clear_seconds >= self.policy.resolve_after
+            or time - incident.last >= RELAPSE * self.policy.resolve_after
+        )
 
     def _step(self, incident: Incident, time: int) -> IncidentState | None:
         """What becomes of an incident in the bucket at `time`; None for nothing that anyone is told."""
@@ -462,13 +465,13 @@ class IncidentTracker:
                     incident.ended = "the new level was held for a day and is the usual one now"
         if incident.shifted() or incident.gap:
             return False
-        return incident.clear_seconds >= self.policy.clear * (RELAPSE if incident.flaps() else 1)
+        return incident.clear_seconds >= self.policy.resolve_after * (RELAPSE if incident.flaps() else 1)
 
     def _news(self, incident: Incident, time: int) -> IncidentState | None:
         """The step of an open incident that goes on."""
         since = time - incident.told
         # told at once, but of a feed that is silent every other minute once in a while
-        fresh = not incident.silence_told or time - incident.silence_told >= self.policy.repeat
+        fresh = not incident.silence_told or time - incident.silence_told >= self.policy.remind_every
         if incident.silent and incident.told_label != "silence" and fresh:
             incident.silence_told = time
             return "no data"
@@ -481,15 +484,15 @@ class IncidentTracker:
         if incident.acknowledged:
             return None
         patient = incident.flaps() or (incident.shifted() and not alerting)
-        due = since >= self.policy.repeat * (PATIENT if patient else 1)
+        due = since >= self.policy.remind_every * (PATIENT if patient else 1)
         # "still going on" would be wrong in a quiet minute, which may well be the first of the last
         return "reminder" if due and (alerting or incident.gap > 0 or incident.shifted()) else None
 
     def _confirmed(self, incident: Incident, time: int) -> bool:
         if incident.alerts[-1:] != [time]:
             return False
-        if self.policy.confirm is not None:
-            return time + self.policy.bucket - incident.start >= self.policy.confirm
+        if self.policy.open_after is not None:
+            return time + self.policy.bucket - incident.start >= self.policy.open_after
         recent = [alert for alert in incident.alerts if alert > time - AGAIN * self.policy.bucket]
         return len(recent) > 1 or any(m.last == time and abs(m.newest) >= STRONG for m in incident.members.values())
 
@@ -532,7 +535,7 @@ class IncidentTracker:
         opening = {one.label for state, one in found if state in ("opened", "reopened") and one.key}
         for label in sorted(opening):
             whole = self._open.get(())
-            reach = self.policy.join + AGAIN * self.policy.bucket
+            reach = self.policy.merge_within + AGAIN * self.policy.bucket
             same = [
                 one
                 for one in self._open.values()

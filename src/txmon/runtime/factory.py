@@ -31,9 +31,10 @@ def pipeline_of(
     """
     default_lateness = LIVE_LATENESS if live else 0
     lateness = default_lateness if settings.lateness is None else settings.lateness
-    clear, join = _at_least(settings, "clear", 3), _at_least(settings, "join", 2)
+    resolve_after, merge_within = _at_least(settings, "resolve_after", 3), _at_least(settings, "merge_within", 2)
     policy = IncidentPolicy(
-        settings.bucket, clear, join, settings.repeat, settings.confirm, settings.role, platform
+        settings.bucket, resolve_after, merge_within, settings.remind_every, settings.open_after, settings.role,
+        platform,
     )  # fmt: skip
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
     drivers = settings.drivers if detailed else ()
@@ -41,7 +42,7 @@ def pipeline_of(
     coverage = Coverage(settings.bucket, closing_of(settings))
     detector = BucketJudge(replace(detector_config(settings), pooled=platform))
     # with keys, an outage of everything may be too small at each of them to be seen
-    whole = BucketJudge(detector_config(settings)) if settings.by and platform and not rules.only else None
+    whole = BucketJudge(detector_config(settings)) if settings.group_by and platform and not rules.only else None
     book = None
     if drivers:
         from txmon.detection.drivers import DriverBook  # here, because few runs have drivers
@@ -104,7 +105,7 @@ def pipeline_of_state(found: state.State, path: str) -> Pipeline:
     from txmon.runtime.state_schema import check
 
     try:
-        settings = Settings(bucket=int(found.settings["bucket"]), by=tuple(found.settings["by"]))
+        settings = Settings(bucket=int(found.settings["bucket"]), group_by=tuple(found.settings["by"]))
         check(found.pipeline, settings.bucket)
         pipeline = pipeline_of(settings, live=True)
         pipeline.restore(found.pipeline)
@@ -115,7 +116,7 @@ def pipeline_of_state(found: state.State, path: str) -> Pipeline:
 
 def depended_on(settings: Settings) -> dict[str, Any]:
     """The settings without which a state means something else."""
-    return {"bucket": settings.bucket, "by": list(settings.by)}
+    return {"bucket": settings.bucket, "by": list(settings.group_by)}
 
 
 def detector_config(settings: Settings) -> DetectorConfig:

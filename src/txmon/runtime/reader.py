@@ -159,7 +159,7 @@ def reader_of(settings: Settings, log: RejectLog, today: date, detailed: bool = 
 def hints_of(settings: Settings, detailed: bool = False) -> Hints:
     """What `settings` say about how a source is read, before it is looked at.
 
-    detailed: for a pipeline that values what it counts and looks for drivers: keys have more dimensions than --by.
+    detailed: for a pipeline that looks for drivers: keys have more dimensions than --group-by, and amounts are kept.
     """
     mapping = dict(settings.map)
     if settings.date_column is not None:
@@ -169,7 +169,7 @@ def hints_of(settings: Settings, detailed: bool = False) -> Hints:
         raise UsageError("--day-first and --month-first exclude each other")
     drivers = settings.drivers if detailed else ()
     options = ParseOptions(
-        _line_format(settings.format), mapping, settings.by + drivers, settings.max_line, money=detailed,
+        _line_format(settings.format), mapping, settings.group_by + drivers, settings.max_line, money=detailed,
         drivers=len(drivers),
     )  # fmt: skip
     return Hints(

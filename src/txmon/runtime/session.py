@@ -88,6 +88,13 @@ class Troubles:
             self._texts[kind] = text
             return new
 
+    def put(self, kind: str, text: str) -> None:
+        """Note how `kind` fails; an empty text: that it works."""
+        if text:
+            self.add(kind, text)
+        else:
+            self.clear(kind)
+
     def clear(self, kind: str) -> None:
         """Note that `kind` works."""
         with self._lock:
@@ -192,6 +199,13 @@ class LiveSession:
         self.pipeline.coverage.miss(bucketer.next_start, started)
         self.pipeline.coverage.miss(heard, started, partial=True)
 
+    @property
+    def heard(self) -> int:
+        """When the state was written that the run goes on from, epoch seconds; 0 for none."""
+        own = self._found.get(OWN)
+        found = own.get("heard") if isinstance(own, Mapping) else None
+        return found if isinstance(found, int) else 0
+
     def remember(self, part: Remembering) -> None:
         """Keep `part` in the state from now on, and give it what `restore` found; ConfigError where that cannot be."""
         if self.settings.state is not None:
@@ -260,7 +274,7 @@ class LiveSession:
             self._skipped[path] = mark
         return True
 
-    def _look_around(self) -> None:
+    def look_around(self) -> None:
         """Follow files that match a pattern by now, and let go of those that are deleted."""
         moment = self._moment()
         if not self._patterns or moment < self._look_at:
@@ -308,11 +322,11 @@ class LiveSession:
     def _read_so(self, reading: Reading) -> None:
         """Note and say how a source is read."""
         self.readings.append(reading)
-        if self._warn is None or self.settings.no_reading:
+        if self.settings.no_reading:
             return
         step, bucket = reading.step, self.settings.bucket
         hint = f"; --bucket {duration_text(step)} fits them" if step is not None and step > bucket else ""
-        self._warn(reading.statement() + hint)
+        self.say(reading.statement() + hint)
 
     def _admit(self, parser: RecordParser) -> None:
         parser.admit(int(self._wall()), self.settings.max_ahead)
@@ -324,7 +338,7 @@ class LiveSession:
 
         ready: the descriptors that hold something; a source without a descriptor is always asked.
         """
-        self._look_around()
+        self.look_around()
         came, batches = self.feeds.read(ready)
         outcomes: list[Outcome] = []
         for batch in batches:

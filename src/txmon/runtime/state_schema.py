@@ -65,7 +65,7 @@ _Baseline = Annotated[list[Real], Meta(min_length=OLD_LENGTH, max_length=max(LEN
 _Group = Annotated[list[Any], Meta(min_length=6, max_length=7)]
 _FullGroup = tuple[list[Pair], Time, Whole, Amount, _Baseline, dict[str, _Baseline], tuple[Whole, _Gain]]
 _Tail = Annotated[list[Amount], Meta(min_length=TAIL_LENGTH, max_length=TAIL_LENGTH)]
-_Pulse = tuple[Annotated[int, Meta(ge=0, lt=7 * DAY)], Real, Amount, Amount, Amount]
+_Pulse = Annotated[list[Real], Meta(min_length=5, max_length=9)]  # what follows five numbers is newer
 _Pulses = tuple[Whole, Whole, list[_Pulse], list[_Pulse], list[_Pulse]]
 _Hours = Annotated[
     list[Annotated[int, Meta(ge=-1, le=10**12)]], Meta(min_length=2 + 2 * PARTS, max_length=2 + 2 * PARTS)
@@ -102,6 +102,7 @@ class _Detector(msgspec.Struct):
     left: list[tuple[list[Pair], str, Time, _Known]] = []
     tails: dict[str, _Tail] = {}
     pulses: list[tuple[list[Pair], str, bool, _Pulses]] = []
+    flapping: list[tuple[list[Pair], str, Annotated[int, Meta(ge=-DAY)], Time, Amount]] = []
 
 
 class _Table(msgspec.Struct):

@@ -105,6 +105,9 @@ class App:
             request = self._arrived(request)
             if request.path == "" and self._base:
                 return Response(308, headers=(("Location", f"{self._base}/"),))
+            if request.method == "OPTIONS":
+                self._guard.check_origin(request)
+                return self.router.options(request)
             route, variables = self._pass(request)
             response = route.handle(request, variables)
             if route.method == "POST":

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -23,11 +23,12 @@ from txmon.server.history import Recent
 from txmon.server.idempotency import IdempotencyCache
 from txmon.server.journal import Journal
 from txmon.server.locks import Busy, QueuedLock, WriterLock
-from txmon.server.receipt import IngestResult, Totals, answer_of, places_of
+from txmon.server.receipt import IngestResult, Totals, answer_of, gravest, places_of
 from txmon.server.saving import Saving, save_in_child
 from txmon.settings.declarations import Settings
 
 ANSWERED: Final = 1000  # verdicts in one answer
+ASSESSED: Final = 200  # verdicts between two moments in which others may ask
 AGE: Final = 300.0  # seconds after which what did not happen again is no trouble any more
 REJECTS: Final = 100  # rejects of one request that are kept and answered; the others are counted
 LARGE: Final = 5000  # series from which on the state is written by another process
@@ -117,15 +118,44 @@ class Engine:
         closed: dict[Place, Verdict] = {}
         for outcome in self._publish(self.session.feed(records)):
             closed.update({place: v for v in outcome.verdicts if (place := (v.time, v.key, v.status)) in places})
-        answered = list(places)[-ANSWERED:]
-        with self.lock:
-            found = [closed.get(place) or self.pipeline.assess_open(place) for place in answered]
-        verdicts = [verdict for verdict in found if verdict is not None]
+        verdicts = self._assessed(list(places), closed)
+        answered = gravest(verdicts, ANSWERED)
         self.totals.records += accepted
         return IngestResult(
-            accepted, bucketer.repeated - repeated, bucketer.late - late, verdicts,
-            len(places) - len(answered), rejects, rejected,
+            accepted, bucketer.repeated - repeated, bucketer.late - late, answered,
+            len(verdicts) - len(answered), rejects, rejected,
         )  # fmt: skip
+
+    def _assessed(self, places: Sequence[Place], closed: Mapping[Place, Verdict]) -> list[Verdict]:
+        """Return the verdicts on `places` as they stand, in steps between which others may ask. closed: those known."""
+        found: list[Verdict] = []
+        for at in range(0, len(places), ASSESSED):
+            with self.lock:
+                for place in places[at : at + ASSESSED]:
+                    verdict = closed.get(place) or self.pipeline.assess_open(place)
+                    if verdict is not None:
+                        found.append(verdict)
+        return found
+
+    def poll(self, ready: Collection[int], journaled: bool) -> bool:
+        """Take what has come to the sources beside the requests; return whether something had.
+
+        ready: the descriptors that hold something. journaled: no source has it still.
+        """
+        session = self.session
+        with self.turn(math.inf):
+            session.look_around()
+            before = session.log.count
+            came, batches = session.feeds.read(ready)
+            self.totals.rejected += session.log.count - before
+            for batch in batches:
+                records = batch.records
+                if journaled and records:
+                    self._keep(Entry(self.clock(), "rows", records))
+                self._tell(session.feed(records))
+                self.totals.records += sum([item.rows if isinstance(item, Tally) else 1 for item in records])
+                batch.feed.take(batch.after)  # in the same turn, or a state between them would count twice
+        return came
 
     def latest(self) -> int:
         """Return the latest time that a record may have, epoch seconds."""
@@ -191,10 +221,10 @@ class Engine:
         for sink in self._sinks:
             try:
                 sink(outcome)
-                self.session.troubles.clear("output")
+                self.session.troubles.clear("sink")
             except OSError as bad:  # detection goes on; the page and /readyz say so
                 self.totals.sink_failures += 1
-                self.session.troubles.add("output", f"the output cannot be written: {bad.strerror}")
+                self.session.troubles.add("sink", f"the output cannot be written: {bad.strerror}")
 
     def tick(self, patience: float | None = None) -> None:
         """What time alone does: buckets close, early alerts go out, the state is written.
@@ -364,13 +394,14 @@ class Engine:
         if self.settings.state is None:
             return 0
         journal = self.journal or Journal(self.settings.state, shared=True)
-        rows, last = 0, 0.0
+        rows, first, last = 0, 0.0, 0.0
         self._at = 0.0
         self.session.hold(0.0)
         try:
             for raw in journal.replay(self._segment):
                 entry = unpack(raw)
                 self._at = last = entry.at
+                first = first or last
                 rows += self._again(entry)
         except (KeyError, TypeError, ValueError, OSError) as bad:
             raise ConfigError(
@@ -381,12 +412,27 @@ class Engine:
         self.session.hold(2 * self.settings.bucket)
         if last:
             self.session.begin(self.settings.tail in (None, "-"), last)
-        if journal.damaged:
-            text = (
-                f"{journal.damaged} bytes at the end of the journal are no whole entry; nobody was told they are kept"
-            )
-            self.session.troubles.add("damage", text)
+        self._note_damage(journal, first)
         return rows
+
+    def _note_damage(self, journal: Journal, first: float) -> None:
+        """Say what the journal should have, and has not. first: when its first entry was written, epoch seconds."""
+        found = []
+        if journal.torn:
+            found.append(
+                f"{journal.torn} bytes at the end of the journal are no whole entry; nobody was told they are kept"
+            )
+        if journal.damaged:
+            found.append(f"{journal.damaged} bytes of the journal are damaged; the rows in them are lost")
+        if journal.missing:
+            since = iso(int(self.session.heard)) if self.session.heard else "the state was written"
+            until = iso(int(first)) if first else "the start"
+            found.append(
+                "the state is older than the journal, as after a restored backup;"
+                f" rows taken between {since} and {until} are lost"
+            )
+        if found:
+            self.session.troubles.add("damage", "; ".join(found))
 
     def _again(self, entry: Entry) -> int:
         if entry.kind == "tick":
@@ -468,17 +514,12 @@ class Engine:
         return self.session.troubles.text
 
     def report(self) -> list[str]:
-        """Return what the server does at the moment, one line each."""
-        totals, verdicts = self.totals, self.totals.verdicts or {}
-        with self.lock:
-            rows = len(self.pipeline.tracker.open())
-            late = self.pipeline.bucketer.late
+        """Return what the run has done so far, as `watch` says it, and what a server has besides; a line each."""
+        verdicts = self.totals.verdicts or {}
         given = ", ".join(f"{count} {word}" for word, count in verdicts.items()) or "none"
-        return [
-            f"{totals.records} records taken, {totals.rejected} rejected, {late} late",
-            f"verdicts: {given}; open incidents: {rows}; clients of the live feed: {len(self.feed.hub)}",
-            *([f"trouble: {self.trouble}"] if self.trouble else []),
-        ]
+        with self.lock:
+            lines = self.session.statistics()
+        return [*lines, f"verdicts: {given}; clients of the live feed: {len(self.feed.hub)}"]
 
     def farewell(self) -> list[str]:
         """What was not counted, and why, a line each."""

@@ -85,14 +85,17 @@ class Guard:
         names: hosts allowed besides addresses and localhost. proxies: addresses and networks whose word is taken for
         where a request comes from. base: the path under which they show the page.
         """
-        self._tokens = [*tokens]
-        if token is not None:
-            self._tokens.append(Token(token.encode(), frozenset((ADMIN,))))
+        self._own = [] if token is None else [Token(token.encode(), frozenset((ADMIN,)))]
+        self._tokens = [*tokens, *self._own]
         self._names = {"localhost", *(name.lower().rstrip(".") for name in names)}
         self._clock = clock
         self._throttle = Throttle(clock)
         self._proxies = [ipaddress.ip_network(name, strict=False) for name in proxies]
         self._path = base or "/"
+
+    def renew(self, tokens: Iterable[Token]) -> None:
+        """Let these tokens, and those of the environment, be the only ones; sessions of others end."""
+        self._tokens = [*tokens, *self._own]
 
     def is_proxy(self, address: str) -> bool:
         """Return whether `address` is one of the proxies that are trusted."""
@@ -119,7 +122,8 @@ class Guard:
             peer = address
             if not self.is_proxy(address):
                 break
-        secure = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower() == "https"
+        scheme = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
+        secure = scheme == "https" if scheme else request.secure
         host = headers.get("x-forwarded-host", "").rpartition(",")[2].strip().lower()
         return replace(request, peer=peer, secure=secure, origin_host=host)
 

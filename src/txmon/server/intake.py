@@ -1,10 +1,12 @@
 """Bodies to records: one JSON object, an array of them, JSON lines or CSV, gzip-packed or not."""
 
 import json
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import tzinfo
+from itertools import islice
 from typing import Any, Final
 
 from txmon.errors import BadData
@@ -12,7 +14,9 @@ from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item
 from txmon.ingest.compression import gunzip
 from txmon.ingest.fields import columns_of
-from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
+from txmon.ingest.files import LONGEST_LINE
+from txmon.ingest.formats.quotes import QuoteJoiner
+from txmon.ingest.records import DELIMITERS, ParseOptions, Record, RecordParser, Reject
 from txmon.ingest.timestamps import HALF_DAY, TimeParser
 from txmon.model.clock import iso
 from txmon.server.http.message import HttpError, Request
@@ -71,19 +75,38 @@ def _as_http(parser: RecordParser) -> Iterator[None]:
 
 def payload_of(request: Request, most: int) -> Payload:
     """The body of a request for transactions; HttpError 400, 413, 415 or 422. most: bytes of a body unpacked."""
-    body = unpack(request, most)
+    body = _utf8(unpack(request, most))
     kind = content_type(request)
+    if kind != "application/json" and kind not in LINES and kind != "text/csv":
+        said = f"the request says {kind}" if kind else "the request has no Content-Type"
+        raise HttpError(415, f"{said}. Send {TYPES}")
+    if not body.strip():
+        raise HttpError(422, f"the body is empty. Send transactions as {TYPES}")
     if kind == "application/json":
         return _json_payload(body)
+    lines = body.split(b"\n")
     if kind in LINES:
-        if not body.strip():
-            raise HttpError(422, "no lines")
-        return Payload([], body.split(b"\n"))
-    if kind == "text/csv":
-        if not body.strip():
-            raise HttpError(422, "no lines")
-        return Payload([], body.split(b"\n"), "csv")
-    raise HttpError(415, f"send {TYPES}, not {kind or 'nothing said'}")
+        return Payload([], lines)
+    if sum(1 for _ in islice(filter(bytes.strip, lines), 2)) < 2:
+        raise HttpError(422, "there is a header, but no row after it")
+    return Payload([], _rows(lines), "csv")
+
+
+def _utf8(body: bytes) -> bytes:
+    """The body in UTF-8, where its first bytes say that it is UTF-16; HttpError 400 where it is not that."""
+    if not body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return body
+    try:
+        return body.decode("utf-16").encode()
+    except UnicodeDecodeError as bad:
+        raise HttpError(400, f"not UTF-16: {bad.reason} at byte {bad.start}") from None
+
+
+def _rows(lines: list[bytes]) -> list[bytes]:
+    """Rows of CSV, of which one may go over several lines, in quotes."""
+    first = next(filter(bytes.strip, lines), b"").decode("utf-8", "replace")
+    joiner = QuoteJoiner(max(DELIMITERS, key=first.count), LONGEST_LINE)
+    return joiner.join(lines) + joiner.flush()
 
 
 def _json_payload(body: bytes) -> Payload:

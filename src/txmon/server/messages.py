@@ -22,13 +22,14 @@ class ServerLog:
 
     def info(self, text: str) -> None:
         """Say what happens."""
-        self._say("info", text)
+        self.write("info", text)
 
     def warning(self, text: str) -> None:
         """Say what does not work, or works again."""
-        self._say("warning", text)
+        self.write("warning", text)
 
-    def _say(self, level: str, text: str) -> None:
+    def write(self, level: str, text: str) -> None:
+        """Write a message of `level`, one of LEVELS, unless it is below the least that is written."""
         if LEVELS.index(level) < self._least:
             return
         if self._json:

@@ -48,6 +48,15 @@ class Totals:
     sink_failures: int = 0
 
 
+def gravest(verdicts: Sequence[Verdict], most: int) -> list[Verdict]:
+    """Return at most so many of `verdicts`, in their order: the gravest, and of the others the newest."""
+    if len(verdicts) <= most:
+        return list(verdicts)
+    ranks = {word: rank for rank, word in enumerate(GRAVEST)}
+    places = sorted(range(len(verdicts)), key=lambda n: (ranks.get(verdicts[n].recommendation, len(ranks)), -n))
+    return [verdicts[n] for n in sorted(places[:most])]
+
+
 def places_of(item: Item, width: int) -> list[Place]:
     """What a record, or each of those that were added up, counts to."""
     if isinstance(item, Tally):

@@ -82,6 +82,7 @@ _detection = partial(_setting, "detection")
 _incidents = partial(_setting, "incidents")
 _output = partial(_setting, "output")
 _telling = partial(_setting, "notifications")
+_state = partial(_setting, "state")
 _server = partial(_setting, "server")
 
 
@@ -116,7 +117,7 @@ class Settings:
         None, "Date for times without one.", calendar_date, "YYYY-MM-DD", default_text="today"
     )  # fmt: skip
     tz: str = _input("UTC", "Time zone for times without one.", time_zone, "ZONE")
-    by: tuple[str, ...] = _input(
+    group_by: tuple[str, ...] = _input(
         (), "Judge each value of these columns separately, for example each merchant.", column_list, "COLUMN,..."
     )
     drivers: tuple[str, ...] = _detection(
@@ -200,20 +201,22 @@ class Settings:
         2_000_000, "Most series that txmon keeps. It forgets the keys seen least recently first.", whole(10, 10**8), "N"
     )
 
-    confirm: int | None = _incidents(
+    open_after: int | None = _incidents(
         None, "How long alerts must last before an incident opens.", duration(0, HOUR), "TIME",
         default_text="a strong one at once, else 2 in 3 buckets",
     )  # fmt: skip
-    clear: int = _incidents(
+    resolve_after: int = _incidents(
         5 * MINUTE, "How long a status must be normal before an incident resolves.", duration(MINUTE, 86400), "TIME"
     )
-    join: int = _incidents(
+    merge_within: int = _incidents(
         5 * MINUTE, "Keys that begin to fail within this time are one incident of the platform.", duration(0, 86400),
         "TIME",
     )  # fmt: skip
-    repeat: int = _incidents(HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME")
+    remind_every: int = _incidents(
+        HOUR, "Time between reminders of an open incident.", duration(MINUTE, 7 * 86400), "TIME"
+    )
 
-    state: str | None = _output(
+    state: str | None = _state(
         None, "Keep the baselines and positions in this file, and continue from it.", path, "FILE"
     )
     out: str | None = _output(
@@ -228,6 +231,9 @@ class Settings:
         None, "How long the folder keeps them.", duration(HOUR, 3660 * 86400), "TIME", default_text="without limit"
     )
     chart: str = _output("auto", "Whether to draw the live chart on standard error.", choice("auto", "always", "never"))
+    quiet: bool = _output(False, "Print only warnings and errors: no chart, no summary, no reading.", switch)
+    verbose: bool = _output(False, "Also print the settings that are not the default, counts and times.", switch)
+    log_format: str = _output("text", "Format of the messages on standard error.", choice("text", "json"))
     speed: float | None = _output(
         None, "Replay at X times real time.", number(1e-3, 1e6), "X", default_text="as fast as possible"
     )
@@ -273,7 +279,7 @@ class Settings:
     )
     link: str | None = _telling(None, "Address of the live page, for a card's button.", web_address, "URL")
     digest: Clock | None = _telling(None, "Time of day of a daily summary.", clock, "HH:MM")
-    quiet: Hours | None = _telling(
+    quiet_hours: Hours | None = _telling(
         None, "Hours in which all but what gets worse waits for their end: 22:00-06:00.", hours, "HH:MM-HH:MM"
     )
     silence: tuple[Silence, ...] = _telling(
@@ -293,7 +299,9 @@ class Settings:
         None, "Folder in which notifications wait until they are sent.", path, "FOLDER",
         default_text="~/.local/state/txmon/spool",
     )  # fmt: skip
-    drain: int = _telling(10, "At exit, wait this long for undelivered notifications.", duration(0, HOUR), "TIME")
+    flush_timeout: int = _telling(
+        10, "At exit, wait this long for undelivered notifications.", duration(0, HOUR), "TIME"
+    )
 
     host: str = _server(
         "127.0.0.1", "Address to listen on. Any other address than the default needs TXMON_TOKEN.", path, "ADDRESS"
@@ -302,7 +310,9 @@ class Settings:
     allow_host: tuple[str, ...] = _server(
         (), "Host name that clients may use, besides IP addresses and localhost.", column_list, "NAME,..."
     )
-    tail: str | None = _server(None, "Also read this file as it grows. - is standard input.", path, "FILE")
+    tail: str | None = _server(
+        None, "Also read this file, or the files of a quoted pattern, as they grow. - is standard input.", path, "FILE"
+    )
     max_body: int = _server(1 << 20, "Largest request body.", size(1 << 10, 64 << 20), "SIZE")
     max_unpacked: int = _server(
         4, "How many times --max-body a gzip body may unpack to.", whole(1, 1000), "N"
@@ -316,6 +326,10 @@ class Settings:
         None, "File with more tokens, one per line: SCOPE[,SCOPE] TOKEN. Scopes are ingest, read and admin.",
         secret_file, "FILE",
     )  # fmt: skip
+    tls_cert: str | None = _server(
+        None, "Serve HTTPS with this certificate (PEM, with its chain). SIGHUP reads it again.", path, "FILE"
+    )
+    tls_key: str | None = _server(None, "Key of that certificate (PEM, without a password).", path, "FILE")
     trusted_proxy: tuple[str, ...] = _server(
         (), "Proxies whose X-Forwarded-For, -Proto and -Host are believed.", networks, "ADDRESS,...", many=False
     )  # fmt: skip
@@ -323,17 +337,36 @@ class Settings:
     drain_delay: int = _server(
         0, "After SIGTERM, keep answering for TIME while /readyz says 503.", duration(0, HOUR), "TIME"
     )
-    durability: str = _server(
+    durability: str = _state(
         "batch", "With --state: what a crash may lose of the rows answered with 200.",
         choice("batch", "always", "none"),
     )  # fmt: skip
     access_log: str | None = _server(None, "Write one JSON line per request there; - is standard error.", path, "FILE")
-    log_format: str = _server("text", "Messages on standard error.", choice("text", "json"))
     log_level: str = _server("info", "Least level of the messages.", choice("info", "warning", "error"))
 
 
 DECLARATIONS: Final[Mapping[str, Declaration]] = {f.name: f.metadata["declaration"] for f in fields(Settings)}
 DEFAULTS: Final = Settings()
+SECTIONS: Final = ("input", "detection", "incidents", "output", "notifications", "state", "server")
+# the names that settings had before 0.2.0; flags, variables and files take them as well
+FORMER: Final[Mapping[str, str]] = {
+    "by": "group_by",
+    "confirm": "open_after",
+    "clear": "resolve_after",
+    "join": "merge_within",
+    "repeat": "remind_every",
+    "drain": "flush_timeout",
+}
+
+
+def present_name(name: str, value: object) -> str:
+    """Return the present name of the setting `name` with this value. A name without a newer one is returned as it is.
+
+    `quiet` was the name of the quiet hours, and is a switch now.
+    """
+    if name == "quiet" and isinstance(value, str) and ":" in value:
+        return "quiet_hours"
+    return FORMER.get(name, name)
 
 
 def flag(name: str) -> str:

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from txmon.errors import ConfigError, TxmonError, UsageError
-from txmon.settings.declarations import DECLARATIONS, DEFAULTS, Settings, flag, text_of_setting, variable
+from txmon.settings.declarations import (
+    DECLARATIONS,
+    DEFAULTS,
+    FORMER,
+    SECTIONS,
+    Settings,
+    flag,
+    present_name,
+    text_of_setting,
+    variable,
+)
 from txmon.settings.rule import Rule, parse_rule
 from txmon.settings.toml import Value, toml_line
 from txmon.support.durations import duration_text
@@ -59,17 +69,17 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: 
         values[name] = _parse(name, value, flag(name), UsageError)
         origin[name] = flag(name)
     found = Settings(**values)
-    _check_dimensions(found, "by", origin["by"])
+    _check_dimensions(found, "group_by", origin["group_by"])
     _check_dimensions(found, "drivers", origin["drivers"])
     return Config(found, origin)
 
 
 def _check_dimensions(settings: Settings, name: str, origin: str) -> None:
-    """Refuse `by` and `drivers` for a column that has a meaning of its own: it would make keys of statuses or times."""
+    """Refuse `group_by` and `drivers` for a column with a meaning of its own: it would make keys of statuses."""
     error = UsageError if origin == flag(name) else ConfigError
-    twice = [column for column in settings.drivers if column.lower() in {one.lower() for one in settings.by}]
+    twice = [column for column in settings.drivers if column.lower() in {one.lower() for one in settings.group_by}]
     if twice and name == "drivers":
-        raise error(f"{origin}: {twice[0]!r} is in --by already. Name it in one of them.")
+        raise error(f"{origin}: {twice[0]!r} is in --group-by already. Name it in one of them.")
     columns: tuple[str, ...] = getattr(settings, name)
     for field in ("status", "time", "count"):
         names = {field, settings.map.get(field, field).lower()}
@@ -110,10 +120,20 @@ def _read_toml(path: Path, required: bool) -> dict[str, object]:
             raise ConfigError(f"{path}: has both [statuses] and role; keep one of them")
         table["role"] = table.pop("statuses")
     _spread_drivers(table, path)
-    for name in table:
+    return _renamed(path, table)
+
+
+def _renamed(path: Path, table: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings of `table` under the names that they have now."""
+    found: dict[str, object] = {}
+    for given, value in table.items():
+        name = present_name(given, value)
         if name not in DECLARATIONS:
-            raise ConfigError(f"{path}: unknown setting {name!r}{nearest(name, DECLARATIONS)}")
-    return table
+            raise ConfigError(f"{path}: unknown setting {given!r}{nearest(given, [*DECLARATIONS, *FORMER])}")
+        if name in found:
+            raise ConfigError(f"{path}: {name!r} is given twice, once under its former name. Keep one of them.")
+        found[name] = value
+    return found
 
 
 def _spread_drivers(table: dict[str, object], path: Path) -> None:
@@ -137,14 +157,17 @@ def _refuse_others(path: Path, status: os.stat_result) -> None:
 
 
 def _variables(env: Mapping[str, str]) -> dict[str, str]:
-    known = {variable(name): name for name in DECLARATIONS}
-    found = {}
+    known = {variable(name): name for name in [*DECLARATIONS, *FORMER]}
+    found: dict[str, str] = {}
     for name, text in env.items():
         if not name.startswith("TXMON_") or name in RESERVED | BUILD:
             continue
         if name not in known:
             raise ConfigError(f"unknown environment variable {name}{nearest(name, {*known, *RESERVED})}")
-        found[known[name]] = text
+        present = present_name(known[name], text)
+        if present in found:
+            raise ConfigError(f"{variable(present)} is set twice, once under its former name. Unset one of them.")
+        found[present] = text
     return found
 
 
@@ -158,7 +181,7 @@ def _parse(name: str, value: object, place: str, error: type[TxmonError]) -> obj
 def as_toml(config: Config, secrets: Mapping[str, bool]) -> str:
     """All settings with their origins as a TOML file that reads back to the same; `secrets`: name -> whether set."""
     lines: list[str] = []
-    for section in dict.fromkeys(declaration.section for declaration in DECLARATIONS.values()):
+    for section in SECTIONS:
         lines += [f"# {section}", *(_line(config, n) for n, d in DECLARATIONS.items() if d.section == section), ""]
     lines.append("# secrets, never shown")
     lines += [f"# {name} is {'set' if given else 'not set'}" for name, given in secrets.items()]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from txmon.errors import ConfigError, IoFailure, NoInput, TxmonError, UsageError
-from txmon.settings.declarations import DECLARATIONS, text_of_setting
+from txmon.settings.declarations import DECLARATIONS, present_name, text_of_setting
 from txmon.spark.checkpoint import place_in
 from txmon.spark.files import exists, read_text, write_text
 from txmon.spark.notify import Tell, Teller
@@ -38,7 +38,7 @@ LOCAL: Final = {  # for a session on this machine: nobody else is to reach it, a
 RECORD: Final = "txmon.json"  # in the checkpoint
 RATE: Final = 1000  # rows a second
 RATE_MERCHANTS: Final = 200
-RUNNING: Final = frozenset(("by", "bucket"))  # settings that hold for a checkpoint's life
+RUNNING: Final = frozenset(("group_by", "bucket"))  # settings that hold for a checkpoint's life
 TOLD: Final = frozenset(("input", "detection", "incidents"))  # sections of settings that verdicts depend on
 
 
@@ -213,8 +213,9 @@ def _check(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
                     f"{job.checkpoint}: was begun with {name} {before[name]}, not {now[name]}; `txmon spark rebalance` "
                     "takes its state to a new checkpoint"
                 )
+        recorded = {present_name(name, value): value for name, value in before["settings"].items()}
         for name, value in shown.items():
-            was = before["settings"].get(name, "")
+            was = recorded.get(name, "")
             if was == value:
                 continue
             if name in RUNNING:

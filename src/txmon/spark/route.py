@@ -51,7 +51,7 @@ def _routed(batches: "Arrow", plan: Plan) -> "Arrow":
 
     context = TaskContext.get()
     row = (context.partitionId() if context else 0) << 40
-    keyed, width = bool(plan.settings.by), plan.settings.bucket
+    keyed, width = bool(plan.settings.group_by), plan.settings.bucket
     notes = Notes(width, plan.census)
     for batch in batches:
         table = pyarrow.Table.from_batches([batch])

@@ -41,7 +41,7 @@ def records(stream: "DataFrame", settings: Settings, limited: bool) -> tuple["Da
         source = f.col("source") if "source" in stream.columns else f.lit("stream")
         frame = stream.select(f.col("value").cast("binary").alias("value"), source.alias("source"))
     else:
-        frame = canonical(stream, settings.by)
+        frame = canonical(stream, settings.group_by)
     if limited:
         frame = frame.withColumn(NOW, f.unix_timestamp(f.current_timestamp()))
 

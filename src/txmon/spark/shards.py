@@ -68,7 +68,7 @@ class Plan:
     @property
     def census(self) -> bool:
         """Whether shards must agree on how many series share the budget."""
-        return bool(self.settings.by) and self.settings.sigma is None
+        return bool(self.settings.group_by) and self.settings.sigma is None
 
 
 def plan_of(
@@ -83,10 +83,10 @@ def plan_of(
         raise ConfigError(f"{shards} shards: from 1 to {MOST_SHARDS} can be")
     if start is not None and (found := shards_in(start)) != shards:
         raise ConfigError(f"{start}: holds the state of {found} shards, not of {shards}: rebalance it, or use {found}")
-    if not settings.by:
+    if not settings.group_by:
         return Plan(settings, settings, shards, start)
     # rules are meant for each key, as without a cluster
-    platform = replace(settings, by=(), rule=()) if totals and settings.mode != "rules" else None
+    platform = replace(settings, group_by=(), rule=()) if totals and settings.mode != "rules" else None
     if settings.sigma is None and series is not None:
         if series < 1:
             raise ConfigError(f"{series} series: at least one there must be")
@@ -183,7 +183,7 @@ class Shard:
     def _key(self, text: str) -> Key:
         if self._number == PLATFORM:
             return ()
-        return tuple(zip(self._settings.by, text.split(SEPARATOR), strict=True))
+        return tuple(zip(self._settings.group_by, text.split(SEPARATOR), strict=True))
 
     def _tell(self, outcomes: Iterator[Outcome], lines: list[ShardLine]) -> None:
         thin = self._settings.only == "alerts"

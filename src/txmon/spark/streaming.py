@@ -4,9 +4,9 @@
     verdicts = detect(transactions, Settings(sigma=5.0), by=("merchant",), shards=64)
 
 Keys are hashed into shards; a shard is a whole pipeline over its keys (txmon.spark.shards), and its packed state is one
-value of Spark's state store. The verdicts, incidents and trends are those of `txmon replay --by` with the same
-settings, byte for byte, and the platform's those of `txmon replay` without --by. What a judgement needs of all keys
-(the shape of the day, the number of series that share the budget, trends) comes to every shard as notes
+value of Spark's state store. The verdicts, incidents and trends are those of `txmon replay --group-by` with the same
+settings, byte for byte, and the platform's those of `txmon replay` without --group-by. What a judgement needs of all
+keys (the shape of the day, the number of series that share the budget, trends) comes to every shard as notes
 (txmon.spark.bucket_notes).
 
 Buckets close by Spark's own watermark, the newest event time of all batches before: a micro-batch later than in one
@@ -86,7 +86,7 @@ def plan_for(
     settings: Settings, by: Sequence[str], shards: int, series: int | None, totals: bool, start: str | None
 ) -> Plan:
     """The plan that `detect` follows for the same arguments."""
-    return plan_of(replace(settings, by=tuple(by)) if by else settings, shards, series, totals, start)
+    return plan_of(replace(settings, group_by=tuple(by)) if by else settings, shards, series, totals, start)
 
 
 def backfill(history: "DataFrame", folder: str, settings: Settings | None = None, **arguments: Any) -> int:

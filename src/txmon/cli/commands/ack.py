@@ -4,6 +4,7 @@ import getpass
 
 import click
 
+from txmon.cli.help_page import Command, option
 from txmon.cli.options import load_config, options
 from txmon.errors import NoInput, UsageError
 from txmon.runtime.acknowledgements import Action, Word, leave_word
@@ -17,15 +18,13 @@ DONE = {
 }  # fmt: skip
 
 
-@click.command(short_help="Acknowledge an open incident.")
+@click.command(cls=Command, short_help="Acknowledge an open incident.")
 @click.argument("identity", metavar="ID")
-@click.option("--note", default="", metavar="TEXT", help="Why; the page and the notifications show it.")
-@click.option("--author", default="", metavar="NAME", help="Who. [default: the user who runs the command]")
-@click.option("--undo", is_flag=True, help="Take an acknowledgement back.")
-@click.option(
-    "--accept", is_flag=True, help="The new level is normal: the incident ends, and txmon expects that level."
-)
-@click.option(
+@option("--note", default="", metavar="TEXT", help="Why; the page and the notifications show it.")
+@option("--author", default="", metavar="NAME", help="Who. [default: the user who runs the command]")
+@option("--undo", is_flag=True, help="Take an acknowledgement back.")
+@option("--accept", is_flag=True, help="The new level is normal: the incident ends, and txmon expects that level.")
+@option(
     "--ignore", "--normal", is_flag=True, help="It was no incident: it must not have taught the baselines anything."
 )
 @options("state")

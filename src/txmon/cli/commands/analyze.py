@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from txmon.analysis.report.report import Report
+from txmon.cli.completing import a_file
+from txmon.cli.help_page import Command, option
+from txmon.cli.messages import tell
 from txmon.cli.options import UNDERSTANDING, load_config, options
 from txmon.cli.own_inputs import spare_inputs
 from txmon.cli.understanding import understood
@@ -16,25 +19,27 @@ from txmon.ingest.checkouts import HOUR_NAMES
 from txmon.settings.declarations import Settings
 from txmon.settings.load import Config
 from txmon.support.safe_open import create
-from txmon.support.terminal_text import for_people, printable
+from txmon.support.terminal_text import for_people
 
 
-@click.command(short_help="Explain a day: findings, SQL, charts.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.command(
+    cls=Command,
+    short_help="Explain a day: findings, SQL, charts.",
+    common=("observed", "references", "html", "png", "sql", "as_json", "markdown", "map", "tz", "group_by"),
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=a_file)
 @options(*UNDERSTANDING, "role", "budget")
-@click.option("--observed", metavar="COLUMN", help="Checkouts: the column to judge.  [default: today, or the first]")
-@click.option(
+@option("--observed", metavar="COLUMN", help="Checkouts: the column to judge.  [default: today, or the first]")
+@option(
     "--reference", "references", multiple=True, metavar="COLUMN[:DAYS]", help="Column to compare with (repeatable)."
 )
-@click.option(
-    "--false-rate", type=click.FloatRange(1e-6, 0.5), help="Share of findings that may be false.  [default: 0.03]"
-)
-@click.option("--sql", is_flag=True, help="Print only the SQL that shows the findings.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--markdown", is_flag=True, help="Print Markdown.")
-@click.option("--html", metavar="FILE", help="Also write one self-contained page with interactive charts.")
-@click.option("--png", metavar="FILE", help="Also draw the charts as PNG (txmon[plot]).")
-@click.option("--svg", metavar="FILE", help="Also draw the charts as SVG.")
+@option("--false-rate", type=click.FloatRange(1e-6, 0.5), help="Share of findings that may be false.  [default: 0.03]")
+@option("--sql", is_flag=True, help="Print only the SQL that shows the findings.")
+@option("--json", "as_json", is_flag=True, help="Print JSON.")
+@option("--markdown", is_flag=True, help="Print Markdown.")
+@option("--html", metavar="FILE", help="Also write one self-contained page with interactive charts.")
+@option("--png", metavar="FILE", help="Also draw the charts as PNG (txmon[plot]).")
+@option("--svg", metavar="FILE", help="Also draw the charts as SVG.")
 def analyze(
     files: tuple[str, ...],
     observed: str | None,
@@ -97,8 +102,8 @@ def _reports(
     streams = [path for path in paths if _is_stream(path, config.settings)]
     if streams and (observed or references or rate is not None):
         raise UsageError("--observed, --reference and --false-rate are for checkouts, not transactions")
-    if len(streams) < len(paths) and config.origin["by"] == "--by":
-        raise UsageError("--by is for transactions. A file of checkouts has no such columns. Leave it out.")
+    if len(streams) < len(paths) and config.origin["group_by"] == "--group-by":
+        raise UsageError("--group-by is for transactions. A file of checkouts has no such columns. Leave it out.")
     reports, unread = list[Report](), None
     if streams:
         report, unread = _transactions(streams, config)
@@ -150,7 +155,7 @@ def _transactions(paths: Sequence[str], config: Config) -> tuple[Report, BadData
         raise
     finally:
         for line in [*log.summary(), *reader.summary()]:
-            click.echo(f"txmon: {printable(line, None)}", err=True)
+            tell([line])
     try:
         reader.check(paths)
     except BadData as unread:

@@ -1,13 +1,13 @@
-"""`txmon completion`: what makes a shell complete txmon's commands and options."""
+"""`txmon completion`: prints the script with which a shell completes txmon's commands, options and values."""
 
 import click
-from click.shell_completion import get_completion_class
 
-VARIABLE = "_TXMON_COMPLETE"
+from txmon.cli.help_page import Command
+from txmon.cli.shells import SCRIPTS
 
 
-@click.command(short_help="Print the completion script of a shell.")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.command(cls=Command, short_help="Print the completion script of a shell.")
+@click.argument("shell", type=click.Choice(list(SCRIPTS)))
 def completion(shell: str) -> None:
     """Print the completion script for SHELL.
 
@@ -20,7 +20,4 @@ def completion(shell: str) -> None:
     Examples:
       txmon completion bash > txmon.bash
     """
-    kind = get_completion_class(shell)
-    assert kind is not None
-    made = kind(click.Command("txmon"), {}, "txmon", VARIABLE)
-    click.echo(made.source_template % made.source_vars())
+    click.echo(SCRIPTS[shell])

@@ -5,14 +5,19 @@ import os
 
 import click
 
+from txmon.cli.help_page import Command, option
 from txmon.cli.options import load_config, options
 from txmon.settings.declarations import DECLARATIONS
 from txmon.settings.load import RESERVED, as_json, as_toml
 
 
-@click.command(short_help="Print the effective settings.")
+@click.command(
+    cls=Command,
+    short_help="Print the effective settings.",
+    common=("bucket", "budget", "group_by", "out", "state", "machine"),
+)
 @options(*DECLARATIONS)
-@click.option("--json", "machine", is_flag=True, help="Print a JSON object.")
+@option("--json", "machine", is_flag=True, help="Print a JSON object.")
 def config(machine: bool, **flags: object) -> None:
     """Print the effective settings and where each came from, as a txmon.toml.
 

@@ -10,20 +10,21 @@ from pathlib import Path
 import click
 
 from txmon.cli.checks import Finding, Screen, guarded, installation, machine, memory, people, settings
+from txmon.cli.help_page import Command, option
 from txmon.cli.options import load_config, options
 from txmon.errors import ExitCode, TxmonError
 from txmon.support.terminal_text import printable
 
 LOOKED_AT = (
-    "tz", "bucket", "by", "state", "out", "rejects", "log", "spool", "teams_webhook_file", "webhook_file",
+    "tz", "bucket", "group_by", "state", "out", "rejects", "log", "spool", "teams_webhook_file", "webhook_file",
     "webhook_secret_file", "apprise_file", "exec",
 )  # fmt: skip
 MARKS = {"ok": "ok", "note": "note", "warning": "warning", "bad": "BAD"}
 
 
-@click.command(short_help="Check the installation.")
+@click.command(cls=Command, short_help="Check the installation.", common=("state", "machine", "bucket", "group_by"))
 @options(*LOOKED_AT)
-@click.option("--json", "machine_readable", is_flag=True, help="Print one JSON object per finding.")
+@option("--json", "machine_readable", is_flag=True, help="Print one JSON object per finding.")
 def doctor(machine_readable: bool, **flags: object) -> ExitCode:
     """Look at versions, terminal, settings, state and notifications; exit with 1 when something is bad.
 

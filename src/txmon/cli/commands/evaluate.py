@@ -5,6 +5,8 @@ from statistics import median
 
 import click
 
+from txmon.cli.completing import a_file
+from txmon.cli.help_page import Command, option
 from txmon.errors import UsageError
 from txmon.evaluation.evaluate import Labels, Score, read_alerts, read_labels, score, stamp, total
 from txmon.ingest.files import FileSource
@@ -14,9 +16,9 @@ from txmon.terminal.tables import aligned, decimal
 SHOWN = 10  # missed incidents, and false episodes, that the text names
 
 
-@click.command(short_help="Score verdicts against labels.")
-@click.argument("verdicts", nargs=-1, required=True, metavar="VERDICTS...")
-@click.option(
+@click.command(cls=Command, short_help="Score verdicts against labels.")
+@click.argument("verdicts", nargs=-1, required=True, metavar="VERDICTS...", shell_complete=a_file)
+@option(
     "--labels",
     "labels",
     multiple=True,
@@ -24,7 +26,7 @@ SHOWN = 10  # missed incidents, and false episodes, that the text names
     metavar="FILE",
     help="Labels of what happened, one file for each verdict file.",
 )
-@click.option("--json", "machine", is_flag=True, help="Print a JSON object.")
+@option("--json", "machine", is_flag=True, help="Print a JSON object.")
 def evaluate(verdicts: tuple[str, ...], labels: tuple[str, ...], machine: bool) -> None:
     """Score the verdict lines of VERDICTS... (- is standard input) against as many --labels, in the same order.
 

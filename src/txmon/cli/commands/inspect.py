@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from txmon.cli.completing import a_file
+from txmon.cli.help_page import Command, option
+from txmon.cli.messages import tell
 from txmon.cli.options import UNDERSTANDING, load_config, options
-from txmon.cli.outputs import tell
 from txmon.cli.understanding import bucket_of
 from txmon.errors import ExitCode
 from txmon.ingest.rejects import RejectLog
@@ -23,10 +25,14 @@ SHOWN = 5  # records that are shown
 STATUSES = 30  # statuses whose totals are shown
 
 
-@click.command(short_help="Show how a file is read: columns, times, records, totals.")
-@click.argument("file", metavar="FILE")
+@click.command(
+    cls=Command,
+    short_help="Show how a file is read: columns, times, records, totals.",
+    common=("map", "time_format", "day_first", "tz", "encoding", "wide", "format", "machine"),
+)
+@click.argument("file", metavar="FILE", shell_complete=a_file)
 @options(*(name for name in UNDERSTANDING if name != "no_reading"), "bucket", "max_line")
-@click.option("--json", "machine", is_flag=True, help="Print a JSON object.")
+@option("--json", "machine", is_flag=True, help="Print a JSON object.")
 def inspect(file: str, machine: bool, **flags: object) -> ExitCode:
     """Show how txmon reads FILE (- is standard input), and the flags that would change that. Nothing is judged.
 
@@ -69,7 +75,7 @@ def inspect(file: str, machine: bool, **flags: object) -> ExitCode:
         click.echo(json.dumps(found))
     else:
         lines = [reading.statement(), "", "First records"]
-        rows = [("time", "status", "count", *settings.by)]
+        rows = [("time", "status", "count", *settings.group_by)]
         rows += [
             (iso(r.time), printable(r.status), str(r.count), *(printable(value) for _, value in r.key)) for r in first
         ]

@@ -6,6 +6,7 @@ import time
 
 import click
 
+from txmon.cli.help_page import Command, option
 from txmon.cli.options import load_config, options
 from txmon.errors import ConfigError, IoFailure, UsageError
 from txmon.notify.channels.base import Channel, attempt
@@ -26,9 +27,13 @@ REACHING = (
 )
 
 
-@click.command(short_help="Send a test notification.")
-@click.option("--test", is_flag=True, help="Send one test notification and print the answer.")
-@click.option("--dry-run", is_flag=True, help="Print what --test would send, and send nothing.")
+@click.command(
+    cls=Command,
+    short_help="Send a test notification.",
+    common=("test", "dry_run", "teams_webhook_file", "webhook_file", "exec", "alertmanager"),
+)
+@option("--test", is_flag=True, help="Send one test notification and print the answer.")
+@option("--dry-run", is_flag=True, help="Print what --test would send, and send nothing.")
 @options(*REACHING, "tz")
 def notify(test: bool, dry_run: bool, **flags: object) -> None:
     """Send a test notification on every channel that is set up, or show it.

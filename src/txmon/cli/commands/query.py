@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from txmon.cli.completing import a_file
+from txmon.cli.help_page import Command, option
+from txmon.cli.messages import fail, tell
 from txmon.cli.options import load_config, options
 from txmon.cli.own_inputs import spare_inputs
 from txmon.errors import ExitCode, UsageError
@@ -24,16 +27,20 @@ FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "pa
 NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGEINT")
 
 
-@click.command(short_help="Run SQL over transactions, checkouts and verdicts.")
-@click.argument("arguments", nargs=-1, metavar="[SQL] FILE...")
+@click.command(
+    cls=Command,
+    short_help="Run SQL over transactions, checkouts and verdicts.",
+    common=("name", "list_them", "show", "kind", "out", "chart", "rows"),
+)
+@click.argument("arguments", nargs=-1, metavar="[SQL] FILE...", shell_complete=a_file)
 @options("map", "date", "tz")
-@click.option("--name", metavar="NAME", help="Run a query that comes with txmon.")
-@click.option("--list", "list_them", is_flag=True, help="List the queries that come with txmon.")
-@click.option("--show", is_flag=True, help="Print the SQL of --name (or of all) instead of running it.")
-@click.option("--format", "kind", type=click.Choice(["table", "csv", "jsonl", "parquet"]), help="Format of the result.")
-@click.option("--out", metavar="FILE", help="Write the result to this file: .csv, .jsonl or .parquet.")
-@click.option("--chart", is_flag=True, help="Draw every number of the result over its first column.")
-@click.option("--rows", type=click.IntRange(0), default=100, show_default=True, help="Most rows in a table. 0: all.")
+@option("--name", metavar="NAME", help="Run a query that comes with txmon.")
+@option("--list", "list_them", is_flag=True, help="List the queries that come with txmon.")
+@option("--show", is_flag=True, help="Print the SQL of --name (or of all) instead of running it.")
+@option("--format", "kind", type=click.Choice(["table", "csv", "jsonl", "parquet"]), help="Format of the result.")
+@option("-o", "--out", metavar="FILE", help="Write the result to this file: .csv, .jsonl or .parquet.")
+@option("--chart", is_flag=True, help="Draw every number of the result over its first column.")
+@option("--rows", type=click.IntRange(0), default=100, show_default=True, help="Most rows in a table. 0: all.")
 def query(
     arguments: tuple[str, ...],
     name: str | None,
@@ -84,14 +91,13 @@ def _at_once() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         # duckdb cannot be stopped in mid-statement, and would take an ordinary end of Python for a crash
-        click.echo("txmon: interrupted", err=True)
+        fail("interrupted")
         os._exit(ExitCode.INTERRUPTED)
 
 
 def _answer(database: Database, sql: str | None, how: str, out: str | None, chart: bool, rows: int) -> None:
     for bad in database.rejected:
-        reason = printable(f"{bad.path}: {bad.count} rows left out: {bad.reason}", None)
-        click.echo(f"txmon: {reason}", err=True)
+        tell([f"{bad.path}: {bad.count} rows left out: {bad.reason}"], "warning")
     if sql is None:
         return _print_tables(database.tables())
     if how == "parquet" and out is not None:
@@ -109,7 +115,7 @@ def _split(arguments: Sequence[str], name: str | None) -> tuple[str | None, Sequ
         if " " not in sql and sql != "-":
             raise UsageError(f"{sql!r} is neither a file nor SQL")
         if sql == "-" and sys.stdin.isatty():
-            click.echo("txmon: reading SQL from the keyboard. Ctrl-D ends it.", err=True)
+            tell(["reading SQL from the keyboard. Ctrl-D ends it."])
         sql = sys.stdin.read() if sql == "-" else sql
     else:
         sql = None

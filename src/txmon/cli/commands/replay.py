@@ -10,8 +10,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from txmon.cli.completing import a_file
+from txmon.cli.help_page import Command, option
+from txmon.cli.messages import tell
 from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
-from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood
@@ -19,6 +22,7 @@ from txmon.cli.unseen_statuses import misspelt
 from txmon.errors import ExitCode, UsageError
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
+from txmon.model.clock import iso
 from txmon.model.outcome import Outcome
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime.factory import pipeline_of
@@ -31,30 +35,43 @@ Judge = Callable[[Pipeline, Iterable[Record]], Iterator[Outcome]]
 LARGE = 32 << 20  # bytes of files
 
 
-@click.command(short_help="Judge files.")
-@click.argument("files", nargs=-1, metavar="FILE...")
+@click.command(
+    cls=Command,
+    short_help="Judge files.",
+    common=("map", "tz", "group_by", "bucket", "budget", "rule", "out", "only", "fail_on", "notify"),
+)
+@click.argument("files", nargs=-1, metavar="FILE...", shell_complete=a_file)
 @source_options(live=False)
 @options(*READING, *JUDGING, *DRIVING, *WRITING, "speed")
-@click.option("--partial", is_flag=True, help="Also alert while a bucket is still open, as watch does.")
-@click.option(
+@option("--partial", section="Detection", is_flag=True, help="Also alert while a bucket is still open, as watch does.")
+@option(
     "--inject",
+    section="Input",
     multiple=True,
     metavar="SPEC",
     help="Add an incident that did not happen, as simulate does (repeatable).",
 )
-@click.option(
+@option(
     "--jobs",
+    section="Output",
     type=click.IntRange(1, 2),
     help="Processes. With 2, one reads and judges and one writes. [default: 2 for large files]",
 )
-@click.option("--notify", is_flag=True, help="Notify people of incidents. Test it with `txmon notify --test`.")
+@option(
+    "--notify",
+    section="Notifications",
+    is_flag=True,
+    help="Notify people of incidents. Test it with `txmon notify --test`.",
+)
 @options(*TELLING)
 def replay(
     files: tuple[str, ...], partial: bool, inject: tuple[str, ...], jobs: int | None, notify: bool, **flags: object
 ) -> ExitCode:
     """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
 
-    On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets.
+    On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets. Its keys: q quits,
+    ? lists all keys, i lists the incidents, t changes the range, arrows and Enter look at one status, / filters, space
+    pauses, + and - change the speed. At the end there is a list of the incidents.
 
     --inject denied:x2@14:00/20m adds what did not happen, and says whether and how soon it would have been caught.
 
@@ -89,8 +106,11 @@ def replay(
         stack.callback(
             lambda: tell([*log.summary(), *reader.summary(), *pipeline.summary(), *misspelt(settings, pipeline)])
         )
-        outputs = Outputs(settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files))
-        pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
+        pace = Pace(settings.speed, time.monotonic, time.sleep)
+        typed = "-" in files and sys.stdin.isatty()
+        outputs = Outputs(
+            settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files), pace=pace, typed=typed
+        )
         if inject or partial:  # what an experiment changes, and early alerts come after, are single records
             from txmon.ingest.order import in_time_order
 
@@ -98,12 +118,18 @@ def replay(
         else:
             outcomes = pipeline.run(reader.tallies(inputs, settings.bucket))
         for outcome in outcomes:
-            if pace is not None:
-                pace.wait(outcome.time, outputs.tick)
+            pace.wait(outcome.time, outputs.tick)
             outputs.accept(outcome)
+            if outputs.quitting:
+                tell([f"ended by q at {iso(outcome.time)}. The rest of the input was not judged."])
+                return _code(outputs, settings)
     if "id" not in settings.map:
         refuse_repeats(names_of(inputs), pipeline.bucketer.repeated, reader.read)
     reader.check(inputs)
+    return _code(outputs, settings)
+
+
+def _code(outputs: Outputs, settings: Settings) -> ExitCode:
     return ExitCode.ALERTED if outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
 
 

@@ -5,6 +5,8 @@ import time
 import click
 
 from txmon.cli.commands.ack import user
+from txmon.cli.completing import a_status
+from txmon.cli.help_page import Command, option
 from txmon.cli.options import load_config, options
 from txmon.errors import NoInput, UsageError
 from txmon.model.clock import iso
@@ -19,13 +21,13 @@ from txmon.support.terminal_text import printable
 LONGEST = 30 * DAY
 
 
-@click.command(short_help="Notify nobody of a status for a while.")
-@click.argument("status", metavar="STATUS|all", required=False)
-@click.option("--for", "span", metavar="TIME", help="How long: 30m, 2h, 1d; at most 30d.")
-@click.option("--key", "pairs", multiple=True, metavar="COLUMN=VALUE", help="Only of this key (repeatable).")
-@click.option("--note", default="", metavar="TEXT", help="Why; the page shows it.")
-@click.option("--author", default="", metavar="NAME", help="Who. [default: the user who runs the command]")
-@click.option("--end", is_flag=True, help="End a silence before its time.")
+@click.command(cls=Command, short_help="Notify nobody of a status for a while.")
+@click.argument("status", metavar="STATUS|all", required=False, shell_complete=a_status)
+@option("--for", "span", metavar="TIME", help="How long: 30m, 2h, 1d; at most 30d.")
+@option("--key", "pairs", multiple=True, metavar="COLUMN=VALUE", help="Only of this key (repeatable).")
+@option("--note", default="", metavar="TEXT", help="Why; the page shows it.")
+@option("--author", default="", metavar="NAME", help="Who. [default: the user who runs the command]")
+@option("--end", is_flag=True, help="End a silence before its time.")
 @options("state")
 def silence(
     status: str | None, span: str | None, pairs: tuple[str, ...], note: str, author: str, end: bool, **flags: object

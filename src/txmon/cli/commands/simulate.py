@@ -12,6 +12,7 @@ from typing import Literal, TextIO
 import click
 from click.core import ParameterSource
 
+from txmon.cli.help_page import Command, option
 from txmon.cli.own_inputs import spare_inputs
 from txmon.errors import UsageError
 from txmon.evaluation.dimensions import Dimension, check_where, dimension_batches, parse_dimensions
@@ -33,31 +34,32 @@ FIXED_BY_SCENARIO = {
 }
 
 
-@click.command("simulate", short_help="Make a labelled stream with incidents.")
-@click.option("--scenario", metavar="NAME", help="A feed with a structure and incidents; `list` shows the names.")
-@click.option("--clean", is_flag=True, help="The feed of --scenario without its incidents.")
-@click.option("--days", type=float, help="Length of the stream.  [default: 1, or what the scenario needs]")
-@click.option(
+@click.command(
+    "simulate",
+    cls=Command,
+    short_help="Make a labelled stream with incidents.",
+    common=("scenario", "days", "peak", "seed", "incidents", "truth", "kind", "live", "speed", "out"),
+)
+@option("--scenario", metavar="NAME", help="A feed with a structure and incidents; `list` shows the names.")
+@option("--clean", is_flag=True, help="The feed of --scenario without its incidents.")
+@option("--days", type=float, help="Length of the stream.  [default: 1, or what the scenario needs]")
+@option(
     "--peak", type=float, default=200.0, show_default=True, help="Approved transactions per minute at the busiest time."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers.")
-@click.option("--start", metavar="TIME", help=f"First moment, ISO 8601.  [default: {DEFAULT_START}]")
-@click.option("--bucket", default="60s", show_default=True, metavar="TIME", help="Width of the counts; 1s to 1h.")
-@click.option(
-    "--incident", "incidents", multiple=True, metavar="SPEC", help="Incident to add: what and when (repeatable)."
-)
-@click.option("--labels", "truth", metavar="FILE", help="Write the labels of the incidents to this file as JSON.")
-@click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
-@click.option(
-    "--events", is_flag=True, help="Write one row per transaction (time, status, id, merchant) instead of counts."
-)
-@click.option("--merchants", type=int, help=f"How many merchants --events has.  [default: {DEFAULT_MERCHANTS}]")
-@click.option(
+@option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers.")
+@option("--start", metavar="TIME", help=f"First moment, ISO 8601.  [default: {DEFAULT_START}]")
+@option("--bucket", default="60s", show_default=True, metavar="TIME", help="Width of the counts; 1s to 1h.")
+@option("--incident", "incidents", multiple=True, metavar="SPEC", help="Incident to add: what and when (repeatable).")
+@option("--labels", "truth", metavar="FILE", help="Write the labels of the incidents to this file as JSON.")
+@option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+@option("--events", is_flag=True, help="Write one row per transaction (time, status, id, merchant) instead of counts.")
+@option("--merchants", type=int, help=f"How many merchants --events has.  [default: {DEFAULT_MERCHANTS}]")
+@option(
     "--dimensions", metavar="COLUMN:N,...", help="Columns of --events and how many values each has: issuer:10,code:8."
 )
-@click.option("--live", is_flag=True, help="Write in real time, beginning now.")
-@click.option("--speed", type=float, metavar="X", help="Simulated seconds per second.")
-@click.option("--out", metavar="FILE", help="Write the stream there instead of to standard output.")
+@option("--live", is_flag=True, help="Write in real time, beginning now.")
+@option("--speed", type=float, metavar="X", help="Simulated seconds per second.")
+@option("-o", "--out", metavar="FILE", help="Write the stream there instead of to standard output.")
 @click.pass_context
 def simulate(
     context: click.Context,

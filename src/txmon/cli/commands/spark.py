@@ -7,6 +7,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from txmon.cli.completing import a_folder
+from txmon.cli.help_page import Command, Group, option
+from txmon.cli.messages import tell
 from txmon.cli.options import JUDGING, READING, load_config, options
 from txmon.cli.outputs import TELLING
 from txmon.errors import UsageError
@@ -14,7 +17,6 @@ from txmon.notify.setup import notifications
 from txmon.settings.declarations import Settings
 from txmon.settings.parsers import duration
 from txmon.spark.shards import Plan, plan_of
-from txmon.support.terminal_text import printable
 
 # bad records are lines of the output, in kind=reject: there is no file for them, and none of them ends the job
 PARSING: Final = tuple(name for name in READING if name not in ("strict", "rejects"))
@@ -24,31 +26,52 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def planning(command: F) -> F:
     """Gives a command what a plan is made of."""
-    for option in (
-        click.option("--no-totals", is_flag=True, help="Do not judge the platform as a whole."),
-        click.option(
-            "--series", type=int, metavar="N", help="Number of series that share the budget. [default: counted]"
+    for add in (
+        option("--no-totals", section="Spark", is_flag=True, help="Do not judge the platform as a whole."),
+        option(
+            "--series",
+            section="Spark",
+            type=int,
+            metavar="N",
+            help="Number of series that share the budget. [default: counted]",
         ),
-        click.option("--shards", type=int, metavar="N", help=f"Shards, for good.  [default: {SHARDS}]"),
+        option("--shards", section="Spark", type=int, metavar="N", help=f"Shards, for good.  [default: {SHARDS}]"),
     ):
-        command = option(command)
+        command = add(command)
     return command
 
 
-@click.group("spark", invoke_without_command=True, short_help="Run the detector on Spark.")
-@click.option("--source", metavar="SOURCE", help="files:DIR, kafka:SERVERS/TOPIC, rate or rate:N (rows a second).")
-@click.option("--checkpoint", metavar="DIR", help="Folder for the progress and the state of the job.")
-@click.option(
-    "--out", "out", metavar="OUT", help="A folder, in which batch=<id>/kind=<kind> are written, or kafka:SERVERS/TOPIC."
+@click.group(
+    "spark",
+    cls=Group,
+    common=("source", "checkpoint", "out", "every", "once", "shards", "start", "group_by", "bucket", "budget"),
+    invoke_without_command=True,
+    short_help="Run the detector on Spark.",
 )
-@click.option("--as", "kind", type=click.Choice(["json", "parquet"]), default="json", show_default=True)
-@click.option("--every", default="10s", show_default=True, metavar="TIME", help="Time between batches.")
-@click.option("--once", is_flag=True, help="Read what is there, then end.")
-@click.option("--files-a-batch", type=click.IntRange(1), metavar="N", help="Most files that a batch takes.")
-@click.option("--start", metavar="DIR", help="Begin with the states in this folder (from backfill or rebalance).")
+@option(
+    "--source",
+    section="Spark",
+    metavar="SOURCE",
+    help="files:DIR, kafka:SERVERS/TOPIC, rate or rate:N (rows a second).",
+)
+@option("--checkpoint", section="Spark", metavar="DIR", help="Folder for the progress and the state of the job.")
+@option(
+    "--out",
+    "out",
+    section="Spark",
+    metavar="OUT",
+    help="A folder, in which batch=<id>/kind=<kind> are written, or kafka:SERVERS/TOPIC.",
+)
+@option("--as", "kind", section="Spark", type=click.Choice(["json", "parquet"]), default="json", show_default=True)
+@option("--every", section="Spark", default="10s", show_default=True, metavar="TIME", help="Time between batches.")
+@option("--once", section="Spark", is_flag=True, help="Read what is there, then end.")
+@option("--files-a-batch", section="Spark", type=click.IntRange(1), metavar="N", help="Most files that a batch takes.")
+@option(
+    "--start", section="Spark", metavar="DIR", help="Begin with the states in this folder (from backfill or rebalance)."
+)
 @planning
 @options(*PARSING, "max_ahead", *JUDGING, "only")
-@click.option("--notify", is_flag=True, help="Notify people of incidents, from the driver.")
+@option("--notify", section="Notifications", is_flag=True, help="Notify people of incidents, from the driver.")
 @options(*TELLING)
 def spark(
     source: str | None,
@@ -73,7 +96,7 @@ def spark(
 
     \b
     Examples:
-      txmon spark --source files:incoming --by merchant --checkpoint state --out verdicts
+      txmon spark --source files:incoming --group-by merchant --checkpoint state --out verdicts
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
@@ -94,10 +117,10 @@ def spark(
         run(session(plan.shards), job, plan, _say, telling)
 
 
-@spark.command(short_help="Change the number of shards of a job.")
-@click.argument("checkpoint", metavar="CHECKPOINT")
-@click.option("--shards", type=click.IntRange(1), required=True, metavar="N", help="New number of shards.")
-@click.option("--to", "folder", required=True, metavar="DIR", help="Folder for the new states.")
+@spark.command(cls=Command, short_help="Change the number of shards of a job.")
+@click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=a_folder)
+@option("--shards", section="Spark", type=click.IntRange(1), required=True, metavar="N", help="New number of shards.")
+@option("--to", "folder", section="Spark", required=True, metavar="DIR", help="Folder for the new states.")
 def rebalance(checkpoint: str, shards: int, folder: str) -> None:
     """Deal the keys of a stopped job's CHECKPOINT out to another number of shards, baselines and all.
 
@@ -118,9 +141,9 @@ def rebalance(checkpoint: str, shards: int, folder: str) -> None:
         _say(line)
 
 
-@spark.command(short_help="Learn from history before a job begins.")
-@click.option("--source", required=True, metavar="files:DIR", help="The history.")
-@click.option("--to", "folder", required=True, metavar="DIR", help="Folder for the states.")
+@spark.command(cls=Command, short_help="Learn from history before a job begins.")
+@option("--source", section="Spark", required=True, metavar="files:DIR", help="The history.")
+@option("--to", "folder", section="Spark", required=True, metavar="DIR", help="Folder for the states.")
 @planning
 @options(*PARSING, *JUDGING)
 def backfill(
@@ -130,7 +153,7 @@ def backfill(
 
     \b
     Examples:
-      txmon spark backfill --source files:last-week --by merchant --to learned
+      txmon spark backfill --source files:last-week --group-by merchant --to learned
     """
     from txmon.spark.job import files, session
     from txmon.spark.streaming import learn
@@ -151,4 +174,4 @@ def _plan(settings: Settings, shards: int, series: int | None, no_totals: bool, 
 
 
 def _say(text: str) -> None:
-    click.echo(f"txmon: {printable(text, None)}", err=True)
+    tell([text])

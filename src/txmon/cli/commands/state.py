@@ -2,6 +2,8 @@
 
 import click
 
+from txmon.cli.completing import a_file
+from txmon.cli.help_page import Command, Group, option
 from txmon.errors import NoInput
 from txmon.model.clock import iso
 from txmon.runtime.session import OWN
@@ -11,7 +13,7 @@ from txmon.support.terminal_text import printable
 ROWS = 50
 
 
-@click.group("state", short_help="Show what a state file holds.")
+@click.group("state", cls=Group, short_help="Show what a state file holds.")
 def state() -> None:
     """Look into a state file.
 
@@ -21,9 +23,9 @@ def state() -> None:
     """
 
 
-@state.command("show")
-@click.argument("file", metavar="FILE")
-@click.option("--rows", type=int, default=ROWS, show_default=True, help="Most series to show, the busiest first.")
+@state.command("show", cls=Command)
+@click.argument("file", metavar="FILE", shell_complete=a_file)
+@option("--rows", type=int, default=ROWS, show_default=True, help="Most series to show, the busiest first.")
 def show(file: str, rows: int) -> None:
     """Print the baselines as a table, the open incidents, and where the sources stand.
 

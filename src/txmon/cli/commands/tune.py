@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from txmon.cli.commands.evaluate import load_labels
+from txmon.cli.completing import a_file
+from txmon.cli.help_page import Command, option
+from txmon.cli.messages import tell
 from txmon.cli.options import load_config, options
 from txmon.cli.understanding import understood
 from txmon.errors import ConfigError, NoInput, UsageError
@@ -36,14 +39,16 @@ SETTINGS = tuple(
 SHOWN = 10  # alerts gained, and alerts lost, that the text names
 
 
-@click.command(short_help="Propose settings from labels or from a budget.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option(
-    "--labels", "truths", multiple=True, metavar="FILE", help="Labels of what happened, as JSON (repeatable)."
+@click.command(
+    cls=Command,
+    short_help="Propose settings from labels or from a budget.",
+    common=("labels", "budget", "compare", "group_by", "machine"),
 )
-@click.option("--budget", metavar="N/UNIT", help="False alarms accepted over all series: 1/day, 2/week.")
-@click.option("--compare", metavar="TOML", help="Settings to compare with, instead of the present ones.")
-@click.option("--json", "machine", is_flag=True, help="Print a JSON object.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=a_file)
+@option("--labels", "truths", multiple=True, metavar="FILE", help="Labels of what happened, as JSON (repeatable).")
+@option("--budget", metavar="N/UNIT", help="False alarms accepted over all series: 1/day, 2/week.")
+@option("--compare", metavar="TOML", help="Settings to compare with, instead of the present ones.")
+@option("--json", "machine", is_flag=True, help="Print a JSON object.")
 @options(*SETTINGS)
 def tune(
     files: tuple[str, ...],
@@ -120,7 +125,7 @@ def _read(config: Config, groups: Sequence[Sequence[str]]) -> tuple[list[list[Re
         repeats += reader.summary()
         read += reader.read
     for line in [*log.summary(), *repeats]:
-        click.echo(f"txmon: {printable(line, None)}", err=True)
+        tell([line])
     check_readable(", ".join(path for files in groups for path in files), read, log)
     return streams, settings
 

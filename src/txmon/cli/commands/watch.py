@@ -12,9 +12,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
+from txmon.cli.messages import tell
 from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
-from txmon.cli.outputs import TELLING, Outputs, tell
+from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, Source, source_of, source_options
 from txmon.errors import ExitCode, UsageError
@@ -31,13 +33,12 @@ from txmon.runtime.state_lock import owned
 from txmon.runtime.waiting import Waiting
 from txmon.settings.declarations import Settings
 from txmon.support.kafka_address import topic_of
-from txmon.terminal.keyboard import Keys
 
 FRAME: Final = 0.15  # seconds between two frames of the chart
 IDLE: Final = 0.5  # seconds after which the clock is looked at, without a chart
 
 
-class _Watch(click.Command):
+class _Watch(Command):
     """Says what to do instead where a file is given as to replay."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -51,18 +52,48 @@ class _Watch(click.Command):
             raise click.UsageError(f"{wrong.message}; {hint}", ctx) from None
 
 
-@click.command(cls=_Watch, short_help="Judge a live stream.")
-@click.option("--follow", "paths", multiple=True, metavar="FILE", help="Read this file as it grows (repeatable).")
-@click.option(
-    "--from", "begin", metavar="start|end|TIME", help="Where to begin in what no state knows yet.  [default: start]"
+@click.command(
+    cls=_Watch,
+    short_help="Judge a live stream.",
+    common=("paths", "kafka", "begin", "group_by", "budget", "rule", "out", "only", "state", "notify"),
 )
-@click.option(
-    "--kafka", metavar="SERVERS/TOPIC", help="Read this Kafka topic, one JSON object per message (txmon[kafka])."
+@option(
+    "--follow",
+    "paths",
+    section="Source",
+    multiple=True,
+    metavar="FILE",
+    help="Read this file as it grows (repeatable).",
 )
-@click.option("--group", default="txmon", show_default=True, metavar="NAME", help="The consumer group for --kafka.")
+@option(
+    "--from",
+    "begin",
+    section="Source",
+    metavar="start|end|TIME",
+    help="Where to begin in what no state knows yet.  [default: start]",
+)
+@option(
+    "--kafka",
+    section="Source",
+    metavar="SERVERS/TOPIC",
+    help="Read this Kafka topic, one JSON object per message (txmon[kafka]).",
+)
+@option(
+    "--group",
+    section="Source",
+    default="txmon",
+    show_default=True,
+    metavar="NAME",
+    help="The consumer group for --kafka.",
+)
 @source_options(live=True)
 @options(*READING, "max_ahead", *JUDGING, *DRIVING, "state", *WRITING, "heartbeat")
-@click.option("--notify", is_flag=True, help="Notify people of incidents. Test it with `txmon notify --test`.")
+@option(
+    "--notify",
+    section="Notifications",
+    is_flag=True,
+    help="Notify people of incidents. Test it with `txmon notify --test`.",
+)
 @options(*TELLING)
 def watch(
     paths: tuple[str, ...], begin: str | None, kafka: str | None, group: str, notify: bool, **flags: object
@@ -72,6 +103,9 @@ def watch(
     With --state FILE a restart goes on where the last run stopped: at the same row of followed files, with the same
     baselines, open minutes and incidents. SIGHUP reads the settings again, opens the outputs anew and writes the state;
     SIGUSR1 prints statistics; SIGTERM writes the state and ends.
+
+    On a terminal there is a live chart. Its keys: q quits, ? lists all keys, i lists the incidents, t changes the
+    range, arrows and Enter look at one status, / filters, space holds the picture still.
 
     \b
     Examples:
@@ -95,15 +129,15 @@ def watch(
         session = _session(settings, stack)
         _begin(session, begin, paths, kafka)
         _open(session, paths, (kafka, group) if kafka else None, other, stack)
-        outputs = Outputs(settings, stack, notify, live=True, reader=None)
+        typed = inputs == ("-",) and other is None and sys.stdin.isatty()
+        outputs = Outputs(settings, stack, notify, live=True, reader=None, typed=typed)
         session.remember(session.feeds)
         session.remember(outputs)
-        keys = stack.enter_context(Keys()) if outputs.display is not None else None
         live = LiveControls(session, outputs, flags)
         vitals = Vitals(settings.heartbeat, os.environ, lambda line: tell([line]))
         vitals.start()
         stack.callback(vitals.stop)
-        _loop(session, outputs, keys, stop, live, vitals)
+        _loop(session, outputs, stop, live, vitals)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         # a run that was stopped, or goes on from a state, may have had nothing new to read
@@ -183,20 +217,18 @@ def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
     return KafkaSource(*place, group, session.position(f"kafka:{address}"))
 
 
-def _loop(
-    session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop, live: LiveControls, vitals: Vitals
-) -> None:
+def _loop(session: LiveSession, outputs: Outputs, stop: Stop, live: LiveControls, vitals: Vitals) -> None:
     """Go on until every source has ended or a signal asks for the end."""
     display, came = outputs.display, False
     sources = [feed.source for feed in session.feeds.all]
-    others = (stop.reader, keys.descriptor if keys is not None else None)
+    others = (stop.reader, display.descriptor if display is not None else None)
     with Waiting(sources, others, IDLE if display is None else FRAME, session.feeds.open_ended) as waiting:
         session.awake(math.inf)  # opening the sources was no absence, however long it took
         while not stop.signal and not session.feeds.ended():
             patience = waiting.patience(came)
             ready = waiting.wait(patience)
             session.awake(patience)
-            if stop.signal or (keys is not None and display is not None and keys.quit(ready, display.press)):
+            if stop.signal or outputs.quitting:
                 break
             if stop.hangup():
                 live.reload()
@@ -206,7 +238,7 @@ def _loop(
             outputs.take(outcomes)
             if not came:
                 outputs.take(session.tick())
-            outputs.tick()
+            live.look()
             session.checkpoint()
             vitals.alive(session.troubles.text)
     session.keep()
