@@ -80,8 +80,8 @@ class DriverBook:
     def explain(self, key: Key, status: str, expected: float, buckets: Sequence[Counts], above: bool) -> Drivers | None:
         """Return what explains that a status is above or below `expected` over `buckets`.
 
-        buckets: their counts by --group-by and --drivers. Empty where the excess is spread evenly. None where too little is
-        known, or nothing is off normal in this direction.
+        buckets: their counts by --group-by and --drivers. Empty where the excess is spread evenly. None where little
+        is known yet, or nothing is off normal in this direction.
         """
         tables = self._tables.get(key)
         if tables is None or tables[0].transactions() < LEARNED:

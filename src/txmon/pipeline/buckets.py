@@ -222,9 +222,9 @@ class Bucketer:
         return folded
 
     def leaves(self, start: int, most: int) -> list[Counts]:
-        """The counts by --group-by and --drivers of the bucket at `start` and those before it, at most so many, newest first.
+        """The counts by --group-by and --drivers of the bucket at `start` and of those before it, newest first.
 
-        Fewer where not so many are kept.
+        most: of them; fewer where not so many are kept.
         """
         if start in self._open:
             return [self._open[start].leaves]
