@@ -149,6 +149,9 @@ class _Member(msgspec.Struct):
     total: Whole
     volume: Amount
     # not in older states
+    calm_due: Amount = 0.0
+    calm_seen: Amount = 0.0
+    now_due: Amount = 0.0
     drivers: list[_Driver] | None = None
     money: list[tuple[str, Real, Real, Amount, Amount]] = []
 

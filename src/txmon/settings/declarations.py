@@ -220,7 +220,10 @@ class Settings:
         None, "Keep the baselines and positions in this file, and continue from it.", path, "FILE"
     )
     out: str | None = _output(
-        None, "Write to this file instead of standard output. - is standard output.", path, "FILE"
+        None,
+        "Write to this file instead of standard output; or to sql:URL/TABLE (txmon[sql]) or parquet:DIR.",
+        path,
+        "FILE",
     )
     only: str = _output("all", "Which verdicts to write.", choice("all", "alerts"))
     fail_on: str = _output("none", "Exit with code 3 when something alerted.", choice("none", "alert"))

@@ -20,6 +20,7 @@ from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
 from txmon.errors import ExitCode, UsageError
+from txmon.ingest.asked import Asked
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.model.clock import iso
@@ -28,7 +29,7 @@ from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.pace import Pace
 from txmon.runtime.readable import refuse_repeats
-from txmon.runtime.reader import Lines, names_of, reader_of
+from txmon.runtime.reader import names_of, reader_of
 from txmon.settings.declarations import Settings
 
 Judge = Callable[[Pipeline, Iterable[Record]], Iterator[Outcome]]
@@ -93,14 +94,14 @@ def replay(
         raise UsageError("--sql and --prometheus take the place of FILE...")
     if "-" in files and sys.stdin.isatty():
         tell(["reading from the keyboard. Ctrl-D ends it."])
-    inputs: Sequence[str | Lines] = files if source is None else (source.rows(lambda line: tell([line])),)
+    inputs: Sequence[str | Asked] = files if source is None else (source.rows(lambda line: tell([line])),)
     today = datetime.now(ZoneInfo(settings.tz)).date()
     _check(inject)  # before the input is opened
     with ExitStack() as stack:
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
         reader = reader_of(settings, log, today, detailed=not inject)
-        settings = understood(config, reader, files)
+        settings = understood(config, reader, inputs)
         judge = _judge(inject, settings, files, today, stack, _peeking if partial else Pipeline.run)
         pipeline = pipeline_of(settings, live=False, partial=partial, detailed=not inject)
         stack.callback(

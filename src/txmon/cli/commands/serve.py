@@ -87,6 +87,7 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         # the live page is this command's chart
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
         engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))
+        outputs.hear(engine.notified)
         engine.session.restore()
         engine.session.remember(outputs)
         engine.session.remember(engine)

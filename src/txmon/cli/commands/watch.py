@@ -27,6 +27,7 @@ from txmon.ingest.timestamps import TimeParser
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.heartbeat import Vitals
 from txmon.runtime.readable import check_readable
+from txmon.runtime.reader import hints_of
 from txmon.runtime.session import LiveSession, uptime
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.state_lock import owned
@@ -181,7 +182,7 @@ def _open(
         stack.callback(kafka.close)
         session.read_from(kafka, kind="jsonl")  # a message has no header
     if other is not None:
-        source = other.live(lambda line: tell([line]), session.position)
+        source = other.live(lambda line: tell([line]), session.position, hints_of(session.settings))
         stack.callback(source.close)
         feed = session.read_from(source, kind="jsonl")
         feed.taken = session.position(source.name)  # until there is a newer one
