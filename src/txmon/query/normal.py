@@ -12,6 +12,7 @@ from typing import IO, Final
 from zoneinfo import ZoneInfo
 
 from txmon.errors import BadData
+from txmon.ingest.asked import AskedSource
 from txmon.ingest.formats.opened import OpenedSource
 from txmon.ingest.reading import Hints, Reading
 from txmon.ingest.records import ParseOptions, Record, Reject, with_paths
@@ -45,7 +46,9 @@ def is_equal(reading: Reading, file: QueryFile, mapping: Mapping[str, str]) -> b
     return theirs == dict(reading.columns)
 
 
-def write_plain(source: OpenedSource, tz: str, day: date, out: IO[str]) -> tuple[tuple[str, ...], int, str]:
+def write_plain(
+    source: OpenedSource | AskedSource, tz: str, day: date, out: IO[str]
+) -> tuple[tuple[str, ...], int, str]:
     """Write the records of `source` as CSV; return the columns, how many records were bad, and why the first was.
 
     tz: the zone of times that name none. day: the date of times that have none.
