@@ -20,7 +20,7 @@ from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.heartbeat import Vitals
-from txmon.runtime.reader import parsing_of
+from txmon.runtime.reader import hints_of, parsing_of
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.state_lock import owned
 from txmon.server.access import AccessLog
@@ -161,8 +161,9 @@ def _run(
         controls.renew.append(encryption.reload)
     tz = ZoneInfo(settings.tz)
     options, times = parsing_of(settings, datetime.now(tz).date())
-    intake = Intake(options, times, time.time, tz if settings.date is None else None)
-    app = App(engine, intake, guard, debug, journal)
+    most = settings.max_unpacked * settings.max_body
+    intake = Intake(options, times, time.time, tz if settings.date is None else None, hints_of(settings), most)
+    app = App(engine, intake, guard, debug, journal, (lambda line: None) if settings.no_reading else say.info)
     limits = Limits(
         body=settings.max_body, connections=settings.connections,
         each=settings.per_address or max(1, settings.connections // 2),
