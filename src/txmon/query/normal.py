@@ -11,6 +11,7 @@ from typing import IO, Final
 from zoneinfo import ZoneInfo
 
 from txmon.errors import BadData
+from txmon.ingest.asked import AskedSource
 from txmon.ingest.formats.opened import OpenedSource
 from txmon.ingest.reading import Hints, Reading
 from txmon.ingest.records import Record, Reject, with_paths
@@ -42,7 +43,9 @@ def is_equal(reading: Reading, file: QueryFile, hints: Hints) -> bool:
     return theirs == dict(reading.columns)
 
 
-def write_plain(source: OpenedSource, hints: Hints, day: date, out: IO[str]) -> tuple[tuple[str, ...], int, str]:
+def write_plain(
+    source: OpenedSource | AskedSource, hints: Hints, day: date, out: IO[str]
+) -> tuple[tuple[str, ...], int, str]:
     """Write the records of `source` as CSV; return the columns, how many records were bad, and why the first was.
 
     hints: as the source was opened with. day: the date of times that have none.
