@@ -15,6 +15,7 @@ from txmon.cli.unroled import RoleNotice
 from txmon.errors import ConfigError, IoFailure
 from txmon.model.outcome import Outcome
 from txmon.notify.setup import NotificationSink, notifications
+from txmon.runtime.pace import Pace
 from txmon.runtime.reader import Reader
 from txmon.settings.declarations import Settings
 from txmon.sinks.forked import ForkedLines
@@ -37,17 +38,26 @@ class Outputs:
     """All sinks of one run as one. They are closed as `stack` closes."""
 
     def __init__(
-        self, settings: Settings, stack: ExitStack, notify: bool, live: bool, reader: Reader | None, jobs: int = 1
+        self,
+        settings: Settings,
+        stack: ExitStack,
+        notify: bool,
+        live: bool,
+        reader: Reader | None,
+        jobs: int = 1,
+        pace: Pace | None = None,
+        typed: bool = False,
     ) -> None:
         """live: lines are flushed and added to what --out holds. reader: whose progress the chart shows.
 
-        jobs: 2 to have the lines made and written by a second process.
+        typed: the input comes from the keyboard.
+        jobs: 2 to have the lines made and written by a second process. pace: of a replay, which keys change.
         """
         self.alerted = False
         self._out: LineFile | None = None
         self._log: LogFolder | None = None
         sinks: list[Callable[[Outcome], None]] = []
-        shown = wanted(settings)
+        shown = wanted(settings, typed)
         # on a terminal the chart takes the place of the lines
         out = None if settings.out == "-" else settings.out
         self._table: TableOut | None = None
@@ -75,7 +85,7 @@ class Outputs:
             self._telling = notifications(settings, os.environ, stack, lambda line: tell([line]), live)
         if self._telling is not None:
             sinks.append(self._telling.accept)
-        self.display = stack.enter_context(Display(settings, reader)) if shown else None
+        self.display = stack.enter_context(Display(settings, reader, pace, typed)) if shown else None
         if self.display is not None:
             sinks.append(self.display.accept)
         self._sinks = sinks
@@ -102,6 +112,11 @@ class Outputs:
             for line in self._telling.sent.lines():
                 with suppress(OSError):
                     click.echo(printable(line, None), err=True)
+
+    @property
+    def quitting(self) -> bool:
+        """Whether somebody wants to see no more."""
+        return self.display is not None and self.display.quitting
 
     @property
     def lost(self) -> bool:

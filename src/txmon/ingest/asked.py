@@ -6,7 +6,9 @@ from typing import Final, Protocol
 
 from txmon.errors import BadData
 from txmon.ingest.calendar_texts import UNDECIDED
-from txmon.ingest.reading import Container, Hints, Reading, decide_order, read_plan
+from txmon.ingest.decision import read_plan
+from txmon.ingest.order_of_dates import decide_order
+from txmon.ingest.reading import Container, Hints, Reading
 from txmon.ingest.records import RecordParser
 from txmon.ingest.timestamps import TimeParser
 
@@ -74,7 +76,7 @@ class AskedSource:
 
     def parser(self, times: TimeParser) -> RecordParser:
         """Return the parser of the lines. times: of all sources of a run."""
-        times.decide(self.reading.order if self.reading.order in ("dmy", "mdy") else "")
+        times.decide(self.reading.order if self.reading.order in ("dmy", "mdy") else "", self.reading.time_form)
         return RecordParser(self.name, self.reading.options(self._options), times)
 
 

@@ -31,7 +31,12 @@ def opened(path: str, mapping: Mapping[str, str], tz: str, day: date | None) -> 
 def is_equal(reading: Reading, file: QueryFile, mapping: Mapping[str, str]) -> bool:
     """Whether duckdb finds the same in the file as the reading says."""
     own = reading.container
-    simple = own.kind in ("CSV", "JSON lines") and own.encoding.startswith("UTF-8") and own.compression != "zip"
+    simple = (
+        own.kind in ("CSV", "JSON lines")
+        and own.encoding.startswith("UTF-8")
+        and own.compression in ("", "gzip", "zstd")
+    )
+    simple = simple and reading.plain_counts and not (reading.prefix or reading.sums or reading.time_form or own.detail)
     if not simple or reading.wide or reading.skip or reading.time_kind not in PLAIN:
         return False
     if own.format == "csv" and reading.delimiter != file.delimiter:

@@ -9,10 +9,12 @@ from txmon.errors import BadData, ConfigError
 from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item
 from txmon.ingest.calendar_texts import UNDECIDED
+from txmon.ingest.decision import read_plan
 from txmon.ingest.fields import NEEDED, choose
 from txmon.ingest.follow import Chunk, FollowSource, LiveSource
 from txmon.ingest.formats.quotes import QuoteJoiner
-from txmon.ingest.reading import Hints, Reading, decide_order, read_plan
+from txmon.ingest.order_of_dates import decide_order
+from txmon.ingest.reading import Hints, Reading
 from txmon.ingest.records import DELIMITERS, ParseOptions, Record, RecordParser
 from txmon.ingest.rejects import RejectLog
 

@@ -23,6 +23,7 @@ from txmon.errors import ExitCode, UsageError
 from txmon.ingest.asked import Asked
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
+from txmon.model.clock import iso
 from txmon.model.outcome import Outcome
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime.factory import pipeline_of
@@ -69,7 +70,9 @@ def replay(
 ) -> ExitCode:
     """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
 
-    On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets.
+    On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets. Its keys: q quits,
+    ? lists all keys, i lists the incidents, t changes the range, arrows and Enter look at one status, / filters, space
+    pauses, + and - change the speed. At the end there is a list of the incidents.
 
     --inject denied:x2@14:00/20m adds what did not happen, and says whether and how soon it would have been caught.
 
@@ -104,8 +107,11 @@ def replay(
         stack.callback(
             lambda: tell([*log.summary(), *reader.summary(), *pipeline.summary(), *misspelt(settings, pipeline)])
         )
-        outputs = Outputs(settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files))
-        pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
+        pace = Pace(settings.speed, time.monotonic, time.sleep)
+        typed = "-" in files and sys.stdin.isatty()
+        outputs = Outputs(
+            settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files), pace=pace, typed=typed
+        )
         if inject or partial:  # what an experiment changes, and early alerts come after, are single records
             from txmon.ingest.order import in_time_order
 
@@ -113,12 +119,18 @@ def replay(
         else:
             outcomes = pipeline.run(reader.tallies(inputs, settings.bucket))
         for outcome in outcomes:
-            if pace is not None:
-                pace.wait(outcome.time, outputs.tick)
+            pace.wait(outcome.time, outputs.tick)
             outputs.accept(outcome)
+            if outputs.quitting:
+                tell([f"ended by q at {iso(outcome.time)}. The rest of the input was not judged."])
+                return _code(outputs, settings)
     if "id" not in settings.map:
         refuse_repeats(names_of(inputs), pipeline.bucketer.repeated, reader.read)
     reader.check(inputs)
+    return _code(outputs, settings)
+
+
+def _code(outputs: Outputs, settings: Settings) -> ExitCode:
     return ExitCode.ALERTED if outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
 
 

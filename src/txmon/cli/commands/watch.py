@@ -34,7 +34,6 @@ from txmon.runtime.state_lock import owned
 from txmon.runtime.waiting import Waiting
 from txmon.settings.declarations import Settings
 from txmon.support.kafka_address import topic_of
-from txmon.terminal.keyboard import Keys
 
 FRAME: Final = 0.15  # seconds between two frames of the chart
 IDLE: Final = 0.5  # seconds after which the clock is looked at, without a chart
@@ -106,6 +105,9 @@ def watch(
     baselines, open minutes and incidents. SIGHUP reads the settings again, opens the outputs anew and writes the state;
     SIGUSR1 prints statistics; SIGTERM writes the state and ends.
 
+    On a terminal there is a live chart. Its keys: q quits, ? lists all keys, i lists the incidents, t changes the
+    range, arrows and Enter look at one status, / filters, space holds the picture still.
+
     \b
     Examples:
       cat transactions.csv | txmon watch --only alerts
@@ -128,15 +130,15 @@ def watch(
         session = _session(settings, stack)
         _begin(session, begin, paths, kafka)
         _open(session, paths, (kafka, group) if kafka else None, other, stack)
-        outputs = Outputs(settings, stack, notify, live=True, reader=None)
+        typed = inputs == ("-",) and other is None and sys.stdin.isatty()
+        outputs = Outputs(settings, stack, notify, live=True, reader=None, typed=typed)
         session.remember(session.feeds)
         session.remember(outputs)
-        keys = stack.enter_context(Keys()) if outputs.display is not None else None
         live = LiveControls(session, outputs, flags)
         vitals = Vitals(settings.heartbeat, os.environ, lambda line: tell([line]))
         vitals.start()
         stack.callback(vitals.stop)
-        _loop(session, outputs, keys, stop, live, vitals)
+        _loop(session, outputs, stop, live, vitals)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         # a run that was stopped, or goes on from a state, may have had nothing new to read
@@ -216,20 +218,18 @@ def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
     return KafkaSource(*place, group, session.position(f"kafka:{address}"))
 
 
-def _loop(
-    session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop, live: LiveControls, vitals: Vitals
-) -> None:
+def _loop(session: LiveSession, outputs: Outputs, stop: Stop, live: LiveControls, vitals: Vitals) -> None:
     """Go on until every source has ended or a signal asks for the end."""
     display, came = outputs.display, False
     sources = [feed.source for feed in session.feeds.all]
-    others = (stop.reader, keys.descriptor if keys is not None else None)
+    others = (stop.reader, display.descriptor if display is not None else None)
     with Waiting(sources, others, IDLE if display is None else FRAME, session.feeds.open_ended) as waiting:
         session.awake(math.inf)  # opening the sources was no absence, however long it took
         while not stop.signal and not session.feeds.ended():
             patience = waiting.patience(came)
             ready = waiting.wait(patience)
             session.awake(patience)
-            if stop.signal or (keys is not None and display is not None and keys.quit(ready, display.press)):
+            if stop.signal or outputs.quitting:
                 break
             if stop.hangup():
                 live.reload()
