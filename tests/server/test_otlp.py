@@ -92,7 +92,7 @@ def test_a_long_interval_is_spread_over_its_buckets() -> None:
 
 
 def test_attributes_are_the_status_and_the_key() -> None:
-    settings = Settings(otlp=("transactions",), by=("merchant", "service.name"), map={"status": "outcome"})
+    settings = Settings(otlp=("transactions",), group_by=("merchant", "service.name"), map={"status": "outcome"})
     with serving(settings, now=NOW) as server:
         body = export(point(NOW + 10, 5, start=NOW + 1, outcome="declined", merchant="m1"))
         assert post(server, body) == {}
@@ -161,15 +161,15 @@ def test_a_crash_neither_loses_nor_repeats_what_was_answered(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("temporality", ["cumulative", "delta"])
 def test_the_real_sdk_exports_to_it(temporality: str) -> None:
+    import time
+
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics import Counter, MeterProvider
     from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExportingMetricReader
     from opentelemetry.sdk.resources import Resource
 
-    import time
-
     with serving(
-        Settings(otlp=("transactions",), by=("merchant",)), token="0123456789abcdef", now=time.time()
+        Settings(otlp=("transactions",), group_by=("merchant",)), token="0123456789abcdef", now=time.time()
     ) as server:
         exporter = OTLPMetricExporter(
             f"http://127.0.0.1:{server.port}/v1/metrics", headers={"Authorization": "Bearer 0123456789abcdef"},
