@@ -146,7 +146,11 @@ def hints_of(settings: Settings, detailed: bool = False) -> Hints:
     order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
     if settings.day_first and settings.month_first:
         raise UsageError("--day-first and --month-first exclude each other")
-    options = ParseOptions(_line_format(settings.format), mapping, settings.group_by, settings.max_line, money=detailed)
+    drivers = settings.drivers if detailed else ()
+    options = ParseOptions(
+        _line_format(settings.format), mapping, settings.group_by + drivers, settings.max_line, money=detailed,
+        drivers=len(drivers),
+    )  # fmt: skip
     return Hints(
         options, settings.tz, settings.date, order, settings.time_format, settings.encoding, settings.wide,
         settings.format,

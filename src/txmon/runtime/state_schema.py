@@ -54,7 +54,7 @@ class _Buckets(msgspec.Struct):
     runs: list[tuple[Time, Whole]] = []
     sizes: list[Whole] = []
     steps: list[Whole] = []
-    details: list[tuple[Time, Counts, _MoneyTable]] = []
+    details: list[tuple[Time, list[Any], _MoneyTable]] = []
 
 
 _Sample = tuple[Annotated[int, Meta(ge=0, le=32)], dict[str, list[str]]]
@@ -103,6 +103,23 @@ class _Detector(msgspec.Struct):
     tails: dict[str, _Tail] = {}
     pulses: list[tuple[list[Pair], str, bool, _Pulses]] = []
     flapping: list[tuple[list[Pair], str, Annotated[int, Meta(ge=-DAY)], Time, Amount]] = []
+
+
+class _Table(msgspec.Struct):
+    """The values of one column of --drivers; `ValueTable.restore` compares the lengths."""
+
+    names: list[str]
+    statuses: list[str]
+    rows: str
+    doubt: str
+    all: list[Amount]
+    since: Annotated[int, Meta(ge=-1)]
+    factor: Annotated[float, Meta(ge=1.0, le=LARGEST)]
+
+
+class _Drivers(msgspec.Struct):
+    columns: list[str]
+    tables: list[tuple[list[Pair], list[_Table]]]
 
 
 class _Member(msgspec.Struct):
@@ -194,6 +211,7 @@ class _Pipeline(msgspec.Struct):
     missed: list[tuple[Time, Time, bool]] = []
     opened: Annotated[int, Meta(ge=-1)] = -1
     money: list[tuple[list[Pair], str, Time, Amount, _Amounts]] = []
+    drivers: _Drivers | None = None
     platform: _Detector | None = None
 
 

@@ -120,6 +120,13 @@ class Settings:
     group_by: tuple[str, ...] = _input(
         (), "Judge each value of these columns separately, for example each merchant.", column_list, "COLUMN,..."
     )
+    drivers: tuple[str, ...] = _detection(
+        (), "Columns in which txmon looks for what explains an alert, for example issuer,merchant.", column_list,
+        "COLUMN,...",
+    )  # fmt: skip
+    drivers_keep: int = _detection(
+        10_000, "Most values of each column of --drivers that txmon keeps.", whole(10, 1_000_000), "N"
+    )
     role: Mapping[str, str] = _input(
         {}, "Role of a status: paid=success.", status_roles(ROLES), "STATUS=ROLE", many=True
     )

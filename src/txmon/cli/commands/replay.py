@@ -13,7 +13,7 @@ import click
 from txmon.cli.completing import a_file
 from txmon.cli.help_page import Command, option
 from txmon.cli.messages import tell
-from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, source_of, source_options
@@ -43,7 +43,7 @@ LARGE = 32 << 20  # bytes of files
 )
 @click.argument("files", nargs=-1, metavar="FILE...", shell_complete=a_file)
 @source_options(live=False)
-@options(*READING, *JUDGING, *WRITING, "speed")
+@options(*READING, *JUDGING, *DRIVING, *WRITING, "speed")
 @option("--partial", section="Detection", is_flag=True, help="Also alert while a bucket is still open, as watch does.")
 @option(
     "--inject",

@@ -15,7 +15,7 @@ import click
 from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.messages import tell
-from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, Source, source_of, source_options
@@ -88,7 +88,7 @@ class _Watch(Command):
     help="The consumer group for --kafka.",
 )
 @source_options(live=True)
-@options(*READING, "max_ahead", *JUDGING, "state", *WRITING, "heartbeat")
+@options(*READING, "max_ahead", *JUDGING, *DRIVING, "state", *WRITING, "heartbeat")
 @option(
     "--notify",
     section="Notifications",
