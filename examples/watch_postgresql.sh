@@ -32,10 +32,11 @@ txmon simulate --start "$start" --incident 'failed:+9@+1425m/15m' --out "$folder
 ask -c 'CREATE TABLE payments (minute timestamptz, status text, transactions bigint)'
 ask -c "\\copy payments FROM '$folder/day.csv' WITH (FORMAT csv, HEADER)"
 
-txmon watch --sql "postgresql://shop@127.0.0.1:$port/postgres" --since 25h --poll 1s --map count=transactions \
+{ exec txmon watch --sql "postgresql://shop@127.0.0.1:$port/postgres" --since 25h --poll 1s --map count=transactions \
     --query 'SELECT minute AS time, status, transactions FROM payments' \
     --out "sql:postgresql://shop@127.0.0.1:$port/postgres/verdicts" \
-    --notify --alertmanager "http://127.0.0.1:$manager" --spool "$folder/spool" --state "$folder/state" 2> watch.log &
+    --notify --alertmanager "http://127.0.0.1:$manager" --spool "$folder/spool" --state "$folder/state"
+} 2> watch.log &
 watcher=$!
 
 alerts() { amtool --alertmanager.url="http://127.0.0.1:$manager" alert query --output=extended 2> /dev/null; }

@@ -18,7 +18,8 @@ pytest.importorskip("opentelemetry.proto")
 def counts(server: Server) -> dict[str, int]:
     """What the server has counted, by status, open buckets included."""
     found: dict[str, int] = {}
-    for bucket in server.engine.pipeline.bucketer.snapshot()["open"]:  # type: ignore[attr-defined]
+    state: Any = server.engine.pipeline.bucketer.snapshot()
+    for bucket in state["open"]:
         for _, statuses in bucket[1]:
             for status, count in statuses.items():
                 found[status] = found.get(status, 0) + count
@@ -96,8 +97,7 @@ def test_attributes_are_the_status_and_the_key() -> None:
     with serving(settings, now=NOW) as server:
         body = export(point(NOW + 10, 5, start=NOW + 1, outcome="declined", merchant="m1"))
         assert post(server, body) == {}
-        (bucket,) = server.engine.pipeline.bucketer.snapshot()["open"]  # type: ignore[attr-defined]
-        keys = json.dumps(bucket)
+        keys = json.dumps(server.engine.pipeline.bucketer.snapshot())
         assert '"m1"' in keys
         assert '"checkout"' in keys
 
