@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from txmon.ingest.fields import NAMES
 from txmon.ingest.records import Reject
 from txmon.model.clock import iso
 from txmon.server.access import AccessLog, HttpCounters
@@ -30,10 +31,12 @@ from txmon.server.http.message import (
     packed,
 )
 from txmon.server.http.router import Query, Route, Router
-from txmon.server.intake import Intake, decode_object, payload_of
+from txmon.server.intake import Intake, content_type, decode_object, payload_of, unpack
 from txmon.server.legacy import about_minute, one_count, page_data, row_of, rows_of
 from txmon.server.locks import Busy
 from txmon.server.openapi import document
+from txmon.server.otlp import answer_of as answer_of_export
+from txmon.server.otlp import export_of
 from txmon.server.receipt import IngestResult, answer_of
 from txmon.server.screens import Screens, time_of
 from txmon.support.terminal_text import printable
@@ -73,6 +76,7 @@ class App:
         self.router = Router(
             [
                 Route("POST", "/v1/transactions", self._transactions, INGEST),
+                *([Route("POST", "/v1/metrics", self._export, INGEST, listed=False)] if engine.settings.otlp else []),
                 Route("POST", "/receive", self._receive, INGEST),
                 Route("POST", "/send_transactions", self._send_transactions, INGEST),
                 Route("GET", "/v1/verdicts", self._verdicts, READ),
@@ -180,6 +184,20 @@ class App:
             return answer_of(result, news)
 
         return self._once(request, make)
+
+    def _export(self, request: Request, _: Mapping[str, str]) -> Response:
+        """Take an OTLP export of metrics. What it counts is told by the stream and the page, not by the answer."""
+        kind, engine, intake = content_type(request), self._engine, self._intake
+        export = export_of(unpack(request, self._most), kind, engine.settings.otlp)
+        for name in sorted(export.ignored):
+            engine.session.say_once(f"otlp:{name}", f"OTLP metric {name!r} is not in --otlp, and is left out")
+        names = intake.options.mapping.get("status")
+        status = (names.lower(),) if names else NAMES["status"]
+        source = "POST /v1/metrics"
+        result = engine.take_export(
+            export.points, status, intake.options.by, lambda rows: intake.rows(rows, source, engine.latest())
+        )
+        return Response(200, *answer_of_export(export, result.rejected, _first_reason(result), kind))
 
     def _once(self, request: Request, make: Callable[[], tuple[int, str]]) -> Response:
         """`make`'s answer, or the one given before where the request says that it is the same again."""
@@ -308,6 +326,13 @@ class App:
     def _page_data(self, request: Request, _: Mapping[str, str]) -> Response:
         with self._engine.lock:
             return as_json(page_data(self._engine.recent, ZoneInfo(self._engine.settings.tz)))
+
+
+def _first_reason(result: IngestResult) -> str:
+    if not result.rejects:
+        return ""
+    reason = result.rejects[0].reason
+    return f"{reason}: name the attribute of the status with --map status=ATTRIBUTE" if "status" in reason else reason
 
 
 def _answer(status: int, body: str) -> Response:

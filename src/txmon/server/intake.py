@@ -260,7 +260,7 @@ class Intake:
         """
         self.readings = BodyReadings(hints or Hints(options))
         self._most = most
-        self._options = options
+        self.options = options
         self._times = times
         self._clock = clock
         self._live = tz is not None
@@ -269,7 +269,7 @@ class Intake:
 
     def parser(self, source: str, kind: str = "jsonl", reading: Reading | None = None) -> RecordParser:
         """A parser of one source. kind: auto, csv or jsonl. reading: what was decided of it."""
-        options = self._options
+        options = self.options
         own = ParseOptions(
             kind, options.mapping, options.by, options.max_line, money=options.money, drivers=options.drivers
         )
@@ -291,7 +291,7 @@ class Intake:
 
     def rows(self, rows: Sequence[object], source: str, latest: int) -> Iterator[Record | Reject]:
         """The records and rejects of rows in txmon's own names, whatever columns files have."""
-        own = self._options
+        own = self.options
         options = ParseOptions("jsonl", {}, own.by, own.max_line, money=own.money, drivers=own.drivers)
         parser = RecordParser(source, options, self._times)
         return self.timely(parser, map(parser.take, rows), latest)
@@ -305,7 +305,7 @@ class Intake:
         """
         reading, payload = self._read(payload, source)
         parser = self.parser(source, payload.format, reading)
-        if len(payload.lines) <= MANY or payload.has_ids(columns_of(self._options.mapping)["id"]):
+        if len(payload.lines) <= MANY or payload.has_ids(columns_of(self.options.mapping)["id"]):
             yield from self.timely(parser, payload.parse(parser), latest)
             return
         self._wake()

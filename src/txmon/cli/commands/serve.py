@@ -32,6 +32,7 @@ from txmon.server.http.listener import Listener, is_loopback
 from txmon.server.intake import Intake
 from txmon.server.locks import Busy
 from txmon.server.messages import ServerLog
+from txmon.server.otlp import can_read_protobuf
 from txmon.server.tail import Tail
 from txmon.settings.declarations import Settings
 from txmon.support.plurals import counted
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 PARSING = tuple(name for name in READING if name != "strict")  # a bad record is an answer to its sender
 SERVING = (
     "host", "port", "allow_host", "base_path", "trusted_proxy", "tokens_file", "tls_cert", "tls_key", "state",
-    "durability", "tail",
+    "durability", "tail", "otlp",
     "max_ahead", "max_body", "max_unpacked", "connections", "per_address", "drain_delay", "access_log", "log_format",
     "log_level",
 )  # fmt: skip
@@ -77,6 +78,8 @@ def serve(notify: bool, **flags: object) -> ExitCode:
     settings = load_config(flags).settings
     spare_inputs(() if settings.tail is None else (settings.tail,), outputs_of(settings), settings)
     token, tokens = _tokens(settings)
+    if settings.otlp and not can_read_protobuf():
+        tell(["--otlp reads JSON only. For protobuf, which most exporters send: pip install 'txmon[otlp]'"])
     say = ServerLog(settings.log_format, settings.log_level, time.time)
     debug = bool(click.get_current_context().find_root().params.get("debug"))
     with ExitStack() as stack:
