@@ -14,6 +14,7 @@ class Keys:
 
     def __init__(self) -> None:
         self.descriptor: int | None = None
+        self.gone = False  # the terminal was closed
         self._before: list[Any] | None = None
 
     def __enter__(self) -> "Keys":
@@ -30,16 +31,20 @@ class Keys:
 
     def _close(self) -> None:
         if self.descriptor is not None:
-            if self._before is not None:
+            if self._before is not None and not self.gone:
                 termios.tcsetattr(self.descriptor, termios.TCSADRAIN, self._before)
             os.close(self.descriptor)
             self.descriptor = None
 
     def quit(self, ready: set[int], press: Callable[[str], None]) -> bool:
         """Read what was pressed, if the terminal is among the `ready`, and pass it on; whether it was `q`."""
-        if self.descriptor is None or self.descriptor not in ready:
+        if self.descriptor is None or self.descriptor not in ready or self.gone:
             return False
-        pressed = os.read(self.descriptor, 64)
+        try:
+            pressed = os.read(self.descriptor, 64)
+        except OSError:
+            pressed = b""
+        self.gone = not pressed
         for sequence, name in ARROWS.items():
             if sequence in pressed:
                 press(name)

@@ -230,6 +230,8 @@ def _loop(
             session.awake(patience)
             if stop.signal or (keys is not None and display is not None and keys.quit(ready, display.press)):
                 break
+            if keys is not None and keys.gone and keys.descriptor is not None:
+                waiting.forget(keys.descriptor)
             if stop.hangup():
                 live.reload()
             if stop.statistics():
