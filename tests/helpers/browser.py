@@ -14,6 +14,7 @@ from typing import Any
 import websocket
 
 CHROMIUM = shutil.which("chromium") or "chromium"
+LONGEST = "300"  # seconds that a browser may live, whatever became of the test
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-port=0",
@@ -106,8 +107,8 @@ def tabs(page: Page, count: int) -> Iterator[list[Page]]:
 def browser(folder: Path) -> Iterator[Page]:
     """A tab of a fresh Chromium whose profile is `folder`."""
     process = subprocess.Popen(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={folder}", "about:blank"], stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        ["timeout", "-k", "5", LONGEST, CHROMIUM, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         active = folder / "DevToolsActivePort"

@@ -347,7 +347,7 @@ def feed_clock(part: EventClock, n: int, item: int) -> object:
 
 
 def feed_history(part: Recent, n: int, item: dict[str, int]) -> object:
-    return part.accept(outcome_of(n, item)), part.last_hour(), list(part.incidents)
+    return part.accept(outcome_of(n, item)), part.last_hour(), part.incidents.snapshot()
 
 
 def feed_answers(part: IdempotencyCache, n: int, item: tuple[int, int]) -> object:
@@ -410,6 +410,9 @@ CASES: Final[dict[str, Case]] = {
 }
 ELSEWHERE: Final = {
     "Memory": "a Notifier's snapshot is its Memory's",
+    "DriverBook": "tests/detection/test_drivers.py; with a kill in tests/integration/test_drivers_cli.py",
+    "ValueTable": "a DriverBook's snapshot holds it",
+    "IncidentBook": "the snapshot of Recent holds it",
     "Coverage": "a Pipeline's snapshot holds it; tests/pipeline/test_coverage.py",
 }
 

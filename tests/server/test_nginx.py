@@ -16,6 +16,7 @@ import pytest
 from browser import browser
 from paths import ROOT
 from serving import incident, minute, serving, warm
+from test_page import acknowledge
 from test_serve_cli import wait_for
 
 from txmon.settings.declarations import Settings
@@ -174,8 +175,7 @@ def test_the_page_under_a_path(base: str, tmp_path: Path) -> None:
             page.wait("document.getElementById('state').textContent === 'live'")
             incident(server)
             page.wait("document.querySelector('#incident-list button')")
-            page.ask("document.querySelector('#incident-list button').click()")
-            page.wait("document.querySelector('#incident-list li.acknowledged')")
+            acknowledge(page, "Ana", "seen")
             inside = [url for url in page.requested if url.startswith("http")]
             assert all(url.startswith(f"http://127.0.0.1:{port}/txmon/") for url in inside)
             assert page.complaints == []

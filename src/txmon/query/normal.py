@@ -12,6 +12,7 @@ from typing import IO, Final
 from zoneinfo import ZoneInfo
 
 from txmon.errors import BadData
+from txmon.ingest.asked import AskedSource
 from txmon.ingest.formats.opened import OpenedSource
 from txmon.ingest.reading import Hints, Reading
 from txmon.ingest.records import ParseOptions, Record, Reject, with_paths
@@ -30,7 +31,12 @@ def opened(path: str, mapping: Mapping[str, str], tz: str, day: date | None) -> 
 def is_equal(reading: Reading, file: QueryFile, mapping: Mapping[str, str]) -> bool:
     """Whether duckdb finds the same in the file as the reading says."""
     own = reading.container
-    simple = own.kind in ("CSV", "JSON lines") and own.encoding.startswith("UTF-8") and own.compression != "zip"
+    simple = (
+        own.kind in ("CSV", "JSON lines")
+        and own.encoding.startswith("UTF-8")
+        and own.compression in ("", "gzip", "zstd")
+    )
+    simple = simple and reading.plain_counts and not (reading.prefix or reading.sums or reading.time_form or own.detail)
     if not simple or reading.wide or reading.skip or reading.time_kind not in PLAIN:
         return False
     if own.format == "csv" and reading.delimiter != file.delimiter:
@@ -40,7 +46,9 @@ def is_equal(reading: Reading, file: QueryFile, mapping: Mapping[str, str]) -> b
     return theirs == dict(reading.columns)
 
 
-def write_plain(source: OpenedSource, tz: str, day: date, out: IO[str]) -> tuple[tuple[str, ...], int, str]:
+def write_plain(
+    source: OpenedSource | AskedSource, tz: str, day: date, out: IO[str]
+) -> tuple[tuple[str, ...], int, str]:
     """Write the records of `source` as CSV; return the columns, how many records were bad, and why the first was.
 
     tz: the zone of times that name none. day: the date of times that have none.

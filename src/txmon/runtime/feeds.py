@@ -9,10 +9,12 @@ from txmon.errors import BadData, ConfigError
 from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item
 from txmon.ingest.calendar_texts import UNDECIDED
+from txmon.ingest.decision import read_plan
 from txmon.ingest.fields import NEEDED, choose
 from txmon.ingest.follow import Chunk, FollowSource, LiveSource
 from txmon.ingest.formats.quotes import QuoteJoiner
-from txmon.ingest.reading import Hints, Reading, decide_order, read_plan
+from txmon.ingest.order_of_dates import decide_order
+from txmon.ingest.reading import Hints, Reading
 from txmon.ingest.records import DELIMITERS, ParseOptions, Record, RecordParser
 from txmon.ingest.rejects import RejectLog
 
@@ -203,7 +205,8 @@ class Feed:
             return None
         form = self.parser.options.format
         own = hints if form == "auto" else replace(hints, options=replace(hints.options, format=form))
-        reading = read_plan(self.parser.source, self.seen, own, live=True)
+        container = getattr(self.source, "container", None)  # of rows that were asked for
+        reading = read_plan(self.parser.source, self.seen, own, container, live=True)
         if reading.order == UNDECIDED:
             reading = decide_order(reading, ())
         self.parser.adopt(reading.options(hints.options), reading.order)

@@ -10,11 +10,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from txmon.ingest.records import Reject
-from txmon.ingest.timestamps import TimeParser
 from txmon.model.clock import iso
 from txmon.server.access import AccessLog, HttpCounters
 from txmon.server.actions import acknowledgement_of, silence_of
-from txmon.server.assets import ASSETS, PAGE
 from txmon.server.engine import Engine
 from txmon.server.guard import ADMIN, INGEST, READ, Guard
 from txmon.server.http.listener import is_probe
@@ -37,6 +35,7 @@ from txmon.server.legacy import about_minute, one_count, page_data, row_of, rows
 from txmon.server.locks import Busy
 from txmon.server.openapi import document
 from txmon.server.receipt import IngestResult, answer_of
+from txmon.server.screens import Screens, time_of
 from txmon.support.terminal_text import printable
 
 NEWEST: Final = 10_000  # verdicts in one answer
@@ -67,12 +66,10 @@ class App:
                 Route("POST", "/receive", self._receive, INGEST),
                 Route("POST", "/send_transactions", self._send_transactions, INGEST),
                 Route("GET", "/v1/verdicts", self._verdicts, READ),
-                Route("GET", "/v1/incidents", self._incidents, READ),
                 Route("POST", "/v1/incidents/{id}/ack", self._acknowledge, ADMIN),
                 Route("GET", "/v1/silences", self._silences, READ),
                 Route("POST", "/v1/silences", self._silence, ADMIN),
                 Route("GET", "/v1/series/{status}", self._series, READ),
-                Route("GET", "/v1/overview", self._overview, READ),
                 Route("GET", "/v1/stream", self._stream, READ),
                 Route("POST", "/v1/login", self._login),
                 Route("POST", "/v1/logout", self._logout),
@@ -81,8 +78,7 @@ class App:
                 Route("GET", "/readyz", self._ready),
                 Route("GET", "/openapi.json", self._openapi),
                 Route("POST", "/", self._page_data, READ),
-                Route("GET", "/", self._page, listed=False),
-                *[Route("GET", path, self._asset, listed=False) for path in ASSETS],
+                *Screens(engine, guard).routes(),
             ]
         )
 
@@ -209,14 +205,10 @@ class App:
 
     def _verdicts(self, request: Request, _: Mapping[str, str]) -> Response:
         query = Query(request, "since", "status", "limit")
-        since, limit = _time_of(query, "since"), query.whole("limit", 1000, 1, NEWEST)
+        since, limit = time_of(query, "since"), query.whole("limit", 1000, 1, NEWEST)
         with self._engine.lock:
             lines, more = self._engine.recent.verdicts(since, query.text("status"), limit)
         return Response(200, object_text({"verdicts": Encoded.array(lines), "truncated": more}).encode())
-
-    def _incidents(self, request: Request, _: Mapping[str, str]) -> Response:
-        Query(request)
-        return as_json({"incidents": self._engine.incidents()})
 
     def _acknowledge(self, request: Request, variables: Mapping[str, str]) -> Response:
         Query(request)
@@ -253,10 +245,6 @@ class App:
         columns["time"] = [iso(int(p[0])) for p in shown]
         columns["recommendation"] = [words[int(p[6])] for p in shown]
         return as_json({"status": status, "bucket": self._engine.settings.bucket, **columns})
-
-    def _overview(self, request: Request, _: Mapping[str, str]) -> Response:
-        Query(request)
-        return as_json(self._engine.overview())
 
     def _stream(self, request: Request, _: Mapping[str, str]) -> Response:
         query = Query(request, "after")
@@ -298,23 +286,6 @@ class App:
         with self._engine.lock:
             return as_json(page_data(self._engine.recent, ZoneInfo(self._engine.settings.tz)))
 
-    def _page(self, request: Request, _: Mapping[str, str]) -> Response:
-        return PAGE()
-
-    def _asset(self, request: Request, _: Mapping[str, str]) -> Response:
-        return ASSETS[request.path]()
-
 
 def _answer(status: int, body: str) -> Response:
     return Response(status, body.encode(), JSON if status < 400 else PROBLEM)
-
-
-def _time_of(query: Query, name: str) -> int | None:
-    """The time `name` in epoch seconds; None where it is absent, HttpError 422 where it cannot be read."""
-    text = query.text(name)
-    if text is None:
-        return None
-    try:
-        return TimeParser().parse(text)
-    except ValueError as bad:
-        raise HttpError(422, f"{name}: {bad}") from None

@@ -254,6 +254,8 @@ class Engine:
         for verdict in paced(outcome.verdicts, breathe):
             verdicts[verdict.recommendation] = verdicts.get(verdict.recommendation, 0) + 1
         points = self.recent.accept(outcome, breathe)
+        if not any(verdict.revises for verdict in outcome.verdicts[:1]):  # all of an outcome are, or none
+            self.totals.close({status: point[1] for status, point in points.items()})
         self.feed.publish(outcome, points if shown else {}, self.recent)
 
     def _write(self, outcome: Outcome) -> None:
@@ -331,7 +333,11 @@ class Engine:
                 return None
             self._keep(Entry(self.clock(), "word", word=word))
             self.session.obey_word(word)  # an end that it asks for comes with the next bucket
-            row = next(row for row in self._rows() if row["id"] == word.id)
+            self._refresh()
+            self.recent.incidents.obeyed(word, int(self._now()))
+            found = self.recent.incidents.get(word.id)
+            assert found is not None
+            row = found.public()
             self.feed.incident(row)
             return row
 
@@ -369,10 +375,33 @@ class Engine:
         with self.lock:
             return self._rows()
 
-    def _rows(self) -> list[dict[str, object]]:
+    def find_incidents(self, states: str, text: str, limit: int) -> tuple[list[dict[str, object]], bool]:
+        """Return incidents as `IncidentBook.find` does, as they stand."""
+        with self.lock:
+            self._refresh()
+            rows, more = self.recent.incidents.find(states, text, limit)
+            return [row.public() for row in rows], more
+
+    def incident(self, identity: str) -> dict[str, object] | None:
+        """Return an incident of the last 30 days with its timeline; None where there is none of this id."""
+        with self.lock:
+            self._refresh()
+            row = self.recent.incidents.get(identity)
+            return None if row is None else row.timeline()
+
+    def notified(self, identities: Collection[str], step: str, channel: str, outcome: str) -> None:
+        """Note that a channel was given a step of incidents, and what became of it; may be called by any thread."""
+        with self.lock:
+            self.recent.incidents.notified(identities, int(self.clock()), step, channel, outcome)
+            self.session.changed = True
+
+    def _refresh(self) -> None:
         for incident in self.pipeline.tracker.open():
-            self.recent.refresh(incident)
-        return [row.public() for row in self.recent.incidents.values()]
+            self.recent.incidents.refresh(incident)
+
+    def _rows(self) -> list[dict[str, object]]:
+        self._refresh()
+        return [row.public() for row in self.recent.incidents.rows()]
 
     def once(self, key: str | None, digest: str, make: Callable[[], tuple[int, str]]) -> tuple[int, str] | None:
         """`make`'s answer, or the one given before under `key`; None where that was to another request."""
@@ -585,6 +614,7 @@ class Engine:
                 "trends": {status: {"slope": round(t.slope, 2), "name": t.name} for status, t in recent.trends.items()},
                 "hour": recent.last_hour(),
                 "incidents": [row for row in self._rows() if row["state"] != "resolved"],
+                "keys": len({key for key, _ in recent.keys.series()}),
                 "open": self.feed.shown,
                 "trouble": self.trouble,
                 "now": iso(int(self._now())),

@@ -270,9 +270,9 @@ def text_encoding(value: object) -> str:
 
 
 def time_form(value: object) -> str:
-    """A form of times as strptime takes it, or `epoch`, `epoch-ms`, `epoch-us`, `epoch-ns`."""
+    """A form of times as strptime takes it, or `epoch`, `epoch-ms`, `epoch-us`, `epoch-ns`, `excel`."""
     text = str(value)
-    if text in ("epoch", "epoch-s", "epoch-ms", "epoch-us", "epoch-ns"):
+    if text in ("epoch", "epoch-s", "epoch-ms", "epoch-us", "epoch-ns", "excel"):
         return text
     if not re.search(r"%[dejHIMSpYymbBfzZTDF]", text):
         raise ValueError(f"{text!r} is not a time format; examples are '%d/%m/%Y %H:%M' and epoch-ms")

@@ -13,21 +13,23 @@ import click
 from txmon.cli.completing import a_file
 from txmon.cli.help_page import Command, option
 from txmon.cli.messages import tell
-from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
 from txmon.errors import ExitCode, UsageError
+from txmon.ingest.asked import Asked
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
+from txmon.model.clock import iso
 from txmon.model.outcome import Outcome
 from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.pace import Pace
 from txmon.runtime.readable import refuse_repeats
-from txmon.runtime.reader import Lines, names_of, reader_of
+from txmon.runtime.reader import names_of, reader_of
 from txmon.settings.declarations import Settings
 
 Judge = Callable[[Pipeline, Iterable[Record]], Iterator[Outcome]]
@@ -41,7 +43,7 @@ LARGE = 32 << 20  # bytes of files
 )
 @click.argument("files", nargs=-1, metavar="FILE...", shell_complete=a_file)
 @source_options(live=False)
-@options(*READING, *JUDGING, *WRITING, "speed")
+@options(*READING, *JUDGING, *DRIVING, *WRITING, "speed")
 @option("--partial", section="Detection", is_flag=True, help="Also alert while a bucket is still open, as watch does.")
 @option(
     "--inject",
@@ -68,7 +70,9 @@ def replay(
 ) -> ExitCode:
     """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
 
-    On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets.
+    On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets. Its keys: q quits,
+    ? lists all keys, i lists the incidents, t changes the range, arrows and Enter look at one status, / filters, space
+    pauses, + and - change the speed. At the end there is a list of the incidents.
 
     --inject denied:x2@14:00/20m adds what did not happen, and says whether and how soon it would have been caught.
 
@@ -90,21 +94,24 @@ def replay(
         raise UsageError("--sql and --prometheus take the place of FILE...")
     if "-" in files and sys.stdin.isatty():
         tell(["reading from the keyboard. Ctrl-D ends it."])
-    inputs: Sequence[str | Lines] = files if source is None else (source.rows(lambda line: tell([line])),)
+    inputs: Sequence[str | Asked] = files if source is None else (source.rows(lambda line: tell([line])),)
     today = datetime.now(ZoneInfo(settings.tz)).date()
     _check(inject)  # before the input is opened
     with ExitStack() as stack:
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
         reader = reader_of(settings, log, today, detailed=not inject)
-        settings = understood(config, reader, files)
+        settings = understood(config, reader, inputs)
         judge = _judge(inject, settings, files, today, stack, _peeking if partial else Pipeline.run)
         pipeline = pipeline_of(settings, live=False, partial=partial, detailed=not inject)
         stack.callback(
             lambda: tell([*log.summary(), *reader.summary(), *pipeline.summary(), *misspelt(settings, pipeline)])
         )
-        outputs = Outputs(settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files))
-        pace = Pace(settings.speed, time.monotonic, time.sleep) if settings.speed else None
+        pace = Pace(settings.speed, time.monotonic, time.sleep)
+        typed = "-" in files and sys.stdin.isatty()
+        outputs = Outputs(
+            settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files), pace=pace, typed=typed
+        )
         if inject or partial:  # what an experiment changes, and early alerts come after, are single records
             from txmon.ingest.order import in_time_order
 
@@ -112,12 +119,18 @@ def replay(
         else:
             outcomes = pipeline.run(reader.tallies(inputs, settings.bucket))
         for outcome in outcomes:
-            if pace is not None:
-                pace.wait(outcome.time, outputs.tick)
+            pace.wait(outcome.time, outputs.tick)
             outputs.accept(outcome)
+            if outputs.quitting:
+                tell([f"ended by q at {iso(outcome.time)}. The rest of the input was not judged."])
+                return _code(outputs, settings)
     if "id" not in settings.map:
         refuse_repeats(names_of(inputs), pipeline.bucketer.repeated, reader.read)
     reader.check(inputs)
+    return _code(outputs, settings)
+
+
+def _code(outputs: Outputs, settings: Settings) -> ExitCode:
     return ExitCode.ALERTED if outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
 
 

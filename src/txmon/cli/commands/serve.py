@@ -14,7 +14,7 @@ import click
 from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.messages import tell
-from txmon.cli.options import JUDGING, READING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import is_pattern, outputs_of, spare_inputs
 from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
@@ -57,7 +57,7 @@ LAST = 5.0  # and a request that is still worked on then, before the state is le
     short_help="Receive transactions over HTTP and show a live page.",
     common=("host", "port", "state", "group_by", "bucket", "budget", "rule", "out", "log", "notify"),
 )
-@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep", "heartbeat")
+@options(*SERVING, *PARSING, *JUDGING, *DRIVING, "out", "only", "log", "log_keep", "heartbeat")
 @option(
     "--notify",
     section="Notifications",
@@ -90,6 +90,7 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
         engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))
         outputs.pause = engine.turn.lend
+        outputs.hear(engine.notified)
         engine.session.restore()
         engine.session.remember(outputs)
         engine.session.remember(engine)
