@@ -23,6 +23,7 @@ from txmon.server.history import PACE, Recent, paced
 from txmon.server.idempotency import IdempotencyCache
 from txmon.server.journal import Journal
 from txmon.server.locks import Busy, QueuedLock, WriterLock
+from txmon.server.otlp import Counters, Point
 from txmon.server.receipt import IngestResult, Totals, answer_of, gravest, places_of
 from txmon.server.saving import Saving, save_in_child
 from txmon.settings.declarations import Settings
@@ -38,6 +39,7 @@ STEP: Final = 0.01  # seconds of work, about, between two moments in which other
 SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
 
 Sink = Callable[[Outcome], None]
+Parse = Callable[[Sequence[object]], Iterable[Item | Reject]]  # rows in txmon's own names
 
 
 class Engine:
@@ -71,6 +73,8 @@ class Engine:
         self.totals = Totals(verdicts={})
         self._sinks = sinks
         self._answers = IdempotencyCache()
+        self.counters = Counters()
+        self._begun = clock()
         self._counted: dict[str, tuple[int, float]] = {}  # by trouble: how often, and the moment it was last noticed
         self.journal: Journal | None = None
         if settings.state is not None and settings.durability != "none":
@@ -131,6 +135,21 @@ class Engine:
             return self._feed(records, rejects, rejected)
         finally:
             self.pipeline.defers = False
+
+    def take_export(
+        self, points: Iterable[Point], status: Sequence[str], by: Sequence[str], parse: Parse
+    ) -> IngestResult:
+        """Feed what the points of OTLP counters count. status, by: names of attributes. parse: rows to records.
+
+        OSError where the rows cannot be kept, or Busy; nothing is fed then, and the same points may come again.
+        """
+        with self.turn():
+            rows, marks = self.counters.rows(points, self.settings.bucket, self._begun, status, by)
+            records, rejects, rejected = self._sorted(parse(rows))
+            if records or marks:
+                self._keep(Entry(self.clock(), "rows", records, rejects, rejected, marks=marks))
+            self.counters.adopt(marks)
+            return self._feed(records, rejects, rejected)
 
     def _keep(self, entry: Entry) -> None:
         if self.journal is not None and self._at is None:
@@ -520,6 +539,7 @@ class Engine:
             with self.turn():
                 rows = self.totals.records
                 self.totals.rejected += entry.rejected
+                self.counters.adopt(entry.marks)
                 result = self._feed(list(entry.records), list(entry.rejects), entry.rejected)
                 if entry.key is not None:
                     self._answers.once(entry.key, entry.digest, lambda: answer_of(result))
@@ -536,6 +556,7 @@ class Engine:
             "ahead": session.clock.snapshot(),
             "recent": self.recent.snapshot(),
             "answers": self._answers.snapshot(),
+            "counters": self.counters.snapshot(),
             "positions": self._positions,
             "journal": self._segment,
         }
@@ -552,6 +573,7 @@ class Engine:
             session.clock.restore(own.get("ahead", 0.0))  # before it was kept, the stream's clock was the wall's
             self.recent.restore(own["recent"])
             self._answers.restore(own["answers"])
+            self.counters.restore(own.get("counters", ()))  # not in older states
             self._positions = dict(own["positions"])
             self._segment = int(own.get("journal", 0))  # not in older states
             # a followed file holds what came while the server did not run; clients and a pipe do not
