@@ -55,6 +55,7 @@ class Outputs:
         """
         self.buckets = 0  # judged so far
         self.alerting = 0  # of these, with an alert
+        self.pause: Callable[[], None] = _go_on  # called now and then while many lines are written
         self._out: LineFile | None = None
         self._log: LogFolder | None = None
         sinks: list[Callable[[Outcome], None]] = []
@@ -73,7 +74,7 @@ class Outputs:
                 stack.callback(lines.close)
                 sinks.append(lines.accept)
             else:
-                sinks.append(JsonLines(stream, only_alerts, flush).accept)
+                sinks.append(JsonLines(_Pausing(stream, self), only_alerts, flush).accept)
         if settings.log:
             log = self._log = LogFolder(settings.log, settings.log_keep)
             stack.callback(lambda: tell(log.summary()))
@@ -203,3 +204,25 @@ class Outputs:
             self._log.retry()
         if self.display is not None:
             self.display.tick()
+
+
+def _go_on() -> None:
+    """Do nothing."""
+
+
+class _Pausing:
+    """A stream that lets others do something between two blocks of lines."""
+
+    def __init__(self, stream: Writable, outputs: Outputs) -> None:
+        self._stream = stream
+        self._outputs = outputs
+
+    def write(self, data: bytes) -> int:
+        """Write `data`, whole lines."""
+        written = self._stream.write(data)
+        self._outputs.pause()
+        return written
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        self._stream.flush()
