@@ -54,6 +54,7 @@ class Outputs:
         jobs: 2 to have the lines made and written by a second process. pace: of a replay, which keys change.
         """
         self.alerted = False
+        self.pause: Callable[[], None] = _go_on  # called now and then while many lines are written
         self._out: LineFile | None = None
         self._log: LogFolder | None = None
         sinks: list[Callable[[Outcome], None]] = []
@@ -72,7 +73,7 @@ class Outputs:
                 stack.callback(lines.close)
                 sinks.append(lines.accept)
             else:
-                sinks.append(JsonLines(stream, only_alerts, flush).accept)
+                sinks.append(JsonLines(_Pausing(stream, self), only_alerts, flush).accept)
         if settings.log:
             log = self._log = LogFolder(settings.log, settings.log_keep)
             stack.callback(lambda: tell(log.summary()))
@@ -196,3 +197,25 @@ class Outputs:
             self._log.retry()
         if self.display is not None:
             self.display.tick()
+
+
+def _go_on() -> None:
+    """Do nothing."""
+
+
+class _Pausing:
+    """A stream that lets others do something between two blocks of lines."""
+
+    def __init__(self, stream: Writable, outputs: Outputs) -> None:
+        self._stream = stream
+        self._outputs = outputs
+
+    def write(self, data: bytes) -> int:
+        """Write `data`, whole lines."""
+        written = self._stream.write(data)
+        self._outputs.pause()
+        return written
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        self._stream.flush()

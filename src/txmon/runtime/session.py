@@ -169,6 +169,8 @@ class LiveSession:
         if self.settings.state is None:
             return
         self._found = restore(self.pipeline, self.settings, self.settings.state)
+        if not self._found:
+            self.saver.hurry(time.monotonic())
         try:
             if OWN in self._found and self.settings.lateness is None:
                 self.lag.resume(self._found[OWN])

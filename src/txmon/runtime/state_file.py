@@ -21,6 +21,7 @@ from txmon.version import __version__
 
 FORMAT: Final = 1
 EACH: Final = 10.0  # seconds at least between two writings
+SOON: Final = 0.5  # seconds after the start, where there is no state yet
 COST: Final = 0.1  # of the running time that writing may take
 SMALL: Final = 64 << 20  # bytes that any state file may unpack to; more than that only
 RATIO: Final = 200  # so many times its own size: baselines pack to a tenth, a bomb to a thousandth
@@ -162,6 +163,10 @@ class Saver:
     def __init__(self, now: float) -> None:
         """now: seconds, monotonic."""
         self._due = now + EACH
+
+    def hurry(self, now: float) -> None:
+        """Write soon: there is no state yet, and a crash before the first one would forget where reading began."""
+        self._due = now + SOON
 
     def due(self, now: float) -> bool:
         """Whether to write now."""

@@ -1,6 +1,7 @@
 """`txmon serve`: the endpoint and the live page."""
 
 import os
+import sys
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -48,6 +49,7 @@ SERVING = (
     "log_level",
 )  # fmt: skip
 PATIENCE = 20.0  # seconds that requests in flight get at the end,
+SWITCH = 0.001  # seconds after which a thread that computes lets one go on that answers
 LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
 
 
@@ -90,6 +92,7 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         # the live page is this command's chart
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
         engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))
+        outputs.pause = engine.turn.lend
         outputs.hear(engine.notified)
         engine.session.restore()
         engine.session.remember(outputs)
@@ -160,6 +163,7 @@ def _run(
     stop: Stop,
 ) -> tuple[ExitCode, bool]:
     """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known: whether that worked."""
+    sys.setswitchinterval(SWITCH)
     encryption = _encryption(settings)
     if encryption is not None:
         controls.renew.append(encryption.reload)

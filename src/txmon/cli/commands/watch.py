@@ -222,7 +222,8 @@ def _loop(session: LiveSession, outputs: Outputs, stop: Stop, live: LiveControls
     """Go on until every source has ended or a signal asks for the end."""
     display, came = outputs.display, False
     sources = [feed.source for feed in session.feeds.all]
-    others = (stop.reader, display.descriptor if display is not None else None)
+    keyboard = display.descriptor if display is not None else None
+    others = (stop.reader, keyboard)
     with Waiting(sources, others, IDLE if display is None else FRAME, session.feeds.open_ended) as waiting:
         session.awake(math.inf)  # opening the sources was no absence, however long it took
         while not stop.signal and not session.feeds.ended():
@@ -231,6 +232,8 @@ def _loop(session: LiveSession, outputs: Outputs, stop: Stop, live: LiveControls
             session.awake(patience)
             if stop.signal or outputs.quitting:
                 break
+            if keyboard is not None and display is not None and display.descriptor is None:
+                waiting.forget(keyboard)
             if stop.hangup():
                 live.reload()
             if stop.statistics():
