@@ -4,7 +4,7 @@ import os
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def compiled() -> bool:
