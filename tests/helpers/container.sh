@@ -14,8 +14,8 @@ command -v buildah >/dev/null || { echo "container: buildah is missing: apt-get 
 begun=$(date +%s)
 base=$(buildah from scratch)
 archive=$(mktemp --suffix=.tar)
-tar --one-file-system -C "$1" --exclude=./root --exclude=./home --exclude=./proc --exclude=./sys --exclude=./dev \
-  --exclude=./tmp --exclude=./ready --exclude='./*.log' -cf "$archive" .
+tar --one-file-system -C "$1" --exclude='./root/*' --exclude='./home/*' --exclude='./proc/*' --exclude='./sys/*' --exclude='./dev/*' \
+  --exclude='./tmp/*' --exclude=./ready --exclude='./*.log' -cf "$archive" .
 buildah add --quiet "$base" "$archive" / >/dev/null
 rm "$archive"
 buildah commit --quiet "$base" txmon-base >/dev/null; buildah rm "$base" >/dev/null

@@ -30,7 +30,7 @@ FORBIDDEN: Final = (
 # of code besides: what reads as if a module or a value were a person, and contracted grammar
 IN_CODE: Final = (
     *FORBIDDEN,
-    r"\b(?:is|are|was) no (?:number|text|table|list|object|file|time|date|address|duration|budget|rule|route|path|size)\b",
+    r"\b(?<!there )(?:is|are|was) no (?:number|text|table|list|object|file|date|address|duration|budget)\b",
     r"\bnobody can be told\b", r"\bgo(?:es)? on as if\b", r"\bwhat became of\b", r"\bhas a moment\b", r"\bhas a turn\b",
     r"\bnothing is as\b", r"\ball is well\b", r"\bsays its name\b", r"\bof a kind of its own\b",
 )  # fmt: skip

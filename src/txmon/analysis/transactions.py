@@ -14,7 +14,7 @@ from txmon.pipeline.pipeline import Pipeline
 
 HOUR: Final = 3600
 APART: Final = 900  # seconds between incidents that are still one episode
-TOP: Final = 10  # moments that are told
+TOP: Final = 10  # moments that are reported
 TREND: Final = 61  # buckets of the running median that is taken out before statuses are correlated
 FEWEST: Final = 30  # buckets in which both statuses were seen, for a correlation
 
