@@ -51,9 +51,19 @@ class App:
     """Answers requests about one engine."""
 
     def __init__(
-        self, engine: Engine, intake: Intake, guard: Guard, debug: bool = False, journal: AccessLog | None = None
+        self,
+        engine: Engine,
+        intake: Intake,
+        guard: Guard,
+        debug: bool = False,
+        journal: AccessLog | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """debug: show the traceback of what should not happen on standard error. journal: told of every request."""
+        """debug: show the traceback of what should not happen on standard error. journal: told of every request.
+
+        say: told how bodies are read, once for each shape of them.
+        """
+        self._say = say
         self._engine = engine
         self._intake = intake
         self._guard = guard
@@ -74,6 +84,7 @@ class App:
                 Route("GET", "/v1/silences", self._silences, READ),
                 Route("POST", "/v1/silences", self._silence, ADMIN),
                 Route("GET", "/v1/series/{status}", self._series, READ),
+                Route("GET", "/v1/reading", self._reading, READ),
                 Route("GET", "/v1/stream", self._stream, READ),
                 Route("POST", "/v1/login", self._login),
                 Route("POST", "/v1/logout", self._logout),
@@ -165,7 +176,12 @@ class App:
 
         def make() -> tuple[int, str]:
             source, width = "POST /v1/transactions", engine.settings.bucket
-            return answer_of(engine.take(self._intake.parse(payload, source, engine.latest(), width)))
+            with engine.turn():  # the readings that this body made known are its answer's
+                result = engine.take(self._intake.parse(payload, source, engine.latest(), width))
+                news = [reading.statement() for reading in self._intake.readings.taken_news()]
+            for line in news:
+                self._say(line)
+            return answer_of(result, news)
 
         return self._once(request, make)
 
@@ -263,6 +279,13 @@ class App:
         columns["time"] = [iso(int(p[0])) for p in shown]
         columns["recommendation"] = [words[int(p[6])] for p in shown]
         return as_json({"status": status, "bucket": self._engine.settings.bucket, **columns})
+
+    def _reading(self, request: Request, _: Mapping[str, str]) -> Response:
+        Query(request)
+        with self._engine.turn():
+            found = self._intake.readings.all()
+        found += [feed.reading for feed in self._engine.session.feeds.all if feed.reading is not None]
+        return as_json({"readings": [reading.to_dict() for reading in found]})
 
     def _stream(self, request: Request, _: Mapping[str, str]) -> Response:
         query = Query(request, "after")
