@@ -201,7 +201,7 @@ def shows(spec: IncidentSpec, status: str) -> bool:
 
 
 def report(injector: Injector, found: Watch, without: Watch | None) -> list[str]:
-    """Return one line per incident. `without`: the same watch over the input as it is; None where that is not possible."""
+    """Return one line per incident. `without`: a watch over the input as it is; None where that is not possible."""
     if not injector.spans:
         return ["inject: the input holds no record"]
     lines = []
