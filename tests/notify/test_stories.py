@@ -297,6 +297,23 @@ def test_steps_that_a_receiver_missed_arrive_as_one_in_order(tmp_path: Path, rec
     assert all("Delivered late: opened " in one["text"] for one in told)
 
 
+def test_a_receiver_that_is_slow_gets_no_copies(tmp_path: Path, receiver: Start) -> None:
+    """It takes longer than it has, and may have got the notification: the same one is not sent again at once."""
+    slow = receiver({"hang": True})
+    rows: Rows = lambda m: {"approved": busy(m), "failed": 12 if 120 <= m < 125 else 0}  # noqa: E731
+    (tmp_path / "day.csv").write_text("time,status,count\n" + table(START, 0, 124, rows))
+    flags = ("--notify", "--notify-timeout", "1s", "--drain", "6s", "--spool", "sp", "--out", "v.jsonl")
+    done = run(tmp_path, "replay", "day.csv", *flags, TXMON_WEBHOOK=slow.url)
+    assert len(slow.requests) == 1
+    assert "webhook: no answer in time" in done.stderr
+    assert "1 not sent yet, kept in sp/webhook" in done.stderr
+    quick = receiver({"code": 200})
+    (tmp_path / "empty.csv").write_text("time,status,count\n2026-03-02T08:00:00Z,approved,1\n")
+    run(tmp_path, "replay", "empty.csv", *flags, TXMON_WEBHOOK=quick.url)
+    first, again = json.loads(slow.requests[0]["body"]), json.loads(quick.requests[0]["body"])
+    assert again["id"] == first["id"]  # by which a receiver knows what it got already
+
+
 def test_a_route_to_a_channel_that_is_not_set_up_is_refused(tmp_path: Path) -> None:
     (tmp_path / "day.csv").write_text("time,status,count\n2026-03-02T10:00:00Z,approved,1\n")
     (tmp_path / "txmon.toml").write_text('[[route]]\nseverity = ["critical"]\nto = ["teams"]\n')

@@ -242,7 +242,7 @@ def test_metrics_tell_of_statuses_latency_the_process_and_the_build(tmp_path: Pa
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
-        assert 'txmon_bucket_transactions{status="failed"} 3.0' in text
+        assert 'txmon_observed{status="failed"} 3.0' in text
         assert 'txmon_http_seconds_bucket{le="+Inf",path="/v1/transactions"} 20.0' in text
         assert "process_resident_memory_bytes" in text
         assert "txmon_build_info{" in text

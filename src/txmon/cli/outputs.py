@@ -10,6 +10,7 @@ import click
 
 from txmon.cli.display import Display, wanted
 from txmon.cli.messages import tell
+from txmon.cli.tables_out import LEFT, TableOut, is_table
 from txmon.cli.unroled import RoleNotice
 from txmon.errors import ConfigError, IoFailure
 from txmon.model.outcome import Outcome
@@ -59,7 +60,11 @@ class Outputs:
         shown = wanted(settings, typed)
         # on a terminal the chart takes the place of the lines
         out = None if settings.out == "-" else settings.out
-        if settings.out or not (shown and sys.stdout.isatty()):
+        self._table: TableOut | None = None
+        if out is not None and is_table(out):
+            self._table = TableOut(out, settings.only == "alerts", live, stack, lambda line: tell([line]))
+            sinks.append(self._table.accept)
+        elif settings.out or not (shown and sys.stdout.isatty()):
             flush = live or settings.speed is not None
             stream, only_alerts = self._stream(out, stack, live, settings.speed is not None), settings.only == "alerts"
             if jobs > 1 and not flush:
@@ -120,7 +125,9 @@ class Outputs:
 
     @property
     def lost(self) -> bool:
-        """Whether lines that --out should hold were lost."""
+        """Whether lines that --out should hold were lost; after all is closed."""
+        if self._table is not None:
+            return self._table.lost > 0
         return self._out is not None and self._out.lost > 0
 
     def accept(self, outcome: Outcome) -> None:
@@ -151,15 +158,21 @@ class Outputs:
         """For a state file, by name: what is left to tell, and the lines that wait for space."""
         found: dict[str, Any] = {} if self._telling is None else {NOTIFICATIONS: self._telling.snapshot()}
         lines = self._out.waiting() if self._out is not None else ""
+        if self._table is not None:
+            found |= self._table.positions()
         return found | ({LINES: lines} if lines else {})
 
     def kept(self, kept: bool) -> None:
         """Whether a state file holds the newest `positions`: then nothing need be told in haste at the end."""
+        if self._table is not None:
+            self._table.keep(kept)
         if self._telling is not None:
             self._telling.keep(kept)
 
     def restore(self, found: Mapping[str, Any], state: str) -> None:
         """Take over the `positions` found in the file `state`; ConfigError where that cannot be."""
+        if self._table is not None and LEFT in found:
+            self._table.restore(found[LEFT], state)
         if self._out is not None and isinstance(found.get(LINES), str):
             self._out.take_back(found[LINES])
         if self._telling is None or NOTIFICATIONS not in found:

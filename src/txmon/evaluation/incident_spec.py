@@ -1,6 +1,7 @@
 """What to do to a stream, and when: the SPEC of `simulate --incident` and `replay --inject`.
 
     denied:x3@14:00/20m       three times as many          failed:+6@16:00/30m   six more a minute
+    denied:x4@14:00/20m where issuer=B7 and code=91   of these transactions only (simulate --dimensions)
     denied:rampx3@14:00/40m   climbs evenly to three times  *:x0.2@10:00/4m       every status (a dip)
     silence@03:10/15m         nothing arrives at all        sale:x1.8@18:00/2h    a trap: every status alike
 
@@ -58,6 +59,7 @@ class IncidentSpec:
     origin: Origin
     offset: int  # seconds from the origin
     duration: int  # seconds, at least 1
+    where: tuple[tuple[str, str], ...] = ()  # (column, value): only transactions with all of these change
 
     def touches(self, status: str) -> bool:
         """Whether the mean of `status` changes."""
@@ -66,7 +68,9 @@ class IncidentSpec:
 
 def parse_incident(text: str) -> IncidentSpec:
     """The incident that a SPEC describes; UsageError names the part that is wrong and shows an example."""
-    head, at, when = text.partition("@")
+    change_text, named, values = text.partition(" where ")
+    where = _parse_where(text, values) if named else ()
+    head, at, when = change_text.strip().partition("@")
     if not at:
         raise _bad(text, text, "no @ and a time after it", 0)
     start, slash, length = when.rpartition("/")
@@ -74,8 +78,21 @@ def parse_incident(text: str) -> IncidentSpec:
         raise _bad(text, when, "no / and a duration after the time", len(head) + 1)
     status, change, amount = _parse_change(text, head)
     origin, offset = _parse_start(text, start, len(head) + 1)
-    duration = _parse_duration(text, length, len(text) - len(length))
-    return IncidentSpec(text, status, change, amount, origin, offset, duration)
+    duration = _parse_duration(text, length, len(change_text) - len(length))
+    if where and change is Change.SILENCE:
+        raise _bad(text, values, "cannot follow silence; *:x0 is a silence of some values", len(text) - len(values))
+    return IncidentSpec(text, status, change, amount, origin, offset, duration, where)
+
+
+def _parse_where(text: str, values: str) -> tuple[tuple[str, str], ...]:
+    """The (column, value) pairs of `issuer=B7 and code=91`."""
+    found: list[tuple[str, str]] = []
+    for part in re.split(r"\s+and\s+|,", values.strip()):
+        column, equals, value = part.partition("=")
+        if not equals or not column.strip() or not value.strip():
+            raise _bad(text, part, "is no COLUMN=VALUE like issuer=B7", len(text) - len(values))
+        found.append((column.strip(), value.strip()))
+    return tuple(found)
 
 
 def resolve(spec: IncidentSpec, first: int) -> tuple[int, int]:

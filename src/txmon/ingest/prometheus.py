@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from txmon.errors import BadData, IoFailure
+from txmon.ingest.asked import POINTS as POINTS_OF_QUERY
 from txmon.ingest.fields import NAMES
 from txmon.ingest.follow import Chunk
 from txmon.ingest.patience import Patience
@@ -166,6 +167,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class PromRows:
     """All points of a query between two times, page by page, as lists of JSON lines."""
 
+    container = POINTS_OF_QUERY
+
     def __init__(self, query: PromQuery, say: Callable[[str], None], now: float) -> None:
         """now: epoch seconds; the end where the query has none."""
         self._query = query
@@ -176,10 +179,11 @@ class PromRows:
         self.consumed = 0
 
     def __enter__(self) -> "PromRows":
+        """Begin."""
         return self
 
     def __exit__(self, *what: object) -> None:
-        return None
+        """End."""
 
     def __iter__(self) -> Iterator[list[bytes]]:
         """Yield lists of lines."""
@@ -197,6 +201,8 @@ class PromRows:
 
 class PromSource:
     """A query asked at each step's end: a live source whose place is the newest step it has given."""
+
+    container = POINTS_OF_QUERY
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ RARE: Final = 5.0  # transactions expected in a gap that may well be an ordinary
 FORGOTTEN: Final = 2 * 86400  # seconds without a word of the key, which the detector has forgotten by then
 HELD: Final = 86400  # seconds after which a level that was held is the usual one
 PATIENT: Final = 4  # times --remind-every between reminders of what is known to last: flapping, or a changed level
-MOST: Final = 2.0 / 3.0  # of what is wrong in all keys together, from which on it is one key's own story
+MOST: Final = 2.0 / 3.0  # of what is wrong in all keys together, from which on it is the story of a few keys
 MANY: Final = 3  # keys that fail in the same way at once: the platform's failure, and not theirs
 SHOWN_KEYS: Final = 20  # of a platform's incident that its events name
 FIELDS: Final = (
@@ -193,6 +193,7 @@ class Incident:
         member = self.members.get(verdict.status)
         if member is not None:
             member.count = verdict.count
+            member.now_due = verdict.expected
             # nothing at all is never a new level
             if "level shift" in verdict.reasons and member.confirmed and self.opened and verdict.total > 0:
                 member.shift(verdict.time)
@@ -465,7 +466,10 @@ class IncidentTracker:
                     incident.ended = "the new level was held for a day and is the usual one now"
         if incident.shifted() or incident.gap:
             return False
-        return incident.clear_seconds >= self.policy.resolve_after * (RELAPSE if incident.flaps() else 1)
+        enough = self.policy.resolve_after
+        if incident.clear_seconds < enough * (RELAPSE if incident.flaps() else 1):
+            return False
+        return all(one.over or not one.confirmed or one.seems_gone(enough) for one in incident.members.values())
 
     def _news(self, incident: Incident, time: int) -> IncidentState | None:
         """The step of an open incident that goes on."""
@@ -501,16 +505,16 @@ class IncidentTracker:
     def _attribute(
         self, whole: Incident, found: list[tuple[IncidentState, Incident]], time: int
     ) -> list[tuple[IncidentState, Incident]]:
-        """Leave what all keys together show to the one key that explains it, or make the failing keys a part of it.
+        """Leave what all keys together show to the few keys that explain it, or make the failing keys a part of it.
 
         whole: the open incident of all keys together. Once people know of it, it stays what it is.
         """
         if not any(one is whole for _, one in found) and (not whole.parent or whole.last != time):
             return found
         same = [one for one in self._open.values() if one.key and one.opened and one.label == whole.label]
-        largest = max(same, key=lambda one: (one.size(), one.id), default=None)
-        if largest is not None and largest.size() >= MOST * whole.size():
-            whole.parent = largest.id
+        largest = sorted(same, key=lambda one: (-one.size(), one.id))[: MANY - 1]
+        if largest and sum([one.size() for one in largest]) >= MOST * whole.size():
+            whole.parent = largest[0].id
             return [pair for pair in found if pair[1] is not whole]
         kept = list(found)
         if whole.parent:

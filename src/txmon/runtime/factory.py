@@ -37,12 +37,18 @@ def pipeline_of(
         platform,
     )  # fmt: skip
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
-    bucketer = Bucketer(settings.bucket, lateness, partial, live and platform, detailed)
+    drivers = settings.drivers if detailed else ()
+    bucketer = Bucketer(settings.bucket, lateness, partial, live and platform, detailed, drivers)
     coverage = Coverage(settings.bucket, closing_of(settings))
     detector = BucketJudge(replace(detector_config(settings), pooled=platform))
     # with keys, an outage of everything may be too small at each of them to be seen
     whole = BucketJudge(detector_config(settings)) if settings.group_by and platform and not rules.only else None
-    return Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage, whole)
+    book = None
+    if drivers:
+        from txmon.detection.drivers import DriverBook  # here, because few runs have drivers
+
+        book = DriverBook(drivers, settings.drivers_keep)
+    return Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage, whole, book)
 
 
 def closing_of(settings: Settings) -> Callable[[int], bool] | None:

@@ -205,7 +205,8 @@ class Feed:
             return None
         form = self.parser.options.format
         own = hints if form == "auto" else replace(hints, options=replace(hints.options, format=form))
-        reading = read_plan(self.parser.source, self.seen, own, live=True)
+        container = getattr(self.source, "container", None)  # of rows that were asked for
+        reading = read_plan(self.parser.source, self.seen, own, container, live=True)
         if reading.order == UNDECIDED:
             reading = decide_order(reading, ())
         self.parser.adopt(reading.options(hints.options), reading.order)

@@ -23,6 +23,7 @@ from txmon.server.history import Recent
 from txmon.server.idempotency import IdempotencyCache
 from txmon.server.journal import Journal
 from txmon.server.locks import Busy, QueuedLock, WriterLock
+from txmon.server.otlp import Counters, Point
 from txmon.server.receipt import IngestResult, Totals, answer_of, gravest, places_of
 from txmon.server.saving import Saving, save_in_child
 from txmon.settings.declarations import Settings
@@ -37,6 +38,7 @@ STEP: Final = 0.01  # seconds of work, about, between two moments in which other
 SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
 
 Sink = Callable[[Outcome], None]
+Parse = Callable[[Sequence[object]], Iterable[Item | Reject]]  # rows in txmon's own names
 
 
 class Engine:
@@ -69,6 +71,8 @@ class Engine:
         self.totals = Totals(verdicts={})
         self._sinks = sinks
         self._answers = IdempotencyCache()
+        self.counters = Counters()
+        self._begun = clock()
         self._counted: dict[str, tuple[int, float]] = {}  # by trouble: how often, and the moment it was last noticed
         self.journal: Journal | None = None
         if settings.state is not None and settings.durability != "none":
@@ -92,6 +96,21 @@ class Engine:
             if journaled and records:
                 key, digest = self._key or (None, "")
                 self._keep(Entry(self.clock(), "rows", records, rejects, rejected, key, digest))
+            return self._feed(records, rejects, rejected)
+
+    def take_export(
+        self, points: Iterable[Point], status: Sequence[str], by: Sequence[str], parse: Parse
+    ) -> IngestResult:
+        """Feed what the points of OTLP counters count. status, by: names of attributes. parse: rows to records.
+
+        OSError where the rows cannot be kept, or Busy; nothing is fed then, and the same points may come again.
+        """
+        with self.turn():
+            rows, marks = self.counters.rows(points, self.settings.bucket, self._begun, status, by)
+            records, rejects, rejected = self._sorted(parse(rows))
+            if records or marks:
+                self._keep(Entry(self.clock(), "rows", records, rejects, rejected, marks=marks))
+            self.counters.adopt(marks)
             return self._feed(records, rejects, rejected)
 
     def _keep(self, entry: Entry) -> None:
@@ -215,6 +234,8 @@ class Engine:
         for verdict in outcome.verdicts:
             verdicts[verdict.recommendation] = verdicts.get(verdict.recommendation, 0) + 1
         points = self.recent.accept(outcome)
+        if not any(verdict.revises for verdict in outcome.verdicts):
+            self.totals.close({status: point[1] for status, point in points.items()})
         self.feed.publish(outcome, points if shown else {}, self.recent)
 
     def _write(self, outcome: Outcome) -> None:
@@ -470,6 +491,7 @@ class Engine:
             with self.turn():
                 rows = self.totals.records
                 self.totals.rejected += entry.rejected
+                self.counters.adopt(entry.marks)
                 result = self._feed(list(entry.records), list(entry.rejects), entry.rejected)
                 if entry.key is not None:
                     self._answers.once(entry.key, entry.digest, lambda: answer_of(result))
@@ -486,6 +508,7 @@ class Engine:
             "ahead": session.clock.snapshot(),
             "recent": self.recent.snapshot(),
             "answers": self._answers.snapshot(),
+            "counters": self.counters.snapshot(),
             "positions": self._positions,
             "journal": self._segment,
         }
@@ -502,6 +525,7 @@ class Engine:
             session.clock.restore(own.get("ahead", 0.0))  # before it was kept, the stream's clock was the wall's
             self.recent.restore(own["recent"])
             self._answers.restore(own["answers"])
+            self.counters.restore(own.get("counters", ()))  # not in older states
             self._positions = dict(own["positions"])
             self._segment = int(own.get("journal", 0))  # not in older states
             # a followed file holds what came while the server did not run; clients and a pipe do not

@@ -13,13 +13,14 @@ import click
 from txmon.cli.completing import a_file
 from txmon.cli.help_page import Command, option
 from txmon.cli.messages import tell
-from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
 from txmon.errors import ExitCode, UsageError
+from txmon.ingest.asked import Asked
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.model.clock import iso
@@ -28,7 +29,7 @@ from txmon.pipeline.pipeline import Pipeline
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.pace import Pace
 from txmon.runtime.readable import refuse_repeats
-from txmon.runtime.reader import Lines, names_of, reader_of
+from txmon.runtime.reader import names_of, reader_of
 from txmon.settings.declarations import Settings
 
 Judge = Callable[[Pipeline, Iterable[Record]], Iterator[Outcome]]
@@ -42,7 +43,7 @@ LARGE = 32 << 20  # bytes of files
 )
 @click.argument("files", nargs=-1, metavar="FILE...", shell_complete=a_file)
 @source_options(live=False)
-@options(*READING, *JUDGING, *WRITING, "speed")
+@options(*READING, *JUDGING, *DRIVING, *WRITING, "speed")
 @option("--partial", section="Detection", is_flag=True, help="Also alert while a bucket is still open, as watch does.")
 @option(
     "--inject",
@@ -93,14 +94,14 @@ def replay(
         raise UsageError("--sql and --prometheus take the place of FILE...")
     if "-" in files and sys.stdin.isatty():
         tell(["reading from the keyboard. Ctrl-D ends it."])
-    inputs: Sequence[str | Lines] = files if source is None else (source.rows(lambda line: tell([line])),)
+    inputs: Sequence[str | Asked] = files if source is None else (source.rows(lambda line: tell([line])),)
     today = datetime.now(ZoneInfo(settings.tz)).date()
     _check(inject)  # before the input is opened
     with ExitStack() as stack:
         log = RejectLog(settings.rejects, settings.strict)
         stack.callback(log.close)
         reader = reader_of(settings, log, today, detailed=not inject)
-        settings = understood(config, reader, files)
+        settings = understood(config, reader, inputs)
         judge = _judge(inject, settings, files, today, stack, _peeking if partial else Pipeline.run)
         pipeline = pipeline_of(settings, live=False, partial=partial, detailed=not inject)
         stack.callback(

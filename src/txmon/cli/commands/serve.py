@@ -13,14 +13,14 @@ import click
 from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.messages import tell
-from txmon.cli.options import JUDGING, READING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import is_pattern, outputs_of, spare_inputs
 from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.heartbeat import Vitals
-from txmon.runtime.reader import parsing_of
+from txmon.runtime.reader import hints_of, parsing_of
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.state_lock import owned
 from txmon.server.access import AccessLog
@@ -32,6 +32,7 @@ from txmon.server.http.listener import Listener, is_loopback
 from txmon.server.intake import Intake
 from txmon.server.locks import Busy
 from txmon.server.messages import ServerLog
+from txmon.server.otlp import can_read_protobuf
 from txmon.server.tail import Tail
 from txmon.settings.declarations import Settings
 from txmon.support.plurals import counted
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 PARSING = tuple(name for name in READING if name != "strict")  # a bad record is an answer to its sender
 SERVING = (
     "host", "port", "allow_host", "base_path", "trusted_proxy", "tokens_file", "tls_cert", "tls_key", "state",
-    "durability", "tail",
+    "durability", "tail", "otlp",
     "max_ahead", "max_body", "max_unpacked", "connections", "per_address", "drain_delay", "access_log", "log_format",
     "log_level",
 )  # fmt: skip
@@ -55,7 +56,7 @@ LAST = 5.0  # and a request that is still worked on then, before the state is le
     short_help="Receive transactions over HTTP and show a live page.",
     common=("host", "port", "state", "group_by", "bucket", "budget", "rule", "out", "log", "notify"),
 )
-@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep", "heartbeat")
+@options(*SERVING, *PARSING, *JUDGING, *DRIVING, "out", "only", "log", "log_keep", "heartbeat")
 @option(
     "--notify",
     section="Notifications",
@@ -77,6 +78,8 @@ def serve(notify: bool, **flags: object) -> ExitCode:
     settings = load_config(flags).settings
     spare_inputs(() if settings.tail is None else (settings.tail,), outputs_of(settings), settings)
     token, tokens = _tokens(settings)
+    if settings.otlp and not can_read_protobuf():
+        tell(["--otlp reads JSON only. For protobuf, which most exporters send: pip install 'txmon[otlp]'"])
     say = ServerLog(settings.log_format, settings.log_level, time.time)
     debug = bool(click.get_current_context().find_root().params.get("debug"))
     with ExitStack() as stack:
@@ -162,8 +165,9 @@ def _run(
         controls.renew.append(encryption.reload)
     tz = ZoneInfo(settings.tz)
     options, times = parsing_of(settings, datetime.now(tz).date())
-    intake = Intake(options, times, time.time, tz if settings.date is None else None)
-    app = App(engine, intake, guard, debug, journal)
+    most = settings.max_unpacked * settings.max_body
+    intake = Intake(options, times, time.time, tz if settings.date is None else None, hints_of(settings), most)
+    app = App(engine, intake, guard, debug, journal, (lambda line: None) if settings.no_reading else say.info)
     limits = Limits(
         body=settings.max_body, connections=settings.connections,
         each=settings.per_address or max(1, settings.connections // 2),

@@ -15,7 +15,7 @@ import click
 from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.messages import tell
-from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, Source, source_of, source_options
@@ -27,6 +27,7 @@ from txmon.ingest.timestamps import TimeParser
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.heartbeat import Vitals
 from txmon.runtime.readable import check_readable
+from txmon.runtime.reader import hints_of
 from txmon.runtime.session import LiveSession, uptime
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.state_lock import owned
@@ -87,7 +88,7 @@ class _Watch(Command):
     help="The consumer group for --kafka.",
 )
 @source_options(live=True)
-@options(*READING, "max_ahead", *JUDGING, "state", *WRITING, "heartbeat")
+@options(*READING, "max_ahead", *JUDGING, *DRIVING, "state", *WRITING, "heartbeat")
 @option(
     "--notify",
     section="Notifications",
@@ -181,7 +182,7 @@ def _open(
         stack.callback(kafka.close)
         session.read_from(kafka, kind="jsonl")  # a message has no header
     if other is not None:
-        source = other.live(lambda line: tell([line]), session.position)
+        source = other.live(lambda line: tell([line]), session.position, hints_of(session.settings))
         stack.callback(source.close)
         feed = session.read_from(source, kind="jsonl")
         feed.taken = session.position(source.name)  # until there is a newer one
