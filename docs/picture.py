@@ -15,7 +15,7 @@ from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.reader import reader_of
 from txmon.settings.declarations import Settings
-from txmon.terminal.live_chart import Chart, Progress
+from txmon.terminal.live_chart import Chart
 from txmon.terminal.summary import Summary
 
 ROOT = Path(__file__).parents[1]
@@ -33,8 +33,7 @@ def main() -> None:
     for outcome in pipeline_of(settings, live=False).run(reader.records([str(ROOT / "examples" / "transactions.csv")])):
         chart.accept(outcome)
         summary.accept(outcome)
-    chart.finish(Progress(""))
-    console.print(chart.render())
+    console.print(chart.render(), soft_wrap=True)
     summary.print(console)
     svg = console.export_svg(title="txmon replay examples/transactions.csv", theme=MONOKAI)
     # the default style names fonts on another host; a terminal's own will do

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from paths import SHARED
 
 from txmon.errors import BadData
+from txmon.ingest.decision import read_plan
 from txmon.ingest.formats.opened import OpenedSource
-from txmon.ingest.reading import Hints, read_plan
+from txmon.ingest.reading import Hints
 from txmon.ingest.records import ParseOptions, Record
 from txmon.ingest.timestamps import TimeParser
 
@@ -179,7 +180,11 @@ def test_day_first_here_and_month_first_there_is_an_error(tmp_path: Path) -> Non
             "time,status,foo\n2024-03-05 10:00,approved,118\n2024-03-05 10:01,approved,6\n",
             r"is it 'foo'\? Say --map count=foo",
         ),
-        ("when,what,count\n2024-03-05 10:00,x,1\n", "no column for 'time'.* and for 'status'.*--map time=when"),
+        ("when,what,count\nmonday,x,1\n", "no column for 'time'.* and for 'status'.*--map time=COLUMN"),
+        (
+            "opened,closed,status\n2024-03-05 10:00,2024-03-05 10:01,x\n2024-03-05 10:01,2024-03-05 10:03,y\n",
+            "several columns may be the time: 'opened' .* or 'closed' .*--map time=opened or --map time=closed",
+        ),
         ("time,status\n1234,approved\n", None),
     ],
 )

@@ -222,7 +222,7 @@ def test_the_terminal_shows_the_chart_and_takes_keys(tmp_path: Path) -> None:
     child.send("\x1b[B")
     child.expect("is normal")
     child.send("q")
-    child.expect("worst moment")
+    child.expect("sigmas")
     child.expect(pexpect.EOF)
     child.close()
     assert (tmp_path / "v").read_text().count("\n") > 10

@@ -85,14 +85,15 @@ def test_the_container_copies_what_a_build_needs() -> None:
     assert "USER 10001" in text
 
 
-def test_the_units_command_lines_are_txmons() -> None:
-    unit = (ROOT / "examples" / "txmon.service").read_text().replace("\\\n", " ")
+@pytest.mark.parametrize("name", ["txmon.service", "txmon-serve.service"])
+def test_the_units_command_lines_are_txmons(name: str) -> None:
+    unit = (ROOT / "examples" / name).read_text().replace("\\\n", " ")
     commands = re.findall(r"^Exec\w+=/opt/txmon/bin/txmon (.*)$", unit, re.MULTILINE)
     assert len(commands) == 2
     for command in commands:
-        name, *arguments = shlex.split(command)
+        subcommand, *arguments = shlex.split(command)
         help_text = subprocess.run(
-            [Path(sys.executable).with_name("txmon"), name, "--help"],
+            [Path(sys.executable).with_name("txmon"), subcommand, "--help"],
             capture_output=True, text=True, check=True, timeout=60,
         ).stdout  # fmt: skip
         flags = [argument for argument in arguments if argument.startswith("--")]
@@ -106,7 +107,7 @@ def test_every_extra_that_txmon_names_is_one_of_the_wheels(built: Path) -> None:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         metadata = archive.read(name).decode()
     extras = set(re.findall(r"^Provides-Extra: (\S+)$", metadata, re.MULTILINE))
-    assert extras == {"all", "apprise", "holidays", "kafka", "plot", "spark", "sql"}
+    assert extras == {"all", "apprise", "holidays", "kafka", "otlp", "plot", "spark", "sql"}
     brought = {extra: re.findall(rf"^Requires-Dist: (\S+?)[<>=\[ ].*extra == '{extra}'$", metadata, re.MULTILINE)
                for extra in extras}  # fmt: skip
     assert brought["apprise"] == ["apprise"]

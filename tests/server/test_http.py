@@ -96,7 +96,7 @@ def status(answer: bytes) -> int:
         (b"GET / HTTP/2.0\r\n" + HOST + b"\r\n", 505),
         (b"GET  / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"get / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
-        (b"GET http://localhost/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET ftp://localhost/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET /%zz HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET /%ff HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET / HTTP/1.1\r\n" + HOST + b"A b: c\r\n\r\n", 400),

@@ -133,7 +133,8 @@ def test_rejects_are_listed_with_index_and_reason(server: Server) -> None:
         (b'{"time": "2026-03-02T14:33:20Z", "status": "\\ud800"}', "application/json", 400),
         (b'{"time": NaN, "status": "failed"}', "application/json", 400),
         (b'{"time": 1e400, "status": "failed"}', "application/json", 400),
-        (b"", "application/json", 400),
+        (b"", "application/json", 422),
+        (b"time,status,count\n", "text/csv", 422),
         (b"\n\n", "application/x-ndjson", 422),
         (b"a,b\n1,2\n", "text/csv", 422),
         (b"\0\1", "text/csv", 422),
@@ -446,8 +447,8 @@ def test_paths_and_methods_that_are_none(server: Server) -> None:
     assert server.client.get("/assets/../app.py").status == 404
     assert server.client.get("/assets/%2e%2e/%2e%2e/cli.py").status == 404
     answer = server.client.get("/v1/transactions")
-    assert (answer.status, answer.headers["allow"]) == (405, "POST")
-    assert server.client.ask("DELETE", "/v1/verdicts").headers["allow"] == "GET, HEAD"
+    assert (answer.status, answer.headers["allow"]) == (405, "OPTIONS, POST")
+    assert server.client.ask("DELETE", "/v1/verdicts").headers["allow"] == "GET, HEAD, OPTIONS"
     head = server.client.ask("HEAD", "/v1/verdicts")
     assert (head.status, head.body) == (200, b"")
 
@@ -523,8 +524,16 @@ def test_a_login_begins_a_session_that_ends() -> None:
         until, _, signature = session.partition("=")[2].partition(".")
         later = f"txmon_session={int(until) + 1000}.{signature}"
         assert server.client.get("/v1/overview", Cookie=later).status == 401
-        server.clock.now += 13 * 3600
+        server.clock.now += 3600
+        fresh = server.client.get("/v1/overview", Cookie=session)
+        assert (fresh.json()["session"], fresh.headers.get("set-cookie")) == (True, None)
+        server.clock.now += 6 * 86400  # a session that is used goes on
+        renewed = server.client.get("/v1/overview", Cookie=session).headers["set-cookie"].split(";")[0]
+        server.clock.now += 2 * 86400
         assert server.client.get("/v1/overview", Cookie=session).status == 401
+        assert server.client.get("/v1/overview", Cookie=renewed).status == 200
+        server.clock.now += 8 * 86400  # and one that is not ends
+        assert server.client.get("/v1/overview", Cookie=renewed).status == 401
         assert "Max-Age=0" in server.client.post("/v1/logout").headers["set-cookie"]
 
 

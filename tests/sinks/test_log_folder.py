@@ -113,8 +113,8 @@ def test_after_a_kill_in_mid_line_the_next_line_stands_alone(tmp_path: Path) -> 
 def test_a_failed_write_is_counted_and_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "counts-20260302T00.jsonl").mkdir()
     log = write(tmp_path, [Outcome(START + 60 * n, [verdict(START + 60 * n, 1)]) for n in range(3)])
-    assert log.failures == 3
-    assert log.summary() == [f"{tmp_path}: 3 writes failed (Is a directory)"]
+    assert log.lost == 3
+    assert log.summary() == [f"{tmp_path}: 3 lines could not be written (Is a directory)"]
     assert len(lines(tmp_path, "verdicts")) == 3
 
 
@@ -122,13 +122,27 @@ def test_a_full_disk_leaves_no_line_glued_to_half_of_another(tmp_path: Path, mon
     log = LogFolder(str(tmp_path))
     log.accept(Outcome(START, [verdict(START, 1)]))
     true_write = os.write
-    monkeypatch.setattr("txmon.sinks.log_folder.os.write", lambda descriptor, data: true_write(descriptor, data[:30]))
+
+    def full(descriptor: int, data: bytes) -> int:
+        if len(data) < 31:
+            raise OSError(28, os.strerror(28))
+        return true_write(descriptor, data[:30])
+
+    monkeypatch.setattr("txmon.support.line_file.os.write", full)
     log.accept(Outcome(START + 60, [verdict(START + 60, 2)]))
+    assert "No space left" in log.trouble
     monkeypatch.undo()
     log.accept(Outcome(START + 120, [verdict(START + 120, 3)]))
     log.close()
-    assert log.failures == 2  # counts and verdicts
-    assert rows("SELECT count FROM verdicts ORDER BY time", tmp_path) == [(1,), (3,)]
+    assert (log.lost, log.summary()) == (0, [])
+    assert rows("SELECT count FROM verdicts ORDER BY time", tmp_path) == [(1,), (2,), (3,)]
+
+
+def test_a_correction_after_a_restart_is_not_counted_twice(tmp_path: Path) -> None:
+    write(tmp_path, [Outcome(START, [verdict(START, 5)])])
+    write(tmp_path, [Outcome(START + HOUR, [verdict(START + HOUR, 1)]), Outcome(START, [verdict(START, 7)])])
+    counts = [json.loads(line)["count"] for line in (tmp_path / "counts-20260302T00.jsonl").read_text().splitlines()]
+    assert counts == [5, 2]
 
 
 def test_a_folder_that_cannot_be_is_an_error(tmp_path: Path) -> None:

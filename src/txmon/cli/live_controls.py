@@ -25,19 +25,30 @@ class LiveControls:
         adopt: Callable[[Settings], list[str]] | None = None,
         keep: Callable[[], object] | None = None,
         say: Callable[[str], object] = _tell,
+        statistics: Callable[[], list[str]] | None = None,
     ) -> None:
-        """flags: of the command, which outrank the files that are read again. adopt, keep: not the session's own."""
+        """flags: of the command, which outrank the files that are read again.
+
+        adopt, keep, statistics: not the session's own.
+        """
         self._session = session
         self._outputs = outputs
         self._flags = flags
         self._adopt = adopt or session.adopt
         self._keep = keep or session.keep
         self._say = say
+        self._statistics = statistics or session.statistics
+        self.renew: list[Callable[[], str]] = []  # reads a further file again: what to say of it, or TxmonError
 
     def report(self) -> None:
         """Print statistics."""
-        for line in self._session.statistics():
+        for line in self._statistics():
             self._say(line)
+
+    def look(self) -> None:
+        """Let the outputs write what waits for space, and note whether they work."""
+        self._outputs.tick()
+        self._session.troubles.put("output", self._outputs.trouble)
 
     def reload(self) -> None:
         """Read the settings again, open the outputs anew, and write the state; what fails stays as it was."""
@@ -45,12 +56,17 @@ class LiveControls:
             for line in self._adopt(load_config(self._flags).settings):
                 self._say(f"SIGHUP: {line}")
         except TxmonError as bad:
-            self._say(f"SIGHUP: {bad}; the settings stay as they are")
+            self._say(f"SIGHUP: {bad}. The settings did not change.")
         for reopen in (self._outputs.reopen, self._session.log.reopen):
             try:
                 reopen()
             except TxmonError as bad:
-                self._say(f"SIGHUP: {bad}; going on with the file that is open")
+                self._say(f"SIGHUP: {bad}. txmon continues with the file that is open.")
+        for renew in self.renew:
+            try:
+                self._say(f"SIGHUP: {renew()}")
+            except TxmonError as bad:
+                self._say(f"SIGHUP: {bad}; going on with what was read before")
         self._keep()
         if self._session.settings.state is not None and "state" not in self._session.troubles:
             self._say("SIGHUP: the state is written")

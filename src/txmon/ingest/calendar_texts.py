@@ -36,34 +36,38 @@ _REGIONS: Final[Mapping[str, str]] = {
 _WORD: Final = r"[^\W\d_]{3,10}\.?"
 _CLOCK: Final = (
     r"(?P<h>\d{1,2})(?:[:.h]\s?(?P<m>\d{2})(?:[:.m]\s?(?P<s>\d{2})s?(?:[.,:]\d+)?)?|h)?"
-    r"\s?(?:(?P<half>[AaPp])\.?\s?[Mm]\.?)?"
+    r"\s?(?:(?P<half>[AaPp])\.?\s?[Mm]\.?(?![A-Za-z]))?"
 )
 _PACKED: Final = r"(?P<packed>\d{3,6})"
 _ZONE: Final = (
     r"(?:\s?(?P<zone>[+-]\d{1,2}(?::?\d{2})?|[A-Za-z][A-Za-z_]*(?:/[A-Za-z_+-]+\d*|[+-]\d{1,2}(?::?\d{2})?)?))?"
     r"(?:\s?\([^)]{0,40}\))?"
 )
-_GAP: Final = r"(?:\s?[T,:_]\s?|\s?-\s?|\s(?:at|às|as|a las)\s|\s)"
+_GAP: Final = r"(?:\s?[T,:_@]\s?|\s?-\s?|,?\s(?:at|às|as|a las)\s|\s)"
+_DAY: Final = r"(?:[^\W\d_]{2,10}(?:-feira)?[.,]{0,2}\s)?"  # of the week, which says nothing more
 _AFTER: Final = rf"(?:{_GAP}(?:{_CLOCK}|{_PACKED}){_ZONE})?"
 # each with the name of its kind; compiled when a text is first read that is not ISO 8601
 _FORMS: Final = (
     ("year", rf"(?P<y>\d{{4}})([-/.])(?P<a>\d{{1,2}})\2(?P<b>\d{{1,2}}){_AFTER}"),
     ("year", rf"(?P<y>\d{{4}})(?P<a>\d{{2}})(?P<b>\d{{2}})[T ](?:{_CLOCK}|{_PACKED}){_ZONE}"),
-    ("numbers", rf"(?P<a>\d{{1,2}})(?P<by>[-/.])(?P<b>\d{{1,2}})(?P=by)(?P<y>\d{{4}}|\d{{2}}){_AFTER}"),
+    ("numbers", rf"{_DAY}(?P<a>\d{{1,2}})(?P<by>[-/.])(?P<b>\d{{1,2}})(?P=by)(?P<y>\d{{4}}|\d{{2}}){_AFTER}"),
     (
         "words",
-        rf"(?:{_WORD},?\s)?(?P<b>\d{{1,2}})(?:st|nd|rd|th|º)?[\s/.-]?(?:de\s)?(?P<word>{_WORD}),?[\s/.-]?(?:de\s)?"
+        rf"{_DAY}(?P<b>\d{{1,2}})(?:st|nd|rd|th|º)?[\s/.-]?(?:de\s)?(?P<word>{_WORD}),?[\s/.-]?(?:de\s)?"
         rf"(?P<y>\d{{4}}|\d{{2}}){_AFTER}",
     ),
-    ("words", rf"(?:{_WORD},?\s)?(?P<word>{_WORD})\s(?P<b>\d{{1,2}})(?:st|nd|rd|th)?,?\s(?P<y>\d{{4}}),?{_AFTER}"),
+    ("words", rf"{_DAY}(?P<word>{_WORD})\s(?P<b>\d{{1,2}})(?:st|nd|rd|th)?,?\s(?P<y>\d{{4}}),?{_AFTER}"),
     (
         "words",
-        rf"(?:{_WORD},?\s)?(?P<word>{_WORD})\s(?P<b>\d{{1,2}})\s{_CLOCK}(?:\s(?P<zone>[A-Za-z]{{2,5}}|[+-]\d{{4}}))?"
+        rf"{_DAY}(?P<word>{_WORD})\s(?P<b>\d{{1,2}})\s{_CLOCK}(?:\s(?P<zone>[A-Za-z]{{2,5}}|[+-]\d{{4}}))?"
         rf"\s(?P<y>\d{{4}})",
     ),
 )
 _OFFSET: Final = re.compile(r"(?:utc|gmt)?\s?([+-])(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
-_NUMERIC_DAY: Final = re.compile(r"\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)")
+_NUMERIC_DAY: Final = re.compile(rf"\s*[\[({{'\"]?{_DAY}" r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)")
+_DOTNET: Final = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/")
+_REGION: Final = re.compile(r"\[[A-Za-z_]+(?:/[A-Za-z_+-]+\d*)*\]$")  # that Java writes after the offset
+_TO: Final = re.compile(r"\s*[/,–—]\s*|\s-\s|\s(?:to|a|até|hasta|till|until)\s")
 LONGEST: Final = 80  # characters: no date is longer, and none of the patterns is given more
 
 
@@ -121,6 +125,28 @@ def read(text: str, order: str) -> tuple[datetime, tzinfo | None] | None:
 @lru_cache(maxsize=1)
 def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     return [(kind, re.compile(form)) for kind, form in _FORMS]
+
+
+def unwrapped(text: str) -> str:
+    """Return the time within a text that is more: in quotes or brackets, or a range, of which the start counts.
+
+    Empty where there is nothing around it.
+    """
+    if len(text) > LONGEST:
+        return ""
+    dotnet = _DOTNET.fullmatch(text)
+    if dotnet is not None:
+        return dotnet[1]
+    plain = text.strip(" '\"`")
+    if plain[:1] in "[({" and plain[-1:] in "])}":
+        plain = plain[1:-1].strip(" '\"")
+    plain = _REGION.sub("", plain)
+    for found in _TO.finditer(plain):
+        start, end = plain[: found.start()], plain[found.end() :]
+        # both ends of a range look alike, but for a date that the second leaves out
+        if start[:1].isdigit() and end[:1].isdigit() and 4 <= len(end) <= len(start) and ":" in start and ":" in end:
+            return start
+    return plain if plain != text else ""
 
 
 def _fitting(text: str) -> tuple[str, dict[str, Any] | None]:

@@ -28,14 +28,18 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         "timestamp_utc", "time_utc", "date_time", "datetime_utc", "event_time", "event_timestamp", "eventtime",
         "transaction_time", "transaction_timestamp", "transaction_datetime", "txn_time", "trans_date_trans_time",
         "transaction_date_time", "payment_time", "created", "createdat", "created_time", "created_on", "created_date",
-        "created_date_utc", "created_at_utc", "date_created", "creation_date", "creation_time", "datecreated",
-        "occurred_at", "processed_at", "authorized_at", "authorised_at", "completed_at", "paid_at", "logged_at",
+        "created_date_utc", "created_utc", "created_at_utc", "created_datetime", "date_created", "creation_date",
+        "creation_time", "datecreated",
+        "event_date", "event_datetime", "occurred_at", "processed_at", "processed_on", "booking_date",
+        "time_generated", "timegenerated", "timeslice", "begin_time_seconds", "authorized_at",
+        "authorised_at", "completed_at", "paid_at", "logged_at",
         "log_time", "minute", "minutes", "bucket", "time_bucket", "window_start", "period", "interval",
-        "interval_start", "hour", "data_hora", "datahora", "fecha_hora", "fechahora", "data_e_hora", "fecha_y_hora",
-        "transaction_date",
+        "interval_start", "hour", "minuto", "data_hora", "datahora", "horario", "data_horario", "fecha_hora",
+        "fechahora", "data_e_hora", "fecha_y_hora", "transaction_date",
         "txn_date", "trans_date", "payment_date", "date", "data", "fecha", "dia", "day", "date_utc", "data_da_venda",
         "data_venda", "data_transacao", "data_da_transacao", "fecha_de_creacion", "fecha_transaccion", "hora",
-        "hora_da_venda", "hora_venda", "hora_transacao", "time_of_day",
+        "hora_da_venda", "hora_venda", "hora_transacao", "time_of_day", "start_time", "start", "window_start_time",
+        "local_time",
     ),
     "status": (
         "transaction_status", "payment_status", "txn_status", "tx_status", "trans_status", "order_status",
@@ -84,7 +88,9 @@ MAX_STATUS: Final = 256
 
 _HUMP: Final = re.compile(r"([a-z0-9])([A-Z])")
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
-_THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.0+)?", re.ASCII)
+# a number whose thousands are apart: by commas, points, quotes or spaces (in Unicode there are three of them)
+_GROUPED: Final = re.compile(r"\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3})+|(?:[ '’\xa0\u2009\u202f]\d{3})+)", re.ASCII)
+_NOTHING: Final = frozenset(("null", "none", "nan", "na", "n/a", "\\n", "<na>", "undefined", "-", ""))
 _MONEY: Final = re.compile(r"[^\d.,()+-]+")  # signs and codes of currencies, spaces
 
 
@@ -202,22 +208,64 @@ def _new_status(value: str) -> str:
     return status
 
 
-def count_of(value: object) -> int:
-    """A number of transactions, 0 to MAX_COUNT."""
+def count_of(value: object, decimal: str = "") -> int:
+    """A number of transactions, 0 to MAX_COUNT.
+
+    decimal: the mark, `.` or `,`, that comes before decimals; empty where one before three digits is for thousands.
+    """
     if type(value) is int and 0 <= value <= MAX_COUNT:
         return value
-    if isinstance(value, str) and value.isdecimal() and len(value) <= 15:
-        return int(value)
-    if isinstance(value, str) and _THOUSANDS.fullmatch(value.strip()):
-        value = value.replace(",", "")
-    shown = str(value).strip()[:60] if not isinstance(value, int) or abs(value) < MAX_COUNT else "a huge number"
-    try:
-        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
-    except (ValueError, OverflowError):
-        number = -1.0
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() and len(value) <= 15 else _written_count(value, decimal)
+    shown = str(value)[:60] if not isinstance(value, int) or abs(value) < MAX_COUNT else "a huge number"
+    number = float(value) if isinstance(value, float) else -1.0
     if not (0 <= number <= MAX_COUNT and number == int(number)):
         raise Fault("count", f"{shown!r} is no whole number from 0 to 10^15")
     return int(number)
+
+
+def is_nothing(text: str) -> bool:
+    """Return whether a cell among counts says that there is no count: it is empty, or `NaN`, `NULL` and the like."""
+    return text.strip().lower() in _NOTHING
+
+
+def _written_count(text: str, decimal: str) -> int:
+    """The count that people and spreadsheets write: `1,234`, `1.234`, `1 234`, `12.0`, `12,0`, `1e3`."""
+    plain = text.strip()
+    whole, mark, rest = plain, "", ""
+    if decimal:
+        whole, mark, rest = plain.partition(decimal)
+    elif _GROUPED.fullmatch(plain) is None:
+        at = max(plain.rfind(","), plain.rfind("."))
+        if at >= 0:
+            whole, mark, rest = plain[:at], plain[at], plain[at + 1 :]
+    if _GROUPED.fullmatch(whole) is not None and (not mark or mark not in whole):
+        whole = "".join([one for one in whole if one.isdecimal()])
+    try:
+        number = float(f"{whole}.{rest}" if mark else whole)
+    except ValueError:
+        number = -1.0
+    if not (0 <= number <= MAX_COUNT and number == int(number)):
+        raise Fault("count", f"{plain[:60]!r} is no whole number from 0 to 10^15" if plain else "the count is empty")
+    return int(number)
+
+
+def decimal_of(texts: Iterable[str]) -> str:
+    """Return the mark that comes before decimals in these counts; empty where it is for thousands, or there is none.
+
+    `118.0` tells it, and so do counts of which all end in `.000`: no stream has thousands in every minute.
+    """
+    for mark in ",.":
+        marked = [text for text in texts if mark in text]
+        if not marked:
+            continue
+        grouped = [text for text in marked if _GROUPED.fullmatch(text.strip()) is not None]
+        other = "." if mark == "," else ","
+        if len(grouped) < len(marked) and not any(text.rfind(other) > text.rfind(mark) for text in marked):
+            return mark
+        if len(grouped) == len(marked) and all(text.strip().endswith(mark + "000") for text in texts):
+            return mark
+    return ""
 
 
 def amount_of(value: object) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from txmon.errors import ConfigError, IoFailure, NoInput
 from txmon.ingest.compression import unpacker_of
 from txmon.ingest.followed_file import BAD_PACKED, BLOCK, FollowedFile, Rewritten, split
-from txmon.ingest.rotation import rotated
+from txmon.ingest.rotation import moved_files, rotated
 
 ROTATE_WAIT: Final = 5.0  # seconds for which a renamed file is read on: fluent-bit's rotate_wait
 FINISHED: Final = 16  # files that a source remembers after it has let go of them
@@ -253,10 +253,9 @@ class FollowSource:
     # reading
 
     def _read(self) -> Chunk | None:
-        for file in list(self._older):
-            chunk = self._read_older(file)
-            if chunk is not None:
-                return chunk
+        chunk = self._read_all_older()
+        if chunk is not None:
+            return chunk
         while True:
             if self._current is None and not self._open():
                 return None
@@ -273,8 +272,17 @@ class FollowSource:
             if block is None or not self._renamed(file):
                 return self._read() if block is None else None
             self._turn(file)
-            if self._older and (chunk := self._read_older(self._older[0])) is not None:
+            chunk = self._read_all_older()  # all of them come before what has the name now
+            if chunk is not None:
                 return chunk
+
+    def _read_all_older(self) -> Chunk | None:
+        """Return what the oldest of the renamed files has that has something."""
+        for file in list(self._older):
+            chunk = self._read_older(file)
+            if chunk is not None:
+                return chunk
+        return None
 
     def _block(self, file: FollowedFile) -> bytes | None:
         """Return what was appended to the current file; None where it was cut short, and another is the current one."""
@@ -464,7 +472,12 @@ class FollowSource:
     def _find(self, place: Mapping[str, Any], without: set[tuple[int, int]]) -> FollowedFile | None:
         """Return the file that `place` lies in, opened there, under whatever name; None where there is none."""
         identity = _identity_of(place)
-        paths = [path for path in (Path(self.name), *reversed(rotated(self.name))) if _identity(path) not in without]
+        likely = (Path(self.name), *reversed(rotated(self.name)))
+        paths = [path for path in likely if _identity(path) not in without]
+        if not any(_alike(found, identity) for path in paths if (found := _identity(path)) is not None):
+            real = place.get("path")
+            moved = moved_files(self.name, real if isinstance(real, str) else None, identity[1])
+            paths += [path for path in moved if _identity(path) not in without]
         # by its inode first; its content decides, since inodes are used again
         paths.sort(key=lambda path: (found := _identity(path)) is None or not _alike(found, identity))
         for path in paths:

@@ -43,6 +43,7 @@ class FollowedFile:
         OSError where `path` cannot be opened, or is no regular file.
         """
         self.path = path
+        self.real = os.path.realpath(path)  # where it lies, though `path` may be a link that is turned to another file
         self.number = number
         self.parent = parent
         self.same = False  # it goes on with the content of its parent, as a copy does
@@ -127,7 +128,7 @@ class FollowedFile:
         return {
             "number": self.number, "device": self.identity[0], "inode": self.identity[1], "offset": offset,
             "begins": self.begins, "head": _digest(head), "tail": _digest(before[-TAIL:]),
-            "weak": _is_weak(head), "changed": self._changed,
+            "weak": _is_weak(head), "changed": self._changed, "path": self.real,
         }  # fmt: skip
 
     def seek(self, place: Mapping[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from txmon.ingest.fields import (
     choose,
     count_of,
     currency_column,
+    is_nothing,
     label_of,
     names_of,
     status_of,
@@ -33,6 +34,10 @@ _Names = tuple[str, ...]
 _Plan = tuple[_Names, _Names, _Names, _Names, _Names, tuple[tuple[str, str | None], ...]]
 Wide = tuple[tuple[str, str], ...]  # the columns that are statuses: a column's name, and the status that it counts
 BOM: Final = b"\xef\xbb\xbf"
+
+
+class Left(Exception):
+    """A row that is no record, and nothing is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,10 @@ class ParseOptions:
     wide: Wide = ()  # a row is a time with a count for each of these
     money: bool = False  # whether amounts are added up, each in its currency
     drivers: int = 0  # how many of `by`, the last ones, are the columns of --drivers
+    decimal: str = ""  # the mark before decimals in counts, where not every mark is for thousands
+    prefix: str = ""  # what comes before each status: `status=` of status=approved
+    sums: tuple[str, ...] = ()  # statuses whose rows are sums of others, and are not counted
+    time_form: str = ""  # of times, as `TimeParser` takes it, where nobody asked for another
 
     def flag(self, place: int) -> str:
         """Return the flag that names the column at this place of `by`."""
@@ -138,7 +147,7 @@ class RecordParser:
         self.options = options
         self._order = order
         self._adopted = True
-        self._times.decide(order)
+        self._times.decide(order, options.time_form)
         self._json = options.format == "jsonl" or (options.format == "auto" and self._json)
         self._layout = None
         self._plans.clear()
@@ -179,7 +188,8 @@ class RecordParser:
             own = self.options
             found["plan"] = {
                 "format": own.format, "mapping": dict(own.mapping), "delimiter": own.delimiter, "skip": own.skip,
-                "wide": [list(pair) for pair in own.wide], "order": self._order,
+                "wide": [list(pair) for pair in own.wide], "order": self._order, "decimal": own.decimal,
+                "prefix": own.prefix, "sums": list(own.sums), "time_form": own.time_form,
             }  # fmt: skip
         return found
 
@@ -194,7 +204,9 @@ class RecordParser:
             mapping = {str(name): str(column) for name, column in plan["mapping"].items()}
             options = ParseOptions(
                 str(plan["format"]), mapping, self.options.by, self.options.max_line, str(plan["delimiter"]),
-                int(plan["skip"]), wide, self.options.money, self.options.drivers,
+                int(plan["skip"]), wide, self.options.money, self.options.drivers, str(plan.get("decimal", "")),
+                str(plan.get("prefix", "")), tuple([str(status) for status in plan.get("sums", ())]),
+                str(plan.get("time_form", "")),
             )  # fmt: skip
             self.adopt(options, str(plan["order"]))
         if state["header"] is not None:
@@ -219,8 +231,16 @@ class RecordParser:
         self.lines += 1
         try:
             return self._line(raw)
+        except Left:
+            return None
         except Fault as fault:
+            if self._repeats_header(raw):
+                return None
             return Reject(self.source, self.lines, fault.kind, fault.reason, raw)
+
+    def _repeats_header(self, raw: bytes) -> bool:
+        """Whether a line is the header once more, as where files were put together."""
+        return self._header is not None and raw.removeprefix(BOM).strip() == self._header.strip()
 
     def rest(self) -> list[Record]:
         """What the newest row of a wide table made besides the record that `one` returned."""
@@ -383,8 +403,8 @@ class RecordParser:
         where, amount, identity = columns.get("count"), columns.get("amount"), columns.get("id")
         return Record(
             self._time(cells[columns["time"]]),
-            status_of(cells[columns["status"]]),
-            1 if where is None else count_of(cells[where]),
+            self._status(cells[columns["status"]]),
+            1 if where is None else count_of(cells[where], self.options.decimal),
             tuple([(name, cells[columns[f"by:{name}"]].strip()) for name in by]) if by else (),
             None if amount is None else amount_of(cells[amount]),
             None if identity is None else cells[identity].strip() or None,
@@ -411,8 +431,8 @@ class RecordParser:
         where, amount, identity = columns.get("count"), columns.get("amount"), columns.get("id")
         return Record(
             time,
-            status_of(cells[columns["status"]]),
-            1 if where is None else count_of(cells[where]),
+            self._status(cells[columns["status"]]),
+            1 if where is None else count_of(cells[where], self.options.decimal),
             key,
             None if amount is None else amount_of(cells[amount]),
             None if identity is None else cells[identity].strip() or None,
@@ -424,7 +444,9 @@ class RecordParser:
             Record(
                 time,
                 status,
-                0 if value is None or (isinstance(value, str) and not value.strip()) else count_of(value),
+                0
+                if value is None or (isinstance(value, str) and is_nothing(value))
+                else count_of(value, self.options.decimal),
                 key,
             )
             for status, value in cells
@@ -470,8 +492,8 @@ class RecordParser:
         identity = _first(row, id_at) if id_at else None
         return Record(
             self._time(time),
-            status_of(status),
-            1 if count is None else count_of(count),
+            self._status(status),
+            1 if count is None else count_of(count, self.options.decimal),
             tuple([(name, label_of(None if column is None else row[column])) for name, column in by_at])
             if by_at
             else (),
@@ -498,8 +520,8 @@ class RecordParser:
         key = tuple([(name, label_of(None if column is None else row[column])) for name, column in by_at])
         return Record(
             time,
-            status_of(status),
-            1 if count is None else count_of(count),
+            self._status(status),
+            1 if count is None else count_of(count, self.options.decimal),
             key,
             None if amount is None else amount_of(amount),
             None if identity is None else label_of(identity) or None,
@@ -512,6 +534,15 @@ class RecordParser:
             raise Fault("time", "no time")
         key = tuple([(name, label_of(None if column is None else row[column])) for name, column in by_at])
         return self._of_all(self._time(time), key, [(status, row.get(column)) for column, status in self.options.wide])
+
+    def _status(self, value: object) -> str:
+        options = self.options
+        if options.prefix and isinstance(value, str):
+            value = value.strip().removeprefix(options.prefix)
+        status = status_of(value)
+        if options.sums and status in options.sums:
+            raise Left
+        return status
 
     def _plan(self, row: Mapping[str, object]) -> _Plan:
         """Where rows with the names of `row` have their fields; found once, since rows mostly look alike."""

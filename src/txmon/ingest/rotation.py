@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+MOST_ENTRIES: Final = 20_000  # names looked at for a file that was moved
 PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
 # what logrotate, log4j, logback and others add: .1, -20260302, .2026-03-02, -2026030214, -1772445600, .2026-03-02.1
 _ADDED: Final = re.compile(r"[-._]\d[\d._:T-]*", re.ASCII)
@@ -32,6 +33,35 @@ def rotated(path: str) -> list[Path]:
     if all(numbers.values()):
         return [found[name][0] for name in sorted(found, key=lambda name: -int(numbers[name][1]))]  # type: ignore[index]
     return [path for path, _, _ in sorted(found.values(), key=lambda one: (one[2], one[1]))]
+
+
+def moved_files(path: str, real: str | None, inode: int) -> list[Path]:
+    """Return the files with this inode near `path`, and near `real`, where the file lay: moved, under any name.
+
+    Looks through the folders of both, and the folders in these.
+    """
+    folders = {Path(path).parent: None}
+    if real is not None:
+        folders[Path(real).parent] = None
+    found: dict[Path, None] = {}
+    left = MOST_ENTRIES
+    for folder in list(folders):
+        inner: list[str] = []
+        for deeper in (False, True):
+            for place in inner if deeper else [str(folder)]:
+                try:
+                    with os.scandir(place) as entries:
+                        for entry in entries:
+                            left -= 1
+                            if left < 0:
+                                return list(found)
+                            if not deeper and entry.is_dir(follow_symlinks=False):
+                                inner.append(entry.path)
+                            elif entry.inode() == inode and entry.is_file(follow_symlinks=False):
+                                found[Path(entry.path)] = None
+                except OSError:  # no such folder any more, or none that may be looked into
+                    continue
+    return list(found)
 
 
 def _unpacked(name: str) -> str:

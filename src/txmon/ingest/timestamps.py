@@ -13,6 +13,7 @@ from txmon.ingest import calendar_texts
 EARLIEST_EPOCH = 631152000  # 1990-01-01: a bare number before it, or after the next, is not taken for an epoch
 LATEST_EPOCH = 4133980799  # 2100-12-31T23:59:59Z
 UNITS = (1.0, 1e3, 1e6, 1e9)  # of epoch numbers, in a second
+SERIAL = "excel"  # as a form: days since the end of 1899, as spreadsheets count them
 EPOCHS = {"epoch": 1.0, "epoch-s": 1.0, "epoch-ms": 1e3, "epoch-us": 1e6, "epoch-ns": 1e9}
 ACCEPTED = (
     "accepted are epochs in s (10 digits), ms (13), us (16) or ns (19), and yyyymmdd with HHMM or HHMMSS;"
@@ -56,6 +57,7 @@ class TimeParser:
         self._tz = tz
         self._order = order
         self._form = form
+        self._asked = form
         self._with_zone = 20 if form is None else -1  # bytes of the form that `plain` reads
         self._date = first_date
         self._last: int | None = None  # seconds of the newest time of day
@@ -74,11 +76,18 @@ class TimeParser:
         """Start anew: the next time without a date is on `first_date`."""
         self._date, self._last = first_date, None
 
-    def decide(self, order: str) -> None:
-        """Read numeric dates in this order from now on: dmy, mdy, or empty where each must decide it."""
-        if order != self._order:
-            self._order = order
+    def decide(self, order: str, form: str = "") -> None:
+        """Read numeric dates in this order from now on: dmy, mdy, or empty where each must decide it.
+
+        form: of all times, where none was asked for when the parser was made; empty for any.
+        """
+        decided = self._asked if self._asked is not None or not form else form
+        if order != self._order or decided != self._form:
+            self._order, self._form = order, decided
+            self._with_zone = 20 if decided is None else -1
+            self._utc = str(self._tz) == "UTC" and decided is None
             self._cache.clear()
+            self._of_day.clear()
 
     def look(self, now: int) -> None:
         """Take note of the wall clock, epoch seconds; in a file, which has no present, do nothing."""
@@ -206,6 +215,8 @@ class TimeParser:
             moment = datetime.fromisoformat(_LEAP.sub(r"\1:59", text))
         except ValueError:
             worded = calendar_texts.read(text, self._order)
+            if worded is None and (inner := calendar_texts.unwrapped(text)):
+                return self._absolute(inner)
             if worded is None:
                 raise ValueError(
                     f"{text[:60]!r} is no time in a known form; --time-format says how it is written"
@@ -230,6 +241,8 @@ class TimeParser:
                 return bounded(float(text) / EPOCHS[form], text), True
             except ValueError:
                 raise ValueError(f"{text[:60]!r} is not a number of --time-format {form}") from None
+        if form == SERIAL:
+            return self._local(_of_serial(text), text)
         try:
             moment = datetime.strptime(text, form)
         except ValueError:
@@ -244,7 +257,7 @@ class TimeParser:
         """Seconds since midnight where the form that was asked for has no date."""
         form = self._form
         assert form is not None
-        if form in EPOCHS or "%d" in form or "%j" in form or not ("%H" in form or "%I" in form):
+        if form in EPOCHS or form == SERIAL or "%d" in form or "%j" in form or not ("%H" in form or "%I" in form):
             return None
         try:
             moment = datetime.strptime(text, form)
@@ -313,6 +326,16 @@ def _compact(text: str) -> datetime | None:
         if 1990 <= moment.year <= 2100:
             return moment
     return None
+
+
+def _of_serial(text: str) -> datetime:
+    """The time that a spreadsheet's number of days means; the last digit that is written may be rounded."""
+    whole, _, rest = text.replace(",", ".").partition(".")
+    if not (whole.isdecimal() and len(whole) <= 7 and (rest.isdecimal() or not rest)):
+        raise ValueError(f"{text[:60]!r} is no number of days of --time-format {SERIAL}")
+    seconds = float(f"0.{rest or 0}") * 86400
+    inexact = min(0.5, 86400 * 0.51 * 10.0 ** -len(rest)) if rest else 0.0
+    return datetime(1899, 12, 30) + timedelta(days=int(whole), seconds=floor(seconds + max(inexact, 0.001)))
 
 
 def bounded(seconds: float, text: str) -> int:

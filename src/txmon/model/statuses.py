@@ -81,6 +81,8 @@ class Vocabulary:
             return ""
         parts = _parts(status)
         found = self.words.get("".join(parts))
+        if found is None and parts and parts[-1].endswith("s"):  # columns of counts are often named in the plural
+            found = self.words.get("".join(parts)[:-1])
         if found is None and len(parts) > 1:
             found = self._inside(parts)
         return found or ""

@@ -17,6 +17,7 @@ class Stop:
         """patient: a second signal does not end the process at once."""
         self._patient = patient
         self.signal = 0  # that asked for the end
+        self.hurry = False  # and once more
         self.reader, self._writer = os.pipe()
         os.set_blocking(self.reader, False)
         os.set_blocking(self._writer, False)
@@ -27,6 +28,7 @@ class Stop:
         """End soon; the second time, at once: a reader that takes nothing must not keep txmon for ever."""
         if self.signal and not self._patient:
             os._exit(128 + number)
+        self.hurry = self.signal != 0
         self.signal = number
         self._wake()
 
@@ -38,16 +40,15 @@ class Stop:
             self._statistics = True
         self._wake()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for a signal, for at most so long; return whether one asks for the end."""
-        if not self.signal:
-            select.select([self.reader], [], [], seconds)
-            self._drain()
-        return bool(self.signal)
+    def wait(self, seconds: float) -> None:
+        """Return when a signal comes, the one after that for the end too, or after so many seconds."""
+        select.select([self.reader], [], [], seconds)
+        self._drain()
 
     def hangup(self) -> bool:
         """Return whether SIGHUP came since the last call."""
-        self._drain()
+        if not self.signal:  # the end has to wake every wait of a loop to come
+            self._drain()
         found, self._hangup = self._hangup, False
         return found
 
@@ -66,9 +67,6 @@ class Stop:
             os.write(self._writer, b"x")
 
     def _drain(self) -> None:
-        """Empty the pipe, unless the end was asked for, which has to wake every wait to come."""
-        if self.signal:
-            return
         with suppress(BlockingIOError):
             while os.read(self.reader, 512):
                 pass

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -19,23 +19,27 @@ from txmon.runtime.acknowledgements import Word
 from txmon.runtime.session import AWAY, SERVE, LiveSession, uptime
 from txmon.server.entries import Entry, unpack
 from txmon.server.feed import PageFeed
-from txmon.server.history import Recent
+from txmon.server.history import PACE, Recent, paced
 from txmon.server.idempotency import IdempotencyCache
 from txmon.server.journal import Journal
 from txmon.server.locks import Busy, QueuedLock, WriterLock
-from txmon.server.receipt import IngestResult, Totals, answer_of, places_of
+from txmon.server.otlp import Counters, Point
+from txmon.server.receipt import IngestResult, Totals, answer_of, gravest, places_of
 from txmon.server.saving import Saving, save_in_child
 from txmon.settings.declarations import Settings
 
 ANSWERED: Final = 1000  # verdicts in one answer
+ASSESSED: Final = 200  # verdicts between two moments in which others may ask
 AGE: Final = 300.0  # seconds after which what did not happen again is no trouble any more
 REJECTS: Final = 100  # rejects of one request that are kept and answered; the others are counted
-LARGE: Final = 5000  # series from which on the state is written by another process
+LARGE: Final = 5000  # series from which on the state is written by another process, and buckets are judged in steps
+BEHIND: Final = 3  # buckets that wait to be judged, from which on who brings rows waits too
 TICK: Final = 0.5  # seconds between two ticks
 STEP: Final = 0.01  # seconds of work, about, between two moments in which others may ask
 SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
 
 Sink = Callable[[Outcome], None]
+Parse = Callable[[Sequence[object]], Iterable[Item | Reject]]  # rows in txmon's own names
 
 
 class Engine:
@@ -60,6 +64,7 @@ class Engine:
         self._at: float | None = None  # the time of the journal's entry that is taken again
         # a server's stream goes on by the wall clock: its state is of use after a restart
         self.session = LiveSession(settings, pipeline, log or RejectLog(), self._now, self._now, live_only=True)
+        self._prepare(pipeline)
         self.session.hold(2 * settings.bucket)  # after a restart, clients get time to send what they could not
         self.lock = QueuedLock()
         self.turn = WriterLock()
@@ -68,6 +73,8 @@ class Engine:
         self.totals = Totals(verdicts={})
         self._sinks = sinks
         self._answers = IdempotencyCache()
+        self.counters = Counters()
+        self._begun = clock()
         self._counted: dict[str, tuple[int, float]] = {}  # by trouble: how often, and the moment it was last noticed
         self.journal: Journal | None = None
         if settings.state is not None and settings.durability != "none":
@@ -81,16 +88,67 @@ class Engine:
     def _now(self) -> float:
         return self.clock() if self._at is None else self._at
 
+    def _prepare(self, pipeline: Pipeline) -> None:
+        """Let others do something now and then while a bucket of many keys is judged."""
+        for judge in pipeline.judges():
+            judge.breathe = self._breathe
+
+    def _breathe(self) -> None:
+        """Let those look who wait, and those feed who bring rows that nothing at work depends on; under the lock."""
+        self.lock.release()
+        try:
+            self.turn.lend()
+        finally:
+            self.lock.acquire()
+
     def take(self, items: Iterable[Item | Reject], journaled: bool = True) -> IngestResult:
         """Parse and feed `items`; an exception of theirs, or Busy, is raised before anything is fed.
 
         journaled: no source has them still, so that a crash would lose them. OSError where they cannot be kept.
         """
-        with self.turn():
+        with self.turn.short() as lent:
             records, rejects, rejected = self._sorted(items)
-            if journaled and records:
-                key, digest = self._key or (None, "")
-                self._keep(Entry(self.clock(), "rows", records, rejects, rejected, key, digest))
+            aside = (
+                self.pipeline.detector.size >= LARGE and self.pipeline.unsettled < BEHIND and self._is_timely(records)
+            )
+            if aside or not lent:
+                return self._keep_and_feed(records, rejects, rejected, journaled, aside)
+        with self.turn():  # what is at work must end first
+            return self._keep_and_feed(records, rejects, rejected, journaled, False)
+
+    def _is_timely(self, records: Sequence[Item]) -> bool:
+        """Whether no record is of a bucket that has closed: one may be judged at the moment."""
+        next_start = self.pipeline.bucketer.next_start
+        return all(record.time >= next_start for record in records)
+
+    def _keep_and_feed(
+        self, records: list[Item], rejects: list[Reject], rejected: int, journaled: bool, aside: bool
+    ) -> IngestResult:
+        """Write to the journal, and feed. aside: what closes is judged later, by the clock's thread."""
+        if journaled and records:
+            key, digest = self._key or (None, "")
+            self._keep(Entry(self.clock(), "rows", records, rejects, rejected, key, digest))
+        self.pipeline.defers = aside
+        try:
+            if not aside:
+                self._tell(self.pipeline.settle())
+            return self._feed(records, rejects, rejected)
+        finally:
+            self.pipeline.defers = False
+
+    def take_export(
+        self, points: Iterable[Point], status: Sequence[str], by: Sequence[str], parse: Parse
+    ) -> IngestResult:
+        """Feed what the points of OTLP counters count. status, by: names of attributes. parse: rows to records.
+
+        OSError where the rows cannot be kept, or Busy; nothing is fed then, and the same points may come again.
+        """
+        with self.turn():
+            rows, marks = self.counters.rows(points, self.settings.bucket, self._begun, status, by)
+            records, rejects, rejected = self._sorted(parse(rows))
+            if records or marks:
+                self._keep(Entry(self.clock(), "rows", records, rejects, rejected, marks=marks))
+            self.counters.adopt(marks)
             return self._feed(records, rejects, rejected)
 
     def _keep(self, entry: Entry) -> None:
@@ -117,15 +175,44 @@ class Engine:
         closed: dict[Place, Verdict] = {}
         for outcome in self._publish(self.session.feed(records)):
             closed.update({place: v for v in outcome.verdicts if (place := (v.time, v.key, v.status)) in places})
-        answered = list(places)[-ANSWERED:]
-        with self.lock:
-            found = [closed.get(place) or self.pipeline.assess_open(place) for place in answered]
-        verdicts = [verdict for verdict in found if verdict is not None]
+        verdicts = self._assessed(list(places), closed)
+        answered = gravest(verdicts, ANSWERED)
         self.totals.records += accepted
         return IngestResult(
-            accepted, bucketer.repeated - repeated, bucketer.late - late, verdicts,
-            len(places) - len(answered), rejects, rejected,
+            accepted, bucketer.repeated - repeated, bucketer.late - late, answered,
+            len(verdicts) - len(answered), rejects, rejected,
         )  # fmt: skip
+
+    def _assessed(self, places: Sequence[Place], closed: Mapping[Place, Verdict]) -> list[Verdict]:
+        """Return the verdicts on `places` as they stand, in steps between which others may ask. closed: those known."""
+        found: list[Verdict] = []
+        for at in range(0, len(places), ASSESSED):
+            with self.lock:
+                for place in places[at : at + ASSESSED]:
+                    verdict = closed.get(place) or self.pipeline.assess_open(place)
+                    if verdict is not None:
+                        found.append(verdict)
+        return found
+
+    def poll(self, ready: Collection[int], journaled: bool) -> bool:
+        """Take what has come to the sources beside the requests; return whether something had.
+
+        ready: the descriptors that hold something. journaled: no source has it still.
+        """
+        session = self.session
+        with self.turn(math.inf):
+            session.look_around()
+            before = session.log.count
+            came, batches = session.feeds.read(ready)
+            self.totals.rejected += session.log.count - before
+            for batch in batches:
+                records = batch.records
+                if journaled and records:
+                    self._keep(Entry(self.clock(), "rows", records))
+                self._tell(session.feed(records))
+                self.totals.records += sum([item.rows if isinstance(item, Tally) else 1 for item in records])
+                batch.feed.take(batch.after)  # in the same turn, or a state between them would count twice
+        return came
 
     def latest(self) -> int:
         """Return the latest time that a record may have, epoch seconds."""
@@ -182,19 +269,22 @@ class Engine:
         """Remember an outcome for those who ask, and tell those who listen."""
         verdicts = self.totals.verdicts
         assert verdicts is not None
-        for verdict in outcome.verdicts:
+        breathe = self._breathe if len(outcome.verdicts) > PACE else None
+        for verdict in paced(outcome.verdicts, breathe):
             verdicts[verdict.recommendation] = verdicts.get(verdict.recommendation, 0) + 1
-        points = self.recent.accept(outcome)
+        points = self.recent.accept(outcome, breathe)
+        if not any(verdict.revises for verdict in outcome.verdicts[:1]):  # all of an outcome are, or none
+            self.totals.close({status: point[1] for status, point in points.items()})
         self.feed.publish(outcome, points if shown else {}, self.recent)
 
     def _write(self, outcome: Outcome) -> None:
         for sink in self._sinks:
             try:
                 sink(outcome)
-                self.session.troubles.clear("output")
+                self.session.troubles.clear("sink")
             except OSError as bad:  # detection goes on; the page and /readyz say so
                 self.totals.sink_failures += 1
-                self.session.troubles.add("output", f"the output cannot be written: {bad.strerror}")
+                self.session.troubles.add("sink", f"the output cannot be written: {bad.strerror}")
 
     def tick(self, patience: float | None = None) -> None:
         """What time alone does: buckets close, early alerts go out, the state is written.
@@ -236,13 +326,14 @@ class Engine:
                 troubles.clear(kind)
 
     def _move_on(self) -> None:
+        self._tell(self.pipeline.settle())
         if self._tell(self.session.tick()):
             with suppress(OSError):  # the next rows say so
                 self._keep(Entry(self.clock(), "tick"))
         self._tell(self.session.peek())
         with self.lock:
             bucket = self.pipeline.bucketer.newest()
-            if bucket is not None:
+            if bucket is not None and (len(bucket.counts) < LARGE or len(self.feed.hub)):
                 self.feed.show(bucket.start, bucket.counts.values())
 
     def _tell(self, outcomes: Iterable[Outcome]) -> int:
@@ -261,7 +352,11 @@ class Engine:
                 return None
             self._keep(Entry(self.clock(), "word", word=word))
             self.session.obey_word(word)  # an end that it asks for comes with the next bucket
-            row = next(row for row in self._rows() if row["id"] == word.id)
+            self._refresh()
+            self.recent.incidents.obeyed(word, int(self._now()))
+            found = self.recent.incidents.get(word.id)
+            assert found is not None
+            row = found.public()
             self.feed.incident(row)
             return row
 
@@ -299,10 +394,33 @@ class Engine:
         with self.lock:
             return self._rows()
 
-    def _rows(self) -> list[dict[str, object]]:
+    def find_incidents(self, states: str, text: str, limit: int) -> tuple[list[dict[str, object]], bool]:
+        """Return incidents as `IncidentBook.find` does, as they stand."""
+        with self.lock:
+            self._refresh()
+            rows, more = self.recent.incidents.find(states, text, limit)
+            return [row.public() for row in rows], more
+
+    def incident(self, identity: str) -> dict[str, object] | None:
+        """Return an incident of the last 30 days with its timeline; None where there is none of this id."""
+        with self.lock:
+            self._refresh()
+            row = self.recent.incidents.get(identity)
+            return None if row is None else row.timeline()
+
+    def notified(self, identities: Collection[str], step: str, channel: str, outcome: str) -> None:
+        """Note that a channel was given a step of incidents, and what became of it; may be called by any thread."""
+        with self.lock:
+            self.recent.incidents.notified(identities, int(self.clock()), step, channel, outcome)
+            self.session.changed = True
+
+    def _refresh(self) -> None:
         for incident in self.pipeline.tracker.open():
-            self.recent.refresh(incident)
-        return [row.public() for row in self.recent.incidents.values()]
+            self.recent.incidents.refresh(incident)
+
+    def _rows(self) -> list[dict[str, object]]:
+        self._refresh()
+        return [row.public() for row in self.recent.incidents.rows()]
 
     def once(self, key: str | None, digest: str, make: Callable[[], tuple[int, str]]) -> tuple[int, str] | None:
         """`make`'s answer, or the one given before under `key`; None where that was to another request."""
@@ -317,10 +435,16 @@ class Engine:
 
     def adopt(self, settings: Settings) -> list[str]:
         """Go on with what can change of `settings`, as `LiveSession.adopt`, when it is this thread's turn."""
-        with self.turn(), self.lock:
-            lines = self.session.adopt(settings)
-            self.settings, self.pipeline = self.session.settings, self.session.pipeline
-            return lines
+        with self.turn():
+            self._tell(self.pipeline.settle())
+            with self.lock:
+                return self._adopt(settings)
+
+    def _adopt(self, settings: Settings) -> list[str]:
+        lines = self.session.adopt(settings)
+        self.settings, self.pipeline = self.session.settings, self.session.pipeline
+        self._prepare(self.pipeline)
+        return lines
 
     def save_now(self) -> bool:
         """Write the state, if there is one, though it is not time for that; whether it is written."""
@@ -354,39 +478,57 @@ class Engine:
     @contextmanager
     def _quiet(self, patience: float | None) -> Iterator[None]:
         """Let nobody change or see anything; only while the state is copied, so that the disk does not hold them up."""
-        with self.turn(patience), self.lock:
-            if self.journal is not None:
-                self._segment = self.journal.rotate()
-            yield
+        with self.turn(patience):
+            self._tell(self.pipeline.settle())  # what has closed is in no state before it is judged
+            with self.lock:
+                if self.journal is not None:
+                    self._segment = self.journal.rotate()
+                yield
 
     def replay(self) -> int:
         """Take again what the journal has and the state has not; return how many rows. ConfigError where damaged."""
         if self.settings.state is None:
             return 0
         journal = self.journal or Journal(self.settings.state, shared=True)
-        rows, last = 0, 0.0
+        rows, first, last = 0, 0.0, 0.0
         self._at = 0.0
         self.session.hold(0.0)
         try:
             for raw in journal.replay(self._segment):
                 entry = unpack(raw)
                 self._at = last = entry.at
+                first = first or last
                 rows += self._again(entry)
         except (KeyError, TypeError, ValueError, OSError) as bad:
             raise ConfigError(
-                f"{self.settings.state}: its journal cannot be read ({bad!r}); it is left as it is"
+                f"{self.settings.state}: its journal cannot be read ({bad!r}). txmon did not change it."
             ) from bad
         finally:
             self._at = None
         self.session.hold(2 * self.settings.bucket)
         if last:
             self.session.begin(self.settings.tail in (None, "-"), last)
-        if journal.damaged:
-            text = (
-                f"{journal.damaged} bytes at the end of the journal are no whole entry; nobody was told they are kept"
-            )
-            self.session.troubles.add("damage", text)
+        self._note_damage(journal, first)
         return rows
+
+    def _note_damage(self, journal: Journal, first: float) -> None:
+        """Say what the journal should have, and has not. first: when its first entry was written, epoch seconds."""
+        found = []
+        if journal.torn:
+            found.append(
+                f"{journal.torn} bytes at the end of the journal are no whole entry; nobody was told they are kept"
+            )
+        if journal.damaged:
+            found.append(f"{journal.damaged} bytes of the journal are damaged; the rows in them are lost")
+        if journal.missing:
+            since = iso(int(self.session.heard)) if self.session.heard else "the state was written"
+            until = iso(int(first)) if first else "the start"
+            found.append(
+                "the state is older than the journal, as after a restored backup;"
+                f" rows taken between {since} and {until} are lost"
+            )
+        if found:
+            self.session.troubles.add("damage", "; ".join(found))
 
     def _again(self, entry: Entry) -> int:
         if entry.kind == "tick":
@@ -397,6 +539,7 @@ class Engine:
             with self.turn():
                 rows = self.totals.records
                 self.totals.rejected += entry.rejected
+                self.counters.adopt(entry.marks)
                 result = self._feed(list(entry.records), list(entry.rejects), entry.rejected)
                 if entry.key is not None:
                     self._answers.once(entry.key, entry.digest, lambda: answer_of(result))
@@ -413,6 +556,7 @@ class Engine:
             "ahead": session.clock.snapshot(),
             "recent": self.recent.snapshot(),
             "answers": self._answers.snapshot(),
+            "counters": self.counters.snapshot(),
             "positions": self._positions,
             "journal": self._segment,
         }
@@ -429,13 +573,14 @@ class Engine:
             session.clock.restore(own.get("ahead", 0.0))  # before it was kept, the stream's clock was the wall's
             self.recent.restore(own["recent"])
             self._answers.restore(own["answers"])
+            self.counters.restore(own.get("counters", ()))  # not in older states
             self._positions = dict(own["positions"])
             self._segment = int(own.get("journal", 0))  # not in older states
             # a followed file holds what came while the server did not run; clients and a pipe do not
             if self.journal is None or not self.journal.waits(self._segment):
                 session.begin(deaf=self.settings.tail in (None, "-"))
         except (KeyError, TypeError, ValueError, AttributeError) as bad:
-            raise ConfigError(f"{state}: does not hold together ({bad!r}); it is left as it is") from bad
+            raise ConfigError(f"{state}: is damaged ({bad!r}). txmon did not change it.") from bad
 
     def kept(self, kept: bool) -> None:
         """Delete what the journal need not keep any longer."""
@@ -468,17 +613,12 @@ class Engine:
         return self.session.troubles.text
 
     def report(self) -> list[str]:
-        """Return what the server does at the moment, one line each."""
-        totals, verdicts = self.totals, self.totals.verdicts or {}
-        with self.lock:
-            rows = len(self.pipeline.tracker.open())
-            late = self.pipeline.bucketer.late
+        """Return what the run has done so far, as `watch` says it, and what a server has besides; a line each."""
+        verdicts = self.totals.verdicts or {}
         given = ", ".join(f"{count} {word}" for word, count in verdicts.items()) or "none"
-        return [
-            f"{totals.records} records taken, {totals.rejected} rejected, {late} late",
-            f"verdicts: {given}; open incidents: {rows}; clients of the live feed: {len(self.feed.hub)}",
-            *([f"trouble: {self.trouble}"] if self.trouble else []),
-        ]
+        with self.lock:
+            lines = self.session.statistics()
+        return [*lines, f"verdicts: {given}; clients of the live feed: {len(self.feed.hub)}"]
 
     def farewell(self) -> list[str]:
         """What was not counted, and why, a line each."""
@@ -496,6 +636,7 @@ class Engine:
                 "trends": {status: {"slope": round(t.slope, 2), "name": t.name} for status, t in recent.trends.items()},
                 "hour": recent.last_hour(),
                 "incidents": [row for row in self._rows() if row["state"] != "resolved"],
+                "keys": len({key for key, _ in recent.keys.series()}),
                 "open": self.feed.shown,
                 "trouble": self.trouble,
                 "now": iso(int(self._now())),

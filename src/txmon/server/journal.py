@@ -11,13 +11,16 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from errno import EIO
+from errno import EIO, ENOSPC
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from txmon.support.safe_open import open_file
 
 FRAME: Final = struct.Struct(">II")
+BEGIN: Final = b"begin "  # before the number that the state named when the segment was begun
+FIRST: Final = 64  # bytes that a segment without entries has at most
+PLAIN: Final = b'{"'  # how the payload of an entry begins
 LARGEST: Final = 256 << 20  # bytes of a payload; a longer one is damage
 
 
@@ -39,7 +42,10 @@ class Journal:
         self._syncing = False
         self._broken: OSError | None = None  # the disk has refused: what it holds of this segment is not known
         self._lost = 0  # payloads up to which it is not known whether they are on the disk
-        self.damaged = 0  # bytes that could not be read at the start
+        self._named = 0  # the number that the newest state names
+        self.torn = 0  # bytes at the ends of segments that are no whole entry: nobody was told that they are kept
+        self.damaged = 0  # other bytes that could not be read at the start,
+        self.missing = 0  # and whether segments between the state and the first one are missing: its number
 
     def append(self, payload: bytes) -> None:
         """Add `payload`; OSError where it cannot be, which leaves the journal as it was."""
@@ -111,6 +117,7 @@ class Journal:
                 self._broken, self._lost = None, self._written
             self._synced = self._written
             self._number += 1
+            self._named = self._number
             return self._number
 
     def drop(self, before: int) -> None:
@@ -122,14 +129,19 @@ class Journal:
 
     def waits(self, first: int) -> bool:
         """Return whether there is anything to `replay` from the segment `first` on."""
-        return any(number >= first and self._path(number).stat().st_size for number in self._segments())
+        return any(number >= first and self._path(number).stat().st_size > FIRST for number in self._segments())
 
     def replay(self, first: int) -> Iterator[bytes]:
         """Yield the payloads from the segment `first` on; the segment that is written next is a new one."""
-        for number in sorted(self._segments()):
-            if number >= first:
-                yield from self._read(self._path(number))
+        numbers = [number for number in sorted(self._segments()) if number >= first]
+        for number in numbers:
+            for payload in self._read(self._path(number)):
+                if not payload.startswith(BEGIN):
+                    yield payload
+                elif number == numbers[0] and int(payload[len(BEGIN) :]) > first:
+                    self.missing = number  # it follows on a later state than the one that is read
         self._number = max(self._number, first)
+        self._named = first
 
     def close(self) -> None:
         """Close the segment."""
@@ -142,23 +154,32 @@ class Journal:
         with os.fdopen(open_file(str(path), os.O_RDONLY, private=True), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             at = 0
-            while head := file.read(FRAME.size):
-                payload = b""
-                if len(head) == FRAME.size:
-                    length, check = FRAME.unpack(head)
-                    payload = file.read(length) if length <= LARGEST else b""
-                    if len(payload) == length and zlib.crc32(payload) == check:
-                        at += FRAME.size + length
-                        yield payload
-                        continue
-                self.damaged += size - at
-                return
+            while at < size:
+                payload = _entry(file, at, size)
+                if payload is not None:
+                    at += FRAME.size + len(payload)
+                    yield payload
+                    continue
+                following = _next_entry(file, at + 1, size)
+                if following < size or _is_whole(file, at, size):
+                    self.damaged += following - at
+                else:
+                    self.torn += size - at
+                at = following
 
     def _open(self) -> None:
         self._number += 1
         path = self._path(self._number)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL
         self._descriptor, self._size = open_file(str(path), flags, private=True), 0
+        payload = BEGIN + str(self._named).encode()
+        begin = FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+        if os.write(self._descriptor, begin) < len(begin):
+            os.close(self._descriptor)
+            self._descriptor = -1
+            path.unlink()
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
+        self._size = len(begin)
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -176,3 +197,34 @@ class Journal:
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{self._stem}{number:012d}"
+
+
+def _entry(file: BinaryIO, at: int, size: int) -> bytes | None:
+    """Return the payload of the frame at a place of a segment; None where there is no whole one."""
+    file.seek(at)
+    head = file.read(FRAME.size)
+    if len(head) < FRAME.size:
+        return None
+    length, check = FRAME.unpack(head)
+    if length > LARGEST or at + FRAME.size + length > size:
+        return None
+    payload = file.read(length)
+    return payload if zlib.crc32(payload) == check else None
+
+
+def _is_whole(file: BinaryIO, at: int, size: int) -> bool:
+    """Return whether a frame that ends where the segment does was written to its end, whatever its content is now."""
+    file.seek(at)
+    head = file.read(FRAME.size)
+    return len(head) == FRAME.size and at + FRAME.size + int(FRAME.unpack(head)[0]) == size
+
+
+def _next_entry(file: BinaryIO, at: int, size: int) -> int:
+    """Return where the next whole frame of an entry begins from `at` on; `size` where there is none."""
+    file.seek(at)
+    rest = file.read(size - at)
+    found = -1
+    while (found := rest.find(PLAIN, found + 1)) >= 0:
+        if found >= FRAME.size and _entry(file, at + found - FRAME.size, size) is not None:
+            return at + found - FRAME.size
+    return size

@@ -120,6 +120,13 @@ class Settings:
     group_by: tuple[str, ...] = _input(
         (), "Judge each value of these columns separately, for example each merchant.", column_list, "COLUMN,..."
     )
+    drivers: tuple[str, ...] = _detection(
+        (), "Columns in which txmon looks for what explains an alert, for example issuer,merchant.", column_list,
+        "COLUMN,...",
+    )  # fmt: skip
+    drivers_keep: int = _detection(
+        10_000, "Most values of each column of --drivers that txmon keeps.", whole(10, 1_000_000), "N"
+    )
     role: Mapping[str, str] = _input(
         {}, "Role of a status: paid=success.", status_roles(ROLES), "STATUS=ROLE", many=True
     )
@@ -213,7 +220,10 @@ class Settings:
         None, "Keep the baselines and positions in this file, and continue from it.", path, "FILE"
     )
     out: str | None = _output(
-        None, "Write to this file instead of standard output. - is standard output.", path, "FILE"
+        None,
+        "Write to this file instead of standard output; or to sql:URL/TABLE (txmon[sql]) or parquet:DIR.",
+        path,
+        "FILE",
     )
     only: str = _output("all", "Which verdicts to write.", choice("all", "alerts"))
     fail_on: str = _output("none", "Exit with code 3 when something alerted.", choice("none", "alert"))
@@ -303,7 +313,12 @@ class Settings:
     allow_host: tuple[str, ...] = _server(
         (), "Host name that clients may use, besides IP addresses and localhost.", column_list, "NAME,..."
     )
-    tail: str | None = _server(None, "Also read this file as it grows. - is standard input.", path, "FILE")
+    tail: str | None = _server(
+        None, "Also read this file, or the files of a quoted pattern, as they grow. - is standard input.", path, "FILE"
+    )
+    otlp: tuple[str, ...] = _server(
+        (), "OpenTelemetry counters to receive at /v1/metrics (txmon[otlp]).", column_list, "NAME,..."
+    )
     max_body: int = _server(1 << 20, "Largest request body.", size(1 << 10, 64 << 20), "SIZE")
     max_unpacked: int = _server(
         4, "How many times --max-body a gzip body may unpack to.", whole(1, 1000), "N"
@@ -317,6 +332,10 @@ class Settings:
         None, "File with more tokens, one per line: SCOPE[,SCOPE] TOKEN. Scopes are ingest, read and admin.",
         secret_file, "FILE",
     )  # fmt: skip
+    tls_cert: str | None = _server(
+        None, "Serve HTTPS with this certificate (PEM, with its chain). SIGHUP reads it again.", path, "FILE"
+    )
+    tls_key: str | None = _server(None, "Key of that certificate (PEM, without a password).", path, "FILE")
     trusted_proxy: tuple[str, ...] = _server(
         (), "Proxies whose X-Forwarded-For, -Proto and -Host are believed.", networks, "ADDRESS,...", many=False
     )  # fmt: skip

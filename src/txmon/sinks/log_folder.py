@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from errno import ENOSPC
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,8 @@ from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import Outcome, without_sums
 from txmon.model.verdict import Verdict
 from txmon.sinks.lines import event_line, verdict_line
-from txmon.support.safe_open import open_file
+from txmon.support.line_file import LineFile
+from txmon.support.plurals import counted
 
 HOUR: Final = 3600
 NAME: Final = re.compile(r"(?:counts|incidents|verdicts)-(\d{8}T\d{2})\.jsonl", re.ASCII)
@@ -25,8 +26,7 @@ class LogFolder:
     """A sink that appends to `verdicts-20260302T14.jsonl`, `incidents-...` and `counts-...`, in UTC.
 
     Lines are written whole, with one call a file and outcome, so a reader meets at most a torn last line. A count line
-    is a row of transactions (time, status, count, dimensions). What cannot be written is counted and left out:
-    detection goes on.
+    is a row of transactions (time, status, count, dimensions). What cannot be written waits, and detection goes on.
     """
 
     def __init__(self, folder: str, keep: int | None = None) -> None:
@@ -36,12 +36,12 @@ class LogFolder:
         """
         self._folder = Path(folder)
         self._keep = keep
-        self._files: dict[str, int] = {}  # kind -> descriptor
-        self._torn: set[str] = set()  # kinds whose file ends within a line
+        self._files: dict[str, LineFile] = {}  # by kind
+        self._unfinished: list[LineFile] = []  # of hours before, with lines that wait for space
         self._hour = ""
         self._counts: dict[tuple[int, Key, str], int] = {}
-        self.failures = 0  # writes that failed
-        self.failure = ""  # why the last one did
+        self.lost = 0  # lines that could not be written
+        self.failure = ""  # why
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as bad:
@@ -59,21 +59,42 @@ class LogFolder:
         self._append("incidents", list(map(event_line, outcome.events)))
 
     def close(self) -> None:
-        """Close the files."""
-        for descriptor in self._files.values():
-            os.close(descriptor)
+        """Close the files, after a last attempt to write what waits."""
+        self._lose([*self._unfinished, *self._files.values()])
         self._files.clear()
+        self._unfinished.clear()
+
+    def retry(self) -> None:
+        """Write what waits for space, as far as that is possible now."""
+        for file in (*self._unfinished, *self._files.values()):
+            file.retry()
+        done = [file for file in self._unfinished if not file.trouble]
+        if done:
+            self._lose(done)
+            self._unfinished = [file for file in self._unfinished if file not in done]
+
+    @property
+    def trouble(self) -> str:
+        """Why lines wait to be written; empty while none do."""
+        return next((file.trouble for file in (*self._files.values(), *self._unfinished) if file.trouble), "")
 
     def summary(self) -> list[str]:
-        """A line when something could not be written."""
-        return [f"{self._folder}: {self.failures} writes failed ({self.failure})"] if self.failures else []
+        """A line when something could not be written; after `close`."""
+        if not self.lost and not self.failure:
+            return []
+        return [f"{self._folder}: {counted(self.lost, 'line')} could not be written ({self.failure})"]
 
     def _turn(self, hour: str, time: int) -> None:
         """Begin the files of another hour, and let go of those that are past their time."""
-        self.close()
-        self._torn.clear()
+        waiting = [file for file in self._files.values() if file.trouble]
+        self._lose([file for file in self._files.values() if not file.trouble])
+        self._files.clear()
+        self._unfinished += waiting
+        first = not self._hour
         self._hour = hour
         self._counts = {slot: count for slot, count in self._counts.items() if slot[0] > time - CORRECTED}
+        if first:
+            self._recall(time)
         if self._keep is None:
             return
         oldest = iso(max(0, time - self._keep))[:13].replace("-", "")
@@ -83,7 +104,25 @@ class LogFolder:
                 if name is not None and name[1] < oldest:
                     path.unlink()
         except OSError as bad:
-            self._fail(bad)
+            self.failure = bad.strerror or str(bad)
+
+    def _recall(self, time: int) -> None:
+        """Know what was logged before a restart, so that nothing is counted in the log twice."""
+        for hour in range(time - CORRECTED, time + HOUR, HOUR):
+            name = iso(hour)[:13].replace("-", "")
+            try:
+                raw = (self._folder / f"counts-{name}.jsonl").read_bytes()
+            except OSError:
+                continue
+            for line in raw.split(b"\n"):
+                try:
+                    row = json.loads(line)
+                    count, status, stamp = int(row.pop("count")), str(row.pop("status")), row.pop("time")
+                    start = int(datetime.fromisoformat(stamp).timestamp())
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    continue  # a torn last line
+                slot = (start, tuple((str(name), str(value)) for name, value in row.items()), status)
+                self._counts[slot] = self._counts.get(slot, 0) + count
 
     def _count_lines(self, verdicts: Sequence[Verdict]) -> list[str]:
         lines = []
@@ -101,34 +140,19 @@ class LogFolder:
     def _append(self, kind: str, lines: Sequence[str]) -> None:
         if not lines:
             return
-        data = ("\n".join(lines) + "\n").encode()
-        try:
-            descriptor = self._files.get(kind)
-            if descriptor is not None and os.fstat(descriptor).st_nlink == 0:  # somebody has deleted the file
-                os.close(self._files.pop(kind))
-                descriptor = None
-            if descriptor is None:
-                descriptor = self._files[kind] = self._open(kind)
-            if kind in self._torn:
-                data = b"\n" + data
-            self._torn.add(kind)  # until all of it is written
-            written = os.write(descriptor, data)
-        except OSError as bad:
-            self._fail(bad)
-            return
-        if written == len(data):
-            self._torn.discard(kind)
-        else:
-            self._fail(OSError(ENOSPC, os.strerror(ENOSPC)))
+        file = self._files.get(kind)
+        if file is None:
+            path = self._folder / f"{kind}-{self._hour}.jsonl"
+            file = self._files[kind] = LineFile(str(path), self._note, private=True, patient=True)
+        file.write(("\n".join(lines) + "\n").encode())
 
-    def _open(self, kind: str) -> int:
-        path = self._folder / f"{kind}-{self._hour}.jsonl"
-        descriptor = open_file(str(path), os.O_RDWR | os.O_APPEND | os.O_CREAT, private=True)
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":  # whoever wrote before was killed in mid-line
-            self._torn.add(kind)
-        return descriptor
+    def _note(self, line: str) -> None:
+        """Leave out what a file says of itself: the summary says it of the folder."""
 
-    def _fail(self, bad: OSError) -> None:
-        self.failures += 1
-        self.failure = bad.strerror or str(bad)
+    def _lose(self, files: Sequence[LineFile]) -> None:
+        """Close files; what they still hold is lost."""
+        for file in files:
+            file.close()
+            if file.lost:
+                self.lost += file.lost
+                self.failure = file.reason

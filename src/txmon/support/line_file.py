@@ -1,6 +1,8 @@
-"""Lines appended to a file by a run that must go on though its disk is full: what is lost is counted and said."""
+"""Lines appended to a file by a run that must go on though its disk is full: they wait in memory for space."""
 
 import os
+import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from errno import EPIPE
@@ -11,23 +13,36 @@ from txmon.support.plurals import counted
 from txmon.support.safe_open import open_file
 
 BLOCK: Final = 1 << 16  # bytes read at a time
+MOST_WAITING: Final = 16 << 20  # bytes of lines that wait; those that come then are lost
+AGAIN: Final = 0.5  # seconds between two attempts to write what waits
 
 
 class LineFile:
-    """Takes whole lines; one that could not be written, or only in part, never runs into the next."""
+    """Takes whole lines. One that could not be written waits, and never runs into the next; too many are counted."""
 
-    def __init__(self, path: str, say: Callable[[str], None], private: bool = False) -> None:
+    def __init__(self, path: str, say: Callable[[str], None], private: bool = False, patient: bool = False) -> None:
         """Go on after the last whole line of `path`; a torn one that a kill left behind is cut off.
 
-        say: takes a line when writing begins to fail. private: for the owner's eyes only. OSError when it cannot be.
+        say: takes a line when writing begins to fail, and when it works again. private: for the owner's eyes only.
+        patient: the lines wait where it cannot be opened either; otherwise that is an OSError.
         """
         self.lost = 0  # lines
+        self.reason = ""  # why writing failed last
         self._path = path
         self._say = say
         self._failing = False
-        self._torn = False  # what is on the disk ends within a line
+        self._waiting: deque[bytes] = deque()  # whole lines, the oldest first
+        self._size = 0  # bytes of them
+        self._done = 0  # bytes of the first of them that are on the disk
+        self._try_at = 0.0
         self._private = private
-        self._descriptor = self._open()
+        self._descriptor = -1
+        self._identity: tuple[int, int] | None = None
+        try:
+            self._descriptor = self._open()
+        except OSError:
+            if not patient:
+                raise
 
     def _open(self) -> int:
         descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666, self._private)
@@ -39,13 +54,21 @@ class LineFile:
 
     def reopen(self) -> None:
         """Open the path anew: what was open may have been renamed. OSError leaves what is open."""
-        if self._identity is not None:
-            descriptor = self._open()
-            os.close(self._descriptor)
-            self._descriptor, self._torn = descriptor, False
+        if self._descriptor < 0:
+            self._descriptor = self._open()
+        elif self._identity is not None:
+            before = self._descriptor
+            self._descriptor = self._open()
+            if self._done:  # the line that was begun there goes to the new file as a whole
+                with suppress(OSError):
+                    _cut_torn_line(before)
+                self._done = self._waiting[0].rfind(b"\n", 0, self._done) + 1
+            os.close(before)
 
     def _renamed(self) -> bool:
         """Whether the path is no longer the file that is open: rotation renames it without a word."""
+        if self._descriptor < 0:
+            return True
         if self._identity is None:
             return False
         try:
@@ -54,36 +77,94 @@ class LineFile:
             return True
         return (status.st_dev, status.st_ino) != self._identity
 
+    @property
+    def trouble(self) -> str:
+        """Why lines wait; empty while none do."""
+        return f"{self._path}: {self.reason}; {self._size} bytes of lines wait" if self._waiting else ""
+
     def write(self, data: bytes) -> int:
-        """Append `data`, whole lines; BrokenPipeError where a pipe's reader is gone, other failures are counted."""
+        """Append `data`, whole lines; BrokenPipeError where a pipe's reader is gone. Other failures let it wait."""
+        if self._size + len(data) > MOST_WAITING and self._waiting:
+            self.lost += data.count(b"\n")
+            return len(data)
+        self._waiting.append(data)
+        self._size += len(data)
+        if not self._failing or time.monotonic() >= self._try_at:
+            self.retry()
+        return len(data)
+
+    def retry(self) -> None:
+        """Write what waits, as far as that is possible now; BrokenPipeError as `write`."""
+        if not self._waiting or (self._failing and time.monotonic() < self._try_at):
+            return
+        waited = len(self._waiting) > 1 or self._done > 0
         try:
             if self._renamed():
                 self.reopen()
-            rest = memoryview(b"\n" + data if self._torn else data)
-            while rest:
-                written = os.write(self._descriptor, rest)
-                self._torn = True
-                rest = rest[written:]
-            self._torn = self._failing = False
+            while self._waiting:
+                first = self._waiting[0]
+                while self._done < len(first):
+                    self._done += os.write(self._descriptor, memoryview(first)[self._done :])
+                self._waiting.popleft()
+                self._size -= len(first)
+                self._done = 0
         except OSError as bad:
             if bad.errno == EPIPE:
                 raise
-            self.lost += data.count(b"\n")
+            self._try_at = time.monotonic() + AGAIN
+            self.reason = bad.strerror or str(bad)
             if not self._failing:
-                self._say(f"{self._path}: {bad.strerror}; going on without")
+                self._say(f"{self._path}: {self.reason}; going on, and up to 16 MB of lines wait for space")
             self._failing = True
-        return len(data)
+            return
+        if self._failing and waited:
+            self._say(f"{self._path}: is written again, and the lines that waited are in it")
+        self._failing = False
+
+    def waiting(self) -> str:
+        """Return the lines that wait, for a state."""
+        return b"".join(self._waiting)[self._whole() :].decode("utf-8", "replace")
+
+    def take_back(self, lines: str) -> None:
+        """Write the lines first that waited when a run ended."""
+        if lines:
+            self._waiting.appendleft(lines.encode())
+            self._size += len(self._waiting[0])
+            self.retry()
+
+    def _whole(self) -> int:
+        """Return how many bytes of what waits are whole lines on the disk already."""
+        return self._waiting[0].rfind(b"\n", 0, self._done) + 1 if self._waiting else 0
 
     def flush(self) -> None:
         """Nothing: every line is written at once."""
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
+        """Close the file, after a last attempt to write what waits; what still waits is lost."""
+        self._try_at = 0.0
+        with suppress(BrokenPipeError):
+            self.retry()
+        self.lost += self._left()
+        if self._done and self._descriptor >= 0:
+            with suppress(OSError):
+                _cut_torn_line(self._descriptor)
+        self._waiting.clear()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def summary(self) -> list[str]:
-        """A line when lines were lost."""
-        return [f"{self._path}: {counted(self.lost, 'line')} could not be written"] if self.lost else []
+        """A line when lines were lost, or would be if the run ended now."""
+        with suppress(BrokenPipeError):
+            self.retry()
+        lost = self.lost + self._left()
+        return [f"{self._path}: {counted(lost, 'line')} could not be written"] if lost else []
+
+    def _left(self) -> int:
+        """Return how many lines wait."""
+        return sum(data.count(b"\n") for data in self._waiting) - (
+            self._waiting[0].count(b"\n", 0, self._done) if self._waiting else 0
+        )
 
 
 def _cut_torn_line(descriptor: int) -> None:

@@ -1,13 +1,14 @@
-"""What the chart shows at a moment: the series worth a panel, their histories, the open incidents, the trends."""
+"""What the chart shows at a moment: the series, their histories and states, the incidents, the trends."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from txmon.model.keys import TOTAL, Key, Series
-from txmon.model.outcome import MARKS, IncidentEvent, Outcome, TrendName, without_sums
-from txmon.model.statuses import DENIED, FAILED, PENDING, REFUNDED, REVERSED, SUCCESS, role_of
+from txmon.model.outcome import MARKS, Outcome, TrendName
+from txmon.model.statuses import DENIED, FAILED, PENDING, REFUNDED, REVERSED, SUCCESS, role_of, shown
 from txmon.model.verdict import Verdict
 from txmon.terminal.history import History, Point
+from txmon.terminal.incident_book import IncidentBook
 
 # the known status that stands for a role, where a system has other words
 LIKE: Final = {
@@ -17,46 +18,64 @@ LIKE: Final = {
 ORDER: Final = ("denied", "failed", "reversed", "backend_reversed", TOTAL, "approved", "processing", "refunded")
 MOST_SERIES: Final = 512  # with a history; beyond, those that alerted least recently are forgotten
 
+State = Literal["alert", "silence", "ending", "incident", "warming", "normal"]
+URGENT: Final[dict[State, int]] = {"silence": 0, "alert": 0, "ending": 1, "incident": 2, "warming": 3, "normal": 3}
+
 
 @dataclass(slots=True)
 class Track:
-    """One series: its newest verdict and its history."""
+    """One series: its newest verdict and its history. Times are epoch seconds, 0 for never."""
 
     newest: Verdict
     history: History
-    alerts: int = 0  # buckets that alerted
-    last_alert: int = 0  # epoch seconds, 0 for never
+    began: int = 0  # first bucket of the alert that is not over; 0 while it is normal
+    ended: int = 0  # first normal bucket after the last alert
+    last_alert: int = 0
+
+    @property
+    def series(self) -> Series:
+        """Return what identifies it."""
+        return self.newest.key, self.newest.status
+
+
+@dataclass(slots=True)
+class Volume:
+    """The transactions of one bucket, all keys together, and what was normal."""
+
+    count: int = 0
+    expected: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    warming: bool = True
 
 
 class Board:
-    """Follows outcomes; several series are ranked by when they last alerted, then in the order analysts think."""
+    """Follows outcomes; what alerts now comes first, then the order in which analysts think."""
 
     def __init__(self, bucket: int) -> None:
         """bucket: the width of a bucket, seconds."""
         self.bucket = bucket
-        self.time = 0  # start of the newest bucket, epoch seconds; 0 before the first
-        self.warming = True
-        self.volume = 0  # transactions in it, all keys
-        self.incidents: dict[str, IncidentEvent] = {}  # open, by id
+        self.first = 0  # start of the first and of the newest bucket that closed, epoch seconds; 0 before the first
+        self.time = 0
+        self.volume = Volume()  # in the newest bucket
+        self.incidents = IncidentBook()
         self.trends: dict[str, TrendName] = {}
         self.tracks: dict[Series, Track] = {}
+        self.keyed = False  # keys are told apart
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
-        if not any(verdict.partial or verdict.revises for verdict in outcome.verdicts):
-            self.time = outcome.time
-        self.volume = 0
         for verdict in outcome.verdicts:
             self._take(verdict)
-        for verdict in without_sums(outcome.verdicts):
-            if verdict.status == TOTAL:
-                self.volume += verdict.count
-                self.warming = verdict.recommendation == "warming"
-        for event in outcome.events:
-            if event.state == "resolved":
-                self.incidents.pop(event.id, None)
-            else:
-                self.incidents[event.id] = event
+        # what is partial, or corrects a bucket, is no whole bucket
+        closed = [v for v in outcome.verdicts if v.status == TOTAL and not (v.partial or v.revises)]
+        if closed and outcome.time >= self.time:
+            self.time = outcome.time
+            self.first = self.first or outcome.time
+            whole = [verdict for verdict in closed if not verdict.key]  # all keys together, where they are judged too
+            self.volume = _volume(whole or closed)
+            self._settle()
+        self.incidents.accept(outcome)
         for status, trend in outcome.trends.items():
             self.trends[status] = trend.name
         if len(self.tracks) > MOST_SERIES:
@@ -67,41 +86,91 @@ class Board:
         track = self.tracks.get(series)
         if track is None:
             track = self.tracks[series] = Track(verdict, History(verdict.time, self.bucket))
+            self.keyed = self.keyed or bool(verdict.key)
         mark = MARKS[verdict.recommendation]
-        track.newest = verdict
-        if mark == 2:
-            track.alerts += 1
-            track.last_alert = verdict.time
         high = 0 if verdict.recommendation == "warming" else verdict.high
         track.history.add(verdict.time, Point(verdict.count, verdict.low, high, mark))
+        if verdict.time < track.newest.time:
+            return  # it corrects the past
+        track.newest = verdict
+        if mark == 2:
+            track.began = track.began or verdict.time
+            track.last_alert = verdict.time
+        elif mark == 0 and track.began:
+            track.began, track.ended = 0, verdict.time
+
+    def _settle(self) -> None:
+        """End the alerts of series that have no verdict in the newest bucket: they are at zero, and that is normal."""
+        for track in self.tracks.values():
+            if track.began and track.newest.time < self.time:
+                track.began, track.ended = 0, self.time
+
+    def count(self, track: Track) -> int:
+        """Return the transactions of a series in the newest bucket; a rare one has no verdict where it is at zero."""
+        return track.newest.count if track.newest.time >= self.time else 0
 
     def _forget(self) -> None:
-        keep = sorted(self.tracks, key=lambda series: self._rank(series, False))[: MOST_SERIES // 2]
+        keep = sorted(self.tracks, key=lambda series: -self.tracks[series].last_alert)[: MOST_SERIES // 2]
         self.tracks = {series: self.tracks[series] for series in keep}
 
-    def panels(self, most: int, final: bool) -> list[Track]:
-        """The `most` tracks worth a panel; final: by all that happened instead of lately."""
-        ranked = sorted(self.tracks, key=lambda series: self._rank(series, final))
-        if len({key for key, _ in ranked}) == 1:  # without --group-by the places stay put
-            shown = sorted(ranked[:most], key=lambda series: _place(series[1]))
-            return [self.tracks[series] for series in shown]
-        return [self.tracks[series] for series in ranked[:most]]
+    def ranked(self, words: str = "", by_past: bool = False) -> list[Track]:
+        """Return the tracks, what alerts now first. words: only series whose name holds each of them.
 
-    def _rank(self, series: Series, final: bool) -> tuple[float, int, str, Key]:
-        track = self.tracks[series]
-        many = len(self.tracks) > len(ORDER)
-        worst = -(track.alerts if final else track.last_alert) if many else 0
-        return worst, _place(series[1]), series[1], series[0]
+        by_past: what ever alerted comes first instead; for a picture of all that happened.
+        """
+        wanted = words.casefold().split()
+        chosen = [track for track in self.tracks.values() if all(word in _searched(track) for word in wanted)]
+        return sorted(chosen, key=lambda track: self._rank(track, by_past))
 
-    def points(self, track: Track, most: int, final: bool) -> list[Point]:
-        """The points to draw of `track`: its newest buckets, or all of its past."""
+    def _rank(self, track: Track, by_past: bool) -> tuple[int, int, int, str, Key]:
+        key, status = track.series
+        urgent = URGENT[self.state(track)] if not by_past else 0 if track.last_alert else 1
+        # of many keys those that alerted last are the most interesting ones
+        recent = -track.last_alert if key else 0
+        return urgent, recent, place(status), status, key
+
+    def state(self, track: Track) -> State:
+        """Return what a series is doing."""
+        newest = track.newest
+        if newest.time < self.time and newest.recommendation != "warming":
+            return "incident" if self.incidents.of(track.series) is not None else "normal"
+        if newest.recommendation == "alert":
+            return "silence" if "silence" in newest.reasons else "alert"
+        if newest.recommendation == "pending":
+            return "ending"
+        if newest.recommendation == "warming":
+            return "warming"
+        return "incident" if self.incidents.of(track.series) is not None else "normal"
+
+    def points(self, track: Track, start: int, end: int, slots: int) -> list[Point | None]:
+        """Return the points to draw of `track` from `start` to before `end`, epoch seconds."""
         if track.history.last < self.time:  # a series without a row is at zero
             before = track.history.recent[-1]
             track.history.add(self.time, Point(0, before.low, before.high))
-        return track.history.overview(most) if final else track.history.latest(most)
+        return track.history.between(start, end, slots)
+
+    def newest(self) -> dict[Series, Verdict]:
+        """Return the newest verdict of each series."""
+        return {series: track.newest for series, track in self.tracks.items()}
 
 
-def _place(status: str) -> int:
+def _volume(verdicts: list[Verdict]) -> Volume:
+    """Return the sum over keys; deviations are added as if each key were independent of the others."""
+    expected = sum(v.expected for v in verdicts)
+    below = sum((v.expected - v.low) ** 2 for v in verdicts) ** 0.5
+    above = sum((v.high - v.expected) ** 2 for v in verdicts) ** 0.5
+    warming = all(v.recommendation == "warming" for v in verdicts)
+    return Volume(sum(v.count for v in verdicts), expected, max(0.0, expected - below), expected + above, warming)
+
+
+def _searched(track: Track) -> str:
+    key, status = track.series
+    name = "all statuses" if status == TOTAL else shown(status)
+    return " ".join([name, status, *(f"{dimension}={value}" for dimension, value in key)]).casefold()
+
+
+def place(status: str) -> int:
+    """Return where a status stands in the order of analysts."""
     known = like(status)
     return ORDER.index(known) if known else len(ORDER)
 

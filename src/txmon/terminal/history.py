@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
-RECENT: Final = 1024  # buckets kept one by one
+RECENT: Final = 1536  # buckets kept one by one: a day of minutes and a little more
+SPARE: Final = 256  # more of them, so that a list is not cut at every bucket
 POINTS: Final = 1024  # of the overview; when full, neighbours merge and the detail halves
+LONGEST_GAP: Final = 100_000  # buckets without a word of a series that are filled; over a longer gap it starts anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +30,40 @@ class History:
 
     def __init__(self, start: int, width: int) -> None:
         """start: time of the first bucket, epoch seconds. width: of a bucket, seconds."""
-        self.start = start
-        self.last = start - width
-        self.recent: list[Point] = []
         self._width = width
+        self._begin(start)
+
+    def _begin(self, start: int) -> None:
+        self.start = start
+        self.last = start - self._width
+        self.recent: list[Point] = []
         self._overview: list[Point] = []
         self._pending: list[Point] = []  # fewer than a step
         self._step = 1  # buckets a point of the overview
 
     def add(self, time: int, point: Point) -> None:
-        """Append the bucket at `time`; buckets skipped since the last hold nothing but the last one's band."""
+        """Append the bucket at `time`, or correct it where it is known already.
+
+        Buckets that were skipped since the last hold nothing but the last one's band.
+        """
         missing = (time - self.last) // self._width - 1
         if missing < 0:
+            self._correct(-missing - 1, point)
             return
-        if missing:
+        if missing > LONGEST_GAP:
+            self._begin(time)
+        elif missing:
             before = self.recent[-1] if self.recent else QUIET
             gap = Point(0, before.low, before.high)
-            for _ in range(min(missing, RECENT)):
+            for _ in range(missing):
                 self._append(gap)
         self._append(point)
         self.last = time
 
     def _append(self, point: Point) -> None:
         self.recent.append(point)
-        if len(self.recent) >= 2 * RECENT:
-            del self.recent[:RECENT]
+        if len(self.recent) >= RECENT + SPARE:
+            del self.recent[:SPARE]
         self._pending.append(point)
         if len(self._pending) == self._step:
             self._overview.append(merge(self._pending))
@@ -62,21 +72,44 @@ class History:
             self._overview = [merge(self._overview[i : i + 2]) for i in range(0, 2 * POINTS, 2)]
             self._step *= 2
 
-    def overview(self, points: int) -> list[Point]:
-        """All of the past in at most `points` points, oldest first."""
-        everything = self._overview + ([merge(self._pending)] if self._pending else [])
-        if len(everything) <= points:
-            return everything
-        edges = [len(everything) * i // points for i in range(points + 1)]
-        return [merge(everything[a:b]) for a, b in pairwise(edges)]
+    def _correct(self, back: int, point: Point) -> None:
+        """Put `point` in the place of the bucket `back` buckets before the last; older ones stay as they are."""
+        if back >= len(self.recent):
+            return
+        self.recent[-1 - back] = point
+        if back < len(self._pending):
+            self._pending[-1 - back] = point
+            return
+        place = (back - len(self._pending)) // self._step  # of the overview, from its end
+        first = len(self._pending) + (place + 1) * self._step  # buckets from the end
+        if first <= len(self.recent):
+            self._overview[-1 - place] = merge(self.recent[-first : len(self.recent) - first + self._step])
 
-    def latest(self, points: int) -> list[Point]:
-        """The newest `points` buckets, oldest first."""
-        return self.recent[-points:]
+    def between(self, start: int, end: int, slots: int) -> list[Point | None]:
+        """Return a point for each of `slots` equal parts of the time from `start` to before `end`, epoch seconds.
+
+        A part is several buckets merged, or a part of one. None: the series was not known yet, or is not known so far.
+        """
+        width = self._width
+        count = max(1, (end - start) // width)
+        points, step = self.recent, 1
+        first = self.last - (len(points) - 1) * width  # time of the first point
+        if start < first and self.start < first:
+            points = [*self._overview, merge(self._pending)] if self._pending else self._overview
+            first, step = self.start, self._step
+        offset = (start - first) // width  # in buckets
+        found: list[Point | None] = []
+        for slot in range(slots):
+            a, b = offset + slot * count // slots, offset + (slot + 1) * count // slots
+            last = slot == slots - 1  # holds what is not yet a whole step
+            a, b = a // step, max(a // step + 1, -(-b // step) if last else b // step)
+            part = points[max(0, a) : b] if b > 0 else []
+            found.append(None if not part else part[0] if len(part) == 1 else merge(part))
+        return found
 
 
 def merge(points: Sequence[Point]) -> Point:
-    """Several neighbours as one: the most striking of those with the worst mark, or the mean where all is quiet."""
+    """Return several neighbours as one: the most striking of those with the worst mark, or the mean of quiet ones."""
     mark = max(point.mark for point in points)
     low, high = min(point.low for point in points), max(point.high for point in points)
     if mark:
@@ -87,5 +120,5 @@ def merge(points: Sequence[Point]) -> Point:
 
 
 def _distance(point: Point) -> float:
-    """How far a count lies from the middle of its band."""
+    """Return how far a count lies from the middle of its band."""
     return abs(point.count - (point.low + point.high) / 2)

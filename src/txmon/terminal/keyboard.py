@@ -1,12 +1,18 @@
 """Keys pressed on the terminal while the chart is shown; standard input stays the stream's."""
 
 import os
+import select
 import termios
 import tty
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-ARROWS = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "down", b"\x1b[D": "up"}
+SEQUENCES: Final = {
+    b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "right", b"\x1b[D": "left",
+    b"\x1bOA": "up", b"\x1bOB": "down", b"\x1bOC": "right", b"\x1bOD": "left",
+    b"\x1b[5~": "page up", b"\x1b[6~": "page down", b"\x1b[H": "home", b"\x1b[F": "end", b"\x1b[1~": "home",
+    b"\x1b[4~": "end",
+}  # fmt: skip
+SINGLE: Final = {b"\x1b": "escape", b"\r": "enter", b"\n": "enter", b"\x7f": "backspace", b"\x08": "backspace"}
 
 
 class Keys:
@@ -14,6 +20,7 @@ class Keys:
 
     def __init__(self) -> None:
         self.descriptor: int | None = None
+        self.gone = False  # the terminal was closed
         self._before: list[Any] | None = None
 
     def __enter__(self) -> "Keys":
@@ -30,20 +37,60 @@ class Keys:
 
     def _close(self) -> None:
         if self.descriptor is not None:
-            if self._before is not None:
-                termios.tcsetattr(self.descriptor, termios.TCSADRAIN, self._before)
+            self.release()
             os.close(self.descriptor)
             self.descriptor = None
 
-    def quit(self, ready: set[int], press: Callable[[str], None]) -> bool:
-        """Read what was pressed, if the terminal is among the `ready`, and pass it on; whether it was `q`."""
-        if self.descriptor is None or self.descriptor not in ready:
-            return False
-        pressed = os.read(self.descriptor, 64)
-        for sequence, name in ARROWS.items():
-            if sequence in pressed:
-                press(name)
-                pressed = pressed.replace(sequence, b"")
-        if b" " in pressed:
-            press("space")
-        return b"q" in pressed
+    def release(self) -> None:
+        """Give the terminal back as it was."""
+        if self.descriptor is not None and self._before is not None and not self.gone:
+            termios.tcsetattr(self.descriptor, termios.TCSADRAIN, self._before)
+
+    def take(self) -> None:
+        """Take the terminal again after `release`."""
+        if self.descriptor is not None and not self.gone:
+            tty.setcbreak(self.descriptor)
+
+    def pressed(self) -> list[str]:
+        """Return what was pressed since the last call, without waiting: characters, and names of other keys."""
+        if self.descriptor is None or self.gone or not select.select([self.descriptor], [], [], 0)[0]:
+            return []
+        try:
+            data = os.read(self.descriptor, 256)
+        except OSError:
+            data = b""
+        self.gone = not data
+        return decoded(data)
+
+
+def decoded(data: bytes) -> list[str]:
+    """Return the keys that `data` holds: characters as they are, others by name; unknown sequences are left out."""
+    found: list[str] = []
+    at = 0
+    while at < len(data):
+        for sequence, name in SEQUENCES.items():
+            if data.startswith(sequence, at):
+                found.append(name)
+                at += len(sequence)
+                break
+        else:
+            at += _one(data, at, found)
+    return found
+
+
+def _one(data: bytes, at: int, found: list[str]) -> int:
+    """Add the key at `at` to `found`; return how many bytes it took."""
+    byte = data[at : at + 1]
+    if byte == b"\x1b" and data[at + 1 : at + 2] in (b"[", b"O"):  # a sequence that nobody here knows
+        end = at + 2
+        while end < len(data) and not 0x40 <= data[end] <= 0x7E:
+            end += 1
+        return end + 1 - at
+    if byte in SINGLE:
+        found.append(SINGLE[byte])
+        return 1
+    size = 1 if byte < b"\x80" else 2 if byte < b"\xe0" else 3 if byte < b"\xf0" else 4
+    text = data[at : at + size].decode("utf-8", "ignore")
+    if text.isprintable():
+        found.extend(text)
+    return size

@@ -15,10 +15,11 @@ import click
 from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.messages import tell
-from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, Source, source_of, source_options
+from txmon.cli.verbose import Verbose
 from txmon.errors import ExitCode, UsageError
 from txmon.ingest.follow import PipeSource
 from txmon.ingest.kafka import KafkaSource
@@ -27,13 +28,13 @@ from txmon.ingest.timestamps import TimeParser
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.heartbeat import Vitals
 from txmon.runtime.readable import check_readable
+from txmon.runtime.reader import hints_of
 from txmon.runtime.session import LiveSession, uptime
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.state_lock import owned
 from txmon.runtime.waiting import Waiting
 from txmon.settings.declarations import Settings
 from txmon.support.kafka_address import topic_of
-from txmon.terminal.keyboard import Keys
 
 FRAME: Final = 0.15  # seconds between two frames of the chart
 IDLE: Final = 0.5  # seconds after which the clock is looked at, without a chart
@@ -88,7 +89,7 @@ class _Watch(Command):
     help="The consumer group for --kafka.",
 )
 @source_options(live=True)
-@options(*READING, "max_ahead", *JUDGING, "state", *WRITING, "heartbeat")
+@options(*READING, "max_ahead", *JUDGING, *DRIVING, "state", *WRITING, "heartbeat")
 @option(
     "--notify",
     section="Notifications",
@@ -105,6 +106,9 @@ def watch(
     baselines, open minutes and incidents. SIGHUP reads the settings again, opens the outputs anew and writes the state;
     SIGUSR1 prints statistics; SIGTERM writes the state and ends.
 
+    On a terminal there is a live chart. Its keys: q quits, ? lists all keys, i lists the incidents, t changes the
+    range, arrows and Enter look at one status, / filters, space holds the picture still.
+
     \b
     Examples:
       cat transactions.csv | txmon watch --only alerts
@@ -113,29 +117,32 @@ def watch(
       txmon watch --sql postgresql://me@db/shop --query "SELECT created_at, status FROM payments" --state s
     """
     taken = {name: flags.pop(name, None) for name in NAMES}
-    settings = load_config(flags).settings
+    config = load_config(flags)
+    settings = config.settings
+    verbose = Verbose(config)
     inputs = paths or (() if kafka or taken["query"] else ("-",))
     spare_inputs([*inputs, *files_of(taken)], outputs_of(settings), settings)
     other = source_of(taken, settings, live=True)
     if other is not None and (paths or kafka):
         raise UsageError("--sql and --prometheus cannot be combined with --follow or --kafka. Run a watch for each.")
     if len(set(paths)) < len(paths):
-        raise UsageError("--follow names a file twice")
+        raise UsageError("--follow names a file twice. Name each file once.")
     with ExitStack() as stack:
         stop = stack.enter_context(stopping())
         stack.enter_context(owned(settings.state))
         session = _session(settings, stack)
         _begin(session, begin, paths, kafka)
         _open(session, paths, (kafka, group) if kafka else None, other, stack)
-        outputs = Outputs(settings, stack, notify, live=True, reader=None)
+        typed = inputs == ("-",) and other is None and sys.stdin.isatty()
+        outputs = Outputs(settings, stack, notify, live=True, reader=None, typed=typed)
         session.remember(session.feeds)
         session.remember(outputs)
-        keys = stack.enter_context(Keys()) if outputs.display is not None else None
         live = LiveControls(session, outputs, flags)
         vitals = Vitals(settings.heartbeat, os.environ, lambda line: tell([line]))
         vitals.start()
         stack.callback(vitals.stop)
-        _loop(session, outputs, keys, stop, live, vitals)
+        _loop(session, outputs, stop, live, vitals)
+        verbose.finish(session.read, outputs.buckets, outputs.alerting)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         # a run that was stopped, or goes on from a state, may have had nothing new to read
@@ -179,7 +186,7 @@ def _open(
         stack.callback(kafka.close)
         session.read_from(kafka, kind="jsonl")  # a message has no header
     if other is not None:
-        source = other.live(lambda line: tell([line]), session.position)
+        source = other.live(lambda line: tell([line]), session.position, hints_of(session.settings))
         stack.callback(source.close)
         feed = session.read_from(source, kind="jsonl")
         feed.taken = session.position(source.name)  # until there is a newer one
@@ -197,7 +204,7 @@ def _begin(session: LiveSession, begin: str | None, paths: tuple[str, ...], kafk
         return
     if begin == "end":
         if not paths or kafka:
-            raise UsageError("--from end is for --follow FILE: only a file has an end to begin at")
+            raise UsageError("--from end needs --follow FILE.")
         session.from_end = True
         return
     try:
@@ -211,25 +218,26 @@ def _begin(session: LiveSession, begin: str | None, paths: tuple[str, ...], kafk
 def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
     place = topic_of(address)
     if place is None:
-        raise UsageError(f"--kafka {address!r} is no SERVERS/TOPIC, like broker:9092/transactions")
+        raise UsageError(f"--kafka {address!r} is not SERVERS/TOPIC. Use for example broker:9092/transactions.")
     return KafkaSource(*place, group, session.position(f"kafka:{address}"))
 
 
-def _loop(
-    session: LiveSession, outputs: Outputs, keys: Keys | None, stop: Stop, live: LiveControls, vitals: Vitals
-) -> None:
+def _loop(session: LiveSession, outputs: Outputs, stop: Stop, live: LiveControls, vitals: Vitals) -> None:
     """Go on until every source has ended or a signal asks for the end."""
     display, came = outputs.display, False
     sources = [feed.source for feed in session.feeds.all]
-    others = (stop.reader, keys.descriptor if keys is not None else None)
+    keyboard = display.descriptor if display is not None else None
+    others = (stop.reader, keyboard)
     with Waiting(sources, others, IDLE if display is None else FRAME, session.feeds.open_ended) as waiting:
         session.awake(math.inf)  # opening the sources was no absence, however long it took
         while not stop.signal and not session.feeds.ended():
             patience = waiting.patience(came)
             ready = waiting.wait(patience)
             session.awake(patience)
-            if stop.signal or (keys is not None and display is not None and keys.quit(ready, display.press)):
+            if stop.signal or outputs.quitting:
                 break
+            if keyboard is not None and display is not None and display.descriptor is None:
+                waiting.forget(keyboard)
             if stop.hangup():
                 live.reload()
             if stop.statistics():
@@ -238,7 +246,7 @@ def _loop(
             outputs.take(outcomes)
             if not came:
                 outputs.take(session.tick())
-            outputs.tick()
+            live.look()
             session.checkpoint()
             vitals.alive(session.troubles.text)
     session.keep()

@@ -11,15 +11,18 @@ from typing import IO, TYPE_CHECKING, Final
 from txmon.errors import BadData
 from txmon.ingest import calendar_texts
 from txmon.ingest.compression import GZIP, ZSTD
+from txmon.ingest.decision import read_plan
 from txmon.ingest.files import FileSource, lines_of
-from txmon.ingest.formats import documents
+from txmon.ingest.formats import archives, documents, drawn
 from txmon.ingest.formats.quotes import QuoteJoiner
-from txmon.ingest.reading import Container, Hints, Reading, decide_order, read_plan, row_orders
+from txmon.ingest.order_of_dates import decide_order, row_orders
+from txmon.ingest.reading import Container, Hints, Reading
 from txmon.ingest.records import BOM, RecordParser
+from txmon.ingest.sample import names_known
 from txmon.ingest.timestamps import TimeParser
 
 if TYPE_CHECKING:
-    import zipfile
+    pass
 
 HEAD: Final = 1 << 16  # bytes that are looked at
 SAMPLED: Final = 4 << 20  # bytes of the first rows that a reading is decided from: long rows must not fill the memory
@@ -39,7 +42,10 @@ REFUSED: Final = (
     (b"%PDF", "is a PDF document; export the table as CSV"),
     (b"{\\rtf", "is an RTF document; save it as CSV"),
 )
-_DATA: Final = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".log", ".parquet", ".xlsx", ".tab", ".dat", "")
+# letters and signs of Western Europe and the Americas in windows-1252, which no valid UTF-8 has alone
+_WESTERN: Final = frozenset(
+    "áàâãäåæçéèêëíìîïñóòôõöøúùûüýßÁÀÂÃÄÅÆÇÉÈÊËÍÌÎÏÑÓÒÔÕÖØÚÙÛÜªº°§€–—‘’“”…¿¡«»·£®\xa0".encode("cp1252")
+)
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),
     (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
@@ -51,13 +57,16 @@ _MARKS: Final = (
 class OpenedSource:
     """One source with its reading: iterate over it for lists of lines, and parse them with `parser`."""
 
-    def __init__(self, path: str, hints: Hints) -> None:
+    def __init__(self, path: str, hints: Hints, file: IO[bytes] | None = None, live: bool = False) -> None:
         """Open `path` (- is standard input) and decide how it is read.
+
+        file: a text that is read instead, and `path` is its name. live: its rows are too few to tell counts by.
 
         Raises NoInput when it cannot be opened, BadData when it cannot be read, IoFailure when reading fails.
         """
         self._hints = hints
-        self._file = FileSource(path)
+        self._file = FileSource(path, file)
+        self._text_only = file is not None
         self.name = self._file.name
         self._path = path
         self._held: list[list[bytes]] = []  # lines read for the sample
@@ -67,7 +76,7 @@ class OpenedSource:
         try:
             self._chunks, container = self._open()
             sample = self._sample()
-            self.reading = read_plan(self.name, self._sampled, hints, container, whole=sample)
+            self.reading = read_plan(self.name, self._sampled, hints, container, whole=sample, live=live)
             if self.reading.order == calendar_texts.UNDECIDED:
                 self.reading = self._decided()
         except BaseException:
@@ -99,7 +108,7 @@ class OpenedSource:
     def parser(self, times: TimeParser) -> RecordParser:
         """Return the parser of the lines. times: of all sources of a run, since times without a date go on."""
         order = self.reading.order if self.reading.order in ("dmy", "mdy") else ""
-        times.decide(order)
+        times.decide(order, self.reading.time_form)
         return RecordParser(self.name, self.reading.options(self._hints.options), times)
 
     def __iter__(self) -> Iterator[list[bytes]]:
@@ -132,11 +141,16 @@ class OpenedSource:
                 break
         packed = {GZIP: "gzip", ZSTD[:2]: "zstd"}.get(self._file.magic[:2], "")
         rest = itertools.chain([head], blocks) if head else blocks
+        if self._text_only:
+            return self._text(head, rest, Container(compression=packed))
         for magic, reason in REFUSED:
             if head.startswith(magic):
                 raise BadData(f"{self.name}: {reason.replace('FILE', self.name if self._path != '-' else 'FILE')}")
         if head.startswith(b"PK\x03\x04"):
             return self._archive(rest, packed)
+        if archives.is_tar(head):
+            head, rest = _begun(archives.tar_blocks(self.name, rest))
+            return self._text(head, rest, Container(compression=f"tar.{packed}" if packed else "tar"))
         if head.startswith(b"PAR1"):
             from txmon.ingest.formats import parquet
 
@@ -160,30 +174,14 @@ class OpenedSource:
 
             file.seek(0)
             self._converted = True
-            sheet, chunks, notes = workbook.sheet_lines(self.name, file)
+            sheet, chunks, notes = workbook.sheet_lines(self.name, file, lambda lines: names_known(lines, self._hints))
             return chunks, Container("csv", "Excel workbook", compression=packed, detail=sheet, notes=notes)
         if "xl/workbook.bin" in names:
             raise BadData(f"{self.name}: is a binary Excel workbook (.xlsb); save it as .xlsx or CSV")
         if "content.xml" in names:
             raise BadData(f"{self.name}: is an OpenDocument spreadsheet; save it as CSV")
-        members = [
-            entry for entry in archive.infolist()
-            if not entry.is_dir() and not entry.filename.startswith(("__MACOSX/", ".")) and "/." not in entry.filename
-        ]  # fmt: skip
-        data = [entry for entry in members if os.path.splitext(entry.filename)[1].lower() in _DATA]
-        if len(data) != 1:
-            shown = ", ".join(entry.filename for entry in members[:8]) or "none"
-            raise BadData(
-                f"{self.name}: is a zip with {len(data) or 'no'} data files ({shown});"
-                f" choose one: unzip -p {self.name} NAME | txmon replay -"
-            )
-        if data[0].flag_bits & 1:
-            raise BadData(f"{self.name}: is a zip with a password; unpack it first")
-        blocks = _member(self.name, archive, data[0])
-        head = next(blocks, b"")
-        if head.startswith((b"PAR1", b"PK\x03\x04")):
-            raise BadData(f"{self.name}: {data[0].filename} in it is no text; unpack it first: unzip {self.name}")
-        return self._text(head, itertools.chain([head], blocks), Container(compression="zip", detail=data[0].filename))
+        detail, content = archives.zip_blocks(self.name, archive)
+        return self._text(*_begun(content), Container(compression="zip", detail=detail))
 
     def _text(self, head: bytes, blocks: Iterable[bytes], found: Container) -> tuple[Iterator[list[bytes]], Container]:
         codec, encoding = self._encoding(head)
@@ -192,6 +190,10 @@ class OpenedSource:
             head = b"".join(_transcoded(self.name, [head], codec, partly=True))
         elif b"\0" in head[:4096]:
             raise BadData(f"{self.name}: is binary, not CSV or JSON lines")
+        if b"\n" not in head and b"\r" in head:  # of an old Macintosh
+            head, blocks = head.replace(b"\r", b"\n"), (block.replace(b"\r", b"\n") for block in blocks)
+            self._converted = True
+            found = replace(found, detail=", ".join(filter(None, (found.detail, "lines end with CR"))))
         begin = head.removeprefix(BOM).lstrip()
         lower = begin[:200].lower()
         if lower.startswith((b"<!doctype html", b"<html", b"<table")):
@@ -200,22 +202,38 @@ class OpenedSource:
             raise BadData(f"{self.name}: is an XML document; save it as CSV or JSON lines")
         base = replace(found, encoding=encoding)
         asked = self._hints.format
-        if asked in ("auto", "json") and begin[:1] in (b"[", b"{"):
-            kind = _json_kind(begin) if asked == "auto" else "document"
-            if kind == "rows":
-                return _array_lines(lines_of(blocks, self._file)), replace(base, format="jsonl", kind="JSON array")
-            if kind == "document":
-                shown, rows, notes = documents.rows_of(self.name, self._all(blocks))
-                return _chunks(rows), replace(base, format="jsonl", kind=shown, notes=notes)
-            return lines_of(blocks, self._file), replace(base, format="jsonl", kind="JSON lines")
-        if asked == "jsonl":
-            return lines_of(blocks, self._file), replace(base, format="jsonl", kind="JSON lines")
-        first = begin[:HEAD].split(b"\n")[:6]
-        if asked == "logfmt" or (asked == "auto" and _is_logfmt(first[:-1] or first)):
+        if asked == "jsonl" or (asked in ("auto", "json") and begin[:1] in (b"[", b"{")):
+            return self._json(begin, blocks, base)
+        return self._lines(begin, blocks, base)
+
+    def _json(self, begin: bytes, blocks: Iterable[bytes], base: Container) -> tuple[Iterator[list[bytes]], Container]:
+        asked = self._hints.format
+        kind = {"auto": _json_kind(begin), "jsonl": "lines"}.get(asked, "document")
+        if kind == "rows":
+            return _array_lines(lines_of(blocks, self._file)), replace(base, format="jsonl", kind="JSON array")
+        if kind == "document":
+            shown, rows, notes = documents.rows_of(self.name, self._all(blocks))
+            return _chunks(rows), replace(base, format="jsonl", kind=shown, notes=notes)
+        if kind == "documents" and not any("." in column for column in self._hints.options.mapping.values()):
+            chunks = (list(documents.rows_of_lines(lines)) for lines in lines_of(blocks, self._file))
+            return chunks, replace(base, format="jsonl", kind="JSON documents, one on each line")
+        return lines_of(blocks, self._file), replace(base, format="jsonl", kind="JSON lines")
+
+    def _lines(self, begin: bytes, blocks: Iterable[bytes], base: Container) -> tuple[Iterator[list[bytes]], Container]:
+        """The lines of a text that is not JSON: logfmt, a drawn table or CSV."""
+        asked = self._hints.format
+        first = begin[:HEAD].split(b"\n")[: drawn.LOOKED_AT]
+        first = first[:-1] or first
+        if asked == "logfmt" or (asked == "auto" and _is_logfmt(first[:5])):
             from txmon.ingest.formats.logfmt import json_lines  # here, because few sources need it
 
             chunks = (list(json_lines(lines)) for lines in lines_of(blocks, self._file))
             return chunks, replace(base, format="jsonl", kind="logfmt")
+        found = drawn.converter(first)
+        if found is not None:
+            kind, convert = found
+            self._converted = True
+            return (list(map(convert, lines)) for lines in lines_of(blocks, self._file)), replace(base, kind=kind)
         return lines_of(blocks, self._file), base
 
     def _encoding(self, head: bytes) -> tuple[str | None, str]:
@@ -227,6 +245,8 @@ class OpenedSource:
         for mark, codec, name in _MARKS:
             if head.startswith(mark):
                 return codec, name
+        if not head.isascii() and _is_western(head):
+            return "cp1252", "windows-1252, since it is not UTF-8 (--encoding names another)"
         if len(head) >= 4 and b"\0" in head[:4096]:
             even, odd = head[:4096:2].count(0), head[1:4096:2].count(0)
             half = len(head[:4096]) // 2
@@ -276,7 +296,7 @@ class OpenedSource:
 
     def _decided(self) -> Reading:
         """The reading with the order of day and month that the rest of the file proves."""
-        if self._path == "-" or not os.path.isfile(self._path):
+        if self._path == "-" or self._text_only or not os.path.isfile(self._path):
             lines: Iterable[bytes] = (line for chunk in self._all_held() for line in chunk)
             return decide_order(self.reading, row_orders(self.reading, lines))
         # the same file once more, with an order to read on
@@ -294,15 +314,24 @@ class OpenedSource:
         return self._held
 
 
-def _member(name: str, archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo") -> Iterator[bytes]:
-    import zipfile
-
+def _is_western(head: bytes) -> bool:
+    """Whether the text is no UTF-8, and all that is not ASCII in it are letters of windows-1252."""
     try:
-        with archive.open(entry) as file:
-            while block := file.read(HEAD):
-                yield block
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as bad:
-        raise BadData(f"{name}: {entry.filename} in it cannot be unpacked ({bad})") from None
+        head[:-3].decode()
+    except UnicodeDecodeError as bad:
+        high = {byte for byte in head if byte >= 0x80}
+        try:
+            head[: bad.start].decode("ascii")  # what is partly UTF-8 is not this
+        except UnicodeDecodeError:
+            return False
+        return high <= _WESTERN
+    return False
+
+
+def _begun(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """How `blocks` begin, and all of them."""
+    head = next(blocks, b"")
+    return head, itertools.chain([head], blocks)
 
 
 def _transcoded(name: str, blocks: Iterable[bytes], codec: str, partly: bool = False) -> Iterator[bytes]:
@@ -334,9 +363,9 @@ def _json_kind(begin: bytes) -> str:
         pretty = first in (b"{", b"{ ") or (first[-1:] in b"{[," and bool(others) and others[0][:1] != b"{")
         single = len(complete) == 1 and not begin.rstrip().endswith(b"}")
         return "document" if pretty or (single and len(begin) > HEAD // 2) else "lines"
-    if len(complete) == 1 and documents.is_document(value):
-        return "document"
-    return "lines"
+    if b"[" in first and documents.is_document(value):
+        return "document" if len(complete) == 1 else "documents"
+    return "lines" if len(complete) > 1 or not documents.is_document(value) else "document"
 
 
 def _is_object(line: bytes) -> bool:

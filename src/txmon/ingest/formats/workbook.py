@@ -3,18 +3,25 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
+from itertools import islice
 from typing import IO, Any, Final
 
 from txmon.errors import BadData
 
+LOOKED_AT: Final = 40  # rows of a sheet in which a header is looked for
 TOGETHER: Final = 4096  # rows given at a time
 MOST_UNPACKED: Final = 4 << 30  # bytes of a workbook's parts
 
 
-def sheet_lines(source: str, file: IO[bytes]) -> tuple[str, Iterator[list[bytes]], tuple[str, ...]]:
-    """Return the sheet's name, its rows as CSV lines, and notes. BadData when the workbook has no table."""
+def sheet_lines(
+    source: str, file: IO[bytes], known: Callable[[list[bytes]], int]
+) -> tuple[str, Iterator[list[bytes]], tuple[str, ...]]:
+    """Return the sheet's name, its rows as CSV lines, and notes. BadData when the workbook has no table.
+
+    known: how many fields a header within lines names; the first sheet that names most of them is read.
+    """
     try:
         from openpyxl import load_workbook
     except ImportError:
@@ -31,25 +38,32 @@ def sheet_lines(source: str, file: IO[bytes]) -> tuple[str, Iterator[list[bytes]
     if not sheets:
         raise BadData(f"{source}: is an Excel workbook without a table in any sheet")
     first = sheets[0]
-    others = [sheet.title for sheet in sheets[1:]]
+    if len(sheets) > 1:
+        first = max(sheets, key=lambda sheet: known([_row(cells) for cells in islice(_cells(sheet), LOOKED_AT)]))
+    others = [sheet.title for sheet in sheets if sheet is not first]
     notes = (f"its other sheets are not read: {', '.join(others[:5])}",) if others else ()
     return f"sheet {first.title}", _rows(first), notes
 
 
+def _cells(sheet: Any) -> Iterator[Any]:
+    rows: Iterator[Any] = sheet.iter_rows(values_only=True)
+    return rows
+
+
 def _rows(sheet: Any) -> Iterator[list[bytes]]:
     found: list[bytes] = []
-    for row in sheet.iter_rows(values_only=True):
-        cells = [_text(cell) for cell in row]
-        while cells and not cells[-1]:
-            cells.pop()
-        found.append(_line(cells))
+    for row in _cells(sheet):
+        found.append(_row(row))
         if len(found) == TOGETHER:
             yield found
             found = []
     yield found
 
 
-def _line(cells: list[str]) -> bytes:
+def _row(row: Any) -> bytes:
+    cells = [_text(cell) for cell in row]
+    while cells and not cells[-1]:
+        cells.pop()
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow(cells)
     return out.getvalue().encode("utf-8", "replace")

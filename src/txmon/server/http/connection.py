@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from txmon.server.http.message import CHUNKED, HEAD, Chunks, HttpError, Request, Response, as_error, parse_head, render
 
 READ: Final = 64 << 10  # bytes at once
 LINGER: Final = 1.0  # seconds that a client gets to read an answer it did not wait for
 END: Final = b"\r\n\r\n"
+HELLO: Final = b"\x16\x03"  # how TLS begins
 COMMON: Final = (
     b"X-Content-Type-Options: nosniff\r\n"
     b"X-Frame-Options: DENY\r\n"
@@ -57,6 +58,16 @@ class Limits:
     backlog: int = 1024
 
 
+class Encryption(Protocol):
+    """What puts a connection under TLS."""
+
+    def greet(self, sock: socket.socket, seconds: float) -> socket.socket:
+        """Return `sock` under TLS, once keys are agreed on within so many seconds; OSError where that fails."""
+
+    def part(self, sock: socket.socket) -> None:
+        """Tell the client of a socket under TLS that nothing more will come."""
+
+
 class Hangup(Exception):
     """The client is gone, or was too slow: there is no one to answer."""
 
@@ -73,10 +84,12 @@ class Connection:
         admit: Admit,
         observe: Observe = unobserved,
         peer: str = "",
+        encryption: Encryption | None = None,
     ) -> None:
         """draining: whether the answer to the request at hand is to be the last. admit: asked before a body is read.
 
-        observe: told of each answer. peer: the address of the client.
+        observe: told of each answer. peer: the address of the client. encryption: of a listener that
+        speaks TLS.
         """
         self.idle = True  # between two requests, and so free to be hung up on
         self.head_since = 0.0  # monotonic moment from which on it sends a head; 0 while it does not
@@ -91,14 +104,19 @@ class Connection:
         self._handle = handle
         self._admit = admit
         self._draining = draining
+        self._encryption = encryption
         self._rest = b""
 
     def serve(self) -> None:
         """Answer requests until the connection ends; closes the socket."""
         try:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._encryption is not None:
+                self._sock = self._encryption.greet(self._sock, self._limits.head)
             while self._one():
                 pass
+            if self._encryption is not None:
+                self._encryption.part(self._sock)
         except (Hangup, OSError):
             pass
         finally:
@@ -108,7 +126,7 @@ class Connection:
         """Wake the thread that waits for a next request, or for the rest of a head, if it does."""
         if self.idle or self.head_since:
             try:
-                self._sock.shutdown(socket.SHUT_RD)
+                socket.socket.shutdown(self._sock, socket.SHUT_RD)  # under TLS too, whose own belongs to the thread
             except OSError:
                 return  # the client was faster
 
@@ -140,13 +158,20 @@ class Connection:
 
     def _read(self) -> Request:
         self._refused: Request | None = None
+        # line ends before a request are those of old clients, after a body (RFC 9112, 2.2)
+        self._rest = self._rest.lstrip(b"\r\n")
         if not self._rest:
             self._began = time.monotonic()
-            self._more(self._began + self._limits.idle)
+            until = self._began + self._limits.idle
+            while not self._rest:
+                self._more(until)
+                self._rest = self._rest.lstrip(b"\r\n")
         self.idle = False
         self._began = self.head_since = time.monotonic()
         deadline = self._began + min(self._limits.head, self._limits.request)
         searched = 0
+        if self._rest.startswith(HELLO):
+            raise HttpError(400, "this port speaks HTTP without TLS. Use http://, or --tls-cert", close=True)
         while (end := self._rest.find(END, max(0, searched - 3))) < 0:
             searched = len(self._rest)
             if searched > HEAD:
@@ -156,7 +181,7 @@ class Connection:
             raise HttpError(431, f"the headers are longer than {HEAD} bytes", close=True)
         self.head_since = 0.0
         request, length = parse_head(self._rest[:end])
-        request = self._refused = replace(request, peer=self.peer)
+        request = self._refused = replace(request, peer=self.peer, secure=self._encryption is not None)
         if length > self._limits.body:
             raise HttpError(413, f"the body has {length} bytes, at most {self._limits.body} are read", close=True)
         self._rest = self._rest[end + len(END) :]
@@ -208,7 +233,10 @@ class Connection:
         except TimeoutError:
             raise self._too_late() from None
         if not block:
-            raise Hangup
+            if self.idle:
+                raise Hangup
+            # who has only ended its own direction may still hear of it
+            raise HttpError(400, "the request ended before all of it had come", close=True)
         self._rest += block
 
     def _too_late(self) -> Exception:
@@ -229,11 +257,13 @@ class Connection:
 
     def _linger(self) -> None:
         """Let the client read the answer: closing with unread data would reset the connection under it."""
-        self._sock.shutdown(socket.SHUT_WR)
+        if self._encryption is not None:
+            self._encryption.part(self._sock)
+        socket.socket.shutdown(self._sock, socket.SHUT_WR)
         deadline = time.monotonic() + LINGER
         while (left := deadline - time.monotonic()) > 0:
             self._sock.settimeout(left)
-            if not self._sock.recv(READ):
+            if not socket.socket.recv(self._sock, READ):
                 return
 
 

@@ -16,6 +16,7 @@ from txmon.server.http.connection import (
     LINGER,
     Admit,
     Connection,
+    Encryption,
     Handler,
     Limits,
     Observe,
@@ -72,15 +73,18 @@ class Listener:
         observe: Observe = unobserved,
         urgent: Callable[[Request], bool] = is_probe,
         shared: Callable[[str], bool] = lambda _: False,
+        encryption: Encryption | None = None,
     ) -> None:
         """Binds at once; IoFailure when the address cannot be had. port 0: any free one.
 
         admit: may refuse a request before its body is read. observe: told of each answer. urgent: whether a request is
         answered though all places are taken. shared: whether many clients come from an address, as from a proxy.
+        encryption: where clients speak TLS.
         """
         self._observe = observe
         self._urgent = urgent
         self._shared = shared
+        self._encryption = encryption
         self._limits = limits or Limits()
         self._handle = handle
         self._admit = admit
@@ -174,8 +178,9 @@ class Listener:
 
     def _serve(self, sock: socket.socket, peer: str) -> None:
         connection = Connection(
-            sock, self._limits, self._handle, lambda: self._draining, self._admit, self._observe, peer
-        )
+            sock, self._limits, self._handle, lambda: self._draining, self._admit, self._observe, peer,
+            self._encryption,
+        )  # fmt: skip
         self._begin(sock, connection, self._live)
 
     def _reserve(self, sock: socket.socket, peer: str) -> None:
@@ -190,7 +195,9 @@ class Listener:
             slowest.hang_up()  # it ends within a moment; meanwhile there is one more than reserved
         limits = replace(self._limits, head=PROBE, idle=PROBE)
         self.refused += 1
-        connection = Connection(sock, limits, self._probe, lambda: True, _no_bodies, self._observe, peer)
+        connection = Connection(
+            sock, limits, self._probe, lambda: True, _no_bodies, self._observe, peer, self._encryption
+        )
         self._begin(sock, connection, self._lane)
 
     def _probe(self, request: Request) -> Response:
@@ -222,6 +229,9 @@ class Listener:
         """Say that there are too many; the socket stays open for a moment, or the client would not read it."""
         self.refused += 1
         sock.setblocking(False)
+        if self._encryption is not None:  # nobody waits for keys to be agreed on, only to be refused
+            sock.close()
+            return
         try:
             sock.send(render(as_error(BUSY), False, True, "", COMMON))
             sock.shutdown(socket.SHUT_WR)

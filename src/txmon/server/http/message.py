@@ -35,6 +35,7 @@ _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e\x80-\xff
 _LENGTH = re.compile(r"[0-9]{1,12}")
 CHUNK_LINE: Final = 8  # digits of a chunk's size
 _CHUNK = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_ABSOLUTE = re.compile(r"https?://([^/?#]+)([/?][^#]*)?", re.IGNORECASE)
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -169,12 +170,17 @@ def parse_head(raw: bytes) -> tuple[Request, int]:
         raise HttpError(414, f"the address is longer than {LINE} bytes", close=True)
     headers = _headers(lines)
     modern = match[4] == b"1"
+    target = match[2].decode("ascii")
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is not None:  # RFC 9112, 3.2.2: its name counts, and not that of the header
+        headers["host"], target = absolute[1], absolute[2] or "/"
     if modern and "host" not in headers:
         raise HttpError(400, "no Host header", close=True)
-    path, query = _target(match[2].decode("ascii"))
+    method = match[1].decode("ascii")
+    path, query = ("*", "") if (method, target) == ("OPTIONS", "*") else _target(target)
     wish = headers.get("connection", "").lower()
     keep = modern and "close" not in wish
-    return Request(match[1].decode("ascii"), path, query, headers, b"", keep), _length(headers, modern)
+    return Request(method, path, query, headers, b"", keep), _length(headers, modern)
 
 
 def _headers(lines: list[bytes]) -> dict[str, str]:
@@ -197,7 +203,7 @@ def _headers(lines: list[bytes]) -> dict[str, str]:
 
 def _target(target: str) -> tuple[str, str]:
     if not target.startswith("/"):
-        raise HttpError(400, "the address must be a path", close=True)
+        raise HttpError(400, "the address must be a path, like /v1/transactions", close=True)
     path, _, query = target.partition("?")
     if _ESCAPE.search(path):
         raise HttpError(400, "the path has a bad escape")

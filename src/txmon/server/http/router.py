@@ -44,9 +44,20 @@ class Router:
             methods, variables = self._match(request.segments())
         route = methods.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
-            allowed = sorted({*methods, *(["HEAD"] if "GET" in methods else [])})
-            raise HttpError(405, f"{request.method} is not understood here", headers=(("Allow", ", ".join(allowed)),))
+            allowed = ", ".join(_allowed(methods))
+            raise HttpError(
+                405, f"{request.method} is not understood here; {allowed} are", headers=(("Allow", allowed),)
+            )
         return route, variables
+
+    def options(self, request: Request) -> Response:
+        """Return what may be done with a path, or with `*`; HttpError 404. Never what another site's page may do."""
+        if request.path == "*":
+            return Response(204, headers=(("Allow", "GET, HEAD, OPTIONS, POST"),))
+        methods = self._fixed.get(request.path)
+        if methods is None:
+            methods, _ = self._match(request.segments())
+        return Response(204, headers=(("Allow", ", ".join(_allowed(methods))),))
 
     def _match(self, segments: tuple[str, ...]) -> tuple[dict[str, Route], dict[str, str]]:
         for parts, methods in self._patterns:
@@ -58,6 +69,10 @@ class Router:
                 }
                 return methods, variables
         raise HttpError(404, "there is nothing here")
+
+
+def _allowed(methods: Iterable[str]) -> list[str]:
+    return sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])})
 
 
 class Query:

@@ -1,0 +1,836 @@
+"""Decides how a source is read, from a sample of its lines.
+
+Evidence that allows two readings is a BadData that shows both, and the flag for each.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from math import gcd
+from typing import Final
+
+from txmon.errors import BadData
+from txmon.ingest import calendar_texts
+from txmon.ingest.column_names import (
+    BOOLEAN_NAMES,
+    CLOCK_WORDS,
+    DAY_NAMES,
+    MAYBE_COUNTS,
+    NO_COUNT,
+    STRONG,
+    TRUNCATED,
+    ZONE_NAMES,
+    is_detail,
+    is_later,
+    is_status,
+    status_named,
+)
+from txmon.ingest.fields import (
+    ALIASES,
+    FIELDS,
+    MAX_COUNT,
+    NAMES,
+    choose,
+    count_of,
+    currency_column,
+    decimal_of,
+    is_nothing,
+    plain_name,
+)
+from txmon.ingest.fields import Fault as BadValue
+from txmon.ingest.order_of_dates import order_text
+from txmon.ingest.reading import Container, Hints, Reading
+from txmon.ingest.records import Wide, missing_text
+from txmon.ingest.sample import Table, csv_table, first_text, json_table
+from txmon.ingest.timestamps import SERIAL, TimeParser
+
+_CLOCK_ONLY: Final = re.compile(
+    r"\d{1,2}(?:h|:\d{2}|\s?h\s?\d{1,2})(?::\d{2}(?:[.,]\d+)?)?(?:\s?[AaPp]\.?\s?[Mm]\.?)?", re.ASCII
+)
+_OWN_ZONE: Final = re.compile(r"(?:\d(?:[zZ]|\s?[+-]\d{2}:?\d{2})|\s[A-Z]{3,4})(?:\s\(.*\))?$")
+_MARKED: Final = re.compile(r"\d[-/.:]\d")  # of a time, and of no number
+_AT_MIDNIGHT: Final = re.compile(r"\d[T ]0?0:00(?::00(?:[.,]0+)?)?(?:\s?(?:Z|UTC|[+-]00:?00))?\s*$")
+_SERIAL: Final = re.compile(r"(?:3[3-9]|[4-6]\d|7[0-2])\d{3}(?:[.,]\d+)?", re.ASCII)  # 1990 to 2099, in Excel's days
+_TIMELY: Final = re.compile(
+    r"(^|_)(time|timestamp|date|datetime|ts|created|hora|fecha|data|slice|epoch|at|on|minute)(_|$)"
+)
+_BEGINNING: Final = re.compile(
+    r"(^|_)(creat\w*|start\w*|begin\w*|event|transac\w*|trans|txn|tx|book\w*|order|auth\w*|process\w*|log\w*|sale|"
+    r"venda|venta|criac\w*|creac\w*|inic\w*|payment|requested|initiated|occurr\w*)(_|$)"
+)
+_PREFIX: Final = re.compile(r"\w*(?:status|state|result|outcome|estado|situacao)\w*\s?[=:]\s?", re.IGNORECASE)
+# around the values of MongoDB's and DynamoDB's JSON
+_WRAPPED: Final = re.compile(r"(?:\.(?:\$\w+|S|N|value))+$")
+_TOTALS: Final = frozenset(
+    ("total", "all", "todos", "todas", "grand total", "total geral", "total general", "sum", "(all)")
+)
+_PLAIN: Final = frozenset(("true", "false", "yes", "no", "y", "n", "ok", "0", "1", "sim", "não", "nao", "si", "sí"))
+EARLIEST_MS: Final = 631152000000  # 1990: below it, 12 digits are a calendar time
+
+
+def read_plan(
+    source: str,
+    lines: Sequence[bytes],
+    hints: Hints,
+    container: Container | None = None,
+    whole: bool = False,
+    live: bool = False,
+) -> Reading:
+    """Decide how `source` is read, from its first `lines` (UTF-8, without newlines).
+
+    container: what the lines came out of; None to tell CSV from JSON lines by their first. whole: these are all the
+    lines that there are. live: of a stream, whose first lines must do. Raises BadData when a needed column is missing,
+    and when the evidence allows two readings. An order of day and month that the sample does not decide is `?` in the
+    reading: `decide_order` goes on from there.
+    """
+    first = next((line for line in lines if line.strip()), None)
+    if first is None:
+        raise BadData(f"{source}: is empty")
+    if b"\0" in first[:4096] or first.startswith((b"PK\x03\x04", b"PAR1")):
+        raise BadData(f"{source}: is binary, not CSV or JSON lines")
+    if container is None:
+        json_lines = hints.options.format == "jsonl" or (
+            hints.options.format == "auto" and first_text(lines).lstrip().startswith("{")
+        )
+        container = Container("jsonl", "JSON lines") if json_lines else Container()
+    table = json_table(lines) if container.format == "jsonl" else csv_table(lines, hints)
+    return _Decision(source, table, hints, container, whole, live).reading()
+
+
+class _Decision:
+    """Decides one reading."""
+
+    def __init__(self, source: str, table: Table, hints: Hints, container: Container, whole: bool, live: bool) -> None:
+        self.source, self.table, self.hints, self.container, self.whole = source, table, hints, container, whole
+        self.given = dict(hints.options.mapping)
+        self.columns: dict[str, str] = {}
+        self._kinds: dict[str, str] = {}
+        self.notes: list[str] = []
+        self.alternatives: list[str] = []
+        self.wide: Wide = ()
+        self.example = ""
+        self.prefix = ""
+        self.time_form = ""
+        self.live = live
+        self.order, self.time_kind, self.zone = hints.order, "", hints.tz
+        orders = (hints.order,) if hints.order else ("dmy", "mdy")
+        self.times = [TimeParser(UTC, date(2000, 1, 1), None, order, hints.time_format) for order in orders]
+
+    def reading(self) -> Reading:
+        self._refuse_headerless()
+        self._mapped()
+        self._time()
+        self._status()
+        if "status" not in self.columns and not self.wide and self._leave_untimed():
+            self._status()
+        self._refuse_missing()
+        self._order_of_dates()
+        meaning = self._row()
+        counted = [value for column in self._counted() for value in self.table.values.get(column, ())]
+        decimal = decimal_of(dict.fromkeys(counted))
+        default = choose(self._parsers_names(), self.given)
+        self._rest(default)
+        mapping = dict(self.given)
+        for name in FIELDS:
+            chosen = self.columns.get(name)
+            if chosen != next(iter(default.get(name, [])), None) and (
+                name not in ("status", "count", "id") or not self.wide
+            ):
+                mapping[name] = chosen or ""
+        if self.wide:
+            mapping |= {"count": "", "id": "", "amount": "", "status": ""}
+        used = {*self.columns.values(), *(column for column, _ in self.wide), *self.hints.options.by}
+        lower = {name.lower() for name in used}
+        if meaning == "a count" and "amount" not in self.given and "amount" in self.columns:
+            lower.discard(self.columns.pop("amount").lower())
+            if self.hints.options.money:  # a row's total, or its mean: --map amount=COLUMN says that it is the total
+                mapping["amount"] = ""
+                lower.discard(self.columns.pop("currency", "").lower())
+        unused = tuple(name for name in self.table.names if name.lower() not in lower)
+        return Reading(
+            self.source, self.container, self.columns, mapping, self.table.delimiter, self.table.skip, self.wide,
+            self.hints.options.by, self.order, self.time_kind, self.zone, meaning, self._step(meaning), unused,
+            tuple(self.notes), tuple(self.alternatives), self.table.rows, self.example, decimal, self.prefix,
+            self._sums(decimal) if meaning == "a count" else (), self.time_form,
+            not any(_is_marked(value, decimal) for value in dict.fromkeys(counted)), self.hints.options.drivers,
+        )  # fmt: skip
+
+    # columns
+
+    def _refuse_headerless(self) -> None:
+        """Raise BadData where the header has times: it is a row, or the table is turned."""
+        if self.container.format != "csv":
+            return
+        file = "FILE" if self.source.startswith("<") else self.source
+        times = [name for name in self.table.names if _MARKED.search(name) and self._kind_of(name) in ("full", "date")]
+        if len(times) > 2:
+            raise BadData(
+                f"{self.source}: has a column for each time; transpose it, so that each row is a time, for example with"
+                " pandas: frame.T.to_csv(...)"
+            )
+        if times:
+            raise BadData(
+                f"{self.source}: no header: the first line must name the columns, for example time,status,count."
+                f" Add it: (echo time,status,count; cat {file}) | txmon replay -"
+            )
+
+    def _leave_untimed(self) -> bool:
+        """Leave rows without a time out of the sample, as the descriptions that CloudWatch writes below its header."""
+        column = self.columns.get("time", "")
+        values = self.table.values.get(column, [])
+        if "date" in self.columns or not values:
+            return False
+        kept = [i for i, value in enumerate(values) if self._kind_of(value) != "none"]
+        if len(kept) == len(values) or len(kept) * 2 < len(values):
+            return False
+        self.table.values = {name: [some[i] for i in kept] for name, some in self.table.values.items()}
+        self.table.rows = len(kept)
+        self._kinds.clear()
+        return True
+
+    def _parsers_names(self) -> list[str]:
+        """The names that a parser sees by itself: not those within objects."""
+        nested = set(self.table.nested)
+        return [name for name in self.table.names if name not in nested]
+
+    def _mapped(self) -> None:
+        """Take over what --map names."""
+        lower = {name.lower(): name for name in reversed(self.table.names)}
+        for name, column in self.given.items():
+            if not column:
+                continue
+            if column.lower() in lower:
+                self.columns[name] = lower[column.lower()]
+            elif self.table.names and (self.container.format == "csv" or (self.whole and "." not in column)):
+                shown = ", ".join(self.table.names)[:300]
+                raise BadData(f"{self.source}: no column {column!r} for {name!r}; columns found: {shown}")
+            else:
+                self.columns[name] = column
+        for place, dimension in enumerate(self.hints.options.by):
+            if dimension.lower() not in lower and self.table.names and self.container.format == "csv":
+                shown = ", ".join(self.table.names)[:300]
+                flag = self.hints.options.flag(place)
+                raise BadData(f"{self.source}: no column {dimension!r} for {flag}; columns found: {shown}")
+
+    def _free(self, name: str) -> list[str]:
+        """The columns whose names say that they hold the field `name`, most wanted first."""
+        free = [column for column in self.table.names if column not in self.columns.values()]
+        by_name: dict[str, list[str]] = {}
+        for column in free:
+            own = self._own_name(column)
+            by_name.setdefault(own.lower(), []).append(column)
+            by_name.setdefault(plain_name(own), []).append(column)
+        order = dict.fromkeys(column for known in (*NAMES[name], *ALIASES[name]) for column in by_name.get(known, []))
+        if name == "time":
+            order |= dict.fromkeys(column for column in free if TRUNCATED.match(column))
+        # what is not within objects comes first
+        return sorted(order, key=lambda column: column in self.table.nested)
+
+    def _own_name(self, column: str) -> str:
+        """A column's name without the objects that it lies in, and those that only say what type it has."""
+        return _WRAPPED.sub("", column).rpartition(".")[2] if column in self.table.nested else column
+
+    def _kind(self, column: str) -> str:
+        """What a column's values are: full (a date with a time), date, clock, none, empty."""
+        known = self._kinds.get(column)
+        if known is None:
+            known = self._kinds[column] = self._new_kind(column)
+        return known
+
+    def _new_kind(self, column: str) -> str:
+        seen = list(dict.fromkeys(value for value in self.table.values.get(column, ()) if value))
+        kinds = Counter(self._kind_of(value) for value in seen[:60])
+        if not kinds:
+            return "empty"
+        kind, count = kinds.most_common(1)[0]
+        if kind == "none" and self._are_serials(seen):
+            return "full" if any(not value.isdecimal() for value in seen) else "date"
+        if count * 2 < sum(kinds.values()):
+            return "none"
+        # spreadsheets and databases write a date as its midnight
+        return "date" if kind == "full" and all(_AT_MIDNIGHT.search(value) for value in seen) else kind
+
+    def _are_serials(self, seen: Sequence[str]) -> bool:
+        """Whether values are days as Excel counts them: with fractions, or in a workbook."""
+        if self.hints.time_format is not None or not all(_SERIAL.fullmatch(value) for value in seen):
+            return False
+        return self.container.kind == "Excel workbook" or sum(not value.isdecimal() for value in seen) * 2 > len(seen)
+
+    def _kind_of(self, text: str) -> str:
+        if self.hints.time_format is None and _CLOCK_ONLY.fullmatch(text.strip()):
+            return "clock"
+        # a date is one in either order: which one, the column as a whole decides
+        if not any(_is_time(times, text) for times in self.times):
+            return "none"
+        digits = text.strip().isdecimal()
+        if (digits and len(text.strip()) == 8) or (
+            not digits and ":" not in text and "T" not in text and "h" not in text
+        ):
+            return (
+                "date"
+                if not re.fullmatch(r"\s*\d+(\.\d+)?([eE]\+?\d+)?\s*", text) or len(text.strip()) == 8
+                else "full"
+            )
+        return "full"
+
+    def _time(self) -> None:
+        if "time" in self.given:
+            if "time" in self.columns and self._kind(self.columns["time"]) == "clock":
+                self._date_beside()
+        else:
+            self._choose_time()
+        if "time" in self.columns and "zone" not in self.given:
+            self._zone_beside()
+
+    def _choose_time(self) -> None:
+        candidates = self._free("time")
+        if self._take_time(candidates):
+            return
+        unnamed = [column for column in self.table.names if column not in candidates
+                   and column not in self.columns.values() and column not in self.hints.options.by
+                   and (not self._is_number(column) or _TIMELY.search(plain_name(self._own_name(column))))
+                   and self._kind(column) in ("full", "clock", "date")]  # fmt: skip
+        full = self._sole_time([column for column in unnamed if self._kind(column) == "full"])
+        if self._take_time([full] if full else unnamed):
+            return
+        plain = {plain_name(column) for column in self.table.names}
+        if plain & {"year", "ano", "anio"} and plain & {"month", "mes"}:
+            raise BadData(
+                f"{self.source}: its time is in several columns, and none has the whole date; put them together, for"
+                " example as year-month-day, in the query or sheet that the file comes from"
+            )
+        if candidates:
+            self.columns["time"] = candidates[0]  # its rows will say what is wrong with it
+
+    def _take_time(self, candidates: Sequence[str]) -> bool:
+        """Take the first of `candidates` that has times, with what completes them; False where none has."""
+        for kind in ("full", "clock", "date"):
+            some = [column for column in candidates if self._kind(column) == kind]
+            if some:
+                self.columns["time"] = some[0]
+                if kind == "clock":
+                    self._date_beside()
+                elif kind == "date" and "date" not in self.given:
+                    self._clock_beside(some[0])
+                return True
+        return False
+
+    def _sole_time(self, some: list[str]) -> str:
+        """Return which of several columns of times is the transaction's; BadData where that is not clear."""
+        distinct = {tuple(self.table.values[column]): column for column in reversed(some)}
+        left = [column for column in some if column in distinct.values()]
+        for keep in (lambda column: not is_later(column), lambda column: _BEGINNING.search(plain_name(column))):
+            if len(left) > 1:
+                left = [column for column in left if keep(column)] or left
+        if len(left) > 1 and not self.live:
+            flags = " or ".join(f"--map {_flag('time', column)}" for column in left[:3])
+            shown = " or ".join(f"{column!r} ({self._example(column)})" for column in left[:3])
+            raise BadData(f"{self.source}: several columns may be the time: {shown}. Choose with {flags}")
+        return left[0] if left else ""
+
+    def _example(self, column: str) -> str:
+        return next((value for value in self.table.values[column] if value), "")
+
+    def _clock_beside(self, day: str) -> None:
+        """Find the time of day beside a date, also as digits without marks: 100500, or the hour alone."""
+        unread = ""
+        for column in self.table.names:
+            words = set(plain_name(column).split("_"))
+            values = [value for value in self.table.values[column] if value]
+            if column == day or not words & CLOCK_WORDS or not values or ZONE_NAMES.fullmatch(plain_name(column)):
+                continue
+            if all(map(_is_clock, values)) or all(value.isdecimal() and int(value) < 24 for value in values):
+                self.columns |= {"time": column, "date": day}
+                if all(len(value) < 3 for value in values) and "minute" in map(plain_name, self.table.names):
+                    raise BadData(
+                        f"{self.source}: its time is in the columns {day!r}, {column!r} and 'minute'; put hour and"
+                        " minute together in the query or sheet that the file comes from"
+                    )
+                return
+            if self._kind(column) == "none" and not words & {"zone", "zona", "timezone"} and "time" not in self.given:
+                unread = unread or column
+        if unread and not is_later(unread):
+            raise BadData(
+                f"{self.source}: cannot read the times of day in {unread!r}, for example {self._example(unread)!r}."
+                f" Use --time-format for {day!r} and {unread!r} together, or --map {_flag('time', day)} for days alone."
+            )
+
+    def _date_beside(self) -> None:
+        """Find the date of a time of day."""
+        if "date" in self.given:
+            return
+        some = [
+            column for column in self.table.names
+            if column not in self.columns.values() and not self._is_number(column)
+            and self._kind(column) in ("date", "full")
+        ] + [
+            column for column in self.table.names if column not in self.columns.values()
+            and self._is_number(column) and self._kind(column) == "date"
+        ]  # fmt: skip
+        named = [column for column in some if set(plain_name(column).split("_")) & DAY_NAMES]
+        if len(named) == 1 or (named and len(some) > 1):
+            self.columns["date"] = named[0]
+        elif len(some) == 1:
+            self.columns["date"] = some[0]
+        if "date" not in self.columns and self.hints.date is None:
+            self.notes.append("its times have no date, and today's is taken (--date)")
+
+    def _zone_beside(self) -> None:
+        if self._own_zone(self.table.values.get(self.columns["time"], [])):
+            return
+        for column in self.table.names:
+            if ZONE_NAMES.fullmatch(plain_name(column)) and column not in self.columns.values():
+                values = [value for value in dict.fromkeys(self.table.values[column]) if value]
+                try:
+                    for value in values[:20]:
+                        calendar_texts.zone_of(value)
+                except ValueError:
+                    continue
+                if values:
+                    self.columns["zone"] = column
+                    self.zone = f"zone in {column}"
+                    return
+
+    @staticmethod
+    def _own_zone(values: Sequence[str]) -> bool:
+        seen = [value for value in values[:50] if value]
+        return bool(seen) and all(_OWN_ZONE.search(value) or _is_epoch(value) for value in seen)
+
+    def _status(self) -> None:
+        if self.hints.wide:
+            self._take_wide(self._asked_wide())
+            return
+        if "status" in self.given:
+            return
+        candidates = [column for column in self._free("status") if self._may_be_status(column)]
+        candidates += [
+            column for column in self.table.names
+            if STRONG.search(plain_name(column)) and column not in candidates and column not in self.columns.values()
+            and self._words(column) > 0 and self._may_be_status(column)
+        ]  # fmt: skip
+        strong = [column for column in candidates if STRONG.search(plain_name(self._own_name(column)))]
+        self._refuse_rivals([column for column in strong if self._words(column) > 0.5])
+        if strong:
+            spoken = [column for column in strong if self._words(column) > 0.5 and not is_detail(column)]
+            self.columns["status"] = (spoken or strong)[0]
+        elif candidates:
+            spoken = [column for column in candidates if self._words(column) > 0.5]
+            self.columns["status"] = (spoken or candidates)[0]
+        else:
+            self._take_wide([(column, word) for column in self.table.names if (word := self._wide_word(column))])
+            if not self.wide:
+                self._status_by_words()
+        self._strip_prefix()
+
+    def _refuse_rivals(self, rivals: list[str]) -> None:
+        """Raise BadData where several columns may be the status, and their names do not tell them apart."""
+        rivals = [column for column in rivals if not is_detail(column)] or rivals
+        if len(rivals) < 2 or len({tuple(self.table.values[column]) for column in rivals}) < 2:
+            return
+        shown = " or ".join(
+            f"{column!r} ({', '.join(list(dict.fromkeys(filter(None, self.table.values[column])))[:3])})"
+            for column in rivals[:3]
+        )
+        flags = " or ".join(f"--map {_flag('status', column)}" for column in rivals[:3])
+        number = "two" if len(rivals) == 2 else str(len(rivals))
+        raise BadData(f"{self.source}: {number} columns may be the status: {shown}. Choose with {flags}")
+
+    def _may_be_status(self, column: str) -> bool:
+        return not self._too_many(column) and (not self.table.rows or self._kind(column) in ("none", "empty"))
+
+    def _status_by_words(self) -> None:
+        """Take the column whose values are words for statuses, whatever it is called."""
+        found: list[str] = []
+        for column in self.table.names:
+            values = {value.lower() for value in self.table.values[column] if value}
+            if column in self.columns.values() or column in self.hints.options.by or not values:
+                continue
+            if values <= _PLAIN:
+                if plain_name(self._own_name(column)) in BOOLEAN_NAMES:
+                    found.append(column)
+            elif self._words(column) > 0.5 and not self._too_many(column) and not self._is_number(column):
+                found.append(column)
+        if not self.live:
+            self._refuse_rivals(found)
+        if found:
+            self.columns["status"] = found[0]
+
+    def _strip_prefix(self) -> None:
+        values = [value for value in self.table.values.get(self.columns.get("status", ""), ()) if value]
+        match = _PREFIX.match(values[0]) if values else None
+        if match is not None and all(value.startswith(match[0]) and value != match[0] for value in values):
+            self.prefix = match[0]
+
+    def _words(self, column: str) -> float:
+        """The share of a column's values that are known words for a status."""
+        values = [value for value in self.table.values[column] if value]
+        words = {value: _is_word(value) for value in set(values)}
+        known = sum(words[value] for value in values)
+        return known / len(values) if values else 0.0
+
+    def _too_many(self, column: str) -> bool:
+        """Whether a column has too many values to be a status, as the approval codes of single transactions."""
+        if column.lower() in NAMES["status"]:
+            return False  # its name leaves no doubt
+        values = [value for value in self.table.values[column] if value]
+        return len(set(values)) > max(50, len(values) // 2)
+
+    def _wide_word(self, column: str) -> str | None:
+        word = status_named(column) if column not in self.columns.values() else None
+        unused = not any(self.table.values[column])
+        return word if word is not None and (unused or self._is_whole(column, empty=True)) else None
+
+    def _asked_wide(self) -> list[tuple[str, str]]:
+        lower = {name.lower(): name for name in self.table.names}
+        if self.hints.wide == ("*",):
+            taken = {*self.columns.values(), *self.hints.options.by}
+            whole = [name for name in self.table.names if name not in taken and self._is_whole(name, empty=True)]
+            return [(name, status_named(name) or plain_name(name) or name.lower()) for name in whole]
+        for name in self.hints.wide:
+            if name.lower() not in lower:
+                raise BadData(
+                    f"{self.source}: no column {name!r} for --wide; columns found: {', '.join(self.table.names)}"
+                )
+        return [(lower[name.lower()], status_named(name) or name.lower()) for name in self.hints.wide]
+
+    def _take_wide(self, found: list[tuple[str, str]]) -> None:
+        if not found or "time" not in self.columns:
+            return
+        names = Counter(status for _, status in found)
+        self.wide = tuple((column, status if names[status] == 1 else column.lower()) for column, status in found)
+        self.columns.pop("status", None)
+        others = [name for name in self.table.names if name not in dict(self.wide) and name not in self.columns.values()
+                  and self._is_whole(name) and not re.search(NO_COUNT, plain_name(name))
+                  and plain_name(name) not in ("total", "all", "sum", "grand_total")]  # fmt: skip
+        if others and not self.hints.wide:
+            columns = ",".join([*dict(self.wide), *others])
+            self.alternatives.append(f"--wide '{columns}': count these columns too")
+
+    def _refuse_missing(self) -> None:
+        missing = [
+            name for name in ("time", "status") if name not in self.columns and not (name == "status" and self.wide)
+        ]
+        if not missing or (not self.table.names and self.container.format == "jsonl"):
+            return
+        if self.container.format == "csv":
+            for cell in self.table.names:
+                if self._kind_of(cell) != "none":
+                    raise BadData(
+                        f"{self.source}: no header: the first line must name the columns, for example time,status,count"
+                    )
+        elif not self.whole:
+            return  # later rows may have what these do not
+        raise BadData(f"{self.source}: {missing_text(missing, self.table.names, self._likely(missing))}")
+
+    def _likely(self, missing: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        free = [column for column in self.table.names if column not in self.columns.values()]
+        if "time" in missing:
+            times = [column for column in free if self._kind(column) == "full"]
+            times += [column for column in free if self._kind(column) in ("date", "clock")]
+            if times:
+                found["time"] = times[0]
+        if "status" in missing:
+            named = re.compile(r"status|state|result|code|situa|estado|resp|outcome|decision|type|event|action")
+
+            def likelihood(column: str) -> tuple[float, bool, int]:
+                distinct = len(set(self.table.values[column]))
+                return self._words(column), bool(named.search(plain_name(column))), -distinct
+
+            texts = [column for column in free if column != found.get("time") and self._kind(column) != "full"
+                     and not self._too_many(column) and len(set(self.table.values[column])) > 1]  # fmt: skip
+            best = max(texts, key=likelihood, default=None)
+            if best is not None and likelihood(best)[:2] > (0.0, False):
+                found["status"] = best
+        return found
+
+    # dates
+
+    def _order_of_dates(self) -> None:
+        column = self.columns.get("date", self.columns.get("time", ""))
+        values = self.table.values.get(column, [])
+        shown = next((value for value in values if value), "")
+        if self.hints.time_format is not None:
+            self.time_kind = self.hints.time_format
+            return
+        if self._are_serials([value for value in values if value]) and shown:
+            self.time_form = SERIAL
+            self.time_kind = "days as Excel counts them"
+            return
+        self.time_kind = _time_kind(shown) if "date" not in self.columns else "ISO 8601"
+        if "zone" not in self.columns and shown:
+            self._name_zone(self.table.values.get(self.columns.get("time", ""), []))
+        orders = {calendar_texts.order_of(value) for value in dict.fromkeys(values)} - {""}
+        if not orders:
+            return
+        if self.hints.order:
+            self.time_kind = order_text(self.hints.order)
+            return
+        proved = orders - {calendar_texts.UNDECIDED}
+        if len(proved) == 2:
+            raise BadData(
+                f"{self.source}: the dates in {column!r} are day-first in some rows and month-first in others;"
+                " use --day-first or --month-first"
+            )
+        if proved:
+            self.order = proved.pop()
+            self.time_kind = order_text(self.order)
+        else:
+            self.order = calendar_texts.UNDECIDED
+            example = next(value for value in values if calendar_texts.order_of(value) == calendar_texts.UNDECIDED)
+            self.example = example
+
+    def _name_zone(self, values: Sequence[str]) -> None:
+        seen = [value for value in values[:50] if value]
+        if all(
+            value.upper().endswith(("Z", "UTC", "GMT", "+00:00", "+0000", "+00")) or _is_epoch(value) for value in seen
+        ):
+            self.zone = "UTC"
+        elif self._own_zone(values):
+            self.zone = "with their own zone"
+
+    # what a row means
+
+    def _is_number(self, column: str) -> bool:
+        seen = [value for value in self.table.values.get(column, ()) if value]
+        return bool(seen) and all(value.replace(".", "", 1).isdecimal() for value in seen[:100])
+
+    def _is_whole(self, column: str, empty: bool = False) -> bool:
+        """Whether every value is a count. empty: a value may also be missing."""
+        values = self.table.values.get(column, [])
+        seen = [value for value in values if value]
+        if not seen or (not empty and len(seen) < len(values)):
+            return False
+        distinct = dict.fromkeys(seen)
+        decimal = decimal_of(distinct)
+        for value in distinct:
+            if empty and is_nothing(value):
+                continue
+            try:
+                if count_of(value, decimal) > MAX_COUNT:
+                    return False
+            except BadValue:
+                return False
+        return True
+
+    def _row(self) -> str:
+        if self.wide:
+            self.columns.pop("count", None)
+            return "a count for each status"
+        if "count" in self.given:
+            return "a count" if self.columns.get("count") else "one transaction"
+        taken = {*self.columns.values(), *self.hints.options.by}
+        free = [name for name in self.table.names if name not in taken]
+        sure = choose([name for name in free if name not in self.table.nested], {}).get("count", [])
+        if not sure:  # what lies in the same object as the time or the status
+            near = {_parent(self.columns.get(name, "")) for name in ("time", "status")} - {""}
+            own = {self._own_name(name): name for name in free if name in self.table.nested and _parent(name) in near}
+            own |= {self._own_name(name): name for name in free if name.endswith((".$numberInt", ".$numberLong"))}
+            sure = [own[name] for name in choose(own, {}).get("count", []) if self._is_whole(own[name])]
+        if sure and plain_name(sure[0]) not in MAYBE_COUNTS:
+            self.columns["count"] = sure[0]
+            return "a count"
+        maybe = [name for name in free if self._may_count(name)] if self.table.rows else []
+        named = [name for name in maybe if plain_name(name) in MAYBE_COUNTS or plain_name(name).isdecimal()
+                 or re.fullmatch(r"_?col_?\d+|expr\$\d+", name.lower())]  # fmt: skip
+        identified = bool(choose(free, {}).get("id"))
+        grouped = self._aggregated(maybe)
+        if len(named) == 1 and len(maybe) == 1 and grouped and self._regular() and not identified:
+            self.columns["count"] = named[0]
+            self.alternatives.append("--map count=: a row is one transaction")
+            return "a count"
+        if sure and (self.live or not self.table.rows):  # there is no more evidence than the name
+            self.columns["count"] = sure[0]
+            return "a count"
+        if self.live or not maybe or (identified and not (sure and sure[0] in named)):
+            return "one transaction"
+        if named or (grouped and (len(free) == 1 or self._regular())):
+            self._ask(named or maybe)
+        return "one transaction"
+
+    def _may_count(self, name: str) -> bool:
+        plain = plain_name(name)
+        if self._kind(name) in ("full", "date") or not self._is_whole(name):
+            return False
+        return plain in MAYBE_COUNTS or not re.search(NO_COUNT, plain)
+
+    def _counted(self) -> list[str]:
+        """The columns that are counts."""
+        return [column for column, _ in self.wide] or [
+            self.columns[name] for name in ("count",) if name in self.columns
+        ]
+
+    def _sums(self, decimal: str) -> tuple[str, ...]:
+        """The statuses whose rows are the sums of all others at the same time, as ROLLUP and spreadsheets add them."""
+        values = self.table.values.get(self.columns.get("status", ""), [])
+        totals = {value.lower() for value in values if value.lower() in _TOTALS}
+        if len(totals) != 1 or self.hints.options.by:
+            return ()
+        parts: Counter[str] = Counter()
+        sums: Counter[str] = Counter()
+        for time, status, count in zip(
+            self.table.values[self.columns["time"]], values, self.table.values[self.columns["count"]], strict=True
+        ):
+            try:
+                (sums if status.lower() in totals else parts)[time] += count_of(count, decimal)
+            except BadValue:
+                continue
+        alike = sum(parts[time] == total for time, total in sums.items() if time)
+        return tuple(totals) if alike and alike >= len(sums) - 1 else ()
+
+    def _aggregated(self, maybe: Sequence[str]) -> bool:
+        """Whether no two rows have the same time, status and labels, as the rows of a GROUP BY."""
+        names = [name for name in self.table.names if name not in maybe]
+        rows = list(zip(*(self.table.values[name] for name in names), strict=True))
+        return len(set(rows)) == len(rows) and len(rows) >= 2
+
+    def _regular(self) -> bool:
+        """Whether times are on whole minutes and several rows share one, as a query of counts by minute gives."""
+        moments = self._moments()
+        whole = sum(moment % 60 == 0 for moment in moments)
+        return len(moments) >= 4 and whole == len(moments)
+
+    def _ask(self, names: Sequence[str]) -> None:
+        columns = " or ".join(repr(name) for name in names[:3])
+        flags = ", or ".join(f"--map {_flag('count', name)}" for name in names[:3])
+        raise BadData(
+            f"{self.source}: no column is surely the count: is it {columns}?"
+            f" Say {flags}, or --map count= for rows that are one transaction each"
+        )
+
+    def _moments(self) -> list[int]:
+        column = self.columns.get("time", "")
+        days = self.table.values.get(self.columns.get("date", ""), [])
+        found: list[int] = []
+        order = self.order if self.order in ("dmy", "mdy") else "dmy"
+        form = self.hints.time_format or self.time_form or None
+        times = TimeParser(UTC, self.hints.date or date(2000, 1, 1), None, order, form)
+        values = self.table.values.get(column, [])
+        known = False  # whether the value before this one is a time
+        for i, value in enumerate(values):
+            if known and not days and value == values[i - 1]:
+                found.append(found[-1])  # rows of one time mostly follow each other
+                continue
+            known = False
+            try:
+                found.append(times.together(days[i], value, "")[0] if days else times.parse(value))
+            except (ValueError, OverflowError):
+                continue
+            known = True
+        return found
+
+    def _step(self, meaning: str) -> int | None:
+        """The seconds between the times of rows of counts; None where there are too few of them, or no rhythm."""
+        if meaning == "one transaction":
+            return None
+        moments = sorted(set(self._moments()))
+        gaps = [after - before for before, after in pairwise(moments)]
+        if len(gaps) < 3:
+            return None
+        step = 0
+        for gap in gaps:
+            step = gcd(step, gap)
+        usual = Counter(gaps).most_common(1)[0]
+        return step if usual[0] == step and usual[1] * 2 >= len(gaps) else None
+
+    def _currency(self) -> None:
+        currency = currency_column(self.table.names, self.given)
+        if currency and currency not in self.columns.values():
+            self.columns["currency"] = currency
+
+    def _rest(self, default: Mapping[str, Sequence[str]]) -> None:
+        for name in ("amount", "id"):
+            if name in self.given or self.wide:
+                continue
+            free = [column for column in default.get(name, []) if column not in self.columns.values()]
+            if free:
+                self.columns[name] = free[0]
+        if self.hints.options.money and "amount" in self.columns and "currency" not in self.given:
+            self._currency()
+        if "count" not in self.columns and "count" not in self.given and not self.wide:
+            for name in self.table.names:
+                if (
+                    name not in self.columns.values()
+                    and self._is_whole(name)
+                    and not re.search(NO_COUNT, plain_name(name))
+                ):
+                    self.alternatives.append(f"--map {_flag('count', name)}: a row is a count")
+        if "id" in self.columns:
+            self.alternatives.append("--map id=: rows that repeat an id count")
+        if self.order in ("dmy", "mdy"):
+            other = "--month-first" if self.order == "dmy" else "--day-first"
+            self.alternatives.append(f"{other}: the other order of day and month")
+
+
+def _parent(path: str) -> str:
+    return _WRAPPED.sub("", path).rpartition(".")[0]
+
+
+def _is_word(value: str) -> bool:
+    """Whether a value is a known word for a status, perhaps with what it is a value of: `status=approved`."""
+    if not any(map(str.isalpha, value)):
+        return len(value) in (2, 5) and is_status(value)
+    match = _PREFIX.match(value)
+    plain = value[match.end() :] if match is not None else value
+    return is_status(plain_name(plain)) or is_status(plain.lower())
+
+
+def _is_marked(text: str, decimal: str) -> bool:
+    """Whether a count is written in a way that only people and txmon read: with marks for thousands, `12,0`, `NaN`."""
+    if text.isdecimal() or not text:
+        return False
+    try:
+        count = count_of(text, decimal)
+    except BadValue:
+        return is_nothing(text)
+    try:
+        return float(text) != count
+    except ValueError:
+        return True
+
+
+def _is_time(times: TimeParser, text: str) -> bool:
+    try:
+        times.parse(text)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+def _is_clock(text: str) -> bool:
+    """Whether digits are HHMM or HHMMSS, perhaps without the first zero."""
+    if not (text.isdecimal() and 3 <= len(text) <= 6):
+        return False
+    digits = text.zfill(len(text) + len(text) % 2)
+    return int(digits[:2]) < 24 and int(digits[2:4]) < 60 and int(digits[4:] or "0") < 60
+
+
+def _is_epoch(value: str) -> bool:
+    return value.replace(".", "", 1).isdecimal() and len(value.partition(".")[0]) in (9, 10, 12, 13, 15, 16, 18, 19)
+
+
+def _flag(name: str, column: str) -> str:
+    import shlex
+
+    return f"{name}={column}" if re.fullmatch(r"[\w.@-]+", column, re.ASCII) else f"{name}={shlex.quote(column)}"
+
+
+def _time_kind(text: str) -> str:
+    """What a time looks like, in words."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        size = len(text.partition(".")[0])
+        units = {9: "s", 10: "s", 12: "ms", 13: "ms", 15: "us", 16: "us", 18: "ns", 19: "ns"}
+        if size in (8, 14, 17, 20):
+            return "digits"
+        if size == 12 and float(text) < EARLIEST_MS:
+            return "digits"
+        return f"epoch {units[size]}" if size in units else ""
+    if _CLOCK_ONLY.fullmatch(text.strip()):
+        return "time of day"
+    try:
+        datetime.fromisoformat(text.strip())
+    except ValueError:
+        return "" if re.match(r"\d{4}-", text) else "dates in words" if re.search(r"[A-Za-z]{3}", text[:8]) else ""
+    return "ISO 8601"

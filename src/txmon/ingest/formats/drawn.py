@@ -1,0 +1,122 @@
+"""Tables that are drawn with characters, to CSV lines: what psql, mysql, sqlcmd, Spark and Markdown print.
+
+Their lines keep their numbers: a line that only draws becomes a blank one.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from txmon.ingest.fields import choose
+
+LOOKED_AT: Final = 60  # lines
+Convert = Callable[[bytes], bytes]
+_BARS: Final = str.maketrans("│┃║", "|||")
+_RULE: Final = re.compile(r"[\s|+\-=:_.┌┐└┘├┤┬┴┼─═╞╪╡━┏┓┗┛┳┻╋┡╇┩╔╗╚╝╠╣╦╩╬┃│║╒╕╘╛╤╧╟╢╫]+")
+_STROKES: Final = re.compile(r"[-=─═━]{3}")
+_DASHES: Final = re.compile(r"-+(?:\s+-+)+\s*")  # a rule that has the widths of the columns
+_FOOTER: Final = re.compile(
+    r"\s*\(?[\d.,]+ (?:rows?|row\(s\)|records?|record\(s\)|tuples?|linhas?|filas?|registros?)\b.{0,80}", re.IGNORECASE
+)
+_TYPES: Final = re.compile(
+    r"(?:varchar|text|string|u?int(?:eger)?\d*|u?bigint|hugeint|double|float\d*|decimal.*|numeric.*|timestamp.*|"
+    r"datetime.*|date|time|boolean|str|i\d+|u\d+|f\d+|---)",
+    re.IGNORECASE,
+)
+_WORD: Final = re.compile(r'"[^"]*"|\S+')
+_DAY: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", re.ASCII)
+_CLOCK: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}:?\d{0,2})?", re.ASCII)
+_QUOTED: Final = re.compile(r"'[^']*'(?:([,;\t|])'[^']*')+\s*")
+
+
+def converter(lines: Sequence[bytes]) -> tuple[str, Convert] | None:
+    """Return what kind of drawn table these first lines are, and what makes CSV of a line; None where it is none."""
+    texts = [line.decode("utf-8", "replace").rstrip("\r\n") for line in lines[:LOOKED_AT]]
+    for at, text in enumerate(texts):
+        if not _STROKES.search(text) or at + 1 >= len(texts):
+            continue
+        before = next((texts[i] for i in range(at - 1, -1, -1) if texts[i].strip()), "")
+        if _DASHES.fullmatch(text) and before:
+            return "text table", _by_width(text)
+        if _RULE.fullmatch(text) and "|" in (before + texts[at + 1]).translate(_BARS):
+            return "text table", _by_bars(texts)
+    first = next((text for text in texts if text.strip()), "")
+    quoted = _QUOTED.fullmatch(first)
+    if quoted is not None:
+        return "CSV in single quotes", lambda line: line.replace(b"'", b'"')
+    return _by_spaces([text for text in texts if text.strip()])
+
+
+def _csv(cells: Sequence[str]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow(cells)
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def _is_drawn(text: str) -> bool:
+    """Whether a line holds no cells."""
+    return (_RULE.fullmatch(text) is not None and _STROKES.search(text) is not None) or bool(_FOOTER.fullmatch(text))
+
+
+def _by_bars(texts: Sequence[str]) -> Convert:
+    outer = any(text.translate(_BARS).lstrip().startswith("|") for text in texts)
+
+    def convert(line: bytes) -> bytes:
+        text = line.decode("utf-8", "replace").rstrip("\r\n").translate(_BARS)
+        if _is_drawn(text):
+            return b""
+        if "|" not in text:
+            return line
+        cells = text.strip().removeprefix("|").removesuffix("|").split("|") if outer else text.split("|")
+        cells = [cell.strip() for cell in cells]
+        if all(_TYPES.fullmatch(cell) for cell in cells):
+            return b""  # DuckDB and polars write the types below the names
+        return _csv(cells)
+
+    return convert
+
+
+def _by_width(rule: str) -> Convert:
+    """Cells as far as the dashes of the rule go; the last goes on to the end."""
+    begins = [found.start() for found in re.finditer(r"-+", rule)]
+    pieces = [slice(a, b) for a, b in zip(begins, [*begins[1:], None], strict=True)]
+
+    def convert(line: bytes) -> bytes:
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        if _DASHES.fullmatch(text) or _FOOTER.fullmatch(text) or not text.strip():
+            return b""
+        return _csv([text[piece].strip() for piece in pieces])
+
+    return convert
+
+
+def _by_spaces(texts: Sequence[str]) -> tuple[str, Convert] | None:
+    """Columns that stand apart by spaces, as R, `column -t` and data frames print them."""
+    if len(texts) < 2 or any(mark in texts[0] for mark in ",;\t|"):
+        return None
+    names = [word.strip('"') for word in _WORD.findall(texts[0])]
+    width = len(names)
+    known = choose(names, {})
+    if width < 2 or not ("time" in known and "status" in known):
+        return None
+    if any(len(_words(text, width)) != width for text in texts[1:6]):
+        return None
+
+    def convert(line: bytes) -> bytes:
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        return _csv(_words(text, width)) if text.strip() else b""
+
+    return "text table", convert
+
+
+def _words(text: str, width: int) -> list[str]:
+    """The words of a line, a date and its time of day as one; without the number that a frame writes before a row."""
+    found = [word.strip('"') for word in _WORD.findall(text)]
+    if len(found) > width:
+        for i in range(len(found) - 1):
+            if _DAY.fullmatch(found[i]) and _CLOCK.fullmatch(found[i + 1]):
+                found[i : i + 2] = [f"{found[i]} {found[i + 1]}"]
+                break
+    return found[1:] if len(found) == width + 1 else found

@@ -1,0 +1,77 @@
+"""TLS on the listener itself: a certificate and its key, read again when they were renewed."""
+
+import socket
+import ssl
+from contextlib import suppress
+from typing import Final
+
+from txmon.errors import ConfigError
+
+PARTING: Final = 0.2  # seconds that a client gets to say that it has heard the end
+PLAIN: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 36\r\nConnection: close\r\n\r\n"
+    b"This port speaks TLS. Use https://.\n"
+)
+
+
+class Tls:
+    """Puts connections under TLS 1.2 or later, with the certificate that was read last."""
+
+    def __init__(self, certificate: str, key: str) -> None:
+        """Read both files, PEM; ConfigError where they cannot be used."""
+        self._certificate = certificate
+        self._key = key
+        self._context = self._read()
+
+    def reload(self) -> str:
+        """Read both files again, for connections to come; return what to say. ConfigError leaves what was read."""
+        self._context = self._read()
+        return f"{self._certificate}: read again"
+
+    def greet(self, sock: socket.socket, seconds: float) -> socket.socket:
+        """Return `sock` under TLS, once keys are agreed on within so many seconds; OSError where that fails."""
+        sock.settimeout(seconds)
+        encrypted = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        try:
+            encrypted.do_handshake()
+        except OSError as bad:
+            if getattr(bad, "reason", None) == "HTTP_REQUEST":
+                with suppress(OSError):
+                    socket.socket.send(encrypted, PLAIN)
+            encrypted.close()
+            raise
+        return encrypted
+
+    def part(self, sock: socket.socket) -> None:
+        """Tell the client of a socket under TLS that nothing more will come."""
+        assert isinstance(sock, ssl.SSLSocket)
+        with suppress(OSError, ValueError):
+            sock.settimeout(PARTING)
+            sock.unwrap()
+
+    def _read(self) -> ssl.SSLContext:
+        for option, path in (("--tls-cert", self._certificate), ("--tls-key", self._key)):
+            try:
+                with open(path, "rb") as file:
+                    file.read(1)
+            except OSError as bad:
+                raise ConfigError(f"{option} {path}: {bad.strerror}") from bad
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            context.load_cert_chain(self._certificate, self._key, _no_password)
+        except (ssl.SSLError, ValueError) as bad:
+            raise ConfigError(f"{self._certificate}, {self._key}: {_reason(bad)}") from bad
+        return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted. Write it without a password: openssl pkey -in KEY -out PLAIN")
+
+
+def _reason(bad: Exception) -> str:
+    if getattr(bad, "reason", None) == "KEY_VALUES_MISMATCH":
+        return "the key is not that of the certificate"
+    if isinstance(bad, ssl.SSLError):
+        return "not a PEM certificate with its key"
+    return str(bad)

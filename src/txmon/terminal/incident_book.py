@@ -1,0 +1,137 @@
+"""The incidents of a run as a person wants them: open ones with the numbers of now, and those that are over."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from txmon.model.keys import TOTAL, Series
+from txmon.model.outcome import MARKS, SEVERITIES, IncidentEvent, Outcome
+from txmon.model.statuses import shown
+from txmon.model.verdict import Verdict
+from txmon.support.terminal_text import printable
+
+MOST_CLOSED: Final = 500  # incidents that are over and still listed; the largest stay
+WEIGHT: Final = {name: n for n, name in enumerate(SEVERITIES)}
+
+
+@dataclass(slots=True)
+class Followed:
+    """One incident, from its opening on. Times are epoch seconds."""
+
+    event: IncidentEvent  # the newest step
+    end: int = 0  # 0 while it is open
+    since: float = 0.0  # transactions against normal since that step
+    seen: int = 0  # the newest bucket that they hold
+
+    @property
+    def excess(self) -> float:
+        """Return the transactions above normal so far (negative: missing)."""
+        return self.event.excess + self.since
+
+    @property
+    def root(self) -> Series:
+        """Return the series whose numbers these are."""
+        return self.event.key, self.event.root or (self.event.statuses[0] if self.event.statuses else TOTAL)
+
+
+class IncidentBook:
+    """Follows incidents by their events and verdicts."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Followed] = {}
+        self.closed: dict[str, Followed] = {}  # over, in the order in which they ended
+        self.count = 0  # all that ever opened
+        self._members: dict[Series, Followed] = {}  # the series of the open ones
+
+    def accept(self, outcome: Outcome) -> None:
+        """Take one bucket's outcome."""
+        if self.open:
+            for verdict in outcome.verdicts:
+                if MARKS[verdict.recommendation] and verdict.incident in self.open:
+                    self._add(self.open[verdict.incident], verdict)
+        for event in outcome.events:
+            self._step(event)
+        if outcome.events:
+            self._members = {(i.event.key, status): i for i in self.open.values() for status in i.event.statuses}
+
+    def _add(self, incident: Followed, verdict: Verdict) -> None:
+        fresh = not (verdict.partial or verdict.revises) and verdict.time > max(incident.seen, incident.event.time)
+        if fresh and (verdict.key, verdict.status) == incident.root:
+            incident.since += verdict.count - verdict.expected
+            incident.seen = verdict.time
+
+    def _step(self, event: IncidentEvent) -> None:
+        known = self.open.pop(event.id, None) or self.closed.pop(event.id, None)
+        if known is None:
+            self.count += 1
+        if event.state != "resolved":
+            self.open[event.id] = Followed(event)
+        elif not event.parent:  # what became a part of the platform's incident is told with that
+            self.closed[event.id] = Followed(event, event.time)
+            if len(self.closed) > MOST_CLOSED:
+                least = min(self.closed, key=lambda name: abs(self.closed[name].event.excess))
+                del self.closed[least]
+        elif known is not None:
+            self.count -= 1
+
+    def ranked(self) -> list[Followed]:
+        """Return the open incidents, the most severe first, and of those the newest."""
+        return sorted(self.open.values(), key=lambda one: (-WEIGHT[one.event.severity], -one.event.start, one.event.id))
+
+    def all(self) -> list[Followed]:
+        """Return the open incidents as `ranked`, and after them those that are over, the newest first."""
+        over = sorted(self.closed.values(), key=lambda one: (-one.event.start, one.event.id))
+        return [*self.ranked(), *over]
+
+    def of(self, series: Series) -> Followed | None:
+        """Return the open incident that a series is a part of."""
+        return self._members.get(series)
+
+
+def duration(seconds: int) -> str:
+    """Return a length of time for people: 45 s, 21 min, 2 h 40 min, 3 d 4 h."""
+    if seconds < 60:
+        return f"{max(0, seconds)} s"
+    minutes, hours, days = seconds // 60 % 60, seconds // 3600 % 24, seconds // 86400
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min"
+
+
+def number(value: float) -> str:
+    """Return a count, or an expected count, as short as it can be read: 1,234 or 31 or 4.5."""
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+
+
+def named(status: str) -> str:
+    """Return a status with the meaning of its code, on one line."""
+    return "transactions" if status == TOTAL else printable(shown(status), 40)
+
+
+def numbers_of(incident: Followed, newest: Mapping[Series, Verdict], clock: str, time: int) -> str:
+    """Return the numbers of an open incident: those of now, its peak, and all of it against normal.
+
+    clock: when its peak was. time: the newest bucket, epoch seconds.
+    """
+    event = incident.event
+    status = named(incident.root[1])
+    verdict = newest.get(incident.root)
+    parts = []
+    if event.no_data_since:
+        parts.append("no data comes")
+    elif verdict is not None:
+        bound = f"at least {verdict.low:,}" if incident.excess < 0 else f"at most {verdict.high:,}"
+        count = verdict.count if verdict.time >= time else 0
+        parts.append(f"{count:,} {status} now, {number(verdict.expected)} expected ({bound})")
+    if event.usual:
+        parts.append(f"level changed to {event.usual:.2g} times the usual")
+    parts.append(f"peak {event.observed:,} at {clock}, {number(event.expected)} expected")
+    side = "missing" if incident.excess < 0 else "above normal"
+    parts.append(f"{number(abs(round(incident.excess)))} {side} so far")
+    if event.key_count > 1:
+        parts.append(f"{event.key_count} keys")
+    if event.note:
+        parts.append(printable(event.note, 80))
+    return "; ".join(parts)

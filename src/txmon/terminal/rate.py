@@ -1,0 +1,37 @@
+"""How fast an input is read, and how long the rest of it takes."""
+
+from collections.abc import Callable
+from typing import Final
+
+AGE: Final = 5.0  # seconds over which the rate is measured
+
+
+class Rate:
+    """Measures one input by the bytes read of it so far."""
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        """name: of the input. clock: seconds, monotonic."""
+        self.name = name
+        self._clock = clock
+        self._marks: list[tuple[float, int]] = [(clock(), 0)]
+
+    def note(self, done: int, size: int | None) -> str:
+        """Return the rate and the time left in words; empty before anything can be said. done, size: bytes."""
+        now = self._clock()
+        if now - self._marks[-1][0] >= AGE / 10:
+            self._marks.append((now, done))
+            while len(self._marks) > 2 and now - self._marks[0][0] > AGE:
+                del self._marks[0]
+        began, first = self._marks[0]
+        if now - began < AGE / 10 or done <= first:
+            return ""
+        rate = (done - first) / (now - began)
+        text = f"{rate / 1e6:.1f} MB/s" if rate >= 1e5 else f"{rate / 1e3:.1f} kB/s"
+        return text if size is None else f"{text}, {left_text((size - done) / rate)} left"
+
+
+def left_text(seconds: float) -> str:
+    """Return a length of time as 0:05 or 1:02:03."""
+    whole = max(0, round(seconds))
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
