@@ -49,9 +49,11 @@ class Recent:
             self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
             if verdict.key and not verdict.partial:
                 self.keys.add(verdict, mark_of(verdict))
+        for verdict in outcome.parts:
+            self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
         for event in outcome.events:
             self.incidents.take(event)
-        for verdict in outcome.verdicts:
+        for verdict in (*outcome.verdicts, *outcome.parts):
             row = self.incidents.get(verdict.incident or "")
             if row is not None and verdict.recommendation == "alert":
                 row.take(verdict)
