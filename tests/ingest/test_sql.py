@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from paths import ROOT
 from servers import Postgres, postgres
+from tools import need
 
 from txmon.errors import BadData
 from txmon.ingest.reading import Hints
@@ -329,7 +330,7 @@ def test_kill_9_at_any_moment_loses_and_repeats_nothing(payments: Postgres, tmp_
 def test_the_password_is_in_no_process_list(payments: Postgres, tmp_path: Path) -> None:
     watch = Watch(payments, tmp_path)
     try:
-        listed = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run([need("ps"), "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
         assert "--sql" in listed
         assert Postgres.PASSWORD not in listed
     finally:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from txmon.model.outcome import IncidentEvent
+from txmon.model.money import Money
+from txmon.model.outcome import IncidentEvent, Severity
 from txmon.model.verdict import Recommendation, Stated, Verdict
 from txmon.pipeline.incidents import IncidentPolicy, IncidentTracker, SilenceOrder, label_of
 
@@ -522,3 +523,21 @@ def test_few_transactions_resolve_it_when_they_say_enough() -> None:
     events, _ = play(IncidentTracker(), {3: [alert]} | {v.time // MINUTE: [v] for v in quiet}, 40)
     assert states(events)[0] == ("opened", 3)
     assert 8 <= states(events)[1][1] <= 18
+
+
+@pytest.mark.parametrize(
+    ("count", "money", "severity"),
+    [
+        (9, (), "warning"),  # four a minute too many, of 100
+        (9, (Money("USD", 500.0, 400.0, 0.0, 0.0, 10_000.0),), "warning"),  # a hundredth of the usual money
+        (9, (Money("USD", 2_000.0, 400.0, 0.0, 0.0, 10_000.0),), "critical"),
+        (9, (Money("USD", 2_000.0, 400.0, 1e6, 0.0, 10_000.0),), "warning"),  # as likely nothing
+        (9, (Money("BRL", 9.0, 9.0, 0.0, 0.0, 9e6), Money("USD", 2e3, 4e2, 0.0, 0.0, 1e4)), "critical"),
+        (7, (), "info"),
+        (7, (Money("", 2_000.0, 400.0, 0.0, 0.0, 10_000.0),), "warning"),  # one step, and not two
+    ],
+)
+def test_money_makes_an_incident_one_step_worse(count: int, money: tuple[Money, ...], severity: Severity) -> None:
+    alerts = [verdict(m, "failed", 9, count=count).explained(money, None) for m in (3, 4)]
+    events, _ = play(IncidentTracker(), {v.time // MINUTE: [v] for v in alerts}, 15)
+    assert events[-1].severity == severity

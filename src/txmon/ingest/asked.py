@@ -13,6 +13,7 @@ from txmon.ingest.records import RecordParser
 from txmon.ingest.timestamps import TimeParser
 
 ROWS: Final = Container("jsonl", "rows of --query")
+COPIED: Final = Container("csv", "rows of --query")  # as PostgreSQL copies them
 POINTS: Final = Container("jsonl", "points of --query")
 
 

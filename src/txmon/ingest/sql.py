@@ -7,8 +7,9 @@ every row in the overlap, and of a row with a count how much of the count it has
 """
 
 import itertools
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,8 +18,8 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from txmon.errors import BadData, IoFailure
+from txmon.ingest.asked import COPIED, decided
 from txmon.ingest.asked import ROWS as ROWS_OF_QUERY
-from txmon.ingest.asked import decided
 from txmon.ingest.fields import NAMES
 from txmon.ingest.follow import Chunk
 from txmon.ingest.patience import Patience
@@ -27,6 +28,8 @@ from txmon.support.sql_address import SqlEngine, reason
 
 ROWS: Final = 5_000  # rows given at a time
 SAMPLE: Final = 1_000  # rows that the column of counts is found by
+JSON_TYPES: Final = (114, 3802)  # of PostgreSQL's columns: json and jsonb, whose fields have paths
+BOUND: Final = re.compile(r"(?<![:\w\\]):(since|until)\b(?!:)")  # the values of a statement
 MILLISECONDS: Final = 10**11  # an epoch above this is in milliseconds: in seconds it would be the year 5138
 
 Watermark = datetime | date | int | float | Decimal | str
@@ -93,6 +96,41 @@ class Database:
             self.close()
             raise BadData(f"{self.name}: {reason(bad)}") from None
 
+    def copied(self, text: str, values: Mapping[str, Any]) -> Iterator[list[bytes]] | None:
+        """Return the rows of `text` as CSV with a header, as PostgreSQL copies them; None where a column holds JSON.
+
+        It is several times as fast as rows that the driver turns into Python's values. Raise as `select` does.
+        """
+        # with its columns' types, and no row
+        _, none = self.select(f"SELECT * FROM ({text}) AS txmon_copy LIMIT 0", values)
+        described = list(self._found.cursor.description)
+        list(none)
+        if any(column.type_code in JSON_TYPES for column in described):
+            return None
+        return self._copied(text, {name: self._bound(one) for name, one in values.items()}, described)
+
+    def _copied(self, text: str, values: Mapping[str, Any], described: Sequence[Any]) -> Iterator[list[bytes]]:
+        import psycopg
+
+        header = ",".join('"' + column.name.replace('"', '""') + '"' for column in described).encode()
+        asked = BOUND.sub(r"%(\1)s", text.replace("%", "%%"))
+        try:
+            raw = self._connection.connection.driver_connection
+            with raw.cursor() as cursor, cursor.copy(f"COPY ({asked}) TO STDOUT (FORMAT csv)", values) as copy:
+                rows = iter(copy)
+                while batch := list(itertools.islice(rows, ROWS)):
+                    block = b"".join(batch)
+                    if b'"' in block:  # a value may hold a newline
+                        lines = [bytes(row).removesuffix(b"\n") for row in batch]
+                    else:
+                        lines = block.removesuffix(b"\n").split(b"\n")
+                    yield [header, *lines] if header else lines
+                    header = b""
+        except psycopg.Error as bad:
+            self.close()
+            lost = isinstance(bad, psycopg.OperationalError | psycopg.InterfaceError)
+            raise (IoFailure if lost else BadData)(f"{self.name}: {reason(bad)}") from None
+
     def _bound(self, value: Any) -> Any:
         """Return a watermark as the database compares it: SQLite has times as text, the others have a type for them."""
         if self.kind != "sqlite" and isinstance(value, str):
@@ -124,14 +162,13 @@ class Database:
 
 
 class SqlRows:
-    """All rows of a query, once and in the order of the watermark, as lists of JSON lines."""
-
-    container = ROWS_OF_QUERY
+    """All rows of a query, once and in the order of the watermark, as lists of lines: CSV of PostgreSQL, else JSON."""
 
     def __init__(self, query: SqlQuery) -> None:
         self._query = query
         self._database = Database(query)
         self.name = self._database.name
+        self.container = COPIED if self._database.kind == "postgresql" else ROWS_OF_QUERY
         self.size: int | None = None  # nobody knows it, so a progress bar has no end
         self.consumed = 0
 
@@ -144,18 +181,23 @@ class SqlRows:
         self._database.close()
 
     def __iter__(self) -> Iterator[list[bytes]]:
-        """Yield lists of lines. Raise IoFailure, or BadData where the query does not fit."""
-        columns, rows = _ask(self._database, self._query, self._query.since, self._query.until)
+        """Return an iterator over lists of lines. Raise IoFailure, or BadData where the query does not fit."""
+        text, values, columns = _statement(self._database, self._query, self._query.since, self._query.until)
+        if columns:
+            _watermark(self._query, columns, self.name)
+        if self._database.kind == "postgresql":
+            copied = self._database.copied(text, values)
+            if copied is not None:
+                return copied
+            self.container = ROWS_OF_QUERY
+        return self._encoded(text, values)
+
+    def _encoded(self, text: str, values: Mapping[str, Any]) -> Iterator[list[bytes]]:
+        columns, rows = self._database.select(text, values)
         _watermark(self._query, columns, self.name)
         encode = encoder(columns)
-        lines: list[bytes] = []
-        for row in rows:
-            lines.append(encode(row))
-            if len(lines) >= ROWS:
-                yield lines
-                lines = []
-        if lines:
-            yield lines
+        while batch := list(itertools.islice(rows, ROWS)):
+            yield list(map(encode, batch))
 
 
 class SqlSource:
@@ -316,24 +358,32 @@ class SqlSource:
 
 def _ask(database: Database, query: SqlQuery, since: Any, until: Any) -> tuple[list[str], Iterator[Any]]:
     """Run the query from the watermark `since` on, in its order."""
+    text, values, _ = _statement(database, query, since, until)
+    return database.select(text, values)
+
+
+def _statement(database: Database, query: SqlQuery, since: Any, until: Any) -> tuple[str, dict[str, Any], list[str]]:
+    """Return the statement that asks for the rows from the watermark `since` on, its values, and the query's columns.
+
+    The columns are empty where nobody has asked for them yet.
+    """
     text = query.text.strip().rstrip(";")
     if not text.lower().startswith(("select", "with", "from")):
         raise BadData(f"{database.name}: --query must be a SELECT. txmon only reads.")
     if ":since" in text:
         values = {"since": since if since is not None else _least(database)}
-        return database.select(text, values | ({"until": until} if ":until" in text else {}))
-    column = query.watermark
+        return text, values | ({"until": until} if ":until" in text else {}), []
+    column, columns = query.watermark, list[str]()
     if column is None:
         columns, none = database.select(f"SELECT * FROM ({text}) AS txmon_rows WHERE 1 = 0", {})
         list(none)  # a cursor that is not read to its end stays open on the server
         column = _watermark(query, columns, database.name)
-    quoted = (
-        '"' + column.replace('"', '""') + '"' if database.kind != "mysql" else "`" + column.replace("`", "``") + "`"
-    )
+    mark = "`" if database.kind in ("mysql", "mariadb") else '"'
+    quoted = mark + column.replace(mark, 2 * mark) + mark
     wanted = [f"{quoted} >= :since"] * (since is not None) + [f"{quoted} < :until"] * (until is not None)
     where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
     values = {name: value for name, value in (("since", since), ("until", until)) if value is not None}
-    return database.select(f"SELECT * FROM ({text}) AS txmon_rows{where} ORDER BY {quoted}", values)
+    return f"SELECT * FROM ({text}) AS txmon_rows{where} ORDER BY {quoted}", values, columns
 
 
 def _least(database: Database) -> str:

@@ -251,9 +251,20 @@ class Member:
         return found
 
     def severity(self) -> Severity:
-        """How bad it is at its worst, by the share of the volume and the transactions a minute."""
+        """How bad it is at its worst: by the share of the volume and the transactions a minute.
+
+        Money makes it one step worse, by its share of what all statuses usually bring, in the currency where that is
+        largest. It makes no two: a few large amounts in a small feed are no reason to wake anybody.
+        """
         if self.label == "silence":
             return "critical"
+        share = max([one.share() for one in self.money], default=0.0)
+        found = self._severity_of_counts()
+        if found == "info":
+            return "warning" if share >= WARNING_SHARE else found
+        return "critical" if share >= CRITICAL_SHARE else found
+
+    def _severity_of_counts(self) -> Severity:
         size = max(self.size(), 0.0)
         share = size / max(self.expected if self.status == TOTAL else float(self.total), size, 1.0)
         rate = size / self.minute

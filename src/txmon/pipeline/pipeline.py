@@ -62,6 +62,9 @@ class Pipeline:
         self._trends = TrendTracker(bucketer.width, detector.config.role)
         self._opened = -1  # when the closed hours ended, epoch seconds, while that is not long ago
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
+        self.defers = False  # buckets that records close are judged by `settle`, and not while records are fed
+        self._due: list[OpenBucket] = []  # closed, and not judged yet
+        self._settling = False
         self._money = MoneyBook()
 
     def run(self, records: Iterable[Item]) -> Iterator[Outcome]:
@@ -72,17 +75,41 @@ class Pipeline:
     def feed(self, records: Iterable[Item]) -> Iterator[Outcome]:
         """Take `records` in order of arrival; yield an outcome for each bucket that they close."""
         for bucket in self.bucketer.add(records):
-            yield from self._conclude(bucket)
+            self._due.append(bucket)
+            if not self.defers:
+                yield from self.settle()
+
+    def settle(self) -> Iterator[Outcome]:
+        """Judge the buckets that have closed. While that goes on, records may be fed, as long as none is late."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            while self._due:
+                yield from self._conclude(self._due.pop(0))
+        finally:
+            self._settling = False
+
+    def judges(self) -> list[BucketJudge]:
+        """Return all that judges: the keys, and where there are any, all of them together."""
+        return [self.detector] if self.platform is None else [self.detector, self.platform]
+
+    @property
+    def unsettled(self) -> int:
+        """How many buckets have closed and are not judged yet."""
+        return len(self._due)
 
     def advance(self, watermark: int) -> Iterator[Outcome]:
         """Close what ended before `watermark` (epoch seconds): the clock says so, not a record."""
         for bucket in self.bucketer.advance(watermark):
-            yield from self._conclude(bucket)
+            self._due.append(bucket)
+            yield from self.settle()
 
     def finish(self) -> Iterator[Outcome]:
         """Close what is still open: the stream has ended."""
         for bucket in self.bucketer.flush():
-            yield from self._conclude(bucket)
+            self._due.append(bucket)
+            yield from self.settle()
         yield from self._correct()
 
     def peek(self) -> list[Outcome]:
@@ -248,10 +275,10 @@ class Pipeline:
             places = dict.fromkeys(((), status) for _, status in places) | places
         verdicts = []
         for key, status in places:
-            verdict = self._judge_of(key).assess(correction.start, key, status, counts[key])
+            # while a series warms up too: the count of a line must become right
+            verdict = self._assessed(correction.start, key, status, counts[key])
             mark = self.coverage.mark(correction.start, False)
-            if verdict is not None:
-                verdicts.append((verdict if mark is None else self._marked(verdict, mark)).changed(revises=True))
+            verdicts.append((verdict if mark is None else self._marked(verdict, mark)).changed(revises=True))
         return verdicts
 
     def _judge_of(self, key: Key) -> BucketJudge:

@@ -23,13 +23,13 @@ from txmon.errors import BadData, IoFailure, TxmonError, UsageError
 from txmon.ingest.asked import AskedSource
 from txmon.ingest.checkouts import Checkouts, read_checkouts
 from txmon.ingest.formats.opened import OpenedSource
-from txmon.ingest.reading import Hints
+from txmon.ingest.reading import Hints, Reading
 from txmon.ingest.records import ParseOptions
 from txmon.ingest.sql import SqlQuery, SqlRows
 from txmon.query.attached import Attached
 from txmon.query.files import QueryFile, expand, look, table_of
 from txmon.query.load import Loader, Rejected, literal, parquet_columns, quoted
-from txmon.query.normal import is_equal, opened, write_plain
+from txmon.query.normal import is_equal, write_plain
 from txmon.support.plurals import counted
 from txmon.support.safe_open import create_bytes
 from txmon.support.suggest import nearest
@@ -86,28 +86,35 @@ class Database:
         day: date | None = None,
         beside: SqlQuery | None = None,
         sql: str | None = None,
+        hints: Hints | None = None,
+        say: Callable[[Reading], None] = lambda reading: None,
     ) -> None:
         """Read `paths` (files, or folders of logs) and lock the door.
 
         mapping: field -> column. tz: the zone of times that name none. day: the date of times without one; today by
         default. beside: a database whose tables are there as db.TABLE; its query, if it has one, gives transactions.
-        sql: what will be run; None for a list of the tables. Raises NoInput or BadData for a file that cannot be read,
-        UsageError where files do not go together, IoFailure for a database that is away.
+        sql: what will be run; None for a list of the tables. hints: mapping, tz, day, and what else the settings say
+        about reading. say: told how each file of transactions is read. Raises NoInput or BadData for a file that cannot
+        be read, UsageError where files do not go together, IoFailure for a database that is away.
         """
         import duckdb
 
+        hints = hints or Hints(ParseOptions(mapping=mapping or {}), tz, day)
+        tz, day = hints.tz, hints.date
         self._connection = duckdb.connect(":memory:")
         execute = self._connection.execute
         # without these, a statement could read Python's variables, or spill to a folder it makes here
         execute("SET python_enable_replacements=false; SET temp_directory=''; SET autoinstall_known_extensions=false")
         execute(f"SET TimeZone={literal(tz)}")
         first = day or datetime.now(UTC).date()
-        loader = Loader(self._connection, mapping or {}, first)
+        self._say = say
+        loader = Loader(self._connection, hints.options.mapping, first)
         with ExitStack() as stack:
-            files = [self._read(path, mapping or {}, tz, day, first, loader, stack) for path in expand(paths)]
+            files = [self._read(path, hints, first, loader, stack) for path in expand(paths)]
             if beside is not None and beside.text:
-                answer = AskedSource(SqlRows(beside), Hints(ParseOptions(mapping=mapping or {}), tz, day))
-                files.append(self._plain(answer, answer.name, tz, first, loader, stack))
+                answer = AskedSource(SqlRows(beside), hints)
+                say(answer.reading)
+                files.append(self._plain(answer, answer.name, hints, first, loader, stack))
             with _Explained():
                 self._load(loader, files)
                 if beside is not None:
@@ -199,38 +206,37 @@ class Database:
     def _read(
         self,
         path: str,
-        mapping: Mapping[str, str],
-        tz: str,
-        day: date | None,
+        hints: Hints,
         first: date,
         loader: Loader,
         stack: ExitStack,
     ) -> QueryFile:
         """What `path` is; transactions that duckdb would read in another way than replay are written anew first."""
-        found = None
+        found, mapping = None, hints.options.mapping
         with suppress(BadData):  # what duckdb cannot read, the reader may
             found = self._look(path, mapping)
-        if found is not None and (found.table in ("verdicts", "checkouts") or found.format == "parquet"):
+        if found is not None and found.table in ("verdicts", "checkouts"):
             return found
         try:
-            source = opened(path, mapping, tz, day)
+            source = OpenedSource(path, hints)
         except BadData:
             if found is None or found.table == "transactions":
                 raise
             return found
-        if found is not None and is_equal(source.reading, found, mapping):
+        self._say(source.reading)
+        if found is not None and is_equal(source.reading, found, hints):
             source.close()
             return found
-        return self._plain(source, path, tz, first, loader, stack)
+        return self._plain(source, path, hints, first, loader, stack)
 
     def _plain(
-        self, source: OpenedSource | AskedSource, path: str, tz: str, first: date, loader: Loader, stack: ExitStack
+        self, source: OpenedSource | AskedSource, path: str, hints: Hints, first: date, loader: Loader, stack: ExitStack
     ) -> QueryFile:
         """Transactions of `source`, written anew as txmon reads them."""
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="txmon-query-"))
         plain = os.path.join(folder, "plain.csv")
         with open(plain, "w", encoding="utf-8", newline="") as out:
-            columns, bad_rows, reason = write_plain(source, tz, first, out)
+            columns, bad_rows, reason = write_plain(source, hints, first, out)
         if bad_rows:
             loader.rejected.append(Rejected(path, bad_rows, reason))
         return QueryFile(plain, "csv", "none", ",", columns, "transactions", plain=True)
@@ -314,16 +320,18 @@ def open_database(
     day: date | None = None,
     beside: SqlQuery | None = None,
     sql: str | None = None,
+    hints: Hints | None = None,
+    say: Callable[[Reading], None] = lambda reading: None,
 ) -> Database:
     """A `Database` of `paths`, tried again when a folder's files changed meanwhile: a log lets old hours go."""
     for _ in range(RETRIES):
         listed = expand(paths)
         try:
-            return Database(listed, mapping, tz, day, beside, sql)
+            return Database(listed, mapping, tz, day, beside, sql, hints, say)
         except TxmonError:
             if expand(paths) == listed:
                 raise
-    return Database(paths, mapping, tz, day, beside, sql)
+    return Database(paths, mapping, tz, day, beside, sql, hints, say)
 
 
 def _interruptible(action: Callable[[], T]) -> T:

@@ -87,7 +87,9 @@ def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str
     for name, value in depended_on(settings).items():
         if found.settings.get(name) != value:
             was = found.settings.get(name)
-            raise ConfigError(f"{path}: was written with {name} {was!r}, not {value!r}; give it that, or another file")
+            raise ConfigError(
+                f"{path}: was written with {name} {was!r}, not {value!r}. Use that value, or name another --state file."
+            )
     from txmon.runtime.state_schema import check
 
     try:
@@ -95,7 +97,7 @@ def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str
             check(found.pipeline, settings.bucket)
         pipeline.restore(found.pipeline)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
-        raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
+        raise ConfigError(f"{path}: is damaged ({bad!r}). txmon did not change it.") from bad
 
 
 def save(pipeline: Pipeline, settings: Settings, path: str, sources: Mapping[str, Any]) -> None:
@@ -109,7 +111,7 @@ def state_of(pipeline: Pipeline, settings: Settings, sources: Mapping[str, Any])
 
 
 def pipeline_of_state(found: state.State, path: str) -> Pipeline:
-    """A pipeline with the state that was read from `path`, to look into; ConfigError when it does not hold together."""
+    """A pipeline with the state that was read from `path`, to look into; ConfigError when it is damaged."""
     from txmon.runtime.state_schema import check
 
     try:
@@ -118,7 +120,7 @@ def pipeline_of_state(found: state.State, path: str) -> Pipeline:
         pipeline = pipeline_of(settings, live=True)
         pipeline.restore(found.pipeline)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
-        raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
+        raise ConfigError(f"{path}: is damaged ({bad!r}). txmon did not change it.") from bad
     return pipeline
 
 

@@ -161,7 +161,7 @@ class _Member(msgspec.Struct):
     calm_seen: Amount = 0.0
     now_due: Amount = 0.0
     drivers: list[_Driver] | None = None
-    money: list[tuple[str, Real, Real, Amount, Amount]] = []
+    money: list[Annotated[list[Any], Meta(min_length=5, max_length=6)]] = []  # the last, the volume, since 0.2
 
 
 class _Incident(msgspec.Struct):

@@ -1,7 +1,7 @@
 """What came out lately: verdict lines, a day of every status, incidents. What the queries and the page read."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from txmon.server.key_history import KeyHistory
 from txmon.sinks.lines import verdict_line
 
 DAY: Final = 86400
+PACE: Final = 1000  # verdicts between two moments in which others may do something
 LINES: Final = 50_000  # verdicts kept
 STATUSES: Final = 100  # statuses that are drawn; a client may invent any number
 
@@ -43,24 +44,30 @@ class Recent:
     def __post_init__(self) -> None:
         self.keys = KeyHistory(self.bucket)
 
-    def accept(self, outcome: Outcome) -> dict[str, Point]:
-        """Take one outcome; the points that it added or corrected, by status."""
-        for verdict in outcome.verdicts:
+    def accept(self, outcome: Outcome, breathe: Callable[[], None] | None = None) -> dict[str, Point]:
+        """Take one outcome; the points that it added or corrected, by status.
+
+        breathe: called now and then where there are many verdicts.
+        """
+        verdicts = outcome.verdicts
+        for verdict in paced(verdicts[-LINES:], breathe):
             self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
+        for verdict in paced(verdicts, breathe):
             if verdict.key and not verdict.partial:
                 self.keys.add(verdict, mark_of(verdict))
         for verdict in outcome.parts:
             self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
         for event in outcome.events:
             self.incidents.take(event)
-        for verdict in (*outcome.verdicts, *outcome.parts):
+        every = [*verdicts, *outcome.parts] if outcome.parts else verdicts
+        for verdict in paced(every, breathe) if len(self.incidents) else ():
             row = self.incidents.get(verdict.incident or "")
             if row is not None and verdict.recommendation == "alert":
                 row.take(verdict)
-        sums = _sums(outcome.verdicts)
-        if any(verdict.revises for verdict in outcome.verdicts):
+        sums = _sums(verdicts, breathe)
+        if verdicts and verdicts[0].revises:  # all of an outcome are, or none
             return {status: point for status, point in sums.items() if self._correct(status, point)}
-        if any(verdict.partial for verdict in outcome.verdicts):
+        if verdicts and verdicts[0].partial:
             return {}
         self.trends = outcome.trends
         self.last = outcome.time
@@ -155,7 +162,15 @@ def mark_of(verdict: Verdict) -> int:
     return MARKS[verdict.recommendation]
 
 
-def _sums(verdicts: Sequence[Verdict]) -> dict[str, Point]:
+def paced(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None) -> Iterator[Verdict]:
+    """Yield `verdicts`; between two thousands of them, others may do something."""
+    for at in range(0, len(verdicts), PACE):
+        if at and breathe is not None:
+            breathe()
+        yield from verdicts[at : at + PACE]
+
+
+def _sums(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None = None) -> dict[str, Point]:
     """A point a status: counts and bands added up over the keys, the strongest score, the worst mark.
 
     Where all keys together are a series of their own, beside those of the keys, its count and band are used: limits
@@ -163,8 +178,8 @@ def _sums(verdicts: Sequence[Verdict]) -> dict[str, Point]:
     """
     sums: dict[str, Point] = {}
     keyed = any(verdict.key for verdict in verdicts)
-    whole = {verdict.status: verdict for verdict in verdicts if not verdict.key} if keyed else {}
-    for v in verdicts:
+    whole = {verdict.status: verdict for verdict in paced(verdicts, breathe) if not verdict.key} if keyed else {}
+    for v in paced(verdicts, breathe):
         mark = mark_of(v)
         point = sums.get(v.status)
         if point is None:

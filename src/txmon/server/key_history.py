@@ -59,6 +59,7 @@ class KeyHistory:
         self._rings: dict[Series, array[float]] = {}
         self._newest: dict[Series, int] = {}  # number of the newest bucket of each
         self._last = 0  # number of the newest bucket of all
+        self._tried = -1  # number of the bucket for which room was looked for
         self.left_out = 0  # verdicts of series beyond SERIES
 
     def __len__(self) -> int:
@@ -94,7 +95,13 @@ class KeyHistory:
         self._last = max(self._last, number)
 
     def _make_room(self, number: int) -> bool:
-        """Forget the series that were not seen for as long as a ring reaches; whether there were any."""
+        """Forget the series that were not seen for as long as a ring reaches; whether there were any.
+
+        Only once for each bucket: with many keys, all those beyond SERIES ask.
+        """
+        if number == self._tried:
+            return False
+        self._tried = number
         gone = [series for series, newest in self._newest.items() if newest <= number - BUCKETS]
         for series in gone:
             del self._rings[series], self._newest[series]

@@ -95,8 +95,22 @@ _RECEIPT: Final[Schema] = record(
         "omitted": WHOLE | {"description": "Verdicts left out: 1000 are given."},
         "rejects": array(ref("Reject"))
         | {"description": "The first 100. `index` counts elements or lines from 0; a CSV header is line 0."},
-    }
+    },
+    {"reading": TEXT | {"description": "How the rows were read: in the first answer for each shape of bodies."}},
 )
+_OPTIONAL_TEXT: Final[Schema] = {"type": ["string", "null"]}
+_READING: Final[Schema] = record(
+    {
+        "source": TEXT, "format": TEXT, "encoding": TEXT, "compression": _OPTIONAL_TEXT, "detail": _OPTIONAL_TEXT,
+        "delimiter": _OPTIONAL_TEXT, "header_line": {"type": ["integer", "null"]},
+        "columns": table(TEXT) | {"description": "Which column each field is read from."},
+        "wide": {"type": ["object", "null"], "additionalProperties": TEXT},
+        "by": array(TEXT), "time_format": _OPTIONAL_TEXT, "zone": TEXT,
+        "row": TEXT | {"description": "What a row means: a count, one transaction, or a count for each status."},
+        "step": {"type": ["integer", "null"]}, "not_used": array(TEXT), "notes": array(TEXT),
+        "flags": array(TEXT) | {"description": "Settings that would change the reading."}, "statement": TEXT,
+    }
+)  # fmt: skip
 _PROBLEM: Final[Schema] = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
@@ -108,7 +122,7 @@ _PROBLEM: Final[Schema] = {
         "detail": TEXT | {"description": "What was wrong, on one line."},
         "row": {"type": "integer", "description": "The first bad row, as `index` counts."},
         "hint": TEXT | {"description": "What may help."},
-        "accepted": WHOLE, "rejected": WHOLE, "rejects": array(ref("Reject")),
+        "accepted": WHOLE, "rejected": WHOLE, "rejects": array(ref("Reject")), "reading": TEXT,
     },
     "description": "Every error has this shape (RFC 9457).",
 }  # fmt: skip
@@ -205,6 +219,7 @@ SCHEMAS: Final[Schema] = {
     "Transaction": _TRANSACTION,
     "Verdict": _VERDICT,
     "Receipt": _RECEIPT,
+    "Reading": _READING,
     "Incident": _INCIDENT,
     "Driver": _DRIVER,
     "Money": _MONEY,
@@ -425,6 +440,13 @@ def _gets() -> Schema:
             "get": _operation(
                 "series", "Counts, normal band and scores of a status, over all keys.",
                 _answer("Columns of equal length.", ref("Series")), parameters=[_variable("status"), minutes],
+            )
+        },
+        "/v1/reading": {
+            "get": _operation(
+                "reading",
+                "How bodies and followed files are read: format, columns, times, and what a row means.",
+                _answer("The readings, one for each shape.", record({"readings": array(ref("Reading"))})),
             )
         },
         "/v1/overview": {

@@ -319,6 +319,9 @@ class Settings:
     tail: str | None = _server(
         None, "Also read this file, or the files of a quoted pattern, as they grow. - is standard input.", path, "FILE"
     )
+    otlp: tuple[str, ...] = _server(
+        (), "OpenTelemetry counters to receive at /v1/metrics (txmon[otlp]).", column_list, "NAME,..."
+    )
     max_body: int = _server(1 << 20, "Largest request body.", size(1 << 10, 64 << 20), "SIZE")
     max_unpacked: int = _server(
         4, "How many times --max-body a gzip body may unpack to.", whole(1, 1000), "N"

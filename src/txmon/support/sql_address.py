@@ -10,7 +10,11 @@ FORMS: Final = "Use for example postgresql://user@host/database, sqlite:////path
 DRIVERS: Final = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 # what a connection is opened with: times in UTC, and no endless wait for a server that is away
 CONNECT: Final[Mapping[str, Mapping[str, Any]]] = {
-    "postgresql": {"options": "-c timezone=UTC", "application_name": "txmon", "connect_timeout": 10},
+    "postgresql": {
+        "options": "-c timezone=UTC -c client_encoding=UTF8 -c datestyle=ISO",
+        "application_name": "txmon",
+        "connect_timeout": 10,
+    },
     "mysql": {"init_command": "SET time_zone = '+00:00'", "connect_timeout": 10, "charset": "utf8mb4"},
     "mariadb": {"init_command": "SET time_zone = '+00:00'", "connect_timeout": 10, "charset": "utf8mb4"},
 }

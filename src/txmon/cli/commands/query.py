@@ -13,17 +13,21 @@ import click
 from txmon.cli.completing import a_file
 from txmon.cli.help_page import Command, option
 from txmon.cli.messages import fail, tell
-from txmon.cli.options import load_config, options
+from txmon.cli.options import UNDERSTANDING, load_config, options
 from txmon.cli.own_inputs import files_of, spare_inputs
 from txmon.cli.sources import attached
 from txmon.errors import ExitCode, UsageError
+from txmon.ingest.reading import Reading
 from txmon.query.database import Database, Result, TableInfo, open_database, shipped, shipped_query
+from txmon.runtime.reader import hints_of
 from txmon.support.safe_open import create
 from txmon.support.terminal_text import for_people, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+# --format and --group-by are of the result here, not of the input
+PARSING = tuple(name for name in UNDERSTANDING if name not in ("format", "group_by"))
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGEINT")
 
@@ -37,7 +41,7 @@ NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGEINT")
 @option("--sql", "address", metavar="URL", help="Attach this database read-only as db (txmon[sql]).")
 @option("--query", "text", metavar="TEXT", help="SELECT for --sql whose rows are the transactions.")
 @option("--password-file", metavar="FILE", help="File with the database's password.")
-@options("map", "date", "tz")
+@options(*PARSING)
 @option("--name", metavar="NAME", help="Run a query that comes with txmon.")
 @option("--list", "list_them", is_flag=True, help="List the queries that come with txmon.")
 @option("--show", is_flag=True, help="Print the SQL of --name (or of all) instead of running it.")
@@ -86,11 +90,17 @@ def query(
     if how == "parquet" and out is None:
         raise UsageError("--format parquet needs --out FILE")
     if chart and (kind is not None or out is not None):
-        raise UsageError("--chart draws; it cannot have --format or --out")
+        raise UsageError("--chart excludes --format and --out. Leave them out.")
     settings = load_config(flags).settings
     own = files_of({"sql": address, "password_file": password_file}) if beside is not None else []
     spare_inputs([*files, *own], {"--out": out}, settings)
-    with closing(open_database(files, settings.map, settings.tz, settings.date, beside, sql)) as database, _at_once():
+
+    def say(reading: Reading) -> None:
+        if not settings.no_reading:
+            tell([reading.statement()])
+
+    database = open_database(files, beside=beside, sql=sql, hints=hints_of(settings), say=say)
+    with closing(database), _at_once():
         _answer(database, sql, how, out, chart, rows)
         return database.check()
 
@@ -124,14 +134,14 @@ def _split(arguments: Sequence[str], name: str | None, beside: bool) -> tuple[st
     elif arguments and not os.path.exists(arguments[0]):
         sql, arguments = arguments[0], arguments[1:]
         if " " not in sql and sql != "-":
-            raise UsageError(f"{sql!r} is neither a file nor SQL")
+            raise UsageError(f"{sql!r} is not a file, and not SQL")
         if sql == "-" and sys.stdin.isatty():
             tell(["reading SQL from the keyboard. Ctrl-D ends it."])
         sql = sys.stdin.read() if sql == "-" else sql
     else:
         sql = None
     if not arguments and not beside:
-        raise UsageError("no FILE to query; for example: txmon query --name per-minute transactions.csv")
+        raise UsageError("no FILE to query. Use for example: txmon query --name per-minute transactions.csv")
     return sql, arguments
 
 
@@ -188,7 +198,7 @@ def _draw(result: Result) -> None:
     rows = list(result)
     drawable = [n for n, kind in enumerate(result.types) if n and (kind.startswith(NUMBERS) or "INT" in kind)]
     if not rows or not drawable:
-        raise UsageError("nothing to draw: a chart needs rows, and a column of numbers after the first")
+        raise UsageError("nothing to draw. A chart needs rows, and a column of numbers after the first column.")
     console = console_of(sys.stdout)
     plain = not speaks_unicode(sys.stdout)
     for n in drawable:

@@ -19,6 +19,7 @@ from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
+from txmon.cli.verbose import Verbose
 from txmon.errors import ExitCode, UsageError
 from txmon.ingest.asked import Asked
 from txmon.ingest.records import Record
@@ -86,12 +87,13 @@ def replay(
     taken = {name: flags.pop(name, None) for name in NAMES}
     config = load_config(flags)
     settings = config.settings
+    verbose = Verbose(config)
     spare_inputs([*files, *files_of(taken)], outputs_of(settings), settings)
     source = source_of(taken, settings, live=False)
     if not files and source is None:
         raise UsageError("Missing argument 'FILE...'. Name a file, or - for standard input.")
     if files and source is not None:
-        raise UsageError("--sql and --prometheus take the place of FILE...")
+        raise UsageError("--sql and --prometheus replace FILE... Leave the files out.")
     if "-" in files and sys.stdin.isatty():
         tell(["reading from the keyboard. Ctrl-D ends it."])
     inputs: Sequence[str | Asked] = files if source is None else (source.rows(lambda line: tell([line])),)
@@ -124,6 +126,7 @@ def replay(
             if outputs.quitting:
                 tell([f"ended by q at {iso(outcome.time)}. The rest of the input was not judged."])
                 return _code(outputs, settings)
+        verbose.finish(reader.read, outputs.buckets, outputs.alerting)
     if "id" not in settings.map:
         refuse_repeats(names_of(inputs), pipeline.bucketer.repeated, reader.read)
     reader.check(inputs)
