@@ -301,6 +301,12 @@ def test_counts_that_grow_are_counted_once(server: Postgres) -> None:
         server.run("DROP TABLE growing")
 
 
+def polled_since(server: Postgres, moment: object) -> bool:
+    """Whether txmon has asked for rows since `moment`, and has them."""
+    found = server.run("SELECT query_start, state FROM pg_stat_activity WHERE application_name = 'txmon'")
+    return any(begun is not None and begun > moment and state == "idle" for begun, state in found)
+
+
 def test_kill_9_at_any_moment_loses_and_repeats_nothing(payments: Postgres, tmp_path: Path) -> None:
     wanted: dict[tuple[str, str], int] = {}
     watch = Watch(payments, tmp_path)
@@ -313,7 +319,9 @@ def test_kill_9_at_any_moment_loses_and_repeats_nothing(payments: Postgres, tmp_
                 time.sleep(0.7)
                 watch.end(signal.SIGKILL)
                 watch.start()
-        time.sleep(4)
+        # a poll that began after the last row was there has ended
+        (asked,) = payments.run("SELECT now()")[0]
+        until(lambda: polled_since(payments, asked))
     finally:
         watch.end()
     assert Postgres.PASSWORD not in watch.said() + (tmp_path / "state").read_bytes().decode("latin-1")

@@ -350,6 +350,8 @@ class LiveSession:
         """
         self.look_around()
         came, batches = self.feeds.read(ready)
+        for begin, end in self.feeds.unobserved():
+            self.pipeline.coverage.miss(begin, end)
         outcomes: list[Outcome] = []
         for batch in batches:
             outcomes += self.feed(batch.records)
