@@ -123,6 +123,14 @@ class _Drivers(msgspec.Struct):
     tables: list[tuple[list[Pair], list[_Table]]]
 
 
+class _Watch(msgspec.Struct):
+    columns: list[str]
+    newest: Annotated[list[list[dict[str, dict[str, Whole]]]], Meta(max_length=15)]
+    failing: Annotated[list[list[tuple[list[str], dict[str, Whole]]]], Meta(max_length=15)]
+    odd: list[tuple[list[Pair], Time]]
+    followed: list[tuple[list[Pair], str, Time]]
+
+
 class _Member(msgspec.Struct):
     buckets: Whole
     confirmed: bool
@@ -213,6 +221,7 @@ class _Pipeline(msgspec.Struct):
     opened: Annotated[int, Meta(ge=-1)] = -1
     money: list[tuple[list[Pair], str, Time, Amount, _Amounts]] = []
     drivers: _Drivers | None = None
+    watch: _Watch | None = None
     platform: _Detector | None = None
 
 
