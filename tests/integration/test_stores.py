@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from servers import Postgres, postgres, prometheus
+from tools import need
 
 from txmon.ingest.rejects import RejectLog
 from txmon.ingest.sql import SqlQuery, SqlSource
@@ -154,7 +155,7 @@ def test_no_secret_is_in_a_process_list_a_log_a_state_or_an_error(server: Postgr
         process.send_signal(signal.SIGUSR1)
         process.send_signal(signal.SIGHUP)
         seen += Path(f"/proc/{process.pid}/cmdline").read_bytes()
-        seen += subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, check=True).stdout
+        seen += subprocess.run([need("ps"), "axww", "-o", "args"], capture_output=True, check=True).stdout
         server.stop()
         until(lambda: "asks again until it answers" in (folder / "err").read_text())
         server.start()

@@ -55,9 +55,12 @@ class Recent:
         for verdict in paced(verdicts, breathe):
             if verdict.key and not verdict.partial:
                 self.keys.add(verdict, mark_of(verdict))
+        for verdict in outcome.parts:
+            self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
         for event in outcome.events:
             self.incidents.take(event)
-        for verdict in paced(verdicts, breathe) if len(self.incidents) else ():
+        every = [*verdicts, *outcome.parts] if outcome.parts else verdicts
+        for verdict in paced(every, breathe) if len(self.incidents) else ():
             row = self.incidents.get(verdict.incident or "")
             if row is not None and verdict.recommendation == "alert":
                 row.take(verdict)
