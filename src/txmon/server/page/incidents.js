@@ -35,6 +35,14 @@ export function moneyText(row) {
   });
 }
 
+// What was seen, in words; drivers and money, which the server adds there, have lines of their own
+export function seenText(row) {
+  let text = row.explanation || row.text;
+  if (row.drivers) text = text.replace(/; (\d+% of the excess is|spread evenly over) .*$/, "");
+  if (row.money) text = text.replace(/; [+\d,.]+( [A-Z]{3})?( (above|below) normal|, within normal variation).*$/, "");
+  return isolated(text, row.statuses);
+}
+
 export const labelText = (row) => isolated(row.label, row.statuses);
 
 export function excessText(row) {
@@ -124,7 +132,7 @@ function card(row) {
   const spark = element("div", "spark-place");
   const words = element("div");
   body.append(spark, words);
-  words.append(element("p", "", isolated(row.explanation || row.text, row.statuses)));
+  words.append(element("p", "", seenText(row)));
   words.append(element("p", "why", [excessText(row), ...moneyText(row)].join("; ")));
   for (const one of driversText(row)) words.append(element("p", "driver", one));
   const details = (row.details || []).slice(0, 6);
