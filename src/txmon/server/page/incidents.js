@@ -20,7 +20,7 @@ export function driversText(row) {
   const share = Math.min(1, row.drivers.reduce((sum, one) => sum + one.share, 0));
   const words = row.drivers.map((one) => {
     const [first, ...rest] = Object.entries(one.values).map(([name, value]) => `${name.replaceAll("_", " ")} ${value || "(none)"}`);
-    return [`${first} (${one.seen} seen, ${one.expected} expected)`, ...rest].join(", ");
+    return [`${first} (${one.seen} seen, ${one.expected >= 9.5 ? one.expected.toFixed(0) : Number(one.expected.toPrecision(2))} expected)`, ...rest].join(", ");
   });
   return [`${(100 * share).toFixed(0)} % of the excess is ${words.join("; ")}`];
 }
