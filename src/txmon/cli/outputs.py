@@ -59,7 +59,9 @@ class Outputs:
         shown = wanted(settings, typed)
         # on a terminal the chart takes the place of the lines
         out = None if settings.out == "-" else settings.out
-        if settings.out or not (shown and sys.stdout.isatty()):
+        has_lines = bool(settings.out) or not (shown and sys.stdout.isatty())
+        self._lines_shown = has_lines and out is None and sys.stdout.isatty()
+        if has_lines:
             flush = live or settings.speed is not None
             stream, only_alerts = self._stream(out, stack, live, settings.speed is not None), settings.only == "alerts"
             if jobs > 1 and not flush:
@@ -107,6 +109,11 @@ class Outputs:
             for line in self._telling.sent.lines():
                 with suppress(OSError):
                     click.echo(printable(line, None), err=True)
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether the chart or the lines are on the terminal, so that nothing else may draw there."""
+        return self.display is not None or self._lines_shown
 
     @property
     def quitting(self) -> bool:

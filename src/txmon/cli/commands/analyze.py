@@ -13,6 +13,7 @@ from txmon.cli.help_page import Command, option
 from txmon.cli.messages import tell
 from txmon.cli.options import UNDERSTANDING, load_config, options
 from txmon.cli.own_inputs import spare_inputs
+from txmon.cli.progress_bar import progress, reading
 from txmon.cli.understanding import understood
 from txmon.errors import BadData, ExitCode, UsageError
 from txmon.ingest.checkouts import HOUR_NAMES
@@ -149,7 +150,8 @@ def _transactions(paths: Sequence[str], config: Config) -> tuple[Report, BadData
     settings = understood(config, reader, paths)
     try:
         tallies = reader.tallies(paths, settings.bucket)
-        found = analyze_transactions(tallies, pipeline_of(settings, live=False), settings.bucket, paths)
+        with progress(reading(reader)):
+            found = analyze_transactions(tallies, pipeline_of(settings, live=False), settings.bucket, paths)
     except BadData:
         reader.check(paths)  # it has more to say
         raise
