@@ -449,8 +449,9 @@ def browse(tmp_path: Path) -> Callable[[Path], str]:
         pytest.skip("no Chromium here")
 
     def dump(page: Path) -> str:
-        flags = ["--headless", "--no-sandbox", "--window-size=1280,1000", "--disable-gpu", "--disable-background-networking",
-                 "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
+        flags = ["--headless", "--no-sandbox", "--window-size=1280,1000", "--disable-gpu", "--disable-sync",
+                 "--disable-background-networking", "--disable-component-update",
+                 f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
         done = subprocess.run(
             [chromium, *flags, "--virtual-time-budget=2000", "--dump-dom", page.as_uri()],
             capture_output=True, text=True, timeout=60, check=True,

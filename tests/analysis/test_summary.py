@@ -21,9 +21,8 @@ REAL = [SHARED / "data" / f"checkout_{n}.csv" for n in (1, 2)]
 
 
 def txmon(*arguments: object, **env: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "txmon", *map(str, arguments)], capture_output=True, text=True, env={**os.environ, **env}
-    )
+    command = [sys.executable, "-m", "txmon", *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **env})
 
 
 def analyzed(*arguments: object) -> dict[str, object]:
