@@ -6,7 +6,7 @@ PURE := $(VENV)/pure
 SPARK := .venv-spark
 SOURCES := pyproject.toml hatch_build.py $(shell find src -name '*.py' -o -name '*.toml')
 
-.PHONY: demo test test-oldest test-versions test-spark coverage mutants fuzz fuzz-long audit dist reference lint sample bench bench-check bench-calibration bench-detection bench-peers clean
+.PHONY: demo test test-oldest test-versions test-spark coverage mutants fuzz fuzz-long faults-long audit dist reference lint sample bench bench-check bench-calibration bench-detection bench-peers bench-serve clean
 
 demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
@@ -46,6 +46,11 @@ mutants: $(PURE)/ready
 FUZZ_EXAMPLES ?= 100000
 fuzz: $(VENV)/tested
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz
+
+# Ten minutes of rotations, kills, full disks and other faults with each of ten seeds; 2 hours. SEEDS=3-3 for one
+SEEDS ?= 0-9
+faults-long: $(VENV)/tested
+	$(BIN)/python tests/helpers/long_run.py --seeds $(SEEDS)
 
 # A target at length, guided by coverage: no crash, no case over 1 s, no 500 MB; its corpus is kept in tests/fuzz/corpus
 TARGET ?= records
@@ -158,6 +163,10 @@ bench: $(VENV)/benched
 	$(BIN)/python benchmarks/latency.py --json benchmarks/results/latency.json
 
 # txmon beside other detectors on the scenarios, the real files and made streams; a few minutes
+# What `txmon serve` bears, beside Flask and FastAPI with the same model; 5 minutes
+bench-serve: $(VENV)/benched
+	$(BIN)/python benchmarks/serve.py --json benchmarks/results/serve.json
+
 bench-detection: $(VENV)/benched
 	$(BIN)/python benchmarks/detection.py
 

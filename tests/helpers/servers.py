@@ -1,4 +1,4 @@
-"""Real servers for tests: PostgreSQL and Prometheus from Debian's packages, on loopback, in folders of their own."""
+"""Real servers for tests: PostgreSQL, MariaDB and Prometheus of Debian, on loopback, in folders of their own."""
 
 import os
 import pwd
@@ -27,10 +27,11 @@ def free_port() -> int:
 
 
 def program(name: str) -> str:
-    """Return the path of a program of Debian's postgresql; skips the test where it is missing."""
-    found = shutil.which(name) or next((str(path) for path in Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), None)
+    """Return the path of a program of Debian's postgresql or mariadb-server; skips the test where it is missing."""
+    folders = [*Path("/usr/lib/postgresql").glob("*/bin"), Path("/usr/sbin")]
+    found = shutil.which(name) or next((str(one / name) for one in folders if (one / name).exists()), None)
     if found is None:
-        pytest.skip(f"needs {name}: apt-get install postgresql")
+        pytest.skip(f"needs {name}: apt-get install postgresql mariadb-server")
     return found
 
 
@@ -86,15 +87,17 @@ class Postgres:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(30)
 
-    def run(self, text: str, rows: Sequence[Sequence[object]] = ()) -> None:
-        """Run a statement as the owner; for each of `rows`, if any."""
+    def run(self, text: str, rows: Sequence[Sequence[object]] = ()) -> Any:
+        """Run a statement as the owner, for each of `rows`, if any; return its rows."""
         import psycopg
 
         with psycopg.connect(f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres") as connection:
+            cursor = connection.cursor()
             if rows:
-                connection.cursor().executemany(text, rows)
+                cursor.executemany(text, rows)
             else:
-                connection.execute(text)
+                cursor.execute(text)
+            return cursor.fetchall() if cursor.description else []
 
 
 @contextmanager
@@ -109,11 +112,81 @@ def postgres() -> Iterator[Postgres]:
             server.stop()
 
 
+class MariaDb:
+    """A server of its own, with the database `shop` and the user `txmon`, whose password is PASSWORD."""
+
+    PASSWORD = Postgres.PASSWORD
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._data = folder / "data"
+        self._given = as_postgres()
+        self._data.mkdir()
+        if self._given:
+            os.chown(self._data, self._given["user"], self._given["group"])
+        words = [program("mariadb-install-db"), "--no-defaults", f"--datadir={self._data}", "--skip-test-db"]
+        words += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]
+        subprocess.run(words, check=True, capture_output=True, cwd="/", **self._given)
+        self.start()
+        self.run("CREATE DATABASE shop")
+        self.run(f"CREATE USER txmon@'127.0.0.1' IDENTIFIED BY '{self.PASSWORD}'")
+        self.run("GRANT ALL ON shop.* TO txmon@'127.0.0.1'")
+
+    @property
+    def url(self) -> str:
+        """The address that txmon is given, without a password."""
+        return f"mysql://txmon@127.0.0.1:{self.port}/shop"
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        words = [program("mariadbd"), "--no-defaults", f"--datadir={self._data}", f"--port={self.port}"]
+        words += ["--bind-address=127.0.0.1", f"--socket={self._data}/socket", f"--pid-file={self._data}/pid"]
+        words += ["--skip-name-resolve", "--default-time-zone=-03:00", "--innodb-flush-log-at-trx-commit=0"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(words, stdout=log, stderr=log, cwd="/", **self._given)
+        until = time.monotonic() + WAIT
+        while time.monotonic() < until:
+            if (self._data / "socket").exists():  # pymysql leaves a socket open where nobody listens
+                return
+            time.sleep(0.1)
+        raise AssertionError((self._folder / "log").read_text()[-2000:])
+
+    def stop(self) -> None:
+        """Stop the server; its clients lose their connections."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(30)
+
+    def run(self, text: str, rows: Sequence[Sequence[object]] = ()) -> Any:
+        """Run a statement as the owner, for each of `rows`, if any; return its rows."""
+        import pymysql
+
+        with pymysql.connect(unix_socket=f"{self._data}/socket", user="root", autocommit=True) as connection:
+            cursor = connection.cursor()
+            if rows:
+                cursor.executemany(text, rows)
+            else:
+                cursor.execute(text)
+            return cursor.fetchall()
+
+
 @contextmanager
-def prometheus(folder: Path, metrics: str = "", scrape: str = "") -> Iterator[str]:
+def mariadb() -> Iterator[MariaDb]:
+    """Run a MariaDB server in a folder that its own user can reach."""
+    with tempfile.TemporaryDirectory(prefix="txmon-mariadb-") as folder:
+        Path(folder).chmod(0o711)
+        server = MariaDb(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def prometheus(folder: Path, metrics: str = "", scrape: str = "", rules: Path | None = None) -> Iterator[str]:
     """Run a Prometheus server whose history is `metrics` (OpenMetrics with times); yield its address.
 
-    scrape: HOST:PORT that it scrapes each second.
+    scrape: HOST:PORT that it scrapes each second. rules: a file of rules, evaluated each second.
     """
     for name in ("prometheus", "promtool"):
         if shutil.which(name) is None:
@@ -125,7 +198,8 @@ def prometheus(folder: Path, metrics: str = "", scrape: str = "") -> Iterator[st
         subprocess.run(words, check=True, capture_output=True)
     targets = f'[{{targets: ["{scrape}"]}}]' if scrape else "[]"
     (folder / "prometheus.yml").write_text(
-        "global: {scrape_interval: 1s}\n"
+        "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+        f"rule_files: [{'' if rules is None else rules}]\n"
         f"scrape_configs: [{{job_name: shop, static_configs: {targets}}}]\n"
     )  # fmt: skip
     port = free_port()

@@ -90,6 +90,15 @@ def test_the_counts_are_those_of_the_file(address: str) -> None:
     assert "PromQL extrapolates; txmon rounds them" in done.stderr
 
 
+def test_the_reading_is_said_as_for_a_file(address: str) -> None:
+    done = run("inspect", "--prometheus", address, "--query", QUERY, *RANGE, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["statement"].endswith("points of --query; time=time (epoch s, UTC), status=status, count=count")
+    assert found["bucket"] == 60
+    assert found["records"] > 1000
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [

@@ -16,9 +16,13 @@ from typing import Any
 import pytest
 from paths import ROOT
 from servers import Postgres, postgres
+from tools import need
 
 from txmon.errors import BadData
-from txmon.ingest.sql import Database, SqlQuery, SqlSource, earlier, hidden, packed, unpacked
+from txmon.ingest.reading import Hints
+from txmon.ingest.records import ParseOptions
+from txmon.ingest.sql import Database, SqlQuery, SqlSource, earlier, packed, unpacked
+from txmon.support.sql_address import hidden
 
 TXMON = str(Path(sysconfig.get_path("scripts")) / "txmon")
 SAMPLE = ROOT / "examples" / "transactions.csv"
@@ -67,6 +71,54 @@ def test_a_part_of_the_table(server: Postgres) -> None:
     done = run("replay", "--sql", server.url, "--query", query, *words)
     wanted = {(time, status): count for time, status, count in rows() if "T10:" in time}
     assert totals(done.stdout) == wanted
+
+
+def test_the_reading_is_decided_and_said_as_for_a_file(server: Postgres, tmp_path: Path) -> None:
+    server.run("CREATE TABLE odd AS SELECT minute AS moment, status AS outcome, transactions AS how_many FROM counts")
+    words = ("--sql", server.url, "--query", "SELECT * FROM odd", "--watermark", "moment", "--map", "time=moment")
+    said = "rows of --query; time=moment (UTC), status=outcome, count=how_many\n"
+    try:
+        for command in ("replay", "inspect"):
+            done = run(
+                command, *words, "--map", "count=how_many", TXMON_NO_READING="false", TXMON_SQL_PASSWORD=server.PASSWORD
+            )
+            assert done.returncode == 0, done.stderr
+            assert said in done.stderr + done.stdout
+        found = json.loads(
+            run("inspect", "--json", *words, "--map", "count=how_many", TXMON_SQL_PASSWORD=server.PASSWORD).stdout
+        )
+        assert found["columns"] == {"time": "moment", "status": "outcome", "count": "how_many"}
+        assert found["records"] == len(rows())
+        assert found["totals"]["approved"] == sum(count for _, status, count in rows() if status == "approved")
+    finally:
+        server.run("DROP TABLE odd")
+
+
+def test_a_query_without_rows_says_so(server: Postgres) -> None:
+    for command in ("replay", "inspect"):
+        done = run(command, "--sql", server.url, "--query", "SELECT minute AS time, status FROM counts WHERE false",
+                   TXMON_SQL_PASSWORD=server.PASSWORD)  # fmt: skip
+        assert (done.returncode, done.stdout) == (65, "")
+        assert "--query gives no rows. Look at its conditions, --since and --until." in done.stderr
+
+
+def test_a_column_of_counts_without_a_known_name_grows_too(server: Postgres) -> None:
+    """What the reading finds to be a count is one for the source: a count that grows is no new row."""
+    server.run("CREATE TABLE hourly (time timestamptz, status text, how_many int)")
+    try:
+        server.run("INSERT INTO hourly VALUES (%s, %s, %s)", [(f"2026-03-02T10:{m:02}:00Z", s, 30 + m) for m in range(9)
+                                                             for s in ("approved", "failed")])  # fmt: skip
+        query = SqlQuery(server.url, "SELECT * FROM hourly", server.PASSWORD, since="2026-03-02 00:00:00", overlap=900,
+                         every=0.0)  # fmt: skip
+        hints = Hints(ParseOptions(mapping={"count": "how_many"}))
+        with closing(SqlSource(query, print, hints=hints)) as reading:
+            assert len(drained_rows(reading)) == 18
+            kept = json.loads(json.dumps(reading.position(0)))
+            server.run("UPDATE hourly SET how_many = 100 WHERE status = 'failed' AND time = '2026-03-02T10:08:00Z'")
+            with closing(SqlSource(query, print, kept, hints=hints)) as again:
+                assert [row["how_many"] for row in drained_rows(again)] == [62]
+    finally:
+        server.run("DROP TABLE hourly")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
@@ -159,6 +211,13 @@ def source(
         yield reading
 
 
+def drained_rows(reading: SqlSource) -> list[dict[str, Any]]:
+    found = []
+    while (chunk := reading.read()) is not None:
+        found += [json.loads(line) for line in chunk.lines]
+    return found
+
+
 def drained(reading: SqlSource) -> list[tuple[str, str]]:
     found = []
     while (chunk := reading.read()) is not None:
@@ -242,6 +301,12 @@ def test_counts_that_grow_are_counted_once(server: Postgres) -> None:
         server.run("DROP TABLE growing")
 
 
+def polled_since(server: Postgres, moment: object) -> bool:
+    """Whether txmon has asked for rows since `moment`, and has them."""
+    found = server.run("SELECT query_start, state FROM pg_stat_activity WHERE application_name = 'txmon'")
+    return any(begun is not None and begun > moment and state == "idle" for begun, state in found)
+
+
 def test_kill_9_at_any_moment_loses_and_repeats_nothing(payments: Postgres, tmp_path: Path) -> None:
     wanted: dict[tuple[str, str], int] = {}
     watch = Watch(payments, tmp_path)
@@ -254,7 +319,9 @@ def test_kill_9_at_any_moment_loses_and_repeats_nothing(payments: Postgres, tmp_
                 time.sleep(0.7)
                 watch.end(signal.SIGKILL)
                 watch.start()
-        time.sleep(4)
+        # a poll that began after the last row was there has ended
+        (asked,) = payments.run("SELECT now()")[0]
+        until(lambda: polled_since(payments, asked))
     finally:
         watch.end()
     assert Postgres.PASSWORD not in watch.said() + (tmp_path / "state").read_bytes().decode("latin-1")
@@ -271,7 +338,7 @@ def test_kill_9_at_any_moment_loses_and_repeats_nothing(payments: Postgres, tmp_
 def test_the_password_is_in_no_process_list(payments: Postgres, tmp_path: Path) -> None:
     watch = Watch(payments, tmp_path)
     try:
-        listed = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run([need("ps"), "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
         assert "--sql" in listed
         assert Postgres.PASSWORD not in listed
     finally:

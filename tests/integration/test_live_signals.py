@@ -1,11 +1,13 @@
 """Signals, locks and outputs of live runs, in real processes."""
 
+import fcntl
 import json
 import os
 import pty
 import shutil
 import signal
 import subprocess
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -285,7 +287,7 @@ def test_a_page_on_standard_output() -> None:
         ("replay SAMPLE --warmup 90", "--warmup: '90' has no unit. Use 90s, 90m or 90h."),
         ("replay SAMPLE --bucket 60", "--bucket: '60' has no unit. Use 60s, 60m or 60h."),
         ("watch --from noon", "--from 'noon' is not valid. Use start, end, or a time like 2026-03-02T10:00Z."),
-        ("watch --from end", "--from end is for --follow FILE: only a file has an end to begin at"),
+        ("watch --from end", "--from end needs --follow FILE."),
     ],
 )
 def test_what_cannot_be_meant_is_an_error(arguments: str, line: str, tmp_path: Path) -> None:
@@ -333,3 +335,42 @@ def test_an_error_in_sql_keeps_its_lines() -> None:
     assert lines[0].startswith("txmon: Binder Error:")
     assert "  LINE 2:   nowhere" in lines
     assert lines[-1].strip() == "^" * len("nowhere")
+
+
+def waits(process: "subprocess.Popen[bytes]") -> int:
+    """How often the process has waited for something so far."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def test_a_run_goes_on_quietly_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text(HEADER + rows(0, 60))
+    master, slave = pty.openpty()
+
+    def own() -> None:
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+    command = [TXMON, "watch", "--follow", "app.log", "--out", "v.jsonl"]
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        preexec_fn=own,  # noqa: PLW1509
+        env=environment,
+    )
+    try:
+        os.close(slave)
+        seen = b""
+        while b"\x1b[" not in seen or not (tmp_path / "v.jsonl").exists():
+            seen += os.read(master, 4096)
+        os.close(master)
+        before = waits(process)
+        assert until(lambda: waits(process) > before + 5)
+        assert process.poll() is None
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0

@@ -52,6 +52,7 @@ from txmon.runtime.event_clock import EventClock
 from txmon.runtime.factory import pipeline_of
 from txmon.server.history import Recent
 from txmon.server.idempotency import IdempotencyCache
+from txmon.server.otlp import Counters, Point
 from txmon.settings import routing
 from txmon.settings.declarations import Settings
 from txmon.settings.rule import parse_rules
@@ -347,11 +348,19 @@ def feed_clock(part: EventClock, n: int, item: int) -> object:
 
 
 def feed_history(part: Recent, n: int, item: dict[str, int]) -> object:
-    return part.accept(outcome_of(n, item)), part.last_hour(), list(part.incidents)
+    return part.accept(outcome_of(n, item)), part.last_hour(), part.incidents.snapshot()
 
 
 def feed_answers(part: IdempotencyCache, n: int, item: tuple[int, int]) -> object:
     return part.once(f"key{item[0]}", f"digest{item[1]}", lambda: (200, f"answer {n}"))
+
+
+def feed_counters(part: Counters, n: int, item: tuple[int, int]) -> object:
+    stream, value = f"s{item[0] % 3}", float(item[1])
+    point = Point(stream, "p", 0, (START + 10 * n) * 10**9, value, item[0] % 2 == 1, {"status": "failed"})
+    rows, marks = part.rows([point], 60, 0.0, ("status",), ())
+    part.adopt(marks)
+    return rows
 
 
 def new_parser() -> RecordParser:
@@ -407,9 +416,13 @@ CASES: Final[dict[str, Case]] = {
         st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1)), min_size=2, max_size=20),
         feed_answers,
     ),
+    "Counters": Case(Counters, st.lists(st.tuples(count, count), min_size=2, max_size=20), feed_counters),
 }
 ELSEWHERE: Final = {
     "Memory": "a Notifier's snapshot is its Memory's",
+    "DriverBook": "tests/detection/test_drivers.py; with a kill in tests/integration/test_drivers_cli.py",
+    "ValueTable": "a DriverBook's snapshot holds it",
+    "IncidentBook": "the snapshot of Recent holds it",
     "Coverage": "a Pipeline's snapshot holds it; tests/pipeline/test_coverage.py",
 }
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from txmon.model.outcome import IncidentEvent
+from txmon.model.money import Money
+from txmon.model.outcome import IncidentEvent, Severity
 from txmon.model.verdict import Recommendation, Stated, Verdict
-from txmon.pipeline.incidents import IncidentPolicy, IncidentTracker, SilenceOrder, label_of
+from txmon.pipeline.incidents import IncidentPolicy, IncidentTracker, SilenceOrder
+from txmon.pipeline.member import label_of
 
 MINUTE = 60
 
@@ -490,3 +492,53 @@ def test_the_end_is_told_of_all_that_alerted_last() -> None:
     assert [(e.state, e.statuses) for e in events] == [
         ("opened", ("denied", "failed", "refunded")), ("resolved", ("denied", "failed", "refunded")),
     ]  # fmt: skip
+
+
+def denied(minute: int, count: int, alerts: bool) -> Verdict:
+    """20 denied are expected."""
+    word: Recommendation = "alert" if alerts else "ok"
+    score, reasons = (9.0, ("score",)) if alerts else (2.0, ())
+    return Verdict(
+        minute * MINUTE, "denied", (), count, 100, 20.0, score, 1, word, reasons, Stated(9, 35, "text")
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("after", "ends"),
+    [
+        (20, 9),  # normal: at once
+        (24, 9),  # nearer to normal than to the incident
+        (29, 34),  # still that of the incident, though too small to alert: half an hour
+    ],
+)
+def test_counts_too_small_to_alert_do_not_resolve_what_goes_on(after: int, ends: int) -> None:
+    minutes = {m: [denied(m, 30, True)] for m in (3, 4)} | {m: [denied(m, after, False)] for m in range(5, 60)}
+    events, _ = play(IncidentTracker(), minutes, 60)
+    assert states(events) == [("opened", 3), ("resolved", ends)]
+
+
+def test_few_transactions_resolve_it_when_they_say_enough() -> None:
+    """Half a failure a minute where one in ten minutes is normal: five minutes without one say little."""
+    alert = altered(verdict(3, "failed", 9, count=1), expected=0.1)
+    quiet = [altered(verdict(m, "failed", 0.1, "ok", count=0), expected=0.1) for m in range(4, 40)]
+    events, _ = play(IncidentTracker(), {3: [alert]} | {v.time // MINUTE: [v] for v in quiet}, 40)
+    assert states(events)[0] == ("opened", 3)
+    assert 8 <= states(events)[1][1] <= 18
+
+
+@pytest.mark.parametrize(
+    ("count", "money", "severity"),
+    [
+        (9, (), "warning"),  # four a minute too many, of 100
+        (9, (Money("USD", 500.0, 400.0, 0.0, 0.0, 10_000.0),), "warning"),  # a hundredth of the usual money
+        (9, (Money("USD", 2_000.0, 400.0, 0.0, 0.0, 10_000.0),), "critical"),
+        (9, (Money("USD", 2_000.0, 400.0, 1e6, 0.0, 10_000.0),), "warning"),  # as likely nothing
+        (9, (Money("BRL", 9.0, 9.0, 0.0, 0.0, 9e6), Money("USD", 2e3, 4e2, 0.0, 0.0, 1e4)), "critical"),
+        (7, (), "info"),
+        (7, (Money("", 2_000.0, 400.0, 0.0, 0.0, 10_000.0),), "warning"),  # one step, and not two
+    ],
+)
+def test_money_makes_an_incident_one_step_worse(count: int, money: tuple[Money, ...], severity: Severity) -> None:
+    alerts = [verdict(m, "failed", 9, count=count).explained(money, None) for m in (3, 4)]
+    events, _ = play(IncidentTracker(), {v.time // MINUTE: [v] for v in alerts}, 15)
+    assert events[-1].severity == severity

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from paths import ROOT
 from serving import serving
+from tools import need
 
 EXAMPLES = ROOT / "examples"
 SHOWS = {  # script -> what its output holds, in this order
@@ -36,16 +37,24 @@ SHOWS = {  # script -> what its output holds, in this order
     "query_a_day.sh": ["20260302T0940-failed", "approved_pct", "approved,224270"],
     "analyze_checkouts.sh": ["14h and 15h: an outage. 0 seen", "hour   seen   expected"],
     "any_series.py": ["90 pt 3 login"],
+    "watch_postgresql.sh": ['alertname="failures"', 'status="failed"', "active", "t\nopened|failures: failed"],
+    "alert_from_prometheus.sh": ["accepted", 'alertname="PaymentStatusAboveNormal"', '"status":"success"'],
+}
+NEEDS = {  # script -> programs
+    "watch_postgresql.sh": ["prometheus-alertmanager", "amtool", "psql"],
+    "alert_from_prometheus.sh": ["prometheus", "prometheus-alertmanager", "amtool", "curl"],
 }
 TESTED_ELSEWHERE = {  # file -> where
     "post_transactions.py": "serve_and_post.sh runs it, and a test below",
+    "post_transactions.rb": "a test below",
+    "post_transactions.go": "a test below",
     "receive_webhook.py": "notify_a_webhook.sh runs it, and a test below",
     "txmon_submit.py": "needs Spark: tests/spark/test_spark.py",
 }
 
 
 def run(script: str, folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    kind = {".sh": ["sh"], ".py": [sys.executable]}[Path(script).suffix]
+    kind = {".sh": ["sh"], ".py": [sys.executable], ".rb": ["ruby"], ".go": ["go", "run"]}[Path(script).suffix]
     return subprocess.run(
         [*kind, str(EXAMPLES / script), *arguments], cwd=folder, env=doc_blocks.environment(folder) | env,
         capture_output=True, text=True, timeout=120, check=False,
@@ -58,9 +67,25 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
+def free_ports() -> str:
+    """The first of three ports that follow each other; below those that the system gives to anybody who asks."""
+    for first in range(15_000 + os.getpid() % 10_000, 32_000, 3):
+        try:
+            for port in range(first, first + 3):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return str(first)
+    raise AssertionError("no port is free")
+
+
 @pytest.mark.parametrize("script", sorted(SHOWS))
 def test_the_script_does_what_it_says(script: str, tmp_path: Path) -> None:
-    arguments = [free_port()] if "[PORT]" in (EXAMPLES / script).read_text() else []
+    missing = [program for program in NEEDS.get(script, ()) if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
+    arguments = [free_ports()] if "[PORT]" in (EXAMPLES / script).read_text() else []
     done = run(script, tmp_path, *arguments)
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
@@ -73,22 +98,27 @@ def test_the_script_does_what_it_says(script: str, tmp_path: Path) -> None:
 
 
 def test_every_script_runs_in_a_test_and_is_described() -> None:
-    scripts = {path.name for path in EXAMPLES.glob("*.sh")} | {path.name for path in EXAMPLES.glob("*.py")}
+    scripts = {path.name for kind in ("sh", "py", "rb", "go") for path in EXAMPLES.glob(f"*.{kind}")}
     assert scripts == {*SHOWS, *TESTED_ELSEWHERE}
     page = (EXAMPLES / "README.md").read_text()
     files = [str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*") if path.is_file() and path.suffix != ".md"]
     assert [name for name in files if f"`{name}`" not in page and "__pycache__" not in name] == []
 
 
-def test_a_post_that_is_sent_again_counts_once_and_a_refusal_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("language", ["py", "rb", "go"])
+def test_a_post_that_is_sent_again_counts_once_and_a_refusal_is_said(language: str, tmp_path: Path) -> None:
+    client = f"post_transactions.{language}"
+    program = {"rb": "ruby", "go": "go"}.get(language, "sh")
+    if shutil.which(program) is None:
+        pytest.skip(f"needs {program}: apt-get install ruby golang-go")
     with serving(token="a-token-of-sixteen-letters") as server:
         address = f"http://127.0.0.1:{server.port}"
         sample = str(EXAMPLES / "transactions.csv")
         for _ in range(2):
-            done = run("post_transactions.py", tmp_path, sample, address, TXMON_TOKEN="a-token-of-sixteen-letters")
+            done = run(client, tmp_path, sample, address, TXMON_TOKEN="a-token-of-sixteen-letters")
             assert done.stdout.endswith("\n4783 accepted\n"), done.stderr
         assert server.engine.totals.records == 4783
-        refused = run("post_transactions.py", tmp_path, sample, address, TXMON_TOKEN="another")
+        refused = run(client, tmp_path, sample, address, TXMON_TOKEN="another")
         assert refused.returncode == 1
         assert refused.stderr.startswith("401: ")
         assert '"code": "token-needed", "detail": "this is not a token"' in refused.stderr
@@ -225,7 +255,7 @@ def test_the_sidecar_begins_and_answers_its_probes(pod: Any, tmp_path: Path) -> 
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 path = txmon[probe]["httpGet"]["path"]
                 answer = subprocess.run(
-                    ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://127.0.0.1:{port}{path}"],
+                    [need("curl"), "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://127.0.0.1:{port}{path}"],
                     capture_output=True, text=True, timeout=30, check=True,
                 ).stdout  # fmt: skip
                 assert (probe, answer) == (probe, "200")

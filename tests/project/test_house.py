@@ -8,7 +8,7 @@ from txmon.model.outcome import IncidentEvent
 from txmon.model.verdict import Stated, Verdict
 from txmon.notify.policy import Policy
 from txmon.pipeline.incidents import IncidentPolicy
-from txmon.server.history import IncidentRow
+from txmon.server.incident_book import IncidentRow
 from txmon.settings.declarations import DECLARATIONS
 from txmon.sinks.lines import event_line, verdict_line
 

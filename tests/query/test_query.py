@@ -181,7 +181,7 @@ def test_a_byte_order_mark_hides_nothing(name: str, tmp_path: Path) -> None:
         assert not database.rejected
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n", b"time,status\r00h 00,a\r", b"a\0b", b"\x1f\x8b\x08 torn"])
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"a\0b", b"\x1f\x8b\x08 torn"])
 def test_what_is_no_table_is_a_clear_error(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_bytes(data)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -89,3 +90,51 @@ def test_replay_has_the_same_totals(tmp_path: Path, kind: str) -> None:
         if "event" not in line and line["status"] != "*":
             found[line["status"]] += line["count"]
     assert found == EXPECTED
+
+
+def asked(tmp_path: Path, data: bytes, *flags: str, name: str = "t.csv") -> subprocess.CompletedProcess[str]:
+    path = tmp_path / name
+    path.write_bytes(data)
+    sql = "SELECT status, sum(count)::INT AS n FROM transactions GROUP BY 1 ORDER BY 1"
+    return subprocess.run(
+        [TXMON, "query", sql, str(path), "--format", "csv", *flags], capture_output=True, text=True, timeout=60,
+        check=False, env={name: value for name, value in os.environ.items() if name != "TXMON_NO_READING"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "says"),
+    [
+        ("time,status,count\n05/03/2024 10:00,ok,3\n", ("--day-first",), "time=time (day-first, UTC)"),
+        ("time,status,count\n05h03 2024-03-05,ok,3\n", ("--time-format", "%Hh%M %Y-%m-%d"), "%Hh%M %Y-%m-%d"),
+        ("time;status;count\n2024-03-05 10:00;ok;1.003\n2024-03-05 10:01;ok;-\n", (), "count=count"),
+        ("t,s,n\n2024-03-05 10:00,ok,3\n", ("--map", "time=t", "--map", "status=s", "--map", "count=n"), "count=n"),
+        ("time,ok,x\n2024-03-05 10:00,3,4\n", ("--wide", "ok"), "counts=ok"),
+        ("data,hora,status,count\n2024-03-05,10:00,ok,3\n", ("--date-column", "data"), "time=hora + data"),
+    ],
+)
+def test_query_takes_the_flags_of_replay(tmp_path: Path, text: str, flags: tuple[str, ...], says: str) -> None:
+    done = asked(tmp_path, text.encode(), *flags)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() in (["status,n", "ok,3"], ["status,n", "ok,1003"])
+    assert says in done.stderr
+    assert asked(tmp_path, text.encode(), *flags, "--no-reading").stderr.count("time=") == 0
+
+
+def test_query_without_the_flag_is_the_same_choice(tmp_path: Path) -> None:
+    done = asked(tmp_path, b"time,status,count\n05/03/2024 10:00,ok,3\n")
+    assert done.returncode == 65
+    assert "5 March 2024 with --day-first" in done.stderr
+
+
+def test_parquet_is_read_as_replay_reads_it(tmp_path: Path) -> None:
+    import duckdb
+
+    path = tmp_path / "t.parquet"
+    duckdb.sql(
+        "COPY (SELECT TIMESTAMP '2024-03-05 10:00' + to_minutes(i) AS minuto, 118 AS approved, 6 AS denied"
+        f" FROM range(9) t(i)) TO '{path}' (FORMAT parquet)"
+    )
+    with closing(Database([str(path)])) as database:
+        sums = list(database.run("SELECT status, sum(count)::INT FROM transactions GROUP BY 1 ORDER BY 1"))
+    assert sums == [("approved", 1062), ("denied", 54)]

@@ -16,7 +16,9 @@ import pytest
 from browser import browser
 from paths import ROOT
 from serving import incident, minute, serving, warm
+from test_page import acknowledge
 from test_serve_cli import wait_for
+from tools import need
 
 from txmon.settings.declarations import Settings
 
@@ -59,7 +61,7 @@ def nginx(folder: Path, servers: str) -> Iterator[None]:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=monitor.example",
+        [need("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=monitor.example",
          "-keyout", str(folder / "key"), "-out", str(folder / "certificate")],
         check=True, capture_output=True,
     )  # fmt: skip
@@ -174,8 +176,7 @@ def test_the_page_under_a_path(base: str, tmp_path: Path) -> None:
             page.wait("document.getElementById('state').textContent === 'live'")
             incident(server)
             page.wait("document.querySelector('#incident-list button')")
-            page.ask("document.querySelector('#incident-list button').click()")
-            page.wait("document.querySelector('#incident-list li.acknowledged')")
+            acknowledge(page, "Ana", "seen")
             inside = [url for url in page.requested if url.startswith("http")]
             assert all(url.startswith(f"http://127.0.0.1:{port}/txmon/") for url in inside)
             assert page.complaints == []

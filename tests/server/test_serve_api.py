@@ -524,8 +524,16 @@ def test_a_login_begins_a_session_that_ends() -> None:
         until, _, signature = session.partition("=")[2].partition(".")
         later = f"txmon_session={int(until) + 1000}.{signature}"
         assert server.client.get("/v1/overview", Cookie=later).status == 401
-        server.clock.now += 13 * 3600
+        server.clock.now += 3600
+        fresh = server.client.get("/v1/overview", Cookie=session)
+        assert (fresh.json()["session"], fresh.headers.get("set-cookie")) == (True, None)
+        server.clock.now += 6 * 86400  # a session that is used goes on
+        renewed = server.client.get("/v1/overview", Cookie=session).headers["set-cookie"].split(";")[0]
+        server.clock.now += 2 * 86400
         assert server.client.get("/v1/overview", Cookie=session).status == 401
+        assert server.client.get("/v1/overview", Cookie=renewed).status == 200
+        server.clock.now += 8 * 86400  # and one that is not ends
+        assert server.client.get("/v1/overview", Cookie=renewed).status == 401
         assert "Max-Age=0" in server.client.post("/v1/logout").headers["set-cookie"]
 
 

@@ -83,9 +83,9 @@ def test_the_tokens_of_a_file_are_renewed(tmp_path: Path) -> None:
         assert status("second-token-of-all") == 200
         assert status("first-token-of-all") in (401, 429)
         tokens.write_text("ingest short\n")
-        (tmp_path / "state").unlink()
         process.send_signal(signal.SIGHUP)
-        wait_for((tmp_path / "state").exists)
+        while b"going on with what was read before" not in process.stderr.readline():
+            pass
         assert status("second-token-of-all") == 200
 
 

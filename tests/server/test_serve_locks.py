@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from serving import Server, minute, serving, warm
 
+from txmon.detection import detector as detector_module
+from txmon.server import engine as engine_module
 from txmon.server.locks import Busy, QueuedLock, WriterLock
 from txmon.settings.declarations import Settings
 
@@ -142,3 +144,82 @@ def test_a_day_of_minutes_is_closed_as_minute_by_minute(tmp_path: Path) -> None:
             assert server.post(last).status == 200
         assert lines(server) == at_once
     assert len(at_once) > 1500
+
+
+def test_a_lent_turn_is_for_short_ones_alone() -> None:
+    turn, order = WriterLock(5.0), list[str]()
+    inside, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with turn(), turn():  # taken twice, as a request does
+            inside.set()
+            go_on.wait(10)
+            turn.lend()
+            order.append("work")
+
+    def briefly() -> None:
+        with turn.short() as lent:
+            order.append(f"short, lent: {lent}")
+
+    def other() -> None:
+        with turn():
+            order.append("other")
+
+    threads = [threading.Thread(target=work)]
+    threads[0].start()
+    assert inside.wait(10)
+    for act in (other, briefly):
+        threads.append(threading.Thread(target=act))
+        threads[-1].start()
+    while not turn._short:
+        time.sleep(0.001)
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert order == ["short, lent: True", "work", "other"]
+    with turn.short() as lent:
+        assert not lent
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_rows_that_come_while_a_bucket_is_judged_change_no_verdict(
+    beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With many keys, buckets are judged by the clock's thread, in steps between which rows of later ones are taken."""
+    if not str(detector_module.__file__).endswith(".py"):
+        pytest.skip("the compiled core has its step built in")
+
+    def rows(i: int) -> list[dict[str, object]]:
+        return [
+            {"time": minute(i), "status": status, "count": count + (90 if i == 46 and key == 3 else 0), "m": f"m{key}"}
+            for key in range(8) for status, count in (("approved", 60 + key), ("failed", 1))
+        ]  # fmt: skip
+
+    def lines(server: Server) -> list[str]:
+        return [kept.line for kept in server.engine.recent.lines if '"partial"' not in kept.line]
+
+    settings = Settings(group_by=("m",), state=str(tmp_path / "state"))
+    with serving(Settings(group_by=("m",))) as server:
+        for i in range(60):
+            assert server.post(rows(i)).status == 200
+        server.engine.tick()
+        expected = lines(server)
+    assert any('"alert"' in line for line in expected)
+    monkeypatch.setattr(engine_module, "LARGE", 8)
+    monkeypatch.setattr(detector_module, "BREATH", 1)
+    with serving(settings) as server:
+        for i in range(60):
+            at_work = threading.Thread(target=server.engine.tick)
+            if beside:
+                at_work.start()
+            assert server.post(rows(i)).json()["accepted"] == 16
+            if beside:
+                at_work.join(10)
+        server.engine.tick()
+        assert lines(server) == expected
+        server.engine.save_now()
+    with serving(settings) as server:
+        assert not server.post(rows(60)).json()["late"]
+        assert server.engine.pipeline.unsettled == 1
+        server.engine.tick()
+        assert (server.engine.pipeline.unsettled, len(lines(server))) == (0, 16 + 8 + 3)

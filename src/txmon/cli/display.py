@@ -110,8 +110,8 @@ class Display:
 
     @property
     def descriptor(self) -> int | None:
-        """Return what to wait for to notice a key; None without a keyboard."""
-        return self._keys.descriptor
+        """Return what to wait for to notice a key; None without a keyboard, and once the terminal was closed."""
+        return None if self._keys.gone else self._keys.descriptor
 
     def __enter__(self) -> "Display":
         if self._alternate:

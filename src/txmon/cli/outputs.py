@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import click
 
 from txmon.cli.display import Display, wanted
 from txmon.cli.messages import tell
+from txmon.cli.tables_out import LEFT, TableOut, is_table
 from txmon.cli.unroled import RoleNotice
 from txmon.errors import ConfigError, IoFailure
 from txmon.model.outcome import Outcome
@@ -52,16 +53,22 @@ class Outputs:
         typed: the input comes from the keyboard.
         jobs: 2 to have the lines made and written by a second process. pace: of a replay, which keys change.
         """
-        self.alerted = False
+        self.buckets = 0  # judged so far
+        self.alerting = 0  # of these, with an alert
+        self.pause: Callable[[], None] = _go_on  # called now and then while many lines are written
         self._out: LineFile | None = None
         self._log: LogFolder | None = None
         sinks: list[Callable[[Outcome], None]] = []
         shown = wanted(settings, typed)
         # on a terminal the chart takes the place of the lines
         out = None if settings.out == "-" else settings.out
+        self._table: TableOut | None = None
         has_lines = bool(settings.out) or not (shown and sys.stdout.isatty())
         self._lines_shown = has_lines and out is None and sys.stdout.isatty()
-        if has_lines:
+        if out is not None and is_table(out):
+            self._table = TableOut(out, settings.only == "alerts", live, stack, lambda line: tell([line]))
+            sinks.append(self._table.accept)
+        elif has_lines:
             flush = live or settings.speed is not None
             stream, only_alerts = self._stream(out, stack, live, settings.speed is not None), settings.only == "alerts"
             if jobs > 1 and not flush:
@@ -69,7 +76,7 @@ class Outputs:
                 stack.callback(lines.close)
                 sinks.append(lines.accept)
             else:
-                sinks.append(JsonLines(stream, only_alerts, flush).accept)
+                sinks.append(JsonLines(_Pausing(stream, self), only_alerts, flush).accept)
         if settings.log:
             log = self._log = LogFolder(settings.log, settings.log_keep)
             stack.callback(lambda: tell(log.summary()))
@@ -110,6 +117,11 @@ class Outputs:
                 with suppress(OSError):
                     click.echo(printable(line, None), err=True)
 
+    def hear(self, ended: Callable[[Collection[str], str, str, str], None]) -> None:
+        """Let `ended` hear what becomes of each notification: incidents, step, channel, outcome."""
+        if self._telling is not None:
+            self._telling.hear(ended)
+
     @property
     def on_screen(self) -> bool:
         """Whether the chart or the lines are on the terminal, so that nothing else may draw there."""
@@ -121,13 +133,21 @@ class Outputs:
         return self.display is not None and self.display.quitting
 
     @property
+    def alerted(self) -> bool:
+        """Whether anything alerted."""
+        return self.alerting > 0
+
+    @property
     def lost(self) -> bool:
-        """Whether lines that --out should hold were lost."""
+        """Whether lines that --out should hold were lost; after all is closed."""
+        if self._table is not None:
+            return self._table.lost > 0
         return self._out is not None and self._out.lost > 0
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
-        self.alerted = self.alerted or outcome.alerted()
+        self.buckets += 1
+        self.alerting += outcome.alerted()
         said = self._roles.accept(outcome)
         if said:
             tell(said)
@@ -153,15 +173,21 @@ class Outputs:
         """For a state file, by name: what is left to tell, and the lines that wait for space."""
         found: dict[str, Any] = {} if self._telling is None else {NOTIFICATIONS: self._telling.snapshot()}
         lines = self._out.waiting() if self._out is not None else ""
+        if self._table is not None:
+            found |= self._table.positions()
         return found | ({LINES: lines} if lines else {})
 
     def kept(self, kept: bool) -> None:
         """Whether a state file holds the newest `positions`: then nothing need be told in haste at the end."""
+        if self._table is not None:
+            self._table.keep(kept)
         if self._telling is not None:
             self._telling.keep(kept)
 
     def restore(self, found: Mapping[str, Any], state: str) -> None:
         """Take over the `positions` found in the file `state`; ConfigError where that cannot be."""
+        if self._table is not None and LEFT in found:
+            self._table.restore(found[LEFT], state)
         if self._out is not None and isinstance(found.get(LINES), str):
             self._out.take_back(found[LINES])
         if self._telling is None or NOTIFICATIONS not in found:
@@ -169,7 +195,7 @@ class Outputs:
         try:
             self._telling.restore(found[NOTIFICATIONS])
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as bad:
-            raise ConfigError(f"{state}: what was left to tell does not hold together ({bad!r})") from bad
+            raise ConfigError(f"{state}: the notifications in it are damaged ({bad!r})") from bad
 
     @property
     def trouble(self) -> str:
@@ -185,3 +211,25 @@ class Outputs:
             self._log.retry()
         if self.display is not None:
             self.display.tick()
+
+
+def _go_on() -> None:
+    """Do nothing."""
+
+
+class _Pausing:
+    """A stream that lets others do something between two blocks of lines."""
+
+    def __init__(self, stream: Writable, outputs: Outputs) -> None:
+        self._stream = stream
+        self._outputs = outputs
+
+    def write(self, data: bytes) -> int:
+        """Write `data`, whole lines."""
+        written = self._stream.write(data)
+        self._outputs.pause()
+        return written
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        self._stream.flush()

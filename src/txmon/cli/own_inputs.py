@@ -5,10 +5,12 @@ import stat
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 
+from txmon.cli.tables_out import file_written, is_table
 from txmon.errors import UsageError
 from txmon.settings.declarations import Settings
 from txmon.settings.load import FILE
 from txmon.sinks.log_folder import NAME
+from txmon.support.sql_address import file_of
 
 _Identity = tuple[object, ...]
 
@@ -33,28 +35,36 @@ def spare_inputs(inputs: Iterable[str], outputs: Mapping[str, str | None], setti
             continue
         given = flag if output == "-" else f"{flag} {output}"
         if identity in read:
-            raise UsageError(f"{given} is the input {read[identity]}, which txmon never writes to; name another file")
+            raise UsageError(
+                f"{given} is the input {read[identity]}. txmon never writes to its input. Name another file."
+            )
         pattern = next((path for path in patterns if fnmatch(os.path.abspath(output), os.path.abspath(path))), None)
         if pattern is not None:
-            raise UsageError(f"{given} matches the input {pattern}: txmon would read what it writes; name another file")
+            raise UsageError(
+                f"{given} matches the input {pattern}, so txmon would read what it writes. Name another file."
+            )
         if identity in written:
-            raise UsageError(f"{given} is {written[identity]} too; give each a file of its own")
+            raise UsageError(f"{given} is {written[identity]} too. Give each output its own file.")
         written[identity] = given
     _spare_log(read.values(), outputs.get("--log"))
+    if settings is not None and is_table(settings.out) and os.path.isdir(outputs.get("--out") or ""):
+        _spare_folder(read.values(), str(outputs["--out"]))
 
 
 def outputs_of(settings: Settings) -> dict[str, str | None]:
     """What a run with these settings writes to, by flag."""
-    return {"--out": settings.out, "--rejects": settings.rejects, "--state": settings.state, "--log": settings.log}
+    return {
+        "--out": file_written(settings.out),
+        "--rejects": settings.rejects,
+        "--state": settings.state,
+        "--log": settings.log,
+    }
 
 
 def files_of(source: Mapping[str, object]) -> list[str]:
     """The files among the flags of a source: its secrets, and a database that is a file."""
     found = [str(source[name]) for name in ("ca_file", "password_file") if source.get(name)]
-    scheme, _, rest = str(source.get("sql") or os.environ.get("TXMON_SQL") or "").partition("://")
-    if scheme.startswith(("sqlite", "duckdb")):
-        path = rest.partition("?")[0]
-        found.append(path[1:] if path.startswith("/") else path)
+    found.append(file_of(str(source.get("sql") or os.environ.get("TXMON_SQL") or "")) or "")
     return [path for path in found if path]
 
 
@@ -62,7 +72,17 @@ def _spare_log(inputs: Iterable[str], log: str | None) -> None:
     """Raise UsageError where the log folder `log` holds one of `inputs` under a name that the log uses."""
     for path in inputs if log is not None else ():
         if NAME.fullmatch(os.path.basename(path)) and _same_folder(os.path.dirname(path), str(log)):
-            raise UsageError(f"--log {log} holds the input {path}, which txmon never writes to; name another folder")
+            raise UsageError(
+                f"--log {log} holds the input {path}. txmon never writes to its input. Name another folder."
+            )
+
+
+def _spare_folder(inputs: Iterable[str], folder: str) -> None:
+    """Raise UsageError where the folder of Parquet files holds one of `inputs`."""
+    whole = os.path.realpath(folder)
+    for path in inputs:
+        if os.path.commonpath([whole, os.path.realpath(path)]) == whole:
+            raise UsageError(f"--out parquet:{folder} holds the input {path}, which txmon never writes to")
 
 
 def _files(paths: Iterable[str]) -> Iterable[str]:

@@ -11,9 +11,11 @@ from txmon.cli.help_page import option
 from txmon.errors import ConfigError, UsageError
 from txmon.settings.declarations import Settings
 from txmon.support.durations import seconds
+from txmon.support.sql_address import has_password
 
 if TYPE_CHECKING:
     from txmon.ingest.prometheus import PromQuery, PromRows, PromSource
+    from txmon.ingest.reading import Hints
     from txmon.ingest.sql import SqlQuery, SqlRows, SqlSource
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,13 +87,16 @@ class Source:
         return PromRows(self.prometheus, say, time.time())
 
     def live(
-        self, say: Callable[[str], None], position: Callable[[str], dict[str, Any] | None]
+        self, say: Callable[[str], None], position: Callable[[str], dict[str, Any] | None], hints: "Hints"
     ) -> "SqlSource | PromSource":
-        """Return it as a live source. position: where the state says that a source of this name goes on."""
+        """Return it as a live source. position: where the state says that a source of this name goes on.
+
+        hints: what the settings say about reading.
+        """
         if self.sql is not None:
             from txmon.ingest.sql import SqlSource
 
-            return SqlSource(self.sql, say, position(SqlSource(self.sql, say).name))
+            return SqlSource(self.sql, say, position(SqlSource(self.sql, say).name), hints=hints)
         from txmon.ingest.prometheus import PromSource
 
         assert self.prometheus is not None
@@ -106,16 +111,37 @@ def source_of(flags: dict[str, Any], settings: Settings, live: bool) -> Source |
         if given["query"] is None:
             return None  # TXMON_SQL alone asks for nothing
         if not sql:
-            raise UsageError("--query needs --sql URL or --prometheus URL")
+            raise UsageError("--query needs --sql URL or --prometheus URL.")
     if given["sql"] and prometheus:
         raise UsageError("--sql and --prometheus cannot be combined. Run txmon for each.")
     if given["query"] is None:
-        raise UsageError(f"{'--prometheus' if prometheus else '--sql'} needs --query")
+        raise UsageError(f"{'--prometheus' if prometheus else '--sql'} needs --query TEXT.")
     secret = _secret(given["password_file"])
     if prometheus:
         return Source(prometheus=_prometheus(given, prometheus, settings, secret))
     assert sql is not None
     return Source(sql=_sql(given, sql, settings, secret, live))
+
+
+def attached(address: str | None, text: str | None, password_file: str | None) -> "SqlQuery | None":
+    """Return the database that `txmon query` attaches, with the query of its transactions; None for none."""
+    whole = address or (environ.get("TXMON_SQL") if text else None)
+    if not whole:
+        if text or password_file:
+            raise UsageError(f"--{'query' if text else 'password-file'} needs --sql URL")
+        return None
+    _refuse_password(address)
+    from txmon.ingest.sql import SqlQuery
+
+    return SqlQuery(whole, text or "", _secret(password_file) or environ.get("TXMON_SQL_PASSWORD"))
+
+
+def _refuse_password(address: str | None) -> None:
+    if address and has_password(address):
+        raise UsageError(
+            "--sql must not hold a password: it shows in the process list. Set TXMON_SQL to the whole address, or"
+            " TXMON_SQL_PASSWORD, or use --password-file."
+        )
 
 
 NAMES = (
@@ -127,11 +153,7 @@ def _sql(given: Mapping[str, Any], address: str, settings: Settings, secret: str
     for name in ("step", "ca_file"):
         if given[name]:
             raise UsageError(f"--{name.replace('_', '-')} belongs to --prometheus")
-    if given["sql"] and "@" in address and ":" in address.partition("://")[2].partition("@")[0]:
-        raise UsageError(
-            "--sql must not hold a password: it shows in the process list. Set TXMON_SQL to the whole address, or"
-            " TXMON_SQL_PASSWORD, or use --password-file."
-        )
+    _refuse_password(given["sql"])
     from txmon.ingest.sql import SqlQuery, start_of
 
     now = time.time()

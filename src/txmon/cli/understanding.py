@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from txmon.cli.messages import tell
+from txmon.ingest.asked import Asked
 from txmon.ingest.reading import Reading
 from txmon.runtime.reader import Reader, step_of
 from txmon.settings.declarations import Settings
@@ -15,7 +16,7 @@ WIDEST: Final = 3600  # seconds of a bucket
 DAY: Final = 86400
 
 
-def understood(config: Config, reader: Reader, paths: Iterable[str]) -> Settings:
+def understood(config: Config, reader: Reader, paths: Iterable[str | Asked]) -> Settings:
     """Say how each of `paths` is read, unless --no-reading; return the settings with the bucket of aggregated rows."""
     readings = reader.readings(paths)
     settings = config.settings

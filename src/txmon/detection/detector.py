@@ -5,7 +5,7 @@ expected at its share of the usual volume or of this bucket's, whichever is more
 share, and a collapse of the volume must not make the other shares explode.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import fsum
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ RISE: Final = 1.35  # times what was expected in five buckets: what rises less i
 TELLING: Final = 1.05  # times the usual threshold, from which on a verdict says so
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
 MOST_BOOKS: Final = 20_000  # series of keys whose pulses are remembered: each may take a kilobyte
+BREATH: Final = 250  # keys that are judged between two moments in which others may do something
 FADE_EACH: Final = 60  # buckets between two times that the tails of many series are worked out
 POOLED: Final = 1.0  # transactions expected in a bucket, below which a key's series has no tail of its own
 NOTHING: Final[dict[str, int]] = {}
@@ -70,6 +71,7 @@ class BucketJudge:
         self._gates = ThresholdTable(self.config)
         self._books = 0  # series whose pulses are remembered
         self._tails: dict[str, Tail] = {}  # of each status's small series together
+        self.breathe: Callable[[], None] | None = None  # called now and then while many keys are judged
 
     @property
     def forgotten(self) -> int:
@@ -116,7 +118,10 @@ class BucketJudge:
             self._surges.grow(growth)
         self._gates.share(self._roster.sharing)
         expected = self._judge_whole(time, whole, growth)
-        for key, volume in self._roster.volumes.items():
+        breathe = self.breathe
+        for judged, (key, volume) in enumerate(self._roster.volumes.items(), 1):
+            if breathe is not None and judged % BREATH == 0:
+                breathe()
             volume.grow(growth)
             if expected < 0.0:
                 expected = volume.rate()

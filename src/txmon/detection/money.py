@@ -67,17 +67,31 @@ class MoneyBook:
         seen = _sums_of(money, verdict.key, verdict.status)
         found: dict[str, Money] = {}
         expected, variance = verdict.expected, verdict.relative_variance
+        volumes = self._volumes(verdict)
         for currency, sums in worth.by_currency.items():
             mean, square = sums[0] / worth.count, sums[1] / worth.count
             now = seen.get(currency)
             units = 0 if now is None else now.units
             found[currency] = Money(
-                currency, units / SCALE, expected * mean, expected * square, expected * abs(mean) * sqrt(variance)
+                currency,
+                units / SCALE,
+                expected * mean,
+                expected * square,
+                expected * abs(mean) * sqrt(variance),
+                volumes.get(currency, 0.0),
             )
         for currency, now in seen.items():
             if currency not in found:
-                found[currency] = Money(currency, now.units / SCALE, 0.0, 0.0, 0.0)
+                found[currency] = Money(currency, now.units / SCALE, 0.0, 0.0, 0.0, volumes.get(currency, 0.0))
         return largest_first(found)
+
+    def _volumes(self, verdict: Verdict) -> dict[str, float]:
+        """Return what the verdict's bucket would usually be worth, by currency, given its transactions."""
+        worth = self._known.get((verdict.key, TOTAL))
+        if worth is None or worth.count <= 0.0:
+            return {}
+        many = max(verdict.total, verdict.expected)
+        return {currency: many * abs(sums[0]) / worth.count for currency, sums in worth.by_currency.items()}
 
     def learn(
         self, time: int, counts: Counts, money: MoneyTable, verdicts: list[Verdict], whole: Mapping[str, int]

@@ -1,6 +1,7 @@
 """What to do to a stream, and when: the SPEC of `simulate --incident` and `replay --inject`.
 
     denied:x3@14:00/20m       three times as many          failed:+6@16:00/30m   six more a minute
+    denied:x4@14:00/20m where issuer=B7 and code=91   of these transactions only (simulate --dimensions)
     denied:rampx3@14:00/40m   climbs evenly to three times  *:x0.2@10:00/4m       every status (a dip)
     silence@03:10/15m         nothing arrives at all        sale:x1.8@18:00/2h    a trap: every status alike
 
@@ -58,6 +59,7 @@ class IncidentSpec:
     origin: Origin
     offset: int  # seconds from the origin
     duration: int  # seconds, at least 1
+    where: tuple[tuple[str, str], ...] = ()  # (column, value): only transactions with all of these change
 
     def touches(self, status: str) -> bool:
         """Whether the mean of `status` changes."""
@@ -66,7 +68,9 @@ class IncidentSpec:
 
 def parse_incident(text: str) -> IncidentSpec:
     """The incident that a SPEC describes; UsageError names the part that is wrong and shows an example."""
-    head, at, when = text.partition("@")
+    change_text, named, values = text.partition(" where ")
+    where = _parse_where(text, values) if named else ()
+    head, at, when = change_text.strip().partition("@")
     if not at:
         raise _bad(text, text, "no @ and a time after it", 0)
     start, slash, length = when.rpartition("/")
@@ -74,8 +78,23 @@ def parse_incident(text: str) -> IncidentSpec:
         raise _bad(text, when, "no / and a duration after the time", len(head) + 1)
     status, change, amount = _parse_change(text, head)
     origin, offset = _parse_start(text, start, len(head) + 1)
-    duration = _parse_duration(text, length, len(text) - len(length))
-    return IncidentSpec(text, status, change, amount, origin, offset, duration)
+    duration = _parse_duration(text, length, len(change_text) - len(length))
+    if where and change is Change.SILENCE:
+        raise _bad(text, values, "cannot follow silence; *:x0 is a silence of some values", len(text) - len(values))
+    return IncidentSpec(text, status, change, amount, origin, offset, duration, where)
+
+
+def _parse_where(text: str, values: str) -> tuple[tuple[str, str], ...]:
+    """The (column, value) pairs of `issuer=B7 and code=91`."""
+    found: list[tuple[str, str]] = []
+    for part in re.split(r"\s+and\s+|,", values.strip()):
+        column, equals, value = part.partition("=")
+        if not equals or not column.strip() or not value.strip():
+            raise _bad(
+                text, part, "is not COLUMN=VALUE. Use for example merchant=m1. like issuer=B7", len(text) - len(values)
+            )
+        found.append((column.strip(), value.strip()))
+    return tuple(found)
 
 
 def resolve(spec: IncidentSpec, first: int) -> tuple[int, int]:
@@ -117,16 +136,16 @@ def _parse_change(text: str, head: str) -> tuple[str, Change, float]:
         return EVERY, Change.SILENCE, 0.0
     status, colon, change = head.partition(":")
     if not _STATUS.fullmatch(status):
-        raise _bad(text, status or head, "is no status, * or silence", 0)
+        raise _bad(text, status or head, "is not a status, * or silence", 0)
     if status == "silence":
         raise _bad(text, change, "cannot follow silence, which takes no change", len(status) + 1)
     position = len(status) + 1
     match = _CHANGE.fullmatch(change)
     if not colon or match is None:
-        raise _bad(text, change or head, "is no change like x3, +6 or rampx3", position if change else 0)
+        raise _bad(text, change or head, "is not a change like x3, +6 or rampx3", position if change else 0)
     kind, amount = Change(match[1]), float(match[2])
     if status == "sale" and (kind is not Change.MULTIPLY or amount <= 1):
-        raise _bad(text, change, "is no sale, which takes a factor above 1 like x1.8", position)
+        raise _bad(text, change, "is not valid for a sale, which takes a factor above 1 like x1.8", position)
     if amount == (0 if kind is Change.ADD else 1):
         raise _bad(text, change, "changes nothing", position)
     most = MOST_ADDED if kind is Change.ADD else MOST_FACTOR
@@ -141,18 +160,18 @@ def _parse_start(text: str, start: str, position: int) -> tuple[Origin, int]:
     if match:
         day, hour, minute, second = (int(part or 0) for part in match.groups())
         if hour > 23 or minute > 59 or second > 59:
-            raise _bad(text, start, "is no time of day", position)
+            raise _bad(text, start, "is not a time of day", position)
         return Origin.FIRST_DAY, day * DAY + hour * 3600 + minute * 60 + second
     if start.startswith("+"):
         try:
             return Origin.STREAM, _with_unit(start[1:])
         except ValueError:
-            raise _bad(text, start, "is no time after the start like +10m", position) from None
+            raise _bad(text, start, "is not a time after the start like +10m", position) from None
     try:
         moment = datetime.fromisoformat(start if "T" in start else "")  # a date alone is more likely an oversight
         epoch = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
-        raise _bad(text, start, "is no time like 14:00, d1,14:00, +10m or 2026-03-03T14:00", position) from None
+        raise _bad(text, start, "is not a time like 14:00, d1,14:00, +10m or 2026-03-03T14:00", position) from None
     return Origin.EPOCH, epoch
 
 
@@ -160,9 +179,9 @@ def _parse_duration(text: str, length: str, position: int) -> int:
     try:
         found = _with_unit(length)
     except ValueError:
-        raise _bad(text, length, "is no duration like 90s, 20m, 2h or 1d", position) from None
+        raise _bad(text, length, "is not a duration like 90s, 20m, 2h or 1d", position) from None
     if found < 1:
-        raise _bad(text, length, "is no time at all", position)
+        raise _bad(text, length, "is too short", position)
     return found
 
 

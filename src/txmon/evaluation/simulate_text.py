@@ -23,6 +23,7 @@ class Label(TypedDict, total=False):
 
     kind: str
     key: dict[str, str]  # the only key that is affected; without it, every key
+    where: dict[str, str]  # the values of other columns that are affected: what should be found to drive it
     statuses: list[str]  # where it should be caught
     affects: list[str]  # where an alert is excused, if that is more
     start: str
@@ -112,6 +113,8 @@ def _label(spec: IncidentSpec, span: tuple[int, int], simulation: Simulation) ->
         affects = [*STATUSES, EVERY] if spec.status == EVERY else label["statuses"]
         if affects != label["statuses"]:
             label["affects"] = affects
+    if spec.where:
+        label["where"] = dict(spec.where)
     label["start"], label["end"] = iso(begin - begin % width), iso(last - last % width)
     return label
 

@@ -154,7 +154,7 @@ class _Decision:
             self.hints.options.by, self.order, self.time_kind, self.zone, meaning, self._step(meaning), unused,
             tuple(self.notes), tuple(self.alternatives), self.table.rows, self.example, decimal, self.prefix,
             self._sums(decimal) if meaning == "a count" else (), self.time_form,
-            all(value.isdecimal() or not value for value in counted), self.hints.options.drivers,
+            not any(_is_marked(value, decimal) for value in dict.fromkeys(counted)), self.hints.options.drivers,
         )  # fmt: skip
 
     # columns
@@ -775,6 +775,20 @@ def _is_word(value: str) -> bool:
     match = _PREFIX.match(value)
     plain = value[match.end() :] if match is not None else value
     return is_status(plain_name(plain)) or is_status(plain.lower())
+
+
+def _is_marked(text: str, decimal: str) -> bool:
+    """Whether a count is written in a way that only people and txmon read: with marks for thousands, `12,0`, `NaN`."""
+    if text.isdecimal() or not text:
+        return False
+    try:
+        count = count_of(text, decimal)
+    except BadValue:
+        return is_nothing(text)
+    try:
+        return float(text) != count
+    except ValueError:
+        return True
 
 
 def _is_time(times: TimeParser, text: str) -> bool:

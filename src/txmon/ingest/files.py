@@ -5,7 +5,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from txmon.errors import IoFailure, NoInput
 from txmon.ingest.compression import BLOCK, Unpacker, _Gzip, unpacker_of
@@ -17,15 +17,15 @@ LONGEST_LINE = 16 << 20  # bytes of a line that are kept: a file without newline
 class FileSource:
     """The lines of one file, or of standard input for `-`, as lists of bytes without their newline."""
 
-    def __init__(self, path: str) -> None:
-        """NoInput when `path` cannot be opened for reading."""
+    def __init__(self, path: str, file: IO[bytes] | None = None) -> None:
+        """NoInput when `path` cannot be opened for reading. file: what is read instead, and `path` is its name."""
         self.name = "<stdin>" if path == "-" else path
         self.whole = 0  # lines read so far
         self.quoted = False  # whether the newest lines may have a quote in them
         self.magic = b""  # how the file begins, packed as it is
         self.consumed = 0  # bytes of the file read so far, packed as they are
-        self._file = _open(path)
-        self.size = _size(self._file)  # bytes; None where nobody knows, as for a pipe
+        self._file: Any = _open(path) if file is None else file
+        self.size = _size(self._file) if file is None else None  # bytes; None where nobody knows, as for a pipe
 
     def __enter__(self) -> "FileSource":
         return self
@@ -75,7 +75,8 @@ class FileSource:
 
     def _read(self) -> bytes:
         # read1 gives what a pipe holds instead of waiting for a whole block
-        return self._file.read1(BLOCK)
+        block: bytes = self._file.read1(BLOCK)
+        return block
 
 
 def lines_of(blocks: Iterable[bytes], source: FileSource) -> Iterator[list[bytes]]:

@@ -6,9 +6,10 @@ finds rows that were committed late. A row that an earlier poll gave is not give
 every row in the overlap, and of a row with a count how much of the count it has given.
 """
 
+import itertools
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -16,17 +17,19 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final
 
-from txmon.errors import BadData, ConfigError, IoFailure
+from txmon.errors import BadData, IoFailure
+from txmon.ingest.asked import COPIED, decided
+from txmon.ingest.asked import ROWS as ROWS_OF_QUERY
 from txmon.ingest.fields import NAMES
 from txmon.ingest.follow import Chunk
 from txmon.ingest.patience import Patience
+from txmon.ingest.reading import Hints
+from txmon.support.sql_address import SqlEngine, reason
 
 ROWS: Final = 5_000  # rows given at a time
-# what a connection is opened with: times in UTC, and a database file that another process may write meanwhile
-CONNECT: Final[Mapping[str, Mapping[str, Any]]] = {
-    "postgresql": {"options": "-c timezone=UTC", "application_name": "txmon", "connect_timeout": 10},
-    "duckdb": {"read_only": True},
-}
+SAMPLE: Final = 1_000  # rows that the column of counts is found by
+JSON_TYPES: Final = (114, 3802)  # of PostgreSQL's columns: json and jsonb, whose fields have paths
+BOUND: Final = re.compile(r"(?<![:\w\\]):(since|until)\b(?!:)")  # the values of a statement
 MILLISECONDS: Final = 10**11  # an epoch above this is in milliseconds: in seconds it would be the year 5138
 
 Watermark = datetime | date | int | float | Decimal | str
@@ -52,31 +55,19 @@ class Database:
 
     def __init__(self, query: SqlQuery) -> None:
         """Raise ConfigError where SQLAlchemy or the driver is missing, or the address cannot be read."""
-        try:
-            import sqlalchemy
-            from sqlalchemy.engine import make_url
-            from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-        except ImportError as bad:
-            raise ConfigError("--sql needs SQLAlchemy. Install it with: pip install 'txmon[sql]'") from bad
-        try:
-            url = make_url(query.address)
-        except ArgumentError as bad:
-            raise ConfigError(f"--sql {hidden(query.address)!r} is not a database URL. {FORMS}") from bad
-        if url.drivername == "postgresql":
-            url = url.set(drivername="postgresql+psycopg")
-        if query.password is not None:
-            url = url.set(password=query.password)
-        self.name = url.render_as_string(hide_password=True).replace(":***", "")
-        self.kind = url.get_backend_name()
-        try:
-            self._engine = sqlalchemy.create_engine(
-                url, poolclass=sqlalchemy.pool.NullPool, connect_args=CONNECT.get(self.kind, {})
-            )
-        except (ImportError, NoSuchModuleError) as bad:
-            raise ConfigError(f"{self.name}: no driver for {url.drivername!r} ({bad}). {FORMS}") from bad
+        # a database file that another process may write meanwhile
+        connect = {"read_only": True} if query.address.startswith("duckdb") else {}
+        found = SqlEngine("--sql", query.address, query.password, connect)
+        import sqlalchemy
+
+        self.name, self.kind, self._engine = found.name, found.kind, found.engine
         self._text = sqlalchemy.text
         self._connection: Any = None
         self._found: Any = None  # the newest result
+
+    def connection(self) -> Any:
+        """Return a connection of its own, to look at the tables with; a context manager."""
+        return self._engine.connect()
 
     def select(self, text: str, values: Mapping[str, Any]) -> tuple[list[str], Iterator[Any]]:
         """Run `text` and return its columns and its rows, streamed. Raise IoFailure or BadData, without secrets."""
@@ -104,6 +95,41 @@ class Database:
         except SQLAlchemyError as bad:
             self.close()
             raise BadData(f"{self.name}: {reason(bad)}") from None
+
+    def copied(self, text: str, values: Mapping[str, Any]) -> Iterator[list[bytes]] | None:
+        """Return the rows of `text` as CSV with a header, as PostgreSQL copies them; None where a column holds JSON.
+
+        It is several times as fast as rows that the driver turns into Python's values. Raise as `select` does.
+        """
+        # with its columns' types, and no row
+        _, none = self.select(f"SELECT * FROM ({text}) AS txmon_copy LIMIT 0", values)
+        described = list(self._found.cursor.description)
+        list(none)
+        if any(column.type_code in JSON_TYPES for column in described):
+            return None
+        return self._copied(text, {name: self._bound(one) for name, one in values.items()}, described)
+
+    def _copied(self, text: str, values: Mapping[str, Any], described: Sequence[Any]) -> Iterator[list[bytes]]:
+        import psycopg
+
+        header = ",".join('"' + column.name.replace('"', '""') + '"' for column in described).encode()
+        asked = BOUND.sub(r"%(\1)s", text.replace("%", "%%"))
+        try:
+            raw = self._connection.connection.driver_connection
+            with raw.cursor() as cursor, cursor.copy(f"COPY ({asked}) TO STDOUT (FORMAT csv)", values) as copy:
+                rows = iter(copy)
+                while batch := list(itertools.islice(rows, ROWS)):
+                    block = b"".join(batch)
+                    if b'"' in block:  # a value may hold a newline
+                        lines = [bytes(row).removesuffix(b"\n") for row in batch]
+                    else:
+                        lines = block.removesuffix(b"\n").split(b"\n")
+                    yield [header, *lines] if header else lines
+                    header = b""
+        except psycopg.Error as bad:
+            self.close()
+            lost = isinstance(bad, psycopg.OperationalError | psycopg.InterfaceError)
+            raise (IoFailure if lost else BadData)(f"{self.name}: {reason(bad)}") from None
 
     def _bound(self, value: Any) -> Any:
         """Return a watermark as the database compares it: SQLite has times as text, the others have a type for them."""
@@ -135,16 +161,14 @@ class Database:
         self._found = self._connection = None
 
 
-FORMS: Final = "Use for example postgresql://user@host/database, sqlite:////path/to/file or duckdb:////path/to/file."
-
-
 class SqlRows:
-    """All rows of a query, once and in the order of the watermark, as lists of JSON lines."""
+    """All rows of a query, once and in the order of the watermark, as lists of lines: CSV of PostgreSQL, else JSON."""
 
     def __init__(self, query: SqlQuery) -> None:
         self._query = query
         self._database = Database(query)
         self.name = self._database.name
+        self.container = COPIED if self._database.kind == "postgresql" else ROWS_OF_QUERY
         self.size: int | None = None  # nobody knows it, so a progress bar has no end
         self.consumed = 0
 
@@ -157,22 +181,29 @@ class SqlRows:
         self._database.close()
 
     def __iter__(self) -> Iterator[list[bytes]]:
-        """Yield lists of lines. Raise IoFailure, or BadData where the query does not fit."""
-        columns, rows = _ask(self._database, self._query, self._query.since, self._query.until)
+        """Return an iterator over lists of lines. Raise IoFailure, or BadData where the query does not fit."""
+        text, values, columns = _statement(self._database, self._query, self._query.since, self._query.until)
+        if columns:
+            _watermark(self._query, columns, self.name)
+        if self._database.kind == "postgresql":
+            copied = self._database.copied(text, values)
+            if copied is not None:
+                return copied
+            self.container = ROWS_OF_QUERY
+        return self._encoded(text, values)
+
+    def _encoded(self, text: str, values: Mapping[str, Any]) -> Iterator[list[bytes]]:
+        columns, rows = self._database.select(text, values)
         _watermark(self._query, columns, self.name)
         encode = encoder(columns)
-        lines: list[bytes] = []
-        for row in rows:
-            lines.append(encode(row))
-            if len(lines) >= ROWS:
-                yield lines
-                lines = []
-        if lines:
-            yield lines
+        while batch := list(itertools.islice(rows, ROWS)):
+            yield list(map(encode, batch))
 
 
 class SqlSource:
     """A query asked again and again: a live source whose place is its newest watermark and the rows seen since."""
+
+    container = ROWS_OF_QUERY
 
     def __init__(
         self,
@@ -180,8 +211,17 @@ class SqlSource:
         say: Callable[[str], None],
         position: Mapping[str, Any] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        hints: Hints | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        """say: takes a line when the server goes away and when it is back. monotonic: seconds. ConfigError."""
+        """say: takes a line when the server goes away and when it is back. monotonic: seconds. wall: epoch seconds.
+
+        hints: what the settings say about reading; None for what is read by known names. Raise ConfigError.
+        """
+        self._wall = wall
+        self._answered = wall()  # when the server answered last
+        self._missed: list[tuple[int, int]] = []
+        self._hints = hints or Hints()
         self._query = query
         self._monotonic = monotonic
         self._database = Database(query)
@@ -190,8 +230,10 @@ class SqlSource:
         self.ended = False
         self._newest: Watermark | None = None
         self._seen: dict[str, list[Any]] = {}  # digest -> [watermark, rows or transactions given]
+        self._counts: str | None = query.count  # column of counts; "" where a row is one transaction, None: not decided
         if position is not None:
             self._newest = unpacked(position["newest"])
+            self._counts = position.get("counts", query.count)  # not in older states
             self._seen = {digest: [unpacked(at), int(many)] for digest, at, many in position["seen"]}
         self._rows: Iterator[Any] | None = None  # of the poll under way
         self._columns: list[str] = []
@@ -207,6 +249,11 @@ class SqlSource:
         """Whether the server answers."""
         return self._patience.answers
 
+    def unobserved(self) -> list[tuple[int, int]]:
+        """Return, once, the times (epoch seconds) that nobody observed: in which the server was away."""
+        found, self._missed = self._missed, []
+        return found
+
     def holds(self) -> bool:
         """Return whether a poll is under way."""
         return self._rows is not None
@@ -221,6 +268,11 @@ class SqlSource:
             self._rows = None
             self._patience.failed(str(bad))
             return None
+        now = self._wall()
+        if not self._patience.answers:
+            # who writes to the table could not reach it either
+            self._missed.append((int(self._answered), int(now)))
+        self._answered = now
         self._patience.answered()
         if not lines:
             return None
@@ -242,7 +294,7 @@ class SqlSource:
             self._times = {}
             self._encode = encoder(columns)
             self._at = columns.index(_watermark(self._query, columns, self.name))
-            self._counted = _count_column(self._query, columns)
+            self._rows = self._decided(columns, self._rows)
         lines: list[bytes] = []
         for row in self._rows:
             line = self._fresh(row)
@@ -254,6 +306,19 @@ class SqlSource:
         self._patience.due = self._monotonic() + self._query.every
         self._forget()
         return lines
+
+    def _decided(self, columns: list[str], rows: Iterator[Any]) -> Iterator[Any]:
+        """Find out which column holds counts, as the first rows are read, and return the rows."""
+        if self._counts is None:
+            first = list(itertools.islice(rows, SAMPLE))
+            rows = itertools.chain(first, rows)
+            if first:
+                reading = decided(self.name, list(map(self._encode, first)), self._hints, self.container)
+                self._counts = reading.columns.get("count", "")
+        lowered = [column.lower() for column in columns]
+        found = (self._counts or "").lower()
+        self._counted = lowered.index(found) if found in lowered else None
+        return rows
 
     def _fresh(self, row: Any) -> bytes | None:
         """Return the line of a row that was not given before, or with the part of its count that was not."""
@@ -293,9 +358,9 @@ class SqlSource:
     def position(self, offset: int) -> dict[str, Any] | None:
         """Return where a restart goes on; it is that after the newest chunk, so this source is a run's only one."""
         if self._newest is None:
-            return {"newest": None, "seen": []}
+            return {"newest": None, "seen": [], "counts": self._counts}
         seen = [[digest, packed(at), many] for digest, (at, many) in self._seen.items()]
-        return {"newest": packed(self._newest), "seen": seen}
+        return {"newest": packed(self._newest), "seen": seen, "counts": self._counts}
 
     def saved(self, position: Mapping[str, Any]) -> None:
         """Do nothing: the database keeps no place for its readers."""
@@ -307,24 +372,32 @@ class SqlSource:
 
 def _ask(database: Database, query: SqlQuery, since: Any, until: Any) -> tuple[list[str], Iterator[Any]]:
     """Run the query from the watermark `since` on, in its order."""
+    text, values, _ = _statement(database, query, since, until)
+    return database.select(text, values)
+
+
+def _statement(database: Database, query: SqlQuery, since: Any, until: Any) -> tuple[str, dict[str, Any], list[str]]:
+    """Return the statement that asks for the rows from the watermark `since` on, its values, and the query's columns.
+
+    The columns are empty where nobody has asked for them yet.
+    """
     text = query.text.strip().rstrip(";")
     if not text.lower().startswith(("select", "with", "from")):
         raise BadData(f"{database.name}: --query must be a SELECT. txmon only reads.")
     if ":since" in text:
         values = {"since": since if since is not None else _least(database)}
-        return database.select(text, values | ({"until": until} if ":until" in text else {}))
-    column = query.watermark
+        return text, values | ({"until": until} if ":until" in text else {}), []
+    column, columns = query.watermark, list[str]()
     if column is None:
         columns, none = database.select(f"SELECT * FROM ({text}) AS txmon_rows WHERE 1 = 0", {})
         list(none)  # a cursor that is not read to its end stays open on the server
         column = _watermark(query, columns, database.name)
-    quoted = (
-        '"' + column.replace('"', '""') + '"' if database.kind != "mysql" else "`" + column.replace("`", "``") + "`"
-    )
+    mark = "`" if database.kind in ("mysql", "mariadb") else '"'
+    quoted = mark + column.replace(mark, 2 * mark) + mark
     wanted = [f"{quoted} >= :since"] * (since is not None) + [f"{quoted} < :until"] * (until is not None)
     where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
     values = {name: value for name, value in (("since", since), ("until", until)) if value is not None}
-    return database.select(f"SELECT * FROM ({text}) AS txmon_rows{where} ORDER BY {quoted}", values)
+    return f"SELECT * FROM ({text}) AS txmon_rows{where} ORDER BY {quoted}", values, columns
 
 
 def _least(database: Database) -> str:
@@ -346,13 +419,6 @@ def _watermark(query: SqlQuery, columns: list[str], name: str) -> str:
         f"{name}: the query has no time column. It has: {', '.join(columns)}. Name it with --watermark COLUMN and"
         " --map time=COLUMN."
     )
-
-
-def _count_column(query: SqlQuery, columns: list[str]) -> int | None:
-    """Return the place of the column that holds counts; None where a row is one transaction."""
-    wanted = [query.count] if query.count is not None else list(NAMES["count"])
-    lowered = [column.lower() for column in columns]
-    return next((lowered.index(name.lower()) for name in wanted if name.lower() in lowered), None)
 
 
 def encoder(columns: list[str]) -> Callable[[Any], bytes]:
@@ -422,17 +488,6 @@ def unpacked(value: Any) -> Any:
     if kind == "datetime":
         return datetime.fromisoformat(text)
     return date.fromisoformat(text) if kind == "date" else text
-
-
-def reason(bad: Exception) -> str:
-    """Return what a driver says, on one line, without the statement, its values and a password."""
-    text = str(getattr(bad, "orig", None) or bad).strip()
-    return hidden(" ".join(text.split()))[:300]
-
-
-def hidden(text: str) -> str:
-    """Return `text` with the password of every address in it left out."""
-    return re.sub(r"(://[^\s:/@]+):[^\s@/]+@", r"\1@", re.sub(r"(?i)(password|pwd)\s*=\s*\S+", r"\1=***", text))
 
 
 def start_of(text: str, now: float) -> str:

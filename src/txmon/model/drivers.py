@@ -28,7 +28,7 @@ class Driver:
     def row(self) -> dict[str, object]:
         """Return it as a line of JSON has it."""
         return {
-            "values": dict(self.values), "seen": self.seen, "expected": round(self.expected, 1),
+            "values": dict(self.values), "seen": self.seen, "expected": round(self.expected, 2),
             "share": round(self.share, 2),
         }  # fmt: skip
 

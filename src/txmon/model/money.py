@@ -97,14 +97,19 @@ class Money:
     the standard deviation that all buckets of an incident have in common, because the expected counts may be wrong.
     """
 
-    __slots__ = ("currency", "expected", "seen", "shared", "spread")
+    __slots__ = ("currency", "expected", "seen", "shared", "spread", "volume")
 
-    def __init__(self, currency: str, seen: float, expected: float, spread: float, shared: float) -> None:
+    def __init__(
+        self, currency: str, seen: float, expected: float, spread: float, shared: float, volume: float = 0.0
+    ) -> None:
         self.currency = currency  # empty where the source names none
         self.seen = seen
         self.expected = expected
         self.spread = spread
         self.shared = shared
+        self.volume = (
+            volume  # what the transactions of all statuses are usually worth in the same buckets; 0: not known
+        )
 
     @property
     def excess(self) -> float:
@@ -120,12 +125,19 @@ class Money:
         """Return the sum of two buckets' amounts of one currency."""
         return Money(
             self.currency, self.seen + other.seen, self.expected + other.expected, self.spread + other.spread,
-            self.shared + other.shared,
+            self.shared + other.shared, self.volume + other.volume,
         )  # fmt: skip
+
+    def share(self) -> float:
+        """Return the share of the usual money of all statuses that is above or below normal, with 95 % certainty.
+
+        0 where it may be nothing, or where that money is not known.
+        """
+        return max(0.0, abs(self.excess) - self.error) / self.volume if self.volume > 0.0 else 0.0
 
     def numbers(self) -> list[float]:
         """Return all but the currency, for a state."""
-        return [self.seen, self.expected, self.spread, self.shared]
+        return [self.seen, self.expected, self.spread, self.shared, self.volume]
 
     def row(self) -> dict[str, object]:
         """Return it as a line of JSON has it."""
@@ -163,8 +175,8 @@ def unpack_amounts(rows: Iterable[Any]) -> tuple[Money, ...]:
     """Return the amounts that `pack_amounts` packed; TypeError or ValueError where it packed none."""
     return tuple(
         [
-            Money(str(currency), float(seen), float(expected), float(spread), float(shared))
-            for currency, seen, expected, spread, shared in rows
+            Money(str(currency), float(seen), float(expected), float(spread), float(shared), *map(float, volume))
+            for currency, seen, expected, spread, shared, *volume in rows
         ]
     )
 

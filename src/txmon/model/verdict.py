@@ -101,6 +101,14 @@ class Verdict:
         self._text: str | None = None
 
     @property
+    def window_expected(self) -> float:
+        """Transactions expected in all buckets of the window."""
+        evidence = self._evidence
+        if self.window > 1 and isinstance(evidence, Evidence):
+            return evidence.mean
+        return self.expected * self.window
+
+    @property
     def relative_variance(self) -> float:
         """The squared relative error of what was expected in the bucket."""
         evidence = self._evidence

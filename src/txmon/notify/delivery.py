@@ -33,6 +33,8 @@ MOST_MERGED: Final = 50  # steps that one notification names
 REFRESH: Final = 60.0  # seconds between two times that an alert manager hears what is still open
 
 Log = Callable[[str], None]
+# a channel took or refused a step: incidents, step, channel, what became of it in words
+Ended = Callable[[Collection[str], str, str, str], None]
 
 
 class Waiting:
@@ -71,6 +73,7 @@ class Courier:
         self.channel = channel
         self.counts = Counts()
         self.progress = clock()  # when something was last sent or refused
+        self.ended: Ended | None = None
         self._spool = spool
         self._clock = clock
         self._log = log
@@ -130,7 +133,14 @@ class Courier:
         with self._lock:
             self._ends.append(self._clock())
             self._conclude(together, answer)
-            return self._pause() if self._queue else None
+            pause = self._pause()
+            more = len(self._queue) > 0
+        if answer.outcome != "retry" and self.ended is not None:  # without the lock: who hears it may have to wait
+            for one in together:
+                step = one.told.kind if one.told is not None else "notification"
+                outcome = "sent" if answer.outcome == "sent" else f"refused: {answer.text}"
+                self.ended(one.incidents or (), step, self.channel.name, outcome)
+        return pause if more else None
 
     def _overtaken(self, first: Waiting) -> list[Waiting]:
         """The first notification and all later ones that are of the same incidents, and of no others."""
@@ -376,6 +386,11 @@ class Deliveries:
         for delivery in self._all:
             if names is None or delivery.courier.channel.name in names:
                 delivery.tell(notification)
+
+    def hear(self, ended: Ended) -> None:
+        """Let `ended` hear what becomes of each notification; the threads of the channels call it."""
+        for delivery in self._all:
+            delivery.courier.ended = ended
 
     def refresh(self, firing: list[IncidentEvent]) -> None:
         """Note which incidents are open, for channels that have to be told again and again."""

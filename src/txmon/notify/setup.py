@@ -16,6 +16,7 @@ from txmon.support.plurals import counted
 
 if TYPE_CHECKING:  # commands that tell nobody should not wait for what telling needs
     from txmon.notify.channels.base import Channel
+    from txmon.notify.delivery import Ended
     from txmon.notify.notification import Notification
     from txmon.notify.policy import Notifier, Policy
     from txmon.notify.router import Router
@@ -38,6 +39,7 @@ class NotificationSink:
         self.sent = sent
         self._age = age
         self._say = say
+        self.hear: Callable[[Ended], None] = lambda ended: None  # lets somebody hear what becomes of notifications
         self._failed = 0
         self._kept = False  # what is left to tell is in a state file, which somebody will come back with
 
@@ -115,6 +117,7 @@ def notifications(
     oldest = (lambda: time.time() - age) if live and age else None
     notifier = Notifier(policy_of(settings), router.tell, oldest, deliveries.refresh)
     telling = NotificationSink(notifier, say, router, sent, age)
+    telling.hear = deliveries.hear
 
     def finish() -> None:
         telling.close()

@@ -15,7 +15,7 @@ from mypy_extensions import mypyc_attr
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Record
 from txmon.model.clock import iso
-from txmon.model.keys import Counts, Key, pack_counts, pack_key, unpack_counts, unpack_key
+from txmon.model.keys import Counts, Key, pack_counts, pack_key, pack_table, unpack_counts, unpack_key, unpack_table
 from txmon.model.money import (
     CURRENCY,
     NO_AMOUNT,
@@ -42,7 +42,7 @@ MOST_ASKED: Final = 8
 LEAST_AFTER_JUMP: Final = 4  # rows; over a gap that is longer than those before it, so that three strays move nothing
 TYPICAL: Final = 9  # closed buckets whose rows, and the gaps between them, are typical
 
-DETAILED: Final = 8  # closed buckets whose counts by all columns of --drivers are kept
+KEPT_LEAVES: Final = 100_000  # counts by all columns of --drivers that are kept of closed buckets together
 SPLITS: Final = 1 << 16  # keys remembered with what they are made of
 
 Sample = tuple[int, dict[str, list[str]]]
@@ -100,15 +100,16 @@ class Bucketer:
         track: bool = False,
         live: bool = False,
         detailed: bool = False,
-        drivers: int = 0,
+        drivers: tuple[str, ...] = (),
     ) -> None:
         """track: remember which counts of open buckets grow, for `grown`. live: let the watermark follow the bulk.
 
-        detailed: add amounts up, and take the currency for what it is where a record's key ends with it. drivers: how
-        many dimensions of a key, the last ones before the currency, are columns of --drivers and name no series.
+        detailed: add amounts up, and take the currency for what it is where a record's key ends with it. drivers: the
+        columns of --drivers, which are the last dimensions of a key before the currency and name no series.
         """
         self._detailed = detailed
-        self._drivers = drivers
+        self._drivers = len(drivers)
+        self._columns = drivers
         self._splits: dict[Key, Split] = {}
         self.width = width
         self.lateness = lateness
@@ -220,9 +221,21 @@ class Bucketer:
                 _merge(bucket.leaves, leaves)
         return folded
 
-    def detailed(self, start: int) -> list[OpenBucket]:
-        """The newest closed buckets up to the one at `start` that have counts by the columns of --drivers."""
-        return [bucket for bucket in self._closed[-DETAILED:] if bucket.start <= start]
+    def leaves(self, start: int, most: int) -> list[Counts]:
+        """The counts by --group-by and --drivers of the bucket at `start` and of those before it, newest first.
+
+        most: of them; fewer where not so many are kept.
+        """
+        if start in self._open:
+            return [self._open[start].leaves]
+        found: list[Counts] = []
+        for bucket in reversed(self._closed):
+            if bucket.start > start:
+                continue
+            if len(found) == most or (bucket.counts and not bucket.leaves):
+                break
+            found.append(bucket.leaves)
+        return found
 
     def _opened(self, start: int) -> OpenBucket:
         bucket = self._open.get(start)
@@ -532,8 +545,14 @@ class Bucketer:
         """Keep a closed bucket for late records, as long as it and those after it are not too much."""
         self._closed.append(bucket)
         self._kept += _rows(bucket)
-        if self._drivers and len(self._closed) > DETAILED:
-            self._closed[-1 - DETAILED].leaves = NO_LEAVES
+        if self._drivers:
+            rows = 0
+            for one in reversed(self._closed):
+                if not one.leaves:
+                    continue
+                if rows > KEPT_LEAVES:
+                    one.leaves = NO_LEAVES
+                rows += len(one.leaves)
         self._trim()
 
     def _trim(self) -> None:
@@ -587,7 +606,7 @@ class Bucketer:
             ],
             "closed": [[bucket.start, pack_counts(bucket.counts)] for bucket in self._closed],
             "details": [
-                [one.start, pack_counts(one.leaves), pack_money(one.money)]
+                [one.start, pack_table(one.leaves), pack_money(one.money)]
                 for one in [*self._open.values(), *self._closed]
                 if one.leaves or one.money
             ],
@@ -610,7 +629,9 @@ class Bucketer:
         self._kept = sum(map(_rows, self._closed))
         places = {bucket.start: bucket for bucket in [*self._open.values(), *self._closed]}
         for start, leaves, money in state.get("details", []):  # not in older states
-            places[start].leaves, places[start].money = unpack_counts(leaves), unpack_money(money)
+            places[start].money = unpack_money(money)
+            if self._drivers and tuple(leaves[0][-self._drivers :]) == self._columns:  # others: --drivers has changed
+                places[start].leaves = unpack_table(leaves)
         self._changed = {(start, unpack_key(key), status): None for start, key, status in state["changed"]}
         # a state of before knew ids alone, as texts: they say nothing of a status and a time
         self._ids = {start: {one for one in ids if isinstance(one, int)} for start, ids in state["ids"]}

@@ -1,7 +1,7 @@
 """One status of an incident: since when it alerts, how far it is from normal, and at which level it stays."""
 
 from collections.abc import Mapping
-from math import sqrt
+from math import log, sqrt
 from typing import Any, Final
 
 from txmon.model.drivers import Drivers, pack_drivers, unpack_drivers
@@ -13,6 +13,10 @@ from txmon.model.verdict import Verdict
 
 AGAIN: Final = 3  # buckets within which a weaker alert must come back
 STRONG: Final = 6.0  # sigmas of a score that needs no second one
+GONE: Final = -1.0  # log-likelihood of the incident's level against the normal one, below which it seems over
+SLOW: Final = 3  # times --resolve-after without an alert, after which the normal level need only be the likelier one
+LONGEST: Final = 6  # times --resolve-after without an alert, after which it is over in any case
+ALIKE: Final = 0.1  # relative difference of the two levels, below which counts cannot tell them apart
 LOSS: Final = 0.3  # of the volume: above it the loss is what matters most
 # what matters most, first; of labels in one class the largest excess
 CLASSES: Final[Mapping[str, int]] = {
@@ -27,10 +31,12 @@ CRITICAL_RATE: Final = 10.0
 WARNING_SHARE: Final = 0.03
 WARNING_RATE: Final = 3.0
 FIELDS: Final = (
-    "buckets", "confirmed", "drivers", "due", "excess", "expected", "first", "high", "label", "last", "low", "minute",
-    "money", "newest", "observed", "over", "peak", "quiet", "recent", "score", "seen", "shifted", "sizes", "strong",
-    "text", "total", "volume",
+    "buckets", "calm_due", "calm_seen", "confirmed", "drivers", "due", "excess", "expected", "first", "high", "label",
+    "last", "low", "minute", "money", "newest", "now_due", "observed", "over", "peak", "quiet", "recent", "score",
+    "seen", "shifted", "sizes", "strong", "text", "total", "volume",
 )  # fmt: skip
+
+NEW: Final = ("calm_due", "calm_seen", "now_due")  # not in older states
 
 
 class Member:
@@ -47,6 +53,9 @@ class Member:
         self.confirmed = False  # one weak alert alone holds no incident open
         self.over = False  # back to normal for long enough
         self.quiet = 0  # seconds of data without an alert
+        self.calm_seen = 0.0  # since the last alert: transactions, and those that were expected
+        self.calm_due = 0.0
+        self.now_due = 0.0  # transactions expected in the newest bucket that has a verdict
         self.label = ""
         self.score = 0.0  # the strongest
         self.peak = first
@@ -75,6 +84,7 @@ class Member:
         self.last = verdict.time
         self.newest = verdict.score
         self.count = verdict.count
+        self.now_due = verdict.expected
         gap = verdict.count - verdict.expected
         self.excess += gap
         if verdict.money:
@@ -165,16 +175,33 @@ class Member:
         self.minute = bucket / 60.0
         if self.last == time:
             self.quiet = 0
+            self.calm_seen = self.calm_due = 0.0
             self.confirm(time, bucket)
         else:
             self.quiet += quiet
+            if total >= 0:
+                self.calm_seen += self.count
+                self.calm_due += self.now_due
         if self.shifted and total >= 0:
             self._follow(total, max(1, clear // bucket))
-        if self.quiet >= clear and not self.shifted:
+        if self.quiet >= clear and not self.shifted and self.seems_gone(clear):
             self.over = True
             if time - self.last >= clear:
                 self.strong = []
         self.count = 0
+
+    def seems_gone(self, clear: int) -> bool:
+        """Return whether the counts since the last alert are those of the normal level, and not of the incident's.
+
+        A count that is too small to alert may be that of an incident that goes on: 27 denied where 20 are normal and 30
+        were denied in the alerts. So the two levels are compared by the likelihood of a Poisson process (Wald's
+        sequential test). clear: seconds of data without an alert that an incident needs to end.
+        """
+        ratio = (self.seen + 0.5) / (self.due + 0.5)
+        if self.quiet >= LONGEST * clear or abs(ratio - 1.0) < ALIKE:
+            return True
+        favour = self.calm_seen * log(ratio) - self.calm_due * (ratio - 1.0)
+        return favour <= (0.0 if self.quiet >= SLOW * clear else GONE)
 
     def shift(self, time: int) -> None:
         """Stay at a level that is scored as a new one, until the old one is back."""
@@ -224,9 +251,20 @@ class Member:
         return found
 
     def severity(self) -> Severity:
-        """How bad it is at its worst, by the share of the volume and the transactions a minute."""
+        """How bad it is at its worst: by the share of the volume and the transactions a minute.
+
+        Money makes it one step worse, by its share of what all statuses usually bring, in the currency where that is
+        largest. It makes no two: a few large amounts in a small feed are no reason to wake anybody.
+        """
         if self.label == "silence":
             return "critical"
+        share = max([one.share() for one in self.money], default=0.0)
+        found = self._severity_of_counts()
+        if found == "info":
+            return "warning" if share >= WARNING_SHARE else found
+        return "critical" if share >= CRITICAL_SHARE else found
+
+    def _severity_of_counts(self) -> Severity:
         size = max(self.size(), 0.0)
         share = size / max(self.expected if self.status == TOTAL else float(self.total), size, 1.0)
         rate = size / self.minute
@@ -251,7 +289,7 @@ class Member:
             member = Member(status, state["first"])
             for name in FIELDS:
                 if name not in ("drivers", "money"):
-                    setattr(member, name, state[name])
+                    setattr(member, name, state.get(name, 0.0) if name in NEW else state[name])
             # not in older states
             member.money = unpack_amounts(state.get("money", []))
             member.drivers = unpack_drivers(state.get("drivers"))

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from txmon.detection.detector import BucketJudge
+from txmon.detection.drivers import DriverBook
 from txmon.detection.money import MoneyBook
 from txmon.ingest.aggregate.ledger import Item
+from txmon.model.drivers import Drivers
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import Outcome
 from txmon.model.statuses import shown
@@ -41,8 +43,13 @@ class Pipeline:
         tracker: IncidentTracker,
         coverage: Coverage | None = None,
         platform: BucketJudge | None = None,
+        drivers: DriverBook | None = None,
     ) -> None:
-        """platform: judges all keys together as if the rows had no keys; None without keys, or where others do that."""
+        """platform: judges all keys together as if the rows had no keys; None without keys, or where others do that.
+
+        drivers: explains alerts by the values of other columns; None without such columns.
+        """
+        self.drivers = drivers
         self.bucketer = bucketer
         self.platform = platform
         self.coverage = coverage or Coverage(bucketer.width)
@@ -52,6 +59,9 @@ class Pipeline:
         self._trends = TrendTracker(bucketer.width, detector.config.role)
         self._opened = -1  # when the closed hours ended, epoch seconds, while that is not long ago
         self._early: dict[tuple[int, object, str], None] = {}  # partial alerts given
+        self.defers = False  # buckets that records close are judged by `settle`, and not while records are fed
+        self._due: list[OpenBucket] = []  # closed, and not judged yet
+        self._settling = False
         self._money = MoneyBook()
 
     def run(self, records: Iterable[Item]) -> Iterator[Outcome]:
@@ -62,17 +72,41 @@ class Pipeline:
     def feed(self, records: Iterable[Item]) -> Iterator[Outcome]:
         """Take `records` in order of arrival; yield an outcome for each bucket that they close."""
         for bucket in self.bucketer.add(records):
-            yield from self._conclude(bucket)
+            self._due.append(bucket)
+            if not self.defers:
+                yield from self.settle()
+
+    def settle(self) -> Iterator[Outcome]:
+        """Judge the buckets that have closed. While that goes on, records may be fed, as long as none is late."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            while self._due:
+                yield from self._conclude(self._due.pop(0))
+        finally:
+            self._settling = False
+
+    def judges(self) -> list[BucketJudge]:
+        """Return all that judges: the keys, and where there are any, all of them together."""
+        return [self.detector] if self.platform is None else [self.detector, self.platform]
+
+    @property
+    def unsettled(self) -> int:
+        """How many buckets have closed and are not judged yet."""
+        return len(self._due)
 
     def advance(self, watermark: int) -> Iterator[Outcome]:
         """Close what ended before `watermark` (epoch seconds): the clock says so, not a record."""
         for bucket in self.bucketer.advance(watermark):
-            yield from self._conclude(bucket)
+            self._due.append(bucket)
+            yield from self.settle()
 
     def finish(self) -> Iterator[Outcome]:
         """Close what is still open: the stream has ended."""
         for bucket in self.bucketer.flush():
-            yield from self._conclude(bucket)
+            self._due.append(bucket)
+            yield from self.settle()
         yield from self._correct()
 
     def peek(self) -> list[Outcome]:
@@ -119,16 +153,31 @@ class Pipeline:
             bucket.start, bucket.counts, bucket.money, whole + judged if whole else judged, self.detector.whole
         )
         verdicts, events = self.tracker.observe(bucket.start, whole + judged if whole else judged)
+        if self.drivers is not None:
+            self._learn_drivers(bucket, whole + judged)
         yield Outcome(bucket.start, verdicts, events, trends, rises)
+
+    def _learn_drivers(self, bucket: OpenBucket, judged: list[Verdict]) -> None:
+        assert self.drivers is not None
+        odd = [(one.key, one.status) for one in judged if one.recommendation in ("alert", "pending")]
+        self.drivers.learn(bucket.start, bucket.leaves, odd)
 
     def _explained_all(self, bucket: OpenBucket, judged: list[Verdict]) -> list[Verdict]:
         """The same verdicts; those that are not ok say what their excess is worth."""
         return [self._explained(bucket, one) if one.recommendation in ("alert", "pending") else one for one in judged]
 
     def _explained(self, bucket: OpenBucket, verdict: Verdict) -> Verdict:
-        """The same verdict with what its excess is worth."""
+        """The same verdict with what its excess is worth, and an alert with what drives it."""
         money = self._money.value(verdict, bucket.money)
-        return verdict.explained(money, None) if money else verdict
+        drivers: Drivers | None = None
+        if self.drivers is not None and verdict.recommendation == "alert":
+            window = 1 if verdict.partial else verdict.window
+            leaves = self.bucketer.leaves(bucket.start, window)
+            if leaves:
+                expected = verdict.window_expected * len(leaves) / window if window > 1 else verdict.expected
+                above = verdict.score > 0.0 if verdict.score else verdict.count > verdict.expected
+                drivers = self.drivers.explain(verdict.key, verdict.status, expected, leaves, above)
+        return verdict.explained(money, drivers) if money or drivers is not None else verdict
 
     def _opening(self, start: int, judged: list[list[Verdict]]) -> list[list[Verdict]]:
         """Let little pass for a while after closed hours: the level is still that of the hour of closing.
@@ -212,10 +261,10 @@ class Pipeline:
             places = dict.fromkeys(((), status) for _, status in places) | places
         verdicts = []
         for key, status in places:
-            verdict = self._judge_of(key).assess(correction.start, key, status, counts[key])
+            # while a series warms up too: the count of a line must become right
+            verdict = self._assessed(correction.start, key, status, counts[key])
             mark = self.coverage.mark(correction.start, False)
-            if verdict is not None:
-                verdicts.append((verdict if mark is None else self._marked(verdict, mark)).changed(revises=True))
+            verdicts.append((verdict if mark is None else self._marked(verdict, mark)).changed(revises=True))
         return verdicts
 
     def _judge_of(self, key: Key) -> BucketJudge:
@@ -263,6 +312,7 @@ class Pipeline:
             "missed": self.coverage.snapshot(),
             "opened": self._opened,
             "money": self._money.snapshot(),
+            "drivers": self.drivers.snapshot() if self.drivers is not None else None,
             "platform": self.platform.snapshot() if self.platform is not None else None,
         }
 
@@ -277,6 +327,9 @@ class Pipeline:
         self.coverage.restore(state.get("missed", []))
         self._opened = int(state.get("opened", -1))
         self._money.restore(state.get("money", []))
+        drivers = state.get("drivers")
+        if self.drivers is not None and drivers is not None:
+            self.drivers.restore(drivers)
         platform = state.get("platform")
         if self.platform is not None and platform is not None:
             self.platform.restore(platform)

@@ -20,10 +20,16 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from txmon.errors import BadData, IoFailure, TxmonError, UsageError
+from txmon.ingest.asked import AskedSource
 from txmon.ingest.checkouts import Checkouts, read_checkouts
+from txmon.ingest.formats.opened import OpenedSource
+from txmon.ingest.reading import Hints, Reading
+from txmon.ingest.records import ParseOptions
+from txmon.ingest.sql import SqlQuery, SqlRows
+from txmon.query.attached import Attached
 from txmon.query.files import QueryFile, expand, look, table_of
 from txmon.query.load import Loader, Rejected, literal, parquet_columns, quoted
-from txmon.query.normal import is_equal, opened, write_plain
+from txmon.query.normal import is_equal, write_plain
 from txmon.support.plurals import counted
 from txmon.support.safe_open import create_bytes
 from txmon.support.suggest import nearest
@@ -73,26 +79,46 @@ class Database:
     """The files of one `txmon query`, as tables."""
 
     def __init__(
-        self, paths: Sequence[str], mapping: Mapping[str, str] | None = None, tz: str = "UTC", day: date | None = None
+        self,
+        paths: Sequence[str],
+        mapping: Mapping[str, str] | None = None,
+        tz: str = "UTC",
+        day: date | None = None,
+        beside: SqlQuery | None = None,
+        sql: str | None = None,
+        hints: Hints | None = None,
+        say: Callable[[Reading], None] = lambda reading: None,
     ) -> None:
         """Read `paths` (files, or folders of logs) and lock the door.
 
         mapping: field -> column. tz: the zone of times that name none. day: the date of times without one; today by
-        default. Raises NoInput or BadData for a file that cannot be read, UsageError where files do not go together.
+        default. beside: a database whose tables are there as db.TABLE; its query, if it has one, gives transactions.
+        sql: what will be run; None for a list of the tables. hints: mapping, tz, day, and what else the settings say
+        about reading. say: told how each file of transactions is read. Raises NoInput or BadData for a file that cannot
+        be read, UsageError where files do not go together, IoFailure for a database that is away.
         """
         import duckdb
 
+        hints = hints or Hints(ParseOptions(mapping=mapping or {}), tz, day)
+        tz, day = hints.tz, hints.date
         self._connection = duckdb.connect(":memory:")
         execute = self._connection.execute
         # without these, a statement could read Python's variables, or spill to a folder it makes here
         execute("SET python_enable_replacements=false; SET temp_directory=''; SET autoinstall_known_extensions=false")
         execute(f"SET TimeZone={literal(tz)}")
         first = day or datetime.now(UTC).date()
-        loader = Loader(self._connection, mapping or {}, first)
+        self._say = say
+        loader = Loader(self._connection, hints.options.mapping, first)
         with ExitStack() as stack:
-            files = [self._read(path, mapping or {}, tz, day, first, loader, stack) for path in expand(paths)]
+            files = [self._read(path, hints, first, loader, stack) for path in expand(paths)]
+            if beside is not None and beside.text:
+                answer = AskedSource(SqlRows(beside), hints)
+                say(answer.reading)
+                files.append(self._plain(answer, answer.name, hints, first, loader, stack))
             with _Explained():
                 self._load(loader, files)
+                if beside is not None:
+                    Attached(beside, self._connection).load(sql)
                 execute("DROP TABLE IF EXISTS lines")
         self.rejected: Sequence[Rejected] = loader.rejected
         # the one path that may be written: nobody can guess it, and it is there only while a result is written
@@ -140,9 +166,17 @@ class Database:
     def tables(self) -> list[TableInfo]:
         """What there is to select from."""
         names = self._connection.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY 1"
+            "SELECT table_catalog, table_schema, table_name FROM information_schema.tables"
+            " WHERE table_schema = 'main' OR table_catalog = 'db' OR table_schema = 'db' ORDER BY 1, 2, 3"
         ).fetchall()
-        return [self._info(str(name)) for (name,) in names]
+        return [self._info(str(name), *self._place(str(base), str(schema))) for base, schema, name in names]
+
+    @staticmethod
+    def _place(base: str, schema: str) -> tuple[str, ...]:
+        """Return how a table's name begins: with nothing for those of files."""
+        if base == "db" and schema != "main":
+            return (base, schema)
+        return ("db",) if "db" in (base, schema) else ()
 
     def check(self) -> None:
         """Raise BadData where no row of the transactions could be read, or where more rows are left out than read."""
@@ -163,40 +197,46 @@ class Database:
             " example of each kind of bad record."
         )
 
-    def _info(self, name: str) -> TableInfo:
-        (rows,) = self._connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchall()[0]
-        columns = self._connection.execute(f"DESCRIBE {quoted(name)}").fetchall()
-        return TableInfo(name, int(rows), tuple((str(row[0]), str(row[1])) for row in columns))
+    def _info(self, name: str, *place: str) -> TableInfo:
+        whole = ".".join(map(quoted, (*place, name)))
+        (rows,) = self._connection.execute(f"SELECT count(*) FROM {whole}").fetchall()[0]
+        columns = self._connection.execute(f"DESCRIBE {whole}").fetchall()
+        return TableInfo(".".join((*place, name)), int(rows), tuple((str(row[0]), str(row[1])) for row in columns))
 
     def _read(
         self,
         path: str,
-        mapping: Mapping[str, str],
-        tz: str,
-        day: date | None,
+        hints: Hints,
         first: date,
         loader: Loader,
         stack: ExitStack,
     ) -> QueryFile:
         """What `path` is; transactions that duckdb would read in another way than replay are written anew first."""
-        found = None
+        found, mapping = None, hints.options.mapping
         with suppress(BadData):  # what duckdb cannot read, the reader may
             found = self._look(path, mapping)
-        if found is not None and (found.table in ("verdicts", "checkouts") or found.format == "parquet"):
+        if found is not None and found.table in ("verdicts", "checkouts"):
             return found
         try:
-            source = opened(path, mapping, tz, day)
+            source = OpenedSource(path, hints)
         except BadData:
             if found is None or found.table == "transactions":
                 raise
             return found
-        if found is not None and is_equal(source.reading, found, mapping):
+        self._say(source.reading)
+        if found is not None and is_equal(source.reading, found, hints):
             source.close()
             return found
+        return self._plain(source, path, hints, first, loader, stack)
+
+    def _plain(
+        self, source: OpenedSource | AskedSource, path: str, hints: Hints, first: date, loader: Loader, stack: ExitStack
+    ) -> QueryFile:
+        """Transactions of `source`, written anew as txmon reads them."""
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="txmon-query-"))
         plain = os.path.join(folder, "plain.csv")
         with open(plain, "w", encoding="utf-8", newline="") as out:
-            columns, bad_rows, reason = write_plain(source, tz, first, out)
+            columns, bad_rows, reason = write_plain(source, hints, first, out)
         if bad_rows:
             loader.rejected.append(Rejected(path, bad_rows, reason))
         return QueryFile(plain, "csv", "none", ",", columns, "transactions", plain=True)
@@ -274,17 +314,24 @@ class Database:
 
 
 def open_database(
-    paths: Sequence[str], mapping: Mapping[str, str] | None = None, tz: str = "UTC", day: date | None = None
+    paths: Sequence[str],
+    mapping: Mapping[str, str] | None = None,
+    tz: str = "UTC",
+    day: date | None = None,
+    beside: SqlQuery | None = None,
+    sql: str | None = None,
+    hints: Hints | None = None,
+    say: Callable[[Reading], None] = lambda reading: None,
 ) -> Database:
     """A `Database` of `paths`, tried again when a folder's files changed meanwhile: a log lets old hours go."""
     for _ in range(RETRIES):
         listed = expand(paths)
         try:
-            return Database(listed, mapping, tz, day)
+            return Database(listed, mapping, tz, day, beside, sql, hints, say)
         except TxmonError:
             if expand(paths) == listed:
                 raise
-    return Database(paths, mapping, tz, day)
+    return Database(paths, mapping, tz, day, beside, sql, hints, say)
 
 
 def _interruptible(action: Callable[[], T]) -> T:

@@ -6,15 +6,15 @@ Anything else goes through txmon's own reader, so that a query counts what repla
 
 import csv
 import json
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import IO, Final
 from zoneinfo import ZoneInfo
 
 from txmon.errors import BadData
+from txmon.ingest.asked import AskedSource
 from txmon.ingest.formats.opened import OpenedSource
 from txmon.ingest.reading import Hints, Reading
-from txmon.ingest.records import ParseOptions, Record, Reject, with_paths
+from txmon.ingest.records import Record, Reject, with_paths
 from txmon.ingest.timestamps import TimeParser
 from txmon.query.files import QueryFile, field_column
 
@@ -22,40 +22,40 @@ FIELDS: Final = ("time", "status", "count", "amount", "id")
 PLAIN: Final = ("ISO 8601", "time of day")  # kinds of times that both read alike
 
 
-def opened(path: str, mapping: Mapping[str, str], tz: str, day: date | None) -> OpenedSource:
-    """Open `path` with its reading; NoInput, BadData and IoFailure as `OpenedSource` raises them."""
-    return OpenedSource(path, Hints(ParseOptions(mapping=mapping), tz, day))
-
-
-def is_equal(reading: Reading, file: QueryFile, mapping: Mapping[str, str]) -> bool:
-    """Whether duckdb finds the same in the file as the reading says."""
+def is_equal(reading: Reading, file: QueryFile, hints: Hints) -> bool:
+    """Return whether duckdb finds the same in the file as the reading says."""
+    mapping = hints.options.mapping
+    if hints.order or hints.time_format or hints.encoding or hints.format not in ("auto", "csv", "jsonl"):
+        return False
     own = reading.container
     simple = (
-        own.kind in ("CSV", "JSON lines")
+        own.kind in ("CSV", "JSON lines", "Parquet")
         and own.encoding.startswith("UTF-8")
         and own.compression in ("", "gzip", "zstd")
     )
     simple = simple and reading.plain_counts and not (reading.prefix or reading.sums or reading.time_form or own.detail)
     if not simple or reading.wide or reading.skip or reading.time_kind not in PLAIN:
         return False
-    if own.format == "csv" and reading.delimiter != file.delimiter:
+    if own.kind == "CSV" and reading.delimiter != file.delimiter:
         return False
     found = {name: field_column(name, file.columns, mapping) for name in FIELDS if mapping.get(name) != ""}
     theirs = {name: file.columns[at] for name, at in found.items() if at is not None}
     return theirs == dict(reading.columns)
 
 
-def write_plain(source: OpenedSource, tz: str, day: date, out: IO[str]) -> tuple[tuple[str, ...], int, str]:
+def write_plain(
+    source: OpenedSource | AskedSource, hints: Hints, day: date, out: IO[str]
+) -> tuple[tuple[str, ...], int, str]:
     """Write the records of `source` as CSV; return the columns, how many records were bad, and why the first was.
 
-    tz: the zone of times that name none. day: the date of times that have none.
+    hints: as the source was opened with. day: the date of times that have none.
     """
     reading = source.reading
     others = [name for name in reading.unused if name.lower() not in FIELDS and name]
     columns = (*FIELDS, *others)
     writer = csv.writer(out)
     writer.writerow(columns)
-    parser = source.parser(TimeParser(ZoneInfo(tz), day))
+    parser = source.parser(TimeParser(ZoneInfo(hints.tz), day, None, hints.order, hints.time_format))
     is_csv = reading.container.format == "csv"
     header: list[str] | None = None
     bad, reason, lines = 0, "", reading.skip

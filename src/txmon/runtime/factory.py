@@ -37,12 +37,18 @@ def pipeline_of(
         platform,
     )  # fmt: skip
     rules = RuleBook(settings.rule, settings.mode, settings.bucket)
-    bucketer = Bucketer(settings.bucket, lateness, partial, live and platform, detailed)
+    drivers = settings.drivers if detailed else ()
+    bucketer = Bucketer(settings.bucket, lateness, partial, live and platform, detailed, drivers)
     coverage = Coverage(settings.bucket, closing_of(settings))
     detector = BucketJudge(replace(detector_config(settings), pooled=platform))
     # with keys, an outage of everything may be too small at each of them to be seen
     whole = BucketJudge(detector_config(settings)) if settings.group_by and platform and not rules.only else None
-    return Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage, whole)
+    book = None
+    if drivers:
+        from txmon.detection.drivers import DriverBook  # here, because few runs have drivers
+
+        book = DriverBook(drivers, settings.drivers_keep)
+    return Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage, whole, book)
 
 
 def closing_of(settings: Settings) -> Callable[[int], bool] | None:
@@ -73,7 +79,9 @@ def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str
     for name, value in depended_on(settings).items():
         if found.settings.get(name) != value:
             was = found.settings.get(name)
-            raise ConfigError(f"{path}: was written with {name} {was!r}, not {value!r}; give it that, or another file")
+            raise ConfigError(
+                f"{path}: was written with {name} {was!r}, not {value!r}. Use that value, or name another --state file."
+            )
     from txmon.runtime.state_schema import check
 
     try:
@@ -81,7 +89,7 @@ def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str
             check(found.pipeline, settings.bucket)
         pipeline.restore(found.pipeline)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
-        raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
+        raise ConfigError(f"{path}: is damaged ({bad!r}). txmon did not change it.") from bad
 
 
 def save(pipeline: Pipeline, settings: Settings, path: str, sources: Mapping[str, Any]) -> None:
@@ -95,7 +103,7 @@ def state_of(pipeline: Pipeline, settings: Settings, sources: Mapping[str, Any])
 
 
 def pipeline_of_state(found: state.State, path: str) -> Pipeline:
-    """A pipeline with the state that was read from `path`, to look into; ConfigError when it does not hold together."""
+    """A pipeline with the state that was read from `path`, to look into; ConfigError when it is damaged."""
     from txmon.runtime.state_schema import check
 
     try:
@@ -104,7 +112,7 @@ def pipeline_of_state(found: state.State, path: str) -> Pipeline:
         pipeline = pipeline_of(settings, live=True)
         pipeline.restore(found.pipeline)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
-        raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
+        raise ConfigError(f"{path}: is damaged ({bad!r}). txmon did not change it.") from bad
     return pipeline
 
 

@@ -8,10 +8,12 @@ from typing import Any, Final, TypeVar
 from txmon.errors import BadData, ConfigError
 from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.asked import PartlyObserved
 from txmon.ingest.calendar_texts import UNDECIDED
 from txmon.ingest.decision import read_plan
 from txmon.ingest.fields import NEEDED, choose
 from txmon.ingest.follow import Chunk, FollowSource, LiveSource
+from txmon.ingest.formats.live_lines import CONTAINERS, form_of, json_of
 from txmon.ingest.formats.quotes import QuoteJoiner
 from txmon.ingest.order_of_dates import decide_order
 from txmon.ingest.reading import Hints, Reading
@@ -31,6 +33,7 @@ class Part:
     tallier: Aggregator | None = None
     joiner: QuoteJoiner | None = None  # of CSV
     seen: list[bytes] = field(default_factory=list)  # first lines, until there is a row to decide the reading from
+    form: str = ""  # of lines that are made JSON lines first, as `live_lines` names it
 
     def join(self) -> None:
         """Begin to join the lines of rows of CSV."""
@@ -42,7 +45,11 @@ class Part:
         """Return what `Feed` needs to go on in the middle of the file."""
         waiting = [] if self.joiner is None else [line.decode("utf-8", "replace") for line in self.joiner.held()]
         known = {**self.parser.snapshot(), "map": dict(self.parser.options.mapping)}
-        return {"parser": known, **({"open": waiting} if waiting else {})}
+        return {
+            "parser": known,
+            **({"open": waiting} if waiting else {}),
+            **({"form": self.form} if self.form else {}),
+        }
 
 
 @dataclass(slots=True)
@@ -58,6 +65,7 @@ class Feed:
     reading: Reading | None = None
     seen: list[bytes] = field(default_factory=list)  # first lines, until there is a row to decide the reading from
     joiner: QuoteJoiner | None = None  # of CSV
+    form: str = ""  # of lines that are made JSON lines first, as `live_lines` names it
     parts: dict[int, "Part"] = field(default_factory=dict)  # by the number of the file that they read
     options: ParseOptions = field(init=False)  # of the settings; a file that was begun may be read by others
     _file: int = -1  # number of the file that is being read
@@ -107,6 +115,7 @@ class Feed:
             form = "jsonl" if known["json"] else "csv"
             delimiter = "" if header is None else max(DELIMITERS, key=str(header).count)
             part.parser.adopt(replace(part.parser.options, format=form, delimiter=delimiter), "")
+        part.form = str(found.get("form", ""))
         if part.parser.planned():
             part.join()
             if part.joiner is not None:
@@ -170,18 +179,19 @@ class Feed:
     def _use(self, number: int, part: "Part") -> None:
         """Go on with `part`, and keep what has read before."""
         if self._file in self.parts:
-            self.parts[self._file] = Part(self.parser, self.tallier, self.joiner, self.seen)
+            self.parts[self._file] = Part(self.parser, self.tallier, self.joiner, self.seen, self.form)
         self._file = number
         if number >= 0:
             self.parts[number] = part
         self.parser, self.tallier, self.joiner, self.seen = part.parser, part.tallier, part.joiner, part.seen
+        self.form = part.form
 
     def place(self, offset: int) -> dict[str, Any] | None:
         """Return where a restart goes on after `offset` bytes and what was parsed of them; None for a pipe."""
         position = self.source.position(offset)
         if position is None:
             return None
-        own = Part(self.parser, self.tallier, self.joiner, self.seen)
+        own = Part(self.parser, self.tallier, self.joiner, self.seen, self.form)
         found: dict[str, Any] = {**position, **own.place()}
         files = found.get("files", ())
         for place in files:
@@ -205,7 +215,11 @@ class Feed:
             return None
         form = self.parser.options.format
         own = hints if form == "auto" else replace(hints, options=replace(hints.options, format=form))
-        reading = read_plan(self.parser.source, self.seen, own, live=True)
+        container = getattr(self.source, "container", None)  # of rows that were asked for
+        self.form = "" if container is not None else form_of(self.seen, hints.format)
+        if self.form:
+            container = CONTAINERS[self.form]
+        reading = read_plan(self.parser.source, self._as_rows(self.seen), own, container, live=True)
         if reading.order == UNDECIDED:
             reading = decide_order(reading, ())
         self.parser.adopt(reading.options(hints.options), reading.order)
@@ -217,13 +231,16 @@ class Feed:
         return None
 
     def _begin_reading(self) -> None:
-        part = Part(self.parser, self.tallier, self.joiner, self.seen)
+        part = Part(self.parser, self.tallier, self.joiner, self.seen, self.form)
         part.join()
         self.joiner = part.joiner
 
     def rows(self, lines: list[bytes]) -> list[bytes]:
         """Return the rows that `lines` make, where one of CSV may go over several."""
-        return lines if self.joiner is None else self.joiner.join(lines)
+        return self._as_rows(lines) if self.joiner is None else self.joiner.join(lines)
+
+    def _as_rows(self, lines: list[bytes]) -> list[bytes]:
+        return json_of(self.form)(lines) if self.form else lines
 
     def take(self, after: dict[str, Any] | None) -> None:
         """Note that all records before the place `after` are in the pipeline; None for a source without places."""
@@ -289,6 +306,11 @@ class LiveFeeds:
                     came = True
                     self._queue(feed, chunk)
         return came, self._due()
+
+    def unobserved(self) -> list[tuple[int, int]]:
+        """Return, once, the times (epoch seconds) that the sources know nobody observed: a server was away."""
+        sources = [feed.source for feed in self.all if isinstance(feed.source, PartlyObserved)]
+        return [times for source in sources for times in source.unobserved()]
 
     def restore(self, found: Mapping[str, Any], state: str) -> None:
         """Do nothing: a source continues from its position when it is opened."""

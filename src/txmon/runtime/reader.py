@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Final, Protocol
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from txmon.errors import TxmonError, UsageError
 from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.aggregate.whole import WholeInput
+from txmon.ingest.asked import Asked, AskedSource
 from txmon.ingest.formats.opened import OpenedSource
 from txmon.ingest.reading import Hints, Reading
 from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
@@ -21,24 +22,7 @@ from txmon.settings.declarations import Settings
 KEPT_OPEN: Final = 64  # files that stay open between the look at them and their reading
 
 
-class Lines(Protocol):
-    """Something other than a file that can be read once, as lists of lines: the rows of a database, for example."""
-
-    name: str
-    consumed: int  # bytes read so far
-    size: int | None  # bytes; None where nobody knows
-
-    def __enter__(self) -> "Lines":
-        """Begin."""
-
-    def __exit__(self, *what: object) -> None:
-        """End."""
-
-    def __iter__(self) -> Iterator[list[bytes]]:
-        """Yield lists of lines."""
-
-
-def names_of(paths: "Iterable[str | Lines]") -> str:
+def names_of(paths: Iterable[str | Asked]) -> str:
     """Return the names of all `paths`, for a message."""
     return ", ".join([path if isinstance(path, str) else path.name for path in paths])
 
@@ -50,40 +34,35 @@ class Reader:
         self._hints = hints
         self._times = times
         self._log = log
-        self._ready: dict[str, OpenedSource] = {}  # opened for their readings, and not yet read
+        self._ready: dict[str, OpenedSource | AskedSource] = {}  # opened for their readings, and not yet read
         self.read = 0  # records
         self.repeated = 0  # those of them whose id, status and time another one has
-        self.source: OpenedSource | Lines | None = None  # the file being read, for a progress bar
+        self.source: OpenedSource | AskedSource | None = None  # the file being read, for a progress bar
 
-    def readings(self, paths: Iterable[str | Lines]) -> list[Reading]:
+    def readings(self, paths: Iterable[str | Asked]) -> list[Reading]:
         """How each file of `paths` is read, decided from how it begins. Raises NoInput, BadData and IoFailure."""
         found: list[Reading] = []
         for path in paths:
-            if not isinstance(path, str):
-                continue
-            source = self._ready.get(path) or OpenedSource(path, self._hints)
+            name = path if isinstance(path, str) else path.name
+            source = self._ready.get(name) or self._opened(path)
             found.append(source.reading)
-            if path == "-" or len(self._ready) < KEPT_OPEN:
-                self._ready[path] = source
+            if path == "-" or not isinstance(path, str) or len(self._ready) < KEPT_OPEN:
+                self._ready[name] = source
             else:
-                source.close()
+                source.__exit__()
         return found
 
-    def _open(self, path: str | Lines) -> OpenedSource | Lines:
-        if not isinstance(path, str):
-            return path
-        return self._ready.pop(path, None) or OpenedSource(path, self._hints)
+    def _open(self, path: str | Asked) -> OpenedSource | AskedSource:
+        return self._ready.pop(path if isinstance(path, str) else path.name, None) or self._opened(path)
 
-    def _parser(self, source: OpenedSource | Lines) -> RecordParser:
-        if isinstance(source, OpenedSource):
-            return source.parser(self._times)
-        return RecordParser(source.name, self._hints.options, self._times)
+    def _opened(self, path: str | Asked) -> OpenedSource | AskedSource:
+        return OpenedSource(path, self._hints) if isinstance(path, str) else AskedSource(path, self._hints)
 
-    def records(self, paths: Iterable[str | Lines]) -> Iterator[Record]:
+    def records(self, paths: Iterable[str | Asked]) -> Iterator[Record]:
         """The records of all `paths` in order; times without a date go on from file to file."""
         for path in paths:
             with self._open(path) as self.source:
-                parser = self._parser(self.source)
+                parser = self.source.parser(self._times)
                 for lines in self.source:
                     for record in parser.parse(lines):
                         if isinstance(record, Reject):
@@ -93,7 +72,7 @@ class Reader:
                             yield record
                 parser.finish()
 
-    def tallies(self, paths: Sequence[str | Lines], width: int) -> Iterator[Tally]:
+    def tallies(self, paths: Sequence[str | Asked], width: int) -> Iterator[Tally]:
         """What all `paths` hold together, one tally for each bucket of `width` seconds, oldest first.
 
         The rows, and the files, may be in any order: all of them are read before the first tally comes. BadData where
@@ -119,9 +98,9 @@ class Reader:
         finally:
             whole.close()
 
-    def _gather(self, path: str | Lines, width: int, whole: WholeInput) -> None:
+    def _gather(self, path: str | Asked, width: int, whole: WholeInput) -> None:
         with self._open(path) as self.source:
-            parser = self._parser(self.source)
+            parser = self.source.parser(self._times)
             aggregator = Aggregator(parser, width, whole=True)
             try:
                 for lines in self.source:
@@ -142,7 +121,7 @@ class Reader:
         for reject in rejects:
             self._log.add(reject)
 
-    def check(self, paths: Sequence[str | Lines]) -> None:
+    def check(self, paths: Sequence[str | Asked]) -> None:
         """Raise BadData where nothing could be read of all `paths`, or less than half; after the reading."""
         check_readable(names_of(paths), self.read, self._log)
 
@@ -166,8 +145,12 @@ def hints_of(settings: Settings, detailed: bool = False) -> Hints:
         mapping["date"] = settings.date_column
     order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
     if settings.day_first and settings.month_first:
-        raise UsageError("--day-first and --month-first exclude each other")
-    options = ParseOptions(_line_format(settings.format), mapping, settings.group_by, settings.max_line, money=detailed)
+        raise UsageError("--day-first and --month-first exclude each other. Give one of them.")
+    drivers = settings.drivers if detailed else ()
+    options = ParseOptions(
+        _line_format(settings.format), mapping, settings.group_by + drivers, settings.max_line, money=detailed,
+        drivers=len(drivers),
+    )  # fmt: skip
     return Hints(
         options, settings.tz, settings.date, order, settings.time_format, settings.encoding, settings.wide,
         settings.format,

@@ -48,7 +48,8 @@ AWAY: Final = 2.0  # seconds that a turn of a loop takes only when something hel
 FILES: Final = 1.0  # seconds between two looks for files that match a pattern
 CATCH_UP: Final = 5.0  # seconds that whoever feeds it then gets
 CHANGEABLE: Final = ("detection", "incidents")  # sections of settings that a run can change as it goes on,
-FIXED: Final = ("bucket",)  # but for what all that was learned depends on
+KINDS: Final = 100  # of warnings that are given once
+FIXED: Final = ("bucket", "drivers", "drivers_keep")  # but for what all that was learned depends on
 SERVE: Final = "serve"  # in a state: what the server keeps; it has its positions in there
 
 
@@ -144,6 +145,7 @@ class LiveSession:
         self._live_only = live_only
         self._told_late = False  # that records come late was said
         self._warn = warn
+        self._said: set[str] = set()
         self.notices: list[str] = []  # where nobody is warned at once
         self.from_end = False  # files that the state does not know: leave out what they hold now
         self._patterns: list[str] = []
@@ -167,11 +169,13 @@ class LiveSession:
         if self.settings.state is None:
             return
         self._found = restore(self.pipeline, self.settings, self.settings.state)
+        if not self._found:
+            self.saver.hurry(time.monotonic())
         try:
             if OWN in self._found and self.settings.lateness is None:
                 self.lag.resume(self._found[OWN])
         except (KeyError, TypeError, ValueError) as bad:
-            raise ConfigError(f"{self.settings.state}: does not hold together ({bad!r}); it is left as it is") from bad
+            raise ConfigError(f"{self.settings.state}: is damaged ({bad!r}). txmon did not change it.") from bad
         self.obey()  # what was said while nothing ran counts before the first record
 
     def begin(self, deaf: bool, last: float = 0.0) -> None:
@@ -302,6 +306,12 @@ class LiveSession:
         else:
             self.notices.append(line)
 
+    def say_once(self, kind: str, line: str) -> None:
+        """Warn as `say` does, once for each kind, and of at most KINDS of them."""
+        if kind not in self._said and len(self._said) < KINDS:
+            self._said.add(kind)
+            self.say(line)
+
     def read_from(self, source: LiveSource, parser: RecordParser | None = None, kind: str | None = None) -> Feed:
         """Read `source` from where it stands. parser: not the settings' own. kind: of its lines, else as set."""
         feed = Feed(source, parser or live_parser(self.settings, source.name, self._wall(), kind))
@@ -340,6 +350,8 @@ class LiveSession:
         """
         self.look_around()
         came, batches = self.feeds.read(ready)
+        for begin, end in self.feeds.unobserved():
+            self.pipeline.coverage.miss(begin, end)
         outcomes: list[Outcome] = []
         for batch in batches:
             outcomes += self.feed(batch.records)

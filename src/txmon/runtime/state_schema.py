@@ -54,7 +54,7 @@ class _Buckets(msgspec.Struct):
     runs: list[tuple[Time, Whole]] = []
     sizes: list[Whole] = []
     steps: list[Whole] = []
-    details: list[tuple[Time, Counts, _MoneyTable]] = []
+    details: list[tuple[Time, list[Any], _MoneyTable]] = []
 
 
 _Sample = tuple[Annotated[int, Meta(ge=0, le=32)], dict[str, list[str]]]
@@ -105,6 +105,23 @@ class _Detector(msgspec.Struct):
     flapping: list[tuple[list[Pair], str, Annotated[int, Meta(ge=-DAY)], Time, Amount]] = []
 
 
+class _Table(msgspec.Struct):
+    """The values of one column of --drivers; `ValueTable.restore` compares the lengths."""
+
+    names: list[str]
+    statuses: list[str]
+    rows: str
+    doubt: str
+    all: list[Amount]
+    since: Annotated[int, Meta(ge=-1)]
+    factor: Annotated[float, Meta(ge=1.0, le=LARGEST)]
+
+
+class _Drivers(msgspec.Struct):
+    columns: list[str]
+    tables: list[tuple[list[Pair], list[_Table]]]
+
+
 class _Member(msgspec.Struct):
     buckets: Whole
     confirmed: bool
@@ -132,8 +149,11 @@ class _Member(msgspec.Struct):
     total: Whole
     volume: Amount
     # not in older states
+    calm_due: Amount = 0.0
+    calm_seen: Amount = 0.0
+    now_due: Amount = 0.0
     drivers: list[_Driver] | None = None
-    money: list[tuple[str, Real, Real, Amount, Amount]] = []
+    money: list[Annotated[list[Any], Meta(min_length=5, max_length=6)]] = []  # the last, the volume, since 0.2
 
 
 class _Incident(msgspec.Struct):
@@ -191,6 +211,7 @@ class _Pipeline(msgspec.Struct):
     missed: list[tuple[Time, Time, bool]] = []
     opened: Annotated[int, Meta(ge=-1)] = -1
     money: list[tuple[list[Pair], str, Time, Amount, _Amounts]] = []
+    drivers: _Drivers | None = None
     platform: _Detector | None = None
 
 

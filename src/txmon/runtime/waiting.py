@@ -44,6 +44,11 @@ class Waiting(AbstractContextManager["Waiting"]):
         """Wait for at most so long; return the descriptors that hold something."""
         return {key.fd for key, _ in self._selector.select(seconds)} | self._always
 
+    def forget(self, descriptor: int) -> None:
+        """Wait for this descriptor no longer: it will never hold anything again."""
+        if descriptor in self._selector.get_map():
+            self._selector.unregister(descriptor)
+
     def _register(self, descriptor: int | None) -> None:
         if descriptor is None:
             return

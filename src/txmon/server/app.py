@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from txmon.ingest.fields import NAMES
 from txmon.ingest.records import Reject
-from txmon.ingest.timestamps import TimeParser
 from txmon.model.clock import iso
 from txmon.server.access import AccessLog, HttpCounters
 from txmon.server.actions import acknowledgement_of, silence_of
-from txmon.server.assets import ASSETS, PAGE
 from txmon.server.engine import Engine
 from txmon.server.guard import ADMIN, INGEST, READ, Guard
 from txmon.server.http.listener import is_probe
@@ -32,11 +31,14 @@ from txmon.server.http.message import (
     packed,
 )
 from txmon.server.http.router import Query, Route, Router
-from txmon.server.intake import Intake, decode_object, payload_of
+from txmon.server.intake import Intake, content_type, decode_object, payload_of, unpack
 from txmon.server.legacy import about_minute, one_count, page_data, row_of, rows_of
 from txmon.server.locks import Busy
 from txmon.server.openapi import document
+from txmon.server.otlp import answer_of as answer_of_export
+from txmon.server.otlp import export_of
 from txmon.server.receipt import IngestResult, answer_of
+from txmon.server.screens import Screens, time_of
 from txmon.support.terminal_text import printable
 
 NEWEST: Final = 10_000  # verdicts in one answer
@@ -49,9 +51,19 @@ class App:
     """Answers requests about one engine."""
 
     def __init__(
-        self, engine: Engine, intake: Intake, guard: Guard, debug: bool = False, journal: AccessLog | None = None
+        self,
+        engine: Engine,
+        intake: Intake,
+        guard: Guard,
+        debug: bool = False,
+        journal: AccessLog | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """debug: show the traceback of what should not happen on standard error. journal: told of every request."""
+        """debug: show the traceback of what should not happen on standard error. journal: told of every request.
+
+        say: told how bodies are read, once for each shape of them.
+        """
+        self._say = say
         self._engine = engine
         self._intake = intake
         self._guard = guard
@@ -64,15 +76,15 @@ class App:
         self.router = Router(
             [
                 Route("POST", "/v1/transactions", self._transactions, INGEST),
+                *([Route("POST", "/v1/metrics", self._export, INGEST, listed=False)] if engine.settings.otlp else []),
                 Route("POST", "/receive", self._receive, INGEST),
                 Route("POST", "/send_transactions", self._send_transactions, INGEST),
                 Route("GET", "/v1/verdicts", self._verdicts, READ),
-                Route("GET", "/v1/incidents", self._incidents, READ),
                 Route("POST", "/v1/incidents/{id}/ack", self._acknowledge, ADMIN),
                 Route("GET", "/v1/silences", self._silences, READ),
                 Route("POST", "/v1/silences", self._silence, ADMIN),
                 Route("GET", "/v1/series/{status}", self._series, READ),
-                Route("GET", "/v1/overview", self._overview, READ),
+                Route("GET", "/v1/reading", self._reading, READ),
                 Route("GET", "/v1/stream", self._stream, READ),
                 Route("POST", "/v1/login", self._login),
                 Route("POST", "/v1/logout", self._logout),
@@ -81,8 +93,7 @@ class App:
                 Route("GET", "/readyz", self._ready),
                 Route("GET", "/openapi.json", self._openapi),
                 Route("POST", "/", self._page_data, READ),
-                Route("GET", "/", self._page, listed=False),
-                *[Route("GET", path, self._asset, listed=False) for path in ASSETS],
+                *Screens(engine, guard).routes(),
             ]
         )
 
@@ -165,9 +176,28 @@ class App:
 
         def make() -> tuple[int, str]:
             source, width = "POST /v1/transactions", engine.settings.bucket
-            return answer_of(engine.take(self._intake.parse(payload, source, engine.latest(), width)))
+            with engine.turn():  # the readings that this body made known are its answer's
+                result = engine.take(self._intake.parse(payload, source, engine.latest(), width))
+                news = [reading.statement() for reading in self._intake.readings.taken_news()]
+            for line in news:
+                self._say(line)
+            return answer_of(result, news)
 
         return self._once(request, make)
+
+    def _export(self, request: Request, _: Mapping[str, str]) -> Response:
+        """Take an OTLP export of metrics. What it counts is told by the stream and the page, not by the answer."""
+        kind, engine, intake = content_type(request), self._engine, self._intake
+        export = export_of(unpack(request, self._most), kind, engine.settings.otlp)
+        for name in sorted(export.ignored):
+            engine.session.say_once(f"otlp:{name}", f"OTLP metric {name!r} is not in --otlp, and is left out")
+        names = intake.options.mapping.get("status")
+        status = (names.lower(),) if names else NAMES["status"]
+        source = "POST /v1/metrics"
+        result = engine.take_export(
+            export.points, status, intake.options.by, lambda rows: intake.rows(rows, source, engine.latest())
+        )
+        return Response(200, *answer_of_export(export, result.rejected, _first_reason(result), kind))
 
     def _once(self, request: Request, make: Callable[[], tuple[int, str]]) -> Response:
         """`make`'s answer, or the one given before where the request says that it is the same again."""
@@ -209,14 +239,10 @@ class App:
 
     def _verdicts(self, request: Request, _: Mapping[str, str]) -> Response:
         query = Query(request, "since", "status", "limit")
-        since, limit = _time_of(query, "since"), query.whole("limit", 1000, 1, NEWEST)
+        since, limit = time_of(query, "since"), query.whole("limit", 1000, 1, NEWEST)
         with self._engine.lock:
             lines, more = self._engine.recent.verdicts(since, query.text("status"), limit)
         return Response(200, object_text({"verdicts": Encoded.array(lines), "truncated": more}).encode())
-
-    def _incidents(self, request: Request, _: Mapping[str, str]) -> Response:
-        Query(request)
-        return as_json({"incidents": self._engine.incidents()})
 
     def _acknowledge(self, request: Request, variables: Mapping[str, str]) -> Response:
         Query(request)
@@ -254,9 +280,12 @@ class App:
         columns["recommendation"] = [words[int(p[6])] for p in shown]
         return as_json({"status": status, "bucket": self._engine.settings.bucket, **columns})
 
-    def _overview(self, request: Request, _: Mapping[str, str]) -> Response:
+    def _reading(self, request: Request, _: Mapping[str, str]) -> Response:
         Query(request)
-        return as_json(self._engine.overview())
+        with self._engine.turn():
+            found = self._intake.readings.all()
+        found += [feed.reading for feed in self._engine.session.feeds.all if feed.reading is not None]
+        return as_json({"readings": [reading.to_dict() for reading in found]})
 
     def _stream(self, request: Request, _: Mapping[str, str]) -> Response:
         query = Query(request, "after")
@@ -298,23 +327,13 @@ class App:
         with self._engine.lock:
             return as_json(page_data(self._engine.recent, ZoneInfo(self._engine.settings.tz)))
 
-    def _page(self, request: Request, _: Mapping[str, str]) -> Response:
-        return PAGE()
 
-    def _asset(self, request: Request, _: Mapping[str, str]) -> Response:
-        return ASSETS[request.path]()
+def _first_reason(result: IngestResult) -> str:
+    if not result.rejects:
+        return ""
+    reason = result.rejects[0].reason
+    return f"{reason}: name the attribute of the status with --map status=ATTRIBUTE" if "status" in reason else reason
 
 
 def _answer(status: int, body: str) -> Response:
     return Response(status, body.encode(), JSON if status < 400 else PROBLEM)
-
-
-def _time_of(query: Query, name: str) -> int | None:
-    """The time `name` in epoch seconds; None where it is absent, HttpError 422 where it cannot be read."""
-    text = query.text(name)
-    if text is None:
-        return None
-    try:
-        return TimeParser().parse(text)
-    except ValueError as bad:
-        raise HttpError(422, f"{name}: {bad}") from None

@@ -19,10 +19,11 @@ from txmon.runtime.acknowledgements import Word
 from txmon.runtime.session import AWAY, SERVE, LiveSession, uptime
 from txmon.server.entries import Entry, unpack
 from txmon.server.feed import PageFeed
-from txmon.server.history import Recent
+from txmon.server.history import PACE, Recent, paced
 from txmon.server.idempotency import IdempotencyCache
 from txmon.server.journal import Journal
 from txmon.server.locks import Busy, QueuedLock, WriterLock
+from txmon.server.otlp import Counters, Point
 from txmon.server.receipt import IngestResult, Totals, answer_of, gravest, places_of
 from txmon.server.saving import Saving, save_in_child
 from txmon.settings.declarations import Settings
@@ -31,12 +32,14 @@ ANSWERED: Final = 1000  # verdicts in one answer
 ASSESSED: Final = 200  # verdicts between two moments in which others may ask
 AGE: Final = 300.0  # seconds after which what did not happen again is no trouble any more
 REJECTS: Final = 100  # rejects of one request that are kept and answered; the others are counted
-LARGE: Final = 5000  # series from which on the state is written by another process
+LARGE: Final = 5000  # series from which on the state is written by another process, and buckets are judged in steps
+BEHIND: Final = 3  # buckets that wait to be judged, from which on who brings rows waits too
 TICK: Final = 0.5  # seconds between two ticks
 STEP: Final = 0.01  # seconds of work, about, between two moments in which others may ask
 SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
 
 Sink = Callable[[Outcome], None]
+Parse = Callable[[Sequence[object]], Iterable[Item | Reject]]  # rows in txmon's own names
 
 
 class Engine:
@@ -61,6 +64,7 @@ class Engine:
         self._at: float | None = None  # the time of the journal's entry that is taken again
         # a server's stream goes on by the wall clock: its state is of use after a restart
         self.session = LiveSession(settings, pipeline, log or RejectLog(), self._now, self._now, live_only=True)
+        self._prepare(pipeline)
         self.session.hold(2 * settings.bucket)  # after a restart, clients get time to send what they could not
         self.lock = QueuedLock()
         self.turn = WriterLock()
@@ -69,6 +73,8 @@ class Engine:
         self.totals = Totals(verdicts={})
         self._sinks = sinks
         self._answers = IdempotencyCache()
+        self.counters = Counters()
+        self._begun = clock()
         self._counted: dict[str, tuple[int, float]] = {}  # by trouble: how often, and the moment it was last noticed
         self.journal: Journal | None = None
         if settings.state is not None and settings.durability != "none":
@@ -82,16 +88,67 @@ class Engine:
     def _now(self) -> float:
         return self.clock() if self._at is None else self._at
 
+    def _prepare(self, pipeline: Pipeline) -> None:
+        """Let others do something now and then while a bucket of many keys is judged."""
+        for judge in pipeline.judges():
+            judge.breathe = self._breathe
+
+    def _breathe(self) -> None:
+        """Let those look who wait, and those feed who bring rows that nothing at work depends on; under the lock."""
+        self.lock.release()
+        try:
+            self.turn.lend()
+        finally:
+            self.lock.acquire()
+
     def take(self, items: Iterable[Item | Reject], journaled: bool = True) -> IngestResult:
         """Parse and feed `items`; an exception of theirs, or Busy, is raised before anything is fed.
 
         journaled: no source has them still, so that a crash would lose them. OSError where they cannot be kept.
         """
-        with self.turn():
+        with self.turn.short() as lent:
             records, rejects, rejected = self._sorted(items)
-            if journaled and records:
-                key, digest = self._key or (None, "")
-                self._keep(Entry(self.clock(), "rows", records, rejects, rejected, key, digest))
+            aside = (
+                self.pipeline.detector.size >= LARGE and self.pipeline.unsettled < BEHIND and self._is_timely(records)
+            )
+            if aside or not lent:
+                return self._keep_and_feed(records, rejects, rejected, journaled, aside)
+        with self.turn():  # what is at work must end first
+            return self._keep_and_feed(records, rejects, rejected, journaled, False)
+
+    def _is_timely(self, records: Sequence[Item]) -> bool:
+        """Whether no record is of a bucket that has closed: one may be judged at the moment."""
+        next_start = self.pipeline.bucketer.next_start
+        return all(record.time >= next_start for record in records)
+
+    def _keep_and_feed(
+        self, records: list[Item], rejects: list[Reject], rejected: int, journaled: bool, aside: bool
+    ) -> IngestResult:
+        """Write to the journal, and feed. aside: what closes is judged later, by the clock's thread."""
+        if journaled and records:
+            key, digest = self._key or (None, "")
+            self._keep(Entry(self.clock(), "rows", records, rejects, rejected, key, digest))
+        self.pipeline.defers = aside
+        try:
+            if not aside:
+                self._tell(self.pipeline.settle())
+            return self._feed(records, rejects, rejected)
+        finally:
+            self.pipeline.defers = False
+
+    def take_export(
+        self, points: Iterable[Point], status: Sequence[str], by: Sequence[str], parse: Parse
+    ) -> IngestResult:
+        """Feed what the points of OTLP counters count. status, by: names of attributes. parse: rows to records.
+
+        OSError where the rows cannot be kept, or Busy; nothing is fed then, and the same points may come again.
+        """
+        with self.turn():
+            rows, marks = self.counters.rows(points, self.settings.bucket, self._begun, status, by)
+            records, rejects, rejected = self._sorted(parse(rows))
+            if records or marks:
+                self._keep(Entry(self.clock(), "rows", records, rejects, rejected, marks=marks))
+            self.counters.adopt(marks)
             return self._feed(records, rejects, rejected)
 
     def _keep(self, entry: Entry) -> None:
@@ -212,9 +269,12 @@ class Engine:
         """Remember an outcome for those who ask, and tell those who listen."""
         verdicts = self.totals.verdicts
         assert verdicts is not None
-        for verdict in outcome.verdicts:
+        breathe = self._breathe if len(outcome.verdicts) > PACE else None
+        for verdict in paced(outcome.verdicts, breathe):
             verdicts[verdict.recommendation] = verdicts.get(verdict.recommendation, 0) + 1
-        points = self.recent.accept(outcome)
+        points = self.recent.accept(outcome, breathe)
+        if not any(verdict.revises for verdict in outcome.verdicts[:1]):  # all of an outcome are, or none
+            self.totals.close({status: point[1] for status, point in points.items()})
         self.feed.publish(outcome, points if shown else {}, self.recent)
 
     def _write(self, outcome: Outcome) -> None:
@@ -266,13 +326,14 @@ class Engine:
                 troubles.clear(kind)
 
     def _move_on(self) -> None:
+        self._tell(self.pipeline.settle())
         if self._tell(self.session.tick()):
             with suppress(OSError):  # the next rows say so
                 self._keep(Entry(self.clock(), "tick"))
         self._tell(self.session.peek())
         with self.lock:
             bucket = self.pipeline.bucketer.newest()
-            if bucket is not None:
+            if bucket is not None and (len(bucket.counts) < LARGE or len(self.feed.hub)):
                 self.feed.show(bucket.start, bucket.counts.values())
 
     def _tell(self, outcomes: Iterable[Outcome]) -> int:
@@ -291,7 +352,11 @@ class Engine:
                 return None
             self._keep(Entry(self.clock(), "word", word=word))
             self.session.obey_word(word)  # an end that it asks for comes with the next bucket
-            row = next(row for row in self._rows() if row["id"] == word.id)
+            self._refresh()
+            self.recent.incidents.obeyed(word, int(self._now()))
+            found = self.recent.incidents.get(word.id)
+            assert found is not None
+            row = found.public()
             self.feed.incident(row)
             return row
 
@@ -329,10 +394,33 @@ class Engine:
         with self.lock:
             return self._rows()
 
-    def _rows(self) -> list[dict[str, object]]:
+    def find_incidents(self, states: str, text: str, limit: int) -> tuple[list[dict[str, object]], bool]:
+        """Return incidents as `IncidentBook.find` does, as they stand."""
+        with self.lock:
+            self._refresh()
+            rows, more = self.recent.incidents.find(states, text, limit)
+            return [row.public() for row in rows], more
+
+    def incident(self, identity: str) -> dict[str, object] | None:
+        """Return an incident of the last 30 days with its timeline; None where there is none of this id."""
+        with self.lock:
+            self._refresh()
+            row = self.recent.incidents.get(identity)
+            return None if row is None else row.timeline()
+
+    def notified(self, identities: Collection[str], step: str, channel: str, outcome: str) -> None:
+        """Note that a channel was given a step of incidents, and what became of it; may be called by any thread."""
+        with self.lock:
+            self.recent.incidents.notified(identities, int(self.clock()), step, channel, outcome)
+            self.session.changed = True
+
+    def _refresh(self) -> None:
         for incident in self.pipeline.tracker.open():
-            self.recent.refresh(incident)
-        return [row.public() for row in self.recent.incidents.values()]
+            self.recent.incidents.refresh(incident)
+
+    def _rows(self) -> list[dict[str, object]]:
+        self._refresh()
+        return [row.public() for row in self.recent.incidents.rows()]
 
     def once(self, key: str | None, digest: str, make: Callable[[], tuple[int, str]]) -> tuple[int, str] | None:
         """`make`'s answer, or the one given before under `key`; None where that was to another request."""
@@ -347,10 +435,16 @@ class Engine:
 
     def adopt(self, settings: Settings) -> list[str]:
         """Go on with what can change of `settings`, as `LiveSession.adopt`, when it is this thread's turn."""
-        with self.turn(), self.lock:
-            lines = self.session.adopt(settings)
-            self.settings, self.pipeline = self.session.settings, self.session.pipeline
-            return lines
+        with self.turn():
+            self._tell(self.pipeline.settle())
+            with self.lock:
+                return self._adopt(settings)
+
+    def _adopt(self, settings: Settings) -> list[str]:
+        lines = self.session.adopt(settings)
+        self.settings, self.pipeline = self.session.settings, self.session.pipeline
+        self._prepare(self.pipeline)
+        return lines
 
     def save_now(self) -> bool:
         """Write the state, if there is one, though it is not time for that; whether it is written."""
@@ -384,10 +478,12 @@ class Engine:
     @contextmanager
     def _quiet(self, patience: float | None) -> Iterator[None]:
         """Let nobody change or see anything; only while the state is copied, so that the disk does not hold them up."""
-        with self.turn(patience), self.lock:
-            if self.journal is not None:
-                self._segment = self.journal.rotate()
-            yield
+        with self.turn(patience):
+            self._tell(self.pipeline.settle())  # what has closed is in no state before it is judged
+            with self.lock:
+                if self.journal is not None:
+                    self._segment = self.journal.rotate()
+                yield
 
     def replay(self) -> int:
         """Take again what the journal has and the state has not; return how many rows. ConfigError where damaged."""
@@ -405,7 +501,7 @@ class Engine:
                 rows += self._again(entry)
         except (KeyError, TypeError, ValueError, OSError) as bad:
             raise ConfigError(
-                f"{self.settings.state}: its journal cannot be read ({bad!r}); it is left as it is"
+                f"{self.settings.state}: its journal cannot be read ({bad!r}). txmon did not change it."
             ) from bad
         finally:
             self._at = None
@@ -443,6 +539,7 @@ class Engine:
             with self.turn():
                 rows = self.totals.records
                 self.totals.rejected += entry.rejected
+                self.counters.adopt(entry.marks)
                 result = self._feed(list(entry.records), list(entry.rejects), entry.rejected)
                 if entry.key is not None:
                     self._answers.once(entry.key, entry.digest, lambda: answer_of(result))
@@ -459,6 +556,7 @@ class Engine:
             "ahead": session.clock.snapshot(),
             "recent": self.recent.snapshot(),
             "answers": self._answers.snapshot(),
+            "counters": self.counters.snapshot(),
             "positions": self._positions,
             "journal": self._segment,
         }
@@ -475,13 +573,14 @@ class Engine:
             session.clock.restore(own.get("ahead", 0.0))  # before it was kept, the stream's clock was the wall's
             self.recent.restore(own["recent"])
             self._answers.restore(own["answers"])
+            self.counters.restore(own.get("counters", ()))  # not in older states
             self._positions = dict(own["positions"])
             self._segment = int(own.get("journal", 0))  # not in older states
             # a followed file holds what came while the server did not run; clients and a pipe do not
             if self.journal is None or not self.journal.waits(self._segment):
                 session.begin(deaf=self.settings.tail in (None, "-"))
         except (KeyError, TypeError, ValueError, AttributeError) as bad:
-            raise ConfigError(f"{state}: does not hold together ({bad!r}); it is left as it is") from bad
+            raise ConfigError(f"{state}: is damaged ({bad!r}). txmon did not change it.") from bad
 
     def kept(self, kept: bool) -> None:
         """Delete what the journal need not keep any longer."""
@@ -537,6 +636,7 @@ class Engine:
                 "trends": {status: {"slope": round(t.slope, 2), "name": t.name} for status, t in recent.trends.items()},
                 "hour": recent.last_hour(),
                 "incidents": [row for row in self._rows() if row["state"] != "resolved"],
+                "keys": len({key for key, _ in recent.keys.series()}),
                 "open": self.feed.shown,
                 "trouble": self.trouble,
                 "now": iso(int(self._now())),

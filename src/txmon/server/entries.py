@@ -26,6 +26,7 @@ class Entry:
     key: str | None = None  # an Idempotency-Key
     digest: str = ""
     word: Word | None = None  # what somebody wants of an incident or a status
+    marks: Sequence[Sequence[Any]] = ()  # the last points of OTLP counters
 
     def pack(self) -> bytes:
         """Return the entry as bytes."""
@@ -39,6 +40,8 @@ class Entry:
             row["key"], row["digest"] = self.key, self.digest
         if self.word is not None:
             row["word"] = pack_word(self.word)
+        if self.marks:
+            row["marks"] = self.marks
         return json.dumps(row, separators=(",", ":")).encode()
 
 
@@ -54,6 +57,7 @@ def unpack(raw: bytes) -> Entry:
         row.get("key"),
         str(row.get("digest", "")),
         unpack_word(row["word"]) if "word" in row else None,
+        row.get("marks", ()),
     )
 
 

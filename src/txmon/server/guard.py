@@ -13,7 +13,8 @@ from txmon.errors import ConfigError
 from txmon.server.http.message import HttpError, Request
 
 COOKIE: Final = "txmon_session"
-SESSION: Final = 12 * 3600  # seconds
+SESSION: Final = 7 * 86400  # seconds that a session lasts without use,
+RENEWED: Final = 86400  # and the age at which one that is used begins anew
 SHORTEST: Final = 16  # characters of a token
 LOGIN: Final = (("WWW-Authenticate", 'Bearer realm="txmon"'),)
 ADMIN: Final = "admin"  # has all scopes
@@ -176,7 +177,8 @@ class Guard:
             return
         given = _bearer(request)
         found = [self._token(given)] if given is not None else []
-        found.append(self._session(request))  # counts also beside an Authorization that is the proxy's
+        session = self._session(request)  # counts also beside an Authorization that is the proxy's
+        found.append(None if session is None else session[0])
         allowed = [token for token in found if token is not None]
         if any(scope in token.scopes or ADMIN in token.scopes for token in allowed):
             return
@@ -199,9 +201,22 @@ class Guard:
             self._throttle.check(request.peer)
             self._throttle.failed(request.peer)
             raise HttpError(401, "this is not the token")
+        return (self._cookie(token, request),)
+
+    def _cookie(self, token: Token, request: Request) -> tuple[str, str]:
         until = str(int(self._clock()) + SESSION)
         value = f"{until}.{token.name}.{token.sign(until)}"
-        return (("Set-Cookie", f"{COOKIE}={value}; Max-Age={SESSION}; {self._attributes(request)}"),)
+        return ("Set-Cookie", f"{COOKIE}={value}; Max-Age={SESSION}; {self._attributes(request)}")
+
+    def session(self, request: Request) -> tuple[bool, tuple[tuple[str, str], ...]]:
+        """Return whether the request has a session's cookie, and the header that lets a session in use go on."""
+        found = self._session(request)
+        if found is None:
+            return False, ()
+        token, until = found
+        if until - self._clock() > SESSION - RENEWED:
+            return True, ()
+        return True, (self._cookie(token, request),)
 
     def no_cookie(self, request: Request) -> tuple[str, str]:
         """The header that ends a session."""
@@ -220,8 +235,8 @@ class Guard:
                 found = token
         return found
 
-    def _session(self, request: Request) -> Token | None:
-        """Return the token of the session whose cookie the request has."""
+    def _session(self, request: Request) -> tuple[Token, int] | None:
+        """Return the token of the session whose cookie the request has, and when it ends, epoch seconds."""
         for part in request.headers.get("cookie", "").split(";"):
             name, _, value = part.strip().partition("=")
             until, _, rest = value.partition(".")
@@ -230,7 +245,7 @@ class Guard:
                 continue
             for token in self._tokens:
                 if token.name == which and hmac.compare_digest(signature.encode("latin-1"), token.sign(until).encode()):
-                    return token
+                    return token, int(until[:15])
         return None
 
 

@@ -1,21 +1,21 @@
 """What came out lately: verdict lines, a day of every status, incidents. What the queries and the page read."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from txmon.model.clock import iso
 from txmon.model.keys import TOTAL
-from txmon.model.outcome import MARKS, IncidentEvent, Outcome, Trend
+from txmon.model.outcome import MARKS, Outcome, Trend
 from txmon.model.verdict import Verdict
-from txmon.pipeline.incidents import Incident, label_of
+from txmon.server.incident_book import IncidentBook
+from txmon.server.key_history import KeyHistory
 from txmon.sinks.lines import verdict_line
 
 DAY: Final = 86400
+PACE: Final = 1000  # verdicts between two moments in which others may do something
 LINES: Final = 50_000  # verdicts kept
 STATUSES: Final = 100  # statuses that are drawn; a client may invent any number
-INCIDENTS: Final = 500
 
 Point = list[float]  # time (epoch seconds), count, expected, low, high, score, mark (0 quiet, 1 pending, 2 alert)
 
@@ -30,59 +30,6 @@ class Kept:
 
 
 @dataclass(slots=True)
-class IncidentRow:
-    """An incident as the page shows it."""
-
-    id: str
-    state: str
-    statuses: list[str]
-    key: dict[str, str]
-    label: str
-    start: int
-    peak: int
-    observed: int
-    expected: float
-    excess: float
-    text: str
-    explanation: str = ""  # the strongest verdict that its label stands for
-    acknowledged: bool = False
-    time: int = 0  # of the newest event
-    severity: str = "warning"
-    author: str = ""  # who acknowledged it
-    note: str = ""
-    details: dict[str, dict[str, Any]] = field(default_factory=dict)  # by status: its strongest alert
-    drivers: list[dict[str, object]] | None = None  # as its lines have them; None where nothing looks for them
-    money: list[dict[str, object]] = field(default_factory=list)
-
-    def take(self, verdict: Verdict) -> None:
-        """Note an alert that belongs to the incident."""
-        before = self.details.get(verdict.status)
-        if before is None or abs(verdict.score) >= abs(before["score"]):
-            self.details[verdict.status] = {
-                "status": verdict.status, "time": iso(verdict.time), "count": verdict.count,
-                "expected": round(verdict.expected, 2), "score": round(verdict.score, 2), "text": verdict.text,
-                "label": label_of(verdict),
-            }  # fmt: skip
-        own = [detail for detail in self.details.values() if detail["label"] == self.label]
-        strongest = max(own or self.details.values(), key=lambda detail: abs(detail["score"]))
-        self.explanation = strongest["text"]
-
-    def public(self) -> dict[str, object]:
-        """The row as JSON has it."""
-        row: dict[str, object] = asdict(self)
-        del row["details"]
-        by_score = sorted(self.details.values(), key=lambda detail: -abs(detail["score"]))
-        row["details"] = [{name: value for name, value in one.items() if name != "label"} for one in by_score]
-        row["time"], row["start"], row["peak"] = iso(self.time), iso(self.start), iso(self.peak)
-        if self.drivers is None:
-            del row["drivers"]
-        if not self.money:
-            del row["money"]
-        row["expected"], row["excess"] = round(self.expected, 2), round(self.excess, 1)
-        return row
-
-
-@dataclass(slots=True)
 class Recent:
     """A bounded memory of outcomes."""
 
@@ -90,23 +37,34 @@ class Recent:
     lines: deque[Kept] = field(default_factory=lambda: deque(maxlen=LINES))
     series: dict[str, deque[Point]] = field(default_factory=dict)  # by status, over all keys
     trends: Mapping[str, Trend] = field(default_factory=dict)
-    incidents: dict[str, IncidentRow] = field(default_factory=dict)
+    incidents: IncidentBook = field(default_factory=IncidentBook)
     last: int | None = None  # newest closed bucket
+    keys: KeyHistory = field(init=False)
 
-    def accept(self, outcome: Outcome) -> dict[str, Point]:
-        """Take one outcome; the points that it added or corrected, by status."""
-        for verdict in outcome.verdicts:
+    def __post_init__(self) -> None:
+        self.keys = KeyHistory(self.bucket)
+
+    def accept(self, outcome: Outcome, breathe: Callable[[], None] | None = None) -> dict[str, Point]:
+        """Take one outcome; the points that it added or corrected, by status.
+
+        breathe: called now and then where there are many verdicts.
+        """
+        verdicts = outcome.verdicts
+        for verdict in paced(verdicts[-LINES:], breathe):
             self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
+        for verdict in paced(verdicts, breathe):
+            if verdict.key and not verdict.partial:
+                self.keys.add(verdict, mark_of(verdict))
         for event in outcome.events:
-            self._take_event(event)
-        for verdict in outcome.verdicts:
+            self.incidents.take(event)
+        for verdict in paced(verdicts, breathe) if len(self.incidents) else ():
             row = self.incidents.get(verdict.incident or "")
             if row is not None and verdict.recommendation == "alert":
                 row.take(verdict)
-        sums = _sums(outcome.verdicts)
-        if any(verdict.revises for verdict in outcome.verdicts):
+        sums = _sums(verdicts, breathe)
+        if verdicts and verdicts[0].revises:  # all of an outcome are, or none
             return {status: point for status, point in sums.items() if self._correct(status, point)}
-        if any(verdict.partial for verdict in outcome.verdicts):
+        if verdicts and verdicts[0].partial:
             return {}
         self.trends = outcome.trends
         self.last = outcome.time
@@ -138,39 +96,6 @@ class Recent:
                 break
         return False
 
-    def _take_event(self, event: IncidentEvent) -> None:
-        before = self.incidents.pop(event.id, None)
-        self.incidents[event.id] = IncidentRow(
-            event.id, event.state, list(event.statuses), dict(event.key), event.label, event.start, event.peak,
-            event.observed, event.expected, event.excess, event.text,
-            event.explanation or (before.explanation if before else ""),
-            before.acknowledged if before else False, event.time, event.severity, before.author if before else "",
-            event.note or (before.note if before else ""),
-            before.details if before else {},
-            None if event.drivers is None else [one.row() for one in event.drivers],
-            [one.row() for one in event.money],
-        )  # fmt: skip
-        while len(self.incidents) > INCIDENTS:
-            gone = next((row.id for row in self.incidents.values() if row.state == "resolved"), None)
-            del self.incidents[gone or next(iter(self.incidents))]
-
-    def refresh(self, incident: Incident) -> None:
-        """Bring the row of an open incident up to date; make one where a state file brought the incident alone."""
-        row = self.incidents.get(incident.id)
-        if row is None:
-            text = f"{incident.label}: {', '.join(incident.members)}"
-            row = self.incidents[incident.id] = IncidentRow(
-                incident.id, "opened", [], dict(incident.key), "", incident.start, 0, 0, 0.0, 0.0, text,
-                time=incident.told,
-            )  # fmt: skip
-        row.statuses, row.label, row.peak = list(incident.members), incident.label, incident.peak
-        row.observed, row.expected, row.excess = incident.observed, incident.expected, incident.excess
-        row.acknowledged, row.author, row.severity = incident.acknowledged, incident.by, incident.severity
-        row.note = incident.note
-        row.drivers = None if incident.drivers is None else [one.row() for one in incident.drivers]
-        row.money = [one.row() for one in incident.money]
-        row.explanation = incident.text or row.explanation
-
     def verdicts(self, since: int | None, status: str | None, limit: int) -> tuple[list[str], bool]:
         """The newest `limit` lines, oldest first, and whether there were more."""
         found: list[str] = []
@@ -196,11 +121,21 @@ class Recent:
             found[status] = {"total": int(total), "anomalies": int(alerts)}
         return found
 
+    def points(self, since: int, until: int) -> dict[str, list[Point]]:
+        """Return by status the points over all keys from `since` up to and with `until`, epoch seconds."""
+        return {
+            status: [point for point in points if since <= point[0] <= until] for status, points in self.series.items()
+        }
+
+    def oldest(self) -> int | None:
+        """Return the time of the oldest point, epoch seconds; None where there is none."""
+        return min((int(points[0][0]) for points in self.series.values() if points), default=None)
+
     def snapshot(self) -> dict[str, object]:
-        """All of it but the verdict lines, as JSON takes it."""
+        """All of it but the verdict lines and the keys' numbers, as JSON takes it."""
         return {
             "series": {status: list(points) for status, points in self.series.items()},
-            "incidents": [asdict(row) for row in self.incidents.values()],
+            "incidents": self.incidents.snapshot(),
             "trends": {status: [trend.slope, trend.name] for status, trend in self.trends.items()},
             "last": self.last,
         }
@@ -209,7 +144,7 @@ class Recent:
         """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
         size = max(1, DAY // self.bucket)
         self.series = {status: deque(points, maxlen=size) for status, points in state["series"].items()}
-        self.incidents = {row["id"]: IncidentRow(**row) for row in state["incidents"]}
+        self.incidents.restore(state["incidents"])
         self.trends = {status: Trend(slope, name) for status, (slope, name) in state["trends"].items()}
         self.last = state["last"]
 
@@ -224,7 +159,15 @@ def mark_of(verdict: Verdict) -> int:
     return MARKS[verdict.recommendation]
 
 
-def _sums(verdicts: Sequence[Verdict]) -> dict[str, Point]:
+def paced(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None) -> Iterator[Verdict]:
+    """Yield `verdicts`; between two thousands of them, others may do something."""
+    for at in range(0, len(verdicts), PACE):
+        if at and breathe is not None:
+            breathe()
+        yield from verdicts[at : at + PACE]
+
+
+def _sums(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None = None) -> dict[str, Point]:
     """A point a status: counts and bands added up over the keys, the strongest score, the worst mark.
 
     Where all keys together are a series of their own, beside those of the keys, its count and band are used: limits
@@ -232,8 +175,8 @@ def _sums(verdicts: Sequence[Verdict]) -> dict[str, Point]:
     """
     sums: dict[str, Point] = {}
     keyed = any(verdict.key for verdict in verdicts)
-    whole = {verdict.status: verdict for verdict in verdicts if not verdict.key} if keyed else {}
-    for v in verdicts:
+    whole = {verdict.status: verdict for verdict in paced(verdicts, breathe) if not verdict.key} if keyed else {}
+    for v in paced(verdicts, breathe):
         mark = mark_of(v)
         point = sums.get(v.status)
         if point is None:

@@ -4,7 +4,7 @@ import json
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from itertools import islice
 from typing import Any, Final
@@ -14,12 +14,13 @@ from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item
 from txmon.ingest.compression import gunzip
 from txmon.ingest.fields import columns_of
-from txmon.ingest.files import LONGEST_LINE
-from txmon.ingest.formats.quotes import QuoteJoiner
-from txmon.ingest.records import DELIMITERS, ParseOptions, Record, RecordParser, Reject
+from txmon.ingest.formats.documents import is_document, is_series, rows_of
+from txmon.ingest.reading import Hints, Reading
+from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
 from txmon.ingest.timestamps import HALF_DAY, TimeParser
 from txmon.model.clock import iso
 from txmon.server.http.message import HttpError, Request
+from txmon.server.readings import BodyReadings
 
 LINES: Final = frozenset(
     (
@@ -30,6 +31,7 @@ LINES: Final = frozenset(
         "application/jsonlines",
     )
 )
+TABLES: Final = ("text/csv", "text/tab-separated-values")
 SPACE: Final = b" \t\r\n"
 STRETCH: Final = 10_000  # lines that are read before the next ones are
 MANY: Final = 20  # lines from which on adding up is worth its preparation
@@ -43,6 +45,7 @@ class Payload:
     rows: list[object]
     lines: list[bytes]
     format: str = "jsonl"  # of the lines
+    body: bytes = b""  # of CSV, as a whole
 
     def parse(self, parser: RecordParser) -> Iterator[Record | Reject]:
         """The records and rejects, in order; HttpError 422 where CSV has no usable header."""
@@ -77,7 +80,7 @@ def payload_of(request: Request, most: int) -> Payload:
     """The body of a request for transactions; HttpError 400, 413, 415 or 422. most: bytes of a body unpacked."""
     body = _utf8(unpack(request, most))
     kind = content_type(request)
-    if kind != "application/json" and kind not in LINES and kind != "text/csv":
+    if kind != "application/json" and kind not in LINES and kind not in TABLES:
         said = f"the request says {kind}" if kind else "the request has no Content-Type"
         raise HttpError(415, f"{said}. Send {TYPES}")
     if not body.strip():
@@ -89,7 +92,7 @@ def payload_of(request: Request, most: int) -> Payload:
         return Payload([], lines)
     if sum(1 for _ in islice(filter(bytes.strip, lines), 2)) < 2:
         raise HttpError(422, "there is a header, but no row after it")
-    return Payload([], _rows(lines), "csv")
+    return Payload([], lines, "csv", body)
 
 
 def _utf8(body: bytes) -> bytes:
@@ -100,13 +103,6 @@ def _utf8(body: bytes) -> bytes:
         return body.decode("utf-16").encode()
     except UnicodeDecodeError as bad:
         raise HttpError(400, f"not UTF-16: {bad.reason} at byte {bad.start}") from None
-
-
-def _rows(lines: list[bytes]) -> list[bytes]:
-    """Rows of CSV, of which one may go over several lines, in quotes."""
-    first = next(filter(bytes.strip, lines), b"").decode("utf-8", "replace")
-    joiner = QuoteJoiner(max(DELIMITERS, key=first.count), LONGEST_LINE)
-    return joiner.join(lines) + joiner.flush()
 
 
 def _json_payload(body: bytes) -> Payload:
@@ -122,10 +118,21 @@ def _json_payload(body: bytes) -> Payload:
             raise
         return rows
     if isinstance(value, dict):
-        return Payload([value], [])
+        holds = any(isinstance(inner, dict | list) for inner in value.values())
+        return _document_payload(body) if holds and is_document(value) else Payload([value], [])
     if isinstance(value, list) and value:
-        return Payload(value, [])
+        series = isinstance(value[0], list) or (isinstance(value[0], dict) and is_series(value[0]))
+        return _document_payload(body) if series else Payload(value, [])
     raise HttpError(422, "neither an object nor an array of objects")
+
+
+def _document_payload(body: bytes) -> Payload:
+    """The rows of a document, such as an answer of Prometheus or Elastic; HttpError 422 where it holds none."""
+    try:
+        _, rows, _ = rows_of("the body", body)
+        return Payload([], list(rows))
+    except BadData as bad:
+        raise HttpError(422, str(bad)) from None
 
 
 def _elements(body: bytes) -> list[bytes] | None:
@@ -139,7 +146,10 @@ def _elements(body: bytes) -> list[bytes] | None:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None  # Python's reader says what is wrong, or takes what only it takes
     lines = [bytes(element) for element in found]
-    return lines if len(lines) > MANY and all(line[:1] == b"{" for line in lines) else None
+    if len(lines) <= MANY or not all(line[:1] == b"{" for line in lines):
+        return None
+    # JSON lines have no line ends within
+    return [msgspec.json.format(line, indent=-1) for line in lines] if b"\n" in lines[0] else lines
 
 
 def _one_after_the_other(body: bytes) -> Payload | None:
@@ -236,27 +246,52 @@ class Intake:
     """Parses payloads one after the other, with one sense of time; not for several threads at once."""
 
     def __init__(
-        self, options: ParseOptions, times: TimeParser, clock: Callable[[], float], tz: tzinfo | None = None
+        self,
+        options: ParseOptions,
+        times: TimeParser,
+        clock: Callable[[], float],
+        tz: tzinfo | None = None,
+        hints: Hints | None = None,
+        most: int = 1 << 30,
     ) -> None:
-        """clock: epoch seconds. tz: times without a date are nearest to the clock; None: they follow each other."""
-        self._options = options
+        """clock: epoch seconds. tz: times without a date are nearest to the clock; None: they follow each other.
+
+        hints: what the settings say about reading; None for what `options` say. most: bytes of a body unpacked.
+        """
+        self.readings = BodyReadings(hints or Hints(options))
+        self._most = most
+        self.options = options
         self._times = times
         self._clock = clock
         self._live = tz is not None
         if self._live:
             times.go_live(int(clock()), HALF_DAY)
 
-    def parser(self, source: str, kind: str = "jsonl") -> RecordParser:
-        """A parser of one source; kind: auto, csv or jsonl."""
-        options = self._options
+    def parser(self, source: str, kind: str = "jsonl", reading: Reading | None = None) -> RecordParser:
+        """A parser of one source. kind: auto, csv or jsonl. reading: what was decided of it."""
+        options = self.options
         own = ParseOptions(
             kind, options.mapping, options.by, options.max_line, money=options.money, drivers=options.drivers
         )
+        if reading is None:
+            self._times.decide("")
+            return RecordParser(source, own, self._times)
+        own = reading.options(own)
+        self._times.decide(reading.order if reading.order in ("dmy", "mdy") else "", reading.time_form)
         return RecordParser(source, own, self._times)
+
+    def _read(self, payload: Payload, source: str) -> tuple[Reading | None, Payload]:
+        """How a payload is read, and the payload in rows; HttpError 422 where the rows allow two readings."""
+        if payload.format == "csv":
+            reading, lines = self.readings.of_csv(payload.body, payload.lines, source, self._most)
+            return reading, replace(payload, lines=lines)
+        if payload.lines:
+            return self.readings.of_lines(payload.lines, source), payload
+        return self.readings.of_rows(payload.rows, source), payload
 
     def rows(self, rows: Sequence[object], source: str, latest: int) -> Iterator[Record | Reject]:
         """The records and rejects of rows in txmon's own names, whatever columns files have."""
-        own = self._options
+        own = self.options
         options = ParseOptions("jsonl", {}, own.by, own.max_line, money=own.money, drivers=own.drivers)
         parser = RecordParser(source, options, self._times)
         return self.timely(parser, map(parser.take, rows), latest)
@@ -268,8 +303,9 @@ class Intake:
         time, so that a body of rejects does not stand in memory as a whole. Nothing is read before the first is asked
         for: the sense of time is shared.
         """
-        parser = self.parser(source, payload.format)
-        if len(payload.lines) <= MANY or payload.has_ids(columns_of(self._options.mapping)["id"]):
+        reading, payload = self._read(payload, source)
+        parser = self.parser(source, payload.format, reading)
+        if len(payload.lines) <= MANY or payload.has_ids(columns_of(self.options.mapping)["id"]):
             yield from self.timely(parser, payload.parse(parser), latest)
             return
         self._wake()
@@ -283,7 +319,7 @@ class Intake:
                 continue
             self._times.restore(before)  # again, line by line
             if at == 0:
-                parser = self.parser(source, payload.format)
+                parser = self.parser(source, payload.format, reading)
             parser.lines = at
             yield from self.timely(parser, Payload([], lines, payload.format).parse(parser), latest)
             adding = Aggregator(parser, width)

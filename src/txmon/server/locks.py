@@ -56,7 +56,8 @@ class WriterLock:
         me, until = threading.get_ident(), time.monotonic() + LENT
         with self._changed:
             depth, before = self._depth, self._lender
-            assert self._owner == me
+            if self._owner != me:
+                return
             self._owner, self._depth, self._lender = 0, 0, before or me
             self._changed.notify_all()
             while self._owner or (self._short and time.monotonic() < until):
@@ -102,7 +103,8 @@ class QueuedLock:
         self._held = False
         self._waiting: deque[threading.Lock] = deque()
 
-    def __enter__(self) -> None:
+    def acquire(self) -> None:
+        """Have it, after all who asked before."""
         with self._guard:
             if not self._held:
                 self._held = True
@@ -112,11 +114,18 @@ class QueuedLock:
             self._waiting.append(mine)
         mine.acquire()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def release(self) -> None:
+        """Hand it to who has waited longest."""
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().release()
             else:
                 self._held = False
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

@@ -40,6 +40,12 @@ class _Counters(Collector):
         for word, value in (totals.verdicts or {}).items():
             verdicts.add_metric([word], value)
         yield verdicts
+        counts = CounterMetricFamily(
+            "txmon_transactions", "Transactions in closed buckets, without late ones.", labels=["status"]
+        )
+        for name, value in totals.transactions.items():
+            counts.add_metric([name], value)
+        yield counts
         answers = CounterMetricFamily("txmon_http_answers", "Requests answered.", labels=["path", "code"])
         for (path, status), value in self._answers.answers().items():
             answers.add_metric([path, str(status)], value)
@@ -60,16 +66,16 @@ class _Counters(Collector):
             yield GaugeMetricFamily(name, text, number)
 
     def _by_status(self) -> Iterator[Metric]:
-        """Yield what the newest closed bucket had, by status over all keys."""
+        """Yield what the newest closed bucket had, by status over all keys; `*` is all statuses together."""
         newest = {status: points[-1] for status, points in self._engine.recent.series.items() if points}
         for place, (name, text) in enumerate(
             (
-                ("txmon_bucket_transactions", "Transactions in the newest closed bucket."),
-                ("txmon_bucket_expected", "Transactions expected in it."),
-                ("txmon_bucket_low", "Fewest that are normal in it."),
-                ("txmon_bucket_high", "Most that are normal in it."),
-                ("txmon_bucket_score", "Its score, in sigmas."),
-                ("txmon_bucket_recommendation", "Its recommendation: 0 ok, 1 pending, 2 alert."),
+                ("txmon_observed", "Transactions in the newest closed bucket."),
+                ("txmon_expected", "Transactions expected in it."),
+                ("txmon_low", "Fewest that are normal in it."),
+                ("txmon_high", "Most that are normal in it."),
+                ("txmon_score", "Its score, in sigmas; below 0 for too few."),
+                ("txmon_recommendation", "Its recommendation: 0 ok, 1 pending, 2 alert, -1 unobserved, -2 closed."),
             ),
             1,
         ):

@@ -95,8 +95,22 @@ _RECEIPT: Final[Schema] = record(
         "omitted": WHOLE | {"description": "Verdicts left out: 1000 are given."},
         "rejects": array(ref("Reject"))
         | {"description": "The first 100. `index` counts elements or lines from 0; a CSV header is line 0."},
-    }
+    },
+    {"reading": TEXT | {"description": "How the rows were read: in the first answer for each shape of bodies."}},
 )
+_OPTIONAL_TEXT: Final[Schema] = {"type": ["string", "null"]}
+_READING: Final[Schema] = record(
+    {
+        "source": TEXT, "format": TEXT, "encoding": TEXT, "compression": _OPTIONAL_TEXT, "detail": _OPTIONAL_TEXT,
+        "delimiter": _OPTIONAL_TEXT, "header_line": {"type": ["integer", "null"]},
+        "columns": table(TEXT) | {"description": "Which column each field is read from."},
+        "wide": {"type": ["object", "null"], "additionalProperties": TEXT},
+        "by": array(TEXT), "time_format": _OPTIONAL_TEXT, "zone": TEXT,
+        "row": TEXT | {"description": "What a row means: a count, one transaction, or a count for each status."},
+        "step": {"type": ["integer", "null"]}, "not_used": array(TEXT), "notes": array(TEXT),
+        "flags": array(TEXT) | {"description": "Settings that would change the reading."}, "statement": TEXT,
+    }
+)  # fmt: skip
 _PROBLEM: Final[Schema] = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
@@ -108,7 +122,7 @@ _PROBLEM: Final[Schema] = {
         "detail": TEXT | {"description": "What was wrong, on one line."},
         "row": {"type": "integer", "description": "The first bad row, as `index` counts."},
         "hint": TEXT | {"description": "What may help."},
-        "accepted": WHOLE, "rejected": WHOLE, "rejects": array(ref("Reject")),
+        "accepted": WHOLE, "rejected": WHOLE, "rejects": array(ref("Reject")), "reading": TEXT,
     },
     "description": "Every error has this shape (RFC 9457).",
 }  # fmt: skip
@@ -125,9 +139,16 @@ _INCIDENT: Final[Schema] = record(
         ) | {"description": "The strongest alert of each status, the strongest first."},
     },
     {
+        "times": WHOLE | {"description": "How often it has begun, where that is more than once."},
+        "keys": array({"type": "object"}) | {"description": "The largest keys of an incident of several."},
+        "key_count": WHOLE, "no_data_since": TIME, "usual": NUMBER, "parent": TEXT,
         "drivers": array(ref("Driver"))
         | {"description": "With --drivers: what explains the excess of the root status; empty: it is spread evenly."},
         "money": array(ref("Money")) | {"description": "Of the root status beside what is normal, so far."},
+        "timeline": array(
+            record({"kind": {"enum": ["step", "word", "notification"]}, "time": TIME, "what": TEXT, "text": TEXT,
+                    "by": TEXT})
+        ) | {"description": "Steps, what people said, and notifications, the first first. Only of one incident."},
     },
 )  # fmt: skip
 _DRIVER: Final[Schema] = record(
@@ -158,8 +179,38 @@ _OVERVIEW: Final[Schema] = record(
         "trouble": TEXT,
         "now": TIME | {"description": "The server's clock."},
         "last": {"type": ["string", "null"], "description": "Start of the newest closed bucket."},
+        "oldest": {"type": ["string", "null"], "description": "The first bucket that GET /v1/history has."},
+        "keys": WHOLE | {"description": "How many keys of --group-by are known."},
+        "session": FLAG | {"description": "Whether the request came with a session's cookie."},
     }
 )
+_HISTORY: Final[Schema] = record(
+    {
+        "from": TIME, "to": TIME,
+        "begins": TIME | {"description": "Where the points begin; later than `from` where nothing is known before."},
+        "bucket": WHOLE | {"description": "Seconds."},
+        "step": WHOLE | {"description": "Seconds of one point. Over more than a bucket, counts and bands are means."},
+        "series": table(array(array(NUMBER) | {"minItems": 7, "maxItems": 7})),
+    }
+)  # fmt: skip
+_KEYS: Final[Schema] = record(
+    {
+        "minutes": WHOLE | {"description": "Up to the newest bucket, that the numbers are of."},
+        "count": WHOLE | {"description": "How many keys were found."},
+        "left_out": WHOLE | {"description": "Verdicts that were not counted: 5000 series are kept."},
+        "keys": array(
+            record(
+                {
+                    "key": table(TEXT), "name": TEXT | {"description": "As `key` of GET /v1/history takes it."},
+                    "excess": NUMBER, "mark": {"type": "integer", "minimum": -2, "maximum": 2},
+                    "statuses": table(
+                        record({"count": WHOLE, "expected": NUMBER, "score": NUMBER, "mark": {"type": "integer"}})
+                    ),
+                }
+            )
+        ),
+    }
+)  # fmt: skip
 WHOLE_STEP: Final[Schema] = {"type": "integer", "minimum": -2, "maximum": 2}
 _POINTS: Final[Schema] = array({"type": "array", "items": {}, "minItems": 2, "maxItems": 2}) | {
     "description": "[time, transactions] of each bucket."
@@ -168,11 +219,14 @@ SCHEMAS: Final[Schema] = {
     "Transaction": _TRANSACTION,
     "Verdict": _VERDICT,
     "Receipt": _RECEIPT,
+    "Reading": _READING,
     "Incident": _INCIDENT,
     "Driver": _DRIVER,
     "Money": _MONEY,
     "Series": _SERIES,
     "Overview": _OVERVIEW,
+    "History": _HISTORY,
+    "Keys": _KEYS,
     "Reject": record({"index": {"type": "integer"}, "kind": TEXT, "reason": TEXT}),
     "Problem": _PROBLEM,
     "Health": record({"status": TEXT, "trouble": TEXT}),
@@ -195,7 +249,7 @@ SCHEMAS: Final[Schema] = {
         "description": "Stop notifications of a status (`*`: all) for a time. `for` is `0s` to end a silence.",
         "example": {"status": "denied", "for": "2h", "note": "load test"},
     },
-    "Incidents": record({"incidents": array(ref("Incident"))}),
+    "Incidents": record({"incidents": array(ref("Incident")), "truncated": FLAG}),
     "Login": {"type": "object", "required": ["token"], "properties": {"token": TEXT}},
     "OneCount": {
         "type": "object",
@@ -309,6 +363,8 @@ def _gets() -> Schema:
         "limit", {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1000}, "At most this many, the newest."
     )
     minutes = _query("minutes", {"type": "integer", "minimum": 1, "maximum": 1440, "default": 1440}, "How far back.")
+    some: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
+    find = _query("find", {"type": "string"}, "Only what contains this text, in any case.")
     after = _query("after", {"type": "string"}, "Continue after this event, as the Last-Event-ID header does.")
     return {
         "/v1/verdicts": {
@@ -319,7 +375,50 @@ def _gets() -> Schema:
         },
         "/v1/incidents": {
             "get": _operation(
-                "incidents", "Open incidents, and some resolved ones.", _answer("The incidents.", ref("Incidents")),
+                "incidents", "Open incidents, and those resolved in the last 30 days.",
+                _answer("The incidents. With a parameter, the worst open one first.", ref("Incidents")),
+                parameters=[
+                    _query("state", {"enum": ["open", "resolved", "all"], "default": "all"}, "Which ones."),
+                    find,
+                    _query("limit", some | {"default": 100}, "At most this many."),
+                ],
+            )
+        },
+        "/v1/incidents/{id}": {
+            "get": _operation(
+                "incident", "An incident of the last 30 days, with its timeline.",
+                _answer("The incident.", ref("Incident")), parameters=[_variable("id")],
+            )
+        },
+        "/v1/incidents/{id}/counts.csv": {
+            "get": _operation(
+                "incidentCounts", "The counts of an incident's key, from an hour before it to half an hour after it.",
+                _answer("A row for each bucket and status.", TEXT, "text/csv"), parameters=[_variable("id")],
+            )
+        },
+        "/v1/history": {
+            "get": _operation(
+                "history", "Counts, normal bands and scores in a range of time, as far back as --log has them.",
+                _answer("Points by status.", ref("History")),
+                parameters=[
+                    _query("from", {"type": "string"}, "A time with its date. Default: a day before `to`."),
+                    _query("to", {"type": "string"}, "Default: the newest closed bucket."),
+                    _query("key", {"type": "string"}, "A key of --group-by: merchant=m1, or merchant=m1&country=BR."),
+                ],
+            )
+        },
+        "/v1/keys": {
+            "get": _operation(
+                "keys", "The keys of --group-by, the one furthest from normal first, with what each status had.",
+                _answer("The keys.", ref("Keys")),
+                parameters=[
+                    _query(
+                        "minutes", {"type": "integer", "minimum": 1, "maximum": 1440, "default": 60},
+                        "How far back; 180 buckets are kept.",
+                    ),
+                    find,
+                    _query("limit", some | {"default": 20}, "At most this many."),
+                ],
             )
         },
         "/v1/incidents/{id}/ack": {
@@ -341,6 +440,13 @@ def _gets() -> Schema:
             "get": _operation(
                 "series", "Counts, normal band and scores of a status, over all keys.",
                 _answer("Columns of equal length.", ref("Series")), parameters=[_variable("status"), minutes],
+            )
+        },
+        "/v1/reading": {
+            "get": _operation(
+                "reading",
+                "How bodies and followed files are read: format, columns, times, and what a row means.",
+                _answer("The readings, one for each shape.", record({"readings": array(ref("Reading"))})),
             )
         },
         "/v1/overview": {

@@ -1,12 +1,13 @@
 """What a request gets back from the engine, and what the engine counts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Reject
+from txmon.model.keys import TOTAL
 from txmon.model.verdict import Verdict
 from txmon.pipeline.pipeline import Place
 from txmon.server.http.message import Encoded, object_text
@@ -35,6 +36,7 @@ class IngestResult:
         return next((word for word in GRAVEST if word in found), "ok")
 
 
+OTHERS: Final = "(other)"  # statuses beyond those that are drawn; a client may invent any number
 GRAVEST: Final = ("alert", "pending", "rejected", "late", "warming")
 
 
@@ -46,6 +48,16 @@ class Totals:
     rejected: int = 0
     verdicts: dict[str, int] | None = None
     sink_failures: int = 0
+    transactions: dict[str, int] = field(default_factory=dict)  # in closed buckets, by status over all keys
+
+    def close(self, counts: Mapping[str, float]) -> None:
+        """Add the counts by status of a bucket that closed; what they do not say of TOTAL is added up as OTHERS."""
+        found = {status: int(count) for status, count in counts.items() if status != TOTAL}
+        rest = int(counts.get(TOTAL, 0)) - sum(found.values())
+        if rest > 0:
+            found[OTHERS] = found.get(OTHERS, 0) + rest
+        for status, count in found.items():
+            self.transactions[status] = self.transactions.get(status, 0) + count
 
 
 def gravest(verdicts: Sequence[Verdict], most: int) -> list[Verdict]:
@@ -64,10 +76,11 @@ def places_of(item: Item, width: int) -> list[Place]:
     return [(item.time - item.time % width, item.key, item.status)]
 
 
-def answer_of(result: IngestResult) -> tuple[int, str]:
+def answer_of(result: IngestResult, readings: Sequence[str] = ()) -> tuple[int, str]:
     """Return the status and the JSON text that a request gets for what became of its records.
 
-    Where all of them are bad, that is a problem as RFC 9457 has it, with the receipt's members besides.
+    readings: how the rows were read, where no answer has said it yet. Where all rows are bad, that is a problem as RFC
+    9457 has it, with the receipt's members besides.
     """
     rejects = [{"index": r.line - 1, "kind": r.kind, "reason": r.reason} for r in result.rejects]
     members: dict[str, object] = {
@@ -80,6 +93,8 @@ def answer_of(result: IngestResult) -> tuple[int, str]:
         "omitted": result.omitted,
         "rejects": rejects,
     }
+    if readings:
+        members["reading"] = "; ".join(readings)
     if result.accepted or not result.rejects:
         return 200, object_text(members)
     first = result.rejects[0]

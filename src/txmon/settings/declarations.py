@@ -120,6 +120,13 @@ class Settings:
     group_by: tuple[str, ...] = _input(
         (), "Judge each value of these columns separately, for example each merchant.", column_list, "COLUMN,..."
     )
+    drivers: tuple[str, ...] = _detection(
+        (), "Columns in which txmon looks for what explains an alert, for example issuer,merchant.", column_list,
+        "COLUMN,...",
+    )  # fmt: skip
+    drivers_keep: int = _detection(
+        10_000, "Most values of each column of --drivers that txmon keeps.", whole(10, 1_000_000), "N"
+    )
     role: Mapping[str, str] = _input(
         {}, "Role of a status: paid=success.", status_roles(ROLES), "STATUS=ROLE", many=True
     )
@@ -213,7 +220,10 @@ class Settings:
         None, "Keep the baselines and positions in this file, and continue from it.", path, "FILE"
     )
     out: str | None = _output(
-        None, "Write to this file instead of standard output. - is standard output.", path, "FILE"
+        None,
+        "Write to this file instead of standard output; or to sql:URL/TABLE (txmon[sql]) or parquet:DIR.",
+        path,
+        "FILE",
     )
     only: str = _output("all", "Which verdicts to write.", choice("all", "alerts"))
     fail_on: str = _output("none", "Exit with code 3 when something alerted.", choice("none", "alert"))
@@ -305,6 +315,9 @@ class Settings:
     )
     tail: str | None = _server(
         None, "Also read this file, or the files of a quoted pattern, as they grow. - is standard input.", path, "FILE"
+    )
+    otlp: tuple[str, ...] = _server(
+        (), "OpenTelemetry counters to receive at /v1/metrics (txmon[otlp]).", column_list, "NAME,..."
     )
     max_body: int = _server(1 << 20, "Largest request body.", size(1 << 10, 64 << 20), "SIZE")
     max_unpacked: int = _server(

@@ -31,7 +31,7 @@ FILE: Final = "txmon.toml"
 RESERVED: Final = frozenset(
     (
         "TXMON_CONFIG", "TXMON_TEAMS_WEBHOOK", "TXMON_WEBHOOK", "TXMON_WEBHOOK_SECRET", "TXMON_APPRISE", "TXMON_TOKEN",
-        "TXMON_SQL", "TXMON_SQL_PASSWORD", "TXMON_PROMETHEUS_TOKEN", "TXMON_PROMETHEUS_BASIC",
+        "TXMON_SQL", "TXMON_SQL_PASSWORD", "TXMON_OUT_PASSWORD", "TXMON_PROMETHEUS_TOKEN", "TXMON_PROMETHEUS_BASIC",
     )
 )  # fmt: skip
 BUILD: Final = frozenset(("TXMON_PURE", "TXMON_COMPILE", "TXMON_GOLDEN"))  # of txmon's own build and tests
@@ -69,17 +69,22 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: 
         values[name] = _parse(name, value, flag(name), UsageError)
         origin[name] = flag(name)
     found = Settings(**values)
-    _check_by(found, origin["group_by"])
+    _check_dimensions(found, "group_by", origin["group_by"])
+    _check_dimensions(found, "drivers", origin["drivers"])
     return Config(found, origin)
 
 
-def _check_by(settings: Settings, origin: str) -> None:
-    """Refuse `by` for a column that has a meaning of its own: it would make keys of statuses or times."""
+def _check_dimensions(settings: Settings, name: str, origin: str) -> None:
+    """Refuse `group_by` and `drivers` for a column with a meaning of its own: it would make keys of statuses."""
+    error = UsageError if origin == flag(name) else ConfigError
+    twice = [column for column in settings.drivers if column.lower() in {one.lower() for one in settings.group_by}]
+    if twice and name == "drivers":
+        raise error(f"{origin}: {twice[0]!r} is in --group-by already. Name it in one of them.")
+    columns: tuple[str, ...] = getattr(settings, name)
     for field in ("status", "time", "count"):
         names = {field, settings.map.get(field, field).lower()}
-        column = next((column for column in settings.group_by if column.lower() in names), None)
+        column = next((column for column in columns if column.lower() in names), None)
         if column is not None:
-            error = UsageError if origin == flag("group_by") else ConfigError
             why = "Every status is judged by itself already." if field == "status" else f"It holds the {field}."
             raise error(f"{origin}: {column!r} cannot be a dimension. {why} Use columns like merchant.")
 
@@ -112,8 +117,9 @@ def _read_toml(path: Path, required: bool) -> dict[str, object]:
         raise ConfigError(f"{path}: {bad}") from bad
     if "statuses" in table:  # [statuses], the table of --role
         if "role" in table:
-            raise ConfigError(f"{path}: has both [statuses] and role; keep one of them")
+            raise ConfigError(f"{path}: has both [statuses] and role. Keep one of them.")
         table["role"] = table.pop("statuses")
+    _spread_drivers(table, path)
     return _renamed(path, table)
 
 
@@ -130,11 +136,24 @@ def _renamed(path: Path, table: Mapping[str, object]) -> dict[str, object]:
     return found
 
 
+def _spread_drivers(table: dict[str, object], path: Path) -> None:
+    """Take the keys of the table [drivers] for what they are: settings."""
+    own = table.get("drivers")
+    if not isinstance(own, dict):
+        return
+    del table["drivers"]
+    for name, value in own.items():
+        setting = "drivers" if name == "columns" else f"drivers_{name}"
+        if setting not in DECLARATIONS:
+            raise ConfigError(f"{path}: unknown key {name!r} in [drivers]. Use columns, keep or share.")
+        table[setting] = value
+
+
 def _refuse_others(path: Path, status: os.stat_result) -> None:
     """A file that is read because it lies here can run a command (exec): it must not be anybody's, as in /tmp."""
     if not trusted(status) or status.st_mode & stat.S_IWOTH:
         whose = "can be written by anybody" if status.st_mode & stat.S_IWOTH else "belongs to another user"
-        raise ConfigError(f"{path}: {whose} and is not obeyed; to use it all the same, name it in TXMON_CONFIG")
+        raise ConfigError(f"{path}: {whose} so txmon does not use it. To use it, name it in TXMON_CONFIG.")
 
 
 def _variables(env: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from txmon.model.outcome import Outcome, deviates
 from txmon.model.verdict import Verdict
 from txmon.sinks.lines import event_line, line_start, rise_line, write_verdict
 
-MANY: Final = 1 << 20  # bytes written at a time
+MANY: Final = 1 << 18  # bytes written at a time
 NEWLINE: Final[u8] = 10
 
 

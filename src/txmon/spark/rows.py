@@ -5,17 +5,19 @@ The reading is txmon's own (txmon.ingest.records), in Python on the workers, so 
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from txmon.detection.cardinality import SEPARATOR
-from txmon.errors import BadData, UsageError
+from txmon.errors import UsageError
 from txmon.ingest.fields import MAX_COUNT, MAX_STATUS
-from txmon.ingest.records import Record, RecordParser, Reject
+from txmon.ingest.records import Record, Reject
 from txmon.ingest.rejects import reject_line
 from txmon.ingest.timestamps import LATEST
 from txmon.model.keys import TOTAL
-from txmon.runtime.reader import hints_of, times_of
 from txmon.settings.declarations import Settings
+from txmon.spark.source_reader import SourceReader
 
 if TYPE_CHECKING:
     import pyarrow
@@ -119,31 +121,35 @@ def _fault(
 
 def _parsed(batches: "Arrow", settings: Settings) -> "Arrow":
     """Raw lines as records, read as files are; a file's lines come in order, and no file in two parts."""
-    import pyarrow
-
-    options = hints_of(settings).options
-    parser: RecordParser | None = None
-    refused = ""  # why nothing of this source can be read
+    reader: SourceReader | None = None
     for batch in batches:
         rows: list[tuple[object, ...]] = []
-        for raw, source in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
-            if parser is None or parser.source != source:
-                # the date of a bare time of day is a file's own, and rows of a stream have no file: only --date helps
-                parser, refused = RecordParser(source, options, times_of(settings, settings.date)), ""
-            found: Record | Reject | None
-            try:
-                found = Reject(source, 0, "source", refused, raw) if refused else parser.one(raw or b"")
-            except BadData as bad:
-                refused = str(bad)
-                found = Reject(source, parser.lines, "source", refused, raw)
-            if found is not None:
-                rows.append(_columns(found))
-        columns = list(zip(*rows, strict=True)) if rows else [()] * 6
-        read = pyarrow.record_batch([pyarrow.array(c, t) for c, t in zip(columns, types(), strict=True)], names())
-        if NOW in batch.schema.names:
-            now = batch.column(NOW)[0].as_py() if batch.num_rows else 0
-            read = read.append_column(NOW, pyarrow.array([now] * read.num_rows, pyarrow.int64()))
-        yield read
+        for source, lines in _by_source(batch.column(1).to_pylist(), batch.column(0).to_pylist()):
+            if reader is None or reader.source != source:
+                rows += map(_columns, [] if reader is None else reader.rest())
+                reader = SourceReader(source, lines, settings)
+            rows += map(_columns, reader.take(lines))
+        yield _batch(rows, batch)
+    if reader is not None and (rows := list(map(_columns, reader.rest()))):
+        yield _batch(rows, batch)
+
+
+def _by_source(sources: Sequence[str], lines: Sequence[bytes]) -> Iterator[tuple[str, list[bytes]]]:
+    """The lines of each source that follow each other."""
+    for source, pairs in groupby(zip(sources, lines, strict=True), itemgetter(0)):
+        yield source, [line for _, line in pairs]
+
+
+def _batch(rows: list[tuple[object, ...]], batch: "pyarrow.RecordBatch") -> "pyarrow.RecordBatch":
+    """Rows as a batch of records, with the present of the batch that they came in."""
+    import pyarrow
+
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 6
+    read = pyarrow.record_batch([pyarrow.array(c, t) for c, t in zip(columns, types(), strict=True)], names())
+    if NOW in batch.schema.names:
+        now = batch.column(NOW)[0].as_py() if batch.num_rows else 0
+        read = read.append_column(NOW, pyarrow.array([now] * read.num_rows, pyarrow.int64()))
+    return read
 
 
 def _admitted(batches: "Arrow", ahead: int) -> "Arrow":

@@ -20,6 +20,7 @@ class Keys:
 
     def __init__(self) -> None:
         self.descriptor: int | None = None
+        self.gone = False  # the terminal was closed
         self._before: list[Any] | None = None
 
     def __enter__(self) -> "Keys":
@@ -42,19 +43,24 @@ class Keys:
 
     def release(self) -> None:
         """Give the terminal back as it was."""
-        if self.descriptor is not None and self._before is not None:
+        if self.descriptor is not None and self._before is not None and not self.gone:
             termios.tcsetattr(self.descriptor, termios.TCSADRAIN, self._before)
 
     def take(self) -> None:
         """Take the terminal again after `release`."""
-        if self.descriptor is not None:
+        if self.descriptor is not None and not self.gone:
             tty.setcbreak(self.descriptor)
 
     def pressed(self) -> list[str]:
         """Return what was pressed since the last call, without waiting: characters, and names of other keys."""
-        if self.descriptor is None or not select.select([self.descriptor], [], [], 0)[0]:
+        if self.descriptor is None or self.gone or not select.select([self.descriptor], [], [], 0)[0]:
             return []
-        return decoded(os.read(self.descriptor, 256))
+        try:
+            data = os.read(self.descriptor, 256)
+        except OSError:
+            data = b""
+        self.gone = not data
+        return decoded(data)
 
 
 def decoded(data: bytes) -> list[str]:

@@ -12,8 +12,10 @@ from txmon.cli.completing import a_file
 from txmon.cli.help_page import Command, option
 from txmon.cli.messages import tell
 from txmon.cli.options import UNDERSTANDING, load_config, options
+from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import bucket_of
-from txmon.errors import ExitCode
+from txmon.errors import ExitCode, UsageError
+from txmon.ingest.asked import Asked
 from txmon.ingest.rejects import RejectLog
 from txmon.model.clock import iso
 from txmon.runtime.reader import reader_of
@@ -28,26 +30,51 @@ STATUSES = 30  # statuses whose totals are shown
 @click.command(
     cls=Command,
     short_help="Show how a file is read: columns, times, records, totals.",
-    common=("map", "time_format", "day_first", "tz", "encoding", "wide", "format", "machine"),
+    common=(
+        "map",
+        "time_format",
+        "day_first",
+        "tz",
+        "encoding",
+        "wide",
+        "format",
+        "machine",
+        "sql",
+        "prometheus",
+        "query",
+    ),
 )
-@click.argument("file", metavar="FILE", shell_complete=a_file)
+@click.argument("file", metavar="FILE", required=False, shell_complete=a_file)
+@source_options(live=False)
 @options(*(name for name in UNDERSTANDING if name != "no_reading"), "bucket", "max_line")
 @option("--json", "machine", is_flag=True, help="Print a JSON object.")
-def inspect(file: str, machine: bool, **flags: object) -> ExitCode:
+def inspect(file: str | None, machine: bool, **flags: object) -> ExitCode:
     """Show how txmon reads FILE (- is standard input), and the flags that would change that. Nothing is judged.
+
+    --sql and --prometheus show how the rows of --query are read.
 
     \b
     Examples:
       txmon inspect sales.xlsx
       txmon inspect export.csv --map count=total --day-first
+      txmon inspect --sql sqlite:///shop.db --query "SELECT created_at, status FROM payments"
     """
+    taken = {name: flags.pop(name, None) for name in NAMES}
     config = load_config(flags)
     settings = config.settings
+    source = source_of(taken, settings, live=False)
+    if file is None and source is None:
+        raise UsageError("Missing argument 'FILE'. Name a file, or - for standard input.")
+    if file is not None and source is not None:
+        raise UsageError("--sql and --prometheus take the place of FILE")
+    inputs: list[str | Asked] = [file] if file is not None else []
+    if source is not None:
+        inputs = [source.rows(lambda line: tell([line]))]
     log = RejectLog()
     reader = reader_of(settings, log, datetime.now(ZoneInfo(settings.tz)).date())
-    (reading,) = reader.readings([file])
+    (reading,) = reader.readings(inputs)
     totals: Counter[str] = Counter()
-    records = reader.records([file])
+    records = reader.records(inputs)
     first = list(islice(records, SHOWN))
     oldest = newest = None
     count = 0
@@ -89,5 +116,5 @@ def inspect(file: str, machine: bool, **flags: object) -> ExitCode:
         click.echo("\n".join(printable(line, None) for line in lines))
     tell(log.summary())
     reader.read = count
-    reader.check([file])
+    reader.check(inputs)
     return ExitCode.OK

@@ -13,16 +13,21 @@ import click
 from txmon.cli.completing import a_file
 from txmon.cli.help_page import Command, option
 from txmon.cli.messages import fail, tell
-from txmon.cli.options import load_config, options
-from txmon.cli.own_inputs import spare_inputs
+from txmon.cli.options import UNDERSTANDING, load_config, options
+from txmon.cli.own_inputs import files_of, spare_inputs
+from txmon.cli.sources import attached
 from txmon.errors import ExitCode, UsageError
+from txmon.ingest.reading import Reading
 from txmon.query.database import Database, Result, TableInfo, open_database, shipped, shipped_query
+from txmon.runtime.reader import hints_of
 from txmon.support.safe_open import create
 from txmon.support.terminal_text import for_people, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+# --format and --group-by are of the result here, not of the input
+PARSING = tuple(name for name in UNDERSTANDING if name not in ("format", "group_by"))
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGEINT")
 
@@ -30,10 +35,13 @@ NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGEINT")
 @click.command(
     cls=Command,
     short_help="Run SQL over transactions, checkouts and verdicts.",
-    common=("name", "list_them", "show", "kind", "out", "chart", "rows"),
+    common=("name", "list_them", "show", "kind", "out", "chart", "rows", "address"),
 )
-@click.argument("arguments", nargs=-1, metavar="[SQL] FILE...", shell_complete=a_file)
-@options("map", "date", "tz")
+@click.argument("arguments", nargs=-1, metavar="[SQL] [FILE...]", shell_complete=a_file)
+@option("--sql", "address", metavar="URL", help="Attach this database read-only as db (txmon[sql]).")
+@option("--query", "text", metavar="TEXT", help="SELECT for --sql whose rows are the transactions.")
+@option("--password-file", metavar="FILE", help="File with the database's password.")
+@options(*PARSING)
 @option("--name", metavar="NAME", help="Run a query that comes with txmon.")
 @option("--list", "list_them", is_flag=True, help="List the queries that come with txmon.")
 @option("--show", is_flag=True, help="Print the SQL of --name (or of all) instead of running it.")
@@ -43,6 +51,9 @@ NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGEINT")
 @option("--rows", type=click.IntRange(0), default=100, show_default=True, help="Most rows in a table. 0: all.")
 def query(
     arguments: tuple[str, ...],
+    address: str | None,
+    text: str | None,
+    password_file: str | None,
     name: str | None,
     list_them: bool,
     show: bool,
@@ -57,13 +68,15 @@ def query(
     \b
     Transactions become the tables transactions, per_minute and per_hour; checkouts, checkouts; txmon's own lines,
     verdicts and incidents; another file, a table of its name. Without SQL: which tables and columns there are.
-    The SQL sees nothing but those files: it can read or write no other, and reach no network.
+    --sql attaches a database: db.payments is its table payments. With --query, the rows of that are the transactions.
+    The SQL sees nothing but those files and tables: it can read or write no other, and reach no network.
 
     \b
     Examples:
       txmon query "SELECT status, sum(count) FROM transactions GROUP BY ALL" transactions.csv
       txmon query --name rate-by-hour transactions.csv --chart
       txmon analyze checkouts.csv --sql | txmon query - checkouts.csv
+      txmon query "SELECT status, count(*) FROM db.payments GROUP BY ALL" --sql sqlite:///shop.db
     """
     if list_them or (show and name is None):
         _print_shipped(show)
@@ -71,15 +84,23 @@ def query(
     if show and name is not None:
         click.echo(shipped_query(name), nl=False)
         return None
-    sql, files = _split(arguments, name)
+    beside = attached(address, text, password_file)
+    sql, files = _split(arguments, name, beside is not None)
     how = kind or (FORMATS.get(Path(out).suffix.lower()) if out else None) or ("csv" if out else "table")
     if how == "parquet" and out is None:
         raise UsageError("--format parquet needs --out FILE")
     if chart and (kind is not None or out is not None):
-        raise UsageError("--chart draws; it cannot have --format or --out")
+        raise UsageError("--chart excludes --format and --out. Leave them out.")
     settings = load_config(flags).settings
-    spare_inputs(files, {"--out": out}, settings)
-    with closing(open_database(files, settings.map, settings.tz, settings.date)) as database, _at_once():
+    own = files_of({"sql": address, "password_file": password_file}) if beside is not None else []
+    spare_inputs([*files, *own], {"--out": out}, settings)
+
+    def say(reading: Reading) -> None:
+        if not settings.no_reading:
+            tell([reading.statement()])
+
+    database = open_database(files, beside=beside, sql=sql, hints=hints_of(settings), say=say)
+    with closing(database), _at_once():
         _answer(database, sql, how, out, chart, rows)
         return database.check()
 
@@ -106,21 +127,21 @@ def _answer(database: Database, sql: str | None, how: str, out: str | None, char
     return _draw(result) if chart else _write(result, how, out, rows)
 
 
-def _split(arguments: Sequence[str], name: str | None) -> tuple[str | None, Sequence[str]]:
-    """The SQL, None for a list of the tables, and the files."""
+def _split(arguments: Sequence[str], name: str | None, beside: bool) -> tuple[str | None, Sequence[str]]:
+    """The SQL, None for a list of the tables, and the files. beside: there is a database, and need be no file."""
     if name is not None:
         sql: str | None = shipped_query(name)
     elif arguments and not os.path.exists(arguments[0]):
         sql, arguments = arguments[0], arguments[1:]
         if " " not in sql and sql != "-":
-            raise UsageError(f"{sql!r} is neither a file nor SQL")
+            raise UsageError(f"{sql!r} is not a file, and not SQL")
         if sql == "-" and sys.stdin.isatty():
             tell(["reading SQL from the keyboard. Ctrl-D ends it."])
         sql = sys.stdin.read() if sql == "-" else sql
     else:
         sql = None
-    if not arguments:
-        raise UsageError("no FILE to query; for example: txmon query --name per-minute transactions.csv")
+    if not arguments and not beside:
+        raise UsageError("no FILE to query. Use for example: txmon query --name per-minute transactions.csv")
     return sql, arguments
 
 
@@ -177,7 +198,7 @@ def _draw(result: Result) -> None:
     rows = list(result)
     drawable = [n for n, kind in enumerate(result.types) if n and (kind.startswith(NUMBERS) or "INT" in kind)]
     if not rows or not drawable:
-        raise UsageError("nothing to draw: a chart needs rows, and a column of numbers after the first")
+        raise UsageError("nothing to draw. A chart needs rows, and a column of numbers after the first column.")
     console = console_of(sys.stdout)
     plain = not speaks_unicode(sys.stdout)
     for n in drawable:

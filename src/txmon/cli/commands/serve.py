@@ -1,6 +1,7 @@
 """`txmon serve`: the endpoint and the live page."""
 
 import os
+import sys
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -13,14 +14,15 @@ import click
 from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.messages import tell
-from txmon.cli.options import JUDGING, READING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, MESSAGES, READING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import is_pattern, outputs_of, spare_inputs
+from txmon.cli.verbose import Verbose
 from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.heartbeat import Vitals
-from txmon.runtime.reader import parsing_of
+from txmon.runtime.reader import hints_of, parsing_of
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.state_lock import owned
 from txmon.server.access import AccessLog
@@ -32,6 +34,7 @@ from txmon.server.http.listener import Listener, is_loopback
 from txmon.server.intake import Intake
 from txmon.server.locks import Busy
 from txmon.server.messages import ServerLog
+from txmon.server.otlp import can_read_protobuf
 from txmon.server.tail import Tail
 from txmon.settings.declarations import Settings
 from txmon.support.plurals import counted
@@ -42,11 +45,11 @@ if TYPE_CHECKING:
 PARSING = tuple(name for name in READING if name != "strict")  # a bad record is an answer to its sender
 SERVING = (
     "host", "port", "allow_host", "base_path", "trusted_proxy", "tokens_file", "tls_cert", "tls_key", "state",
-    "durability", "tail",
-    "max_ahead", "max_body", "max_unpacked", "connections", "per_address", "drain_delay", "access_log", "log_format",
-    "log_level",
+    "durability", "tail", "otlp", "max_ahead", "max_body", "max_unpacked", "connections", "per_address", "drain_delay",
+    "access_log", "log_level", *MESSAGES,
 )  # fmt: skip
 PATIENCE = 20.0  # seconds that requests in flight get at the end,
+SWITCH = 0.001  # seconds after which a thread that computes lets one go on that answers
 LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
 
 
@@ -55,7 +58,7 @@ LAST = 5.0  # and a request that is still worked on then, before the state is le
     short_help="Receive transactions over HTTP and show a live page.",
     common=("host", "port", "state", "group_by", "bucket", "budget", "rule", "out", "log", "notify"),
 )
-@options(*SERVING, *PARSING, *JUDGING, "out", "only", "log", "log_keep", "heartbeat")
+@options(*SERVING, *PARSING, *JUDGING, *DRIVING, "out", "only", "log", "log_keep", "heartbeat")
 @option(
     "--notify",
     section="Notifications",
@@ -74,10 +77,14 @@ def serve(notify: bool, **flags: object) -> ExitCode:
       txmon serve --state txmon.state
       curl -H content-type:text/csv --data-binary @transactions.csv http://127.0.0.1:8080/v1/transactions
     """
-    settings = load_config(flags).settings
+    config = load_config(flags)
+    settings = config.settings
+    Verbose(config)
     spare_inputs(() if settings.tail is None else (settings.tail,), outputs_of(settings), settings)
     token, tokens = _tokens(settings)
-    say = ServerLog(settings.log_format, settings.log_level, time.time)
+    if settings.otlp and not can_read_protobuf():
+        tell(["--otlp reads JSON only. For protobuf, which most exporters send: pip install 'txmon[otlp]'"])
+    say = ServerLog(settings.log_format, "warning" if settings.quiet else settings.log_level, time.time)
     debug = bool(click.get_current_context().find_root().params.get("debug"))
     with ExitStack() as stack:
         stack.enter_context(owned(settings.state))
@@ -87,6 +94,8 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         # the live page is this command's chart
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
         engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))
+        outputs.pause = engine.turn.lend
+        outputs.hear(engine.notified)
         engine.session.restore()
         engine.session.remember(outputs)
         engine.session.remember(engine)
@@ -110,9 +119,12 @@ def _tokens(settings: Settings) -> tuple[str | None, list[Token]]:
     token = os.environ.get("TXMON_TOKEN") or None
     tokens = read_tokens(settings.tokens_file) if settings.tokens_file is not None else []
     if token is None and not tokens and not is_loopback(settings.host):
-        raise UsageError(f"--host {settings.host}: others than this machine need a token; set TXMON_TOKEN")
+        raise UsageError(
+            f"--host {settings.host} accepts other machines, so clients need a token."
+            " Set TXMON_TOKEN, or use --host 127.0.0.1."
+        )
     if token is not None and len(token) < SHORTEST:
-        raise ConfigError(f"TXMON_TOKEN: {len(token)} characters are too few, {SHORTEST} the least")
+        raise ConfigError(f"TXMON_TOKEN: {len(token)} characters are too few. Use at least {SHORTEST}.")
     return token, tokens
 
 
@@ -156,13 +168,15 @@ def _run(
     stop: Stop,
 ) -> tuple[ExitCode, bool]:
     """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known: whether that worked."""
+    sys.setswitchinterval(SWITCH)
     encryption = _encryption(settings)
     if encryption is not None:
         controls.renew.append(encryption.reload)
     tz = ZoneInfo(settings.tz)
     options, times = parsing_of(settings, datetime.now(tz).date())
-    intake = Intake(options, times, time.time, tz if settings.date is None else None)
-    app = App(engine, intake, guard, debug, journal)
+    most = settings.max_unpacked * settings.max_body
+    intake = Intake(options, times, time.time, tz if settings.date is None else None, hints_of(settings), most)
+    app = App(engine, intake, guard, debug, journal, (lambda line: None) if settings.no_reading else say.info)
     limits = Limits(
         body=settings.max_body, connections=settings.connections,
         each=settings.per_address or max(1, settings.connections // 2),

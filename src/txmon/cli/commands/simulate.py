@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from txmon.cli.help_page import Command, option
 from txmon.cli.own_inputs import spare_inputs
 from txmon.errors import UsageError
+from txmon.evaluation.dimensions import Dimension, check_where, dimension_batches, parse_dimensions
 from txmon.evaluation.incident_spec import parse_incident
 from txmon.evaluation.simulate import Batch, Simulation, paced
 from txmon.evaluation.simulate_text import Labels, count_batches, event_batches, labels
@@ -28,6 +29,7 @@ FIXED_BY_SCENARIO = {
     "bucket": "its rows are counts a minute.",
     "incidents": "it places its own incidents. Use `txmon replay --inject SPEC` to add one.",
     "events": "its rows are counts a minute.",
+    "dimensions": "its rows are counts a minute.",
     "live": "its incidents come after days of warm-up. Use --speed.",
 }
 
@@ -52,6 +54,9 @@ FIXED_BY_SCENARIO = {
 @option("--format", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
 @option("--events", is_flag=True, help="Write one row per transaction (time, status, id, merchant) instead of counts.")
 @option("--merchants", type=int, help=f"How many merchants --events has.  [default: {DEFAULT_MERCHANTS}]")
+@option(
+    "--dimensions", metavar="COLUMN:N,...", help="Columns of --events and how many values each has: issuer:10,code:8."
+)
 @option("--live", is_flag=True, help="Write in real time, beginning now.")
 @option("--speed", type=float, metavar="X", help="Simulated seconds per second.")
 @option("-o", "--out", metavar="FILE", help="Write the stream there instead of to standard output.")
@@ -70,6 +75,7 @@ def simulate(
     kind: Literal["csv", "jsonl"],
     events: bool,
     merchants: int | None,
+    dimensions: str | None,
     live: bool,
     speed: float | None,
     out: str | None,
@@ -84,6 +90,7 @@ def simulate(
       *:x0.2@10:00/4m               every status: a dip
       silence@2026-03-02T03:10/15m  nothing arrives at all
       sale:x1.8@18:00/2h            every status alike, eased in and out: a trap, not an incident
+      denied:x4@14:00/20m where issuer=B7 and code=91    of these transactions only, with --dimensions
 
     \b
     A --scenario is a feed with a structure (opening hours, jobs, bursts, merchants ...). The seed places its incidents.
@@ -95,6 +102,7 @@ def simulate(
     Examples:
       txmon simulate --incident denied:x3@14:00/20m | txmon replay - --only alerts
       txmon simulate --incident denied:x3@14:00/20m --labels truth.json --out day.csv
+      txmon simulate --events --dimensions issuer:10,code:8 --incident 'denied:x4@14:00/20m where issuer=B7'
       txmon simulate --scenario shop --labels truth.json --out shop.csv
       txmon simulate --live --incident failed:+6@+40m/5m | txmon watch
     """
@@ -103,7 +111,7 @@ def simulate(
         return
     _check_pace(start, live, speed)
     if merchants is not None and not events:
-        raise UsageError("--merchants needs --events: counts name no merchant")
+        raise UsageError("--merchants needs --events, because counts have no merchant.")
     spare_inputs((), {"--out": out, "--labels": truth})
     began = time.time()
     if scenario is not None:
@@ -117,7 +125,11 @@ def simulate(
         first = int(began) if live else _moment(start or DEFAULT_START)
         simulation = Simulation(first, 1.0 if days is None else days, peak, seed, _width(bucket), specs)
         first, answers = simulation.start, labels(simulation)
-        if events:
+        columns = _dimensions(dimensions, events, merchants)
+        check_where(specs, columns)
+        if columns:
+            batches = dimension_batches(simulation, kind, columns)
+        elif events:
             batches = event_batches(simulation, kind, DEFAULT_MERCHANTS if merchants is None else merchants)
         else:
             batches = count_batches(simulation, kind)
@@ -131,6 +143,16 @@ def simulate(
     at_once = live or speed is not None
     with ExitStack() as stack:
         _write(batches, stack.enter_context(create(out, at_once)) if out is not None else sys.stdout, at_once)
+
+
+def _dimensions(text: str | None, events: bool, merchants: int | None) -> tuple[Dimension, ...]:
+    if text is None:
+        return ()
+    if not events:
+        raise UsageError("--dimensions needs --events: counts have no further columns")
+    if merchants is not None:
+        raise UsageError("--merchants does not go with --dimensions. Use --dimensions merchant:N.")
+    return parse_dimensions(text)
 
 
 def _write(batches: Iterator[Batch], file: TextIO, at_once: bool) -> None:
@@ -170,11 +192,11 @@ def _check_scenario(context: click.Context) -> None:
 
 def _check_pace(start: str | None, live: bool, speed: float | None) -> None:
     if live and speed is not None:
-        raise UsageError("--live is real time; it cannot have a --speed")
+        raise UsageError("--live runs in real time. Leave --speed out.")
     if live and start is not None:
-        raise UsageError("--live starts now; it cannot have a --start")
+        raise UsageError("--live starts now. Leave --start out.")
     if speed is not None and not (isfinite(speed) and speed > 0):
-        raise UsageError(f"--speed {speed:g} is not above 0")
+        raise UsageError(f"--speed {speed:g} is not valid. Use a number above 0.")
 
 
 def _moment(text: str) -> int:
@@ -182,7 +204,7 @@ def _moment(text: str) -> int:
         moment = datetime.fromisoformat(text)
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
-        raise UsageError(f"--start {text!r} is no time like {DEFAULT_START}") from None
+        raise UsageError(f"--start {text!r} is not a time. Use for example {DEFAULT_START}.") from None
 
 
 def _width(text: str) -> int:

@@ -105,7 +105,7 @@ def spark(
 
     missing = [name for name, value in (("source", source), ("checkpoint", checkpoint), ("out", out)) if not value]
     if not (source and checkpoint and out):
-        raise UsageError(f"--{missing[0]} is needed (txmon spark --help)")
+        raise UsageError(f"--{missing[0]} is missing. `txmon spark -h` shows an example.")
     settings = load_config(flags).settings
     plan = _plan(settings, shards or SHARDS, series, no_totals, start)
     try:
@@ -161,7 +161,7 @@ def backfill(
 
     kind, _, path = source.partition(":")
     if kind != "files" or not path:
-        raise UsageError(f"--source {source!r} is no files:DIR")
+        raise UsageError(f"--source {source!r} is not files:DIR. Use for example files:incoming.")
     plan = _plan(load_config(flags).settings, shards or SHARDS, series, no_totals, None)
     running = session(plan.shards)
     with progress(lambda: _tasks(running)):

@@ -15,10 +15,11 @@ import click
 from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.messages import tell
-from txmon.cli.options import JUDGING, READING, WRITING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, Source, source_of, source_options
+from txmon.cli.verbose import Verbose
 from txmon.errors import ExitCode, UsageError
 from txmon.ingest.follow import PipeSource
 from txmon.ingest.kafka import KafkaSource
@@ -27,6 +28,7 @@ from txmon.ingest.timestamps import TimeParser
 from txmon.runtime.factory import pipeline_of
 from txmon.runtime.heartbeat import Vitals
 from txmon.runtime.readable import check_readable
+from txmon.runtime.reader import hints_of
 from txmon.runtime.session import LiveSession, uptime
 from txmon.runtime.signals import Stop, stopping
 from txmon.runtime.state_lock import owned
@@ -87,7 +89,7 @@ class _Watch(Command):
     help="The consumer group for --kafka.",
 )
 @source_options(live=True)
-@options(*READING, "max_ahead", *JUDGING, "state", *WRITING, "heartbeat")
+@options(*READING, "max_ahead", *JUDGING, *DRIVING, "state", *WRITING, "heartbeat")
 @option(
     "--notify",
     section="Notifications",
@@ -115,14 +117,16 @@ def watch(
       txmon watch --sql postgresql://me@db/shop --query "SELECT created_at, status FROM payments" --state s
     """
     taken = {name: flags.pop(name, None) for name in NAMES}
-    settings = load_config(flags).settings
+    config = load_config(flags)
+    settings = config.settings
+    verbose = Verbose(config)
     inputs = paths or (() if kafka or taken["query"] else ("-",))
     spare_inputs([*inputs, *files_of(taken)], outputs_of(settings), settings)
     other = source_of(taken, settings, live=True)
     if other is not None and (paths or kafka):
         raise UsageError("--sql and --prometheus cannot be combined with --follow or --kafka. Run a watch for each.")
     if len(set(paths)) < len(paths):
-        raise UsageError("--follow names a file twice")
+        raise UsageError("--follow names a file twice. Name each file once.")
     with ExitStack() as stack:
         stop = stack.enter_context(stopping())
         stack.enter_context(owned(settings.state))
@@ -138,6 +142,7 @@ def watch(
         vitals.start()
         stack.callback(vitals.stop)
         _loop(session, outputs, stop, live, vitals)
+        verbose.finish(session.read, outputs.buckets, outputs.alerting)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         # a run that was stopped, or goes on from a state, may have had nothing new to read
@@ -181,7 +186,7 @@ def _open(
         stack.callback(kafka.close)
         session.read_from(kafka, kind="jsonl")  # a message has no header
     if other is not None:
-        source = other.live(lambda line: tell([line]), session.position)
+        source = other.live(lambda line: tell([line]), session.position, hints_of(session.settings))
         stack.callback(source.close)
         feed = session.read_from(source, kind="jsonl")
         feed.taken = session.position(source.name)  # until there is a newer one
@@ -199,7 +204,7 @@ def _begin(session: LiveSession, begin: str | None, paths: tuple[str, ...], kafk
         return
     if begin == "end":
         if not paths or kafka:
-            raise UsageError("--from end is for --follow FILE: only a file has an end to begin at")
+            raise UsageError("--from end needs --follow FILE.")
         session.from_end = True
         return
     try:
@@ -213,7 +218,7 @@ def _begin(session: LiveSession, begin: str | None, paths: tuple[str, ...], kafk
 def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
     place = topic_of(address)
     if place is None:
-        raise UsageError(f"--kafka {address!r} is no SERVERS/TOPIC, like broker:9092/transactions")
+        raise UsageError(f"--kafka {address!r} is not SERVERS/TOPIC. Use for example broker:9092/transactions.")
     return KafkaSource(*place, group, session.position(f"kafka:{address}"))
 
 
@@ -221,7 +226,8 @@ def _loop(session: LiveSession, outputs: Outputs, stop: Stop, live: LiveControls
     """Go on until every source has ended or a signal asks for the end."""
     display, came = outputs.display, False
     sources = [feed.source for feed in session.feeds.all]
-    others = (stop.reader, display.descriptor if display is not None else None)
+    keyboard = display.descriptor if display is not None else None
+    others = (stop.reader, keyboard)
     with Waiting(sources, others, IDLE if display is None else FRAME, session.feeds.open_ended) as waiting:
         session.awake(math.inf)  # opening the sources was no absence, however long it took
         while not stop.signal and not session.feeds.ended():
@@ -230,6 +236,8 @@ def _loop(session: LiveSession, outputs: Outputs, stop: Stop, live: LiveControls
             session.awake(patience)
             if stop.signal or outputs.quitting:
                 break
+            if keyboard is not None and display is not None and display.descriptor is None:
+                waiting.forget(keyboard)
             if stop.hangup():
                 live.reload()
             if stop.statistics():

@@ -17,7 +17,7 @@ TOGETHER: Final = 4096  # rows given at a time
 DEEPEST: Final = 6  # objects within objects that are searched for rows
 KINDS: Final = (*answers.KINDS, ("JSON table", tables.by_column), ("JSON table", tables.tabular))
 # what an element of an array has that is a series or a table, and no row
-_SERIES: Final = ((b'"datapoints"', b'"target"'), (b'"dps"',), (b'"columns"', b'"rows"'), (b'"columns"', b'"values"'))
+_SERIES: Final = (("datapoints", "target"), ("dps", "metric"), ("columns", "rows"), ("columns", "values"))
 _BEGINS: Final = frozenset(("begin_time_seconds", "start_time", "time_generated", "timestamps"))
 Rows = tuple[str, Iterator[bytes], tuple[str, ...]]  # what the document is, its rows, notes
 
@@ -35,7 +35,7 @@ def rows_of(source: str, data: bytes) -> Rows:
             raise BadData(f"{source}: is an empty JSON array")
         if bytes(raws[0]).lstrip()[:1] == b"{":
             begin = bytes(raws[0])[:1000]
-            if any(all(key in begin for key in keys) for keys in _SERIES):
+            if any(all(f'"{key}"'.encode() in begin for key in keys) for keys in _SERIES):
                 return _document(source, msgspec.json.decode(data))
             return "JSON array", map(_one_line, raws), ()
         value: Any = msgspec.json.decode(data)
@@ -101,6 +101,11 @@ def _document(source: str, document: Any) -> Rows:
         )
     path, rows = found
     return f"JSON document, rows in {path}", _objects(rows), ()
+
+
+def is_series(element: dict[str, Any]) -> bool:
+    """Return whether an element of an array is a series or a table, and no row."""
+    return any(all(key in element for key in keys) for keys in _SERIES)
 
 
 def is_document(value: object) -> bool:

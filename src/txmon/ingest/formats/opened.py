@@ -57,13 +57,16 @@ _MARKS: Final = (
 class OpenedSource:
     """One source with its reading: iterate over it for lists of lines, and parse them with `parser`."""
 
-    def __init__(self, path: str, hints: Hints) -> None:
+    def __init__(self, path: str, hints: Hints, file: IO[bytes] | None = None, live: bool = False) -> None:
         """Open `path` (- is standard input) and decide how it is read.
+
+        file: a text that is read instead, and `path` is its name. live: its rows are too few to tell counts by.
 
         Raises NoInput when it cannot be opened, BadData when it cannot be read, IoFailure when reading fails.
         """
         self._hints = hints
-        self._file = FileSource(path)
+        self._file = FileSource(path, file)
+        self._text_only = file is not None
         self.name = self._file.name
         self._path = path
         self._held: list[list[bytes]] = []  # lines read for the sample
@@ -73,7 +76,7 @@ class OpenedSource:
         try:
             self._chunks, container = self._open()
             sample = self._sample()
-            self.reading = read_plan(self.name, self._sampled, hints, container, whole=sample)
+            self.reading = read_plan(self.name, self._sampled, hints, container, whole=sample, live=live)
             if self.reading.order == calendar_texts.UNDECIDED:
                 self.reading = self._decided()
         except BaseException:
@@ -138,6 +141,8 @@ class OpenedSource:
                 break
         packed = {GZIP: "gzip", ZSTD[:2]: "zstd"}.get(self._file.magic[:2], "")
         rest = itertools.chain([head], blocks) if head else blocks
+        if self._text_only:
+            return self._text(head, rest, Container(compression=packed))
         for magic, reason in REFUSED:
             if head.startswith(magic):
                 raise BadData(f"{self.name}: {reason.replace('FILE', self.name if self._path != '-' else 'FILE')}")
@@ -291,7 +296,7 @@ class OpenedSource:
 
     def _decided(self) -> Reading:
         """The reading with the order of day and month that the rest of the file proves."""
-        if self._path == "-" or not os.path.isfile(self._path):
+        if self._path == "-" or self._text_only or not os.path.isfile(self._path):
             lines: Iterable[bytes] = (line for chunk in self._all_held() for line in chunk)
             return decide_order(self.reading, row_orders(self.reading, lines))
         # the same file once more, with an order to read on

@@ -1,0 +1,191 @@
+"""The incidents of the last 30 days: how each stands, and what happened to it step by step."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from txmon.model.clock import iso
+from txmon.model.outcome import SEVERITIES, IncidentEvent
+from txmon.model.verdict import Verdict
+from txmon.pipeline.incident import Incident
+from txmon.pipeline.member import label_of
+from txmon.runtime.acknowledgements import Word
+from txmon.sinks.lines import where_they_apply
+
+KEPT: Final = 30 * 86400  # seconds that a resolved incident is kept
+INCIDENTS: Final = 1000  # kept; beyond, the resolved one that was told of longest ago goes first
+STEPS: Final = 60  # of one incident's timeline: the first, and the newest others
+DETAILS: Final = 40  # statuses of one incident whose strongest alert is kept
+WORDS: Final = {
+    "ack": "acknowledged", "undo": "acknowledgement taken back", "accept": "accepted as normal", "ignore": "ignored",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class IncidentRow:
+    """An incident as the page shows it. Times are epoch seconds."""
+
+    id: str
+    state: str
+    statuses: list[str]
+    key: dict[str, str]
+    label: str
+    start: int
+    peak: int
+    observed: int
+    expected: float
+    excess: float
+    text: str
+    explanation: str = ""  # the strongest verdict that its label stands for
+    acknowledged: bool = False
+    time: int = 0  # of the newest event
+    severity: str = "warning"
+    author: str = ""  # who acknowledged it
+    note: str = ""
+    details: dict[str, dict[str, Any]] = field(default_factory=dict)  # by status: its strongest alert
+    more: dict[str, Any] = field(default_factory=dict)  # what only some incidents have, as their lines have it
+    steps: list[dict[str, str]] = field(default_factory=list)  # what happened, the first first
+
+    def take(self, verdict: Verdict) -> None:
+        """Note an alert that belongs to the incident."""
+        before = self.details.get(verdict.status)
+        if before is None and len(self.details) >= DETAILS:
+            return
+        if before is None or abs(verdict.score) >= abs(before["score"]):
+            self.details[verdict.status] = {
+                "status": verdict.status, "time": iso(verdict.time), "count": verdict.count,
+                "expected": round(verdict.expected, 2), "score": round(verdict.score, 2), "text": verdict.text,
+                "label": label_of(verdict),
+            }  # fmt: skip
+        own = [detail for detail in self.details.values() if detail["label"] == self.label]
+        strongest = max(own or self.details.values(), key=lambda detail: abs(detail["score"]))
+        self.explanation = strongest["text"]
+
+    def add_step(self, kind: str, time: int, what: str, text: str, by: str = "") -> None:
+        """Add to the timeline; kind: `step` of the incident, `word` of a person, `notification`."""
+        self.steps.append({"kind": kind, "time": iso(time), "what": what, "text": text, "by": by})
+        if len(self.steps) > STEPS:
+            del self.steps[1]
+
+    def public(self) -> dict[str, object]:
+        """The row as JSON has it; not the timeline, which `timeline` adds."""
+        row: dict[str, object] = asdict(self)
+        for name in ("details", "more", "steps"):
+            del row[name]
+        by_score = sorted(self.details.values(), key=lambda detail: -abs(detail["score"]))
+        row["details"] = [{name: value for name, value in one.items() if name != "label"} for one in by_score]
+        row["time"], row["start"], row["peak"] = iso(self.time), iso(self.start), iso(self.peak)
+        row["expected"], row["excess"] = round(self.expected, 2), round(self.excess, 1)
+        return row | {name: value for name, value in self.more.items() if name not in row}
+
+    def timeline(self) -> dict[str, object]:
+        """The row with its timeline."""
+        return self.public() | {"timeline": list(self.steps)}
+
+    def matches(self, text: str) -> bool:
+        """Return whether the incident's id, words, statuses or key contain `text`, in any case."""
+        parts = [self.id, self.label, self.explanation, self.note, self.author, self.severity, *self.statuses]
+        parts += [f"{name}={value}" for name, value in self.key.items()]
+        return text.casefold() in "\n".join(parts).casefold()
+
+
+class IncidentBook:
+    """A bounded memory of incidents, the one that was told of last at the end."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, IncidentRow] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def get(self, identity: str) -> IncidentRow | None:
+        """Return the row of an id; None where it is not known, or not any more."""
+        return self._rows.get(identity)
+
+    def rows(self) -> list[IncidentRow]:
+        """Return all rows."""
+        return list(self._rows.values())
+
+    def take(self, event: IncidentEvent) -> None:
+        """Note a step of an incident."""
+        before = self._rows.pop(event.id, None)
+        row = self._rows[event.id] = IncidentRow(
+            event.id, event.state, list(event.statuses), dict(event.key), event.label, event.start, event.peak,
+            event.observed, event.expected, event.excess, event.text,
+            event.explanation or (before.explanation if before else ""),
+            before.acknowledged if before else False, event.time, event.severity, before.author if before else "",
+            event.note or (before.note if before else ""),
+            before.details if before else {}, where_they_apply(event), before.steps if before else [],
+        )  # fmt: skip
+        row.add_step("step", event.time, event.state, event.text)
+        self._drop(event.time)
+
+    def _drop(self, now: int) -> None:
+        # a bucket may close an hour of event time late or early; a past that is replayed begins with its own clock
+        gone = [row.id for row in self._rows.values() if row.state == "resolved" and row.time < now - KEPT]
+        for identity in gone:
+            del self._rows[identity]
+        while len(self._rows) > INCIDENTS:
+            oldest = next((row.id for row in self._rows.values() if row.state == "resolved"), None)
+            del self._rows[oldest or next(iter(self._rows))]
+
+    def refresh(self, incident: Incident) -> None:
+        """Bring the row of an open incident up to date; make one where a state file brought the incident alone."""
+        row = self._rows.get(incident.id)
+        if row is None:
+            text = f"{incident.label}: {', '.join(incident.members)}"
+            row = self._rows[incident.id] = IncidentRow(
+                incident.id, "opened", [], dict(incident.key), "", incident.start, 0, 0, 0.0, 0.0, text,
+                time=incident.told,
+            )  # fmt: skip
+        row.statuses, row.label, row.peak = list(incident.members), incident.label, incident.peak
+        row.observed, row.expected, row.excess = incident.observed, incident.expected, incident.excess
+        row.acknowledged, row.author, row.severity = incident.acknowledged, incident.by, incident.severity
+        row.note = incident.note
+        if incident.drivers is not None:
+            row.more["drivers"] = [one.row() for one in incident.drivers]
+        if incident.money:
+            row.more["money"] = [one.row() for one in incident.money]
+        row.explanation = incident.text or row.explanation
+
+    def obeyed(self, word: Word, now: int) -> None:
+        """Note what a person wanted of an incident; now: epoch seconds."""
+        row = self._rows.get(word.id)
+        if row is not None:
+            row.add_step("word", now, WORDS.get(word.action, word.action), word.note, word.author)
+
+    def notified(self, identities: Iterable[str], now: int, step: str, channel: str, outcome: str) -> None:
+        """Note that a channel was given a step of incidents; outcome: what became of it, in words."""
+        for identity in identities:
+            row = self._rows.get(identity)
+            if row is not None:
+                row.add_step("notification", now, step, outcome, channel)
+
+    def find(self, states: str, text: str, limit: int) -> tuple[list[IncidentRow], bool]:
+        """Return incidents, the worst open ones first, then the newest, and whether there were more than `limit`.
+
+        states: `open`, `resolved` or `all`. text: what each contains.
+        """
+        found = [
+            row
+            for row in reversed(self._rows.values())
+            if (states == "all" or (row.state == "resolved") == (states == "resolved")) and row.matches(text)
+        ]
+        found.sort(key=lambda row: (row.state == "resolved", *(-gravity for gravity in _gravity(row))))
+        return found[:limit], len(found) > limit
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """All rows, as JSON takes them."""
+        return [asdict(row) for row in self._rows.values()]
+
+    def restore(self, state: Iterable[Mapping[str, Any]]) -> None:
+        """Take over what `snapshot` gave; KeyError or TypeError where that cannot be."""
+        self._rows = {row["id"]: IncidentRow(**row) for row in state}
+
+
+def _gravity(row: IncidentRow) -> tuple[float, float]:
+    """How early a row is listed: an open one by severity and excess, a resolved one by its end."""
+    if row.state == "resolved":
+        return 0.0, float(row.time)
+    severity = SEVERITIES.index(row.severity) if row.severity in SEVERITIES else 0
+    return float(severity), abs(row.excess)

@@ -1,0 +1,151 @@
+"""Outcomes as rows of tables: what a database and Parquet files keep of verdicts, incidents and trends.
+
+A row has a place: time, key and status of a verdict; time, kind, id and state of an event. Of all rows with one place
+the newest counts, so that a run that is killed and repeated, and a line that revises another, leave one row.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from txmon.model.drivers import Drivers
+from txmon.model.keys import Key
+from txmon.model.money import Money
+from txmon.model.outcome import Outcome, deviates
+from txmon.model.verdict import Verdict
+from txmon.sinks.lines import event_line, rise_line
+
+Kind = Literal["time", "text", "name", "whole", "number", "flag", "texts", "json"]
+Row = tuple[object, ...]
+Place = tuple[object, ...]
+
+# name: place rows are told apart by are of the kind "name"
+VERDICTS: Final[Mapping[str, Kind]] = {
+    "time": "time", "key": "name", "status": "name", "count": "whole", "total": "whole", "expected": "number",
+    "low": "whole", "high": "whole", "score": "number", "window": "whole", "recommendation": "text",
+    "reasons": "texts", "text": "text", "incident": "text", "partial": "flag", "revises": "flag", "drivers": "json",
+    "money": "json",
+}  # fmt: skip
+EVENTS: Final[Mapping[str, Kind]] = {
+    "time": "time", "event": "name", "id": "name", "state": "name", "statuses": "texts", "key": "json",
+    "label": "text", "severity": "text", "root": "text", "start": "time", "peak": "time", "observed": "whole",
+    "expected": "number", "excess": "number", "low": "whole", "high": "whole", "total": "whole", "text": "text",
+    "line": "json",
+}  # fmt: skip
+VERDICT_PLACE: Final = 3  # leading columns that say which row it is
+EVENT_PLACE: Final = 4
+PARTIAL: Final = list(VERDICTS).index("partial")
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows that wait to be written, one for each place."""
+
+    verdicts: dict[Place, Row] = field(default_factory=dict)
+    events: dict[Place, Row] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.verdicts) + len(self.events)
+
+    def add(self, outcome: Outcome, only_alerts: bool) -> None:
+        """Add an outcome. only_alerts: leave out verdicts that are neither alert nor pending and correct no other."""
+        for verdict in outcome.verdicts:
+            if not only_alerts or verdict.revises or deviates(verdict):
+                self.put(verdict_row(verdict))
+        for line in (*map(event_line, outcome.events), *map(rise_line, outcome.rises)):
+            row = event_row(line)
+            self.events[row[:EVENT_PLACE]] = row
+
+    def put(self, row: Row) -> None:
+        """Add the row of a verdict; an early one never takes the place of a whole one."""
+        place = row[:VERDICT_PLACE]
+        before = self.verdicts.get(place)
+        if before is None or before[PARTIAL] or not row[PARTIAL]:
+            self.verdicts[place] = row
+
+    def first(self, most: int) -> "Rows":
+        """Return at most `most` rows, the oldest ones first, and keep them."""
+        verdicts = dict(list(self.verdicts.items())[:most])
+        return Rows(verdicts, dict(list(self.events.items())[: most - len(verdicts)]))
+
+    def drop(self, written: "Rows") -> None:
+        """Let go of what is written, but for rows that have changed since."""
+        for own, theirs in ((self.verdicts, written.verdicts), (self.events, written.events)):
+            for place, row in theirs.items():
+                if own.get(place) is row:
+                    del own[place]
+
+    def drop_oldest(self, most: int) -> int:
+        """Let go of the oldest rows beyond `most`; return how many."""
+        many = max(0, len(self) - most)
+        for place in list(self.verdicts)[:many]:
+            del self.verdicts[place]
+        return many
+
+
+def verdict_row(v: Verdict) -> Row:
+    """Return a verdict as the columns of VERDICTS; times in epoch seconds, reasons as a tuple."""
+    expected = float(f"{v.expected:.4g}")  # as in its line
+    return (
+        v.time, key_text(v.key), v.status, v.count, v.total, expected, v.low, v.high, round(v.score, 2), v.window,
+        v.recommendation, v.reasons, v.text, v.incident, v.partial, v.revises,
+        None if v.drivers is None else _json(v.drivers), _json(v.money) if v.money else None,
+    )  # fmt: skip
+
+
+def _json(found: Drivers | tuple[Money, ...]) -> str:
+    return json.dumps([one.row() for one in found], ensure_ascii=False)
+
+
+def key_text(key: Key) -> str:
+    """Return a key as JSON; `{}` for all keys together."""
+    return json.dumps(dict(key), ensure_ascii=False)
+
+
+def event_row(line: str) -> Row:
+    """Return an incident line or a trend line as the columns of EVENTS."""
+    found = json.loads(line)
+    trend = found["event"] == "trend"
+    values: dict[str, object] = {
+        **found,
+        "id": found["status"] if trend else found["id"],
+        "state": found["trend"] if trend else found["state"],
+        "statuses": (found["status"],) if trend else tuple(found["statuses"]),
+        "key": json.dumps(found.get("key", {}), ensure_ascii=False),
+        "line": line,
+    }
+    for name, kind in EVENTS.items():
+        if kind == "time" and name in values:
+            values[name] = _epoch(str(values[name]))
+    return tuple([values.get(name) for name in EVENTS])
+
+
+def _epoch(text: str) -> int:
+    from datetime import datetime
+
+    return int(datetime.fromisoformat(text).timestamp())
+
+
+def packed(rows: Rows) -> list[list[list[object]]]:
+    """Return rows as JSON takes them."""
+    return [[list(row) for row in rows.verdicts.values()], [list(row) for row in rows.events.values()]]
+
+
+def unpacked(found: Sequence[Sequence[Sequence[object]]]) -> Rows:
+    """Return the rows that `packed` packed; TypeError or ValueError where it packed none."""
+    rows = Rows()
+    verdicts, events = found
+    for one in verdicts:
+        rows.put(_row(one, VERDICTS))
+    for one in events:
+        row = _row(one, EVENTS)
+        rows.events[row[:EVENT_PLACE]] = row
+    return rows
+
+
+def _row(values: Sequence[object], columns: Mapping[str, Kind]) -> Row:
+    if len(values) != len(columns):
+        raise ValueError("a row of another version")
+    return tuple([tuple(value) if isinstance(value, list) else value for value in values])
