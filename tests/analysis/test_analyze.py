@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from paths import ROOT, SHARED
 from scipy import stats
+from tools import need
 
 from txmon.analysis.checkout_model import _interval, _tails, adjusted
 from txmon.analysis.checkouts import Analysis, analyze_checkouts, mean_of
@@ -412,11 +413,7 @@ def test_the_page_draws_in_a_browser(outage: Path, tmp_path: Path, browse: Calla
 @pytest.fixture
 def browse(tmp_path: Path) -> Callable[[Path], str]:
     """The document of a page after its scripts ran, in a browser without network."""
-    from shutil import which
-
-    chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium here")
+    chromium = need("chromium")
 
     def dump(page: Path) -> str:
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",

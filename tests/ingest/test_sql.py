@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from paths import ROOT
 from servers import Postgres, postgres
+from tools import need
 
 from txmon.errors import BadData
 from txmon.ingest.reading import Hints
@@ -300,6 +301,12 @@ def test_counts_that_grow_are_counted_once(server: Postgres) -> None:
         server.run("DROP TABLE growing")
 
 
+def polled_since(server: Postgres, moment: object) -> bool:
+    """Whether txmon has asked for rows since `moment`, and has them."""
+    found = server.run("SELECT query_start, state FROM pg_stat_activity WHERE application_name = 'txmon'")
+    return any(begun is not None and begun > moment and state == "idle" for begun, state in found)
+
+
 def test_kill_9_at_any_moment_loses_and_repeats_nothing(payments: Postgres, tmp_path: Path) -> None:
     wanted: dict[tuple[str, str], int] = {}
     watch = Watch(payments, tmp_path)
@@ -312,7 +319,9 @@ def test_kill_9_at_any_moment_loses_and_repeats_nothing(payments: Postgres, tmp_
                 time.sleep(0.7)
                 watch.end(signal.SIGKILL)
                 watch.start()
-        time.sleep(4)
+        # a poll that began after the last row was there has ended
+        (asked,) = payments.run("SELECT now()")[0]
+        until(lambda: polled_since(payments, asked))
     finally:
         watch.end()
     assert Postgres.PASSWORD not in watch.said() + (tmp_path / "state").read_bytes().decode("latin-1")
@@ -329,7 +338,7 @@ def test_kill_9_at_any_moment_loses_and_repeats_nothing(payments: Postgres, tmp_
 def test_the_password_is_in_no_process_list(payments: Postgres, tmp_path: Path) -> None:
     watch = Watch(payments, tmp_path)
     try:
-        listed = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run([need("ps"), "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
         assert "--sql" in listed
         assert Postgres.PASSWORD not in listed
     finally:

@@ -149,7 +149,10 @@ def test_what_cannot_be_is_one_clear_line(stream: Path, arguments: list[str], me
             "issuer has no value 'B3'. It has B1",
         ),
         (["--events", "--dimensions", "isuer:9", "--incident", INCIDENT], "no column 'issuer' in --dimensions"),
-        (["--incident", "denied:x2@01:00/5m where issuer"], "is no COLUMN=VALUE like issuer=B7"),
+        (
+            ["--incident", "denied:x2@01:00/5m where issuer"],
+            "is not COLUMN=VALUE. Use for example merchant=m1. like issuer=B7",
+        ),
         (["--incident", "silence@01:00/5m where issuer=B3"], "cannot follow silence"),
     ],
 )

@@ -122,7 +122,7 @@ def test_a_key_has_rows_of_its_own(place: tuple[str, Ask], tmp_path: Path) -> No
     out, ask = place
     path = tmp_path / "keys.csv"
     path.write_text(ROWS + rows(0, 30))
-    done = run("replay", str(path), "--by", "merchant", "--out", out)
+    done = run("replay", str(path), "--group-by", "merchant", "--out", out)
     assert done.returncode == 0, done.stderr
     quote = "`" if "mysql" in out else '"'
     keys = {row[0] for row in ask(f"SELECT DISTINCT {quote}key{quote} FROM verdicts")}

@@ -53,7 +53,8 @@ class Outputs:
         typed: the input comes from the keyboard.
         jobs: 2 to have the lines made and written by a second process. pace: of a replay, which keys change.
         """
-        self.alerted = False
+        self.buckets = 0  # judged so far
+        self.alerting = 0  # of these, with an alert
         self.pause: Callable[[], None] = _go_on  # called now and then while many lines are written
         self._out: LineFile | None = None
         self._log: LogFolder | None = None
@@ -125,6 +126,11 @@ class Outputs:
         return self.display is not None and self.display.quitting
 
     @property
+    def alerted(self) -> bool:
+        """Whether anything alerted."""
+        return self.alerting > 0
+
+    @property
     def lost(self) -> bool:
         """Whether lines that --out should hold were lost; after all is closed."""
         if self._table is not None:
@@ -133,7 +139,8 @@ class Outputs:
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
-        self.alerted = self.alerted or outcome.alerted()
+        self.buckets += 1
+        self.alerting += outcome.alerted()
         said = self._roles.accept(outcome)
         if said:
             tell(said)
@@ -181,7 +188,7 @@ class Outputs:
         try:
             self._telling.restore(found[NOTIFICATIONS])
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as bad:
-            raise ConfigError(f"{state}: what was left to tell does not hold together ({bad!r})") from bad
+            raise ConfigError(f"{state}: the notifications in it are damaged ({bad!r})") from bad
 
     @property
     def trouble(self) -> str:

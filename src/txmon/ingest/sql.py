@@ -212,11 +212,15 @@ class SqlSource:
         position: Mapping[str, Any] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         hints: Hints | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        """say: takes a line when the server goes away and when it is back. monotonic: seconds. ConfigError.
+        """say: takes a line when the server goes away and when it is back. monotonic: seconds. wall: epoch seconds.
 
-        hints: what the settings say about reading; None for what is read by known names.
+        hints: what the settings say about reading; None for what is read by known names. Raise ConfigError.
         """
+        self._wall = wall
+        self._answered = wall()  # when the server answered last
+        self._missed: list[tuple[int, int]] = []
         self._hints = hints or Hints()
         self._query = query
         self._monotonic = monotonic
@@ -245,6 +249,11 @@ class SqlSource:
         """Whether the server answers."""
         return self._patience.answers
 
+    def unobserved(self) -> list[tuple[int, int]]:
+        """Return, once, the times (epoch seconds) that nobody observed: in which the server was away."""
+        found, self._missed = self._missed, []
+        return found
+
     def holds(self) -> bool:
         """Return whether a poll is under way."""
         return self._rows is not None
@@ -259,6 +268,11 @@ class SqlSource:
             self._rows = None
             self._patience.failed(str(bad))
             return None
+        now = self._wall()
+        if not self._patience.answers:
+            # who writes to the table could not reach it either
+            self._missed.append((int(self._answered), int(now)))
+        self._answered = now
         self._patience.answered()
         if not lines:
             return None

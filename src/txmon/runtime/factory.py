@@ -80,7 +80,7 @@ def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str
     for name, value in depended_on(settings).items():
         if found.settings.get(name) != value:
             was, now = _flag_of(name, found.settings.get(name)), _flag_of(name, value)
-            raise ConfigError(f"{path}: was written {was}, not {now}. Run txmon {was}, or name another --state")
+            raise ConfigError(f"{path}: was written {was}, not {now}. Run txmon {was}, or name another --state.")
     from txmon.runtime.state_schema import check
 
     try:
@@ -88,7 +88,7 @@ def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str
             check(found.pipeline, settings.bucket)
         pipeline.restore(found.pipeline)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
-        raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
+        raise ConfigError(f"{path}: is damaged ({bad!r}). txmon did not change it.") from bad
 
 
 def save(pipeline: Pipeline, settings: Settings, path: str, sources: Mapping[str, Any]) -> None:
@@ -102,7 +102,7 @@ def state_of(pipeline: Pipeline, settings: Settings, sources: Mapping[str, Any])
 
 
 def pipeline_of_state(found: state.State, path: str) -> Pipeline:
-    """A pipeline with the state that was read from `path`, to look into; ConfigError when it does not hold together."""
+    """A pipeline with the state that was read from `path`, to look into; ConfigError when it is damaged."""
     from txmon.runtime.state_schema import check
 
     try:
@@ -111,7 +111,7 @@ def pipeline_of_state(found: state.State, path: str) -> Pipeline:
         pipeline = pipeline_of(settings, live=True)
         pipeline.restore(found.pipeline)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as bad:
-        raise ConfigError(f"{path}: does not hold together ({bad!r}); it is left as it is") from bad
+        raise ConfigError(f"{path}: is damaged ({bad!r}). txmon did not change it.") from bad
     return pipeline
 
 

@@ -63,7 +63,7 @@ def analyze(
       txmon analyze transactions.csv --markdown
     """
     if sql + as_json + markdown > 1:
-        raise UsageError("--sql, --json and --markdown exclude each other")
+        raise UsageError("--sql, --json and --markdown exclude each other. Give one of them.")
     config = load_config(flags)
     spare_inputs(files, {"--html": html, "--png": png, "--svg": svg}, config.settings)
     reports, unread = _reports(files, observed, references, false_rate, config)
@@ -98,10 +98,14 @@ def _reports(
     from txmon.ingest.checkouts import read_checkouts
 
     if "-" in paths:
-        raise UsageError("analyze reads files, not standard input: it looks at each before it reads it")
+        raise UsageError(
+            "`txmon analyze` cannot read standard input, because it reads a file twice. Write the data to a file first."
+        )
     streams = [path for path in paths if _is_stream(path, config.settings)]
     if streams and (observed or references or rate is not None):
-        raise UsageError("--observed, --reference and --false-rate are for checkouts, not transactions")
+        raise UsageError(
+            "--observed, --reference and --false-rate are for files of checkouts. Leave them out for transactions."
+        )
     if len(streams) < len(paths) and config.origin["group_by"] == "--group-by":
         raise UsageError("--group-by is for transactions. A file of checkouts has no such columns. Leave it out.")
     reports, unread = list[Report](), None

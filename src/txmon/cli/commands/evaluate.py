@@ -46,7 +46,7 @@ def evaluate(verdicts: tuple[str, ...], labels: tuple[str, ...], machine: bool) 
     if len(verdicts) != len(labels):
         raise UsageError(f"{len(verdicts)} files of verdicts need as many --labels, not {len(labels)}")
     if [*verdicts, *labels].count("-") > 1:
-        raise UsageError("standard input (-) can be read only once")
+        raise UsageError("standard input (-) can be read only once. Name a file instead.")
     scores = []
     for path, truth in zip(verdicts, labels, strict=True):
         known = load_labels(truth)  # first: it is small, and its faults should not wait for the verdicts

@@ -104,7 +104,7 @@ def spark(
 
     missing = [name for name, value in (("source", source), ("checkpoint", checkpoint), ("out", out)) if not value]
     if not (source and checkpoint and out):
-        raise UsageError(f"--{missing[0]} is needed (txmon spark --help)")
+        raise UsageError(f"--{missing[0]} is missing. `txmon spark -h` shows an example.")
     settings = load_config(flags).settings
     plan = _plan(settings, shards or SHARDS, series, no_totals, start)
     try:
@@ -160,7 +160,7 @@ def backfill(
 
     kind, _, path = source.partition(":")
     if kind != "files" or not path:
-        raise UsageError(f"--source {source!r} is no files:DIR")
+        raise UsageError(f"--source {source!r} is not files:DIR. Use for example files:incoming.")
     plan = _plan(load_config(flags).settings, shards or SHARDS, series, no_totals, None)
     count = learn(files(session(plan.shards), path, stream=False), folder, plan)
     _say(f"the states of {count} shards are in {folder}")

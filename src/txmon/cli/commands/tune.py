@@ -93,7 +93,7 @@ def tune(
 
 def _limit(truths: Sequence[str], budget: str | None) -> float | None:
     if not truths and budget is None:
-        raise UsageError("tune needs --labels FILE, or --budget N/UNIT such as 1/day")
+        raise UsageError("--labels or --budget is missing. Use --labels FILE, or for example --budget 1/day.")
     try:
         return parse_budget(budget) if budget is not None else None
     except ValueError as bad:
