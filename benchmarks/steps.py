@@ -1,7 +1,7 @@
 """How long a request may have to wait for a minute to be judged: python benchmarks/steps.py [--keys 60000]
 
-Judges minutes of many keys as `txmon serve` does, and measures the processor time between two moments at which the engine
-lends its turn. Other processes on the machine do not change that, as they change latencies (benchmarks/serve.py).
+Judges minutes of many keys as `txmon serve` does, and measures the processor time between two moments at which the
+engine lends its turn. Other processes on the machine do not change that, as they change latencies (benchmarks/serve.py).
 """
 
 import gc
@@ -9,6 +9,7 @@ import random
 import time
 
 from common import arguments, tell
+
 from txmon.ingest.records import Record
 from txmon.runtime.factory import pipeline_of
 from txmon.server.engine import Engine
