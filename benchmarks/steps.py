@@ -1,7 +1,7 @@
 """How long a request may have to wait for a minute to be judged: python benchmarks/steps.py [--keys 60000]
 
 Judges minutes of many keys as `txmon serve` does, and measures the processor time between two moments at which the
-engine lends its turn. Other processes on the machine do not change that, as they change latencies (benchmarks/serve.py).
+engine lends its turn. Other processes on the machine change latencies (benchmarks/serve.py), and not that.
 """
 
 import gc
