@@ -41,15 +41,23 @@ def pipeline_of(
     drivers = settings.drivers if detailed else ()
     bucketer = Bucketer(settings.bucket, lateness, partial, live and platform, detailed, drivers)
     coverage = Coverage(settings.bucket, closing_of(settings))
-    detector = BucketJudge(replace(detector_config(settings), pooled=platform))
+    config = detector_config(settings)
+    if drivers and not rules.only:  # a part of the budget is for values that fail by themselves
+        config = replace(config, budget=config.budget * (1.0 - settings.drivers_share))
+    detector = BucketJudge(replace(config, pooled=platform))
     # with keys, an outage of everything may be too small at each of them to be seen
-    whole = BucketJudge(detector_config(settings)) if settings.group_by and platform and not rules.only else None
+    whole = BucketJudge(config) if settings.group_by and platform and not rules.only else None
     book = None
     if drivers:
         from txmon.detection.drivers import DriverBook  # here, because few runs have drivers
 
         book = DriverBook(drivers, settings.drivers_keep)
-    return Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage, whole, book)
+    pipeline = Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage, whole, book)
+    if drivers and settings.drivers_share and not rules.only:
+        from txmon.detection.driver_watch import DriverWatch
+
+        pipeline.watch = DriverWatch(drivers, detector_config(settings), settings.drivers_share)
+    return pipeline
 
 
 def closing_of(settings: Settings) -> Callable[[int], bool] | None:
