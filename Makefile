@@ -123,6 +123,8 @@ $(VENV)/installed: $(BIN)/python $(SOURCES)
 
 $(VENV)/tested: $(VENV)/installed
 	$(BIN)/pip install --quiet --group dev
+	@# finds faults of accessibility; without npm, those tests are skipped
+	! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(VENV)/npm axe-core@4.14.1
 	touch $@
 
 # plain Python, read from src as it is

@@ -22,7 +22,8 @@ def test_case(path: Path, tmp_path: Path) -> None:
     case = tomllib.loads(path.read_text())
     for name, content in case.get("files", {}).items():
         (tmp_path / name).write_text(content)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8", **case.get("env", {})}
+    own = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8", **own, **case.get("env", {})}
     done = subprocess.run(
         [TXMON, *case["args"]],
         input=case.get("stdin", "").encode(),

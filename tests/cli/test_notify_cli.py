@@ -151,7 +151,7 @@ def test_notify_test_says_what_came_back(tmp_path: Path, receiver: Start) -> Non
     done = txmon(tmp_path, "notify", "--test", env=env)
     assert done.returncode == 74
     assert done.stdout == "teams: not taken: 429 Too Many Requests; to be tried again in 9 s\n"
-    assert done.stderr == "txmon: the test did not arrive: teams\n"
+    assert done.stderr == "txmon: the test notification did not arrive: teams\n"
     done = txmon(tmp_path, "notify", "--test", env=env)
     assert done.returncode == 74
     assert "teams: not taken: 404 Not Found: no such flow: [secret]" in done.stdout
@@ -177,7 +177,7 @@ def test_the_address_may_be_in_a_file_and_all_channels_are_tried(tmp_path: Path,
     assert done.stdout == (
         "teams: taken (202 Accepted)\nwebhook: taken (200 OK)\nexec: not taken: false: exit code 1\n"
     )
-    assert done.stderr == "txmon: the test did not arrive: exec\n"
+    assert done.stderr == "txmon: the test notification did not arrive: exec\n"
     assert done.returncode == 74
     assert other.requests[0]["headers"]["X-Txmon-Signature"].startswith("sha256=")
 
@@ -195,7 +195,7 @@ def test_dry_run_prints_and_sends_nothing(tmp_path: Path, receiver: Start) -> No
 @pytest.mark.parametrize(
     ("arguments", "env", "code", "says"),
     [
-        (["notify"], {}, 2, "say either --test or --dry-run"),
+        (["notify"], {}, 2, "Choose --test or --dry-run."),
         (["notify", "--test"], {}, 78, "nowhere to send notifications to: set TXMON_TEAMS_WEBHOOK"),
         (["replay", SAMPLE, "--notify"], {}, 78, "nowhere to send notifications to"),
         (["notify", "--test"], {"TXMON_TEAMS_WEBHOOK": f"ftp://{SIGNATURE}"}, 78, "holds no http(s) address"),
@@ -208,7 +208,7 @@ def test_dry_run_prints_and_sends_nothing(tmp_path: Path, receiver: Start) -> No
         (["notify", "--test", "--exec", "'x"], {}, 2, "no closing quotation"),
         (["notify", "--test", "--link", "javascript:x"], {}, 2, "no address like"),
         (["replay", SAMPLE, "--silence", "staus=denied"], {}, 2, "did you mean 'status'?"),
-        (["replay", SAMPLE, "--digest", "9"], {}, 2, "no time of day like 09:00"),
+        (["replay", SAMPLE, "--digest", "9"], {}, 2, "not a time of day. Use for example 09:00"),
         (["replay", SAMPLE], {"TXMON_TEAMS_WEBHOK": SIGNATURE}, 78, "did you mean 'TXMON_TEAMS_WEBHOOK'?"),
     ],
 )
@@ -345,4 +345,4 @@ def test_a_state_that_cannot_say_what_was_left_to_tell_is_refused(tmp_path: Path
     (tmp_path / "state").write_bytes(gzip.compress(json.dumps(row).encode()))
     code, err = quiet_night(tmp_path, "00:00-01:30", "--state", "state", stdin=night(60, 65))
     assert code == 78
-    assert "txmon: state: what was left to tell does not hold together (IndexError" in err
+    assert "txmon: state: the notifications in it are damaged (IndexError" in err

@@ -187,13 +187,13 @@ def test_the_real_files_score_as_score_py_does(tmp_path: Path) -> None:
     ("line", "message"),
     [
         (b'{"time": "2026-', "v: line 2, column 10: is no JSON"),
-        (b"[1]", "v: line 2: is no JSON object"),
-        (b"\xff", "v: line 2: is no JSON text"),
-        (b'{"a": ' + b"1" * 5000 + b"}", "v: line 2: is no JSON text"),
-        (b'{"recommendation": "ok"}', "v: line 2: time: nothing is no ISO 8601 time"),
-        (b'{"recommendation": "ok", "time": "noon"}', "v: line 2: time: 'noon' is no ISO 8601 time"),
-        (b'{"recommendation": "ok", "time": "0001-01-01T00:00:00+14:00"}', "is no ISO 8601 time"),
-        (b'{"recommendation": "alert", "time": "2026-03-02", "status": 5}', "v: line 2: status: 5 is no text"),
+        (b"[1]", "v: line 2: is not a JSON object"),
+        (b"\xff", "v: line 2: is not JSON"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "v: line 2: is not JSON"),
+        (b'{"recommendation": "ok"}', "v: line 2: time: nothing is not an ISO 8601 time"),
+        (b'{"recommendation": "ok", "time": "noon"}', "v: line 2: time: 'noon' is not an ISO 8601 time"),
+        (b'{"recommendation": "ok", "time": "0001-01-01T00:00:00+14:00"}', "is not an ISO 8601 time"),
+        (b'{"recommendation": "alert", "time": "2026-03-02", "status": 5}', "v: line 2: status: 5 is not a text"),
         (b'{"event": "incident", "state": "opened", "time": "2026-03-02"}', "v: line 2: statuses: nothing is no list"),
     ],
 )
@@ -215,13 +215,13 @@ def test_blank_lines_are_nothing_and_lines_without_a_verdict_are_wrong() -> None
     ("text", "message"),
     [
         (b'{"warmup": ', "l: line 1, column 12:"),
-        (b"[]", "l: is no object with a `warmup` and a list of `incidents`"),
-        (b'{"incidents": []}', "l: warmup: nothing is no ISO 8601 time"),
-        (truth({"kind": "a"}), "l: incidents[0].statuses: nothing is no list of statuses"),
+        (b"[]", "l: is not an object with `warmup` and a list of `incidents`"),
+        (b'{"incidents": []}', "l: warmup: nothing is not an ISO 8601 time"),
+        (truth({"kind": "a"}), "l: incidents[0].statuses: nothing is not a list of statuses"),
         (truth(incident("a", ["x"], 1, 2) | {"statuses": "denied"}), "incidents[0].statuses: 'denied' is no list"),
         (truth(incident("a", ["x"], 1, 2), incident("a", ["x"], 2, 1)), "l: incidents[1]: ends at"),
-        (truth(incident("a", ["x"], 1, 2) | {"end": 7}), "l: incidents[0].end: 7 is no ISO 8601 time"),
-        (truth(incident("a", ["x"], 1, 2) | {"kind": None}), "l: incidents[0].kind: nothing is no text"),
+        (truth(incident("a", ["x"], 1, 2) | {"end": 7}), "l: incidents[0].end: 7 is not an ISO 8601 time"),
+        (truth(incident("a", ["x"], 1, 2) | {"kind": None}), "l: incidents[0].kind: nothing is not a text"),
     ],
 )
 def test_a_bad_label_names_its_place(text: bytes, message: str) -> None:
@@ -314,7 +314,7 @@ def test_a_label_of_one_dimension_fits_the_alerts_of_two() -> None:
 
 @pytest.mark.parametrize("key", ["m1", ["m1"], {"merchant": 1}, 3])
 def test_a_key_that_is_no_object_of_texts_is_told(key: Any) -> None:
-    with pytest.raises(BadData, match=r"incidents\[0\]: key: .* is no object of texts"):
+    with pytest.raises(BadData, match=r"incidents\[0\]: key: .* is not an object of texts"):
         read_labels(truth(incident("step", ["denied"], 100, 120, key=key)), "l")
     with pytest.raises(BadData, match="line 1: key"):
         read_alerts(lines(verdict(1) | {"key": key}), "v")

@@ -95,14 +95,14 @@ def test_spec_is_read(text: str, expected: tuple[object, ...]) -> None:
         ("silence:x3@14:00/20m", "at character 9, 'x3' cannot follow silence"),
         ("sale:x0.5@14:00/20m", "'x0.5' is no sale"),
         ("sale:+5@14:00/20m", "'+5' is no sale"),
-        ("denied:x3@25:00/20m", "at character 11, '25:00' is no time of day"),
+        ("denied:x3@25:00/20m", "at character 11, '25:00' is not a time of day"),
         ("denied:x3@noon/20m", "'noon' is no time like"),
         ("denied:x3@2026-03-03/20m", "'2026-03-03' is no time like"),
         ("denied:x3@2026-13-03T10:00/20m", "is no time like"),
         ("denied:x3@+10/20m", "'+10' is no time after the start"),
         ("denied:x3@14:00/20", "at character 17, '20' is no duration"),
         ("denied:x3@14:00/", "'' is no duration"),
-        ("denied:x3@14:00/0m", "'0m' is no time at all"),
+        ("denied:x3@14:00/0m", "'0m' is too short"),
     ],
 )
 def test_bad_spec_is_quoted_with_the_wrong_part_and_an_example(text: str, part: str) -> None:

@@ -184,5 +184,8 @@ def test_memory_runs_out() -> None:
         "replay", "-", "--group-by", "m", "--only", "alerts", stdin=table(rows, "time,status,m,count"),
         limits={resource.RLIMIT_AS: 110 << 20},
     )  # fmt: skip
-    assert (done.code, done.err) == (1, "txmon: out of memory; fewer series (--max-series, --group-by) need less\n")
+    assert (done.code, done.err) == (
+        1,
+        "txmon: out of memory. Use fewer series: --max-series, or fewer columns in --group-by.\n",
+    )
     assert done.lines is not None

@@ -28,7 +28,7 @@ def test_whoever_read_us_has_enough() -> None:
 
 @pytest.mark.fault("standard output is closed (`>&-`)", "stops with one line, exit code 74; with `--out` it runs")
 def test_no_standard_output(tmp_path: Path) -> None:
-    text = "txmon: standard output is closed; --out FILE writes elsewhere\n"
+    text = "txmon: standard output is closed. Use --out FILE.\n"
     assert in_shell('"$1" replay "$2" >&-') == (74, "", text)
     assert in_shell('head -3 "$2" | "$1" replay - >&-') == (74, "", text)  # less than a buffer holds
     assert in_shell(f'"$1" replay "$2" --out {tmp_path}/o >&-') == (0, "", "")
@@ -128,7 +128,7 @@ def test_an_edited_state(tmp_path: Path) -> None:
         path.write_bytes(raw)
         done = txmon("watch", "--state", path, stdin=table(ordinary(3)))
         assert (done.code, done.out) == (78, b"")
-        assert "does not hold together" in done.err
+        assert "is damaged" in done.err
         assert said in done.err
         assert path.read_bytes() == raw
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import subprocess
 import time
 import urllib.request
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import websocket
+from tools import need
 
-CHROMIUM = shutil.which("chromium") or "chromium"
 LONGEST = "300"  # seconds that a browser may live, whatever became of the test
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -107,7 +106,7 @@ def tabs(page: Page, count: int) -> Iterator[list[Page]]:
 def browser(folder: Path) -> Iterator[Page]:
     """A tab of a fresh Chromium whose profile is `folder`."""
     process = subprocess.Popen(
-        ["timeout", "-k", "5", LONGEST, CHROMIUM, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
+        ["timeout", "-k", "5", LONGEST, need("chromium"), *FLAGS, f"--user-data-dir={folder}", "about:blank"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:

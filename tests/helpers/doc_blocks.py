@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
+from tools import need_all_in
 
 from txmon.cli.main import txmon
 from txmon.errors import TxmonError
@@ -151,6 +152,7 @@ def _console(block: Block) -> list[Step]:
 
 def run(todo: list[Step], folder: Path, seconds: float = TIME) -> list[str]:
     """Run the steps in `folder` as one bash session that ends at the first failure; what went wrong."""
+    need_all_in(step.command for step in todo)
     port = _free_port()
     outputs = [folder / f".output-{n}" for n in range(len(todo))]
     script = ["set -e", "trap 'kill $(jobs -p) $! 2>/dev/null || true; wait' EXIT"]

@@ -92,7 +92,8 @@ class Followed:
 
     def start(self) -> None:
         command = [*TXMON, "watch", "--follow", str(self.log), "--state", str(self.small / "state"), "--out",
-                   str(self.small / "v.jsonl"), "--notify", "--max-age", "0", "--drain", "0s", *SETTINGS]  # fmt: skip
+                   str(self.small / "v.jsonl"), "--notify", "--max-age", "0", "--flush-timeout", "0s",
+                   *SETTINGS]  # fmt: skip
         with (self.folder / "err").open("ab") as err:
             self.process = subprocess.Popen(command, cwd=self.folder, env=self.env, stderr=err)
 

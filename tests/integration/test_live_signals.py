@@ -287,7 +287,7 @@ def test_a_page_on_standard_output() -> None:
         ("replay SAMPLE --warmup 90", "--warmup: '90' has no unit. Use 90s, 90m or 90h."),
         ("replay SAMPLE --bucket 60", "--bucket: '60' has no unit. Use 60s, 60m or 60h."),
         ("watch --from noon", "--from 'noon' is not valid. Use start, end, or a time like 2026-03-02T10:00Z."),
-        ("watch --from end", "--from end is for --follow FILE: only a file has an end to begin at"),
+        ("watch --from end", "--from end needs --follow FILE."),
     ],
 )
 def test_what_cannot_be_meant_is_an_error(arguments: str, line: str, tmp_path: Path) -> None:

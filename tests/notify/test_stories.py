@@ -214,14 +214,14 @@ def test_an_incident_is_accepted_ignored_or_no_longer_acknowledged(
     ("arguments", "code", "message"),
     [
         (("ack", "nobody"), 2, "no open incident 'nobody'"),
-        (("ack", "ID", "--undo", "--accept"), 2, "give one of --undo, --accept and --ignore"),
+        (("ack", "ID", "--undo", "--accept"), 2, "--undo, --accept and --ignore exclude each other. Give one of them."),
         (("silence", "denied"), 2, "a silence has an end"),
         (("silence", "denied", "--for", "0s"), 2, "a silence lasts from 1s to 30d"),
         (("silence", "denied", "--for", "soon"), 2, "is no duration"),
         (("silence", "denied", "--for", "31d"), 2, "a silence lasts from 1s to 30d"),
         (("silence", "failed", "--for", "1h"), 2, "failed is silenced until"),
         (("silence", "denied", "--end"), 2, "denied is not silenced; silenced: failed"),
-        (("silence", "denied", "--for", "1h", "--key", "m1"), 2, "is no COLUMN=VALUE"),
+        (("silence", "denied", "--for", "1h", "--key", "m1"), 2, "is not COLUMN=VALUE. Use for example merchant=m1."),
         (("silence", "--for", "1h"), 2, "name the STATUS"),
     ],
 )
@@ -302,7 +302,7 @@ def test_a_receiver_that_is_slow_gets_no_copies(tmp_path: Path, receiver: Start)
     slow = receiver({"hang": True})
     rows: Rows = lambda m: {"approved": busy(m), "failed": 12 if 120 <= m < 125 else 0}  # noqa: E731
     (tmp_path / "day.csv").write_text("time,status,count\n" + table(START, 0, 124, rows))
-    flags = ("--notify", "--notify-timeout", "1s", "--drain", "6s", "--spool", "sp", "--out", "v.jsonl")
+    flags = ("--notify", "--notify-timeout", "1s", "--flush-timeout", "6s", "--spool", "sp", "--out", "v.jsonl")
     done = run(tmp_path, "replay", "day.csv", *flags, TXMON_WEBHOOK=slow.url)
     assert len(slow.requests) == 1
     assert "webhook: no answer in time" in done.stderr

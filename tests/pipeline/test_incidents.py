@@ -8,7 +8,8 @@ import pytest
 from txmon.model.money import Money
 from txmon.model.outcome import IncidentEvent, Severity
 from txmon.model.verdict import Recommendation, Stated, Verdict
-from txmon.pipeline.incidents import IncidentPolicy, IncidentTracker, SilenceOrder, label_of
+from txmon.pipeline.incidents import IncidentPolicy, IncidentTracker, SilenceOrder
+from txmon.pipeline.member import label_of
 
 MINUTE = 60
 

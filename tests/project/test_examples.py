@@ -17,6 +17,7 @@ import pytest
 import yaml
 from paths import ROOT
 from serving import serving
+from tools import need
 
 EXAMPLES = ROOT / "examples"
 SHOWS = {  # script -> what its output holds, in this order
@@ -254,7 +255,7 @@ def test_the_sidecar_begins_and_answers_its_probes(pod: Any, tmp_path: Path) -> 
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 path = txmon[probe]["httpGet"]["path"]
                 answer = subprocess.run(
-                    ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://127.0.0.1:{port}{path}"],
+                    [need("curl"), "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://127.0.0.1:{port}{path}"],
                     capture_output=True, text=True, timeout=30, check=True,
                 ).stdout  # fmt: skip
                 assert (probe, answer) == (probe, "200")

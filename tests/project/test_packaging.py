@@ -107,7 +107,7 @@ def test_every_extra_that_txmon_names_is_one_of_the_wheels(built: Path) -> None:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         metadata = archive.read(name).decode()
     extras = set(re.findall(r"^Provides-Extra: (\S+)$", metadata, re.MULTILINE))
-    assert extras == {"all", "apprise", "holidays", "kafka", "plot", "spark", "sql"}
+    assert extras == {"all", "apprise", "holidays", "kafka", "otlp", "plot", "spark", "sql"}
     brought = {extra: re.findall(rf"^Requires-Dist: (\S+?)[<>=\[ ].*extra == '{extra}'$", metadata, re.MULTILINE)
                for extra in extras}  # fmt: skip
     assert brought["apprise"] == ["apprise"]

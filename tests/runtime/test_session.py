@@ -206,7 +206,7 @@ def test_a_part_that_the_state_does_not_fit_ends_the_run(tmp_path: Path) -> None
     path.write_bytes(gzip.compress(json.dumps(row).encode()))
     engine = Engine(settings, pipeline_of(settings, live=True, partial=True), Time(START))
     engine.session.restore()
-    with pytest.raises(ConfigError, match="does not hold together"):
+    with pytest.raises(ConfigError, match="is damaged"):
         engine.session.remember(engine)
 
 

@@ -40,7 +40,7 @@ def good() -> bytes:
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        (b"", "is no state of txmon's, or damaged"),
+        (b"", "is not a txmon state, or it is damaged"),
         (b"time,status\n", "is no state of txmon's"),
         (good()[:-9], "damaged"),
         (good()[:30] + b"\xff\xff" + good()[32:], "damaged"),
@@ -61,10 +61,10 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     path = str(tmp_path / "state")
     save(pipeline_of(Settings(), live=True), Settings(), path, {})
     for settings in (Settings(bucket=300), Settings(group_by=("merchant",))):
-        with pytest.raises(ConfigError, match="was written with"):
+        with pytest.raises(ConfigError, match=r"was written with(out)? --"):
             restore(pipeline_of(settings, live=True), settings, path)
     write(path, State({"bucket": 60, "by": []}, {"buckets": 3}))
-    with pytest.raises(ConfigError, match="does not hold together"):
+    with pytest.raises(ConfigError, match="is damaged"):
         restore(pipeline_of(Settings(), live=True), Settings(), path)
 
 

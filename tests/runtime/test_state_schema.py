@@ -1,4 +1,4 @@
-"""A state that does not hold together is refused when it is read, not a minute later."""
+"""A state that is damaged is refused when it is read, not a minute later."""
 
 import json
 from collections.abc import Callable

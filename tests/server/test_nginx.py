@@ -18,6 +18,7 @@ from paths import ROOT
 from serving import incident, minute, serving, warm
 from test_page import acknowledge
 from test_serve_cli import wait_for
+from tools import need
 
 from txmon.settings.declarations import Settings
 
@@ -60,7 +61,7 @@ def nginx(folder: Path, servers: str) -> Iterator[None]:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=monitor.example",
+        [need("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=monitor.example",
          "-keyout", str(folder / "key"), "-out", str(folder / "certificate")],
         check=True, capture_output=True,
     )  # fmt: skip

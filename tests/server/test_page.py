@@ -1,7 +1,6 @@
 """The live page: its files, and what it does in headless Chromium."""
 
 import hashlib
-import os
 import re
 import signal
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from browser import Page, browser, tabs
-from paths import ROOT
 from serving import SAMPLE, START, Server, incident, minute, serving, warm
 from test_serve_cli import call, running
 
@@ -228,8 +226,6 @@ def test_an_incident_of_the_sample_is_shown_while_it_lasts(page: Page) -> None:
         opened(page, server)
         assert "issuer declines" in page.wait("document.querySelector('#incident-list li')?.innerText")
         page.wait("document.querySelectorAll('figure canvas').length >= 5")
-        if os.environ.get("TXMON_GOLDEN") == "write":  # the picture of the README
-            page.picture(ROOT / "docs" / "page.png")
 
 
 def test_eight_tabs_load_and_all_of_them_follow(page: Page) -> None:

@@ -76,7 +76,11 @@ def wait_for(true: Callable[[], object]) -> None:
 
 def test_other_addresses_need_a_token(tmp_path: Path) -> None:
     code, told = refused(tmp_path, "--host", "0.0.0.0")
-    assert (code, told) == (2, "txmon: --host 0.0.0.0: others than this machine need a token; set TXMON_TOKEN\n")
+    assert (code, told) == (
+        2,
+        "txmon: --host 0.0.0.0 accepts other machines, so clients need a token."
+        " Set TXMON_TOKEN, or use --host 127.0.0.1.\n",
+    )
     assert refused(tmp_path, "--host", "0.0.0.0", TXMON_TOKEN="short")[0] == 78
 
 

@@ -37,11 +37,11 @@ def test_flags_win_over_variables_over_the_folder_over_the_user(tmp_path: Path) 
     [
         ('buckett = "1m"', "unknown setting 'buckett'; did you mean 'bucket'"),
         ('bucket = "7s"', "bucket: '7s' is not from 10s to 1h"),
-        ('bucket = "7m"', "does not divide a day evenly"),
+        ('bucket = "7m"', "does not divide a day evenly. Use for example 1m, 5m or 10m."),
         ("bucket = ", "Invalid value"),
-        ('budget = "often"', "'often' is no budget like"),
-        ('direction = {denied = "up"}', "'up' is none of above, below, both"),
-        ('tz = "Mars/Olympus"', "is no time zone"),
+        ('budget = "often"', "'often' is not a budget"),
+        ('direction = {denied = "up"}', "'up' is not valid. Choose above, below or both"),
+        ('tz = "Mars/Olympus"', "is not a time zone"),
     ],
 )
 def test_a_bad_file_is_refused(text: str, reason: str, tmp_path: Path) -> None:

@@ -54,12 +54,12 @@ def test_what_is_not_given_matches_everything(text: str, matches: bool) -> None:
     ("text", "reason"),
     [
         ("severity=critical", "needs `to`"),
-        ("to=team", "none of teams, webhook"),
-        ("severity=bad;to=teams", "none of info, warning, critical"),
-        ("wen=x;to=teams", "none of"),
-        ("to", "no NAME=VALUE"),
-        ("", "no route"),
-        ("time=25:00-26:00;to=teams", "no time of day"),
+        ("to=team", "Choose teams, webhook"),
+        ("severity=bad;to=teams", "Choose info, warning or critical"),
+        ("wen=x;to=teams", "is not valid. Choose"),
+        ("to", "not NAME=VALUE"),
+        ("", "not a route"),
+        ("time=25:00-26:00;to=teams", "not a time of day"),
     ],
 )
 def test_what_is_no_route_is_said(text: str, reason: str) -> None:

@@ -34,12 +34,20 @@ def here(tmp_path: Path) -> Path:
     ("arguments", "code", "line"),
     [
         (["replya", "x"], 2, "no command 'replya'; did you mean 'replay'?"),
-        (["transactions.csv"], 2, "no command 'transactions.csv'; to judge the file: txmon replay transactions.csv"),
-        (["xyzzy"], 2, "no command 'xyzzy'; there are replay, watch, "),
+        (
+            ["transactions.csv"],
+            2,
+            "no command 'transactions.csv'. To judge the file, use: txmon replay transactions.csv",
+        ),
+        (["xyzzy"], 2, "no command 'xyzzy'. The commands are replay, watch, "),
         (["state", "shwo", "x"], 2, "No such command 'shwo'"),
         (["replay", "x", "--budgte", "1/day"], 2, "No such option '--budgte'"),
         (["replay", "x", "--budgte", "1/day"], 2, "--budget"),
-        (["replay", "x", "--only", "alert"], 2, "--only: 'alert' is none of all, alerts; did you mean 'alerts'?"),
+        (
+            ["replay", "x", "--only", "alert"],
+            2,
+            "--only: 'alert' is not valid. Choose all or alerts; did you mean 'alerts'?",
+        ),
         (["replay", "x", "--tz", "Europe/Lisboa"], 2, "did you mean 'Europe/Lisbon'?"),
         (["replay", "x", "--map", "cuont=n"], 2, "did you mean 'count'?"),
         (["replay", "x", "--rule", "failed: cuont > 3"], 2, "did you mean 'count'?"),

@@ -84,8 +84,8 @@ def test_a_state_file_is_taken_too() -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda raw: b"", "is no state of txmon's, or of a later version"),
-        (lambda raw: b"txmonshard9\n" + raw[12:], "is no state of txmon's, or of a later version"),
+        (lambda raw: b"", "is not a txmon state, or a later version wrote it"),
+        (lambda raw: b"txmonshard9\n" + raw[12:], "is not a txmon state, or a later version wrote it"),
         (lambda raw: raw[: len(raw) // 2], "or damaged"),
         (lambda raw: raw[:20], "or damaged"),
         (lambda raw: raw[:-9] + bytes(9), "or damaged"),

@@ -208,7 +208,7 @@ def test_a_folder_of_states_is_read_back_and_half_of_one_is_none(tmp_path: Path)
     assert shards_in(folder) == 2
     assert read_states(folder) == states
     (tmp_path / "states" / "shards").unlink()
-    with pytest.raises(ConfigError, match="is no folder of shards' states"):
+    with pytest.raises(ConfigError, match="is not a folder with states of shards"):
         plan_of(EXACT, 2, start=folder)
 
 

@@ -589,7 +589,7 @@ def test_a_kafka_topic_that_cannot_be_written_ends_the_job(spark: Any, tmp_path:
     source, checkpoint = f"files:{tmp_path}/in", f"{tmp_path}/state"
     with pytest.raises(UsageError, match="is no kafka:SERVERS/TOPIC"):
         run(spark, Job(source, checkpoint, "kafka:topic", every=0), plan, print)
-    with pytest.raises(UsageError, match="a Kafka topic takes JSON lines alone"):
+    with pytest.raises(UsageError, match="a Kafka topic takes only JSON lines"):
         run(spark, Job(source, checkpoint, "kafka:b:9/topic", "parquet", every=0), plan, print)
 
 
@@ -603,11 +603,11 @@ def test_nothing_but_a_running_job_imports_spark() -> None:
 
 
 def test_what_shards_cannot_do_is_refused() -> None:
-    with pytest.raises(ConfigError, match="0 series: at least one there must be"):
+    with pytest.raises(ConfigError, match="0 series: use at least 1"):
         plan_of(replace(EXACT, sigma=None), 4, series=0)
     with pytest.raises(ConfigError, match="0 shards"):
         plan_of(EXACT, 0)
-    with pytest.raises(ConfigError, match="is no folder of shards' states"):
+    with pytest.raises(ConfigError, match="is not a folder with states of shards"):
         plan_of(EXACT, 4, start="/no/such")
 
 

@@ -5,6 +5,7 @@ A click add-on would do the same, but rich-click makes txmon start in 230 ms ins
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 import click
@@ -103,6 +104,13 @@ class Page(click.Command):
             f"`{ctx.command_path} --help` prints all {len(options)} options. `txmon help TOPIC` explains a topic."
         )
         return formatter.getvalue().rstrip("\n")
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments as click does. Raise UsageError for quiet hours under their former name."""
+        for name, value in pairwise(args):
+            if name == "--quiet" and value[:1].isdigit() and ":" in value:
+                raise click.UsageError(f"--quiet takes no value. Use --quiet-hours {value}", ctx)
+        return super().parse_args(ctx, args)
 
     def sections(self, ctx: click.Context) -> dict[str, list[click.Option]]:
         """Return the options by section, in the order of ORDER; one section where there are few options."""

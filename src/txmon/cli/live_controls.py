@@ -56,12 +56,12 @@ class LiveControls:
             for line in self._adopt(load_config(self._flags).settings):
                 self._say(f"SIGHUP: {line}")
         except TxmonError as bad:
-            self._say(f"SIGHUP: {bad}; the settings stay as they are")
+            self._say(f"SIGHUP: {bad}. The settings did not change.")
         for reopen in (self._outputs.reopen, self._session.log.reopen):
             try:
                 reopen()
             except TxmonError as bad:
-                self._say(f"SIGHUP: {bad}; going on with the file that is open")
+                self._say(f"SIGHUP: {bad}. txmon continues with the file that is open.")
         for renew in self.renew:
             try:
                 self._say(f"SIGHUP: {renew()}")

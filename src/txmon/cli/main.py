@@ -19,7 +19,7 @@ from txmon.version import describe
 
 HEADINGS: Final = {
     "Judge": ("replay", "watch", "serve", "spark"),
-    "Understand": ("inspect", "analyze", "query"),
+    "Understand": ("inspect", "analyze", "query", "explain"),
     "Try and tune": ("simulate", "evaluate", "tune"),
     "Incidents": ("notify", "ack", "silence"),
     "Set up": ("config", "doctor", "state", "completion", "help"),
@@ -57,8 +57,8 @@ def _nearest(word: str) -> str:
     from txmon.support.suggest import nearest
 
     if os.path.exists(word):
-        return f"; to judge the file: txmon replay {word}"
-    return nearest(word, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+        return f". To judge the file, use: txmon replay {word}"
+    return nearest(word, COMMANDS) or f". The commands are {', '.join(COMMANDS)}."
 
 
 @click.group(cls=LazyGroup, groups=HEADINGS)
@@ -106,7 +106,9 @@ def run(arguments: list[str]) -> int:
         _drop_output()
         return _fail(_io_text(failure), ExitCode.IO, debug)
     except MemoryError:
-        return _fail("out of memory; fewer series (--max-series, --group-by) need less", ExitCode.FAILURE, debug)
+        return _fail(
+            "out of memory. Use fewer series: --max-series, or fewer columns in --group-by.", ExitCode.FAILURE, debug
+        )
     except Exception as failure:  # the last resort: one line instead of a traceback
         return _fail(f"unexpected {type(failure).__name__}: {failure} (--debug shows where)", ExitCode.FAILURE, debug)
 
@@ -146,7 +148,7 @@ def _fail(text: str, code: ExitCode, debug: bool, detail: str = "") -> int:
 def _io_text(failure: OSError) -> str:
     """What went wrong, and with what, as far as that is known."""
     if failure.errno == EBADF:
-        return "standard output is closed; --out FILE writes elsewhere"
+        return "standard output is closed. Use --out FILE."
     limits = {EMFILE: " (ulimit -n says how many)", ENFILE: "", ENOMEM: ""}
     reason = f"{failure.strerror or failure}{limits.get(failure.errno or 0, '')}"
     if failure.filename is not None:

@@ -53,7 +53,8 @@ class Outputs:
         typed: the input comes from the keyboard.
         jobs: 2 to have the lines made and written by a second process. pace: of a replay, which keys change.
         """
-        self.alerted = False
+        self.buckets = 0  # judged so far
+        self.alerting = 0  # of these, with an alert
         self.pause: Callable[[], None] = _go_on  # called now and then while many lines are written
         self._out: LineFile | None = None
         self._log: LogFolder | None = None
@@ -62,10 +63,12 @@ class Outputs:
         # on a terminal the chart takes the place of the lines
         out = None if settings.out == "-" else settings.out
         self._table: TableOut | None = None
+        has_lines = bool(settings.out) or not (shown and sys.stdout.isatty())
+        self._lines_shown = has_lines and out is None and sys.stdout.isatty()
         if out is not None and is_table(out):
             self._table = TableOut(out, settings.only == "alerts", live, stack, lambda line: tell([line]))
             sinks.append(self._table.accept)
-        elif settings.out or not (shown and sys.stdout.isatty()):
+        elif has_lines:
             flush = live or settings.speed is not None
             stream, only_alerts = self._stream(out, stack, live, settings.speed is not None), settings.only == "alerts"
             if jobs > 1 and not flush:
@@ -120,9 +123,19 @@ class Outputs:
             self._telling.hear(ended)
 
     @property
+    def on_screen(self) -> bool:
+        """Whether the chart or the lines are on the terminal, so that nothing else may draw there."""
+        return self.display is not None or self._lines_shown
+
+    @property
     def quitting(self) -> bool:
         """Whether somebody wants to see no more."""
         return self.display is not None and self.display.quitting
+
+    @property
+    def alerted(self) -> bool:
+        """Whether anything alerted."""
+        return self.alerting > 0
 
     @property
     def lost(self) -> bool:
@@ -133,7 +146,8 @@ class Outputs:
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""
-        self.alerted = self.alerted or outcome.alerted()
+        self.buckets += 1
+        self.alerting += outcome.alerted()
         said = self._roles.accept(outcome)
         if said:
             tell(said)
@@ -181,7 +195,7 @@ class Outputs:
         try:
             self._telling.restore(found[NOTIFICATIONS])
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as bad:
-            raise ConfigError(f"{state}: what was left to tell does not hold together ({bad!r})") from bad
+            raise ConfigError(f"{state}: the notifications in it are damaged ({bad!r})") from bad
 
     @property
     def trouble(self) -> str:

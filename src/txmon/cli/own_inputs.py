@@ -35,12 +35,16 @@ def spare_inputs(inputs: Iterable[str], outputs: Mapping[str, str | None], setti
             continue
         given = flag if output == "-" else f"{flag} {output}"
         if identity in read:
-            raise UsageError(f"{given} is the input {read[identity]}, which txmon never writes to; name another file")
+            raise UsageError(
+                f"{given} is the input {read[identity]}. txmon never writes to its input. Name another file."
+            )
         pattern = next((path for path in patterns if fnmatch(os.path.abspath(output), os.path.abspath(path))), None)
         if pattern is not None:
-            raise UsageError(f"{given} matches the input {pattern}: txmon would read what it writes; name another file")
+            raise UsageError(
+                f"{given} matches the input {pattern}, so txmon would read what it writes. Name another file."
+            )
         if identity in written:
-            raise UsageError(f"{given} is {written[identity]} too; give each a file of its own")
+            raise UsageError(f"{given} is {written[identity]} too. Give each output its own file.")
         written[identity] = given
     _spare_log(read.values(), outputs.get("--log"))
     if settings is not None and is_table(settings.out) and os.path.isdir(outputs.get("--out") or ""):
@@ -68,7 +72,9 @@ def _spare_log(inputs: Iterable[str], log: str | None) -> None:
     """Raise UsageError where the log folder `log` holds one of `inputs` under a name that the log uses."""
     for path in inputs if log is not None else ():
         if NAME.fullmatch(os.path.basename(path)) and _same_folder(os.path.dirname(path), str(log)):
-            raise UsageError(f"--log {log} holds the input {path}, which txmon never writes to; name another folder")
+            raise UsageError(
+                f"--log {log} holds the input {path}. txmon never writes to its input. Name another folder."
+            )
 
 
 def _spare_folder(inputs: Iterable[str], folder: str) -> None:

@@ -111,11 +111,11 @@ def source_of(flags: dict[str, Any], settings: Settings, live: bool) -> Source |
         if given["query"] is None:
             return None  # TXMON_SQL alone asks for nothing
         if not sql:
-            raise UsageError("--query needs --sql URL or --prometheus URL")
+            raise UsageError("--query needs --sql URL or --prometheus URL.")
     if given["sql"] and prometheus:
         raise UsageError("--sql and --prometheus cannot be combined. Run txmon for each.")
     if given["query"] is None:
-        raise UsageError(f"{'--prometheus' if prometheus else '--sql'} needs --query")
+        raise UsageError(f"{'--prometheus' if prometheus else '--sql'} needs --query TEXT.")
     secret = _secret(given["password_file"])
     if prometheus:
         return Source(prometheus=_prometheus(given, prometheus, settings, secret))

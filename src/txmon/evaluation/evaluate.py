@@ -294,10 +294,10 @@ def read_labels(content: bytes, name: str) -> Labels:
     except json.JSONDecodeError as bad:
         raise BadData(f"{name}: line {bad.lineno}, column {bad.colno}: {bad.msg}") from None
     except (ValueError, RecursionError) as bad:  # not UTF-8, a number of thousands of digits, nested too deep
-        raise BadData(f"{name}: is no JSON text ({bad})") from None
+        raise BadData(f"{name}: is not JSON ({bad})") from None
     rows = truth.get("incidents") if isinstance(truth, dict) else None
     if not isinstance(rows, list):
-        raise BadData(f"{name}: is no object with a `warmup` and a list of `incidents`")
+        raise BadData(f"{name}: is not an object with `warmup` and a list of `incidents`")
     warmup = _moment(truth.get("warmup"), f"{name}: warmup")
     return Labels(warmup, tuple(_label(row, f"{name}: incidents[{n}]") for n, row in enumerate(rows)))
 
@@ -322,11 +322,11 @@ def _json_line(line: bytes, place: str) -> dict[str, object]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as bad:
-        raise BadData(f"{place}, column {bad.colno}: is no JSON ({bad.msg})") from None
+        raise BadData(f"{place}, column {bad.colno}: is not JSON ({bad.msg})") from None
     except (ValueError, RecursionError):  # not UTF-8, a number of thousands of digits, nested too deep
-        raise BadData(f"{place}: is no JSON text") from None
+        raise BadData(f"{place}: is not JSON") from None
     if not isinstance(row, dict):
-        raise BadData(f"{place}: is no JSON object")
+        raise BadData(f"{place}: is not a JSON object")
     return row
 
 
@@ -340,13 +340,13 @@ def _page(row: dict[str, object], place: str) -> list[Page]:
 def _key(row: dict[str, object], place: str) -> Key:
     key = row.get("key", {})
     if not isinstance(key, dict) or not all(isinstance(value, str) for value in key.values()):
-        raise BadData(f"{place}: key: {_shown(key)} is no object of texts")
+        raise BadData(f"{place}: key: {_shown(key)} is not an object of texts")
     return frozenset(key.items()) if key else NO_KEY
 
 
 def _label(row: object, place: str) -> Label:
     if not isinstance(row, dict):
-        raise BadData(f"{place}: is no object")
+        raise BadData(f"{place}: is not an object")
     statuses = _texts(row.get("statuses"), f"{place}.statuses")
     affects = _texts(row["affects"], f"{place}.affects") if "affects" in row else statuses
     excuses = {*affects, TOTAL} if len(affects) > 1 else set(affects)
@@ -358,13 +358,13 @@ def _label(row: object, place: str) -> Label:
 
 def _texts(value: object, place: str) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise BadData(f"{place}: {_shown(value)} is no list of statuses")
+        raise BadData(f"{place}: {_shown(value)} is not a list of statuses")
     return tuple(_text(item, place) for item in value)
 
 
 def _text(value: object, place: str) -> str:
     if not isinstance(value, str):
-        raise BadData(f"{place}: {_shown(value)} is no text")
+        raise BadData(f"{place}: {_shown(value)} is not a text")
     return value
 
 
@@ -376,7 +376,7 @@ def _moment(value: object, place: str) -> datetime:
     except (ValueError, OverflowError):
         moment = None
     if moment is None or not 1970 <= moment.year < 9999:  # room for the grace, and for any zone
-        raise BadData(f"{place}: {_shown(value)} is no ISO 8601 time")
+        raise BadData(f"{place}: {_shown(value)} is not an ISO 8601 time")
     return moment
 
 

@@ -90,7 +90,9 @@ def _parse_where(text: str, values: str) -> tuple[tuple[str, str], ...]:
     for part in re.split(r"\s+and\s+|,", values.strip()):
         column, equals, value = part.partition("=")
         if not equals or not column.strip() or not value.strip():
-            raise _bad(text, part, "is no COLUMN=VALUE like issuer=B7", len(text) - len(values))
+            raise _bad(
+                text, part, "is not COLUMN=VALUE. Use for example merchant=m1. like issuer=B7", len(text) - len(values)
+            )
         found.append((column.strip(), value.strip()))
     return tuple(found)
 
@@ -134,16 +136,16 @@ def _parse_change(text: str, head: str) -> tuple[str, Change, float]:
         return EVERY, Change.SILENCE, 0.0
     status, colon, change = head.partition(":")
     if not _STATUS.fullmatch(status):
-        raise _bad(text, status or head, "is no status, * or silence", 0)
+        raise _bad(text, status or head, "is not a status, * or silence", 0)
     if status == "silence":
         raise _bad(text, change, "cannot follow silence, which takes no change", len(status) + 1)
     position = len(status) + 1
     match = _CHANGE.fullmatch(change)
     if not colon or match is None:
-        raise _bad(text, change or head, "is no change like x3, +6 or rampx3", position if change else 0)
+        raise _bad(text, change or head, "is not a change like x3, +6 or rampx3", position if change else 0)
     kind, amount = Change(match[1]), float(match[2])
     if status == "sale" and (kind is not Change.MULTIPLY or amount <= 1):
-        raise _bad(text, change, "is no sale, which takes a factor above 1 like x1.8", position)
+        raise _bad(text, change, "is not valid for a sale, which takes a factor above 1 like x1.8", position)
     if amount == (0 if kind is Change.ADD else 1):
         raise _bad(text, change, "changes nothing", position)
     most = MOST_ADDED if kind is Change.ADD else MOST_FACTOR
@@ -158,18 +160,18 @@ def _parse_start(text: str, start: str, position: int) -> tuple[Origin, int]:
     if match:
         day, hour, minute, second = (int(part or 0) for part in match.groups())
         if hour > 23 or minute > 59 or second > 59:
-            raise _bad(text, start, "is no time of day", position)
+            raise _bad(text, start, "is not a time of day", position)
         return Origin.FIRST_DAY, day * DAY + hour * 3600 + minute * 60 + second
     if start.startswith("+"):
         try:
             return Origin.STREAM, _with_unit(start[1:])
         except ValueError:
-            raise _bad(text, start, "is no time after the start like +10m", position) from None
+            raise _bad(text, start, "is not a time after the start like +10m", position) from None
     try:
         moment = datetime.fromisoformat(start if "T" in start else "")  # a date alone is more likely an oversight
         epoch = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
-        raise _bad(text, start, "is no time like 14:00, d1,14:00, +10m or 2026-03-03T14:00", position) from None
+        raise _bad(text, start, "is not a time like 14:00, d1,14:00, +10m or 2026-03-03T14:00", position) from None
     return Origin.EPOCH, epoch
 
 
@@ -177,9 +179,9 @@ def _parse_duration(text: str, length: str, position: int) -> int:
     try:
         found = _with_unit(length)
     except ValueError:
-        raise _bad(text, length, "is no duration like 90s, 20m, 2h or 1d", position) from None
+        raise _bad(text, length, "is not a duration like 90s, 20m, 2h or 1d", position) from None
     if found < 1:
-        raise _bad(text, length, "is no time at all", position)
+        raise _bad(text, length, "is too short", position)
     return found
 
 

@@ -70,11 +70,11 @@ class Simulation:
 
     def __post_init__(self) -> None:
         if self.width < 1 or DAY % self.width:
-            raise UsageError(f"a bucket of {self.width} s does not divide a day evenly")
+            raise UsageError(f"a bucket of {self.width} s does not divide a day evenly. Use for example 1m, 5m or 10m.")
         if not 0 < self.peak <= MOST_PEAK:
             raise UsageError(f"a peak of {self.peak:g} is not above 0 and at most {MOST_PEAK:.0f} a minute")
         if not (isfinite(self.days) and self.days > 0):
-            raise UsageError(f"{self.days:g} days is no length above 0")
+            raise UsageError(f"{self.days:g} days is not valid. Use a number above 0.")
         if self.seed < 0:
             raise UsageError(f"seed {self.seed} is below 0")
         object.__setattr__(self, "start", self.start - self.start % self.width)

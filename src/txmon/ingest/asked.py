@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from txmon.errors import BadData
 from txmon.ingest.calendar_texts import UNDECIDED
@@ -33,6 +33,14 @@ class Asked(Protocol):
 
     def __iter__(self) -> Iterator[list[bytes]]:
         """Yield lists of lines."""
+
+
+@runtime_checkable
+class PartlyObserved(Protocol):
+    """A source that knows which times nobody observed."""
+
+    def unobserved(self) -> list[tuple[int, int]]:
+        """Return, once, those times in epoch seconds, the end excluded."""
 
 
 class AskedSource:

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,8 +67,11 @@ class Prometheus:
             *([urllib.request.HTTPSHandler(context=self._context)] if self._context is not None else []), _NoRedirect()
         )
 
-    def lines(self, start: float, end: float) -> list[bytes]:
-        """Return the lines of the steps that end in (start, end], in order of time. Raise IoFailure or BadData."""
+    def lines(self, start: float, end: float) -> tuple[list[bytes], list[tuple[int, int]]]:
+        """Return the lines of the points from `start` to `end`, in order of time, and the times without any point.
+
+        Raise IoFailure or BadData.
+        """
         step = self._query.step
         wanted = {"query": self._query.text, "start": _number(start), "end": _number(end), "step": str(step)}
         answer = self._ask("/api/v1/query_range", wanted)
@@ -85,7 +88,8 @@ class Prometheus:
                     rows.append((float(at), {"time": int(at) - step, "status": status, "count": count} | labels))
         rows.sort(key=lambda row: row[0])
         encode = json.dumps
-        return [encode(row, ensure_ascii=False).encode() for _, row in rows]
+        lines = [encode(row, ensure_ascii=False).encode() for _, row in rows]
+        return lines, gaps({int(at) for at, _ in rows}, int(start), int(end), step)
 
     def _status(self, labels: dict[str, str]) -> str:
         """Take the status out of the labels; BadData, with the labels that are there, where it is none of them."""
@@ -157,6 +161,19 @@ class Prometheus:
         raise kind(f"{self.name}: answered {bad.code}{': ' + text if text else ''}") from None
 
 
+def gaps(seen: Collection[int], start: int, end: int, step: int) -> list[tuple[int, int]]:
+    """Return the times (epoch seconds, the end excluded) of the points from `start` to `end` that are not in `seen`."""
+    found: list[tuple[int, int]] = []
+    for at in range(start, end + 1, step):
+        if at in seen:
+            continue
+        if found and found[-1][1] == at - step:
+            found[-1] = (found[-1][0], at)
+        else:
+            found.append((at - step, at))
+    return found
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follows nothing: a login must not be sent to where an answer points."""
 
@@ -177,6 +194,12 @@ class PromRows:
         self.name = self._server.name
         self.size: int | None = None  # nobody knows it, so a progress bar has no end
         self.consumed = 0
+        self._missed: list[tuple[int, int]] = []
+
+    def unobserved(self) -> list[tuple[int, int]]:
+        """Return, once, the times (epoch seconds) of which there is no point, as far as they were asked for."""
+        found, self._missed = self._missed, []
+        return found
 
     def __enter__(self) -> "PromRows":
         """Begin."""
@@ -193,7 +216,8 @@ class PromRows:
         at = math.ceil(start / step) * step + step  # the point that counts the first whole step
         while at <= end:
             last = min(end, at + (POINTS - 1) * step)
-            lines = self._server.lines(at, last)
+            lines, missed = self._server.lines(at, last)
+            self._missed += missed
             if lines:
                 yield lines
             at = last + step
@@ -224,6 +248,12 @@ class PromSource:
         begin = query.start if query.start is not None else wall() - 86400
         self._asked = int(math.ceil(begin / step) * step) if position is None else int(position["asked"])
         self._count = 0
+        self._missed: list[tuple[int, int]] = []
+
+    def unobserved(self) -> list[tuple[int, int]]:
+        """Return, once, the times (epoch seconds) that nobody observed: of which there is no point."""
+        found, self._missed = self._missed, []
+        return found
 
     def fileno(self) -> int | None:
         """Return None: it is asked now and then."""
@@ -246,12 +276,13 @@ class PromSource:
             return None
         last = min(end, self._asked + POINTS * step)
         try:
-            lines = self._server.lines(self._asked + step, last)
+            lines, missed = self._server.lines(self._asked + step, last)
         except IoFailure as bad:
             self._patience.failed(str(bad))
             return None
         self._patience.answered()
         self._asked = last
+        self._missed += missed
         if not lines:
             return None
         start = self._count

@@ -13,7 +13,7 @@ from txmon.model.money import Money
 from txmon.model.outcome import IncidentEvent
 from txmon.model.statuses import shown
 from txmon.notify.notification import Day, Notification
-from txmon.pipeline.incidents import seen_text, times_usual
+from txmon.pipeline.incident_text import seen_text, times_usual
 from txmon.support.bars import sparkline
 from txmon.support.durations import duration_text
 from txmon.support.plurals import counted

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from txmon.errors import BadData, ConfigError
 from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item
+from txmon.ingest.asked import PartlyObserved
 from txmon.ingest.calendar_texts import UNDECIDED
 from txmon.ingest.decision import read_plan
 from txmon.ingest.fields import NEEDED, choose
@@ -305,6 +306,11 @@ class LiveFeeds:
                     came = True
                     self._queue(feed, chunk)
         return came, self._due()
+
+    def unobserved(self) -> list[tuple[int, int]]:
+        """Return, once, the times (epoch seconds) that the sources know nobody observed: a server was away."""
+        sources = [feed.source for feed in self.all if isinstance(feed.source, PartlyObserved)]
+        return [times for source in sources for times in source.unobserved()]
 
     def restore(self, found: Mapping[str, Any], state: str) -> None:
         """Do nothing: a source continues from its position when it is opened."""

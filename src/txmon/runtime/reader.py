@@ -145,7 +145,7 @@ def hints_of(settings: Settings, detailed: bool = False) -> Hints:
         mapping["date"] = settings.date_column
     order = "dmy" if settings.day_first else "mdy" if settings.month_first else ""
     if settings.day_first and settings.month_first:
-        raise UsageError("--day-first and --month-first exclude each other")
+        raise UsageError("--day-first and --month-first exclude each other. Give one of them.")
     drivers = settings.drivers if detailed else ()
     options = ParseOptions(
         _line_format(settings.format), mapping, settings.group_by + drivers, settings.max_line, money=detailed,

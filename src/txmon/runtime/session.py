@@ -49,7 +49,7 @@ FILES: Final = 1.0  # seconds between two looks for files that match a pattern
 CATCH_UP: Final = 5.0  # seconds that whoever feeds it then gets
 CHANGEABLE: Final = ("detection", "incidents")  # sections of settings that a run can change as it goes on,
 KINDS: Final = 100  # of warnings that are given once
-FIXED: Final = ("bucket", "drivers", "drivers_keep")  # but for what all that was learned depends on
+FIXED: Final = ("bucket", "drivers", "drivers_keep", "drivers_share")  # but for what all that was learned depends on
 SERVE: Final = "serve"  # in a state: what the server keeps; it has its positions in there
 
 
@@ -175,7 +175,7 @@ class LiveSession:
             if OWN in self._found and self.settings.lateness is None:
                 self.lag.resume(self._found[OWN])
         except (KeyError, TypeError, ValueError) as bad:
-            raise ConfigError(f"{self.settings.state}: does not hold together ({bad!r}); it is left as it is") from bad
+            raise ConfigError(f"{self.settings.state}: is damaged ({bad!r}). txmon did not change it.") from bad
         self.obey()  # what was said while nothing ran counts before the first record
 
     def begin(self, deaf: bool, last: float = 0.0) -> None:
@@ -350,6 +350,8 @@ class LiveSession:
         """
         self.look_around()
         came, batches = self.feeds.read(ready)
+        for begin, end in self.feeds.unobserved():
+            self.pipeline.coverage.miss(begin, end)
         outcomes: list[Outcome] = []
         for batch in batches:
             outcomes += self.feed(batch.records)

@@ -103,7 +103,7 @@ def unpack(raw: bytes, path: str) -> State:
     try:
         text = gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as bad:
-        raise ConfigError(f"{path}: is no state of txmon's, or damaged; it is left as it is") from bad
+        raise ConfigError(f"{path}: is not a txmon state, or it is damaged. txmon did not change it.") from bad
     return state_of(text, path, _strict)
 
 
@@ -121,13 +121,13 @@ def state_of(text: bytes, path: str, decode: Callable[[bytes], Any]) -> State:
         version = row["txmon"]
         row.keys()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as bad:
-        raise ConfigError(f"{path}: is no state of txmon's, or damaged; it is left as it is") from bad
+        raise ConfigError(f"{path}: is not a txmon state, or it is damaged. txmon did not change it.") from bad
     if version != FORMAT:
         writer = row.get("written_by", "another version")
         raise ConfigError(f"{path}: has format {version!r}, written by txmon {writer}; this one reads format {FORMAT}")
     for name in ("settings", "pipeline", "sources"):
         if not isinstance(row.get(name), dict):
-            raise ConfigError(f"{path}: lacks {name!r}; it is left as it is")
+            raise ConfigError(f"{path}: lacks {name!r}. txmon did not change it.")
     return State(row["settings"], row["pipeline"], row["sources"])
 
 
@@ -139,7 +139,7 @@ def _unpacked(path: str) -> bytes:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise ConfigError(f"{path}: is no file")
+        raise ConfigError(f"{path}: is not a regular file")
     with open(descriptor, "rb") as file:
         most = max(SMALL, status.st_size * RATIO)
         pieces, size = [], 0
@@ -149,11 +149,15 @@ def _unpacked(path: str) -> bytes:
                     pieces.append(piece)
                     size += len(piece)
                     if size > most:
-                        raise ConfigError(f"{path}: unpacks to more than any state of its size; it is left as it is")
+                        raise ConfigError(
+                            f"{path}: unpacks to more than any state of its size. txmon did not change it."
+                        )
         except (OSError, EOFError, zlib.error) as bad:
             if getattr(bad, "errno", None) is not None:
                 raise
-            raise ConfigError(f"{path}: is no state of txmon's, or damaged ({bad}); it is left as it is") from bad
+            raise ConfigError(
+                f"{path}: is not a txmon state, or it is damaged ({bad}). txmon did not change it."
+            ) from bad
     return b"".join(pieces)
 
 

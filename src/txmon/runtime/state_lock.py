@@ -26,7 +26,9 @@ def owned(state: str | None) -> Iterator[None]:
         except BlockingIOError:
             owner = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
             whose = f"process {owner}" if owner.isdigit() else "another process"
-            raise ConfigError(f"{state}: {whose} uses this state file; stop it, or name another --state") from None
+            raise ConfigError(
+                f"{state}: {whose} uses this state file. Stop it, or name another --state file."
+            ) from None
         except OSError:
             pass  # a file system without locks: the state is used without one, as before
         else:

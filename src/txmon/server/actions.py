@@ -7,7 +7,7 @@ from txmon.model.keys import TOTAL
 from txmon.runtime.acknowledgements import LONGEST, Action, Word
 from txmon.server.http.message import HttpError
 from txmon.support.durations import DAY, seconds
-from txmon.support.suggest import nearest
+from txmon.support.suggest import choose
 
 ACTIONS: Final = ("ack", "undo", "accept", "ignore")
 LONGEST_SILENCE: Final = 30 * DAY
@@ -18,7 +18,7 @@ def acknowledgement_of(row: Mapping[str, Any], identity: str) -> Word:
     _known(row, ("action", "author", "note"))
     action = row.get("action", "ack")
     if action not in ACTIONS:
-        raise HttpError(422, f"action {action!r} is none of {', '.join(ACTIONS)}")
+        raise HttpError(422, f"action {choose(str(action), ACTIONS)}")
     return Word(cast(Action, action), identity, _text(row, "author"), _text(row, "note"))
 
 
@@ -52,7 +52,7 @@ def silence_of(row: Mapping[str, Any], now: float) -> Word:
 def _known(row: Mapping[str, Any], names: tuple[str, ...]) -> None:
     for name in row:
         if name not in names:
-            raise HttpError(422, f"{name!r} is none of {', '.join(names)}{nearest(name, names)}")
+            raise HttpError(422, choose(name, names))
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

@@ -13,7 +13,7 @@ from txmon.server.key_history import KeyHistory
 from txmon.sinks.lines import verdict_line
 
 DAY: Final = 86400
-PACE: Final = 1000  # verdicts between two moments in which others may do something
+PACE: Final = 250  # verdicts between two moments in which others may do something
 LINES: Final = 50_000  # verdicts kept
 STATUSES: Final = 100  # statuses that are drawn; a client may invent any number
 
@@ -55,9 +55,12 @@ class Recent:
         for verdict in paced(verdicts, breathe):
             if verdict.key and not verdict.partial:
                 self.keys.add(verdict, mark_of(verdict))
+        for verdict in outcome.parts:
+            self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
         for event in outcome.events:
             self.incidents.take(event)
-        for verdict in paced(verdicts, breathe) if len(self.incidents) else ():
+        every = [*verdicts, *outcome.parts] if outcome.parts else verdicts
+        for verdict in paced(every, breathe) if len(self.incidents) else ():
             row = self.incidents.get(verdict.incident or "")
             if row is not None and verdict.recommendation == "alert":
                 row.take(verdict)
@@ -170,8 +173,8 @@ def paced(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None) -> It
 def _sums(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None = None) -> dict[str, Point]:
     """A point a status: counts and bands added up over the keys, the strongest score, the worst mark.
 
-    Where all keys together are a series of their own, beside those of the keys, its count and band are used: limits
-    that are added up allow far more than the sum does by chance.
+    Where all keys together are a series of their own, beside those of the keys, the point is that series': limits that
+    are added up allow far more than the sum does by chance, and an alert of one key is none of the sum.
     """
     sums: dict[str, Point] = {}
     keyed = any(verdict.key for verdict in verdicts)
@@ -181,14 +184,15 @@ def _sums(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None = None
         point = sums.get(v.status)
         if point is None:
             one = whole.get(v.status, v)
-            expected, score = round(one.expected, 2), round(v.score, 2)
+            mark = mark_of(one)
+            expected, score = round(one.expected, 2), round(one.score, 2)
             sums[v.status] = [v.time, one.count, expected, one.low, one.high, score, mark]
             continue
         if v.status not in whole:
             for i, value in enumerate((v.count, v.expected, v.low, v.high), 1):
                 point[i] += value
-        point[5] = point[5] if abs(point[5]) >= abs(v.score) else round(v.score, 2)
-        point[6] = max(point[6], mark)
+            point[5] = point[5] if abs(point[5]) >= abs(v.score) else round(v.score, 2)
+            point[6] = max(point[6], mark)
     if TOTAL in sums:  # first in every list of statuses
         sums = {TOTAL: sums[TOTAL], **sums}
     return sums

@@ -7,7 +7,8 @@ from typing import Any, Final
 from txmon.model.clock import iso
 from txmon.model.outcome import SEVERITIES, IncidentEvent
 from txmon.model.verdict import Verdict
-from txmon.pipeline.incidents import Incident, label_of
+from txmon.pipeline.incident import Incident
+from txmon.pipeline.member import label_of
 from txmon.runtime.acknowledgements import Word
 from txmon.sinks.lines import where_they_apply
 

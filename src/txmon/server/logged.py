@@ -127,13 +127,13 @@ def _add_up(lines: Mapping[tuple[str, int, str], Point], series: dict[str, dict[
         if before is None:
             points[time] = point
             continue
-        if (status, time) not in whole:
+        if not name:
+            points[time] = point
+        elif (status, time) not in whole:
             for i in range(1, 5):
                 before[i] += point[i]
-        elif not name:
-            before[1:5] = point[1:5]
-        before[5] = max(before[5], point[5], key=abs)
-        before[6] = max(before[6], point[6])
+            before[5] = max(before[5], point[5], key=abs)
+            before[6] = max(before[6], point[6])
 
 
 def thinned(points: Sequence[Point], step: int) -> list[Point]:

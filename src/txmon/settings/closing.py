@@ -11,7 +11,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from txmon.settings.schedule import WEEKDAYS, Hours, hours, weekday_of, words_of
-from txmon.support.suggest import nearest
+from txmon.support.suggest import choose, nearest
 
 FIELDS: Final = ("weekday", "time", "date", "holidays", "tz")
 LONGEST_RANGE: Final = 366  # days of a range of dates
@@ -88,7 +88,7 @@ def _table(text: str) -> dict[str, object]:
 def _closed(table: Mapping[Any, Any]) -> Closed:
     for name in table:
         if name not in FIELDS:
-            raise ValueError(f"{name!r} is none of {', '.join(FIELDS)}{nearest(str(name), FIELDS)}")
+            raise ValueError(choose(str(name), FIELDS))
     if not set(table) & {"weekday", "time", "date", "holidays"}:
         raise ValueError(f"closed hours need one of weekday, time, date and holidays, for example {EXAMPLE}")
     window = words_of(table.get("time", ()))

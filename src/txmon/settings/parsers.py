@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Final, Generic, TypeVar
 
 from txmon.support.durations import DAY, duration_text, seconds
-from txmon.support.suggest import nearest
+from txmon.support.suggest import choose, nearest
 
 T = TypeVar("T")
 SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 10**6, "KIB": 1 << 10, "MIB": 1 << 20}
@@ -53,7 +53,7 @@ class Choice:
         """The word; ValueError for any other."""
         if isinstance(value, str) and value in self.words:
             return value
-        raise ValueError(f"{value!r} is none of {', '.join(self.words)}{nearest(str(value), self.words)}")
+        raise ValueError(choose(str(value), self.words))
 
 
 def choice(*words: str) -> Choice:
@@ -68,7 +68,7 @@ def switch(value: object) -> bool:
         return value
     found = words.get(str(value).lower())
     if found is None:
-        raise ValueError(f"{value!r} is neither true nor false")
+        raise ValueError(f"{value!r} is not valid. Use true or false.")
     return found
 
 
@@ -76,14 +76,14 @@ def path(value: object) -> str:
     """A file's name."""
     if isinstance(value, str) and value:
         return value
-    raise ValueError(f"{value!r} is no file name")
+    raise ValueError(f"{value!r} is not a file name")
 
 
 def secret_file(value: object) -> str:
     """The name of a file that holds a secret; where the secret itself is given by mistake, it is not repeated."""
     found = path(value)
     if "://" in found:
-        raise ValueError("this is an address; put it into a file, and give that file's name")
+        raise ValueError("this is an address, and it is a secret. Write it to a file, and name that file.")
     return found
 
 
@@ -91,7 +91,7 @@ def web_address(value: object) -> str:
     """An http or https address, at most 1000 characters."""
     text = str(value)
     if re.fullmatch(r"https?://[!-~]{1,990}", text) is None:
-        raise ValueError(f"{text[:60]!r} is no address like https://host:8080/")
+        raise ValueError(f"{text[:60]!r} is not an address. Use for example https://host:8080/")
     return text
 
 
@@ -104,7 +104,7 @@ def command_line(value: object) -> str:
     except ValueError as bad:
         raise ValueError(f"{value!r}: {str(bad).lower()}") from None
     if not words:
-        raise ValueError(f"{value!r} is no command")
+        raise ValueError(f"{value!r} is not a command")
     return str(value)
 
 
@@ -113,7 +113,7 @@ def calendar_date(value: object) -> date:
     try:
         return value if isinstance(value, date) else date.fromisoformat(str(value))
     except ValueError:
-        raise ValueError(f"{value!r} is no date like 2026-03-02") from None
+        raise ValueError(f"{value!r} is not a date. Use YYYY-MM-DD, for example 2026-03-02.") from None
 
 
 def time_zone(value: object) -> str:
@@ -123,7 +123,7 @@ def time_zone(value: object) -> str:
     try:
         ZoneInfo(str(value))
     except (ValueError, OSError, KeyError):
-        raise ValueError(f"{value!r} is no time zone{nearest(str(value), available_timezones())}") from None
+        raise ValueError(f"{value!r} is not a time zone{nearest(str(value), available_timezones())}") from None
     return str(value)
 
 
@@ -132,7 +132,7 @@ def column_list(value: object) -> tuple[str, ...]:
     items = [str(item) for item in value] if isinstance(value, list | tuple) else str(value).split(",")
     names = tuple(item.strip() for item in items if item.strip())
     if not names or len(set(names)) != len(names):
-        raise ValueError(f"{value!r} is no list of different columns")
+        raise ValueError(f"{value!r} is not a list of different columns. Use for example merchant,country.")
     return names
 
 
@@ -145,7 +145,7 @@ def networks(value: object) -> tuple[str, ...]:
         try:
             ipaddress.ip_network(name, strict=False)
         except ValueError:
-            raise ValueError(f"{name[:60]!r} is not an address or a network like 10.0.0.0/8") from None
+            raise ValueError(f"{name[:60]!r} is not an address or a network. Use for example 10.0.0.0/8.") from None
     return names
 
 
@@ -153,7 +153,7 @@ def url_path(value: object) -> str:
     """The path under which a proxy shows the page, without a slash at the end; empty for the root."""
     text = str(value).rstrip("/")
     if text and (re.fullmatch(r"(/[A-Za-z0-9._~-]+){1,16}", text) is None or "/.." in text or "/./" in text + "/"):
-        raise ValueError(f"{text[:60]!r} is not a path like /txmon")
+        raise ValueError(f"{text[:60]!r} is not a path. Use for example /txmon.")
     return text
 
 
@@ -165,7 +165,7 @@ def duration(least: int, most: int, divides_day: bool = False) -> Shown[int]:
         if not least <= found <= most:
             raise ValueError(f"{value!r} is not from {duration_text(least)} to {duration_text(most)}")
         if divides_day and DAY % found:
-            raise ValueError(f"{value!r} does not divide a day evenly")
+            raise ValueError(f"{value!r} does not divide a day evenly. Use for example 1m, 5m or 10m.")
         return found
 
     return Shown(parse, duration_text)
@@ -178,7 +178,7 @@ def size(least: int, most: int) -> Callable[[object], int]:
         match = re.fullmatch(r"(\d+)\s*([A-Za-z]*)", str(value), re.ASCII)
         unit = SIZES.get(match[2].upper()) if match else None
         if match is None or unit is None:
-            raise ValueError(f"{value!r} is no size like 64KiB or 1MiB")
+            raise ValueError(f"{value!r} is not a size. Use for example 64KiB or 1MiB.")
         if not least <= int(match[1]) * unit <= most:
             raise ValueError(f"{value!r} is not from {least} to {most} bytes")
         return int(match[1]) * unit
@@ -190,7 +190,7 @@ def _budget(value: object) -> float:
     """False alarms a day, from 1/day, 2/week, 0.1/hour."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*(hour|day|week|month)", str(value), re.ASCII)
     if match is None:
-        raise ValueError(f"{value!r} is no budget like 1/day, 2/week or 0.1/hour")
+        raise ValueError(f"{value!r} is not a budget. Use for example 1/day, 2/week or 0.1/hour.")
     found = float(match[1]) * PER_DAY[match[2]]
     if not 1e-3 <= found <= 1e4:
         raise ValueError(f"{value!r} is not from 0.001 to 10000 a day")
@@ -208,7 +208,7 @@ def number(least: float, most: float) -> Callable[[object], float]:
         except ValueError:
             found = float("nan")
         if not isfinite(found):
-            raise ValueError(f"{value!r} is no number")
+            raise ValueError(f"{value!r} is not a number")
         if not least <= found <= most:
             raise ValueError(f"{value!r} is not from {least:g} to {most:g}")
         return found
@@ -222,7 +222,7 @@ def whole(least: int, most: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         found = number(least, most)(value)
         if found != int(found):
-            raise ValueError(f"{value!r} is no whole number")
+            raise ValueError(f"{value!r} is not a whole number")
         return int(found)
 
     return parse
@@ -265,7 +265,7 @@ def text_encoding(value: object) -> str:
         codecs.lookup(str(value))
         "".encode(str(value))
     except (LookupError, ValueError, TypeError):
-        raise ValueError(f"{value!r} is not a known encoding; examples are latin-1, cp1252 and utf-16") from None
+        raise ValueError(f"{value!r} is not a known encoding. Use for example latin-1, cp1252 or utf-16.") from None
     return str(value)
 
 
@@ -275,7 +275,7 @@ def time_form(value: object) -> str:
     if text in ("epoch", "epoch-s", "epoch-ms", "epoch-us", "epoch-ns", "excel"):
         return text
     if not re.search(r"%[dejHIMSpYymbBfzZTDF]", text):
-        raise ValueError(f"{text!r} is not a time format; examples are '%d/%m/%Y %H:%M' and epoch-ms")
+        raise ValueError(f"{text!r} is not a time format. Use for example '%d/%m/%Y %H:%M' or epoch-ms.")
     try:
         datetime.strptime("", text)
     except ValueError as bad:
@@ -299,10 +299,10 @@ def pairs(
         for name, given in _items(value):
             item = "" if off and str(given).lower() == "none" else given
             if name is None or not (off or str(item)):
-                raise ValueError(f"{item!r} is no NAME=VALUE")
+                raise ValueError(f"{item!r} is not NAME=VALUE")
             for word, known in ((name, keys), (str(item), values)):
                 if known and word not in known:
-                    raise ValueError(f"{word!r} is none of {', '.join(known)}{nearest(word, known)}")
+                    raise ValueError(choose(word, known))
             found[name] = str(item)
         return found
 
@@ -316,13 +316,13 @@ def status_roles(roles: tuple[str, ...]) -> Callable[[object], dict[str, str]]:
         found: dict[str, str] = {}
         for name, item in _items(value):
             if name is None or not name:
-                raise ValueError(f"{item!r} is not STATUS=ROLE, for example paid=success")
+                raise ValueError(f"{item!r} is not STATUS=ROLE. Use for example paid=success.")
             if isinstance(item, list | tuple):
                 role, statuses = name, [str(status) for status in item]
             else:
                 role, statuses = str(item), [name]
             if role not in roles:
-                raise ValueError(f"{role!r} is not a role. Choose one of {', '.join(roles)}{nearest(role, roles)}")
+                raise ValueError(choose(role, roles))
             found |= {status.strip().lower(): role for status in statuses}
         return found
 

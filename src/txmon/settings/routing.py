@@ -8,7 +8,7 @@ from typing import Final
 from txmon.model.keys import Key
 from txmon.model.outcome import SEVERITIES, IncidentEvent
 from txmon.settings.schedule import Silence, silences
-from txmon.support.suggest import nearest
+from txmon.support.suggest import choose
 
 FIELDS: Final = ("severity", "status", "key", "time", "weekday", "to")
 CHANNELS: Final = ("teams", "webhook", "exec", "apprise", "alertmanager")
@@ -58,7 +58,7 @@ def routes(value: object) -> tuple[Route, ...]:
     if isinstance(items, str):
         items = [item for item in items.split(",") if item.strip()]
     if not isinstance(items, list | tuple) or not items:
-        raise ValueError(f"{value!r} is no route like severity=critical;to=teams")
+        raise ValueError(f"{value!r} is not a route. Use for example severity=critical;to=teams.")
     tables = [one for item in items for one in (item.split(",") if isinstance(item, str) else [item])]
     return tuple([_route(_table(one) if isinstance(one, str) else one) for one in tables])
 
@@ -70,7 +70,7 @@ def _table(text: str) -> dict[str, object]:
     for part in text.split(";"):
         name, equals, item = part.partition("=")
         if not equals or not item.strip():
-            raise ValueError(f"{part!r} is no NAME=VALUE of a route")
+            raise ValueError(f"{part!r} is not NAME=VALUE in a route")
         if name.strip() in ("severity", "to"):
             table[name.strip()] = [word.strip() for word in item.split("+")]
         else:
@@ -80,20 +80,20 @@ def _table(text: str) -> dict[str, object]:
 
 def _route(table: object) -> Route:
     if not isinstance(table, Mapping) or not table:
-        raise ValueError(f"{table!r} is no route: it needs `to` and what it is for")
+        raise ValueError(f"{table!r} is not a route. It needs `to`, and the incidents that it is for.")
     for name in table:
         if name not in FIELDS and name != "window":
-            raise ValueError(f"{name!r} is none of {', '.join(FIELDS)}{nearest(str(name), FIELDS)}")
+            raise ValueError(choose(str(name), FIELDS))
     if "to" not in table:
-        raise ValueError("a route needs `to`: the channels it leads to, or none")
+        raise ValueError("a route needs `to`: its channels, or none")
     to = [word for word in _words(table["to"]) if word != "none"]
     for word in to:
         if _CHANNEL.fullmatch(word) is None:
-            raise ValueError(f"{word!r} is none of {', '.join(CHANNELS)}{nearest(word, CHANNELS)}")
+            raise ValueError(choose(word, CHANNELS))
     severities = _words(table.get("severity", ()))
     for word in severities:
         if word not in SEVERITIES:
-            raise ValueError(f"{word!r} is none of {', '.join(SEVERITIES)}{nearest(word, SEVERITIES)}")
+            raise ValueError(choose(word, SEVERITIES))
     window = {name: table[name] for name in ("status", "key", "time", "weekday") if name in table}
     given: object = table.get("window") or window
     [when] = silences([given]) if given else [Silence()]

@@ -104,7 +104,7 @@ def parse_rule(item: object, number: int = 1) -> Rule:
         if last:
             hold, text = seconds(last[1]), text[: last.start()]
     else:
-        raise ValueError(f"{item!r} is no rule")  # noqa: TRY004
+        raise ValueError(f"{item!r} is not a rule")  # noqa: TRY004
     node, names = _Parser(text).parse()
     return Rule(name, status, text.strip(), hold, names, node)
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import IncidentEvent
-from txmon.support.suggest import nearest
+from txmon.support.suggest import choose
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FIELDS: Final = ("status", "key", "time", "weekday")
@@ -104,7 +104,7 @@ def time_of_day(value: object) -> int:
     """HH:MM to minutes since midnight."""
     match = _CLOCK.fullmatch(str(value).strip())
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:
-        raise ValueError(f"{value!r} is no time of day like 09:00")
+        raise ValueError(f"{value!r} is not a time of day. Use for example 09:00.")
     return int(match[1]) * 60 + int(match[2])
 
 
@@ -117,10 +117,10 @@ def hours(value: object) -> Hours:
     """HH:MM-HH:MM."""
     first, dash, last = str(value).partition("-")
     if not dash:
-        raise ValueError(f"{value!r} is no window like 22:00-06:00")
+        raise ValueError(f"{value!r} is not a range of hours. Use for example 22:00-06:00.")
     found = Hours(time_of_day(first), DAY_MINUTES if last.strip() == "24:00" else time_of_day(last))
     if found.start == found.end:
-        raise ValueError(f"{value!r} begins when it ends")
+        raise ValueError(f"{value!r} begins when it ends. Use two different times.")
     return found
 
 
@@ -130,7 +130,7 @@ def silences(value: object) -> tuple[Silence, ...]:
     if isinstance(items, str):
         items = [item for item in items.split(",") if item.strip()]
     if not isinstance(items, list | tuple) or not items:
-        raise ValueError(f"{value!r} is no maintenance window like status=denied;time=02:00-04:00")
+        raise ValueError(f"{value!r} is not a maintenance window. Use for example status=denied;time=02:00-04:00.")
     tables = []
     for item in items:
         texts = item.split(",") if isinstance(item, str) else [item]
@@ -151,12 +151,12 @@ def _table(text: str) -> dict[str, object]:
     for part in text.split(";"):
         name, equals, item = part.partition("=")
         if not equals or not item.strip():
-            raise ValueError(f"{part!r} is no NAME=VALUE of a maintenance window")
+            raise ValueError(f"{part!r} is not NAME=VALUE in a maintenance window")
         words = [word.strip() for word in item.split("+")]
         if name.strip() == "key":
             pairs = [word.partition(":") for word in words]
             if not all(found for _, found, _ in pairs):
-                raise ValueError(f"{item!r} is no key like merchant:m1")
+                raise ValueError(f"{item!r} is not a key. Use for example merchant:m1.")
             table["key"] = {unquote(column): unquote(word) for column, _, word in pairs}
         else:
             table[name.strip()] = [unquote(word) for word in words]
@@ -165,16 +165,16 @@ def _table(text: str) -> dict[str, object]:
 
 def _silence(table: object) -> Silence:
     if not isinstance(table, Mapping) or not table:
-        raise ValueError(f"{table!r} is no maintenance window: it needs one of {', '.join(FIELDS)}")
+        raise ValueError(f"{table!r} is not a maintenance window. It needs one of {', '.join(FIELDS)}")
     for name in table:
         if name not in FIELDS:
-            raise ValueError(f"{name!r} is none of {', '.join(FIELDS)}{nearest(str(name), FIELDS)}")
+            raise ValueError(choose(str(name), FIELDS))
     key = table.get("key", {})
     if not isinstance(key, Mapping) or not all(map(str, key.values())):
-        raise ValueError(f"{key!r} is no table of a column and its value")
+        raise ValueError(f"{key!r} is not a table of a column and its value")
     window = words_of(table.get("time", ()))
     if len(window) > 1:
-        raise ValueError("a maintenance window has one time; write another [[silence]] for the other")
+        raise ValueError("a maintenance window has one time. Write another [[silence]] for the other.")
     return Silence(
         statuses=tuple(status.lower() for status in words_of(table.get("status", ()))),
         key=tuple((str(name), str(item)) for name, item in key.items()),
@@ -194,5 +194,5 @@ def words_of(value: object) -> tuple[str, ...]:
 def weekday_of(day: str) -> int:
     """The number of a weekday, 0 for Monday; ValueError for what is none."""
     if day.lower()[:3] not in WEEKDAYS:
-        raise ValueError(f"{day!r} is none of {', '.join(WEEKDAYS)}{nearest(day.lower(), WEEKDAYS)}")
+        raise ValueError(choose(str(day), WEEKDAYS))
     return WEEKDAYS.index(day.lower()[:3])

@@ -20,7 +20,7 @@ PLACE: Final = "place.json"  # in a folder of states: where the sources go on
 def read_checkpoint(spark: "SparkSession", checkpoint: str) -> list[tuple[int, state.State]]:
     """The state of every shard as of the newest batch that was finished; NoInput where there is none."""
     if not exists(spark, f"{checkpoint}/commits"):
-        raise NoInput(f"{checkpoint}: is no checkpoint, or none with a batch that was finished")
+        raise NoInput(f"{checkpoint}: is not a checkpoint, or no batch of it was finished")
     rows = spark.read.format("statestore").load(checkpoint)
     found = rows.selectExpr("key.shard as shard", "value.groupState.state as state").toLocalIterator()
     states = []

@@ -50,7 +50,7 @@ def unpack(raw: bytes, name: str) -> Blob:
     if raw.startswith(GZIP):
         return Blob(state.unpack(raw, name), ())
     if not raw.startswith(MAGIC):
-        raise ConfigError(f"{name}: is no state of txmon's, or of a later version; it is left as it is")
+        raise ConfigError(f"{name}: is not a txmon state, or a later version wrote it. txmon did not change it.")
     try:
         at = len(MAGIC)
         (many,) = HEAD.unpack_from(raw, at)
@@ -63,7 +63,7 @@ def unpack(raw: bytes, name: str) -> Blob:
             at += size
         text = zstandard.ZstdDecompressor().decompress(raw[at:], max_output_size=LARGEST)
     except (ValueError, struct.error, zstandard.ZstdError, MemoryError) as bad:
-        raise ConfigError(f"{name}: is no state of txmon's, or damaged ({bad}); it is left as it is") from bad
+        raise ConfigError(f"{name}: is not a txmon state, or it is damaged ({bad}). txmon did not change it.") from bad
     return Blob(state.state_of(text, name, msgspec.msgpack.decode), tuple(closed))
 
 
@@ -81,7 +81,7 @@ def unpack_closed(closed: Closed, name: str) -> list[object]:
             msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(closed.raw, max_output_size=LARGEST)),
         ]
     except (ValueError, zstandard.ZstdError) as bad:
-        raise ConfigError(f"{name}: is damaged ({bad}); it is left as it is") from bad
+        raise ConfigError(f"{name}: is damaged ({bad}). txmon did not change it.") from bad
 
 
 def kept(closed: Sequence[Closed]) -> tuple[Closed, ...]:

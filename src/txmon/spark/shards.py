@@ -80,7 +80,7 @@ def plan_of(
     totals: whether all keys together are judged too, unless rules alone decide.
     """
     if not 1 <= shards <= MOST_SHARDS:
-        raise ConfigError(f"{shards} shards: from 1 to {MOST_SHARDS} can be")
+        raise ConfigError(f"{shards} shards are not valid. Use 1 to {MOST_SHARDS}.")
     if start is not None and (found := shards_in(start)) != shards:
         raise ConfigError(f"{start}: holds the state of {found} shards, not of {shards}: rebalance it, or use {found}")
     if not settings.group_by:
@@ -89,7 +89,7 @@ def plan_of(
     platform = replace(settings, group_by=(), rule=()) if totals and settings.mode != "rules" else None
     if settings.sigma is None and series is not None:
         if series < 1:
-            raise ConfigError(f"{series} series: at least one there must be")
+            raise ConfigError(f"{series} series: use at least 1")
         settings = replace(settings, sigma=sigma_for(detector_config(settings), series))
     share = max(10, -(-settings.max_series // shards))
     return Plan(replace(settings, max_series=share), platform, shards, start)
@@ -233,7 +233,7 @@ def shards_in(folder: str) -> int:
     try:
         return int((Path(folder) / "shards").read_text())
     except (OSError, ValueError) as bad:
-        raise ConfigError(f"{folder}: is no folder of shards' states ({bad})") from bad
+        raise ConfigError(f"{folder}: is not a folder with states of shards ({bad})") from bad
 
 
 def write_states(folder: str, shards: int, packed: Iterable[tuple[int, bytes]]) -> None:

@@ -14,6 +14,7 @@ from txmon.sinks.kafka import KafkaLines
 from txmon.spark.files import exists
 from txmon.spark.notify import Teller
 from txmon.support.kafka_address import topic_of
+from txmon.support.suggest import choose
 
 if TYPE_CHECKING:
     import pyarrow
@@ -31,16 +32,16 @@ def topic_of_out(out: str) -> tuple[str, str] | None:
         return None
     found = topic_of(out.removeprefix(KAFKA))
     if found is None:
-        raise UsageError(f"--out {out!r} is no kafka:SERVERS/TOPIC, like kafka:broker:9092/verdicts")
+        raise UsageError(f"--out {out!r} is not kafka:SERVERS/TOPIC. Use for example kafka:broker:9092/verdicts.")
     return found
 
 
 def check_out(out: str, kind: str) -> None:
     """Raise UsageError where `out` cannot be written as `kind`."""
     if kind not in KINDS:
-        raise UsageError(f"{kind!r} is none of {', '.join(KINDS)}")
+        raise UsageError(choose(kind, KINDS))
     if topic_of_out(out) is not None and kind != "json":
-        raise UsageError(f"--as {kind}: a Kafka topic takes JSON lines alone")
+        raise UsageError(f"--as {kind}: a Kafka topic takes only JSON lines")
 
 
 class Sink:

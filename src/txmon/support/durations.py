@@ -17,7 +17,7 @@ def seconds(text: object) -> int:
         raise ValueError(f"{number!r} has no unit. Use {number}s, {number}m or {number}h.")
     match = _DURATION.fullmatch(str(text).replace(" ", "")) if str(text) else None
     if match is None or not match[0]:
-        raise ValueError(f"{text!r} is no duration like 90s, 15m, 1h30m or 1d")
+        raise ValueError(f"{text!r} is not a duration. Use for example 90s, 15m, 1h30m or 1d.")
     return sum(int(part or 0) * unit for part, unit in zip(match.groups(), (DAY, 3600, 60, 1), strict=True))
 
 

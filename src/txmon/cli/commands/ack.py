@@ -41,9 +41,9 @@ def ack(identity: str, note: str, author: str, undo: bool, accept: bool, ignore:
     """
     settings = load_config(flags).settings
     if settings.state is None:
-        raise UsageError("--state FILE is needed: the state of the run that has the incident")
+        raise UsageError("--state FILE is missing. Name the state file of the run that has the incident.")
     if undo + accept + ignore > 1:
-        raise UsageError("give one of --undo, --accept and --ignore")
+        raise UsageError("--undo, --accept and --ignore exclude each other. Give one of them.")
     found = load(settings.state)
     if found is None:
         raise NoInput(f"{settings.state}: no such file")

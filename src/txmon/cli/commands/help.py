@@ -56,7 +56,8 @@ def help_(context: click.Context, words: tuple[str, ...]) -> None:
     else:
         text = " ".join(words)
         known = [*TOPICS, *group.list_commands(root), *map(flag, DECLARATIONS)]
-        raise UsageError(f"no topic, command or setting {text!r}{nearest(text, known)}. `txmon help` lists the topics.")
+        near = nearest(text, known) or "."
+        raise UsageError(f"no topic, command or setting {text!r}{near} `txmon help` lists the topics.")
 
 
 def _text(topic: str) -> str:

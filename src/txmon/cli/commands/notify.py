@@ -46,7 +46,7 @@ def notify(test: bool, dry_run: bool, **flags: object) -> None:
       txmon notify --test --teams-webhook-file webhook
     """
     if test == dry_run:
-        raise UsageError("say either --test or --dry-run")
+        raise UsageError("Choose --test or --dry-run.")
     settings = load_config(flags).settings
     channels = channels_of(settings, os.environ)
     notification = Notification("test", int(time.time()), link=settings.link)
@@ -63,7 +63,7 @@ def notify(test: bool, dry_run: bool, **flags: object) -> None:
         raise ConfigError(NO_CHANNEL)
     failed = [channel.name for channel in channels if not _try(channel, notification)]
     if failed:
-        raise IoFailure(f"the test did not arrive: {', '.join(failed)}")
+        raise IoFailure(f"the test notification did not arrive: {', '.join(failed)}")
 
 
 def _try(channel: Channel, notification: Notification) -> bool:

@@ -90,7 +90,7 @@ def query(
     if how == "parquet" and out is None:
         raise UsageError("--format parquet needs --out FILE")
     if chart and (kind is not None or out is not None):
-        raise UsageError("--chart draws; it cannot have --format or --out")
+        raise UsageError("--chart excludes --format and --out. Leave them out.")
     settings = load_config(flags).settings
     own = files_of({"sql": address, "password_file": password_file}) if beside is not None else []
     spare_inputs([*files, *own], {"--out": out}, settings)
@@ -134,14 +134,14 @@ def _split(arguments: Sequence[str], name: str | None, beside: bool) -> tuple[st
     elif arguments and not os.path.exists(arguments[0]):
         sql, arguments = arguments[0], arguments[1:]
         if " " not in sql and sql != "-":
-            raise UsageError(f"{sql!r} is neither a file nor SQL")
+            raise UsageError(f"{sql!r} is not a file, and not SQL")
         if sql == "-" and sys.stdin.isatty():
             tell(["reading SQL from the keyboard. Ctrl-D ends it."])
         sql = sys.stdin.read() if sql == "-" else sql
     else:
         sql = None
     if not arguments and not beside:
-        raise UsageError("no FILE to query; for example: txmon query --name per-minute transactions.csv")
+        raise UsageError("no FILE to query. Use for example: txmon query --name per-minute transactions.csv")
     return sql, arguments
 
 
@@ -198,7 +198,7 @@ def _draw(result: Result) -> None:
     rows = list(result)
     drawable = [n for n, kind in enumerate(result.types) if n and (kind.startswith(NUMBERS) or "INT" in kind)]
     if not rows or not drawable:
-        raise UsageError("nothing to draw: a chart needs rows, and a column of numbers after the first")
+        raise UsageError("nothing to draw. A chart needs rows, and a column of numbers after the first column.")
     console = console_of(sys.stdout)
     plain = not speaks_unicode(sys.stdout)
     for n in drawable:

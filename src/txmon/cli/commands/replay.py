@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date, datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import click
@@ -16,11 +17,13 @@ from txmon.cli.messages import tell
 from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
+from txmon.cli.progress_bar import progress, reading
 from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
+from txmon.cli.verbose import Verbose
 from txmon.errors import ExitCode, UsageError
-from txmon.ingest.asked import Asked
+from txmon.ingest.asked import Asked, PartlyObserved
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
 from txmon.model.clock import iso
@@ -32,6 +35,7 @@ from txmon.runtime.readable import refuse_repeats
 from txmon.runtime.reader import names_of, reader_of
 from txmon.settings.declarations import Settings
 
+T = TypeVar("T")
 Judge = Callable[[Pipeline, Iterable[Record]], Iterator[Outcome]]
 LARGE = 32 << 20  # bytes of files
 
@@ -86,12 +90,13 @@ def replay(
     taken = {name: flags.pop(name, None) for name in NAMES}
     config = load_config(flags)
     settings = config.settings
+    verbose = Verbose(config)
     spare_inputs([*files, *files_of(taken)], outputs_of(settings), settings)
     source = source_of(taken, settings, live=False)
     if not files and source is None:
         raise UsageError("Missing argument 'FILE...'. Name a file, or - for standard input.")
     if files and source is not None:
-        raise UsageError("--sql and --prometheus take the place of FILE...")
+        raise UsageError("--sql and --prometheus replace FILE... Leave the files out.")
     if "-" in files and sys.stdin.isatty():
         tell(["reading from the keyboard. Ctrl-D ends it."])
     inputs: Sequence[str | Asked] = files if source is None else (source.rows(lambda line: tell([line])),)
@@ -115,15 +120,17 @@ def replay(
         if inject or partial:  # what an experiment changes, and early alerts come after, are single records
             from txmon.ingest.order import in_time_order
 
-            outcomes = judge(pipeline, in_time_order(reader.records(inputs)))
+            outcomes = judge(pipeline, _noting(in_time_order(reader.records(inputs)), inputs, pipeline))
         else:
-            outcomes = pipeline.run(reader.tallies(inputs, settings.bucket))
+            outcomes = pipeline.run(_noting(reader.tallies(inputs, settings.bucket), inputs, pipeline))
+        stack.enter_context(progress(reading(reader), wanted=not outputs.on_screen))
         for outcome in outcomes:
             pace.wait(outcome.time, outputs.tick)
             outputs.accept(outcome)
             if outputs.quitting:
                 tell([f"ended by q at {iso(outcome.time)}. The rest of the input was not judged."])
                 return _code(outputs, settings)
+        verbose.finish(reader.read, outputs.buckets, outputs.alerting)
     if "id" not in settings.map:
         refuse_repeats(names_of(inputs), pipeline.bucketer.repeated, reader.read)
     reader.check(inputs)
@@ -132,6 +139,19 @@ def replay(
 
 def _code(outputs: Outputs, settings: Settings) -> ExitCode:
     return ExitCode.ALERTED if outputs.alerted and settings.fail_on == "alert" else ExitCode.OK
+
+
+def _noting(items: Iterable[T], inputs: Iterable[object], pipeline: Pipeline) -> Iterable[T]:
+    """Return `items`, and tell the pipeline which times nobody observed, where an input knows that."""
+    asked = [one.unobserved for one in inputs if isinstance(one, PartlyObserved)]
+    return _noted(items, asked, pipeline) if asked else items
+
+
+def _noted(items: Iterable[T], asked: Sequence[Callable[[], list[tuple[int, int]]]], pipeline: Pipeline) -> Iterator[T]:
+    for item in items:
+        for begin, end in (times for ask in asked for times in ask()):
+            pipeline.coverage.miss(begin, end)
+        yield item
 
 
 def _check(specs: Sequence[str]) -> None:

@@ -14,9 +14,10 @@ import click
 from txmon.cli.help_page import Command, option
 from txmon.cli.live_controls import LiveControls
 from txmon.cli.messages import tell
-from txmon.cli.options import DRIVING, JUDGING, READING, load_config, options
+from txmon.cli.options import DRIVING, JUDGING, MESSAGES, READING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import is_pattern, outputs_of, spare_inputs
+from txmon.cli.verbose import Verbose
 from txmon.errors import ConfigError, ExitCode, IoFailure, UsageError
 from txmon.ingest.rejects import RejectLog
 from txmon.runtime.factory import pipeline_of
@@ -44,9 +45,8 @@ if TYPE_CHECKING:
 PARSING = tuple(name for name in READING if name != "strict")  # a bad record is an answer to its sender
 SERVING = (
     "host", "port", "allow_host", "base_path", "trusted_proxy", "tokens_file", "tls_cert", "tls_key", "state",
-    "durability", "tail", "otlp",
-    "max_ahead", "max_body", "max_unpacked", "connections", "per_address", "drain_delay", "access_log", "log_format",
-    "log_level",
+    "durability", "tail", "otlp", "max_ahead", "max_body", "max_unpacked", "connections", "per_address", "drain_delay",
+    "access_log", "log_level", *MESSAGES,
 )  # fmt: skip
 PATIENCE = 20.0  # seconds that requests in flight get at the end,
 SWITCH = 0.001  # seconds after which a thread that computes lets one go on that answers
@@ -77,12 +77,14 @@ def serve(notify: bool, **flags: object) -> ExitCode:
       txmon serve --state txmon.state
       curl -H content-type:text/csv --data-binary @transactions.csv http://127.0.0.1:8080/v1/transactions
     """
-    settings = load_config(flags).settings
+    config = load_config(flags)
+    settings = config.settings
+    Verbose(config)
     spare_inputs(() if settings.tail is None else (settings.tail,), outputs_of(settings), settings)
     token, tokens = _tokens(settings)
     if settings.otlp and not can_read_protobuf():
         tell(["--otlp reads JSON only. For protobuf, which most exporters send: pip install 'txmon[otlp]'"])
-    say = ServerLog(settings.log_format, settings.log_level, time.time)
+    say = ServerLog(settings.log_format, "warning" if settings.quiet else settings.log_level, time.time)
     debug = bool(click.get_current_context().find_root().params.get("debug"))
     with ExitStack() as stack:
         stack.enter_context(owned(settings.state))
@@ -117,9 +119,12 @@ def _tokens(settings: Settings) -> tuple[str | None, list[Token]]:
     token = os.environ.get("TXMON_TOKEN") or None
     tokens = read_tokens(settings.tokens_file) if settings.tokens_file is not None else []
     if token is None and not tokens and not is_loopback(settings.host):
-        raise UsageError(f"--host {settings.host}: others than this machine need a token; set TXMON_TOKEN")
+        raise UsageError(
+            f"--host {settings.host} accepts other machines, so clients need a token."
+            " Set TXMON_TOKEN, or use --host 127.0.0.1."
+        )
     if token is not None and len(token) < SHORTEST:
-        raise ConfigError(f"TXMON_TOKEN: {len(token)} characters are too few, {SHORTEST} the least")
+        raise ConfigError(f"TXMON_TOKEN: {len(token)} characters are too few. Use at least {SHORTEST}.")
     return token, tokens
 
 

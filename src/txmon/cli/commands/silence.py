@@ -46,7 +46,7 @@ def silence(
     """
     settings = load_config(flags).settings
     if settings.state is None:
-        raise UsageError("--state FILE is needed: the state of the run that is to be silent")
+        raise UsageError("--state FILE is missing. Name the state file of the run that sends the notifications.")
     found = load(settings.state)
     if found is None:
         raise NoInput(f"{settings.state}: no such file")
@@ -54,7 +54,7 @@ def silence(
     known = _known(pipeline_of_state(found, settings.state).tracker, settings.state, now)
     if status is None:
         if span or end or pairs:
-            raise UsageError("name the STATUS, or `all`")
+            raise UsageError("STATUS is missing. Name a status, or all.")
         _list(known)
         return
     name, key = "*" if status == "all" else status.lower(), _key(pairs)
@@ -63,7 +63,9 @@ def silence(
         _end(settings.state, status, name, key, span, known)
         return
     if same is not None:
-        raise UsageError(f"{_name(same)} is silenced until {iso(same.until)} already; end that first with --end")
+        raise UsageError(
+            f"{_name(same)} is silenced until {iso(same.until)} already. End that silence first, with --end."
+        )
     length = _span(span)
     word = Word("silence", author=author or user(), note=note, status=name, key=key, until=now + length)
     leave_word(settings.state, word)
@@ -79,7 +81,7 @@ def _list(known: list[SilenceOrder]) -> None:
 
 def _end(state: str, status: str, name: str, key: Key, span: str | None, known: list[SilenceOrder]) -> None:
     if span is not None:
-        raise UsageError("--end and --for exclude each other")
+        raise UsageError("--end and --for exclude each other. Give one of them.")
     if all((order.status, order.key) != (name, key) for order in known):
         some = f"; silenced: {', '.join(_name(order) for order in known)}" if known else "; nothing is"
         raise UsageError(f"{status} is not silenced{some}")
@@ -99,7 +101,7 @@ def _known(tracker: IncidentTracker, state: str, now: int) -> list[SilenceOrder]
 
 def _span(text: str | None) -> int:
     if text is None:
-        raise UsageError("--for TIME is needed: a silence has an end, like --for 2h")
+        raise UsageError("--for TIME is missing. A silence needs an end, for example --for 2h.")
     try:
         found = seconds(text)
     except ValueError as bad:
@@ -114,7 +116,7 @@ def _key(pairs: tuple[str, ...]) -> Key:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not (name and equals and value):
-            raise UsageError(f"--key {pair!r} is no COLUMN=VALUE")
+            raise UsageError(f"--key {pair!r} is not COLUMN=VALUE. Use for example merchant=m1.")
         found.append((name, value))
     return tuple(found)
 

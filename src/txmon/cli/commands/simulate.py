@@ -111,7 +111,7 @@ def simulate(
         return
     _check_pace(start, live, speed)
     if merchants is not None and not events:
-        raise UsageError("--merchants needs --events: counts name no merchant")
+        raise UsageError("--merchants needs --events, because counts have no merchant.")
     spare_inputs((), {"--out": out, "--labels": truth})
     began = time.time()
     if scenario is not None:
@@ -192,11 +192,11 @@ def _check_scenario(context: click.Context) -> None:
 
 def _check_pace(start: str | None, live: bool, speed: float | None) -> None:
     if live and speed is not None:
-        raise UsageError("--live is real time; it cannot have a --speed")
+        raise UsageError("--live runs in real time. Leave --speed out.")
     if live and start is not None:
-        raise UsageError("--live starts now; it cannot have a --start")
+        raise UsageError("--live starts now. Leave --start out.")
     if speed is not None and not (isfinite(speed) and speed > 0):
-        raise UsageError(f"--speed {speed:g} is not above 0")
+        raise UsageError(f"--speed {speed:g} is not valid. Use a number above 0.")
 
 
 def _moment(text: str) -> int:
@@ -204,7 +204,7 @@ def _moment(text: str) -> int:
         moment = datetime.fromisoformat(text)
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
-        raise UsageError(f"--start {text!r} is no time like {DEFAULT_START}") from None
+        raise UsageError(f"--start {text!r} is not a time. Use for example {DEFAULT_START}.") from None
 
 
 def _width(text: str) -> int:

@@ -19,6 +19,7 @@ from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, o
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, is_pattern, outputs_of, spare_inputs
 from txmon.cli.sources import NAMES, Source, source_of, source_options
+from txmon.cli.verbose import Verbose
 from txmon.errors import ExitCode, UsageError
 from txmon.ingest.follow import PipeSource
 from txmon.ingest.kafka import KafkaSource
@@ -116,14 +117,16 @@ def watch(
       txmon watch --sql postgresql://me@db/shop --query "SELECT created_at, status FROM payments" --state s
     """
     taken = {name: flags.pop(name, None) for name in NAMES}
-    settings = load_config(flags).settings
+    config = load_config(flags)
+    settings = config.settings
+    verbose = Verbose(config)
     inputs = paths or (() if kafka or taken["query"] else ("-",))
     spare_inputs([*inputs, *files_of(taken)], outputs_of(settings), settings)
     other = source_of(taken, settings, live=True)
     if other is not None and (paths or kafka):
         raise UsageError("--sql and --prometheus cannot be combined with --follow or --kafka. Run a watch for each.")
     if len(set(paths)) < len(paths):
-        raise UsageError("--follow names a file twice")
+        raise UsageError("--follow names a file twice. Name each file once.")
     with ExitStack() as stack:
         stop = stack.enter_context(stopping())
         stack.enter_context(owned(settings.state))
@@ -139,6 +142,7 @@ def watch(
         vitals.start()
         stack.callback(vitals.stop)
         _loop(session, outputs, stop, live, vitals)
+        verbose.finish(session.read, outputs.buckets, outputs.alerting)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
         # a run that was stopped, or goes on from a state, may have had nothing new to read
@@ -200,7 +204,7 @@ def _begin(session: LiveSession, begin: str | None, paths: tuple[str, ...], kafk
         return
     if begin == "end":
         if not paths or kafka:
-            raise UsageError("--from end is for --follow FILE: only a file has an end to begin at")
+            raise UsageError("--from end needs --follow FILE.")
         session.from_end = True
         return
     try:
@@ -214,7 +218,7 @@ def _begin(session: LiveSession, begin: str | None, paths: tuple[str, ...], kafk
 def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
     place = topic_of(address)
     if place is None:
-        raise UsageError(f"--kafka {address!r} is no SERVERS/TOPIC, like broker:9092/transactions")
+        raise UsageError(f"--kafka {address!r} is not SERVERS/TOPIC. Use for example broker:9092/transactions.")
     return KafkaSource(*place, group, session.position(f"kafka:{address}"))
 
 

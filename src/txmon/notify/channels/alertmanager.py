@@ -12,7 +12,7 @@ from txmon.model.outcome import IncidentEvent
 from txmon.notify.channels.base import Answer
 from txmon.notify.channels.webhook import Webhook
 from txmon.notify.notification import Notification
-from txmon.pipeline.incidents import seen_text
+from txmon.pipeline.incident_text import seen_text
 
 LASTS: Final = 300  # seconds after which an alert that nobody repeats ends by itself: txmon is gone
 _LABEL = re.compile(r"[^a-zA-Z0-9_]", re.ASCII)

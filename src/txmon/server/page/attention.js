@@ -1,5 +1,5 @@
 // Reaching somebody who does not look: the title and the icon of the tab, a notification of the browser, a sound.
-import { $, root, say, store, stored } from "./dom.js";
+import { $, isolated, root, say, store, stored } from "./dom.js";
 import * as feed from "./feed.js";
 import { known, listen, worstFirst } from "./store.js";
 
@@ -10,7 +10,7 @@ let audio = null;
 function title() {
   const rows = worstFirst(known.incidents.values());
   if (!document.title.match(/^\(\d+\)|^txmon$/)) base = document.title;
-  const text = rows.length ? `(${rows.length}) ${base === "txmon" ? `${rows[0].label} – txmon` : base}` : base;
+  const text = rows.length ? `(${rows.length}) ${base === "txmon" ? `${isolated(rows[0].label, rows[0].statuses)} – txmon` : base}` : base;
   if (document.title !== text) document.title = text;
   const address = new URL(rows.length ? `icons/${rows.length}` : "assets/icon.svg", root).href;
   if ($("icon").href !== address) $("icon").href = address;

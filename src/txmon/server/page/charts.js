@@ -150,8 +150,10 @@ export class Charts {
     return panel;
   }
 
-  set(name, label, points) {
+  // more: what else to say in the caption
+  set(name, label, points, more = "") {
     const panel = this.panels.get(name) || this.make(name, label);
+    panel.more = more;
     panel.points = points;
     panel.dirty = true;
     this.plan();
@@ -206,16 +208,18 @@ export class Charts {
   }
 }
 
-export function textOf(point) {
+export function textOf(point, brief = false) {
   if (!point) return "no data";
   const count = point[6] === -1 && !point[1] ? "not observed" : point[6] === -2 && !point[1] ? "closed" : short(point[1]);
+  if (brief && point[2] > 0) return `${count} (${short(point[3])} to ${short(point[4])})`;
   return point[2] > 0 ? `${count} (normal ${short(point[3])} to ${short(point[4])})` : `${count} (warming up)`;
 }
 
 function caption(panel, point) {
   if (!point) return;
   panel.figure.dataset.mark = String(point[6]);
-  panel.note.textContent = textOf(point);
+  panel.note.textContent = `${textOf(point, true)}${panel.more ? `; ${panel.more}` : ""}`;
+  panel.note.title = textOf(point);
 }
 
 // What a screen reader says of the whole chart

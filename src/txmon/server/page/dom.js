@@ -3,6 +3,8 @@
 // The page may be shown under any path: everything is asked for beside the folder that has this file
 export const root = new URL("..", import.meta.url);
 
+const LONG = 40; // characters of a name in a sentence
+
 export const $ = (id) => document.getElementById(id);
 
 // element("p", "why", "some text", child): a tag, class names, and what is in it
@@ -20,10 +22,11 @@ export function nameOf(text) {
   return made;
 }
 
-// Names of other scripts inside a sentence do not turn its numbers around
+// Names inside a sentence: those of other scripts do not turn its numbers around, and long ones do not fill the screen
 export function isolated(text, names) {
   let found = text;
   for (const name of names) {
+    if (name.length > LONG) found = found.replaceAll(name, `${name.slice(0, LONG - 1)}…`);
     if (/[^\x20-\x7e]/.test(name)) found = found.replaceAll(name, `\u2068${name}\u2069`);
   }
   return found;

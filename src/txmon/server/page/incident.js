@@ -1,7 +1,7 @@
 // The page of one incident: what happened, how it looked, who was told, and what people said.
 import { $, Refused, ask, button, element, isolated, later, link, nameOf, root, say } from "./dom.js";
 import { Charts } from "./charts.js";
-import { acknowledged, acknowledging, chips, driversText, excessText, keyPath, keyText, moneyText } from "./incidents.js";
+import { acknowledged, acknowledging, chips, driversText, excessText, keyPath, keyText, labelText, moneyText } from "./incidents.js";
 import { inOrder, known, labelOf, listen } from "./store.js";
 import * as range from "./range.js";
 import { clockSeconds, dateTime, length, onZone, seconds, weekday, zoneName } from "./time.js";
@@ -53,7 +53,7 @@ function drawDetails() {
   $("detail-table").hidden = rows.length === 0;
 }
 
-const KINDS = { step: "", word: "said", notification: "notified" };
+const KINDS = { step: "", word: "", notification: "notified" };
 
 function drawTimeline() {
   const rows = [...found.timeline].sort((a, b) => seconds(a.time) - seconds(b.time));
@@ -70,7 +70,7 @@ function drawTimeline() {
   }
   $("timeline").replaceChildren(...items);
   const told = rows.filter((one) => one.kind === "notification").length;
-  say($("told"), told ? `${told} notifications.` : "No notification was sent, or txmon runs without --notify.");
+  say($("told"), told ? `${told} ${told === 1 ? "notification" : "notifications"}.` : "No notification was sent, or txmon runs without --notify.");
 }
 
 function drawActing() {
@@ -147,8 +147,8 @@ async function drawCharts() {
 }
 
 function draw() {
-  document.title = `txmon: ${found.label}`;
-  say($("incident-title"), `${found.label}${keyText(found.key) ? ` at ${keyText(found.key)}` : ""}`);
+  document.title = `txmon: ${labelText(found)}`;
+  say($("incident-title"), `${labelText(found)}${keyText(found.key) ? ` at ${keyText(found.key)}` : ""}`);
   say($("incident-text"), isolated(found.explanation || found.text, found.statuses));
   drawFacts();
   drawDetails();
@@ -168,7 +168,7 @@ async function load() {
     }
     return;
   }
-  if (range.isLive()) range.begin(start() - BEFORE, Math.min(end() + AFTER, Math.max(end(), start() + BEFORE)));
+  if (range.isLive()) range.begin(start() - BEFORE, over() ? end() + AFTER : end());
   draw();
   await drawCharts();
 }
@@ -190,5 +190,5 @@ export function begin(identity) {
   $("csv").download = `${id}.csv`;
   $("json").href = jsonOf();
   $("json").download = `${id}.json`;
-  $("export").prepend(button("Whole incident", () => found && range.zoom(start() - BEFORE, end() + AFTER), "Show the whole incident in the charts"));
+  $("export").prepend(button("Whole incident", () => found && range.zoom(start() - BEFORE, over() ? end() + AFTER : end()), "Show the whole incident in the charts"));
 }

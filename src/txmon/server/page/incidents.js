@@ -35,6 +35,8 @@ export function moneyText(row) {
   });
 }
 
+export const labelText = (row) => isolated(row.label, row.statuses);
+
 export function excessText(row) {
   const size = short(Math.abs(Math.round(row.excess)));
   return `${size} transactions ${row.excess < 0 ? "missing" : "above normal"} so far`;
@@ -55,7 +57,7 @@ export function acknowledged(row) {
 export function title(row) {
   const severity = element("span", `severity ${row.severity}`, row.severity);
   const where = Object.keys(row.key).length ? [" at ", link(keyPath(row.key), nameOf(keyText(row.key)))] : [];
-  const name = link(pathOf(row), row.label);
+  const name = link(pathOf(row), labelText(row));
   const state = row.state === "opened" || row.state === "reopened" ? "" : ` (${row.state})`;
   return [severity, " ", name, ...where, `${state}, since ${moment(seconds(row.start), now())}, ${length(now() - seconds(row.start))}`];
 }
@@ -98,7 +100,7 @@ export function acknowledging(row, after) {
     });
     opener.replaceWith(form);
     form.querySelector(form.querySelector("input").value ? "label:nth-of-type(2) input" : "input").focus();
-  }, `Acknowledge ${row.label} since ${moment(seconds(row.start), now())}`);
+  }, `Acknowledge ${labelText(row)} since ${moment(seconds(row.start), now())}`);
   place.append(opener);
   return place;
 }
@@ -167,7 +169,7 @@ export function row(one) {
   return element("tr", "",
     element("td", "", link(pathOf(one), moment(start, now()))),
     element("td", "", element("span", `severity ${one.severity}`, one.severity)),
-    element("td", "", one.label, where ? " at " : "", where ? nameOf(where) : ""),
+    element("td", "", labelText(one), where ? " at " : "", where ? nameOf(where) : ""),
     element("td", "", one.state === "resolved" ? length(end - start) : "open"),
     element("td", "", short(Math.round(one.excess))),
     element("td", "", one.author || one.note ? `${one.author} ${one.note}`.trim() : ""));

@@ -4,6 +4,7 @@ import { short } from "./charts.js";
 import { inOrder, known, labelOf, listen } from "./store.js";
 
 const COLOURS = ["#1f7a3a", "#c0241c", "#7a3fb5", "#9a5b00", "#1f5fbf", "#0b7878", "#a03370", "#6b7280"];
+const OTHERS = ["#6b7280", "#4f7cac", "#8a6d3b", "#5b8c5a", "#8c5b7f", "#3f8f8f", "#a0683c", "#6a62b0"];
 const FIXED = { approved: 0, failed: 1, reversed: 2, denied: 3, backend_reversed: 4, processing: 5, refunded: 6 };
 const ROWS = 12;
 const ARROWS = {
@@ -11,7 +12,8 @@ const ARROWS = {
 };
 let all = false;
 
-const colour = (status) => COLOURS[FIXED[status] ?? 7];
+// Others get colours by their place; neighbours differ
+const colour = (status, place) => (status in FIXED ? COLOURS[FIXED[status]] : OTHERS[place % OTHERS.length]);
 
 function drawTable() {
   const { hour, trends } = known;
@@ -35,10 +37,10 @@ function drawMix(id, counts, legend) {
   shown.sort((a, b) => (FIXED[a] ?? 9) - (FIXED[b] ?? 9) || counts[b] - counts[a]);
   const sum = shown.reduce((total, status) => total + counts[status], 0);
   const percent = (status) => `${((100 * counts[status]) / sum).toFixed(1)} %`;
-  $(id).replaceChildren(...shown.map((status) => {
+  $(id).replaceChildren(...shown.map((status, i) => {
     const part = element("div");
     part.style.flexGrow = String(counts[status]);
-    part.style.background = colour(status);
+    part.style.background = colour(status, i);
     part.title = `${status} ${percent(status)}`;
     return part;
   }));
@@ -46,9 +48,9 @@ function drawMix(id, counts, legend) {
   $(id).setAttribute("aria-label", words || "nothing yet");
   if (!legend) return;
   const rest = shown.slice(10);
-  const items = shown.slice(0, 10).map((status) => {
+  const items = shown.slice(0, 10).map((status, i) => {
     const mark = element("i");
-    mark.style.background = colour(status);
+    mark.style.background = colour(status, i);
     return element("li", "", mark, nameOf(status), ` ${percent(status)}`);
   });
   if (rest.length) {

@@ -25,6 +25,12 @@ function inIncident(status) {
   return false;
 }
 
+// The line is the sum of all keys, and may well be normal
+function keysOf(status) {
+  const count = [...known.incidents.values()].filter((row) => row.statuses.includes(status) && Object.keys(row.key).length).length;
+  return count ? `\u25B2 at ${count} ${count === 1 ? "key" : "keys"}` : "";
+}
+
 function arrange() {
   const names = inOrder(statuses()).filter((status) => labelOf(status).toLowerCase().includes(sought));
   const worth = new Map(names.map((status) => [status, strangest(status)]));
@@ -46,7 +52,7 @@ function arrange() {
 }
 
 function draw(group, names) {
-  for (const status of names) group.set(status, labelOf(status), pointsOf(status));
+  for (const status of names) group.set(status, labelOf(status), pointsOf(status), keysOf(status));
   group.keep(names);
 }
 

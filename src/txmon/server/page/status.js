@@ -32,7 +32,7 @@ function headline() {
     const now = (Date.now() + known.ahead) / 1e3;
     const where = Object.entries(worst.key).map(([name, value]) => `${name} ${value}`).join(", ");
     const what = isolated(worst.explanation || worst.text, worst.statuses);
-    texts.push(`${worst.label}${where ? ` at ${where}` : ""} since ${moment(seconds(worst.start), now)}: ${what}`);
+    texts.push(`${isolated(worst.label, worst.statuses)}${where ? ` at ${where}` : ""} since ${moment(seconds(worst.start), now)}: ${what}`);
     if (rows.length > 1) texts.push(` ${rows.length - 1} more open.`);
   } else if (known.last === null) {
     texts.push("No minute has closed yet.");

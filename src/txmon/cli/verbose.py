@@ -1,0 +1,40 @@
+"""What `--verbose` adds to the messages of a run."""
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+
+from txmon.cli.messages import tell
+from txmon.settings.declarations import text_of_setting
+from txmon.settings.load import Config
+from txmon.support.plurals import counted
+from txmon.version import describe
+
+_BYTES = 1 if sys.platform == "darwin" else 1024  # in the unit of ru_maxrss
+
+
+class Verbose:
+    """Prints the settings that are not the default, and at the end how much was read and how long it took."""
+
+    def __init__(self, config: Config) -> None:
+        self._wanted = config.settings.verbose
+        self._begun = time.monotonic()
+        if self._wanted:
+            tell([describe(), *_changed(config)])
+
+    def finish(self, records: int, buckets: int, alerting: int) -> None:
+        """Print the figures of the run. alerting: how many of the buckets had an alert."""
+        if not self._wanted:
+            return
+        seconds = time.monotonic() - self._begun
+        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES / 1e6
+        counts = f"{counted(records, 'record')} read, {counted(buckets, 'bucket')} judged, {alerting} with an alert"
+        tell([f"{counts}; {seconds:.1f} s, {records / max(seconds, 1e-9):,.0f} records per second, {megabytes:.0f} MB"])
+
+
+def _changed(config: Config) -> Iterator[str]:
+    """Yield a line for each setting that is not the default."""
+    for name, origin in config.origin.items():
+        if origin != "default" and name != "verbose":
+            yield f"{name} = {text_of_setting(config.settings, name) or 'not set'} ({origin})"
