@@ -421,6 +421,7 @@ CASES: Final[dict[str, Case]] = {
 ELSEWHERE: Final = {
     "Memory": "a Notifier's snapshot is its Memory's",
     "DriverBook": "tests/detection/test_drivers.py; with a kill in tests/integration/test_drivers_cli.py",
+    "DriverWatch": "tests/detection/test_driver_watch.py",
     "ValueTable": "a DriverBook's snapshot holds it",
     "IncidentBook": "the snapshot of Recent holds it",
     "Coverage": "a Pipeline's snapshot holds it; tests/pipeline/test_coverage.py",

@@ -19,7 +19,7 @@ from txmon.version import describe
 
 HEADINGS: Final = {
     "Judge": ("replay", "watch", "serve", "spark"),
-    "Understand": ("inspect", "analyze", "query"),
+    "Understand": ("inspect", "analyze", "query", "explain"),
     "Try and tune": ("simulate", "evaluate", "tune"),
     "Incidents": ("notify", "ack", "silence"),
     "Set up": ("config", "doctor", "state", "completion", "help"),

@@ -24,7 +24,7 @@ JUDGING: Final = (
     "direction", "level_shift", "closed", "rule", "mode", "explain", "idle", "max_series", "open_after",
     "resolve_after", "merge_within", "remind_every",
 )  # fmt: skip
-DRIVING: Final = ("drivers", "drivers_keep")
+DRIVING: Final = ("drivers", "drivers_keep", "drivers_share")
 MESSAGES: Final = ("quiet", "verbose", "log_format")
 WRITING: Final = ("out", "only", "fail_on", "log", "log_keep", "chart", *MESSAGES)
 SHORT: Final = {"out": "-o", "quiet": "-q", "verbose": "-v"}

@@ -47,8 +47,13 @@ class DriverBook:
         self._keep = keep
         self._tables: dict[Key, list[ValueTable]] = {}
 
-    def learn(self, time: int, leaves: Counts, odd: Iterable[tuple[Key, str]]) -> None:
-        """Learn from the bucket at `time`. leaves: its counts by --group-by and --drivers. odd: series that alert."""
+    def learn(
+        self, time: int, leaves: Counts, odd: Iterable[tuple[Key, str]], values: Iterable[tuple[int, str, str]] = ()
+    ) -> None:
+        """Learn from the bucket at `time`. leaves: its counts by --group-by and --drivers. odd: series that alert.
+
+        values: (column, value, status) that are off normal by themselves: they do not teach either.
+        """
         if not leaves:
             return
         bad: dict[Key, set[str]] = {}
@@ -56,21 +61,36 @@ class DriverBook:
             bad.setdefault(key, set()).add(status)
         some_by_key = parts_of(leaves, len(self.columns))
         for key, parts in some_by_key.items():
+            if not key:
+                continue
             self._learn_key(time, key, parts, frozenset(bad.get(key, ())))
-        if () not in some_by_key:
+        whole = some_by_key.pop((), None)
+        if whole is None:
             whole = [part for parts in some_by_key.values() for part in parts]
-            self._learn_key(time, (), whole, frozenset(bad.get((), ())))
+        self._learn_key(time, (), whole, frozenset(bad.get((), ())), values)
 
-    def _learn_key(self, time: int, key: Key, parts: list["Part"], left_out: frozenset[str]) -> None:
+    def _learn_key(
+        self,
+        time: int,
+        key: Key,
+        parts: list["Part"],
+        left_out: frozenset[str],
+        odd: Iterable[tuple[int, str, str]] = (),
+    ) -> None:
         tables = self._tables.get(key)
         if tables is None:
             if len(self._tables) * len(self.columns) >= MOST_TABLES:
                 return
             tables = self._tables[key] = [ValueTable(self._keep) for _ in self.columns]
         every = TOTAL in left_out  # the volume itself is odd: no status says what is usual
+        if every:
+            return
         for place, table in enumerate(tables):
-            if not every:
-                table.learn(time, seen_by(parts, place), left_out)
+            seen = seen_by(parts, place)
+            for column, value, status in odd:
+                if column == place and value in seen:
+                    seen[value].pop(status, None)
+            table.learn(time, seen, left_out)
 
     def table(self, key: Key, place: int) -> ValueTable | None:
         """Return what is known of the values of the column at `place` for a key; None for nothing."""

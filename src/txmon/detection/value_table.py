@@ -140,6 +140,21 @@ class ValueTable:
         every[: len(self._all)] = self._all
         self._rows, self._doubt, self._all = wider, doubt, every
 
+    def part(self, value: str, status: str, trust: float) -> tuple[float, float, float] | None:
+        """Return which part of a value's transactions usually has a status; how many are known, and of that status.
+
+        trust: transactions' worth of trust that the part is that of all values. None for a value that is not kept.
+        """
+        place = self._index.get(value, -1)
+        total = float(self._all.sum())
+        if place < 0 or total <= 0.0:
+            return None
+        column = self._statuses.get(status, -1)
+        of_all = 0.0 if column < 0 else float(self._all[column]) / total
+        count = float(self._rows[place].sum()) / self._factor
+        events = (0.0 if column < 0 else float(self._rows[place, column]) / self._factor) + trust * of_all
+        return events / (count + trust), count, events
+
     def share(self, value: str, status: str) -> float:
         """Return the part of a status's transactions that usually has this value. status: `*` for all statuses."""
         place = self._index.get(value, -1)

@@ -84,7 +84,7 @@ class IncidentEvent:
 class Outcome:
     """All that closing one bucket brought: what every sink receives, bucket after bucket."""
 
-    __slots__ = ("events", "rises", "time", "trends", "verdicts")
+    __slots__ = ("events", "parts", "rises", "time", "trends", "verdicts")
 
     def __init__(
         self,
@@ -93,7 +93,9 @@ class Outcome:
         events: Sequence[IncidentEvent] = (),
         trends: Mapping[str, Trend] = NO_TRENDS,
         rises: Sequence[Rise] = (),
+        parts: Sequence[Verdict] = (),
     ) -> None:
+        self.parts = parts  # verdicts on values of --drivers, whose transactions are in the other verdicts too
         self.time = time  # start of the bucket, epoch seconds
         self.verdicts = verdicts
         self.events = events
@@ -102,7 +104,10 @@ class Outcome:
 
     def alerted(self) -> bool:
         """Whether one of the verdicts recommends an alert."""
-        for verdict in self.verdicts:  # noqa: SIM110 - a generator is slower, and there is a bucket a minute
+        for verdict in self.verdicts:
+            if verdict.recommendation == "alert":
+                return True
+        for verdict in self.parts:  # noqa: SIM110 - a generator is slower, and there is a bucket a minute
             if verdict.recommendation == "alert":
                 return True
         return False

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from txmon.detection.detector import BucketJudge
+from txmon.detection.driver_watch import DriverWatch
+from txmon.detection.driver_watch import Place as ValuePlace
 from txmon.detection.drivers import DriverBook
 from txmon.detection.money import MoneyBook
 from txmon.ingest.aggregate.ledger import Item
@@ -50,6 +52,7 @@ class Pipeline:
         drivers: explains alerts by the values of other columns; None without such columns.
         """
         self.drivers = drivers
+        self.watch: DriverWatch | None = None  # judges each value of these columns by itself
         self.bucketer = bucketer
         self.platform = platform
         self.coverage = coverage or Coverage(bucketer.width)
@@ -152,15 +155,26 @@ class Pipeline:
         self._money.learn(
             bucket.start, bucket.counts, bucket.money, whole + judged if whole else judged, self.detector.whole
         )
-        verdicts, events = self.tracker.observe(bucket.start, whole + judged if whole else judged)
+        if whole:
+            judged = whole + judged
+        parts, values = self._watched(bucket, judged)
+        verdicts, events = self.tracker.observe(bucket.start, judged + parts if parts else judged)
         if self.drivers is not None:
-            self._learn_drivers(bucket, whole + judged)
-        yield Outcome(bucket.start, verdicts, events, trends, rises)
+            self._learn_drivers(bucket, judged, values)
+        count = len(judged)
+        yield Outcome(bucket.start, verdicts[:count] if parts else verdicts, events, trends, rises, verdicts[count:])
 
-    def _learn_drivers(self, bucket: OpenBucket, judged: list[Verdict]) -> None:
+    def _watched(self, bucket: OpenBucket, judged: list[Verdict]) -> tuple[list[Verdict], set[ValuePlace]]:
+        """The verdicts on values of --drivers that fail by themselves, and which are off normal."""
+        if self.watch is None or self.drivers is None:
+            return [], set()
+        busy = {one.status for one in judged if one.recommendation == "alert"}
+        return self.watch.judge(bucket.start, bucket.leaves, self.drivers, busy)
+
+    def _learn_drivers(self, bucket: OpenBucket, judged: list[Verdict], values: set[ValuePlace]) -> None:
         assert self.drivers is not None
         odd = [(one.key, one.status) for one in judged if one.recommendation in ("alert", "pending")]
-        self.drivers.learn(bucket.start, bucket.leaves, odd)
+        self.drivers.learn(bucket.start, bucket.leaves, odd, values)
 
     def _explained_all(self, bucket: OpenBucket, judged: list[Verdict]) -> list[Verdict]:
         """The same verdicts; those that are not ok say what their excess is worth."""
@@ -312,6 +326,7 @@ class Pipeline:
             "missed": self.coverage.snapshot(),
             "opened": self._opened,
             "money": self._money.snapshot(),
+            "watch": self.watch.snapshot() if self.watch is not None else None,
             "drivers": self.drivers.snapshot() if self.drivers is not None else None,
             "platform": self.platform.snapshot() if self.platform is not None else None,
         }
@@ -330,6 +345,9 @@ class Pipeline:
         drivers = state.get("drivers")
         if self.drivers is not None and drivers is not None:
             self.drivers.restore(drivers)
+        watch = state.get("watch")
+        if self.watch is not None and watch is not None:
+            self.watch.restore(watch)
         platform = state.get("platform")
         if self.platform is not None and platform is not None:
             self.platform.restore(platform)

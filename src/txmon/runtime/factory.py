@@ -15,6 +15,7 @@ from txmon.pipeline.pipeline import Pipeline
 from txmon.pipeline.rules import RuleBook
 from txmon.runtime import state_file as state
 from txmon.settings.declarations import DEFAULTS, Settings
+from txmon.support.durations import duration_text
 
 LIVE_LATENESS = 5  # seconds
 DAY = 86400
@@ -40,15 +41,23 @@ def pipeline_of(
     drivers = settings.drivers if detailed else ()
     bucketer = Bucketer(settings.bucket, lateness, partial, live and platform, detailed, drivers)
     coverage = Coverage(settings.bucket, closing_of(settings))
-    detector = BucketJudge(replace(detector_config(settings), pooled=platform))
+    config = detector_config(settings)
+    if drivers and not rules.only:  # a part of the budget is for values that fail by themselves
+        config = replace(config, budget=config.budget * (1.0 - settings.drivers_share))
+    detector = BucketJudge(replace(config, pooled=platform))
     # with keys, an outage of everything may be too small at each of them to be seen
-    whole = BucketJudge(detector_config(settings)) if settings.group_by and platform and not rules.only else None
+    whole = BucketJudge(config) if settings.group_by and platform and not rules.only else None
     book = None
     if drivers:
         from txmon.detection.drivers import DriverBook  # here, because few runs have drivers
 
         book = DriverBook(drivers, settings.drivers_keep)
-    return Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage, whole, book)
+    pipeline = Pipeline(bucketer, detector, rules, IncidentTracker(policy), coverage, whole, book)
+    if drivers and settings.drivers_share and not rules.only:
+        from txmon.detection.driver_watch import DriverWatch
+
+        pipeline.watch = DriverWatch(drivers, detector_config(settings), settings.drivers_share)
+    return pipeline
 
 
 def closing_of(settings: Settings) -> Callable[[int], bool] | None:
@@ -78,10 +87,8 @@ def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str
     """
     for name, value in depended_on(settings).items():
         if found.settings.get(name) != value:
-            was = found.settings.get(name)
-            raise ConfigError(
-                f"{path}: was written with {name} {was!r}, not {value!r}. Use that value, or name another --state file."
-            )
+            was, now = _flag_of(name, found.settings.get(name)), _flag_of(name, value)
+            raise ConfigError(f"{path}: was written {was}, not {now}. Run txmon {was}, or name another --state.")
     from txmon.runtime.state_schema import check
 
     try:
@@ -119,6 +126,14 @@ def pipeline_of_state(found: state.State, path: str) -> Pipeline:
 def depended_on(settings: Settings) -> dict[str, Any]:
     """The settings without which a state means something else."""
     return {"bucket": settings.bucket, "by": list(settings.group_by)}
+
+
+def _flag_of(name: str, value: object) -> str:
+    """Return what somebody writes on the command line for a setting that a state depends on."""
+    if name == "bucket" and isinstance(value, int):
+        return f"with --bucket {duration_text(value)}"
+    columns = ",".join(map(str, value)) if isinstance(value, list) else ""
+    return f"with --group-by {columns}" if columns else "without --group-by"
 
 
 def detector_config(settings: Settings) -> DetectorConfig:

@@ -49,7 +49,7 @@ FILES: Final = 1.0  # seconds between two looks for files that match a pattern
 CATCH_UP: Final = 5.0  # seconds that whoever feeds it then gets
 CHANGEABLE: Final = ("detection", "incidents")  # sections of settings that a run can change as it goes on,
 KINDS: Final = 100  # of warnings that are given once
-FIXED: Final = ("bucket", "drivers", "drivers_keep")  # but for what all that was learned depends on
+FIXED: Final = ("bucket", "drivers", "drivers_keep", "drivers_share")  # but for what all that was learned depends on
 SERVE: Final = "serve"  # in a state: what the server keeps; it has its positions in there
 
 

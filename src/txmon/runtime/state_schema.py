@@ -98,6 +98,7 @@ class _Detector(msgspec.Struct):
     whole: Annotated[list[_Group], Meta(max_length=1)] = []
     roll: _Roll | None = None
     open: Annotated[int, Meta(ge=-1)] = -1
+    opened: Annotated[int, Meta(ge=-1)] = -1
     hours: _Hours | None = None
     left: list[tuple[list[Pair], str, Time, _Known]] = []
     tails: dict[str, _Tail] = {}
@@ -120,6 +121,14 @@ class _Table(msgspec.Struct):
 class _Drivers(msgspec.Struct):
     columns: list[str]
     tables: list[tuple[list[Pair], list[_Table]]]
+
+
+class _Watch(msgspec.Struct):
+    columns: list[str]
+    newest: Annotated[list[list[dict[str, dict[str, Whole]]]], Meta(max_length=15)]
+    failing: Annotated[list[list[tuple[list[str], dict[str, Whole]]]], Meta(max_length=15)]
+    odd: list[tuple[list[Pair], Time]]
+    followed: list[tuple[list[Pair], str, Time]]
 
 
 class _Member(msgspec.Struct):
@@ -212,6 +221,7 @@ class _Pipeline(msgspec.Struct):
     opened: Annotated[int, Meta(ge=-1)] = -1
     money: list[tuple[list[Pair], str, Time, Amount, _Amounts]] = []
     drivers: _Drivers | None = None
+    watch: _Watch | None = None
     platform: _Detector | None = None
 
 

@@ -27,7 +27,7 @@ class PageFeed:
             trends = {status: {"slope": round(t.slope, 2), "name": t.name} for status, t in outcome.trends.items()}
             row = {"time": iso(outcome.time), "series": points, "trends": trends, "hour": recent.last_hour()}
             self.hub.publish("bucket", _text(row))
-        alerts = [verdict for verdict in outcome.verdicts if deviates(verdict)]
+        alerts = [verdict for verdict in (*outcome.verdicts, *outcome.parts) if deviates(verdict)]
         for verdict in alerts[:VERDICTS]:
             self.hub.publish("verdict", verdict_line(verdict))
         for event in outcome.events:

@@ -13,7 +13,7 @@ from txmon.server.key_history import KeyHistory
 from txmon.sinks.lines import verdict_line
 
 DAY: Final = 86400
-PACE: Final = 1000  # verdicts between two moments in which others may do something
+PACE: Final = 250  # verdicts between two moments in which others may do something
 LINES: Final = 50_000  # verdicts kept
 STATUSES: Final = 100  # statuses that are drawn; a client may invent any number
 
@@ -55,9 +55,12 @@ class Recent:
         for verdict in paced(verdicts, breathe):
             if verdict.key and not verdict.partial:
                 self.keys.add(verdict, mark_of(verdict))
+        for verdict in outcome.parts:
+            self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
         for event in outcome.events:
             self.incidents.take(event)
-        for verdict in paced(verdicts, breathe) if len(self.incidents) else ():
+        every = [*verdicts, *outcome.parts] if outcome.parts else verdicts
+        for verdict in paced(every, breathe) if len(self.incidents) else ():
             row = self.incidents.get(verdict.incident or "")
             if row is not None and verdict.recommendation == "alert":
                 row.take(verdict)

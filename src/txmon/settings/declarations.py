@@ -127,6 +127,9 @@ class Settings:
     drivers_keep: int = _detection(
         10_000, "Most values of each column of --drivers that txmon keeps.", whole(10, 1_000_000), "N"
     )
+    drivers_share: float = _detection(
+        0.2, "Part of --budget for values of --drivers that fail by themselves. 0: none.", number(0, 0.9), "X"
+    )
     role: Mapping[str, str] = _input(
         {}, "Role of a status: paid=success.", status_roles(ROLES), "STATUS=ROLE", many=True
     )

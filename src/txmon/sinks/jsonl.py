@@ -37,7 +37,7 @@ class JsonLines:
 
     def accept(self, outcome: Outcome) -> None:
         """Write the outcome's verdicts, then its incident events and rises."""
-        verdicts = outcome.verdicts
+        verdicts = outcome.verdicts if not outcome.parts else [*outcome.verdicts, *outcome.parts]
         if self._only_alerts:
             verdicts = [verdict for verdict in verdicts if deviates(verdict)]
         others: list[str] = []

@@ -55,7 +55,7 @@ class LogFolder:
         if hour != self._hour:
             self._turn(hour, outcome.time)
         self._append("counts", self._count_lines(outcome.verdicts))
-        self._append("verdicts", list(map(verdict_line, outcome.verdicts)))
+        self._append("verdicts", list(map(verdict_line, [*outcome.verdicts, *outcome.parts])))
         self._append("incidents", list(map(event_line, outcome.events)))
 
     def close(self) -> None:

@@ -51,7 +51,7 @@ class Rows:
 
     def add(self, outcome: Outcome, only_alerts: bool) -> None:
         """Add an outcome. only_alerts: leave out verdicts that are neither alert nor pending and correct no other."""
-        for verdict in outcome.verdicts:
+        for verdict in (*outcome.verdicts, *outcome.parts):
             if not only_alerts or verdict.revises or deviates(verdict):
                 self.put(verdict_row(verdict))
         for line in (*map(event_line, outcome.events), *map(rise_line, outcome.rises)):
