@@ -13,7 +13,7 @@ from txmon.server.key_history import KeyHistory
 from txmon.sinks.lines import verdict_line
 
 DAY: Final = 86400
-PACE: Final = 1000  # verdicts between two moments in which others may do something
+PACE: Final = 250  # verdicts between two moments in which others may do something
 LINES: Final = 50_000  # verdicts kept
 STATUSES: Final = 100  # statuses that are drawn; a client may invent any number
 
@@ -171,7 +171,7 @@ def paced(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None) -> It
 
 
 def _sums(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None = None) -> dict[str, Point]:
-    """A point a status: counts and bands added up over the keys, the strongest score, the worst mark.
+    """Return one point per status: counts and bands added up over the keys, the strongest score, the worst mark.
 
     Where all keys together are a series of their own, beside those of the keys, the point is that series': limits that
     are added up allow far more than the sum does by chance, and an alert of one key is none of the sum.
