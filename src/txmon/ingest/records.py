@@ -292,13 +292,8 @@ class RecordParser:
         time = self._times.plain(cell)
         return time if time >= 0 and self._admits(time) else -1
 
-<<<<<<< HEAD
-    def take(self, row: object) -> Record | Reject:
-        """Return what one row makes that is decoded JSON already; it counts as a line."""
-=======
     def take(self, row: object) -> Record | Reject | None:
-        """What one row makes that is decoded JSON already, as `one` gives it; it counts as a line."""
->>>>>>> main
+        """Return what one row makes that is decoded JSON already, as `one` gives it; it counts as a line."""
         self.lines += 1
         try:
             return self._from_row(row)
@@ -455,12 +450,8 @@ class RecordParser:
         )
 
     def _of_all(self, time: int, key: Key, cells: list[tuple[str, object]]) -> Record:
-<<<<<<< HEAD
-        """Return the first of a wide row's records; the others are left in `more`. An empty cell is no transaction."""
-=======
-        """The first of a wide row's records; the others are left in `more`. An empty cell makes none."""
+        """Return the first of a wide row's records; the others are left in `more`. An empty cell makes none."""
         decimal = self.options.decimal
->>>>>>> main
         records = [
             Record(time, status, count_of(value, decimal), key)
             for status, value in cells

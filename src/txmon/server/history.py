@@ -174,7 +174,7 @@ def _sums(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None = None
     """Return one point per status: counts and bands added up over the keys, the strongest score, the worst mark.
 
     Where all keys together are a series of their own, beside those of the keys, the point is that series': limits that
-    are added up allow far more than the sum does by chance, and an alert of one key is none of the sum.
+    are added up allow far more than the sum does by chance, and an alert of one key is not an alert of the sum.
     """
     sums: dict[str, Point] = {}
     keyed = any(verdict.key for verdict in verdicts)
