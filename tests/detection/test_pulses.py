@@ -40,9 +40,20 @@ def test_a_job_a_minute_early_or_late_is_expected_once() -> None:
     for hour in range(3):
         pulses.note(hour * HOUR + 600, 55.0, 12.0)
     assert pulses.usual(3 * HOUR + 660, 60.0, 5.0) == 60.0
-    assert pulses.usual(3 * HOUR + 540, 60.0, 5.0) == 5.0  # it came already
-    pulses.note(4 * HOUR + 600, 55.0, 12.0)
-    assert pulses.usual(4 * HOUR + 660, 60.0, 5.0) == 5.0
+    pulses.note(3 * HOUR + 660, 55.0, 12.0)
+    assert pulses.usual(3 * HOUR + 720, 60.0, 5.0) == 5.0  # it came already
+
+
+def test_a_job_that_is_not_exact_is_learned_over_a_day() -> None:
+    pulses = Pulses()
+    for hour in range(24):
+        at = hour * HOUR + 600 + 60 * (0, 2, -1, 1, -2)[hour % 5]
+        pulses.note(at, 55.0, 12.0, at_once=False)
+        for minute in range(60):
+            if hour * HOUR + minute * 60 != at:
+                pulses.note(hour * HOUR + minute * 60, 0.0, 0.0, at_once=False)
+    pulses.note(24 * HOUR + 600, 55.0, 12.0, at_once=False)
+    assert pulses.usual(25 * HOUR + 720, 55.0, 5.0) > 40.0
 
 
 def test_a_pulse_that_stays_away_is_forgotten() -> None:

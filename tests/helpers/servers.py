@@ -161,7 +161,9 @@ class MariaDb:
         """Run a statement as the owner, for each of `rows`, if any; return its rows."""
         import pymysql
 
-        with pymysql.connect(unix_socket=f"{self._data}/socket", user="root", autocommit=True) as connection:
+        with pymysql.connect(
+            unix_socket=f"{self._data}/socket", user="root", autocommit=True, init_command="SET time_zone = '+00:00'"
+        ) as connection:
             cursor = connection.cursor()
             if rows:
                 cursor.executemany(text, rows)

@@ -1,6 +1,7 @@
 """Databases as sources: real PostgreSQL, SQLite and DuckDB, through the command."""
 
 import csv
+import io
 import json
 import os
 import signal
@@ -15,13 +16,13 @@ from typing import Any
 
 import pytest
 from paths import ROOT
-from servers import Postgres, postgres
+from servers import MariaDb, Postgres, mariadb, postgres
 from tools import need
 
-from txmon.errors import BadData
+from txmon.errors import BadData, IoFailure
 from txmon.ingest.reading import Hints
 from txmon.ingest.records import ParseOptions
-from txmon.ingest.sql import Database, SqlQuery, SqlSource, earlier, packed, unpacked
+from txmon.ingest.sql import Database, SqlQuery, SqlRows, SqlSource, earlier, packed, unpacked
 from txmon.support.sql_address import hidden
 
 TXMON = str(Path(sysconfig.get_path("scripts")) / "txmon")
@@ -359,3 +360,93 @@ def test_watermarks_go_to_json_and_back() -> None:
 def test_passwords_are_left_out_of_texts() -> None:
     assert hidden("postgresql://a:b@c/d password=x") == "postgresql://a@c/d password=***"
     assert "b" not in Database(SqlQuery("sqlite://", "", password=None)).name.partition("://")[2]
+
+
+def test_copied_rows_keep_newlines_quotes_and_signs(server: Postgres) -> None:
+    server.run("CREATE TABLE odd_texts (created_at timestamptz, status text, note text)")
+    notes = ['a "quoted" word', "two\nlines", "a, b; c", "100 % :since", "", "ação"]
+    try:
+        server.run(
+            "INSERT INTO odd_texts VALUES ('2026-03-02T10:00:00.25Z', 'failed', %s)", [(note,) for note in notes]
+        )
+        query = (
+            "SELECT created_at, status, note FROM odd_texts WHERE note NOT LIKE '%nothing%' AND created_at >= :since"
+        )
+        found = query_rows(server, query, since="2026-03-02 00:00:00", watermark=None)
+        (header, *cells) = csv.reader(io.StringIO("\n".join(line.decode() for line in found)))
+        assert header == ["created_at", "status", "note"]
+        assert [note for _, _, note in cells] == notes
+        done = run("replay", "--sql", server.url, "--query", query, "--since", "2026-03-02 00:00:00",
+                   TXMON_SQL_PASSWORD=server.PASSWORD)  # fmt: skip
+        assert totals(done.stdout) == {("2026-03-02T10:00:00Z", "failed"): len(notes)}, done.stderr
+    finally:
+        server.run("DROP TABLE odd_texts")
+
+
+def query_rows(server: Postgres, text: str, since: str, watermark: str | None) -> list[bytes]:
+    with SqlRows(SqlQuery(server.url, text, server.PASSWORD, watermark=watermark, since=since)) as found:
+        assert found.container.format == "csv"
+        return [line for lines in found for line in lines]
+
+
+def test_a_field_within_json_is_read_by_its_path(server: Postgres) -> None:
+    server.run("CREATE TABLE events (created_at timestamptz, body jsonb)")
+    try:
+        server.run(
+            "INSERT INTO events VALUES ('2026-03-02T10:00:00Z', %s)", [('{"payment": {"status": "denied"}}',)] * 3
+        )
+        done = run("replay", "--sql", server.url, "--query", "SELECT * FROM events",
+                   "--map", "status=body.payment.status",
+                   TXMON_SQL_PASSWORD=server.PASSWORD)  # fmt: skip
+        assert totals(done.stdout) == {("2026-03-02T10:00:00Z", "denied"): 3}, done.stderr
+    finally:
+        server.run("DROP TABLE events")
+
+
+# MariaDB
+
+
+@pytest.fixture(scope="module")
+def maria() -> Iterator[MariaDb]:
+    with mariadb() as running:
+        running.run("CREATE TABLE shop.counts (minute TIMESTAMP, status VARCHAR(40), transactions BIGINT)")
+        moments = [(time.replace("T", " ").removesuffix("Z"), status, count) for time, status, count in rows()]
+        running.run("INSERT INTO shop.counts VALUES (%s, %s, %s)", moments)
+        yield running
+
+
+def test_mariadb_gives_the_verdicts_of_the_file(maria: MariaDb) -> None:
+    query = "SELECT minute AS time, status, transactions AS count FROM counts"
+    done = run("replay", "--sql", maria.url, "--query", query, TXMON_SQL_PASSWORD=maria.PASSWORD)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == run("replay", str(SAMPLE)).stdout
+
+
+def test_rows_of_mariadb_are_given_once_and_it_may_go_away(maria: MariaDb) -> None:
+    maria.run("CREATE TABLE shop.payments (created_at TIMESTAMP(6), status VARCHAR(40))")
+    insert = "INSERT INTO shop.payments VALUES (%s, %s)"
+    maria.run(insert, [("2026-03-02 10:00:00", "approved")] * 3 + [("2026-03-02 10:05:00", "denied")])
+    said: list[str] = []
+    query = SqlQuery(maria.url, QUERY, maria.PASSWORD, since="2026-03-02 00:00:00", overlap=600, every=0.0)
+    with closing(SqlSource(query, said.append)) as reading:
+        assert len(drained(reading)) == 4
+        maria.run(insert, [("2026-03-02 10:01:00", "failed"), ("2026-03-02 10:00:00", "approved")])  # late
+        assert [status for _, status in drained(reading)] == ["approved", "failed"]
+        kept = json.loads(json.dumps(reading.position(0)))
+        maria.stop()
+        assert drained(reading) == []
+        assert "asks again until it answers" in said[0]
+        maria.start()
+        until(lambda: drained(reading) == [] and said[-1].endswith("answers again"))
+        with closing(SqlSource(query, said.append, kept)) as again:
+            assert drained(again) == []
+        assert maria.PASSWORD not in "".join(said)
+
+
+def test_a_session_of_mariadb_reads_only(maria: MariaDb) -> None:
+    base = Database(SqlQuery(maria.url, "", maria.PASSWORD))
+    with closing(base):
+        _, found = base.select("SELECT 1 AS one", {})
+        list(found)
+        with pytest.raises((BadData, IoFailure), match="READ ONLY"):
+            base.select("DELETE FROM counts", {})

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sysconfig
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -272,3 +273,36 @@ def test_alerts_alone(place: tuple[str, Ask]) -> None:
     out, ask = place
     assert run("replay", str(SAMPLE), "--out", out, "--only", "alerts").returncode == 0
     assert {row[0] for row in ask("SELECT DISTINCT recommendation FROM verdicts")} <= {"alert", "pending"}
+
+
+@pytest.mark.parametrize("place", ["sqlite", "parquet"], indirect=True)
+def test_serve_writes_to_tables_too(place: tuple[str, Ask], tmp_path: Path) -> None:
+    out, ask = place
+    words = [TXMON, "serve", "--port", "0", "--out", out, "--state", str(tmp_path / "state")]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True) as process:
+        assert process.stderr is not None
+        address = next(line for line in process.stderr if "serving on" in line).split()[-1]
+        body = (ROWS + rows(0, 60)).encode()
+        request = urllib.request.Request(f"{address}v1/transactions", body, {"Content-Type": "text/csv"})
+        urllib.request.urlopen(request, timeout=20).close()
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    minutes = ask("SELECT count(*) FROM verdicts WHERE status = '*'")
+    assert 50 <= minutes[0][0] <= 60
+
+
+def test_doctor_looks_at_the_database(server: Postgres, tmp_path: Path) -> None:
+    for out, mark, says in (
+        (f"sql:{server.url}/verdicts", "ok", "the database answers"),
+        ("sql:postgresql://me@127.0.0.1:1/x/verdicts", "BAD", "efused"),
+        (f"sql:sqlite:///{tmp_path}/new.db/verdicts", "ok", "it can be made"),
+        (f"parquet:{tmp_path}/new", "ok", "it can be made"),
+        ("parquet:/nowhere/at/all", "BAD", "there is no folder /nowhere/at"),
+    ):
+        done = run("doctor", "--out", out)
+        (line,) = [line for line in done.stdout.splitlines() if line.split()[1] == "out"]
+        assert line.split()[0] == mark
+        assert says in line
+        assert PASSWORD not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ share, and a collapse of the volume must not make the other shares explode.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from math import fsum
+from math import fsum, sqrt
 from typing import Any, Final
 
 from txmon.detection.baseline import Baseline
@@ -34,6 +34,9 @@ MOST_BOOKS: Final = 20_000  # series of keys whose pulses are remembered: each m
 BREATH: Final = 250  # keys that are judged between two moments in which others may do something
 FADE_EACH: Final = 60  # buckets between two times that the tails of many series are worked out
 POOLED: Final = 1.0  # transactions expected in a bucket, below which a key's series has no tail of its own
+OPENING: Final = 0.3  # squared relative error of a level when closed hours end: nobody opens to the minute
+NOISE: Final = 1.5  # sigmas from what is usual, within which a bucket's volume may differ by chance
+MOST_NOISE: Final = 0.25  # of what is usual, likewise
 NOTHING: Final[dict[str, int]] = {}
 WAITING: Final = "comes in bursts"
 CLOSED: Final = "closed at this time on the days before"
@@ -61,6 +64,8 @@ class BucketJudge:
         self._hours = ClosedHours()
         self._closed = False  # nothing arrived in this bucket, and that is usual
         self._open = -1  # start of the last bucket that was not closed: the levels are those of that time
+        self._opened = -1  # when it last was open again after closed hours
+        self._span = 1.0  # buckets over which what came in the present one was gathered
         self._before = -1  # start of the bucket judged last
         self._level = 0.0  # of the total volume in the one before
         self._age = 0  # buckets judged
@@ -117,6 +122,7 @@ class BucketJudge:
         if growth != 1.0:
             self._surges.grow(growth)
         self._gates.share(self._roster.sharing)
+        self._span = 1.0
         expected = self._judge_whole(time, whole, growth)
         breathe = self.breathe
         for judged, (key, volume) in enumerate(self._roster.volumes.items(), 1):
@@ -150,7 +156,7 @@ class BucketJudge:
             total = 0
             for count in whole.values():
                 total += count
-            self._season.learn(time, total, expected)
+            self._season.learn(time, total, expected, max(1.0, self._span))
 
     def _judge_whole(self, time: int, whole: dict[str, int], growth: float) -> float:
         """Let all keys as one be judged and learned, unheard; the volume expected of them, -1 where there is one key.
@@ -173,7 +179,11 @@ class BucketJudge:
         if self._closed:
             return 1.0  # the levels wait for the hour in which it opens
         before, self._open = self._open, time
+        if before >= 0 and time - before > HOUR:
+            self._opened = time
         self._lag = LAG + (self._season.error(time) if self._anchored else 0.0)
+        if self._opened >= 0 and time - self._opened < HOUR:
+            self._lag += OPENING * (1.0 - (time - self._opened) / HOUR)
         growth = self._season.growth(before, time, self._level) if before >= 0 else 1.0
         if growth != 1.0 and not self._anchored:
             # until now the levels trailed the day; from here on they move with it, so they must start where it is
@@ -268,6 +278,8 @@ class BucketJudge:
         for count in counts.values():
             total += count
         span = 0.0 if self._closed else volume.wait(total > 0)
+        if not key:
+            self._span = span
         if span == 1.0:
             self._surges.end(key, volume, total)
             usual = self._surges.usual(key, volume.rate(), total)
@@ -275,6 +287,10 @@ class BucketJudge:
             usual = span * volume.rate()
         bucket = Bucket(time, key, counts, total, usual, volume.buckets >= self._warmup, volume.buckets)
         bucket.span = span
+        if usual > 0.0:
+            drift, chance = self._lag + volume.doubt(), volume.dispersion() / usual
+            bucket.trust = drift / (drift + chance)
+            bucket.noise = usual * min(MOST_NOISE, NOISE * sqrt(drift + chance))
         return bucket
 
     def _judge_row(
@@ -338,7 +354,7 @@ class BucketJudge:
                 return ""
             pulses = series.pulses = Pulses()
             self._books += 1
-            pulses.note(bucket.time, count - level, seen.newest, at_once)
+            pulses.note(bucket.time, count - level, seen.newest, at_once, self.config.bucket)
             return ""
         score = seen.newest
         if pulses.named and level > 0.0:
@@ -504,6 +520,7 @@ class BucketJudge:
             "lag": self._lag,
             "anchored": self._anchored,
             "open": self._open,
+            "opened": self._opened,
             "hours": self._hours.snapshot(),
             "season": self._season.snapshot(),
             "surges": self._surges.snapshot(),
@@ -524,6 +541,7 @@ class BucketJudge:
         self._surges.restore(state.get("surges", []))
         self._before, self._age = int(state["before"]), int(state["age"])
         self._open = int(state.get("open", self._before))  # not in older states
+        self._opened = int(state.get("opened", -1))
         if "hours" in state:
             self._hours.restore(state["hours"])
         self._anchored = bool(state["anchored"])

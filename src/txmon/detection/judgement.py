@@ -16,6 +16,7 @@ LAG: Final = 0.005  # of a volume's, besides: mornings and evenings
 SLACK_1: Final = 1.0
 SLACK_5: Final = 0.6
 SLACK_15: Final = 0.4
+SPREAD: Final = 1.15  # times as far as the model's, from which on a series' sums are taken to reach further
 ENOUGH: Final = 40.0  # transactions expected in a window, from which on its scores are no mere steps
 HALF: Final = 0.5  # of a count: no score is nearer to the mean
 MILD: Final = 2.0  # sigmas on the safe side up to which nobody asks how many
@@ -152,9 +153,9 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
     tail = series.tail
     if tail is not None:
         ratio5, ratio15 = tail.five.ratio, tail.fifteen.ratio
-        if sign < 0.0:
-            result.plain5, score5 = _scaled(score5, mean5, tail.scale5)
-            result.plain15, score15 = _scaled(score15, mean15, tail.scale15)
+        below = sign < 0.0
+        result.plain5, score5 = _scaled(sign, score5, mean5, tail.scale5, below)
+        result.plain15, score15 = _scaled(sign, score15, mean15, tail.scale15, below)
     result.over5 = _weigh(result, 5, score5, seen5, mean5, gates, sign, SLACK_5, off1, ratio5)
     result.over15 = _weigh(result, 15, score15, seen15, mean15, gates, sign, SLACK_15, off1, ratio15)
     return result
@@ -176,9 +177,16 @@ def _weigh_newest(
             result.passed = not gate
 
 
-def _scaled(score: float, mean: float, scale: float) -> tuple[float, float]:
-    """Return how far a window's score is below, and the score by the series' own scale, where enough is expected."""
-    return (max(0.0, -score), score / scale) if mean > ENOUGH else (0.0, score)
+def _scaled(sign: float, score: float, mean: float, scale: float, below: bool) -> tuple[float, float]:
+    """Return how far a window's score is on the wrong side, and the score by the series' own scale.
+
+    Only where enough is expected. Scores that are nearer than the model's become larger below the mean alone.
+    """
+    if mean <= ENOUGH:
+        return 0.0, score
+    if scale > SPREAD:
+        return max(0.0, sign * score), score * SPREAD / scale
+    return max(0.0, sign * score), score / scale if below and scale < 1.0 else score
 
 
 Error = tuple[float, float, bool, float, float, float]  # what `_error_of` gives

@@ -146,7 +146,7 @@ class KeyVolume(Baseline):
 class Bucket:
     """The counts of one key in one bucket, with what they are judged against."""
 
-    __slots__ = ("age", "counts", "key", "span", "time", "total", "usual", "warm")
+    __slots__ = ("age", "counts", "key", "noise", "span", "time", "total", "trust", "usual", "warm")
 
     def __init__(
         self, time: int, key: Key, counts: dict[str, int], total: int, usual: float, warm: bool, age: int = 0
@@ -156,6 +156,8 @@ class Bucket:
         self.counts = counts
         self.total = total
         self.usual = usual  # volume expected
+        self.noise = 0.0  # by which this bucket's volume may differ from that while nothing happens
+        self.trust = 1.0  # part of such a difference that is the volume's own, 0..1; the rest is chance
         self.warm = warm
         self.age = age  # buckets judged before
         self.span = 1.0  # buckets over which its transactions were gathered; 0 where they come with a later one
@@ -185,7 +187,12 @@ def expect(bucket: Bucket, count: int, series: Baseline, gates: Thresholds) -> t
     driven = bucket.total - max(0.0, count - level) if series.exposure > 0.0 else float(bucket.total)
     dominant = share > DOMINANT
     if gates.direction == "above":
-        return share * max(bucket.usual, driven), driven, dominant
+        off = driven - bucket.usual
+        if off > bucket.noise:
+            return share * driven, driven, dominant
+        # of the two the larger would be too large by part of their noise; one that collapsed measures nothing
+        volume = bucket.usual + bucket.trust * off if off >= -bucket.noise else bucket.usual
+        return share * volume, driven, dominant
     if gates.direction == "below" or dominant:
         return level, driven, True
     return share * max(0.0, bucket.total - count + level), driven, True

@@ -42,6 +42,7 @@ GAIN: Final = 0.3  # of the height and its spread
 FIRST_SPREAD: Final = 0.2  # of the height, where it came once
 SPREADS: Final = 3.0  # how far beyond its mean height a pulse is usual
 IN_A_ROW: Final = 2.4  # weight of three times without a miss
+LOOSE: Final = 2  # buckets that a job may be early or late
 AT_ONCE: Final = -1  # instead of the time since when a pulse comes: it need not come for a day
 FAR: Final = 6.0  # times the level: the square of how far a count is off, below which no job is looked for beside it
 
@@ -125,11 +126,7 @@ class Pulses:
         self.named = ""
         hour, day, week = self._hour.get(time % HOUR), self._day.get(time % DAY), self._week.get(time % WEEK)
         if hour is None and day is None and week is None:
-            # so it is of most buckets
-            off = abs(count - level) - 1.0
-            if off <= 0.0 or off * off < FAR * level or len(self._hour) + len(self._day) == 0:
-                return level
-            return self._beside(time, count, level, width)
+            return self._beside(time, count, level, width)  # so it is of most buckets
         high, low = 0.0, 0.0
         name = ""
         for i in range(3):
@@ -144,27 +141,36 @@ class Pulses:
         if (count > level and high > 0.0) or (count < level and low < 0.0):
             self.named = name
             return min(level + high, max(0.0, level + low, count))
-        return level
+        return self._beside(time, count, level, width)
 
     def _beside(self, time: int, count: float, level: float, width: int) -> float:
         """Return what is expected at `time` where a job of the bucket before or after is late or early."""
+        off = abs(count - level) - 1.0
+        if off <= 0.0 or off * off < FAR * level or len(self._hour) + len(self._day) == 0:
+            return level
         for i in range(2):
-            table, span = self._table(i), SPANS[i]
-            for at in (time - width, time + width):
-                pulse = table.get(at % span)
-                if pulse is None or not pulse.known or abs(at - pulse.fired) <= 3 * width:
-                    continue
+            pulse = self._near(i, time, count - level, width)
+            if pulse is not None and pulse.known:
                 reach = pulse.reach()
-                if (reach > 0.0) == (count > level):
-                    pulse.fired = at
-                    self.named = NAMES[i]
-                    return min(level + reach, count) if reach > 0.0 else max(0.0, level + reach, count)
+                self.named = NAMES[i]
+                return min(level + reach, count) if reach > 0.0 else max(0.0, level + reach, count)
         return level
 
-    def note(self, time: int, height: float, score: float, at_once: bool = True) -> bool:
+    def _near(self, i: int, time: int, height: float, width: int) -> Pulse | None:
+        """The pulse of a place near to that of `time`, to the same side, that did not come there yet; None for none."""
+        table, span = self._table(i), SPANS[i]
+        for step in range(1, LOOSE + 1):
+            for at in (time - step * width, time + step * width):
+                pulse = table.get(at % span)
+                if pulse is not None and pulse.height * height > 0.0 and abs(at - pulse.fired) > 2 * LOOSE * width:
+                    return pulse
+        return None
+
+    def note(self, time: int, height: float, score: float, at_once: bool = True, width: int = 60) -> bool:
         """Take the bucket at `time`, so far from the level, in transactions and in sigmas.
 
-        at_once: what is odd is no problem, or was there when the feed began. Returns whether that made it usual.
+        width: of a bucket, seconds. at_once: what is odd is no problem, or was there when the feed began. Returns
+        whether that made it usual.
         """
         if self._rest > 0:
             self._rest -= 1
@@ -172,13 +178,13 @@ class Pulses:
         self._run = self._run + 1 if odd else 0
         if not odd and not self._remembers(time):
             return False
-        return self._note(time, height, abs(score), AT_ONCE if at_once else time)
+        return self._note(time, height, abs(score), AT_ONCE if at_once else time, width)
 
     def _remembers(self, time: int) -> bool:
         """Whether something came at a place of `time` before: not in most buckets."""
         return time % HOUR in self._hour or time % DAY in self._day or time % WEEK in self._week
 
-    def _note(self, time: int, height: float, score: float, since: int) -> bool:
+    def _note(self, time: int, height: float, score: float, since: int, width: int) -> bool:
         usual = False
         for i in range(3):
             table = self._table(i)
@@ -186,6 +192,8 @@ class Pulses:
             pulse = table.get(place)
             odd = score >= (AGAIN if pulse is not None and pulse.known else ODD)
             if odd and self._rest == 0 and (i > 0 or self._run <= RUN):
+                if pulse is None and i < 2:
+                    pulse = self._near(i, time, height, width)
                 if pulse is not None:
                     pulse.hit(height, since)
                     pulse.fired = time
@@ -196,8 +204,9 @@ class Pulses:
                             table.clear()
                             self._rest = REST
                 elif len(table) < MOST:
-                    table[place] = Pulse(height, since)
-            elif pulse is not None:
+                    pulse = table[place] = Pulse(height, since)
+                    pulse.fired = time
+            elif pulse is not None and abs(time - pulse.fired) > LOOSE * width:
                 pulse.miss()
                 if pulse.is_over(i):
                     del table[place]

@@ -64,8 +64,10 @@ class Season:
         self._before_transactions = 0.0
         self._before_buckets = 0.0
 
-    def learn(self, time: int, total: float, expected: float) -> None:
+    def learn(self, time: int, total: float, expected: float, span: float = 1.0) -> None:
         """Take a bucket's total volume, reined in where it is far above what was expected of it (transactions).
+
+        span: buckets over which it was gathered, where the feed comes in bursts.
 
         A surge must not be due tomorrow, for its absence would look like a loss. A fall is taken as it is: a closing
         hour comes again, and after an outage `growth` sees that the level is not where the shape was.
@@ -78,8 +80,8 @@ class Season:
         day = time // DAY
         if day != one.day:
             self._begin_day(one, day)
-        one.transactions += min(MOST * expected, total) if expected > 0.0 else total
-        one.buckets += 1.0
+        one.transactions += min(MOST * expected * span, total) if expected > 0.0 else total
+        one.buckets += span
         self._overall = -1.0
         one.near_buckets = one.before.near_buckets = one.after.near_buckets = -1.0
         one = one.other

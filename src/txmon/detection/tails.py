@@ -36,7 +36,8 @@ LONG_ALERT: Final = SHORT + 1
 LONG: Final = 60  # buckets after which a cluster ends in any case
 REACH: Final = 1.25  # times the highest score known: no threshold is higher
 HALF_WITHIN: Final = 0.6745  # sigmas
-SCALE_GAIN: Final = 0.004  # of one bucket: a scale follows within hours
+SCALE_GAIN: Final = 0.003  # of one bucket: a scale follows within hours
+WIDEST: Final = 2.5  # that a scale is: sums of a series whose transactions come in waves
 LEAST_SCALE: Final = 0.2
 MOST_SCALE: Final = 0.8  # the least where single buckets are hardly dispersed
 MOST_SHAPE: Final = 0.4
@@ -230,4 +231,4 @@ class Tail:
 def _moved(scale: float, score: float, least: float) -> float:
     """The scale, one step nearer to where half of the scores lie within HALF_WITHIN times it."""
     scale = scale * (1.0 + SCALE_GAIN) if score > HALF_WITHIN * scale else scale / (1.0 + SCALE_GAIN)
-    return min(1.0, max(least, scale))
+    return min(WIDEST, max(least, scale))

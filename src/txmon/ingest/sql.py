@@ -29,6 +29,7 @@ from txmon.support.sql_address import SqlEngine, reason
 ROWS: Final = 5_000  # rows given at a time
 SAMPLE: Final = 1_000  # rows that the column of counts is found by
 JSON_TYPES: Final = (114, 3802)  # of PostgreSQL's columns: json and jsonb, whose fields have paths
+TIME_TYPES: Final = (1114, 1184)  # timestamp, without and with a time zone
 BOUND: Final = re.compile(r"(?<![:\w\\]):(since|until)\b(?!:)")  # the values of a statement
 MILLISECONDS: Final = 10**11  # an epoch above this is in milliseconds: in seconds it would be the year 5138
 
@@ -78,6 +79,8 @@ class Database:
                 connection = self._engine.connect()
                 if self.kind == "postgresql":
                     connection = connection.execution_options(postgresql_readonly=True)
+                elif self.kind in ("mysql", "mariadb"):
+                    connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
                 self._connection = connection.execution_options(stream_results=True, yield_per=ROWS)
             found = self._connection.execute(self._text(text), {name: self._bound(one) for name, one in values.items()})
             self._found = found
@@ -112,8 +115,15 @@ class Database:
     def _copied(self, text: str, values: Mapping[str, Any], described: Sequence[Any]) -> Iterator[list[bytes]]:
         import psycopg
 
-        header = ",".join('"' + column.name.replace('"', '""') + '"' for column in described).encode()
-        asked = BOUND.sub(r"%(\1)s", text.replace("%", "%%"))
+        names = ['"' + column.name.replace('"', '""') + '"' for column in described]
+        header = ",".join(names).encode()
+        # whole seconds are all that is read of a time, and rows of one second are then read many times as fast
+        shown = [
+            f"date_trunc('second', {name}) AS {name}" if column.type_code in TIME_TYPES else name
+            for name, column in zip(names, described, strict=True)
+        ]
+        whole = f"SELECT {', '.join(shown)} FROM ({text}) AS txmon_copy"
+        asked = BOUND.sub(r"%(\1)s", whole.replace("%", "%%"))
         try:
             raw = self._connection.connection.driver_connection
             with raw.cursor() as cursor, cursor.copy(f"COPY ({asked}) TO STDOUT (FORMAT csv)", values) as copy:
@@ -135,9 +145,11 @@ class Database:
         """Return a watermark as the database compares it: SQLite has times as text, the others have a type for them."""
         if self.kind != "sqlite" and isinstance(value, str):
             try:
-                return datetime.fromisoformat(value)
+                value = datetime.fromisoformat(value)
             except ValueError:
                 return value
+        if self.kind in ("mysql", "mariadb") and isinstance(value, datetime) and value.tzinfo is not None:
+            return value.astimezone(UTC).replace(tzinfo=None)  # the session's zone is UTC
         return value
 
     def _rows(self, found: Any) -> Iterator[Any]:

@@ -98,6 +98,7 @@ class _Detector(msgspec.Struct):
     whole: Annotated[list[_Group], Meta(max_length=1)] = []
     roll: _Roll | None = None
     open: Annotated[int, Meta(ge=-1)] = -1
+    opened: Annotated[int, Meta(ge=-1)] = -1
     hours: _Hours | None = None
     left: list[tuple[list[Pair], str, Time, _Known]] = []
     tails: dict[str, _Tail] = {}

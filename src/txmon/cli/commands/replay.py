@@ -18,6 +18,7 @@ from txmon.cli.messages import tell
 from txmon.cli.options import DRIVING, JUDGING, READING, WRITING, load_config, options
 from txmon.cli.outputs import TELLING, Outputs
 from txmon.cli.own_inputs import files_of, outputs_of, spare_inputs
+from txmon.cli.progress_bar import progress, reading
 from txmon.cli.sources import NAMES, source_of, source_options
 from txmon.cli.understanding import understood
 from txmon.cli.unseen_statuses import misspelt
@@ -141,6 +142,7 @@ def replay(
             outcomes = judge(pipeline, _noting(in_time_order(reader.records(inputs)), inputs, pipeline))
         else:
             outcomes = pipeline.run(_noting(reader.tallies(inputs, settings.bucket), inputs, pipeline))
+        stack.enter_context(progress(reading(reader), wanted=not outputs.on_screen))
         for outcome in outcomes:
             pace.wait(outcome.time, outputs.tick)
             outputs.accept(outcome)
