@@ -301,8 +301,9 @@ def test_the_terminal_says_it_first_and_obeys_nothing(outage: Path) -> None:
     done = txmon("analyze", str(outage))
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[2] == "Findings"
-    assert lines[3].startswith("  - 13h to 15h: an outage.")
+    assert lines[2] == "Summary"
+    assert lines[3].startswith("  What happened: Sales stopped from 13:00 to 16:00 (3 hours): ")
+    assert lines[lines.index("Findings") + 1].startswith("  - 13h to 15h: an outage.")
     assert "\x1b" not in done.stdout
     assert "^^ ^^ ^^" in done.stdout
 
@@ -322,7 +323,10 @@ def test_json_and_markdown(outage: Path) -> None:
     assert len(data["hours"]) == 24
     assert data["conclusions"][0]["kind"] == "finding"
     text = txmon("analyze", str(outage), "--markdown").stdout
-    assert text.startswith("# a day's.csv: today\n\n## Findings\n\n- 13h to 15h")
+    assert text.startswith(
+        "# a day's.csv: today\n\n## Summary\n\n- **What happened**: Sales stopped from 13:00 to 16:00"
+    )
+    assert "\n\n## Findings\n\n- 13h to 15h" in text
     assert "<img" not in text.split("```sql")[0].replace("\\<img", "")
     assert "\x1b" not in text
 
@@ -410,14 +414,41 @@ def test_the_page_draws_in_a_browser(outage: Path, tmp_path: Path, browse: Calla
     assert "<title>a day's.csv: today</title>" in seen
 
 
+def test_no_word_of_the_page_is_split_at_1280_pixels(
+    outage: Path, tmp_path: Path, browse: Callable[[Path], str]
+) -> None:
+    page = tmp_path / "page.html"
+    assert txmon("analyze", str(ROOT / "examples" / "transactions.csv"), "--html", str(page)).returncode == 0
+    driver = """
+      const split = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = new Range();
+      while (walk.nextNode()) {
+        const node = walk.currentNode, own = node.parentElement;
+        if (own.closest("script, svg, pre")) continue;
+        for (const found of node.data.matchAll(/[\\w.,%+-]+/g)) {
+          range.setStart(node, found.index); range.setEnd(node, found.index + found[0].length);
+          if (new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1) split.push(found[0]);
+        }
+      }
+      document.title = JSON.stringify([innerWidth, split]);
+    """
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
+    driven = tmp_path / "driven.html"
+    driven.write_text(text.replace("</body>", f"<script>{driver}</script></body>"))
+    title = re.search(r"<title>(.*?)</title>", browse(driven))
+    assert title is not None
+    width, split = json.loads(title[1])
+    assert (width, split) == (1280, [])
+
+
 @pytest.fixture
 def browse(tmp_path: Path) -> Callable[[Path], str]:
     """The document of a page after its scripts ran, in a browser without network."""
     chromium = need("chromium")
 
     def dump(page: Path) -> str:
-        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-                 "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
+        flags = ["--headless", "--no-sandbox", "--window-size=1280,1000", "--disable-gpu", "--disable-sync",
+                 "--disable-background-networking", "--disable-component-update",
+                 f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
         done = subprocess.run(
             [chromium, *flags, "--virtual-time-budget=2000", "--dump-dom", page.as_uri()],
             capture_output=True, text=True, timeout=60, check=True,

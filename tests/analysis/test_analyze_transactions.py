@@ -154,7 +154,7 @@ def test_outputs(tmp_path: Path) -> None:
     (data,) = json.loads(done.stdout)
     assert data["kind"] == "transactions"
     assert sum(sum(v for k, v in hour.items() if k != "hour") for hour in data["hours"]) == data["total"]
-    assert page.read_text().count("<figure") == 2
+    assert page.read_text().count("<figure") == 6  # four statuses that went wrong, all together, approved
     text = txmon("analyze", str(SAMPLE)).stdout
     for part in ("Findings", "Incidents", "By hour and status", "Top moments", "Correlation of statuses"):
         assert part in text

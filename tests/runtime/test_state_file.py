@@ -61,7 +61,7 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     path = str(tmp_path / "state")
     save(pipeline_of(Settings(), live=True), Settings(), path, {})
     for settings in (Settings(bucket=300), Settings(group_by=("merchant",))):
-        with pytest.raises(ConfigError, match="was written with"):
+        with pytest.raises(ConfigError, match=r"was written with(out)? --"):
             restore(pipeline_of(settings, live=True), settings, path)
     write(path, State({"bucket": 60, "by": []}, {"buckets": 3}))
     with pytest.raises(ConfigError, match="is damaged"):

@@ -290,3 +290,19 @@ def test_serve_writes_to_tables_too(place: tuple[str, Ask], tmp_path: Path) -> N
     assert process.returncode == 0
     minutes = ask("SELECT count(*) FROM verdicts WHERE status = '*'")
     assert 50 <= minutes[0][0] <= 60
+
+
+def test_doctor_looks_at_the_database(server: Postgres, tmp_path: Path) -> None:
+    for out, mark, says in (
+        (f"sql:{server.url}/verdicts", "ok", "the database answers"),
+        ("sql:postgresql://me@127.0.0.1:1/x/verdicts", "BAD", "efused"),
+        (f"sql:sqlite:///{tmp_path}/new.db/verdicts", "ok", "it can be made"),
+        (f"parquet:{tmp_path}/new", "ok", "it can be made"),
+        ("parquet:/nowhere/at/all", "BAD", "there is no folder /nowhere/at"),
+    ):
+        done = run("doctor", "--out", out)
+        (line,) = [line for line in done.stdout.splitlines() if line.split()[1] == "out"]
+        assert line.split()[0] == mark
+        assert says in line
+        assert PASSWORD not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -245,3 +245,48 @@ def test_a_source_knows_that_no_broker_answers(sources: list[KafkaSource]) -> No
     assert source.connected
     del cluster.producer  # and with it the brokers
     until(lambda: source.read() is None and not source.connected)
+
+
+HOST = """
+import sys
+from broker import Cluster
+cluster = Cluster()
+topic = cluster.topic()
+print(cluster.servers, topic, flush=True)
+for line in sys.stdin:
+    cluster.send(topic, 0, [line.strip().encode()], [1000])
+    print("sent", flush=True)
+"""
+
+
+def test_a_source_goes_on_when_its_brokers_return(sources: list[KafkaSource]) -> None:
+    helpers = str(Path(__file__).parent.parent / "helpers")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([helpers, os.environ.get("PYTHONPATH", "")])}
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", HOST], stdin=pipe, stdout=pipe, env=environment, text=True) as host:
+        assert host.stdin is not None
+        assert host.stdout is not None
+        try:
+            servers, topic = host.stdout.readline().split()
+
+            def send(value: str) -> None:
+                assert host.stdin is not None
+                assert host.stdout is not None
+                host.stdin.write(f"{value}\n")
+                host.stdin.flush()
+                assert host.stdout.readline() == "sent\n"
+
+            send("before")
+            options: dict[str, str | int] = {"fetch.wait.max.ms": 50, "socket.timeout.ms": 1000}
+            source = KafkaSource(servers, topic, "g", options=options)
+            sources.append(source)
+            assert read(source, 1)[0] == [b"before"]
+            for number in range(2):  # away and back again, twice
+                host.send_signal(signal.SIGSTOP)
+                until(lambda: source.read() is None and not source.connected)
+                host.send_signal(signal.SIGCONT)
+                send(f"after {number}")
+                assert read(source, 1)[0] == [f"after {number}".encode()]
+                until(lambda: source.read() is None and source.connected)
+        finally:
+            host.kill()

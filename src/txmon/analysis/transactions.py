@@ -5,17 +5,22 @@ from dataclasses import dataclass, field
 from math import isnan
 from typing import Final
 
+from txmon.analysis.normal import Normal, NormalBook
 from txmon.errors import BadData
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import IncidentEvent
+from txmon.model.statuses import DENIED, FAILED, REVERSED, SUCCESS, role_of
 from txmon.model.verdict import Verdict
 from txmon.pipeline.pipeline import Pipeline
+from txmon.support.durations import DAY
 
 HOUR: Final = 3600
 APART: Final = 900  # seconds between incidents that are still one episode
 TOP: Final = 10  # moments that are told
 TREND: Final = 61  # buckets of the running median that is taken out before statuses are correlated
+COMPARED: Final = (("yesterday", (1,)), ("last week", range(1, 8)), ("last month", range(1, 29)))
+PROBLEMS: Final = (FAILED, REVERSED, DENIED)  # roles
 FEWEST: Final = 30  # buckets in which both statuses were seen, for a correlation
 
 
@@ -58,6 +63,25 @@ class IncidentSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusNumbers:
+    """A status of an episode: transactions seen from its start to its end, and those that were expected."""
+
+    status: str  # "*": all statuses
+    seen: int
+    expected: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The same time of other days."""
+
+    name: str  # yesterday, last week, last month
+    days: int  # days that the file holds of it; 0: none
+    approved: float  # approved transactions then, the mean of those days
+    problems: float  # failed, reversed and denied ones
+
+
+@dataclass(frozen=True, slots=True)
 class Episode:
     """Incidents that overlap or follow each other closely: what people would call one bad afternoon."""
 
@@ -67,6 +91,11 @@ class Episode:
     above: float  # transactions above normal in its alerts, of all statuses
     below: float  # missing, >= 0; the total's and a status's missing ones are the same and count once
     changes: tuple[ShareChange, ...]  # from the hour before it to all of it, the largest first
+    numbers: tuple[StatusNumbers, ...] = ()  # of the statuses that alerted, the largest deviation first
+    approved: StatusNumbers = StatusNumbers("approved", 0, 0.0)  # of all statuses that mean success together
+    problems: int = 0  # failed, reversed and denied transactions during it
+    compared: tuple[Comparison, ...] = ()
+    score: float = 0.0  # the strongest of its alerts, sigmas
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +115,7 @@ class TransactionAnalysis:
     moments: tuple[Verdict, ...]  # the alerts with the strongest scores, one an incident and status
     correlations: tuple[tuple[str, str, float], ...]  # of statuses, strongest first
     roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
+    normal: Mapping[str, Normal] = field(default_factory=dict)  # by status; "*" for all together
 
 
 def analyze_transactions(
@@ -99,10 +129,12 @@ def analyze_transactions(
     events: dict[str, list[IncidentEvent]] = {}
     alerts: dict[tuple[str | None, str], Verdict] = {}
     moved: dict[int, tuple[float, float]] = {}
+    book = NormalBook(bucket)
     for outcome in pipeline.run(_counted(items, bucket, counts)):
         for event in outcome.events:
             events.setdefault(event.id, []).append(event)
         moved.setdefault(outcome.time, _moved(outcome.verdicts))  # a later outcome of a bucket corrects single statuses
+        book.accept(outcome.verdicts)
         for verdict in outcome.verdicts:
             if verdict.recommendation == "alert":
                 slot = (verdict.incident, verdict.status)
@@ -118,9 +150,10 @@ def analyze_transactions(
     moments = sorted(alerts.values(), key=lambda verdict: (-abs(verdict.score), verdict.time, verdict.status))
     return TransactionAnalysis(
         tuple(sources), bucket, first, last, sum(total.count for total in totals), totals, counts,
-        (last - first) // bucket + 1 - len(counts), tuple(incidents), _episodes(incidents, counts, moved, bucket),
+        (last - first) // bucket + 1 - len(counts), tuple(incidents),
+        _episodes(incidents, counts, moved, alerts, book.by_status, pipeline.detector.config.role, bucket),
         tuple(moments[:TOP]), correlations(counts, [total.status for total in totals], bucket),
-        pipeline.detector.config.role,
+        pipeline.detector.config.role, book.by_status,
     )  # fmt: skip
 
 
@@ -186,6 +219,9 @@ def _episodes(
     incidents: Sequence[IncidentSummary],
     counts: Mapping[int, Mapping[str, int]],
     moved: Mapping[int, tuple[float, float]],
+    alerts: Mapping[tuple[str | None, str], Verdict],
+    normal: Mapping[str, Normal],
+    roles: Mapping[str, str],
     bucket: int,
 ) -> tuple[Episode, ...]:
     """`incidents` (in time) in groups without a gap of more than `APART`."""
@@ -205,8 +241,87 @@ def _episodes(
         inside = [moved[time] for time in range(group[0].start, max(ends), bucket) if time in moved]
         above, below = sum(part[0] for part in inside), sum(part[1] for part in inside)
         changes = _changes(counts, group[0].start, max(ends))
-        found.append(Episode(group[0].start, end, tuple(group), above, below, changes))
+        inside_ids = {incident.id for incident in group}
+        scores = [verdict.score for (identity, _), verdict in alerts.items() if identity in inside_ids]
+        before = {change.status: change.before for change in changes}
+        window = _Window(counts, normal, roles, before, group[0].start, max(ends), bucket)
+        statuses = dict.fromkeys(status for incident in group for status in incident.statuses)
+        numbers = sorted((window.numbers(s) for s in statuses), key=lambda n: -abs(n.seen - n.expected))
+        found.append(
+            Episode(
+                group[0].start, end, tuple(group), above, below, changes, tuple(numbers), window.approved(),
+                window.problems(), tuple(window.compared(name, days) for name, days in COMPARED),
+                max(scores, key=abs, default=0.0),
+            )
+        )  # fmt: skip
     return tuple(sorted(found, key=lambda episode: (-episode.above - episode.below, episode.start)))
+
+
+class _Window:
+    """The counts from one time to another, and those of the same time on days before."""
+
+    def __init__(
+        self,
+        counts: Mapping[int, Mapping[str, int]],
+        normal: Mapping[str, Normal],
+        roles: Mapping[str, str],
+        before: Mapping[str, float],
+        start: int,
+        end: int,
+        bucket: int,
+    ) -> None:
+        """before: the share of each status in the hour before. bucket: seconds."""
+        self._counts = counts
+        self._before = before
+        self._normal = normal
+        self._roles = roles
+        self._start = start
+        self._end = end
+        self._bucket = bucket
+        self._sums = self._summed(0)
+
+    def _summed(self, shift: int) -> dict[str, int]:
+        """Return the transactions of each status, `shift` seconds before."""
+        sums: dict[str, int] = {}
+        for time in range(self._start - shift, self._end - shift, self._bucket):
+            for status, count in self._counts.get(time, {}).items():
+                sums[status] = sums.get(status, 0) + count
+        return sums
+
+    def numbers(self, status: str) -> StatusNumbers:
+        """Return what was seen of a status, and what was expected."""
+        seen = sum(self._sums.values()) if status == TOTAL else self._sums.get(status, 0)
+        known = self._normal[status].over(self._start, self._end) if status in self._normal else None
+        expected = known[0] if known is not None else 0.0
+        if status in self._before and role_of(status, self._roles) in PROBLEMS:
+            # what lasts for hours becomes the detector's new level, and is no less too many for that
+            expected = min(expected, self._before[status] * sum(self._sums.values()))
+        return StatusNumbers(status, seen, expected)
+
+    def _of(self, sums: Mapping[str, int], roles: Sequence[str]) -> int:
+        return sum(count for status, count in sums.items() if role_of(status, self._roles) in roles)
+
+    def approved(self) -> StatusNumbers:
+        """Return all statuses that mean success as one."""
+        names = [s for s in {*self._sums, *self._normal} if s != TOTAL and role_of(s, self._roles) == SUCCESS]
+        parts = [self.numbers(name) for name in names]
+        name = names[0] if len(names) == 1 else "approved"
+        return StatusNumbers(name, sum(p.seen for p in parts), sum(p.expected for p in parts))
+
+    def problems(self) -> int:
+        """Return all that failed, was reversed or was denied."""
+        return self._of(self._sums, PROBLEMS)
+
+    def compared(self, name: str, days: Sequence[int]) -> Comparison:
+        """Return the same time of `days` (how many before); of none where the file holds less than half of them."""
+        before = [day for day in days if day * DAY >= self._end - self._start]  # not the episode itself
+        sums = [found for day in before if (found := self._summed(day * DAY))]
+        sums = sums if 2 * len(sums) >= len(days) else []
+        count = max(1, len(sums))
+        return Comparison(
+            name, len(sums), sum(self._of(one, (SUCCESS,)) for one in sums) / count,
+            sum(self._of(one, PROBLEMS) for one in sums) / count,
+        )  # fmt: skip
 
 
 def _changes(counts: Mapping[int, Mapping[str, int]], start: int, end: int) -> tuple[ShareChange, ...]:

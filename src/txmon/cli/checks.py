@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+from txmon.cli.tables_out import file_written, is_table
 from txmon.errors import TxmonError
 from txmon.model.clock import iso
 from txmon.notify.setup import channels_of, spool_folder
@@ -138,7 +139,22 @@ def settings(config: Config, files: list[str]) -> Iterator[Finding]:
     for name in ("out", "rejects", "log"):
         path = getattr(config.settings, name)
         if path is not None:
-            yield writable(name, Path(path))
+            yield table_out(path) if name == "out" and is_table(path) else writable(name, Path(path))
+
+
+def table_out(out: str) -> Finding:
+    """Whether the tables or Parquet files that --out names can be written to. Nothing is created."""
+    path = file_written(out)
+    if path is not None:
+        return writable("out", Path(path))
+    from txmon.sinks.sql import VerdictTable, place_of
+
+    try:
+        table = VerdictTable(*place_of(out), os.environ.get("TXMON_OUT_PASSWORD"))
+        table.try_to_connect()
+    except TxmonError as bad:
+        return Finding("out", "bad", str(bad))
+    return Finding("out", "ok", f"{table.name}: the database answers")
 
 
 def writable(name: str, path: Path) -> Finding:

@@ -63,10 +63,12 @@ class Outputs:
         # on a terminal the chart takes the place of the lines
         out = None if settings.out == "-" else settings.out
         self._table: TableOut | None = None
+        has_lines = bool(settings.out) or not (shown and sys.stdout.isatty())
+        self._lines_shown = has_lines and out is None and sys.stdout.isatty()
         if out is not None and is_table(out):
             self._table = TableOut(out, settings.only == "alerts", live, stack, lambda line: tell([line]))
             sinks.append(self._table.accept)
-        elif settings.out or not (shown and sys.stdout.isatty()):
+        elif has_lines:
             flush = live or settings.speed is not None
             stream, only_alerts = self._stream(out, stack, live, settings.speed is not None), settings.only == "alerts"
             if jobs > 1 and not flush:
@@ -119,6 +121,11 @@ class Outputs:
         """Let `ended` hear what becomes of each notification: incidents, step, channel, outcome."""
         if self._telling is not None:
             self._telling.hear(ended)
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether the chart or the lines are on the terminal, so that nothing else may draw there."""
+        return self.display is not None or self._lines_shown
 
     @property
     def quitting(self) -> bool:

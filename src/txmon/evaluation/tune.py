@@ -33,6 +33,7 @@ from txmon.settings.toml import toml_line
 BUDGETS: Final = ("1/month", "1/week", "1/day", "3/day", "10/day")
 WILD: Final = (5.0, 6.0, 8.0)  # sigmas beyond what budgets ask for: streams that are wilder than counts should be
 LADDER: Final = (2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 8.0, 12.0, 20.0)
+BISECTIONS: Final = 6  # trials between two steps of the ladder, at most
 STEP: Final = 0.1  # sigmas to which the least sigma is found
 GATED: Final = 3  # statuses whose gates are tried
 STRICTER: Final = (("min_count", "5"), ("min_count", "8"), ("min_ratio", "2"), ("min_ratio", "3"))
@@ -115,6 +116,12 @@ class Tuner:
         alerts = tuple(self._judge(settings))
         truths = self.truths(alerts)
         return Trial(candidate, alerts, total([score(one, truth) for one, truth in zip(alerts, truths, strict=True)]))
+
+    def most(self) -> int:
+        """Return how many trials the search takes at most."""
+        if self.labels is None:
+            return 1 + len(LADDER) + BISECTIONS
+        return 1 + sum(1 for _ in self._thresholds()) + GATED * (len(STRICTER) + len(LOOSER))
 
     def truths(self, alerts: Sequence[Alerts]) -> Sequence[Labels]:
         """The labels of each stream; empty ones where there are none."""

@@ -15,6 +15,7 @@ from txmon.pipeline.pipeline import Pipeline
 from txmon.pipeline.rules import RuleBook
 from txmon.runtime import state_file as state
 from txmon.settings.declarations import DEFAULTS, Settings
+from txmon.support.durations import duration_text
 
 LIVE_LATENESS = 5  # seconds
 DAY = 86400
@@ -86,10 +87,8 @@ def resume(pipeline: Pipeline, settings: Settings, found: state.State, path: str
     """
     for name, value in depended_on(settings).items():
         if found.settings.get(name) != value:
-            was = found.settings.get(name)
-            raise ConfigError(
-                f"{path}: was written with {name} {was!r}, not {value!r}. Use that value, or name another --state file."
-            )
+            was, now = _flag_of(name, found.settings.get(name)), _flag_of(name, value)
+            raise ConfigError(f"{path}: was written {was}, not {now}. Run txmon {was}, or name another --state.")
     from txmon.runtime.state_schema import check
 
     try:
@@ -127,6 +126,14 @@ def pipeline_of_state(found: state.State, path: str) -> Pipeline:
 def depended_on(settings: Settings) -> dict[str, Any]:
     """The settings without which a state means something else."""
     return {"bucket": settings.bucket, "by": list(settings.group_by)}
+
+
+def _flag_of(name: str, value: object) -> str:
+    """Return what somebody writes on the command line for a setting that a state depends on."""
+    if name == "bucket" and isinstance(value, int):
+        return f"with --bucket {duration_text(value)}"
+    columns = ",".join(map(str, value)) if isinstance(value, list) else ""
+    return f"with --group-by {columns}" if columns else "without --group-by"
 
 
 def detector_config(settings: Settings) -> DetectorConfig:

@@ -176,14 +176,17 @@ class App:
 
         def make() -> tuple[int, str]:
             source, width = "POST /v1/transactions", engine.settings.bucket
-            with engine.turn():  # the readings that this body made known are its answer's
-                result = engine.take(self._intake.parse(payload, source, engine.latest(), width))
-                news = [reading.statement() for reading in self._intake.readings.taken_news()]
-            for line in news:
+            # the readings that this body made known are its answer's
+            result = engine.take(self._intake.parse(payload, source, engine.latest(), width), news=self._news)
+            for line in result.readings:
                 self._say(line)
-            return answer_of(result, news)
+            return answer_of(result)
 
         return self._once(request, make)
+
+    def _news(self) -> list[str]:
+        """Return how rows were read, where nobody has heard it yet."""
+        return [reading.statement() for reading in self._intake.readings.taken_news()]
 
     def _export(self, request: Request, _: Mapping[str, str]) -> Response:
         """Take an OTLP export of metrics. What it counts is told by the stream and the page, not by the answer."""

@@ -1,9 +1,11 @@
 """The pipeline behind the endpoint: fed by requests in turn, kept going by a clock, asked and saved in between."""
 
+import gc
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from txmon.errors import ConfigError
@@ -101,20 +103,24 @@ class Engine:
         finally:
             self.lock.acquire()
 
-    def take(self, items: Iterable[Item | Reject], journaled: bool = True) -> IngestResult:
+    def take(
+        self, items: Iterable[Item | Reject], journaled: bool = True, news: Callable[[], Sequence[str]] = tuple
+    ) -> IngestResult:
         """Parse and feed `items`; an exception of theirs, or Busy, is raised before anything is fed.
 
         journaled: no source has them still, so that a crash would lose them. OSError where they cannot be kept.
+        news: called in the same turn, says how `items` were read where that is new.
         """
         with self.turn.short() as lent:
             records, rejects, rejected = self._sorted(items)
+            readings = news()
             aside = (
                 self.pipeline.detector.size >= LARGE and self.pipeline.unsettled < BEHIND and self._is_timely(records)
             )
             if aside or not lent:
-                return self._keep_and_feed(records, rejects, rejected, journaled, aside)
+                return self._keep_and_feed(records, rejects, rejected, readings, journaled, aside)
         with self.turn():  # what is at work must end first
-            return self._keep_and_feed(records, rejects, rejected, journaled, False)
+            return self._keep_and_feed(records, rejects, rejected, readings, journaled, False)
 
     def _is_timely(self, records: Sequence[Item]) -> bool:
         """Whether no record is of a bucket that has closed: one may be judged at the moment."""
@@ -122,17 +128,21 @@ class Engine:
         return all(record.time >= next_start for record in records)
 
     def _keep_and_feed(
-        self, records: list[Item], rejects: list[Reject], rejected: int, journaled: bool, aside: bool
+        self,
+        records: list[Item],
+        rejects: list[Reject],
+        rejected: int,
+        readings: Sequence[str],
+        journaled: bool,
+        aside: bool,
     ) -> IngestResult:
         """Write to the journal, and feed. aside: what closes is judged later, by the clock's thread."""
         if journaled and records:
             key, digest = self._key or (None, "")
-            self._keep(Entry(self.clock(), "rows", records, rejects, rejected, key, digest))
+            self._keep(Entry(self.clock(), "rows", records, rejects, rejected, key, digest, readings=readings))
         self.pipeline.defers = aside
         try:
-            if not aside:
-                self._tell(self.pipeline.settle())
-            return self._feed(records, rejects, rejected)
+            return replace(self._feed(records, rejects, rejected), readings=readings)
         finally:
             self.pipeline.defers = False
 
@@ -168,6 +178,8 @@ class Engine:
 
     def _feed(self, records: list[Item], rejects: list[Reject], rejected: int) -> IngestResult:
         bucketer = self.pipeline.bucketer
+        if not self.pipeline.defers:
+            self._tell(self.pipeline.settle())  # a late row is one of a bucket that was judged
         late, repeated = bucketer.late, bucketer.repeated
         # before they are fed: a tally may become the bucket that others add to
         places = dict.fromkeys([place for item in records for place in places_of(item, bucketer.width)])
@@ -209,6 +221,7 @@ class Engine:
                 records = batch.records
                 if journaled and records:
                     self._keep(Entry(self.clock(), "rows", records))
+                self._tell(self.pipeline.settle())
                 self._tell(session.feed(records))
                 self.totals.records += sum([item.rows if isinstance(item, Tally) else 1 for item in records])
                 batch.feed.take(batch.after)  # in the same turn, or a state between them would count twice
@@ -326,11 +339,15 @@ class Engine:
                 troubles.clear(kind)
 
     def _move_on(self) -> None:
-        self._tell(self.pipeline.settle())
-        if self._tell(self.session.tick()):
+        judged = self._tell(self.pipeline.settle())
+        if told := self._tell(self.session.tick()):
             with suppress(OSError):  # the next rows say so
                 self._keep(Entry(self.clock(), "tick"))
         self._tell(self.session.peek())
+        if judged + told and self.pipeline.detector.size >= LARGE:
+            # what has lived for a minute lives on: the collector would look at millions of objects, for a second
+            gc.collect(1)
+            gc.freeze()
         with self.lock:
             bucket = self.pipeline.bucketer.newest()
             if bucket is not None and (len(bucket.counts) < LARGE or len(self.feed.hub)):
@@ -541,8 +558,9 @@ class Engine:
                 self.totals.rejected += entry.rejected
                 self.counters.adopt(entry.marks)
                 result = self._feed(list(entry.records), list(entry.rejects), entry.rejected)
+                told = replace(result, readings=entry.readings)
                 if entry.key is not None:
-                    self._answers.once(entry.key, entry.digest, lambda: answer_of(result))
+                    self._answers.once(entry.key, entry.digest, lambda: answer_of(told))
                 return self.totals.records - rows
         return 0
 

@@ -27,6 +27,7 @@ class Entry:
     digest: str = ""
     word: Word | None = None  # what somebody wants of an incident or a status
     marks: Sequence[Sequence[Any]] = ()  # the last points of OTLP counters
+    readings: Sequence[str] = ()  # how the rows were read, as the answer said it
 
     def pack(self) -> bytes:
         """Return the entry as bytes."""
@@ -42,6 +43,8 @@ class Entry:
             row["word"] = pack_word(self.word)
         if self.marks:
             row["marks"] = self.marks
+        if self.key is not None and self.readings:
+            row["readings"] = list(self.readings)
         return json.dumps(row, separators=(",", ":")).encode()
 
 
@@ -58,6 +61,7 @@ def unpack(raw: bytes) -> Entry:
         str(row.get("digest", "")),
         unpack_word(row["word"]) if "word" in row else None,
         row.get("marks", ()),
+        [str(one) for one in row.get("readings", ())],
     )
 
 

@@ -13,7 +13,7 @@ from txmon.server.key_history import KeyHistory
 from txmon.sinks.lines import verdict_line
 
 DAY: Final = 86400
-PACE: Final = 1000  # verdicts between two moments in which others may do something
+PACE: Final = 250  # verdicts between two moments in which others may do something
 LINES: Final = 50_000  # verdicts kept
 STATUSES: Final = 100  # statuses that are drawn; a client may invent any number
 

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from types import TracebackType
 from typing import Final
 
@@ -16,20 +17,43 @@ class Busy(Exception):
     """What came before takes its time: try again in a moment."""
 
 
+class _Waiter:
+    """A thread that waits for the turn."""
+
+    def __init__(self, thread: int, short: bool) -> None:
+        self.thread = thread
+        self.short = short
+        self.granted = False
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def grant(self) -> None:
+        """Let the thread go on; it has the turn."""
+        self.granted = True
+        self._gate.release()
+
+    def wait(self, seconds: float) -> None:
+        """Return once the turn was granted, or after so many seconds."""
+        self._gate.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
+
+
 class WriterLock:
     """The right to change what all share, one thread's at a time; that thread may take it again.
 
-    Who has long work to do may lend its turn at moments at which that does no harm, to those who ask for a short one.
+    It goes to who has waited longest. Who has long work to do may lend its turn at moments at which that does no harm,
+    to those who ask for a short one.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
         """patience: seconds that one waits for it who says nothing else."""
         self.patience = patience
-        self._changed = threading.Condition(threading.Lock())
+        self._guard = threading.Lock()
         self._owner = 0  # thread that has the turn
         self._depth = 0  # how often it has taken it
-        self._lender = 0  # thread whose turn is lent
-        self._short = 0  # threads that wait for a short turn
+        self._waiting: deque[_Waiter] = deque()
+        self._short = 0  # of them, those that want a short turn
+        self._back: _Waiter | None = None  # who has lent the turn, and wants it back
+        self._until = 0.0  # until when others may have it
 
     @contextmanager
     def __call__(self, patience: float | None = None) -> Iterator[None]:
@@ -45,7 +69,7 @@ class WriterLock:
         """Have it, or have it lent: give whether it is lent, and somebody's work is under way. Or raise Busy."""
         self._take(self.patience if patience is None else patience, short=True)
         try:
-            yield self._lender not in (0, threading.get_ident())
+            yield self._back is not None
         finally:
             self._give()
 
@@ -53,42 +77,59 @@ class WriterLock:
         """Let those have it who wait for a short turn; by the thread that has it."""
         if not self._short:
             return
-        me, until = threading.get_ident(), time.monotonic() + LENT
-        with self._changed:
-            depth, before = self._depth, self._lender
-            if self._owner != me:
+        with self._guard:
+            if self._owner != threading.get_ident() or self._back is not None:
                 return
-            self._owner, self._depth, self._lender = 0, 0, before or me
-            self._changed.notify_all()
-            while self._owner or (self._short and time.monotonic() < until):
-                self._changed.wait(LENT)
-            self._owner, self._depth, self._lender = me, depth, before
+            depth = self._depth
+            back = self._back = _Waiter(self._owner, short=False)
+            self._until = time.monotonic() + LENT
+            self._next()
+        back.wait(inf)
+        self._depth = depth
 
     def _take(self, seconds: float, short: bool) -> None:
         me = threading.get_ident()
-        with self._changed:
+        with self._guard:
             if self._owner == me:
                 self._depth += 1
                 return
-            until = time.monotonic() + min(seconds, threading.TIMEOUT_MAX)
+            if not self._owner:
+                self._owner, self._depth = me, 1
+                return
+            waiter = _Waiter(me, short)
+            self._waiting.append(waiter)
             self._short += short
-            try:
-                while self._owner or (self._lender and not short):
-                    left = until - time.monotonic()
-                    if left <= 0.0 or not self._changed.wait(left):
-                        if not self._owner and (short or not self._lender):
-                            break
-                        raise Busy
-            finally:
+        waiter.wait(seconds)
+        with self._guard:
+            if not waiter.granted:
+                self._waiting.remove(waiter)
                 self._short -= short
-            self._owner, self._depth = me, 1
+                raise Busy
 
     def _give(self) -> None:
-        with self._changed:
+        with self._guard:
             self._depth -= 1
             if not self._depth:
-                self._owner = 0
-                self._changed.notify_all()
+                self._next()
+
+    def _next(self) -> None:
+        """Hand the turn on; with the guard."""
+        back = self._back
+        if back is not None and (not self._short or time.monotonic() >= self._until):
+            self._back = None
+            self._grant(back)
+            return
+        for waiter in self._waiting:
+            if waiter.short or back is None:
+                self._waiting.remove(waiter)
+                self._short -= waiter.short
+                self._grant(waiter)
+                return
+        self._owner = 0
+
+    def _grant(self, waiter: _Waiter) -> None:
+        self._owner, self._depth = waiter.thread, 1
+        waiter.grant()
 
 
 class QueuedLock:

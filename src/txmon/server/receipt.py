@@ -25,6 +25,7 @@ class IngestResult:
     omitted: int  # verdicts beyond those
     rejects: Sequence[Reject]  # the first of them
     rejected: int = 0  # all of them
+    readings: Sequence[str] = ()  # how the rows were read, where no answer has said it yet
 
     def recommendation(self) -> str:
         """The gravest of all; never `ok` where a row was rejected, or came after its bucket had closed."""
@@ -76,11 +77,10 @@ def places_of(item: Item, width: int) -> list[Place]:
     return [(item.time - item.time % width, item.key, item.status)]
 
 
-def answer_of(result: IngestResult, readings: Sequence[str] = ()) -> tuple[int, str]:
+def answer_of(result: IngestResult) -> tuple[int, str]:
     """Return the status and the JSON text that a request gets for what became of its records.
 
-    readings: how the rows were read, where no answer has said it yet. Where all rows are bad, that is a problem as RFC
-    9457 has it, with the receipt's members besides.
+    Where all of them are bad, that is a problem as RFC 9457 has it, with the receipt's members besides.
     """
     rejects = [{"index": r.line - 1, "kind": r.kind, "reason": r.reason} for r in result.rejects]
     members: dict[str, object] = {
@@ -93,8 +93,8 @@ def answer_of(result: IngestResult, readings: Sequence[str] = ()) -> tuple[int, 
         "omitted": result.omitted,
         "rejects": rejects,
     }
-    if readings:
-        members["reading"] = "; ".join(readings)
+    if result.readings:
+        members["reading"] = "; ".join(result.readings)
     if result.accepted or not result.rejects:
         return 200, object_text(members)
     first = result.rejects[0]

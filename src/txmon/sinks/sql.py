@@ -74,6 +74,17 @@ class VerdictTable:
             if self.kind == "duckdb":  # whoever has a duckdb file open keeps all others out
                 self.close()
 
+    def try_to_connect(self) -> None:
+        """Connect and disconnect; IoFailure where that fails."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            self._connect()
+        except SQLAlchemyError as bad:
+            raise IoFailure(f"{self.name}: {reason(bad)}") from None
+        finally:
+            self.close()
+
     def write(self, rows: Rows) -> None:
         """Write all of `rows`, or nothing; IoFailure where that fails."""
         from sqlalchemy.exc import SQLAlchemyError
@@ -115,18 +126,23 @@ class VerdictTable:
 
     def _put_frame(self, number: int, values: list[dict[str, Any]], early: bool) -> None:
         """Insert through a frame: duckdb takes single rows a thousand times slower."""
+        import duckdb
         import pandas
 
         raw = self._connection.connection.driver_connection
         table = (self._verdicts, self._events)[number]()
-        raw.register("txmon_rows", pandas.DataFrame(values))
         names = ", ".join(f'"{column.name}"' for column in table.columns)
         place = ", ".join(f'"{column.name}"' for column in table.primary_key.columns)
         changed = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in table.columns if not c.primary_key)
         action = "NOTHING" if early else f"UPDATE SET {changed}"
         full = ".".join(f'"{part}"' for part in (self._schema, table.name) if part)
-        raw.execute(f"INSERT INTO {full} ({names}) SELECT {names} FROM txmon_rows ON CONFLICT ({place}) DO {action}")
-        raw.unregister("txmon_rows")
+        statement = f"INSERT INTO {full} ({names}) SELECT {names} FROM txmon_rows ON CONFLICT ({place}) DO {action}"
+        try:
+            raw.register("txmon_rows", pandas.DataFrame(values))
+            raw.execute(statement)
+            raw.unregister("txmon_rows")
+        except duckdb.Error as bad:
+            raise IoFailure(f"{self.name}: {reason(bad)}") from None
 
     def _value(self, kind: Kind, value: Any) -> Any:
         if value is None:
@@ -355,8 +371,9 @@ class LiveSqlVerdicts:
                     self._table.open()
                     self._opened = True
                 self._table.write(batch)
-            except TxmonError as bad:
-                self._fail(str(bad))
+            except Exception as bad:  # the thread must not end: nobody would write any more
+                known = isinstance(bad, TxmonError)
+                self._fail(str(bad) if known else f"{self._table.name}: unexpected {type(bad).__name__}: {reason(bad)}")
                 with self._changed:
                     if self._ending:
                         break

@@ -7,16 +7,20 @@ AGE: Final = 5.0  # seconds over which the rate is measured
 
 
 class Rate:
-    """Measures one input by the bytes read of it so far."""
+    """Measures one piece of work by what is done of it so far."""
 
-    def __init__(self, name: str, clock: Callable[[], float]) -> None:
-        """name: of the input. clock: seconds, monotonic."""
+    def __init__(self, name: str, clock: Callable[[], float], unit: str = "") -> None:
+        """name: of the work. clock: seconds, monotonic. unit: what is counted, in the plural; empty for bytes."""
         self.name = name
+        self._unit = unit
         self._clock = clock
         self._marks: list[tuple[float, int]] = [(clock(), 0)]
 
     def note(self, done: int, size: int | None) -> str:
-        """Return the rate and the time left in words; empty before anything can be said. done, size: bytes."""
+        """Return the rate and the time left in words; empty before anything can be said.
+
+        done: units so far. size: all units; None where nobody knows.
+        """
         now = self._clock()
         if now - self._marks[-1][0] >= AGE / 10:
             self._marks.append((now, done))
@@ -26,7 +30,10 @@ class Rate:
         if now - began < AGE / 10 or done <= first:
             return ""
         rate = (done - first) / (now - began)
-        text = f"{rate / 1e6:.1f} MB/s" if rate >= 1e5 else f"{rate / 1e3:.1f} kB/s"
+        if self._unit:
+            text = f"{rate:,.0f} {self._unit}/s" if rate >= 10 else f"{rate:.1f} {self._unit}/s"
+        else:
+            text = f"{rate / 1e6:.1f} MB/s" if rate >= 1e5 else f"{rate / 1e3:.1f} kB/s"
         return text if size is None else f"{text}, {left_text((size - done) / rate)} left"
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from os.path import basename
 
 from txmon.analysis.checkouts import Analysis, Reference, Run
+from txmon.analysis.report.manager import checkout_summary, sure
 from txmon.analysis.report.report import Grid, Line, Picture, Report, Statement
 from txmon.query.load import literal, quoted
 
@@ -16,8 +17,9 @@ def checkout_report(analysis: Analysis) -> Report:
         *_notes(analysis), *_limits(analysis),
     ]  # fmt: skip
     title = f"{basename(analysis.source)}: {analysis.observed}"
-    grids, pictures = (_grid(analysis),), (_picture(analysis),)
-    return Report(title, tuple(statements), grids, pictures, sql_of(analysis), _data(analysis))
+    grids, pictures = (_grid(analysis), _references(analysis)), (_picture(analysis),)
+    data, summary = _data(analysis), checkout_summary(analysis)
+    return Report(title, tuple(statements), grids, pictures, sql_of(analysis), data, summary)
 
 
 def span_text(hours: Sequence[int]) -> str:
@@ -26,15 +28,6 @@ def span_text(hours: Sequence[int]) -> str:
     if len(names) > 2 and hours[-1] - hours[0] == len(hours) - 1:
         return f"{names[0]} to {names[-1]}"
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def confidence(q: float) -> str:
-    """In words how sure a finding is; q: the share of such findings that are false."""
-    if q < 1e-6:
-        return "practically certain"
-    if q < 1e-3:
-        return "very sure"
-    return "sure" if q < 0.01 else "probable"
 
 
 def chance(p: float) -> str:
@@ -77,7 +70,7 @@ def _finding(analysis: Analysis, run: Run) -> str:
         f" (95 % interval {run.low:.0f} to {run.high:.0f}): {run.seen / run.expected:.2g} times normal."
         f" About {abs(difference):.0f} sales {'lost' if difference < 0 else 'more'} against {name}{of};"
         f" {'; '.join([*others, f'{abs(run.seen - run.expected):.0f} at the pace of the rest of the day'])}."
-        f" {one}, {confidence(run.q)} (q {run.q:.1g})."
+        f" {one}, {sure(run.q)} (q {run.q:.1g})."
     )
 
 
@@ -123,7 +116,7 @@ def _about_references(analysis: Analysis) -> list[Statement]:
                 Statement(
                     "reference",
                     f"{reference.name} is the odd one at {span_text(run.hours)}: {run.seen:g} where its own pace asks"
-                    f" {run.expected:.0f} ({run.low:.0f} to {run.high:.0f}), {side} ({confidence(run.q)}). These hours"
+                    f" {run.expected:.0f} ({run.low:.0f} to {run.high:.0f}), {side} ({sure(run.q)}). These hours"
                     f" of it are left out of what is expected of {analysis.observed}.",
                 )
             )
@@ -201,8 +194,7 @@ def _ranges(hours: Sequence[int]) -> str:
 
 
 def _grid(analysis: Analysis) -> Grid:
-    names = [reference.name for reference in analysis.references]
-    columns = ("hour", analysis.observed, "expected", "normal", "times", "p", "", *names)
+    columns = ("hour", analysis.observed, "expected", "normal", "times", "p", "")
     rows, marked = [], set()
     doubted = {hour.hour for hour in analysis.doubtful}
     for n, hour in enumerate(analysis.hours):
@@ -212,11 +204,22 @@ def _grid(analysis: Analysis) -> Grid:
         rows.append(
             (
                 f"{hour.hour:02d}h", f"{hour.seen:g}", f"{hour.expected:.1f}", f"{hour.low:g} to {hour.high:g}",
-                f"{hour.seen / hour.expected:.1f}", f"{hour.p:.2g}", word, *(f"{value:g}" for value in hour.references),
+                f"{hour.seen / hour.expected:.1f}", f"{hour.p:.2g}", word,
             )
         )  # fmt: skip
-    right = (False, True, True, True, True, True, False, *(True for _ in names))
+    right = (False, True, True, True, True, True, False)
     return Grid("Hour by hour", columns, tuple(rows), right, frozenset(marked))
+
+
+def _references(analysis: Analysis) -> Grid:
+    """The day beside each reference, as the file has them."""
+    names = [reference.name.replace("_", " ") for reference in analysis.references]
+    rows = tuple(
+        (f"{hour.hour:02d}h", f"{hour.seen:g}", *(f"{value:g}" for value in hour.references)) for hour in analysis.hours
+    )
+    marked = frozenset(n for n, hour in enumerate(analysis.hours) if hour.finding)
+    columns = ("hour", analysis.observed, *names)
+    return Grid("Beside the references", columns, rows, (False, *(True for _ in columns[1:])), marked)
 
 
 def _picture(analysis: Analysis) -> Picture:
@@ -243,7 +246,7 @@ def sql_of(analysis: Analysis) -> str:
     names = ", ".join(quoted(reference.name) for reference in analysis.references)
     file = literal(basename(analysis.source))
     where = f"\n    WHERE file = {file}" if analysis.source != "<stdin>" else ""
-    return f"""-- {analysis.observed} against its references at the day's own pace, oddest hours first
+    return f"""-- {analysis.observed} against its references at its own pace, oddest first; finding: 3 sigmas or more
 WITH usual AS (
     SELECT hour, {quoted(analysis.observed)} AS seen, {names},
            ({usual}) / {days} AS usual
@@ -251,11 +254,14 @@ WITH usual AS (
 ), paced AS (
     SELECT *, usual * median(seen / usual) FILTER (WHERE usual >= 5) OVER () AS expected
     FROM usual
+), judged AS (
+    SELECT *, (seen - expected) / sqrt(expected * (1 + {analysis.dispersion:.3f} * expected)) AS sigmas
+    FROM paced
 )
-SELECT hour, seen, round(expected, 1) AS expected, {names},
-       round((seen - expected) / sqrt(expected * (1 + {analysis.dispersion:.3f} * expected)), 1) AS sigmas
-FROM paced
-ORDER BY abs(sigmas) DESC NULLS LAST, hour;
+SELECT hour, seen, round(expected, 1) AS expected, round(sigmas, 1) AS sigmas,
+       CASE WHEN sigmas <= -3 THEN 'low' WHEN sigmas >= 3 THEN 'high' ELSE '' END AS finding, {names}
+FROM judged
+ORDER BY abs(judged.sigmas) DESC NULLS LAST, hour;
 """
 
 
@@ -264,5 +270,5 @@ def _data(analysis: Analysis) -> dict[str, object]:
     data = asdict(analysis)
     for run, row in zip(analysis.findings, data["findings"], strict=True):
         name, difference = lost_against(analysis, run)
-        row |= {"difference": round(difference, 1), "difference_against": name, "confidence": confidence(run.q)}
+        row |= {"difference": round(difference, 1), "difference_against": name, "confidence": sure(run.q)}
     return {"kind": "checkouts", **data}

@@ -57,6 +57,9 @@ def _json(pictures: list[Picture]) -> str:
 
 def _section(report: Report, number: int) -> str:
     parts = [f"<h1>{_text(report.title)}</h1>\n"]
+    if report.summary:
+        rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(text)}</dd>\n" for name, text in report.summary)
+        parts.append(f'<dl class="summary">\n{rows}</dl>\n')
     for kind, heading in HEADINGS.items():
         texts = report.of(kind)
         if texts:

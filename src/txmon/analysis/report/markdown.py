@@ -11,6 +11,8 @@ from txmon.support.terminal_text import printable
 def write_markdown(report: Report, stream: TextIO) -> None:
     """The report as Markdown: headings, lists, tables, the SQL."""
     parts = [f"# {escaped(report.title)}"]
+    if report.summary:
+        parts.append("## Summary\n\n" + "\n".join(f"- **{name}**: {escaped(text)}" for name, text in report.summary))
     for kind, heading in HEADINGS.items():
         texts = report.of(kind)
         if texts:
@@ -38,7 +40,12 @@ def _table(grid: Grid) -> str:
 def write_json(reports: list[Report], stream: TextIO) -> None:
     """One JSON document: a list with a report a file."""
     rows = [
-        {**report.data, "conclusions": [{"kind": s.kind, "text": s.text} for s in report.statements], "sql": report.sql}
+        {
+            **report.data,
+            "summary": dict(report.summary),
+            "conclusions": [{"kind": s.kind, "text": s.text} for s in report.statements],
+            "sql": report.sql,
+        }
         for report in reports
     ]
     json.dump(rows, stream, ensure_ascii=False, indent=1)

@@ -68,6 +68,7 @@ class Report:
     pictures: tuple[Picture, ...]
     sql: str  # shows the finding; runs as it stands in `txmon query` on the same file
     data: Mapping[str, object]  # for programs: what --json prints
+    summary: tuple[tuple[str, str], ...] = ()  # for a person who decides: headings and a sentence or two each
 
     def of(self, kind: Kind) -> Sequence[str]:
         """The texts of one kind."""

@@ -3,6 +3,7 @@
 from textwrap import wrap
 from typing import TextIO
 
+from rich.console import Console
 from rich.text import Text
 
 from txmon.analysis.report.report import HEADINGS, Picture, Report
@@ -11,6 +12,7 @@ from txmon.support.terminal_text import printable
 from txmon.terminal.tables import console_of, speaks_unicode, table_of
 
 READING_WIDTH = 100
+PIPED_WIDTH = 80  # where nobody knows how wide it is read
 STYLES = {"finding": "bold red", "doubt": "yellow", "reference": "yellow"}
 
 
@@ -19,7 +21,9 @@ def print_report(report: Report, stream: TextIO) -> None:
     console = console_of(stream)
     unicode = speaks_unicode(stream)
     console.print(Text(printable(report.title, None), style="bold"))
-    width = min(console.width, READING_WIDTH) - 4
+    wide = min(console.width, READING_WIDTH) if stream.isatty() else PIPED_WIDTH
+    width = wide - 4
+    _print_summary(report, console, width)
     for kind, heading in HEADINGS.items():
         texts = report.of(kind)
         if texts:
@@ -29,7 +33,7 @@ def print_report(report: Report, stream: TextIO) -> None:
                 console.print(Text(("  - " if n == 0 else "    ") + line), soft_wrap=True)
     for picture in report.pictures:
         console.print()
-        for line in draw(picture, min(console.width, READING_WIDTH), unicode):
+        for line in draw(picture, wide, unicode):
             console.print(Text(line), soft_wrap=True)
     for grid in report.grids:
         console.print(Text(f"\n{printable(grid.title, None)}", style="bold"))
@@ -39,9 +43,22 @@ def print_report(report: Report, stream: TextIO) -> None:
         console.print(table)
 
 
+def _print_summary(report: Report, console: Console, width: int) -> None:
+    if report.summary:
+        console.print(Text("\nSummary", style="bold"))
+    for name, text in report.summary:
+        for n, line in enumerate(wrap(printable(f"{name}: {text}", None), max(20, width), break_long_words=False)):
+            shown = Text(("  " if n == 0 else "    ") + line)
+            if n == 0:
+                shown.stylize("bold", 2, 3 + len(name))
+            console.print(shown, soft_wrap=True)
+
+
 def draw(picture: Picture, width: int, unicode: bool) -> list[str]:
-    """The picture in characters: a bar a place where a day of hours fits, else each line by itself."""
-    if len(picture.places) * 3 + 8 > width or not picture.high:
+    """The picture in characters: two a place where a day of hours fits, else several places in one."""
+    if any(line.role == "seen" for line in picture.lines) and len(picture.places) * 3 + 8 > width:
+        return _squeezed(picture, width, unicode)
+    if not picture.high:
         lines = [printable(picture.title, None)]
         for line in picture.lines:
             lines += chart(Series(printable(line.name, None), line.values), width, 3, not unicode)
@@ -74,6 +91,32 @@ def _bars_with_bounds(picture: Picture, unicode: bool) -> list[str]:
         lines.append(" " * (margin + 2) + "".join(mark * 2 + " " for mark in marks).rstrip())
     lines.append(" " * (margin + 2) + " ".join(place[:2] for place in picture.places))
     return lines
+
+
+def _squeezed(picture: Picture, width: int, unicode: bool) -> list[str]:
+    """Bars, each of several places at its highest, under the upper end of what is normal; findings are underlined."""
+    height = 4
+    seen = next(line for line in picture.lines if line.role == "seen").values
+    top = max([1.0, *(value or 0.0 for value in seen), *picture.high])
+    label = f"{top:,.0f}"
+    columns = min(len(seen), width - len(label) - 2)
+    groups = [range(n * len(seen) // columns, (n + 1) * len(seen) // columns) for n in range(columns)]
+    drawn = bars([max(seen[n] or 0.0 for n in group) for group in groups], height, top, not unicode)
+    ends = [max(picture.high[n] for n in group) for group in groups] if picture.high else []
+    lines = [f"{printable(picture.title, None)}" + (f" ({_edge(unicode)} upper end of normal)" if ends else "")]
+    for row, text in enumerate(drawn):
+        cells = list(text.ljust(columns))
+        for n, end in enumerate(ends):
+            if cells[n] == " " and end > 0 and row == height - 1 - min(height - 1, int(end / top * height)):
+                cells[n] = _edge(unicode)
+        scale = label if row == 0 else "0" if row == height - 1 else ""
+        lines.append(f"{scale:>{len(label)}} {'┤' if unicode else '|'}{''.join(cells)}".rstrip())
+    marks = "".join(
+        "^" if any(first <= n <= last for n in group for first, last in picture.spans) else " " for group in groups
+    ).rstrip()
+    if marks:
+        lines.append(" " * (len(label) + 2) + marks)
+    return [*lines, f"from {picture.places[0]} to {picture.places[-1]}, {picture.unit}"]
 
 
 def _edge(unicode: bool) -> str:

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from os.path import basename
 from typing import Final
 
+from txmon.analysis.report.manager import main_numbers, number_text, transaction_summary
 from txmon.analysis.report.report import Grid, Line, Picture, Report, Statement
 from txmon.analysis.transactions import HOUR, Episode, IncidentSummary, TransactionAnalysis
 from txmon.model.clock import iso
-from txmon.model.statuses import DENIED, FAILED, REVERSED, role_of
+from txmon.model.statuses import DENIED, FAILED, REVERSED, SUCCESS, role_of
 from txmon.query.load import literal
 from txmon.support.durations import DAY, duration_text
 
@@ -19,15 +20,22 @@ WIDTHS: Final = (60, 300, 600, 900, 1800, 3600, 4 * 3600, 86400)  # seconds a po
 PROBLEMS: Final = ("failed", "reversed", "backend_reversed", "denied")  # in this order, and others of their roles
 MOST_HOURS: Final = 72  # told one by one; over a longer time, days are
 CORRELATED: Final = 0.2
+MOST_PICTURES: Final = 8
+GAP: Final = 3  # columns between two of a table in a terminal
 
 
 def transaction_report(analysis: TransactionAnalysis) -> Report:
     """The report of one stream of transactions."""
     title = f"{', '.join(map(basename, analysis.sources))}: {analysis.total:,} transactions"
     statements = (*_findings(analysis), *_notes(analysis), *_limits(analysis))
-    grids = (_incidents(analysis), _by_hour(analysis), _shares(analysis), _moments(analysis), _together(analysis))
+    grids = (
+        _incidents(analysis), _changes(analysis), _by_hour(analysis), _shares(analysis), _moments(analysis),
+        _together(analysis),
+    )  # fmt: skip
     kept = tuple(grid for grid in grids if grid.rows)
-    return Report(title, statements, kept, _pictures(analysis), _sql(analysis), _data(analysis))
+    times = {time: clock(analysis, time) for e in analysis.episodes for time in (e.start, e.end) if time is not None}
+    summary = transaction_summary(analysis, times)
+    return Report(title, statements, kept, _pictures(analysis), _sql(analysis), _data(analysis), summary)
 
 
 def clock(analysis: TransactionAnalysis, time: int) -> str:
@@ -54,9 +62,11 @@ def _episode_text(analysis: TransactionAnalysis, episode: Episode) -> str:
     worst = max(episode.incidents, key=lambda incident: abs(incident.observed - incident.expected))
     parts = [f"{episode.above:,.0f} above"] if episode.above >= 1 else []
     parts += [f"{episode.below:,.0f} below"] if episode.below >= 1 else []
+    numbers = "; ".join(number_text(one) for one in main_numbers(analysis, episode))
     text = (
-        f"{clock(analysis, episode.start)} to {end}: {what}. {' and '.join(parts) or 'Few'} normal, in transactions;"
-        f" {worst.observed:,} seen where {worst.expected:,.1f} were expected at {clock(analysis, worst.peak)}."
+        f"{clock(analysis, episode.start)} to {end}: {what}. {numbers}. In the minutes that alerted:"
+        f" {' and '.join(parts) or 'few'} normal; at the peak, {clock(analysis, worst.peak)}, {worst.observed:,} seen"
+        f" where {worst.expected:,.1f} were expected."
     )
     moved = [c for c in episode.changes if abs(c.during - c.before) >= 0.01][:2]
     if moved:
@@ -102,14 +112,30 @@ def _incidents(analysis: TransactionAnalysis) -> Grid:
     rows = []
     for incident in analysis.incidents:
         end = clock(analysis, incident.end) if incident.end is not None else ""
-        changes = ", ".join(f"{c.status} {c.before:.1%} to {c.during:.1%}" for c in incident.changes[:2])
         rows.append(
-            (clock(analysis, incident.start), end, _named(incident),
-             ", ".join(incident.statuses), f"{incident.observed}", f"{incident.expected:.1f}",
-             f"{incident.excess:+,.0f}", changes)
+            (clock(analysis, incident.start), end, _named(incident), f"{incident.observed:,}",
+             f"{incident.expected:,.1f}", f"{incident.excess:+,.0f}")
         )  # fmt: skip
-    columns = ("from", "to", "what", "statuses", "seen", "expected", "against normal", "shares, before and during")
-    return Grid("Incidents", columns, tuple(rows), (False, False, False, False, True, True, True, False))
+    columns = ("from", "to", "what", "peak", "expected", "excess")
+    return Grid("Incidents", columns, tuple(rows), (False, False, False, True, True, True))
+
+
+def _changes(analysis: TransactionAnalysis) -> Grid:
+    """The shares that each incident moved most."""
+    rows = [
+        (
+            clock(analysis, incident.start),
+            _named(incident),
+            c.status,
+            f"{c.before:.1%}",
+            f"{c.during:.1%}",
+            f"{c.count:,}",
+        )
+        for incident in analysis.incidents
+        for c in incident.changes[:2]
+    ]
+    columns = ("from", "what", "status", "share before", "during", "count")
+    return Grid("Shares of the volume", columns, tuple(rows), (False, False, False, True, True, True))
 
 
 def _sums(analysis: TransactionAnalysis, width: int = HOUR) -> dict[int, dict[str, int]]:
@@ -123,16 +149,30 @@ def _sums(analysis: TransactionAnalysis, width: int = HOUR) -> dict[int, dict[st
 
 
 def _by_hour(analysis: TransactionAnalysis) -> Grid:
-    names = [item.status for item in analysis.statuses[:10]]
+    names = _columns(analysis)
+    rest = len(analysis.statuses) > len(names)
     many = analysis.last - analysis.first > MOST_HOURS * HOUR
     rows = tuple(
         (iso(start)[:10] if many else clock(analysis, start), f"{sum(sums.values()):,}",
-         *(f"{sums.get(name, 0):,}" for name in names))
+         *(f"{sums.get(name, 0):,}" for name in names),
+         *([f"{sum(sums.values()) - sum(sums.get(name, 0) for name in names):,}"] if rest else []))
         for start, sums in _sums(analysis, DAY if many else HOUR).items()
     )  # fmt: skip
     step = "day" if many else "hour"
-    right = (False, *(True for _ in range(len(names) + 1)))
-    return Grid(f"By {step} and status", (step, "total", *names), rows, right)
+    columns = (step, "total", *names, *(["others"] if rest else []))
+    return Grid(f"By {step} and status", columns, rows, (False, *(True for _ in columns[1:])))
+
+
+def _columns(analysis: TransactionAnalysis) -> list[str]:
+    """The statuses, most first, that a table of 80 columns has room for."""
+    room = 80 - 2 * (GAP + 10) - (GAP + 6)  # hour or day, total, others
+    names: list[str] = []
+    for item in analysis.statuses:
+        room -= GAP + max(len(item.status), len(f"{item.count:,}"))
+        if room < 0:
+            break
+        names.append(item.status)
+    return names
 
 
 def _shares(analysis: TransactionAnalysis) -> Grid:
@@ -175,7 +215,7 @@ def _pictures(analysis: TransactionAnalysis) -> tuple[Picture, ...]:
         for status, count in statuses.items():
             sums[status][(time - start) // width] += count
     names = tuple(clock(analysis, place) for place in places)
-    every = tuple(map(sum, zip(*sums.values(), strict=True)))
+    sums = {"*": list(map(sum, zip(*sums.values(), strict=True))), **sums}
     spans = tuple(
         ((i.start - start) // width, ((i.end if i.end is not None else analysis.last) - start) // width)
         for i in analysis.episodes
@@ -184,16 +224,37 @@ def _pictures(analysis: TransactionAnalysis) -> tuple[Picture, ...]:
     known: list[str] = [status for status in PROBLEMS if status in sums]
     troubles = (FAILED, REVERSED, DENIED)
     known += [s for s in sums if s not in PROBLEMS and role_of(s, analysis.roles) in troubles]
-    volume = [Line("total", every, "seen"), *_lines(sums, [s for s in sums if s not in known])]
-    problems = _lines(sums, known)
-    found = [Picture("volume", names, tuple(volume), unit, spans=spans)]
-    if problems:
-        found.append(Picture("denied, failed and reversed", names, tuple(problems), unit, spans=spans))
-    return tuple(found)
+    alerted = {one.status for episode in analysis.episodes for one in episode.numbers}
+    # what went wrong first, then the volume
+    shown = [*sorted(known, key=lambda status: status not in alerted), "*"]
+    shown += [s for s in sums if s not in shown and role_of(s, analysis.roles) == SUCCESS]
+    return tuple(
+        _picture(analysis, status, sums[status], places, width, names, unit, spans) for status in shown[:MOST_PICTURES]
+    )
 
 
-def _lines(sums: dict[str, list[float]], chosen: Sequence[str]) -> list[Line]:
-    return [Line(status, tuple(sums[status])) for status in chosen[:8]]
+def _picture(
+    analysis: TransactionAnalysis,
+    status: str,
+    values: Sequence[float],
+    places: range,
+    width: int,
+    names: tuple[str, ...],
+    unit: str,
+    spans: tuple[tuple[int, int], ...],
+) -> Picture:
+    """One status over time, with what was expected and the band of what was normal."""
+    normal = analysis.normal.get(status)
+    known = [None if normal is None else normal.over(place, place + width) for place in places]
+    lines = [Line("seen", tuple(values), "seen")]
+    expected = tuple(None if one is None else round(one[0], 2) for one in known)
+    if any(one is not None for one in known):
+        lines.append(Line("expected", expected, "expected"))
+        low = tuple(0.0 if one is None else round(one[1], 2) for one in known)
+        high = tuple(0.0 if one is None else round(one[2], 2) for one in known)
+    else:
+        low = high = ()
+    return Picture("all statuses" if status == "*" else status, names, tuple(lines), unit, low, high, spans)
 
 
 def _sql(analysis: TransactionAnalysis) -> str:
@@ -219,7 +280,8 @@ def _data(analysis: TransactionAnalysis) -> dict[str, object]:
     episodes = [
         {"start": iso(e.start), "end": None if e.end is None else iso(e.end), "above": round(e.above, 1),
          "below": round(e.below, 1), "incidents": [i.id for i in e.incidents],
-         "changes": [asdict(change) for change in e.changes]}
+         "changes": [asdict(change) for change in e.changes], "numbers": [asdict(one) for one in e.numbers],
+         "approved": asdict(e.approved), "problems": e.problems, "compared": [asdict(one) for one in e.compared]}
         for e in analysis.episodes
     ]  # fmt: skip
     statuses = [{**asdict(item), "busiest": iso(item.busiest)} for item in analysis.statuses]

@@ -1,5 +1,6 @@
 """`txmon analyze`: the analyst's half hour with a file of checkouts or of transactions."""
 
+import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from txmon.cli.help_page import Command, option
 from txmon.cli.messages import tell
 from txmon.cli.options import UNDERSTANDING, load_config, options
 from txmon.cli.own_inputs import spare_inputs
+from txmon.cli.progress_bar import progress, reading
 from txmon.cli.understanding import understood
 from txmon.errors import BadData, ExitCode, UsageError
 from txmon.ingest.checkouts import HOUR_NAMES
@@ -25,7 +27,7 @@ from txmon.support.terminal_text import for_people
 @click.command(
     cls=Command,
     short_help="Explain a day: findings, SQL, charts.",
-    common=("observed", "references", "html", "png", "sql", "as_json", "markdown", "map", "tz", "group_by"),
+    common=("observed", "references", "html", "pdf", "plot", "sql", "as_json", "markdown", "map", "tz", "group_by"),
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=a_file)
 @options(*UNDERSTANDING, "role", "budget")
@@ -38,6 +40,8 @@ from txmon.support.terminal_text import for_people
 @option("--json", "as_json", is_flag=True, help="Print JSON.")
 @option("--markdown", is_flag=True, help="Print Markdown.")
 @option("--html", metavar="FILE", help="Also write one self-contained page with interactive charts.")
+@option("--pdf", metavar="FILE", help="Also print that page as PDF (needs Chromium or Chrome).")
+@option("--plot", metavar="FILE", help="Also draw the charts: .png or .svg (txmon[plot]).")
 @option("--png", metavar="FILE", help="Also draw the charts as PNG (txmon[plot]).")
 @option("--svg", metavar="FILE", help="Also draw the charts as SVG.")
 def analyze(
@@ -49,11 +53,16 @@ def analyze(
     as_json: bool,
     markdown: bool,
     html: str | None,
+    pdf: str | None,
+    plot: str | None,
     png: str | None,
     svg: str | None,
     **flags: object,
 ) -> ExitCode:
     """Say what is not normal in FILE...: checkouts by the hour (today against other days), or transactions by status.
+
+    The report begins with five lines for a person who decides: what happened and when, how sure that is, what it cost
+    against yesterday, last week and last month, the likely cause, and the next step.
 
     \b
     Examples:
@@ -64,11 +73,12 @@ def analyze(
     """
     if sql + as_json + markdown > 1:
         raise UsageError("--sql, --json and --markdown exclude each other. Give one of them.")
+    png, svg = _plots(plot, png, svg)
     config = load_config(flags)
-    spare_inputs(files, {"--html": html, "--png": png, "--svg": svg}, config.settings)
+    spare_inputs(files, {"--html": html, "--pdf": pdf, "--png": png, "--svg": svg}, config.settings)
     reports, unread = _reports(files, observed, references, false_rate, config)
-    _to_files(reports, html, png, svg)
-    if "-" in (html, png, svg):
+    _to_files(reports, html, pdf, png, svg)
+    if "-" in (html, pdf, png, svg):
         pass  # standard output has the page or the picture
     elif as_json:
         from txmon.analysis.report.markdown import write_json
@@ -153,7 +163,8 @@ def _transactions(paths: Sequence[str], config: Config) -> tuple[Report, BadData
     settings = understood(config, reader, paths)
     try:
         tallies = reader.tallies(paths, settings.bucket)
-        found = analyze_transactions(tallies, pipeline_of(settings, live=False), settings.bucket, paths)
+        with progress(reading(reader)):
+            found = analyze_transactions(tallies, pipeline_of(settings, live=False), settings.bucket, paths)
     except BadData:
         reader.check(paths)  # it has more to say
         raise
@@ -167,7 +178,23 @@ def _transactions(paths: Sequence[str], config: Config) -> tuple[Report, BadData
     return transaction_report(found), None
 
 
-def _to_files(reports: list[Report], html: str | None, png: str | None, svg: str | None) -> None:
+def _plots(plot: str | None, png: str | None, svg: str | None) -> tuple[str | None, str | None]:
+    """The files for --png and --svg, --plot being one of them by its name."""
+    if plot is None:
+        return png, svg
+    kind = os.path.splitext(plot)[1].lower()
+    if kind not in (".png", ".svg"):
+        raise UsageError(f"--plot {plot!r} is neither a .png nor an .svg file. Name it so.")
+    if (png if kind == ".png" else svg) is not None:
+        raise UsageError(f"--plot {plot!r} and --{kind[1:]} are the same kind of picture. Leave one out.")
+    return (plot, svg) if kind == ".png" else (png, plot)
+
+
+def _to_files(reports: list[Report], html: str | None, pdf: str | None, png: str | None, svg: str | None) -> None:
+    if pdf:
+        from txmon.analysis.report.pdf import write_pdf
+
+        write_pdf(reports, pdf)
     if html:
         from txmon.analysis.report.html import write_html
 

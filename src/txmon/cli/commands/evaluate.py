@@ -1,12 +1,14 @@
 """`txmon evaluate`: verdicts scored against labels."""
 
 import json
+from os.path import basename
 from statistics import median
 
 import click
 
 from txmon.cli.completing import a_file
 from txmon.cli.help_page import Command, option
+from txmon.cli.progress_bar import Where, progress
 from txmon.errors import UsageError
 from txmon.evaluation.evaluate import Labels, Score, read_alerts, read_labels, score, stamp, total
 from txmon.ingest.files import FileSource
@@ -50,7 +52,7 @@ def evaluate(verdicts: tuple[str, ...], labels: tuple[str, ...], machine: bool) 
     scores = []
     for path, truth in zip(verdicts, labels, strict=True):
         known = load_labels(truth)  # first: it is small, and its faults should not wait for the verdicts
-        with FileSource(path) as source:
+        with FileSource(path) as source, progress(lambda: Where(basename(source.name), source.consumed, source.size)):
             scores.append(score(read_alerts((line for lines in source for line in lines), source.name), known))
     result = total(scores)
     click.echo(json.dumps(result.as_json()) if machine else "\n".join(as_text(result)))

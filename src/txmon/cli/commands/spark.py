@@ -12,6 +12,7 @@ from txmon.cli.help_page import Command, Group, option
 from txmon.cli.messages import tell
 from txmon.cli.options import JUDGING, READING, load_config, options
 from txmon.cli.outputs import TELLING
+from txmon.cli.progress_bar import Where, progress
 from txmon.errors import UsageError
 from txmon.notify.setup import notifications
 from txmon.settings.declarations import Settings
@@ -162,8 +163,21 @@ def backfill(
     if kind != "files" or not path:
         raise UsageError(f"--source {source!r} is not files:DIR. Use for example files:incoming.")
     plan = _plan(load_config(flags).settings, shards or SHARDS, series, no_totals, None)
-    count = learn(files(session(plan.shards), path, stream=False), folder, plan)
+    running = session(plan.shards)
+    with progress(lambda: _tasks(running)):
+        count = learn(files(running, path, stream=False), folder, plan)
     _say(f"the states of {count} shards are in {folder}")
+
+
+def _tasks(running: Any) -> Where | None:
+    """Return how many tasks of the present stages of a Spark session are done."""
+    tracker = running.sparkContext.statusTracker()
+    stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    known = [stage for stage in stages if stage is not None and stage.numTasks]
+    if not known:
+        return None
+    newest = max(known, key=lambda stage: int(stage.stageId))
+    return Where(f"stage {newest.stageId}", newest.numCompletedTasks, newest.numTasks, "tasks")
 
 
 def _plan(settings: Settings, shards: int, series: int | None, no_totals: bool, start: str | None) -> Plan:

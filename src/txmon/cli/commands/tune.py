@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import length_hint
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,9 +16,10 @@ from txmon.cli.completing import a_file
 from txmon.cli.help_page import Command, option
 from txmon.cli.messages import tell
 from txmon.cli.options import load_config, options
+from txmon.cli.progress_bar import Where, progress, reading
 from txmon.cli.understanding import understood
 from txmon.errors import ConfigError, NoInput, UsageError
-from txmon.evaluation.evaluate import Alerts, Labels, stamp
+from txmon.evaluation.evaluate import Alerts, stamp
 from txmon.evaluation.tune import Candidate, EpisodeDifference, Trial, Tuner, alerts_of, as_records, as_toml, changes
 from txmon.ingest.records import Record
 from txmon.ingest.rejects import RejectLog
@@ -80,13 +82,15 @@ def tune(
     labels = [load_labels(path) for path in truths] or None
     streams, settings = _read(config, groups)
     old = _old(compare, settings) if compare is not None else None
-    tuner = _tuner(settings, streams, labels)
-    before = tuner.judged(Candidate(), old) if old is not None else tuner.run(Candidate())
-    if labels is not None:
-        best = tuner.by_labels(limit)
-    else:
-        assert limit is not None
-        best = tuner.by_budget(limit)
+    trials = _Trials(streams)
+    tuner = Tuner(settings, trials.judge, labels)
+    with progress(lambda: trials.where(tuner.most() + (old is not None))):
+        before = tuner.judged(Candidate(), old) if old is not None else tuner.run(Candidate())
+        if labels is not None:
+            best = tuner.by_labels(limit)
+        else:
+            assert limit is not None
+            best = tuner.by_budget(limit)
     found = Proposal(tuner, compare or "present", before, best, limit, files if len(groups) > 1 else ())
     click.echo(json.dumps(found.as_json()) if machine else "\n".join(found.as_text()))
 
@@ -121,7 +125,8 @@ def _read(config: Config, groups: Sequence[Sequence[str]]) -> tuple[list[list[Re
     for reader, files in zip(readers, groups, strict=True):
         settings = understood(replace(config, settings=settings), reader, files)
     for reader, files in zip(readers, groups, strict=True):
-        streams.append(list(as_records(reader.tallies(files, settings.bucket))))
+        with progress(reading(reader)):
+            streams.append(list(as_records(reader.tallies(files, settings.bucket))))
         repeats += reader.summary()
         read += reader.read
     for line in [*log.summary(), *repeats]:
@@ -130,11 +135,25 @@ def _read(config: Config, groups: Sequence[Sequence[str]]) -> tuple[list[list[Re
     return streams, settings
 
 
-def _tuner(settings: Settings, streams: Sequence[Sequence[Record]], labels: Sequence[Labels] | None) -> Tuner:
-    def judge(tried: Settings) -> list[Alerts]:
-        return [alerts_of(pipeline_of(tried, live=False).run(records)) for records in streams]
+class _Trials:
+    """Judges the streams under one candidate after the other, and knows how far that is."""
 
-    return Tuner(settings, judge, labels)
+    def __init__(self, streams: Sequence[Sequence[Record]]) -> None:
+        self._streams = streams
+        self._size = sum(map(len, streams))  # records
+        self._begun = 0  # trials
+        self._left: list[Iterator[Record]] = []  # of the present trial
+
+    def judge(self, tried: Settings) -> list[Alerts]:
+        """Return the alerts of each stream under the settings `tried`."""
+        self._begun += 1
+        self._left = [iter(records) for records in self._streams]
+        return [alerts_of(pipeline_of(tried, live=False).run(records)) for records in self._left]
+
+    def where(self, most: int) -> Where:
+        """Return how far the work is. most: trials that it may take."""
+        done = self._begun * self._size - sum(map(length_hint, self._left))
+        return Where(f"settings {self._begun} of at most {most}", done, most * self._size, "records")
 
 
 @dataclass(frozen=True, slots=True)

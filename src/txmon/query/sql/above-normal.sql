@@ -2,7 +2,7 @@
 WITH minutes AS (
     SELECT m.minute, s.status, coalesce(sum(t.count), 0) AS seen
     FROM per_minute m
-    CROSS JOIN (SELECT DISTINCT status FROM transactions WHERE status IN ('failed', 'denied', 'reversed')) s
+    CROSS JOIN (SELECT DISTINCT status FROM transactions WHERE status IN ('failed', 'denied', 'reversed', 'backend_reversed')) s
     LEFT JOIN transactions t ON t.status = s.status AND date_trunc('minute', t.time) = m.minute
     GROUP BY ALL
 ), normal AS (

@@ -50,6 +50,10 @@ def iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat()
 
 
+@pytest.mark.fault(
+    "the database of `--sql` is away for ten minutes",
+    "txmon says so once and asks again until it answers; the minutes are `unobserved`, and each row counts once",
+)
 def test_ten_minutes_without_the_server_are_no_silence_and_count_nothing_twice(server: Postgres) -> None:
     server.run("CREATE TABLE payments (created_at timestamptz, status text)")
     clock, said, outcomes, inserted = Clock(), list[str](), list[Outcome](), 0
@@ -91,6 +95,10 @@ def test_ten_minutes_without_the_server_are_no_silence_and_count_nothing_twice(s
     assert Postgres.PASSWORD not in "".join(said)
 
 
+@pytest.mark.fault(
+    "Prometheus has no point of a counter for some minutes",
+    "the minutes are `unobserved`; a counter that stands still alerts as silence",
+)
 def test_minutes_without_any_point_of_prometheus_are_not_observed(tmp_path: Path) -> None:
     """A counter that is not scraped is not known, one that stands still is zero: the one is no alert, the other is."""
     lines, value = ["# TYPE transactions counter"], 0
@@ -128,6 +136,10 @@ def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.fault(
+    "a database with a password goes away and comes back",
+    "the password is in no process list, message, log, state or reject",
+)
 @pytest.mark.parametrize("way", ["environment", "file", "address"])
 def test_no_secret_is_in_a_process_list_a_log_a_state_or_an_error(server: Postgres, tmp_path: Path, way: str) -> None:
     name = f"secret_{way}"
@@ -171,6 +183,9 @@ def test_no_secret_is_in_a_process_list_a_log_a_state_or_an_error(server: Postgr
     assert SECRET.encode() not in seen
 
 
+@pytest.mark.fault(
+    "a Prometheus that needs a token does not answer", "one line, exit code 74; the token is in no message"
+)
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "https://127.0.0.1:1"])
 def test_no_token_of_prometheus_is_in_an_error(address: str) -> None:
     for extra in ({"TXMON_PROMETHEUS_TOKEN": TOKEN}, {"TXMON_PROMETHEUS_BASIC": f"me:{TOKEN}"}):
@@ -182,6 +197,7 @@ def test_no_token_of_prometheus_is_in_an_error(address: str) -> None:
         assert TOKEN not in done.stderr + done.stdout
 
 
+@pytest.mark.fault("a database refuses the password", "one line; the password is in no message, with `--debug` either")
 def test_a_refused_password_is_in_no_error(server: Postgres) -> None:
     server.run("CREATE ROLE other LOGIN PASSWORD 'right'")
     for words in (

@@ -1,0 +1,76 @@
+"""What was normal of each status, bucket by bucket, as the detector saw it while it judged a file."""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from math import sqrt
+from typing import Final
+
+from txmon.model.verdict import Verdict
+
+LONGEST: Final = 2_000_000  # buckets of one status; what comes later has no band
+
+
+class Normal:
+    """The expected count and the normal interval of one status over time."""
+
+    __slots__ = ("_expected", "_high", "_low", "_start", "_width")
+
+    def __init__(self, start: int, width: int) -> None:
+        """start: of the first bucket, epoch seconds. width: of a bucket, seconds."""
+        self._start = start
+        self._width = width
+        self._expected = array("d")
+        self._low = array("d")
+        self._high = array("d")
+
+    def add(self, time: int, expected: float, low: int, high: int) -> None:
+        """Add the bucket at `time`; buckets without a verdict in between are as the one before them."""
+        place = (time - self._start) // self._width
+        missing = place - len(self._expected)
+        if missing < 0 or place >= LONGEST:
+            return
+        for values, value in ((self._expected, expected), (self._low, float(low)), (self._high, float(high))):
+            if missing and values:
+                values.extend([values[-1]] * missing)
+            elif missing:
+                values.extend([value] * missing)
+            values.append(value)
+
+    def over(self, start: int, end: int) -> tuple[float, float, float] | None:
+        """Return what was expected from `start` to before `end` in all, and the interval; None before it is known.
+
+        The deviations of the buckets are added as if they were independent of each other.
+        """
+        a = max(0, (start - self._start) // self._width)
+        b = min(len(self._expected), -(-(end - self._start) // self._width))
+        if end <= self._start or a >= b:
+            return None
+        expected, low, high = self._expected[a:b], self._low[a:b], self._high[a:b]
+        total = sum(expected)
+        above = sqrt(sum((h - e) ** 2 for e, h in zip(expected, high, strict=True)))
+        # a bucket cannot have less than nothing, a sum of them can have less than such bounds add up to
+        below = sqrt(sum((e - v if v else h - e) ** 2 for e, v, h in zip(expected, low, high, strict=True)))
+        return total, max(0.0, total - below), total + above
+
+
+class NormalBook:
+    """Gathers `Normal`s from verdicts; with keys, those of all keys together."""
+
+    def __init__(self, width: int) -> None:
+        """width: of a bucket, seconds."""
+        self.by_status: dict[str, Normal] = {}
+        self._width = width
+
+    def accept(self, verdicts: Sequence[Verdict]) -> None:
+        """Take the verdicts of one bucket."""
+        for verdict in _whole(verdicts):
+            if verdict.recommendation == "warming":
+                continue
+            known = self.by_status.get(verdict.status)
+            if known is None:
+                known = self.by_status[verdict.status] = Normal(verdict.time, self._width)
+            known.add(verdict.time, verdict.expected, verdict.low, verdict.high)
+
+
+def _whole(verdicts: Sequence[Verdict]) -> Iterable[Verdict]:
+    return (verdict for verdict in verdicts if not (verdict.key or verdict.partial or verdict.revises))
