@@ -2,9 +2,11 @@
 
 import codecs
 import csv
+import gzip
 import io
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -24,7 +26,12 @@ from txmon.ingest.decision import read_plan
 from txmon.ingest.formats.opened import OpenedSource
 from txmon.ingest.reading import Hints
 from txmon.ingest.records import ParseOptions, Record
+from txmon.ingest.rejects import RejectLog
 from txmon.ingest.timestamps import TimeParser
+from txmon.runtime.factory import pipeline_of
+from txmon.runtime.reader import reader_of
+from txmon.settings.declarations import Settings
+from txmon.sinks.lines import verdict_line
 
 TXMON = Path(sys.executable).with_name("txmon")
 Row = tuple[datetime, str, int]
@@ -271,7 +278,7 @@ def test_the_reading_is_said_once_and_never_on_standard_output(tmp_path: Path) -
             )
 
     for command in (["replay", str(path)], ["watch"], ["analyze", str(path)], ["tune", str(path), "--budget", "1/day"]):
-        told, quiet = run(*command), run(*command, "-q")
+        told, quiet = run(*command), run(*command, "--no-reading")
         assert told.stderr.count(says) == 1, command
         assert "time=time" not in told.stdout
         assert says not in quiet.stderr
@@ -375,6 +382,59 @@ def test_every_form_gives_the_same_counts(
     path = tmp_path / "input"
     path.write_bytes(made[kind])
     assert read(path) == counts(rows)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=10)
+@given(
+    found=COUNTED, form=st.sampled_from(sorted(FORMATS)), delimiter=st.sampled_from(",;\t|"), seed=st.randoms(),
+    kind=st.sampled_from(["csv", "latin-1", "utf-16", "lines", "array", "document", "logfmt", "gzip", "zip", "wide"]),
+)  # fmt: skip
+def test_every_form_and_order_gives_the_same_verdicts(
+    found: dict[tuple[int, str], int], form: str, delimiter: str, seed: random.Random, kind: str, tmp_path: Path
+) -> None:
+    rows = [(START + timedelta(minutes=minute), status, count) for (minute, status), count in sorted(found.items())]
+    plain = tmp_path / "plain.csv"
+    plain.write_text(table(rows))
+    mixed = list(rows)
+    seed.shuffle(mixed)
+    write = FORMATS[form]
+    text = table(mixed, write, delimiter)
+    objects = _objects(mixed, write)
+    made: dict[str, Callable[[], bytes]] = {
+        "csv": text.encode,
+        "latin-1": lambda: text.replace("status", "situação", 1).encode("latin-1"),
+        "utf-16": lambda: text.encode("utf-16"),
+        "lines": lambda: "".join(json.dumps(row) + "\n" for row in objects).encode(),
+        "array": lambda: json.dumps(objects).encode(),
+        "document": lambda: json.dumps({"data": {"rows": objects}}, indent=1).encode(),
+        "logfmt": lambda: _logfmt(mixed),
+        "gzip": lambda: gzip.compress(text.encode()),
+        "zip": lambda: _zipped(text.encode()),
+        "wide": lambda: _wide(mixed, write),
+    }
+    path = tmp_path / "input"
+    path.write_bytes(made[kind]())
+    assert verdicts(path) == verdicts(plain)
+
+
+def _wide(rows: Sequence[Row], write: Callable[[datetime], str]) -> bytes:
+    names = sorted({status for _, status, _ in rows} | {"approved", "denied"})
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["time", *names])
+    for moment, status, count in rows:
+        writer.writerow([write(moment), *(count if name == status else "" for name in names)])
+    return out.getvalue().encode()
+
+
+def verdicts(path: Path) -> list[str]:
+    """The lines that replay writes of what was counted; of statuses that never came, a wide table has more."""
+    pipeline = pipeline_of(Settings(), live=False)
+    reader = reader_of(Settings(), RejectLog(), date(2024, 1, 1))
+    tallies = reader.tallies([str(path)], 60)
+    return [
+        verdict_line(v) for outcome in pipeline.run(tallies) for v in outcome.verdicts if v.count or v.status == "*"
+    ]
 
 
 def test_parquet(tmp_path: Path) -> None:

@@ -76,3 +76,12 @@ def test_an_attacker_cannot_fill_the_memory_with_shapes() -> None:
         for i in range(200):
             server.post(json.dumps({f"time{i}": 1, f"x{i}": 2}).encode())
         assert len(server.client.get("/v1/reading").json()["readings"]) <= 64
+
+
+def test_decoded_rows_of_a_wide_table() -> None:
+    rows = [{"time": epoch(m), "approved": 7, "denied": None if i else 2} for i, (m, *_) in enumerate(minutes()[::3])]
+    with serving(Settings(), now=NOW) as server:
+        for some in (rows[:2], rows):
+            answer, found = posted(server, json.dumps(some).encode(), "application/json")
+            assert answer["rejected"] == 0
+            assert sum(n for (_, status), n in found.items() if status == "approved") >= 14

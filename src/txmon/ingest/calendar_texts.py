@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any, Final
 
+from txmon.support.lazy_pattern import LazyPattern
+
 DAY_FIRST: Final = "dmy"
 MONTH_FIRST: Final = "mdy"
 UNDECIDED: Final = "?"
@@ -63,11 +65,11 @@ _FORMS: Final = (
         rf"\s(?P<y>\d{{4}})",
     ),
 )
-_OFFSET: Final = re.compile(r"(?:utc|gmt)?\s?([+-])(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
-_NUMERIC_DAY: Final = re.compile(rf"\s*[\[({{'\"]?{_DAY}" r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)")
-_DOTNET: Final = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/")
-_REGION: Final = re.compile(r"\[[A-Za-z_]+(?:/[A-Za-z_+-]+\d*)*\]$")  # that Java writes after the offset
-_TO: Final = re.compile(r"\s*[/,–—]\s*|\s-\s|\s(?:to|a|até|hasta|till|until)\s")
+_OFFSET: Final = LazyPattern(r"(?:utc|gmt)?\s?([+-])(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
+_NUMERIC_DAY: Final = LazyPattern(rf"\s*[\[({{'\"]?{_DAY}" r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)")
+_DOTNET: Final = LazyPattern(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/")
+_REGION: Final = LazyPattern(r"\[[A-Za-z_]+(?:/[A-Za-z_+-]+\d*)*\]$")  # that Java writes after the offset
+_TO: Final = LazyPattern(r"\s*[/,–—]\s*|\s-\s|\s(?:to|a|até|hasta|till|until)\s")
 LONGEST: Final = 80  # characters: no date is longer, and none of the patterns is given more
 
 
@@ -76,6 +78,8 @@ def order_of(text: str) -> str:
 
     A date with dots is day-first, and so is one whose first number is above 12.
     """
+    if text[4:5] == "-" and text[:4].isdecimal():
+        return ""  # most are ISO 8601
     match = _NUMERIC_DAY.match(text[:LONGEST])
     if match is None:
         return ""

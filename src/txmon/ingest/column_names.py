@@ -5,6 +5,7 @@ from typing import Final
 
 from txmon.ingest.fields import plain_name
 from txmon.model.statuses import role_of
+from txmon.support.lazy_pattern import LazyPattern
 
 STATUS_WORDS: Final = frozenset(
     (
@@ -35,7 +36,7 @@ NO_COUNT: Final = (  # compiled where it is needed first
     r"response|reason|init|offset|init_offset|span|spandays|table|currency|order|invoice|batch|lote|ref|reference|unix|unix_time|epoch|timestamp|time|date|row|"
     r"unnamed|city_pop|pop|is|flag|dow|weekday|week|avg|mean|min|max|std|median|p50|p90|p95|p99)(_|$|\d)"
 )
-ZONE_NAMES: Final = re.compile(
+ZONE_NAMES: Final = LazyPattern(
     r"(?:.*_)?(?:time_?zone|tz|fuso|fuso_horario|zona_horaria|utc_offset|gmt_offset|tz_offset)|zone|zona|offset"
 )
 # columns of yes and no that say whether a transaction succeeded
@@ -45,7 +46,7 @@ BOOLEAN_NAMES: Final = frozenset(
 )  # fmt: skip
 CLOCK_WORDS: Final = frozenset(("time", "hora", "horario", "hour", "hr", "clock"))
 # of several columns of times, those that say when something else than the transaction happened
-_LATER: Final = re.compile(
+_LATER: Final = LazyPattern(
     r"(^|_)(end|ended|stop|finish\w*|complet\w*|updat\w*|modif\w*|changed|settle\w*|payout|paid|refund\w*|captur\w*|"
     r"cancel\w*|void\w*|expir\w*|approv\w*|due|valid\w*|birth\w*|dob|receiv\w*|ingest\w*|deliver\w*|fulfil\w*|"
     r"available|export\w*|load\w*|extract\w*|dispute\w*|statement|release\w*|deposit\w*|transfer\w*|shipp\w*|"
@@ -53,7 +54,7 @@ _LATER: Final = re.compile(
     r"fin|actualiza\w*|acredita\w*|liberac\w*|vencimiento|pago)(_|$|at$)"
 )
 # of several columns with statuses, those that say more of another one
-_DETAIL: Final = re.compile(r"(^|_)(detail|details|detalle|detalhe|reason|sub|substatus|description|message)(_|$)")
+_DETAIL: Final = LazyPattern(r"(^|_)(detail|details|detalle|detalhe|reason|sub|substatus|description|message)(_|$)")
 
 
 def is_later(column: str) -> bool:
@@ -68,16 +69,16 @@ def is_detail(column: str) -> bool:
 
 DAY_NAMES: Final = frozenset(("date", "data", "fecha", "dia", "day"))
 # functions of SQL and of logs' queries that a column of times may be called after
-TRUNCATED: Final = re.compile(
+TRUNCATED: Final = LazyPattern(
     r"(?:\w+\.)?(?:bin|date_?trunc|date_bin|date_format|time_bucket|strftime|tostartof\w*|(?:timestamp|datetime)_trunc|"
     r"from_unixtime|to_timestamp|window|minute|hour)\s*\(",
     re.IGNORECASE,
 )
-STRONG: Final = re.compile(r"(^|_)status($|_)")
-_AFFIX: Final = re.compile(
+STRONG: Final = LazyPattern(r"(^|_)status($|_)")
+_AFFIX: Final = LazyPattern(
     r"^(?:count|cnt|num|n|qtd|total|sum|status|transactions|txns?)_(?=.)|(?<=.)_(?:count|counts|cnt|qtd|total|transactions|txns?|txn_count)$"
 )
-_LABEL: Final = re.compile(r'[{,]\s*(?:\w*status\w*|state|result|code)\s*[=:]\s*"?([^",}]+)"?', re.IGNORECASE)
+_LABEL: Final = LazyPattern(r'[{,]\s*(?:\w*status\w*|state|result|code)\s*[=:]\s*"?([^",}]+)"?', re.IGNORECASE)
 
 
 def status_named(column: str) -> str | None:

@@ -45,28 +45,30 @@ from txmon.ingest.reading import Container, Hints, Reading
 from txmon.ingest.records import Wide, missing_text
 from txmon.ingest.sample import Table, csv_table, first_text, json_table
 from txmon.ingest.timestamps import SERIAL, TimeParser
+from txmon.support.lazy_pattern import LazyPattern
 
-_CLOCK_ONLY: Final = re.compile(
+_CLOCK_ONLY: Final = LazyPattern(
     r"\d{1,2}(?:h|:\d{2}|\s?h\s?\d{1,2})(?::\d{2}(?:[.,]\d+)?)?(?:\s?[AaPp]\.?\s?[Mm]\.?)?", re.ASCII
 )
-_OWN_ZONE: Final = re.compile(r"(?:\d(?:[zZ]|\s?[+-]\d{2}:?\d{2})|\s[A-Z]{3,4})(?:\s\(.*\))?$")
-_MARKED: Final = re.compile(r"\d[-/.:]\d")  # of a time, and of no number
-_AT_MIDNIGHT: Final = re.compile(r"\d[T ]0?0:00(?::00(?:[.,]0+)?)?(?:\s?(?:Z|UTC|[+-]00:?00))?\s*$")
-_SERIAL: Final = re.compile(r"(?:3[3-9]|[4-6]\d|7[0-2])\d{3}(?:[.,]\d+)?", re.ASCII)  # 1990 to 2099, in Excel's days
-_TIMELY: Final = re.compile(
+_OWN_ZONE: Final = LazyPattern(r"(?:\d(?:[zZ]|\s?[+-]\d{2}:?\d{2})|\s[A-Z]{3,4})(?:\s\(.*\))?$")
+_MARKED: Final = LazyPattern(r"\d[-/.:]\d")  # of a time, and of no number
+_AT_MIDNIGHT: Final = LazyPattern(r"\d[T ]0?0:00(?::00(?:[.,]0+)?)?(?:\s?(?:Z|UTC|[+-]00:?00))?\s*$")
+_SERIAL: Final = LazyPattern(r"(?:3[3-9]|[4-6]\d|7[0-2])\d{3}(?:[.,]\d+)?", re.ASCII)  # 1990 to 2099, in Excel's days
+_TIMELY: Final = LazyPattern(
     r"(^|_)(time|timestamp|date|datetime|ts|created|hora|fecha|data|slice|epoch|at|on|minute)(_|$)"
 )
-_BEGINNING: Final = re.compile(
+_BEGINNING: Final = LazyPattern(
     r"(^|_)(creat\w*|start\w*|begin\w*|event|transac\w*|trans|txn|tx|book\w*|order|auth\w*|process\w*|log\w*|sale|"
     r"venda|venta|criac\w*|creac\w*|inic\w*|payment|requested|initiated|occurr\w*)(_|$)"
 )
-_PREFIX: Final = re.compile(r"\w*(?:status|state|result|outcome|estado|situacao)\w*\s?[=:]\s?", re.IGNORECASE)
+_PREFIX: Final = LazyPattern(r"\w*(?:status|state|result|outcome|estado|situacao)\w*\s?[=:]\s?", re.IGNORECASE)
 # around the values of MongoDB's and DynamoDB's JSON
-_WRAPPED: Final = re.compile(r"(?:\.(?:\$\w+|S|N|value))+$")
+_WRAPPED: Final = LazyPattern(r"(?:\.(?:\$\w+|S|N|value))+$")
 _TOTALS: Final = frozenset(
     ("total", "all", "todos", "todas", "grand total", "total geral", "total general", "sum", "(all)")
 )
 _PLAIN: Final = frozenset(("true", "false", "yes", "no", "y", "n", "ok", "0", "1", "sim", "não", "nao", "si", "sí"))
+LONGEST_CLOCK: Final = 19  # characters: no time of day is as long as a date with one
 EARLIEST_MS: Final = 631152000000  # 1990: below it, 12 digits are a calendar time
 
 
@@ -224,7 +226,7 @@ class _Decision:
             by_name.setdefault(plain_name(own), []).append(column)
         order = dict.fromkeys(column for known in (*NAMES[name], *ALIASES[name]) for column in by_name.get(known, []))
         if name == "time":
-            order |= dict.fromkeys(column for column in free if TRUNCATED.match(column))
+            order |= dict.fromkeys(column for column in free if "(" in column and TRUNCATED.match(column))
         # what is not within objects comes first
         return sorted(order, key=lambda column: column in self.table.nested)
 
@@ -259,7 +261,9 @@ class _Decision:
         return self.container.kind == "Excel workbook" or sum(not value.isdecimal() for value in seen) * 2 > len(seen)
 
     def _kind_of(self, text: str) -> str:
-        if self.hints.time_format is None and _CLOCK_ONLY.fullmatch(text.strip()):
+        if not any(map(str.isdecimal, text)):
+            return "none"  # a status, mostly: it is not worth the patterns of dates in words
+        if self.hints.time_format is None and len(text) < LONGEST_CLOCK and _CLOCK_ONLY.fullmatch(text.strip()):
             return "clock"
         # a date is one in either order: which one, the column as a whole decides
         if not any(_is_time(times, text) for times in self.times):
@@ -412,7 +416,9 @@ class _Decision:
         ]  # fmt: skip
         strong = [column for column in candidates if STRONG.search(plain_name(self._own_name(column)))]
         self._refuse_rivals([column for column in strong if self._words(column) > 0.5])
-        if strong:
+        if len(strong) == 1:
+            self.columns["status"] = strong[0]
+        elif strong:
             spoken = [column for column in strong if self._words(column) > 0.5 and not is_detail(column)]
             self.columns["status"] = (spoken or strong)[0]
         elif candidates:
@@ -426,6 +432,8 @@ class _Decision:
 
     def _refuse_rivals(self, rivals: list[str]) -> None:
         """Raise BadData where several columns may be the status, and their names do not tell them apart."""
+        if len(rivals) < 2:
+            return
         rivals = [column for column in rivals if not is_detail(column)] or rivals
         if len(rivals) < 2 or len({tuple(self.table.values[column]) for column in rivals}) < 2:
             return
@@ -459,7 +467,8 @@ class _Decision:
 
     def _strip_prefix(self) -> None:
         values = [value for value in self.table.values.get(self.columns.get("status", ""), ()) if value]
-        match = _PREFIX.match(values[0]) if values else None
+        marked = values and ("=" in values[0] or ":" in values[0])
+        match = _PREFIX.match(values[0]) if marked else None
         if match is not None and all(value.startswith(match[0]) and value != match[0] for value in values):
             self.prefix = match[0]
 
@@ -772,7 +781,7 @@ def _is_word(value: str) -> bool:
     """Whether a value is a known word for a status, perhaps with what it is a value of: `status=approved`."""
     if not any(map(str.isalpha, value)):
         return len(value) in (2, 5) and is_status(value)
-    match = _PREFIX.match(value)
+    match = _PREFIX.match(value) if "=" in value or ":" in value else None
     plain = value[match.end() :] if match is not None else value
     return is_status(plain_name(plain)) or is_status(plain.lower())
 

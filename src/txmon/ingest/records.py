@@ -226,6 +226,15 @@ class RecordParser:
                 if self.more:
                     yield from self.rest()
 
+    def taken(self, rows: Iterable[object]) -> Iterator[Record | Reject]:
+        """What rows make that are decoded JSON already."""
+        for row in rows:
+            found = self.take(row)
+            if found is not None:
+                yield found
+                if self.more:
+                    yield from self.rest()
+
     def one(self, raw: bytes) -> Record | Reject | None:
         """What one line is: None for a blank one and for the header. BadData as `parse` raises it."""
         self.lines += 1
@@ -283,11 +292,13 @@ class RecordParser:
         time = self._times.plain(cell)
         return time if time >= 0 and self._admits(time) else -1
 
-    def take(self, row: object) -> Record | Reject:
-        """What one row makes that is decoded JSON already; it counts as a line."""
+    def take(self, row: object) -> Record | Reject | None:
+        """What one row makes that is decoded JSON already, as `one` gives it; it counts as a line."""
         self.lines += 1
         try:
             return self._from_row(row)
+        except Left:
+            return None
         except Fault as fault:
             try:
                 raw = json.dumps(row).encode()
@@ -439,18 +450,15 @@ class RecordParser:
         )
 
     def _of_all(self, time: int, key: Key, cells: list[tuple[str, object]]) -> Record:
-        """The first of a wide row's records; the others are left in `more`. An empty cell is no transaction."""
+        """The first of a wide row's records; the others are left in `more`. An empty cell makes none."""
+        decimal = self.options.decimal
         records = [
-            Record(
-                time,
-                status,
-                0
-                if value is None or (isinstance(value, str) and is_nothing(value))
-                else count_of(value, self.options.decimal),
-                key,
-            )
+            Record(time, status, count_of(value, decimal), key)
             for status, value in cells
+            if value is not None and not (isinstance(value, str) and is_nothing(value))
         ]
+        if not records:
+            raise Left
         self.more = records[1:]
         return records[0]
 

@@ -13,7 +13,7 @@ from txmon.ingest.fields import choose
 from txmon.ingest.reading import Hints
 from txmon.ingest.records import BOM, DELIMITERS
 
-SAMPLE: Final = 1000  # rows that decide
+SAMPLE: Final = 500  # rows that decide
 PREAMBLE: Final = 40  # lines in which a header is looked for
 MORE_DELIMITERS: Final = DELIMITERS + "^~\x01\x1f"
 DEEPEST: Final = 4  # objects within objects of JSON that are looked into

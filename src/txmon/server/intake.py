@@ -54,7 +54,7 @@ class Payload:
             with _as_http(parser):
                 yield from parser.parse(self.lines)
         else:
-            yield from map(parser.take, rows)
+            yield from parser.taken(rows)
 
     def has_ids(self, names: Collection[str]) -> bool:
         """Whether JSON lines begin with one that has a field of these names, and so each must be read by itself."""
@@ -294,7 +294,7 @@ class Intake:
         own = self.options
         options = ParseOptions("jsonl", {}, own.by, own.max_line, money=own.money, drivers=own.drivers)
         parser = RecordParser(source, options, self._times)
-        return self.timely(parser, map(parser.take, rows), latest)
+        return self.timely(parser, parser.taken(rows), latest)
 
     def parse(self, payload: Payload, source: str, latest: int, width: int) -> Iterator[Item | Reject]:
         """The records and rejects of `payload`, in order; those later than `latest` (epoch seconds) are rejects.

@@ -12,8 +12,6 @@ from txmon.errors import BadData
 from txmon.ingest.fields import choose, plain_name
 from txmon.ingest.formats import answers, tables
 
-LARGEST: Final = 1 << 30  # bytes of a document: it is read as a whole
-TOGETHER: Final = 4096  # rows given at a time
 DEEPEST: Final = 6  # objects within objects that are searched for rows
 KINDS: Final = (*answers.KINDS, ("JSON table", tables.by_column), ("JSON table", tables.tabular))
 # what an element of an array has that is a series or a table, and no row

@@ -10,25 +10,26 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from txmon.ingest.fields import choose
+from txmon.support.lazy_pattern import LazyPattern
 
 LOOKED_AT: Final = 60  # lines
 Convert = Callable[[bytes], bytes]
 _BARS: Final = str.maketrans("│┃║", "|||")
-_RULE: Final = re.compile(r"[\s|+\-=:_.┌┐└┘├┤┬┴┼─═╞╪╡━┏┓┗┛┳┻╋┡╇┩╔╗╚╝╠╣╦╩╬┃│║╒╕╘╛╤╧╟╢╫]+")
-_STROKES: Final = re.compile(r"[-=─═━]{3}")
-_DASHES: Final = re.compile(r"-+(?:\s+-+)+\s*")  # a rule that has the widths of the columns
-_FOOTER: Final = re.compile(
+_RULE: Final = LazyPattern(r"[\s|+\-=:_.┌┐└┘├┤┬┴┼─═╞╪╡━┏┓┗┛┳┻╋┡╇┩╔╗╚╝╠╣╦╩╬┃│║╒╕╘╛╤╧╟╢╫]+")
+_STROKES: Final = LazyPattern(r"[-=─═━]{3}")
+_DASHES: Final = LazyPattern(r"-+(?:\s+-+)+\s*")  # a rule that has the widths of the columns
+_FOOTER: Final = LazyPattern(
     r"\s*\(?[\d.,]+ (?:rows?|row\(s\)|records?|record\(s\)|tuples?|linhas?|filas?|registros?)\b.{0,80}", re.IGNORECASE
 )
-_TYPES: Final = re.compile(
+_TYPES: Final = LazyPattern(
     r"(?:varchar|text|string|u?int(?:eger)?\d*|u?bigint|hugeint|double|float\d*|decimal.*|numeric.*|timestamp.*|"
     r"datetime.*|date|time|boolean|str|i\d+|u\d+|f\d+|---)",
     re.IGNORECASE,
 )
-_WORD: Final = re.compile(r'"[^"]*"|\S+')
-_DAY: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", re.ASCII)
-_CLOCK: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}:?\d{0,2})?", re.ASCII)
-_QUOTED: Final = re.compile(r"'[^']*'(?:([,;\t|])'[^']*')+\s*")
+_WORD: Final = LazyPattern(r'"[^"]*"|\S+')
+_DAY: Final = LazyPattern(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", re.ASCII)
+_CLOCK: Final = LazyPattern(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:Z|[+-]\d{2}:?\d{0,2})?", re.ASCII)
+_QUOTED: Final = LazyPattern(r"'[^']*'(?:([,;\t|])'[^']*')+\s*")
 
 
 def converter(lines: Sequence[bytes]) -> tuple[str, Convert] | None:

@@ -4,7 +4,7 @@ import codecs
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Final
 
@@ -13,7 +13,6 @@ from txmon.ingest import calendar_texts
 from txmon.ingest.compression import GZIP, ZSTD
 from txmon.ingest.decision import read_plan
 from txmon.ingest.files import FileSource, lines_of
-from txmon.ingest.formats import archives, documents, drawn
 from txmon.ingest.formats.quotes import QuoteJoiner
 from txmon.ingest.order_of_dates import decide_order, row_orders
 from txmon.ingest.reading import Container, Hints, Reading
@@ -24,6 +23,10 @@ from txmon.ingest.timestamps import TimeParser
 if TYPE_CHECKING:
     pass
 
+LARGEST: Final = 1 << 30  # bytes of a document: it is read as a whole
+TOGETHER: Final = 4096  # rows of a document given at a time
+LOOKED_AT: Final = 60  # lines in which a drawn table is looked for
+_STROKES: Final = (b"--", b"==", b"\xe2\x94", b"\xe2\x95")  # dashes, and what Unicode has to draw boxes
 HEAD: Final = 1 << 16  # bytes that are looked at
 SAMPLED: Final = 4 << 20  # bytes of the first rows that a reading is decided from: long rows must not fill the memory
 SPOOLED: Final = 16 << 20  # bytes of a stream that are kept in memory where it must be read twice
@@ -148,7 +151,9 @@ class OpenedSource:
                 raise BadData(f"{self.name}: {reason.replace('FILE', self.name if self._path != '-' else 'FILE')}")
         if head.startswith(b"PK\x03\x04"):
             return self._archive(rest, packed)
-        if archives.is_tar(head):
+        if head[257:262] == b"ustar":
+            from txmon.ingest.formats import archives
+
             head, rest = _begun(archives.tar_blocks(self.name, rest))
             return self._text(head, rest, Container(compression=f"tar.{packed}" if packed else "tar"))
         if head.startswith(b"PAR1"):
@@ -180,6 +185,8 @@ class OpenedSource:
             raise BadData(f"{self.name}: is a binary Excel workbook (.xlsb); save it as .xlsx or CSV")
         if "content.xml" in names:
             raise BadData(f"{self.name}: is an OpenDocument spreadsheet; save it as CSV")
+        from txmon.ingest.formats import archives
+
         detail, content = archives.zip_blocks(self.name, archive)
         return self._text(*_begun(content), Container(compression="zip", detail=detail))
 
@@ -207,6 +214,8 @@ class OpenedSource:
         return self._lines(begin, blocks, base)
 
     def _json(self, begin: bytes, blocks: Iterable[bytes], base: Container) -> tuple[Iterator[list[bytes]], Container]:
+        from txmon.ingest.formats import documents
+
         asked = self._hints.format
         kind = {"auto": _json_kind(begin), "jsonl": "lines"}.get(asked, "document")
         if kind == "rows":
@@ -222,14 +231,14 @@ class OpenedSource:
     def _lines(self, begin: bytes, blocks: Iterable[bytes], base: Container) -> tuple[Iterator[list[bytes]], Container]:
         """The lines of a text that is not JSON: logfmt, a drawn table or CSV."""
         asked = self._hints.format
-        first = begin[:HEAD].split(b"\n")[: drawn.LOOKED_AT]
+        first = begin[:HEAD].split(b"\n")[:LOOKED_AT]
         first = first[:-1] or first
         if asked == "logfmt" or (asked == "auto" and _is_logfmt(first[:5])):
             from txmon.ingest.formats.logfmt import json_lines  # here, because few sources need it
 
             chunks = (list(json_lines(lines)) for lines in lines_of(blocks, self._file))
             return chunks, replace(base, format="jsonl", kind="logfmt")
-        found = drawn.converter(first)
+        found = _drawn(first)
         if found is not None:
             kind, convert = found
             self._converted = True
@@ -260,7 +269,7 @@ class OpenedSource:
         parts, size = [], 0
         for block in blocks:
             size += len(block)
-            if size > documents.LARGEST:
+            if size > LARGEST:
                 raise BadData(f"{self.name}: is a JSON document of more than 1 GiB; make JSON lines of it: jq -c '.[]'")
             parts.append(block)
         return b"".join(parts).removeprefix(BOM)
@@ -328,6 +337,17 @@ def _is_western(head: bytes) -> bool:
     return False
 
 
+def _drawn(lines: list[bytes]) -> tuple[str, Callable[[bytes], bytes]] | None:
+    """What makes CSV of a drawn table; None for what is none, as most sources are seen to be at once."""
+    first = next(filter(bytes.strip, lines), b"")
+    divided = any(mark in first for mark in (b",", b";", b"\t"))
+    if divided and not first.startswith(b"'") and not any(mark in line for line in lines for mark in _STROKES):
+        return None
+    from txmon.ingest.formats import drawn
+
+    return drawn.converter(lines)
+
+
 def _begun(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """How `blocks` begin, and all of them."""
     head = next(blocks, b"")
@@ -347,6 +367,8 @@ def _transcoded(name: str, blocks: Iterable[bytes], codec: str, partly: bool = F
 
 def _json_kind(begin: bytes) -> str:
     """What JSON begins so: lines, rows (an array with an object on each line), or a document to read as a whole."""
+    from txmon.ingest.formats import documents
+
     lines = [line.strip() for line in begin.split(b"\n")]
     complete = [line for line in lines[:-1] if line] or [line for line in lines if line]
     if begin[:1] == b"[":
@@ -397,5 +419,5 @@ def _is_logfmt(lines: list[bytes]) -> bool:
 
 
 def _chunks(rows: Iterator[bytes]) -> Iterator[list[bytes]]:
-    while chunk := list(itertools.islice(rows, documents.TOGETHER)):
+    while chunk := list(itertools.islice(rows, TOGETHER)):
         yield chunk

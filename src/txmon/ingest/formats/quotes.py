@@ -18,7 +18,7 @@ class QuoteJoiner:
 
     def join(self, lines: list[bytes]) -> list[bytes]:
         """Return whole rows; a row that has not ended yet is kept for the next call."""
-        if not self._waiting and not any(QUOTE in line for line in lines):
+        if not self._waiting and QUOTE not in b"".join(lines):
             return lines
         found: list[bytes] = []
         for line in lines:
