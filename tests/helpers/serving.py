@@ -99,7 +99,7 @@ def serving(
     """A server whose clock stands at `now`; with a state file it takes over what that holds."""
     settings = settings or Settings()
     clock = Clock(now)
-    pipeline = pipeline_of(settings, live=True, partial=True)
+    pipeline = pipeline_of(settings, live=True, partial=True, detailed=True)
     engine = Engine(settings, pipeline, clock, sinks=sinks)
     engine.session.restore()
     engine.session.remember(engine)

@@ -1,7 +1,7 @@
 // The page of one incident: what happened, how it looked, who was told, and what people said.
 import { $, Refused, ask, button, element, isolated, later, link, nameOf, root, say } from "./dom.js";
 import { Charts } from "./charts.js";
-import { acknowledged, acknowledging, chips, driversText, excessText, keyPath, keyText, labelText, moneyText } from "./incidents.js";
+import { acknowledged, acknowledging, chips, driversText, excessText, keyPath, keyText, labelText, moneyText, seenText } from "./incidents.js";
 import { inOrder, known, labelOf, listen } from "./store.js";
 import * as range from "./range.js";
 import { clockSeconds, dateTime, length, onZone, seconds, weekday, zoneName } from "./time.js";
@@ -90,7 +90,7 @@ export function markdown(one) {
   const escaped = (text) => String(text).replace(/[\\`*_[\]<>|#]/g, "\\$&").replace(/\s+/g, " ");
   const lines = [
     `## ${escaped(one.label)}${keyText(one.key) ? ` at ${escaped(keyText(one.key))}` : ""}`, "",
-    `${escaped(one.explanation || one.text)}`, "",
+    escaped(seenText(one)), "",
     `- Severity: ${one.severity}; state: ${one.state}`,
     `- From ${one.start}${one.state === "resolved" ? ` to ${one.time}` : ", still open"}`,
     `- Peak: ${one.observed} seen, ${one.expected} expected at ${one.peak}`,
@@ -149,7 +149,7 @@ async function drawCharts() {
 function draw() {
   document.title = `txmon: ${labelText(found)}`;
   say($("incident-title"), `${labelText(found)}${keyText(found.key) ? ` at ${keyText(found.key)}` : ""}`);
-  say($("incident-text"), isolated(found.explanation || found.text, found.statuses));
+  say($("incident-text"), seenText(found));
   drawFacts();
   drawDetails();
   drawTimeline();

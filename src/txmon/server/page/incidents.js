@@ -20,7 +20,7 @@ export function driversText(row) {
   const share = Math.min(1, row.drivers.reduce((sum, one) => sum + one.share, 0));
   const words = row.drivers.map((one) => {
     const [first, ...rest] = Object.entries(one.values).map(([name, value]) => `${name.replaceAll("_", " ")} ${value || "(none)"}`);
-    return [`${first} (${one.seen} seen, ${one.expected} expected)`, ...rest].join(", ");
+    return [`${first} (${one.seen} seen, ${one.expected >= 9.5 ? one.expected.toFixed(0) : Number(one.expected.toPrecision(2))} expected)`, ...rest].join(", ");
   });
   return [`${(100 * share).toFixed(0)} % of the excess is ${words.join("; ")}`];
 }
@@ -33,6 +33,14 @@ export function moneyText(row) {
     const ends = [Math.abs(one.low), Math.abs(one.high)].sort((x, y) => x - y).map((end) => short(Math.round(end)));
     return `${short(Math.round(Math.abs(one.excess)))}${name} ${one.excess < 0 ? "below" : "above"} normal (${ends.join(" to ")})`;
   });
+}
+
+// What was seen, in words; drivers and money, which the server adds there, have lines of their own
+export function seenText(row) {
+  let text = row.explanation || row.text;
+  if (row.drivers) text = text.replace(/; (\d+% of the excess is|spread evenly over) .*$/, "");
+  if (row.money) text = text.replace(/; [+\d,.]+( [A-Z]{3})?( (above|below) normal|, within normal variation).*$/, "");
+  return isolated(text, row.statuses);
 }
 
 export const labelText = (row) => isolated(row.label, row.statuses);
@@ -124,7 +132,7 @@ function card(row) {
   const spark = element("div", "spark-place");
   const words = element("div");
   body.append(spark, words);
-  words.append(element("p", "", isolated(row.explanation || row.text, row.statuses)));
+  words.append(element("p", "", seenText(row)));
   words.append(element("p", "why", [excessText(row), ...moneyText(row)].join("; ")));
   for (const one of driversText(row)) words.append(element("p", "driver", one));
   const details = (row.details || []).slice(0, 6);

@@ -1,6 +1,7 @@
 // Whether what is shown is of now, and the one sentence that says how things stand.
 import * as feed from "./feed.js";
 import { $, isolated, link, say } from "./dom.js";
+import { driversText, moneyText, seenText } from "./incidents.js";
 import { known, listen, worstFirst } from "./store.js";
 import { clock, clockSeconds, moment, onZone, seconds, span, zoneName } from "./time.js";
 
@@ -31,7 +32,7 @@ function headline() {
   if (worst) {
     const now = (Date.now() + known.ahead) / 1e3;
     const where = Object.entries(worst.key).map(([name, value]) => `${name} ${value}`).join(", ");
-    const what = isolated(worst.explanation || worst.text, worst.statuses);
+    const what = [seenText(worst), ...driversText(worst), ...moneyText(worst)].join("; ");
     texts.push(`${isolated(worst.label, worst.statuses)}${where ? ` at ${where}` : ""} since ${moment(seconds(worst.start), now)}: ${what}`);
     if (rows.length > 1) texts.push(` ${rows.length - 1} more open.`);
   } else if (known.last === null) {
