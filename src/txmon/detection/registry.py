@@ -114,7 +114,7 @@ class Roster:
         for key, status in new:
             volume = self.volumes.get(key)
             if volume is None:
-                volume = self.volumes[key] = KeyVolume(self._discount, self._no_status)
+                volume = self.volumes[key] = KeyVolume(self._discount, self._no_status, bool(key))
                 volume.seen = time
                 arrivals[volume] = counts[key]
                 self._series += 1

@@ -109,6 +109,14 @@ class Verdict:
         return self.expected * self.window
 
     @property
+    def window_excess(self) -> float:
+        """Transactions above what was expected in all buckets of the window; below 0 where some are missing."""
+        evidence = self._evidence
+        if self.window > 1 and isinstance(evidence, Evidence):
+            return evidence.seen - evidence.mean
+        return (self.count - self.expected) * self.window
+
+    @property
     def relative_variance(self) -> float:
         """Return the squared relative error of what was expected in the bucket."""
         evidence = self._evidence

@@ -207,19 +207,31 @@ class Bucketer:
                 break
         else:
             return counts
+        if self._drivers:
+            self._add_leaves(bucket, counts)
         folded: Counts = {}
-        leaves: Counts = {}
         for key, statuses in counts.items():
-            split = self._split(key)
-            if self._drivers:
-                _merge(leaves, {split.leaf: dict(statuses)})
-            _merge(folded, {split.series: statuses})
-        if leaves:
-            if bucket.leaves is NO_LEAVES:
-                bucket.leaves = leaves
-            else:
-                _merge(bucket.leaves, leaves)
+            series = self._split(key).series
+            known = folded.get(series)
+            if known is None:
+                known = folded[series] = {}
+            for status, count in statuses.items():
+                known[status] = known.get(status, 0) + count
         return folded
+
+    def _add_leaves(self, bucket: OpenBucket, counts: Counts) -> None:
+        """Add a tally's counts to those by --group-by and --drivers, which take over its tables."""
+        if bucket.leaves is NO_LEAVES:
+            bucket.leaves = {}
+        leaves = bucket.leaves
+        for key, statuses in counts.items():
+            leaf = self._split(key).leaf
+            known = leaves.get(leaf)
+            if known is None:
+                leaves[leaf] = statuses
+            else:
+                for status, count in statuses.items():
+                    known[status] = known.get(status, 0) + count
 
     def leaves(self, start: int, most: int) -> list[Counts]:
         """Return the counts by --group-by and --drivers of the bucket at `start` and of those before it, newest first.
