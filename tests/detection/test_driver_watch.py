@@ -5,7 +5,7 @@ import random
 from typing import Final
 
 from txmon.detection.driver_watch import DriverWatch
-from txmon.detection.drivers import DriverBook
+from txmon.detection.drivers import BucketParts, DriverBook
 from txmon.detection.thresholds import DetectorConfig
 from txmon.model.keys import Counts
 from txmon.model.verdict import Verdict
@@ -39,8 +39,9 @@ class Feed:
         found: list[Verdict] = []
         for _ in range(minutes):
             leaves, time = self.counts(failing, share), BUCKET * self.minute
-            verdicts, odd = self.watch.judge(time, leaves, self.book, busy)
-            self.book.learn(time, leaves, [], odd)
+            parts = BucketParts(leaves, len(COLUMNS))
+            verdicts, odd = self.watch.judge(time, parts, self.book, busy)
+            self.book.learn(time, parts, [], odd)
             found += verdicts
             self.minute += 1
         return found
@@ -105,8 +106,8 @@ def test_a_restored_watch_goes_on_as_if_it_had_never_stopped() -> None:
     again = DriverWatch(COLUMNS, DetectorConfig(), 0.2)
     again.restore(json.loads(json.dumps(feed.watch.snapshot())))
     assert json.dumps(again.snapshot()) == json.dumps(feed.watch.snapshot())
-    leaves = feed.counts("B9")
-    first, second = (one.judge(BUCKET * feed.minute, leaves, feed.book, ()) for one in (feed.watch, again))
+    parts = BucketParts(feed.counts("B9"), len(COLUMNS))
+    first, second = (one.judge(BUCKET * feed.minute, parts, feed.book, ()) for one in (feed.watch, again))
     assert first == second
     other = DriverWatch(("country",), DetectorConfig(), 0.2)
     other.restore(json.loads(json.dumps(feed.watch.snapshot())))

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from txmon.detection.drivers import DriverBook
+from txmon.detection.drivers import BucketParts, DriverBook
 from txmon.detection.value_table import HALF_LIFE, ValueTable
 from txmon.model.drivers import Driver, Drivers, drivers_text, pack_drivers, unpack_drivers
 from txmon.model.keys import Counts, Key
@@ -38,7 +38,7 @@ def bucket(chance: random.Random, change: Change = lambda row: 1, by: Key = (), 
 def trained(by: Key = ()) -> tuple[DriverBook, random.Random]:
     chance, book = random.Random(3), DriverBook(COLUMNS, 1000)
     for minute in range(300):
-        book.learn(60 * minute, bucket(chance, by=by), [])
+        book.learn(60 * minute, BucketParts(bucket(chance, by=by), len(book.columns)), [])
     return book, chance
 
 
@@ -107,7 +107,7 @@ def test_a_column_that_follows_from_another_one_makes_no_pair() -> None:
         return found
 
     for n in range(300):
-        book.learn(60 * n, minute(1), [])
+        book.learn(60 * n, BucketParts(minute(1), len(book.columns)), [])
     drivers = book.explain((), "denied", 100.0, [minute(12) for _ in range(5)], True)
     assert named(drivers) == [{"issuer": "B7"}]
 
@@ -123,7 +123,7 @@ def test_what_is_missing_is_explained_too() -> None:
 def test_nothing_is_said_before_enough_is_known_or_where_nothing_is_off() -> None:
     young = DriverBook(COLUMNS, 1000)
     assert young.explain((), "denied", 20.0, [bucket(CHANCE)], True) is None
-    young.learn(0, bucket(CHANCE, rows=50), [])
+    young.learn(0, BucketParts(bucket(CHANCE, rows=50), 3), [])
     assert young.explain((), "denied", 20.0, [bucket(CHANCE)], True) is None
     assert explained(lambda row: 0 if row[0] == "denied" else 1) is None  # too few, when asked for too many
 
@@ -135,7 +135,7 @@ def test_a_status_that_alerts_does_not_teach() -> None:
     before = table.share("B7", "denied")
     for minute in range(300, 360):
         change: Change = lambda row: 12 if row[:2] == ("denied", "B7") else 1  # noqa: E731 - a short change
-        book.learn(60 * minute, bucket(chance, change), [((), "denied")])
+        book.learn(60 * minute, BucketParts(bucket(chance, change), len(book.columns)), [((), "denied")])
     assert table.share("B7", "denied") == pytest.approx(before, rel=0.05)
 
 
@@ -145,7 +145,7 @@ def test_each_key_has_shares_of_its_own_and_all_together_too() -> None:
     second: Key = (("acquirer", "a2"),)
     for minute in range(200):
         only = bucket(chance, lambda row: 1 if row[1] == "B1" else 0, second)
-        book.learn(60 * minute, bucket(chance, by=first) | only, [])
+        book.learn(60 * minute, BucketParts(bucket(chance, by=first) | only, len(book.columns)), [])
     shares = [book.table(key, 0) for key in (first, second, ())]
     assert [round(table.share("B1", "denied"), 1) for table in shares if table is not None] == [0.3, 1.0, 0.5]
 
@@ -177,10 +177,10 @@ def test_a_restored_book_goes_on_as_if_it_had_never_stopped() -> None:
     assert json.dumps(again.snapshot()) == json.dumps(book.snapshot())
     for minute in range(300, 330):
         counts = bucket(chance)
-        book.learn(60 * minute, counts, [])
+        book.learn(60 * minute, BucketParts(counts, len(book.columns)), [])
         shuffled = list(counts.items())
         chance.shuffle(shuffled)
-        again.learn(60 * minute, dict(shuffled), [])  # the order of rows in a minute must not show
+        again.learn(60 * minute, BucketParts(dict(shuffled), 3), [])  # the order of rows in a minute must not show
     assert json.dumps(again.snapshot()) == json.dumps(book.snapshot())
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from math import log, sqrt
 from typing import Any, Final
 
-from txmon.detection.drivers import DriverBook, Part, parts_of, seen_by
+from txmon.detection.drivers import BucketParts, DriverBook
 from txmon.detection.normal import upper_quantile
 from txmon.detection.thresholds import DAY, LEAST_TAIL, TESTS_A_BUCKET, WORST_TAIL, DetectorConfig
 from txmon.detection.value_table import ValueTable
 from txmon.model.drivers import Driver
-from txmon.model.keys import TOTAL, Counts, Key, pack_key, unpack_key
+from txmon.model.keys import TOTAL, Key, pack_key, unpack_key
 from txmon.model.scores import Thresholds
 from txmon.model.statuses import DENIED, FAILED, REVERSED, role_of
 from txmon.model.verdict import Evidence, Recommendation, Verdict
@@ -24,12 +24,14 @@ LONGEST: Final = 15
 MOST_FAILING: Final = 20_000  # combinations of values of a bucket that are looked through
 MOST_WATCHED: Final = 2000  # values of a column in one bucket: those that come most
 TRUST: Final = 20.0  # transactions' worth of trust that a value fails as all of them do
-KNOWN: Final = 30.0  # transactions of a value, before which nothing is said of it
+KNOWN: Final = 30.0  # transactions of a value, before which it is not named
 SHARE_ERROR: Final = 0.02  # squared relative error of a usual part, beyond what its evidence says
 PAUSE: Final = 3  # buckets without an alert, after which the windows of another one begin after the last
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an alert goes on
 SAME: Final = 0.5  # of a value's failures, from which on another value that has them too explains them
 FOLLOWED: Final = 1800  # seconds without an alert, after which a value has no verdicts of its own any more
+ORDINARY: Final = 5.0  # failures expected in the longest window, up to which fewer than that are no sign of a new one
+NOTHING: Final[dict[str, int]] = {}
 BAD: Final = frozenset((DENIED, FAILED, REVERSED))
 REASON: Final = ("driver",)
 Row = dict[str, int]  # by status, the failing ones and TOTAL
@@ -44,20 +46,22 @@ class DriverWatch:
         self._columns = columns
         self._config = config
         self._part = part
+        self._bad: dict[str, bool] = {}  # whether a status is a failure
         self._newest: list[list[dict[str, Row]]] = []  # by bucket, oldest first, and column: by value
         self._failing: list[list[tuple[tuple[str, ...], Row]]] = []  # by bucket: combinations of values, and what fails
+        self._sums: list[dict[str, Row]] = [{} for _ in columns]  # of all buckets in there
+        self._sums_of_all: Row = {}
         self._odd: dict[Key, int] = {}  # values that were off normal, told or not: the newest bucket
         self._followed: dict[Key, tuple[str, int]] = {}  # values that alerted: the status, and the newest alert
 
     def judge(
-        self, time: int, leaves: Counts, book: DriverBook, busy: Iterable[str]
+        self, time: int, parts: BucketParts, book: DriverBook, busy: Iterable[str]
     ) -> tuple[list[Verdict], set[Place]]:
         """Return the verdicts of the bucket at `time` on values that are off normal, or were lately, and which alert.
 
-        leaves: its counts by --group-by and --drivers. busy: statuses that alert over all values: what is new among
+        parts: what it has of each value. busy: statuses that alert over all values: what is new among
         the values is a part of that.
         """
-        parts = parts_of(leaves, len(self._columns), ())
         self._remember(parts)
         bucket = self._newest[-1]
         sigma = self._sigma(bucket)
@@ -66,7 +70,7 @@ class DriverWatch:
             table = book.table((), place)
             for value, row in rows.items() if table is not None else ():
                 for status, count in row.items():
-                    if status == TOTAL or not count or table is None:
+                    if status == TOTAL or not count or table is None or self._is_ordinary(place, value, status, count):
                         continue
                     verdict = self._verdict(time, place, value, status, table, sigma)
                     if verdict is not None and verdict.recommendation == "alert":
@@ -79,12 +83,41 @@ class DriverWatch:
         quiet = self._quiet(time, {verdict.key for verdict in alerts}, book, sigma)
         return alerts + quiet, {place for _, place, _ in found}
 
-    def _remember(self, parts: list[Part]) -> None:
+    def _is_ordinary(self, place: int, value: str, status: str, count: int) -> bool:
+        """Whether so few fail that no window can be off normal: most values, in most buckets."""
+        sums = self._sums[place].get(value, NOTHING)
+        failed, total = sums.get(status, 0), sums.get(TOTAL, 0)
+        if failed < self._config.min_counts.get(status, self._config.min_count):
+            return True
+        every = self._sums_of_all.get(status, 0)
+        usual = total * every / max(1, self._sums_of_all.get(TOTAL, 0))
+        return count < 3 and failed < usual and usual < ORDINARY
+
+    def _add_up(self, bucket: list[dict[str, Row]], sign: int) -> None:
+        """Add a bucket to the sums of the window, or take it away."""
+        for place, rows in enumerate(bucket):
+            sums = self._sums[place]
+            for value, row in rows.items():
+                known = sums.get(value)
+                if known is None:
+                    known = sums[value] = {}
+                for status, count in row.items():
+                    known[status] = known.get(status, 0) + sign * count
+                    if place == 0:
+                        self._sums_of_all[status] = self._sums_of_all.get(status, 0) + sign * count
+                if sign < 0 and not known[TOTAL]:
+                    del sums[value]
+
+    def _remember(self, parts: BucketParts) -> None:
         """Take the counts of the newest bucket."""
-        bucket = [self._rows(seen_by(parts, place)) for place in range(len(self._columns))]
+        bucket = [self._rows(seen) for seen in parts.seen]
+        leaving = self._newest[0] if len(self._newest) >= LONGEST else None
         self._newest = [*self._newest[1 - LONGEST :], bucket]
+        self._add_up(bucket, 1)
+        if leaving is not None:
+            self._add_up(leaving, -1)
         failing: list[tuple[tuple[str, ...], Row]] = []
-        for part in parts[:MOST_FAILING]:
+        for part in parts.whole[:MOST_FAILING]:
             row = self._failing_of(part.counts)
             if row:
                 failing.append((part.values, row))
@@ -103,7 +136,14 @@ class DriverWatch:
         return {value: found[value] for value in most}
 
     def _failing_of(self, counts: Mapping[str, int]) -> Row:
-        return {status: count for status, count in counts.items() if role_of(status, self._config.role) in BAD}
+        found: Row = {}
+        for status, count in counts.items():
+            bad = self._bad.get(status)
+            if bad is None:
+                bad = self._bad[status] = role_of(status, self._config.role) in BAD
+            if bad:
+                found[status] = count
+        return found
 
     def _sigma(self, bucket: list[dict[str, Row]]) -> float:
         """The score that alerts, such that all values together keep to their part of the budget."""
@@ -214,6 +254,9 @@ class DriverWatch:
             [{str(value): {str(s): int(n) for s, n in row.items()} for value, row in rows.items()} for rows in bucket]
             for bucket in state["newest"]
         ]
+        self._sums, self._sums_of_all = [{} for _ in self._columns], {}
+        for known in self._newest:
+            self._add_up(known, 1)
         self._failing = [
             [
                 (tuple([str(value) for value in values]), {str(s): int(n) for s, n in row.items()})

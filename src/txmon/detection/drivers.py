@@ -33,7 +33,7 @@ NARROW: Final = 0.9  # of what a value explains, that a pair must hold to say mo
 APART: Final = 0.3  # by how much more of the excess than usual must lie at the second value of a pair
 CHANCE: Final = 0.01  # that any value of a column is taken for off normal by chance
 SHARE_ERROR: Final = 0.01  # squared relative error of a share: shares move over the day
-LEARNED: Final = 200.0  # transactions of a series, before which nothing is said
+LEARNED: Final = 200.0  # transactions of a series, before which no driver is named
 MOST_TABLES: Final = 3000  # tables over all keys: a key that comes when there is no room has no drivers
 SeenBy = dict[str, dict[str, int]]  # by value and status
 
@@ -48,49 +48,40 @@ class DriverBook:
         self._tables: dict[Key, list[ValueTable]] = {}
 
     def learn(
-        self, time: int, leaves: Counts, odd: Iterable[tuple[Key, str]], values: Iterable[tuple[int, str, str]] = ()
+        self,
+        time: int,
+        bucket: "BucketParts",
+        odd: Iterable[tuple[Key, str]],
+        values: Iterable[tuple[int, str, str]] = (),
     ) -> None:
-        """Learn from the bucket at `time`. leaves: its counts by --group-by and --drivers. odd: series that alert.
+        """Learn from the bucket at `time`. odd: series that alert.
 
         values: (column, value, status) that are off normal by themselves: they do not teach either.
         """
-        if not leaves:
+        if not bucket.whole:
             return
         bad: dict[Key, set[str]] = {}
         for key, status in odd:
             bad.setdefault(key, set()).add(status)
-        some_by_key = parts_of(leaves, len(self.columns))
-        for key, parts in some_by_key.items():
-            if not key:
-                continue
-            self._learn_key(time, key, parts, frozenset(bad.get(key, ())))
-        whole = some_by_key.pop((), None)
-        if whole is None:
-            whole = [part for parts in some_by_key.values() for part in parts]
-        self._learn_key(time, (), whole, frozenset(bad.get((), ())), values)
+        for key, parts in bucket.by_key.items():
+            if key:
+                seen = [seen_by(parts, place) for place in range(len(self.columns))]
+                self._learn_key(time, key, seen, frozenset(bad.get(key, ())))
+        for column, value, status in values:
+            if value in bucket.seen[column]:
+                bucket.seen[column][value].pop(status, None)
+        self._learn_key(time, (), bucket.seen, frozenset(bad.get((), ())))
 
-    def _learn_key(
-        self,
-        time: int,
-        key: Key,
-        parts: list["Part"],
-        left_out: frozenset[str],
-        odd: Iterable[tuple[int, str, str]] = (),
-    ) -> None:
+    def _learn_key(self, time: int, key: Key, seen: list[SeenBy], left_out: frozenset[str]) -> None:
         tables = self._tables.get(key)
         if tables is None:
             if len(self._tables) * len(self.columns) >= MOST_TABLES:
                 return
             tables = self._tables[key] = [ValueTable(self._keep) for _ in self.columns]
-        every = TOTAL in left_out  # the volume itself is odd: no status says what is usual
-        if every:
-            return
+        if TOTAL in left_out:
+            return  # the volume itself is odd: no status says what is usual
         for place, table in enumerate(tables):
-            seen = seen_by(parts, place)
-            for column, value, status in odd:
-                if column == place and value in seen:
-                    seen[value].pop(status, None)
-            table.learn(time, seen, left_out)
+            table.learn(time, seen[place], left_out)
 
     def table(self, key: Key, place: int) -> ValueTable | None:
         """Return what is known of the values of the column at `place` for a key; None for nothing."""
@@ -140,6 +131,19 @@ class Part:
     def __init__(self, values: tuple[str, ...], counts: dict[str, int]) -> None:
         self.values = values
         self.counts = counts  # by status
+
+
+class BucketParts:
+    """What one bucket has of each combination of values, and of each value."""
+
+    __slots__ = ("by_key", "seen", "whole")
+
+    def __init__(self, leaves: Counts, columns: int) -> None:
+        """leaves: counts by the columns of --group-by and then those of --drivers. columns: how many the latter are."""
+        self.by_key: dict[Key, list[Part]] = parts_of(leaves, columns)
+        parts = self.by_key.get((), [])
+        self.whole: list[Part] = parts or [part for some in self.by_key.values() for part in some]
+        self.seen: list[SeenBy] = [seen_by(self.whole, place) for place in range(columns)]  # over all keys
 
 
 def parts_of(leaves: Counts, columns: int, only: Key | None = None) -> Any:
@@ -236,7 +240,7 @@ class _Case:
         if not names:
             return None
         off = self._sign * (came - due)
-        order = (-off).argsort(kind="stable")[:MOST_VALUES].tolist()
+        order = largest(off)
         least = max(3.0, upper_quantile(CHANCE / len(names)))
         values: list[Driver] = []
         held = usual = 0.0
@@ -293,6 +297,17 @@ class _Case:
         pairs = sorted([(place, own), (other, value)])
         named = [(self._columns[at], text) for at, text in pairs]
         return Driver(named, count, expected, min(1.0, (count - expected) / self.excess))
+
+
+def largest(values: Any) -> list[int]:
+    """Return the places of the largest numbers of an array, the largest first, in the order of places where equal."""
+    if len(values) > 1000:
+        limit = values[values.argpartition(len(values) - MOST_VALUES)[len(values) - MOST_VALUES :]].min()
+        some = (values >= limit).nonzero()[0]
+        places: list[int] = some[(-values[some]).argsort(kind="stable")][:MOST_VALUES].tolist()
+        return places
+    found: list[int] = (-values).argsort(kind="stable")[:MOST_VALUES].tolist()
+    return found
 
 
 def _better(one: _Set, other: _Set) -> bool:

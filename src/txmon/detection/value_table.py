@@ -32,6 +32,8 @@ class ValueTable:
         self._rows = numpy.zeros((0, 0), dtype=numpy.float32)  # by value and status, times the factor
         self._doubt = numpy.zeros(0, dtype=numpy.float32)  # what a value may have had before it was kept, likewise
         self._all = numpy.zeros(0, dtype=numpy.float64)  # by status, of all values
+        self._sums: Any = None  # of the rows, likewise
+        self._known_shares: dict[str, Any] = {}  # by status, until something is learned
         self._since = -1  # time at which the factor is 1, epoch seconds
         self._factor = 1.0
 
@@ -45,6 +47,8 @@ class ValueTable:
 
     def learn(self, time: int, counts: Mapping[str, Mapping[str, int]], left_out: frozenset[str]) -> None:
         """Take the counts, by value and status, of the bucket at `time`, but those of the statuses `left_out`."""
+        self._known_shares.clear()
+        self._sums = None
         self._grow_to(time)
         self._meet(counts)
         np, index, known = self._np, self._index, self._statuses
@@ -151,7 +155,9 @@ class ValueTable:
             return None
         column = self._statuses.get(status, -1)
         of_all = 0.0 if column < 0 else float(self._all[column]) / total
-        count = float(self._rows[place].sum()) / self._factor
+        if self._sums is None:
+            self._sums = self._rows.sum(axis=1)
+        count = float(self._sums[place]) / self._factor
         events = (0.0 if column < 0 else float(self._rows[place, column]) / self._factor) + trust * of_all
         return events / (count + trust), count, events
 
@@ -162,6 +168,12 @@ class ValueTable:
 
     def _shares(self, status: str) -> Any:
         """The same of all values that are kept, by place."""
+        found = self._known_shares.get(status)
+        if found is None:
+            found = self._known_shares[status] = self._work_out_shares(status)
+        return found
+
+    def _work_out_shares(self, status: str) -> Any:
         n = len(self._names)
         total = float(self._all.sum())
         if total <= 0.0:
@@ -216,6 +228,8 @@ class ValueTable:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
         np = self._np
+        self._known_shares.clear()
+        self._sums = None
         names = [str(name) for name in state["names"]]
         statuses = {str(name): i for i, name in enumerate(state["statuses"])}
         rows = np.frombuffer(b64decode(state["rows"], validate=True), dtype=np.float32)

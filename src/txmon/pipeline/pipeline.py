@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from txmon.detection.detail import DetailCounts
 from txmon.detection.detector import BucketJudge
 from txmon.detection.driver_watch import DriverWatch
 from txmon.detection.driver_watch import Place as ValuePlace
-from txmon.detection.drivers import DriverBook
+from txmon.detection.drivers import BucketParts, DriverBook
 from txmon.detection.money import MoneyBook
 from txmon.ingest.aggregate.ledger import Item
 from txmon.model.drivers import Drivers
@@ -52,6 +53,7 @@ class Pipeline:
         drivers: explains alerts by the values of other columns; None without such columns.
         """
         self.drivers = drivers
+        self.detail: DetailCounts | None = None  # a second table of counts, which explains alerts too
         self.watch: DriverWatch | None = None  # judges each value of these columns by itself
         self.bucketer = bucketer
         self.platform = platform
@@ -151,30 +153,36 @@ class Pipeline:
         # rules are meant for what a line of the input has: with keys, for each of them
         if self.rules.rules or self.rules.only:
             judged = self.rules.apply(judged, bucket.counts, trends)
+        if self.detail is not None:
+            self.detail.reach(bucket.start)
         whole, judged = self._explained_all(bucket, whole), self._explained_all(bucket, judged)
+        if self.detail is not None and not any(one.recommendation == "alert" for one in whole + judged):
+            self.detail.learn(bucket.start)
         self._money.learn(
             bucket.start, bucket.counts, bucket.money, whole + judged if whole else judged, self.detector.whole
         )
         if whole:
             judged = whole + judged
-        parts, values = self._watched(bucket, judged)
+        parts, values, pieces = self._watched(bucket, judged)
         verdicts, events = self.tracker.observe(bucket.start, judged + parts if parts else judged)
-        if self.drivers is not None:
-            self._learn_drivers(bucket, judged, values)
+        if self.drivers is not None and pieces is not None:
+            odd = [(one.key, one.status) for one in judged if one.recommendation in ("alert", "pending")]
+            self.drivers.learn(bucket.start, pieces, odd, values)
         count = len(judged)
         yield Outcome(bucket.start, verdicts[:count] if parts else verdicts, events, trends, rises, verdicts[count:])
 
-    def _watched(self, bucket: OpenBucket, judged: list[Verdict]) -> tuple[list[Verdict], set[ValuePlace]]:
-        """The verdicts on values of --drivers that fail by themselves, and which are off normal."""
-        if self.watch is None or self.drivers is None:
-            return [], set()
+    def _watched(
+        self, bucket: OpenBucket, judged: list[Verdict]
+    ) -> tuple[list[Verdict], set[ValuePlace], BucketParts | None]:
+        """The verdicts on values that fail by themselves, which are off normal, and what the bucket has of each."""
+        if self.drivers is None:
+            return [], set(), None
+        pieces = BucketParts(bucket.leaves, len(self.drivers.columns))
+        if self.watch is None:
+            return [], set(), pieces
         busy = {one.status for one in judged if one.recommendation == "alert"}
-        return self.watch.judge(bucket.start, bucket.leaves, self.drivers, busy)
-
-    def _learn_drivers(self, bucket: OpenBucket, judged: list[Verdict], values: set[ValuePlace]) -> None:
-        assert self.drivers is not None
-        odd = [(one.key, one.status) for one in judged if one.recommendation in ("alert", "pending")]
-        self.drivers.learn(bucket.start, bucket.leaves, odd, values)
+        found, odd = self.watch.judge(bucket.start, pieces, self.drivers, busy)
+        return found, odd, pieces
 
     def _explained_all(self, bucket: OpenBucket, judged: list[Verdict]) -> list[Verdict]:
         """The same verdicts; those that are not ok say what their excess is worth."""
@@ -191,6 +199,9 @@ class Pipeline:
                 expected = verdict.window_expected * len(leaves) / window if window > 1 else verdict.expected
                 above = verdict.score > 0.0 if verdict.score else verdict.count > verdict.expected
                 drivers = self.drivers.explain(verdict.key, verdict.status, expected, leaves, above)
+        if self.detail is not None and not drivers and verdict.recommendation == "alert" and not verdict.partial:
+            told = self.detail.explain(bucket.start, self.bucketer.width, verdict.window, verdict.window_excess)
+            drivers = told if told or drivers is None else drivers
         return verdict.explained(money, drivers) if money or drivers is not None else verdict
 
     def _opening(self, start: int, judged: list[list[Verdict]]) -> list[list[Verdict]]:

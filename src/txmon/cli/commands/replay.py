@@ -5,8 +5,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
@@ -36,6 +37,9 @@ from txmon.runtime.reader import names_of, reader_of
 from txmon.settings.declarations import Settings
 
 T = TypeVar("T")
+if TYPE_CHECKING:
+    from txmon.detection.detail import DetailCounts
+
 Judge = Callable[[Pipeline, Iterable[Record]], Iterator[Outcome]]
 LARGE = 32 << 20  # bytes of files
 
@@ -57,6 +61,12 @@ LARGE = 32 << 20  # bytes of files
     help="Add an incident that did not happen, as simulate does (repeatable).",
 )
 @option(
+    "--detail",
+    section="Input",
+    metavar="FILE",
+    help="Explain alerts by this second table of counts, for example by response code: time, code, count.",
+)
+@option(
     "--jobs",
     section="Output",
     type=click.IntRange(1, 2),
@@ -70,7 +80,13 @@ LARGE = 32 << 20  # bytes of files
 )
 @options(*TELLING)
 def replay(
-    files: tuple[str, ...], partial: bool, inject: tuple[str, ...], jobs: int | None, notify: bool, **flags: object
+    files: tuple[str, ...],
+    partial: bool,
+    inject: tuple[str, ...],
+    detail: str | None,
+    jobs: int | None,
+    notify: bool,
+    **flags: object,
 ) -> ExitCode:
     """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
 
@@ -84,6 +100,7 @@ def replay(
     Examples:
       txmon replay transactions.csv --only alerts
       txmon replay monday.csv.gz tuesday.csv.gz --date 2026-03-02 --out verdicts.jsonl
+      txmon replay transactions.csv --detail auth_codes.csv --only alerts
       txmon replay transactions.csv --inject denied:x2@14:00/20m --only alerts
       txmon replay --sql sqlite:///shop.db --query "SELECT created_at, status FROM payments"
     """
@@ -91,7 +108,7 @@ def replay(
     config = load_config(flags)
     settings = config.settings
     verbose = Verbose(config)
-    spare_inputs([*files, *files_of(taken)], outputs_of(settings), settings)
+    spare_inputs([*files, *([detail] if detail else []), *files_of(taken)], outputs_of(settings), settings)
     source = source_of(taken, settings, live=False)
     if not files and source is None:
         raise UsageError("Missing argument 'FILE...'. Name a file, or - for standard input.")
@@ -109,6 +126,8 @@ def replay(
         settings = understood(config, reader, inputs)
         judge = _judge(inject, settings, files, today, stack, _peeking if partial else Pipeline.run)
         pipeline = pipeline_of(settings, live=False, partial=partial, detailed=not inject)
+        if detail is not None:
+            pipeline.detail = _detail(detail, settings, log, today)
         stack.callback(
             lambda: tell([*log.summary(), *reader.summary(), *pipeline.summary(), *misspelt(settings, pipeline)])
         )
@@ -135,6 +154,20 @@ def replay(
         refuse_repeats(names_of(inputs), pipeline.bucketer.repeated, reader.read)
     reader.check(inputs)
     return _code(outputs, settings)
+
+
+def _detail(path: str, settings: Settings, log: RejectLog, today: date) -> "DetailCounts":
+    """The counts of a second table, whose column of statuses has what explains an alert."""
+    from txmon.detection.detail import DetailCounts
+
+    plain = replace(settings, map={}, group_by=(), drivers=(), wide=())
+    reader = reader_of(plain, log, today)
+    (reading,) = reader.readings([path])
+    if not settings.no_reading:
+        tell([reading.statement()])
+    tallies = reader.tallies([path], settings.bucket)
+    counts = ((tally.start, tally.counts.get((), {})) for tally in tallies)
+    return DetailCounts(reading.columns.get("status", "detail"), counts)
 
 
 def _code(outputs: Outputs, settings: Settings) -> ExitCode:
