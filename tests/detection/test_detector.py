@@ -384,3 +384,15 @@ def test_weekends_have_a_shape_of_their_own_after_two_weeks() -> None:
     noon, afternoon = 11 * 3600, 14 * 3600
     assert season.growth(START + 21 * 86400 + noon, START + 21 * 86400 + afternoon, 0.0) < 0.4
     assert season.growth(START + 26 * 86400 + noon, START + 26 * 86400 + afternoon, 0.0) > 2.5
+
+
+def test_a_key_s_series_may_be_less_dispersed_also_after_a_restart() -> None:
+    rows = [{ALL: counts[ALL], (("shop", "a"),): counts[ALL]} for counts in day(minutes=60)]
+    detector = BucketJudge(DetectorConfig())
+    for minute, counts in enumerate(rows):
+        detector.judge(START + 60 * minute, counts)
+    restored = BucketJudge(DetectorConfig())
+    restored.restore(json.loads(json.dumps(detector.snapshot())))
+    assert restored.describe() == detector.describe()
+    least = {bool(one.key): one.dispersion for one in restored.describe() if one.status == "failed"}
+    assert least == {True: 1.1, False: 1.25}

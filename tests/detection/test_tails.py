@@ -50,3 +50,15 @@ def test_short_alerts_teach_once_they_are_many() -> None:
 
 def test_a_tail_has_as_many_numbers_as_it_says() -> None:
     assert len(Tail().snapshot()) == SNAPSHOT_LENGTH
+
+
+def test_many_series_that_share_a_tail_raise_their_threshold_little() -> None:
+    shared, own = Tail(shared=True), Tail()
+    for _ in range(400):
+        for tail in (shared, own):
+            tail.learn(9.0, 0.0, 0.0, 0, 4.0, 3e-5)
+            for _ in range(6):
+                tail.learn(0.0, 0.0, 0.0, 0, 4.0, 3e-5)
+    shared.fit(4.0, 3e-5)
+    assert own.one.ratio > 1.5
+    assert 1.0 < shared.one.ratio < 1.2

@@ -251,3 +251,30 @@ def test_metrics_tell_of_statuses_latency_the_process_and_the_build(tmp_path: Pa
         assert "process_resident_memory_bytes" in text
         assert "txmon_build_info{" in text
         assert end(process)[0] == 0
+
+
+def test_all_files_of_a_pattern_are_read_beside_the_requests(tmp_path: Path) -> None:
+    (tmp_path / "app-1.log").write_text(f"time,status,count\n{minute(0)},approved,2\n")
+    with running(tmp_path, "--tail", "app-*.log", "--state", "state") as (process, port):
+
+        def taken() -> int:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+            connection.close()
+            found = re.search(r"^txmon_records_total(?:\{[^}]*accepted[^}]*\})? (\d+)", text, re.MULTILINE)
+            return int(found[1]) if found else 0
+
+        wait_for(lambda: taken() == 1)
+        (tmp_path / "app-2.log").write_text(f'when;outcome;note\n{minute(0)};approved;"a\nb"\n{minute(1)};denied;c\n')
+        wait_for(lambda: taken() == 3)
+        (tmp_path / "app-1.log").rename(tmp_path / "app-1.log.1")
+        (tmp_path / "app-1.log").write_text(f"time,status,count\n{minute(1)},approved,2\n")
+        wait_for(lambda: taken() == 4)
+        assert call(port, "POST", "/v1/transactions", {"time": minute(1), "status": "failed"})["accepted"] == 1
+        assert call(port, "GET", "/healthz")["trouble"] == ""
+        assert end(process)[0] == 0
+    with running(tmp_path, "--tail", "app-*.log", "--state", "state") as (process, port):
+        (tmp_path / "app-3.log").write_text(f"time,status\n{minute(2)},approved\n")
+        wait_for(lambda: taken() == 1)
+        assert end(process)[0] == 0

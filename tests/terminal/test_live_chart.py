@@ -13,6 +13,8 @@ from paths import ROOT
 from rich.console import Console
 from rich.text import Text
 
+from txmon.model.drivers import Driver
+from txmon.model.money import Money
 from txmon.model.outcome import IncidentEvent, Outcome, Trend
 from txmon.model.verdict import Recommendation, Stated, Verdict
 from txmon.runtime.pace import Pace
@@ -109,6 +111,18 @@ def test_a_rare_status_without_a_row_is_at_zero_now() -> None:
     board = board_of([*DAY, Outcome(START + 540, [verdict(9, "*", 40)])])
     track = board.tracks[(), "denied"]
     assert (board.count(track), board.state(track)) == (0, "incident")
+
+
+def test_an_incident_says_where_it_is_and_what_it_is_worth() -> None:
+    time = START + 360
+    opened = IncidentEvent(
+        time, "opened", "i1", ("denied",), (), "issuer declines", time, time, 20, 5.0, 15.0, "20 denied",
+        drivers=(Driver((("issuer", "B7"),), 18, 2.0, 0.93),), money=(Money("USD", 2000.0, 500.0, 100.0, 5.0),),
+    )  # fmt: skip
+    lines = frame(200, 20, "utf-8", [*DAY[:6], Outcome(time, DAY[6].verdicts, [opened])]).splitlines()
+    told = " ".join(" ".join(lines[1:3]).split())
+    assert "93% of the excess is issuer B7 (18 seen, 2 expected)" in told
+    assert "1,500 USD above normal" in told
 
 
 def test_marks_stand_only_where_alerts_were() -> None:

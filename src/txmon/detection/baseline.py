@@ -32,6 +32,7 @@ MAD_MOST: Final = 0.1  # that it is
 EPISODE: Final = 5  # buckets of alerts, after which a dispersion waits for the end
 MAD_GAIN: Final = 0.03  # how far one residual moves the median; its memory is about 1/gain residuals
 MIN_DISPERSION: Final = 1.25  # a quarter over a Poisson's, to which no real feed keeps
+MIN_OF_KEYS: Final = 1.1  # of a key's series: thousands share the budget, and their thresholds are high enough
 MAX_DISPERSION: Final = 400.0
 MAX_CLUSTERED: Final = 16.0  # of a rare series: beyond, its clusters are incidents and not how it comes
 PRIOR_EVENTS: Final = 0.5  # Jeffreys' prior for a Poisson rate: a series without events is rare, not impossible
@@ -48,23 +49,24 @@ MOST_PACES: Final = 64  # remembered; a detector has two
 class Pace:
     """How quickly series of one kind forget and follow: one for all of them."""
 
-    __slots__ = ("discount", "trend_gain")
+    __slots__ = ("discount", "least", "trend_gain")
 
-    def __init__(self, discount: float, trend_gain: float) -> None:
+    def __init__(self, discount: float, trend_gain: float, least: float) -> None:
         self.discount = discount
         self.trend_gain = trend_gain
+        self.least = least  # dispersion
 
 
-_paces: Final[dict[tuple[float, float], Pace]] = {}
+_paces: Final[dict[tuple[float, float, float], Pace]] = {}
 
 
-def pace_of(discount: float, trend_gain: float) -> Pace:
-    """The pace with these two, made once."""
-    found = _paces.get((discount, trend_gain))
+def pace_of(discount: float, trend_gain: float, least: float) -> Pace:
+    """The pace with these three, made once."""
+    found = _paces.get((discount, trend_gain, least))
     if found is None:
         if len(_paces) >= MOST_PACES:
             _paces.clear()
-        found = _paces[discount, trend_gain] = Pace(discount, trend_gain)
+        found = _paces[discount, trend_gain, least] = Pace(discount, trend_gain, least)
     return found
 
 
@@ -99,12 +101,13 @@ class Baseline:
         "tail",
     )  # fmt: skip
 
-    def __init__(self, discount: float, trend_gain: float = 0.0) -> None:
+    def __init__(self, discount: float, trend_gain: float = 0.0, least: float = MIN_DISPERSION) -> None:
         """A baseline that forgets at `discount` a bucket (0 < discount < 1) and knows nothing yet.
 
-        trend_gain: what of an innovation moves the slope of the level, 0..1; 0 keeps the level flat.
+        trend_gain: what of an innovation moves the slope of the level, 0..1; 0 keeps the level flat. least: the
+        dispersion that it has at least.
         """
-        self.pace = pace_of(discount, trend_gain)
+        self.pace = pace_of(discount, trend_gain, least)
         self.slope = 0.0  # of the level, as a share of it a bucket
         self.events = 0.0
         self.exposure = 0.0
@@ -131,8 +134,8 @@ class Baseline:
         """Variance over mean (>= 1), from the median absolute Pearson residual."""
         scale = self.median / NORMAL_MAD
         found = scale * scale
-        if found < MIN_DISPERSION:
-            return MIN_DISPERSION
+        if found < self.pace.least:
+            return self.pace.least
         return found if found < MAX_DISPERSION else MAX_DISPERSION
 
     def excess(self, mean: float) -> float:
@@ -164,7 +167,7 @@ class Baseline:
             return
         if self.exposure > 0.0:
             mean = self.rate() * exposure
-            if warm and self.alerting <= EPISODE:  # an incident's own spread is none of the series'
+            if warm and self.alerting <= EPISODE:  # an incident's own spread is not the series' own
                 self._learn_dispersion(count, mean, weight)
             reach = CLIP * sqrt(mean + self.excess(mean) * mean * mean) + 1.0  # one event is never an outlier
             count = min(mean + reach, max(mean - reach, count))
@@ -286,7 +289,7 @@ class Baseline:
         """Become the baseline whose `snapshot` was `state`; ValueError when it cannot be one."""
         if len(state) not in LENGTHS:
             raise ValueError(f"a baseline has one of {LENGTHS} numbers, not {len(state)}")
-        self.pace = pace_of(state[0], state[1])
+        self.pace = pace_of(state[0], state[1], self.pace.least)
         self.slope, self.events, self.exposure, self.median = state[2:6]
         self.block_count, self.block_mean, alerting = state[6:9]
         self.alerting = int(alerting)
@@ -303,8 +306,8 @@ class Baseline:
             self.tail.restore(state[OLD_LENGTH + 1 :])
 
 
-def restored(state: Sequence[float]) -> Baseline:
-    """Return the baseline whose `snapshot` was `state`; ValueError where that cannot be."""
-    series = Baseline(0.5)  # its pace is part of the state
+def restored(state: Sequence[float], least: float = MIN_DISPERSION) -> Baseline:
+    """Return the baseline whose `snapshot` was `state`; ValueError where that cannot be. least: as for a new one."""
+    series = Baseline(0.5, 0.0, least)  # its pace is part of the state
     series.restore(state)
     return series

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from txmon.detection.baseline import Baseline, restored
+from txmon.detection.baseline import MIN_DISPERSION, MIN_OF_KEYS, Baseline, restored
 from txmon.model.keys import TOTAL, Key
 from txmon.model.keys import pack_key as pack_key
 from txmon.model.keys import unpack_key as unpack_key
 from txmon.model.scores import Thresholds
 
 SHARED: Final = 16  # statuses up to which volumes share a layout
-STATUSES: Final = 1000  # statuses of one key that are told apart; the others are counted together
+STATUSES: Final = 1000  # statuses of one key that are counted on their own; the others are counted together
 OTHER: Final = "(other)"  # as this one
 TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed within an hour
 SHORT_GAP: Final = 8  # empty buckets that may lie between two bursts
@@ -84,9 +84,9 @@ class KeyVolume(Baseline):
 
     __slots__ = ("buckets", "empty", "gaps", "held", "layout", "mix_exposure", "seen")
 
-    def __init__(self, discount: float, layout: StatusLayout) -> None:
-        """layout: that of no status."""
-        super().__init__(discount, TREND_GAIN)
+    def __init__(self, discount: float, layout: StatusLayout, keyed: bool = False) -> None:
+        """layout: that of no status; keyed: it is one key's, and not that of all."""
+        super().__init__(discount, TREND_GAIN, MIN_OF_KEYS if keyed else MIN_DISPERSION)
         self.seen = 0  # when something of it last arrived, epoch seconds
         self.layout = layout
         self.held: Baseline | tuple[Baseline, ...] | None = None  # of its statuses, as the layout has them
@@ -116,7 +116,7 @@ class KeyVolume(Baseline):
 
     def new_series(self, discount: float) -> Baseline:
         """The baseline of a status never seen before: absent from all that the volume saw."""
-        series = Baseline(discount)
+        series = Baseline(discount, 0.0, self.pace.least)
         series.exposure = self.mix_exposure
         return series
 
@@ -233,12 +233,12 @@ def unpack(rows: Sequence[Any], discount: float, layout: StatusLayout, sums: dic
     """
     volumes: dict[Key, KeyVolume] = {}
     for key, seen, buckets, mix_exposure, numbers, statuses, *rest in rows:
-        volume = KeyVolume(discount, layout)
+        volume = KeyVolume(discount, layout, bool(key))
         volume.seen, volume.buckets, volume.mix_exposure = int(seen), int(buckets), float(mix_exposure)
         volume.restore(numbers)
         for empty, gaps in rest:  # not in older states
             volume.empty, volume.gaps = int(empty), float(gaps)
         for status, series in statuses.items():
-            volume.add(str(status), restored(series), sums)
+            volume.add(str(status), restored(series, volume.pace.least), sums)
         volumes[unpack_key(key)] = volume
     return volumes

@@ -42,6 +42,7 @@ LEAST_SCALE: Final = 0.2
 MOST_SCALE: Final = 0.8  # the least where single buckets are hardly dispersed
 MOST_SHAPE: Final = 0.4
 MOST_RATIO: Final = 1.6  # times the threshold: an outage that comes and goes must stay one
+MOST_SHARED: Final = 1.15  # of many series: a few that come in clusters must not hide the incidents of all others
 LEAST_SHAPE: Final = -0.5
 SNAPSHOT_LENGTH: Final = 27  # numbers
 
@@ -77,8 +78,8 @@ class WindowTail:
         self.squares *= KEEP
         self.top *= TOP_KEEP
 
-    def fit(self, seen: float, rate: float, sigma: float, tail: float) -> None:
-        """Work the ratio out anew.
+    def fit(self, seen: float, rate: float, sigma: float, tail: float, most: float = MOST_RATIO) -> None:
+        """Work the ratio out anew, at most `most`.
 
         seen: buckets; rate: clusters a bucket of a normal; sigma: the threshold for that; tail: its probability.
         """
@@ -93,7 +94,7 @@ class WindowTail:
         limit = FROM + (scale * odds if abs(shape) < 1e-3 else scale / shape * (exp(shape * odds) - 1.0))
         # a cluster or two are no tail yet
         known = max(0.0, self.over - FEW) / max(self.over, 1.0)
-        self.ratio = min(MOST_RATIO, 1.0 + known * max(0.0, min(limit, REACH * self.top) / sigma - 1.0))
+        self.ratio = min(most, 1.0 + known * max(0.0, min(limit, REACH * self.top) / sigma - 1.0))
 
 
 @mypyc_attr(acyclic=True)
@@ -205,12 +206,13 @@ class Tail:
 
     def fit(self, sigma: float, tail: float) -> None:
         """Work the ratios out anew."""
-        self.one.fit(self.seen, RATE if self.shared else RATES[0], sigma, tail)
-        self.five.fit(self.seen, RATE if self.shared else RATES[1], sigma, tail)
-        self.fifteen.fit(self.seen, RATE if self.shared else RATES[2], sigma, tail)
+        most = MOST_SHARED if self.shared else MOST_RATIO
+        self.one.fit(self.seen, RATE if self.shared else RATES[0], sigma, tail, most)
+        self.five.fit(self.seen, RATE if self.shared else RATES[1], sigma, tail, most)
+        self.fifteen.fit(self.seen, RATE if self.shared else RATES[2], sigma, tail, most)
 
     def snapshot(self) -> list[float]:
-        """All of the state as plain numbers, for `restore`."""
+        """Return all of the state as plain numbers, for `restore`."""
         whole = (self.waited, self.length, self.alerted, self.starts, self.quiet)
         numbers = [self.seen, self.alarms, self.scale5, self.scale15, *[float(number) for number in whole]]
         for window in (self.one, self.five, self.fifteen):
@@ -229,6 +231,6 @@ class Tail:
 
 
 def _moved(scale: float, score: float, least: float) -> float:
-    """The scale, one step nearer to where half of the scores lie within HALF_WITHIN times it."""
+    """Return the scale, one step nearer to where half of the scores lie within HALF_WITHIN times it."""
     scale = scale * (1.0 + SCALE_GAIN) if score > HALF_WITHIN * scale else scale / (1.0 + SCALE_GAIN)
     return min(WIDEST, max(least, scale))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from txmon.model.drivers import drivers_text
 from txmon.model.keys import TOTAL, Series
 from txmon.model.outcome import MARKS, SEVERITIES, IncidentEvent, Outcome
 from txmon.model.statuses import shown
@@ -66,7 +67,7 @@ class IncidentBook:
             self.count += 1
         if event.state != "resolved":
             self.open[event.id] = Followed(event)
-        elif not event.parent:  # what became a part of the platform's incident is told with that
+        elif not event.parent:  # the platform's incident reports what became a part of it
             self.closed[event.id] = Followed(event, event.time)
             if len(self.closed) > MOST_CLOSED:
                 least = min(self.closed, key=lambda name: abs(self.closed[name].event.excess))
@@ -130,6 +131,10 @@ def numbers_of(incident: Followed, newest: Mapping[Series, Verdict], clock: str,
     parts.append(f"peak {event.observed:,} at {clock}, {number(event.expected)} expected")
     side = "missing" if incident.excess < 0 else "above normal"
     parts.append(f"{number(abs(round(incident.excess)))} {side} so far")
+    if event.money:
+        parts.append(printable(event.money[0].text(), 80))
+    if event.drivers:
+        parts.append(printable(drivers_text(event.drivers), 160))
     if event.key_count > 1:
         parts.append(f"{event.key_count} keys")
     if event.note:
