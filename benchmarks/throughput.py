@@ -4,6 +4,7 @@ python benchmarks/throughput.py [--days 30] [--events 1000000] [--json FILE]
 """
 
 import csv
+import random
 import tempfile
 import time
 from pathlib import Path
@@ -56,6 +57,31 @@ def watch(folder: Path, count: int) -> list[dict[str, Any]]:
     return found
 
 
+def formats(folder: Path, count: int) -> list[dict[str, Any]]:
+    """The same events in other formats and another order, beside sorted CSV."""
+    rows, lines = folder / "events.csv", folder / "events.jsonl"
+    events(rows, lines, count)
+    header, *body = rows.read_bytes().splitlines(keepends=True)
+    random.Random(7).shuffle(body)
+    mixed, array, tight, parquet = (folder / n for n in ("mixed.csv", "array.json", "tight.json", "events.parquet"))
+    mixed.write_bytes(header + b"".join(body))
+    objects = lines.read_bytes().splitlines()
+    array.write_bytes(b"[\n" + b",\n".join(objects) + b"\n]\n")
+    tight.write_bytes(b"[" + b",".join(objects) + b"]")
+    duckdb.sql(f"COPY (SELECT * FROM read_csv('{rows}')) TO '{parquet}' (FORMAT parquet)")
+    found: list[dict[str, Any]] = []
+    for name, source in (
+        ("CSV", rows), ("CSV in no order", mixed), ("JSON lines", lines), ("JSON array, an object on each line", array),
+        ("JSON array on one line", tight), ("Parquet", parquet),
+    ):  # fmt: skip
+        seconds = txmon("replay", str(source), "--jobs", "1", "--out", str(folder / "out.jsonl"))
+        found.append(
+            {"work": f"replay, {name}", "events": count, "seconds": seconds, "events a second": count / seconds}
+        )
+        found[-1]["of the speed of sorted CSV"] = found[0]["seconds"] / seconds
+    return found
+
+
 def _msgspec(source: Path) -> float:
     row = msgspec.defstruct("Row", [("time", str), ("status", str), ("merchant", str)])
     decode = msgspec.json.Decoder(row).decode
@@ -79,4 +105,5 @@ def _duckdb(source: Path) -> float:
 if __name__ == "__main__":
     given = arguments(__doc__, days=30, events=1_000_000)
     with tempfile.TemporaryDirectory() as made:
-        tell([*replay(Path(made), given.days), *watch(Path(made), given.events)], given.json)
+        work = Path(made)
+        tell([*replay(work, given.days), *watch(work, given.events), *formats(work, given.events)], given.json)

@@ -201,7 +201,7 @@ def test_ambiguity_and_absence_are_errors_with_the_flag(text: str, says: str | N
     done = subprocess.run([TXMON, "replay", str(path)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 65
     assert done.stdout == ""
-    assert re.search(says or "is no time between 1990 and 2100", done.stderr)
+    assert re.search(says or "is not a time between 1990 and 2100", done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -444,3 +444,20 @@ def test_parquet(tmp_path: Path) -> None:
     source.write_text(table(MINUTES, count="count_star()"))
     duckdb.sql(f"COPY (SELECT * FROM read_csv('{source}')) TO '{path}' (FORMAT parquet)")
     assert read(path) == counts(MINUTES)
+
+
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_NS", "TIMESTAMP_S", "VARCHAR"])
+def test_times_of_parquet(kind: str, tmp_path: Path) -> None:
+    import duckdb
+
+    path = tmp_path / "t.parquet"
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone='America/Sao_Paulo'")
+    moment = "'2024-03-05 10:00:00.25+00'::TIMESTAMPTZ AT TIME ZONE 'UTC'"
+    if kind == "TIMESTAMPTZ":
+        moment = "'2024-03-05 10:00:00.25+00'::TIMESTAMPTZ"
+    connection.execute(
+        f'COPY (SELECT ({moment})::{kind} AS time, \'ok\' AS status, 3 AS "count", NULL::TIMESTAMP AS "a ""b"'
+        f" FROM range(3)) TO '{path}' (FORMAT parquet)"
+    )
+    assert read(path) == counts([(START, "ok", 9)])

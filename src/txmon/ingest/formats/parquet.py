@@ -18,16 +18,17 @@ def blocks(source: str, path: str) -> Iterator[bytes]:
     here = re.sub(r"[*?\[]", r"[\g<0>]", os.path.abspath(path)).replace("'", "''")
     try:
         connection = duckdb.connect()
-        connection.execute(f"SELECT 1 FROM read_parquet('{here}') LIMIT 0")
+        described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet('{here}')").fetchall()
     except duckdb.Error as bad:
         raise BadData(f"{source}: is a Parquet file that cannot be read ({str(bad).splitlines()[0][:120]})") from None
+    columns = ", ".join(_column(str(name), str(kind)) for name, kind, *_ in described)
     reading, writing = os.pipe()
     failed: list[str] = []
 
     def write() -> None:
         try:
             connection.execute(
-                f"COPY (SELECT * FROM read_parquet('{here}')) TO '/dev/fd/{writing}' (FORMAT csv, HEADER)"
+                f"COPY (SELECT {columns} FROM read_parquet('{here}')) TO '/dev/fd/{writing}' (FORMAT csv, HEADER)"
             )
         except duckdb.Error as bad:
             failed.append(str(bad).splitlines()[0][:120])
@@ -42,3 +43,13 @@ def blocks(source: str, path: str) -> Iterator[bytes]:
     writer.join()
     if failed:
         raise BadData(f"{source}: is a Parquet file that cannot be read ({failed[0]})")
+
+
+def _column(name: str, kind: str) -> str:
+    """A column as SQL; times in the form that is read fastest, without their fractions of a second."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"strftime({quoted} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ') AS {quoted}"
+    if kind.startswith("TIMESTAMP"):
+        return f"strftime({quoted}::TIMESTAMP, '%Y-%m-%d %H:%M:%S') AS {quoted}"
+    return quoted
