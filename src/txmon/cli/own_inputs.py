@@ -82,7 +82,7 @@ def _spare_folder(inputs: Iterable[str], folder: str) -> None:
     whole = os.path.realpath(folder)
     for path in inputs:
         if os.path.commonpath([whole, os.path.realpath(path)]) == whole:
-            raise UsageError(f"--out parquet:{folder} holds the input {path}, which txmon never writes to")
+            raise UsageError(f"--out parquet:{folder} holds the input {path}. txmon never writes to its input.")
 
 
 def _files(paths: Iterable[str]) -> Iterable[str]:

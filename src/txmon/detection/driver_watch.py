@@ -196,7 +196,7 @@ class DriverWatch:
         evidence = Evidence(gates, excess, seen, mean, "", False, f"{name} {value} by itself")
         reasons = REASON if alert == "alert" else ()
         verdict = Verdict(time, status, key, count, total, expected, best, window, alert, reasons, evidence)
-        if passed:
+        if alert == "alert":
             verdict.drivers = (Driver([(name, value)], int(seen), mean, 1.0),)
         return verdict
 

@@ -161,6 +161,10 @@ class Bucketer:
             elif self._rise(record.time):
                 yield from self._close()
 
+    def series_of(self, key: Key) -> Key:
+        """Return the key of the series that a record with this key belongs to."""
+        return self._split(key).series if self._detailed and not self._is_series(key) else key
+
     def _is_series(self, key: Key) -> bool:
         """Return whether a record's key names its series and nothing else."""
         return self._drivers == 0 and (not key or key[-1][0] != CURRENCY)

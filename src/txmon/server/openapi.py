@@ -80,7 +80,8 @@ _VERDICT: Final[Schema] = record(
         "incident": {"type": "string", "minLength": 1}, "partial": {"type": "boolean", "const": True},
         "revises": {"type": "boolean", "const": True},
         "drivers": array(ref("Driver")) | {"description": "What explains the excess; empty: it is spread evenly."},
-        "money": array(ref("Money")) | {"description": "Beside what is normal, one element per currency."},
+        "money": array(ref("Money"))
+        | {"minItems": 1, "description": "Beside what is normal, one element per currency."},
     },
 )  # fmt: skip
 _RECEIPT: Final[Schema] = record(
