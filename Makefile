@@ -12,13 +12,15 @@ demo: $(VENV)/installed
 	$(BIN)/txmon replay examples/transactions.csv --chart always --only alerts --out $(VENV)/verdicts.jsonl
 	@echo "The first of its lines (all in $(VENV)/verdicts.jsonl):"; head -1 $(VENV)/verdicts.jsonl
 
+# Many tests wait for processes of their own, so two of them run at a time
+WORKERS ?= 2
 test: $(VENV)/tested
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports
 	# the ignored files need Java and librdkafka: `make test-spark` runs them
-	$(BIN)/python -m pytest --ignore tests/spark/test_spark.py --ignore tests/spark/test_spark_route.py --ignore tests/spark/test_kafka.py
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/spark/test_spark.py --ignore tests/spark/test_spark_route.py --ignore tests/spark/test_kafka.py
 
 # Which lines the tests run, those of the commands that they start among them; on plain Python, since compiled code has
 # no lines. Left out: what needs the compiled core, and what builds wheels.
@@ -164,11 +166,11 @@ bench: $(VENV)/benched
 	$(BIN)/python benchmarks/series.py --json benchmarks/results/series.json
 	$(BIN)/python benchmarks/latency.py --json benchmarks/results/latency.json
 
-# txmon beside other detectors on the scenarios, the real files and made streams; a few minutes
 # What `txmon serve` bears, beside Flask and FastAPI with the same model; 5 minutes
 bench-serve: $(VENV)/benched
 	$(BIN)/python benchmarks/serve.py --json benchmarks/results/serve.json
 
+# txmon beside other detectors on the scenarios, the real files and made streams; a few minutes
 bench-detection: $(VENV)/benched
 	$(BIN)/python benchmarks/detection.py
 
