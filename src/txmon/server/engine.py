@@ -182,7 +182,8 @@ class Engine:
             self._tell(self.pipeline.settle())  # a late row is one of a bucket that was judged
         late, repeated = bucketer.late, bucketer.repeated
         # before they are fed: a tally may become the bucket that others add to
-        places = dict.fromkeys([place for item in records for place in places_of(item, bucketer.width)])
+        by = len(self.settings.group_by)
+        places = dict.fromkeys([place for item in records for place in places_of(item, bucketer.width, by)])
         accepted = sum([item.rows if isinstance(item, Tally) else 1 for item in records])
         closed: dict[Place, Verdict] = {}
         for outcome in self._publish(self.session.feed(records)):

@@ -70,11 +70,14 @@ def gravest(verdicts: Sequence[Verdict], most: int) -> list[Verdict]:
     return [verdicts[n] for n in sorted(places[:most])]
 
 
-def places_of(item: Item, width: int) -> list[Place]:
-    """What a record, or each of those that were added up, counts to."""
+def places_of(item: Item, width: int, by: int) -> list[Place]:
+    """What a record, or each of those that were added up, counts to.
+
+    by: how many dimensions of a key name the series. Columns of --drivers and the currency come after them.
+    """
     if isinstance(item, Tally):
-        return [(item.start, key, status) for key, statuses in item.counts.items() for status in statuses]
-    return [(item.time - item.time % width, item.key, item.status)]
+        return [(item.start, key[:by], status) for key, statuses in item.counts.items() for status in statuses]
+    return [(item.time - item.time % width, item.key[:by], item.status)]
 
 
 def answer_of(result: IngestResult) -> tuple[int, str]:
