@@ -36,7 +36,7 @@ class Detector:
     "below" or "both" (by default below for approved, above for all others). Every other setting of txmon.toml is a
     keyword too, with the values it has there: `budget="1/day"`, `warmup="1h"`, `min_count=5`, `rule=["count > 9"]`.
 
-    Raises TypeError for an unknown setting, ValueError for a value that is none of its own.
+    Raises TypeError for an unknown setting, ValueError for a value that is not valid.
 
     >>> quiet = Detector(budget="1/week", warmup="10m")
     >>> for minute in range(30):
@@ -82,7 +82,7 @@ class Detector:
         return self.update_many([_record(time, status, count, key or {}, id)])
 
     def update_many(self, records: Iterable[Record]) -> list[Verdict]:
-        """The same for many records at once, whose values have to be within the limits that `update` checks."""
+        """Return the same for many records at once, whose values have to be within the limits that `update` checks."""
         return self._collect(self._pipeline.feed(records))
 
     def flush(self) -> list[Verdict]:
@@ -98,7 +98,7 @@ class Detector:
         return verdicts
 
     def snapshot(self) -> dict[str, Any]:
-        """All that was learned and is open, as plain values that JSON takes."""
+        """Return all that was learned and is open, as plain values that JSON takes."""
         return self._pipeline.snapshot()
 
     def restore(self, state: Mapping[str, Any]) -> None:

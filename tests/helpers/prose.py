@@ -1,11 +1,16 @@
 """Checks the prose of README and docs: how long its sentences are, and phrases that nobody should have to decode.
 
+The phrases are also looked for in the docstrings, comments and messages of src.
+
 python tests/helpers/prose.py            prints a line per page: words, sentences, average, longest
-python tests/helpers/prose.py PAGE...    prints the sentences of these pages that break a rule
+python tests/helpers/prose.py FILE...    prints the sentences of these pages or modules that break a rule
 """
 
+import ast
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +26,13 @@ FORBIDDEN: Final = (
     r"\bis told\b", r"\bare told\b",
     r"\bis said\b", r"\bso long\b", r"\bcr(?:y|ies|ying) wolf\b", r"\bin one go\b", r"\ba row an? \w+",
     r"\bonce a kind\b", r"\bif you like it\b", r"\btoo deaf\b", r"\bby itself alone\b", r"\bfor ever\b",
+)  # fmt: skip
+# of code besides: what reads as if a module or a value were a person, and contracted grammar
+IN_CODE: Final = (
+    *FORBIDDEN,
+    r"\b(?<!there )(?:is|are|was) no (?:number|text|table|list|object|file|date|address|duration|budget)\b",
+    r"\bnobody can be told\b", r"\bgo(?:es)? on as if\b", r"\bwhat became of\b", r"\bhas a moment\b", r"\bhas a turn\b",
+    r"\bnothing is as\b", r"\ball is well\b", r"\bsays its name\b", r"\bof a kind of its own\b",
 )  # fmt: skip
 _FENCE: Final = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.MULTILINE | re.DOTALL)
 _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -88,6 +100,31 @@ def faults(page: str) -> list[str]:
     return lines
 
 
+def texts(module: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, text) of the docstrings, comments and other texts of a Python module."""
+    for node in ast.walk(ast.parse(module)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, " ".join(node.value.split())
+    for token in tokenize.generate_tokens(io.StringIO(module).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def code_faults(module: str) -> list[str]:
+    """Return the forbidden phrases in the words of a Python module, one line for each."""
+    return [
+        f"line {line}: {match[0]!r}"
+        for line, text in texts(module)
+        for pattern in IN_CODE
+        if (match := re.search(pattern, text, re.IGNORECASE))
+    ]
+
+
+def modules() -> list[Path]:
+    """Return every module of src, in order of their names."""
+    return sorted((ROOT / "src").rglob("*.py"))
+
+
 def pages() -> list[Path]:
     """Return README and every page of docs, in order of their names."""
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -97,7 +134,8 @@ def main(names: list[str]) -> None:
     """Print a table of all pages, or the faults of those named."""
     if names:
         for name in names:
-            print("\n".join([name, *(f"  {line}" for line in faults(Path(name).read_text("utf-8")))]))
+            check = code_faults if name.endswith(".py") else faults
+            print("\n".join([name, *(f"  {line}" for line in check(Path(name).read_text("utf-8")))]))
         return
     every: list[Sentence] = []
     for path in pages():

@@ -201,7 +201,7 @@ def test_ambiguity_and_absence_are_errors_with_the_flag(text: str, says: str | N
     done = subprocess.run([TXMON, "replay", str(path)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 65
     assert done.stdout == ""
-    assert re.search(says or "is no time between 1990 and 2100", done.stderr)
+    assert re.search(says or "is not a time between 1990 and 2100", done.stderr)
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_files_of_databases(tmp_path: Path, kind: str) -> None:
         (("--sql", "sqlite://"), 2, "--sql needs --query"),
         (("--sql", "postgresql://me:hunter2@db/x", "--query", "SELECT 1"), 2, "--sql must not hold a password"),
         (("--sql", "sqlite://", "--query", "SELECT 1", "--step", "1m"), 2, "--step belongs to --prometheus"),
-        (("--sql", "sqlite://", "--query", "SELECT 1", "a.csv"), 2, "take the place of FILE"),
+        (("--sql", "sqlite://", "--query", "SELECT 1", "a.csv"), 2, "replace FILE... Leave the files out."),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_clear_line(words: tuple[str, ...], code: int, says: str) -> None:

@@ -59,7 +59,7 @@ def test_every_route_and_error_is_on_the_apis_page() -> None:
     assert len(routes) > 12
     assert [route for route in routes if route not in page] == []
     sources = "".join(path.read_text() for path in (ROOT / "src" / "txmon" / "server").rglob("*.py"))
-    codes = set(re.findall(r"HttpError\((\d{3})", sources))
+    codes = set(re.findall(r"HttpError\(\s*(\d{3})", sources))
     shown = set(re.findall(r"\b[45]\d\d\b", "".join(re.findall(r"^\| [45].*? \|", page, re.MULTILINE))))
     assert shown == codes
 

@@ -142,7 +142,7 @@ def test_verdicts_and_incidents(tmp_path: Path) -> None:
     assert found == sorted((i["id"], i["statuses"], datetime.fromisoformat(i["start"][:-1])) for i in opened)
     assert len(found) >= 3
     alerts = rows("SELECT count(*) FROM verdicts WHERE recommendation = 'alert' AND key->>'part' = 'failed'", out)
-    wanted = sum(line.get("recommendation") == "alert" and line["key"] == {"part": "failed"} for line in lines)
+    wanted = sum(line.get("recommendation") == "alert" and line.get("key") == {"part": "failed"} for line in lines)
     assert alerts == [(wanted,)]
 
 

@@ -558,7 +558,7 @@ def test_the_documents_verdict_is_the_contracts() -> None:
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             if "$ref" in value:
-                return plain(SCHEMA["$defs"][value["$ref"].rpartition("/")[2]])
+                return plain(SCHEMA["$defs"][value["$ref"].rpartition("/")[2].lower()])
             return {k: plain(v) for k, v in value.items() if k != "description"}
         return value
 

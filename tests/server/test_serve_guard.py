@@ -116,7 +116,12 @@ def test_a_name_of_allow_host_is_the_page_s_though_a_proxy_rewrote_host() -> Non
 
 def test_the_page_is_under_its_base_path() -> None:
     with serving(Settings(base_path="/tools/txmon"), token=TOKEN) as server:
-        for path, status in (("/tools/txmon/", 200), ("/", 200), ("/tools/txmon/assets/app.js", 200), ("/tools/", 404)):
+        for path, status in (
+            ("/tools/txmon/", 200),
+            ("/", 200),
+            ("/tools/txmon/assets/main.js", 200),
+            ("/tools/", 404),
+        ):
             assert server.client.get(path).status == status
         moved = server.client.get("/tools/txmon")
         assert (moved.status, moved.headers["location"]) == (308, "/tools/txmon/")

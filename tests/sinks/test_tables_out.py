@@ -247,7 +247,7 @@ def test_no_input_is_written_to(tmp_path: Path) -> None:
         base.execute("CREATE TABLE counts (time TEXT, status TEXT, count INTEGER)")
     done = run("replay", "--sql", f"sqlite:///{path}", "--query", "SELECT * FROM counts",
                "--out", f"sql:sqlite:///{path}/verdicts")  # fmt: skip
-    assert (done.returncode, "which txmon never writes to" in done.stderr) == (2, True)
+    assert (done.returncode, "txmon never writes to its input" in done.stderr) == (2, True)
     inside = tmp_path / "folder" / "day.csv"
     inside.parent.mkdir()
     inside.write_text(SAMPLE.read_text())

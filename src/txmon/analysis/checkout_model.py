@@ -60,7 +60,7 @@ class Prediction:
 
 
 def fit(values: "Floats", days: "Floats", use: "Floats | None" = None) -> Model:
-    """The model of references. values: reference x hour, means a day. days: behind each reference.
+    """Return the model of references. values: reference x hour, means a day. days: behind each reference.
 
     use: 1 where a value counts, 0 where it is left out; all by default.
     """
@@ -84,7 +84,7 @@ def fit(values: "Floats", days: "Floats", use: "Floats | None" = None) -> Model:
 
 
 def level(counts: "Floats", profile: "Floats", dispersion: float, days: float, use: "Floats") -> float:
-    """How busy a day (or the mean of `days`) is against `profile`, whatever a few odd hours say. At least 0.
+    """Return how busy a day (or the mean of `days`) is against `profile`, whatever a few odd hours say. At least 0.
 
     Huber's weights (1964) on standardised residuals, begun at the weighted median of the ratios.
     """
@@ -112,7 +112,7 @@ def level(counts: "Floats", profile: "Floats", dispersion: float, days: float, u
 def _dispersion(
     values: "Floats", days: "Floats", use: "Floats", profile: "Floats", levels: "Floats"
 ) -> tuple[float, int]:
-    """The overdispersion at which the references' winsorised squared residuals are what they should be."""
+    """Return the overdispersion at which the references' winsorised squared residuals are what they should be."""
     import numpy as np
 
     mean = levels[:, None] * profile[None, :]
@@ -143,7 +143,7 @@ def _dispersion(
 
 
 def judge(model: Model, counts: "Floats", rate: float, days: float = 1.0) -> "tuple[Prediction, list[float]]":
-    """The prediction for a column (a day, or the mean of `days`) by the model of others, and a q for each hour.
+    """Return the prediction for a column (a day, or the mean of `days`) by the model of others, and a q for each hour.
 
     An hour's q is that of its strongest test: by itself, or together with neighbours that are out in the same way.
     All tests of the day are adjusted together. Hours with q <= `rate` have no say in the day's level, so an outage does
@@ -163,7 +163,7 @@ def judge(model: Model, counts: "Floats", rate: float, days: float = 1.0) -> "tu
 
 
 def predict(model: Model, counts: "Floats", use: "Floats", days: float = 1.0) -> Prediction:
-    """What each hour of a column should have. use: 1 where an hour tells of the day's level, else 0.
+    """Return what each hour of a column should have. use: 1 where an hour tells of the day's level, else 0.
 
     The level is the column's own, within `STRETCH` of the references' levels.
     """
@@ -187,12 +187,12 @@ def predict(model: Model, counts: "Floats", use: "Floats", days: float = 1.0) ->
 
 
 def tests_a_day(hours: int) -> int:
-    """How many tests are adjusted together for a day of so many hours."""
+    """Return how many tests are adjusted together for a day of so many hours."""
     return sum(hours - length + 1 for length in range(1, min(LONGEST, hours) + 1))
 
 
 def hour_q(prediction: Prediction, counts: "Floats", days: float, rate: float) -> list[float]:
-    """The q of each hour, over single hours and runs of up to `LONGEST` neighbours tested together.
+    """Return the q of each hour, over single hours and runs of up to `LONGEST` neighbours tested together.
 
     A run is tested only where each of its hours is far out in the same direction; else its p is 1, which keeps the
     family of tests the same for every day. Once a run is found (q <= `rate`), what is left of the day has to stand by
@@ -222,7 +222,7 @@ def hour_q(prediction: Prediction, counts: "Floats", days: float, rate: float) -
 
 
 def _tests(prediction: Prediction, counts: "Floats", days: float) -> list[tuple[float, range]]:
-    """The p of every single hour and every run of up to `LONGEST` hours."""
+    """Return the p of every single hour and every run of up to `LONGEST` hours."""
     count = len(counts)
     ratio = counts / prediction.expected
     tests: list[tuple[float, range]] = [(float(prediction.p[n]), range(n, n + 1)) for n in range(count)]
@@ -238,7 +238,7 @@ def _tests(prediction: Prediction, counts: "Floats", days: float) -> list[tuple[
 
 
 def _together(prediction: Prediction, counts: "Floats", run: range, days: float) -> float:
-    """The two-sided p of the sum over `run`."""
+    """Return the two-sided p of the sum over `run`."""
     import numpy as np
 
     part = slice(run.start, run.stop)
@@ -262,7 +262,7 @@ def _tails(seen: "Floats", mean: "Floats", shape: "Floats") -> "tuple[Floats, Fl
 
 
 def _interval(mean: "Floats", shape: "Floats") -> "tuple[Floats, Floats]":
-    """The central interval of negative binomials, whole numbers."""
+    """Return the central interval of negative binomials, whole numbers."""
     import numpy as np
     from scipy.special import betainc
 

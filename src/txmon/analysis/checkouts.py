@@ -102,7 +102,7 @@ def analyze_checkouts(
     references: Sequence[str] = (),
     false_rate: float = FALSE_RATE,
 ) -> Analysis:
-    """The analysis of one column of `table` against others.
+    """Return the analysis of one column of `table` against others.
 
     observed: the column judged; by default `today`, else the first. references: `name` or `name:days`; by default all
     others. false_rate: share of findings that may be false, 0 to 0.5. Raises UsageError for a column that is not
@@ -172,7 +172,7 @@ def _model(
     days: "np.ndarray[tuple[int], np.dtype[np.float64]]",
     rate: float,
 ) -> "tuple[Model, dict[str, tuple[Run, ...]]]":
-    """The model of all references without their odd hours, and those hours."""
+    """Return the model of all references without their odd hours, and those hours."""
     import numpy as np
 
     from txmon.analysis.checkout_model import Model, fit, judge
@@ -212,7 +212,7 @@ def _observed(table: Checkouts, asked: str | None) -> str:
 
 
 def _references(table: Checkouts, observed: str, asked: Sequence[str]) -> dict[str, int]:
-    """The references and the days that each is a mean of."""
+    """Return the references and the days that each is a mean of."""
     found: dict[str, int] = {}
     names = [name for name in table.columns if name != observed]
     for text in asked or names:
@@ -227,7 +227,7 @@ def _references(table: Checkouts, observed: str, asked: Sequence[str]) -> dict[s
 
 
 def mean_of(name: str, values: Sequence[float]) -> int:
-    """How many days a column is a mean of: by its name, and by which fractions its values are.
+    """Return how many days a column is a mean of: by its name, and by which fractions its values are.
 
     Whole numbers all day are a single day. `avg...month` may be 28, 30 or 31 days: the one whose fractions fit.
     """
@@ -243,7 +243,7 @@ def mean_of(name: str, values: Sequence[float]) -> int:
 
 
 def _is_fraction(value: float, days: int) -> bool:
-    """Whether `value` is a whole number over `days`, cut or rounded to two decimals."""
+    """Return whether `value` is a whole number over `days`, cut or rounded to two decimals."""
     nearest_whole = round((value + 0.004) * days)
     return -0.0051 <= nearest_whole / days - value <= 0.0101
 

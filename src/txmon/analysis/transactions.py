@@ -17,7 +17,7 @@ from txmon.support.durations import DAY
 
 HOUR: Final = 3600
 APART: Final = 900  # seconds between incidents that are still one episode
-TOP: Final = 10  # moments that are told
+TOP: Final = 10  # moments that are reported
 TREND: Final = 61  # buckets of the running median that is taken out before statuses are correlated
 COMPARED: Final = (("yesterday", (1,)), ("last week", range(1, 8)), ("last month", range(1, 29)))
 PROBLEMS: Final = (FAILED, REVERSED, DENIED)  # roles

@@ -53,7 +53,7 @@ class Screen:
 
 
 def installation() -> Iterator[Finding]:
-    """The package, its core and the libraries."""
+    """Yield the package, its core and the libraries."""
     yield Finding("version", "ok", describe())
     if not compiled():
         yield Finding(
@@ -130,7 +130,7 @@ def _terminal(screen: Screen, env: Mapping[str, str]) -> Finding:
 
 
 def settings(config: Config, files: list[str]) -> Iterator[Finding]:
-    """Where the settings came from, and whether the files they name can be written."""
+    """Yield where the settings came from, and whether the files they name can be written."""
     changed = [name for name, origin in config.origin.items() if origin != "default"]
     where = f"from {', '.join(files)}" if files else "no txmon.toml"
     yield Finding(
@@ -158,7 +158,7 @@ def table_out(out: str) -> Finding:
 
 
 def writable(name: str, path: Path) -> Finding:
-    """Whether `path`, or a new file there, can be written."""
+    """Return whether `path`, or a new file there, can be written."""
     if path.is_symlink() and not trusted(path.lstat()):
         return Finding(name, "bad", f"{path} is a link that another user made")
     if path.exists():
@@ -171,7 +171,7 @@ def writable(name: str, path: Path) -> Finding:
 
 
 def memory(config: Config) -> Iterator[Finding]:
-    """The state: whether it can be read, goes with the settings, and is private."""
+    """Yield the state: whether it can be read, goes with the settings, and is private."""
     path = config.settings.state
     if path is None:
         yield Finding("state", "note", "none: a restart learns anew (--state FILE keeps what was learned)")
@@ -231,7 +231,7 @@ def people(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def guarded(name: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    """The findings of `look`; what it met that nobody thought of is a finding too."""
+    """Return the findings of `look`; what it met that nobody thought of is a finding too."""
     found: list[Finding] = []
     try:
         found.extend(look())

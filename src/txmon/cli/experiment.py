@@ -34,7 +34,7 @@ class Experiment:
         self._finished = False
 
     def run(self, pipeline: Pipeline, records: Iterable[Record], judge: Judge = Pipeline.run) -> Iterator[Outcome]:
-        """The outcomes of the changed stream, as `judge` gets them from the pipeline."""
+        """Yield the outcomes of the changed stream, as `judge` gets them from the pipeline."""
         if not self._injector.specs:
             yield from judge(pipeline, records)
             return
@@ -44,13 +44,13 @@ class Experiment:
         self._finished = True
 
     def report(self) -> None:
-        """Say on standard error what became of the incidents; nothing of a run that did not end."""
+        """Print on standard error how the incidents were caught; print nothing of a run that did not end."""
         if self._finished:
             for line in report(self._injector, self._watch, self._without()):
                 tell([printable(line, LONGEST_LINE)])
 
     def _without(self) -> Watch | None:
-        """The same watch over the input as it is, where it can be read again."""
+        """Return the same watch over the input as it is, where it can be read again."""
         if not all(os.path.isfile(path) for path in self._files):
             return None
         watch = Watch(self._injector)

@@ -52,7 +52,7 @@ def spare_inputs(inputs: Iterable[str], outputs: Mapping[str, str | None], setti
 
 
 def outputs_of(settings: Settings) -> dict[str, str | None]:
-    """What a run with these settings writes to, by flag."""
+    """Return what a run with these settings writes to, by flag."""
     return {
         "--out": file_written(settings.out),
         "--rejects": settings.rejects,
@@ -62,7 +62,7 @@ def outputs_of(settings: Settings) -> dict[str, str | None]:
 
 
 def files_of(source: Mapping[str, object]) -> list[str]:
-    """The files among the flags of a source: its secrets, and a database that is a file."""
+    """Return the files among the flags of a source: its secrets, and a database that is a file."""
     found = [str(source[name]) for name in ("ca_file", "password_file") if source.get(name)]
     found.append(file_of(str(source.get("sql") or os.environ.get("TXMON_SQL") or "")) or "")
     return [path for path in found if path]
@@ -82,11 +82,11 @@ def _spare_folder(inputs: Iterable[str], folder: str) -> None:
     whole = os.path.realpath(folder)
     for path in inputs:
         if os.path.commonpath([whole, os.path.realpath(path)]) == whole:
-            raise UsageError(f"--out parquet:{folder} holds the input {path}, which txmon never writes to")
+            raise UsageError(f"--out parquet:{folder} holds the input {path}. txmon never writes to its input.")
 
 
 def _files(paths: Iterable[str]) -> Iterable[str]:
-    """All files that `paths` stand for now."""
+    """Yield all files that `paths` stand for now."""
     for path in paths:
         if path != "-" and os.path.isdir(path):
             for folder, _, names in os.walk(path):
@@ -100,7 +100,7 @@ def _files(paths: Iterable[str]) -> Iterable[str]:
 
 
 def _of_settings(settings: Settings | None) -> list[str]:
-    """The files that the settings come from, and those that they name."""
+    """Return the files that the settings come from, and those that they name."""
     found = [os.environ.get("TXMON_CONFIG") or FILE]
     if settings is not None:
         found += [
@@ -114,7 +114,7 @@ def _of_settings(settings: Settings | None) -> list[str]:
 
 
 def is_pattern(path: str) -> bool:
-    """Whether `path` is a pattern like `app-*.log`, and not a file that is called so."""
+    """Return whether `path` is a pattern like `app-*.log`, and not a file that is called so."""
     return any(sign in path for sign in "*?[") and not os.path.exists(path)
 
 

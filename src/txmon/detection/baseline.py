@@ -167,7 +167,7 @@ class Baseline:
             return
         if self.exposure > 0.0:
             mean = self.rate() * exposure
-            if warm and self.alerting <= EPISODE:  # an incident's own spread is none of the series'
+            if warm and self.alerting <= EPISODE:  # an incident's own spread is not the series' own
                 self._learn_dispersion(count, mean, weight)
             reach = CLIP * sqrt(mean + self.excess(mean) * mean * mean) + 1.0  # one event is never an outlier
             count = min(mean + reach, max(mean - reach, count))

@@ -19,7 +19,7 @@ SEPARATOR: Final = "\x1f"  # between the values of a key: ASCII's own unit separ
 
 
 def text_of(key: Key) -> str:
-    """The values of a key as one text."""
+    """Return the values of a key as one text."""
     return SEPARATOR.join([value for _, value in key])
 
 
@@ -73,7 +73,7 @@ class Census:
             self.level += 1
 
     def series(self) -> int:
-        """How many series there are: exact at level 0, an estimate above."""
+        """Return how many series there are: exact at level 0, an estimate above."""
         return self._series_above << self.level
 
 
@@ -126,7 +126,7 @@ class Sample:
             self.census.drop_key(level_of(key), 1 + len(self._keys.pop(key)[1]))
 
     def snapshot(self) -> dict[str, object]:
-        """All of the state, as JSON takes it."""
+        """Return all of the state, as JSON takes it."""
         return {"level": self.census.level, "keys": [[key, seen, names] for key, (seen, names) in self._keys.items()]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -176,11 +176,11 @@ class SharedSeriesCount:
             self._sample.drop(oldest)
 
     def series(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
         return self._sample.census.series() if self._sample is not None else self._census.series()
 
     def snapshot(self) -> dict[str, object]:
-        """What `restore` cannot count again."""
+        """Return what `restore` cannot count again."""
         return {"level": self._census.level, "sample": self._sample.snapshot() if self._sample is not None else None}
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -24,7 +24,7 @@ LONGEST: Final = 15
 MOST_FAILING: Final = 20_000  # combinations of values of a bucket that are looked through
 MOST_WATCHED: Final = 2000  # values of a column in one bucket: those that come most
 TRUST: Final = 20.0  # transactions' worth of trust that a value fails as all of them do
-KNOWN: Final = 30.0  # transactions of a value, before which nothing is said of it
+KNOWN: Final = 30.0  # transactions of a value, before which it is not named
 SHARE_ERROR: Final = 0.02  # squared relative error of a usual part, beyond what its evidence says
 PAUSE: Final = 3  # buckets without an alert, after which the windows of another one begin after the last
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an alert goes on
@@ -196,7 +196,7 @@ class DriverWatch:
         evidence = Evidence(gates, excess, seen, mean, "", False, f"{name} {value} by itself")
         reasons = REASON if alert == "alert" else ()
         verdict = Verdict(time, status, key, count, total, expected, best, window, alert, reasons, evidence)
-        if passed:
+        if alert == "alert":
             verdict.drivers = (Driver([(name, value)], int(seen), mean, 1.0),)
         return verdict
 

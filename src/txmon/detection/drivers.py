@@ -33,7 +33,7 @@ NARROW: Final = 0.9  # of what a value explains, that a pair must hold to say mo
 APART: Final = 0.3  # by how much more of the excess than usual must lie at the second value of a pair
 CHANCE: Final = 0.01  # that any value of a column is taken for off normal by chance
 SHARE_ERROR: Final = 0.01  # squared relative error of a share: shares move over the day
-LEARNED: Final = 200.0  # transactions of a series, before which nothing is said
+LEARNED: Final = 200.0  # transactions of a series, before which no driver is named
 MOST_TABLES: Final = 3000  # tables over all keys: a key that comes when there is no room has no drivers
 SeenBy = dict[str, dict[str, int]]  # by value and status
 

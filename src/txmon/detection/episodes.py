@@ -56,7 +56,7 @@ class Episodes:
         self._many = MANY  # of these, from which on the old ones are let go
 
     def are_there(self) -> bool:
-        """Whether any series is in one."""
+        """Return whether any series is in one."""
         return len(self._kept) > 0 or len(self._left) > 0
 
     def count(self, key: Key, status: str, series: Baseline, alerts: bool, time: int, young: bool = False) -> None:
@@ -72,7 +72,7 @@ class Episodes:
         elif series.alerting:
             kept = self._kept.get((key, status))
             if kept is not None and series.alerting > SHORT:
-                series.median = kept[2]  # the incident's own spread is none of the series'
+                series.median = kept[2]  # the incident's own spread is not the series' own
             series.alerting = 0
             series.restart_windows()
         if not series.alerting and self._kept:
@@ -135,7 +135,7 @@ class Episodes:
         self._excluded.add((key, status))
 
     def is_excluded(self, key: Key, status: str, series: Baseline) -> bool:
-        """Whether nothing is to be learned of the series yet; one that is quiet again is excluded no more."""
+        """Return whether nothing is to be learned of the series yet; one that is quiet again is excluded no more."""
         if len(self._excluded) == 0 or (key, status) not in self._excluded:
             return False
         if series.alerting:
@@ -151,7 +151,7 @@ class Episodes:
         self._flapping = {(key, status): one for (key, status), one in self._flapping.items() if known(key)}
 
     def snapshot(self) -> dict[str, object]:
-        """All of the state, as JSON takes it, for `restore`."""
+        """Return all of the state, as JSON takes it, for `restore`."""
         return {
             "kept": [[pack_key(key), status, list(known)] for (key, status), known in self._kept.items()],
             "left": [[pack_key(key), status, time, list(known)] for (key, status), (time, known) in self._left.items()],
@@ -179,7 +179,7 @@ class Episodes:
 
 
 def known_of(numbers: Sequence[float]) -> Known:
-    """What `Baseline.known` gave, from a state; ValueError or TypeError where it cannot be that."""
+    """Return what `Baseline.known` gave, from a state; ValueError or TypeError where it cannot be that."""
     events, exposure, median, slope = numbers
     return float(events), float(exposure), float(median), float(slope)
 
@@ -252,7 +252,7 @@ class Surges:
         self._surges = {key: surge for key, surge in self._surges.items() if known(key)}
 
     def snapshot(self) -> list[object]:
-        """All of the state, as JSON takes it, for `restore`."""
+        """Return all of the state, as JSON takes it, for `restore`."""
         return [
             [
                 pack_key(key),

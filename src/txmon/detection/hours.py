@@ -45,7 +45,7 @@ class ClosedHours:
             self._last = time
 
     def closed(self, time: int) -> bool:
-        """Whether it is usual that nothing arrives at `time`; to be asked before that bucket is learned."""
+        """Return whether it is usual that nothing arrives at `time`; to be asked before that bucket is learned."""
         past = time // DAY - self._day
         if self._last < 0 or past < 0 or past > 1:
             return False
@@ -75,7 +75,7 @@ class ClosedHours:
         return daily
 
     def snapshot(self) -> list[int]:
-        """All of the state, for `restore`."""
+        """Return all of the state, for `restore`."""
         return [self._day, self._last, *self._arrived, *self._known]
 
     def restore(self, state: Sequence[int]) -> None:

@@ -35,7 +35,7 @@ class JointDeviation:
             self._scores.append(score)
 
     def distance(self) -> float:
-        """The distance of the bucket in sigmas; 0 for no status."""
+        """Return the distance of the bucket in sigmas; 0 for no status."""
         if not self._statuses:
             return 0.0
         freedom = (self._statuses + 1) / 2.0
@@ -44,7 +44,7 @@ class JointDeviation:
         return (root - (1.0 - spread)) / sqrt(spread)
 
     def is_shared(self) -> bool:
-        """Whether no single status makes up most of the distance: one that does has gates of its own to pass."""
+        """Return whether no single status makes up most of the distance: one that does has gates of its own to pass."""
         squares = [score * score for score in self._scores]
         return bool(squares) and max(squares) <= MOST * fsum(squares)
 

@@ -74,7 +74,7 @@ class Judgement:
 
 
 def judge(series: Baseline, gates: Thresholds, volume: Baseline | None, lag: float) -> Judgement:
-    """Whether `series` is on the wrong side of what was expected of it.
+    """Return whether `series` is on the wrong side of what was expected of it.
 
     volume: the baseline of the volume that the series' expectation was derived from; it can be no surer than that.
     lag: squared relative error of a volume's level, beyond what its evidence says.
@@ -94,7 +94,7 @@ def judge(series: Baseline, gates: Thresholds, volume: Baseline | None, lag: flo
 def judge_one(
     series: Baseline, gates: Thresholds, count: float, expected: float, volume: Baseline | None, lag: float
 ) -> Judgement:
-    """A single count judged by itself, without the buckets before it."""
+    """Return a single count judged by itself, without the buckets before it."""
     result = Judgement()
     result.seen, result.window_mean = count, expected
     if expected <= 0.0:
@@ -193,7 +193,7 @@ Error = tuple[float, float, bool, float, float, float]  # what `_error_of` gives
 
 
 def _error_of(series: Baseline, volume: Baseline | None, lag: float) -> Error:
-    """What the squared relative error of a count of `series` is made of, whatever its mean: see `_score`."""
+    """Return what the squared relative error of a count of `series` is made of, whatever its mean: see `_score`."""
     spread, few = series.dispersion() - 1.0, series.doubt()
     if series.pace.trend_gain > 0.0 or volume is None:
         return spread, few, False, 0.0, 0.0, lag if series.pace.trend_gain > 0.0 else 0.0
@@ -212,7 +212,7 @@ def _excess(mean: float, error: Error) -> float:
 
 
 def _may_be_far(seen: float, mean: float, error: Error) -> bool:
-    """Whether a score may be more than MILD sigmas from 0: False only where it cannot.
+    """Return whether a score may be more than MILD sigmas from 0: False only where it cannot.
 
     The deviance is an integral over the inverse of the variance, which grows with the mean: below the mean its root is
     at most Pearson's residual with the variance at the count, above it with that at the mean. The saddlepoint's
@@ -270,7 +270,7 @@ def _weigh(
 
 
 def _gate(seen: float, mean: float, gates: Thresholds, sign: float, slack: float) -> str:
-    """The name of the first gate that a significant window does not pass, or an empty text."""
+    """Return the name of the first gate that a significant window does not pass, or an empty text."""
     ratio = 1.0 + (gates.min_ratio - 1.0) * slack
     if sign > 0.0:
         if seen < gates.min_count:

@@ -13,7 +13,7 @@ from txmon.model.keys import unpack_key as unpack_key
 from txmon.model.scores import Thresholds
 
 SHARED: Final = 16  # statuses up to which volumes share a layout
-STATUSES: Final = 1000  # statuses of one key that are told apart; the others are counted together
+STATUSES: Final = 1000  # statuses of one key that are counted on their own; the others are counted together
 OTHER: Final = "(other)"  # as this one
 TREND_GAIN: Final = 0.001  # of the volume's slope: a morning's ramp is followed within an hour
 SHORT_GAP: Final = 8  # empty buckets that may lie between two bursts

@@ -149,14 +149,14 @@ class MoneyBook:
 
 
 def _place(key: Key) -> tuple[Key, str]:
-    """The series and the currency of a key of a money table."""
+    """Return the series and the currency of a key of a money table."""
     if key and key[-1][0] == CURRENCY:
         return key[:-1], key[-1][1]
     return key, ""
 
 
 def _sums_of(money: MoneyTable, key: Key, status: str) -> dict[str, Sums]:
-    """What a bucket has of one series, or of all of them under the key (), by currency."""
+    """Return what a bucket has of one series, or of all of them under the key (), by currency."""
     found: dict[str, Sums] = {}
     for place, statuses in money.items():
         series, currency = _place(place)

@@ -128,7 +128,7 @@ class Roster:
             volume.layout.sums[status].add(self._bucket, counts[key][status])
 
     def as_one(self, whole: dict[str, int]) -> KeyVolume | None:
-        """The baselines of all keys as one, given their counts by status; None before anything arrived."""
+        """Return the baselines of all keys as one, given their counts by status; None before anything arrived."""
         volume = self.whole
         if volume is None:
             if not whole:
@@ -145,11 +145,11 @@ class Roster:
         return self._series
 
     def is_alone(self) -> bool:
-        """Whether nothing is told apart by key, so that all keys as one are the one there is."""
+        """Return whether there are no keys, so that all keys as one are the one there is."""
         return len(self.volumes) == 1 and () in self.volumes
 
     def knows(self, key: Key) -> bool:
-        """Whether a key has baselines; () is all keys as one, too."""
+        """Return whether a key has baselines; () is all keys as one, too."""
         return not key or key in self.volumes
 
     def drop(self, time: int, arrived: bool) -> bool:
@@ -185,7 +185,7 @@ class Roster:
         self.forgotten += 1
 
     def snapshot(self) -> dict[str, object]:
-        """All of the state, as JSON takes it, for `restore`."""
+        """Return all of the state, as JSON takes it, for `restore`."""
         return {
             "seen": self._seen,
             "groups": pack(self.volumes),

@@ -212,7 +212,7 @@ class Tail:
         self.fifteen.fit(self.seen, RATE if self.shared else RATES[2], sigma, tail, most)
 
     def snapshot(self) -> list[float]:
-        """All of the state as plain numbers, for `restore`."""
+        """Return all of the state as plain numbers, for `restore`."""
         whole = (self.waited, self.length, self.alerted, self.starts, self.quiet)
         numbers = [self.seen, self.alarms, self.scale5, self.scale15, *[float(number) for number in whole]]
         for window in (self.one, self.five, self.fifteen):
@@ -231,6 +231,6 @@ class Tail:
 
 
 def _moved(scale: float, score: float, least: float) -> float:
-    """The scale, one step nearer to where half of the scores lie within HALF_WITHIN times it."""
+    """Return the scale, one step nearer to where half of the scores lie within HALF_WITHIN times it."""
     scale = scale * (1.0 + SCALE_GAIN) if score > HALF_WITHIN * scale else scale / (1.0 + SCALE_GAIN)
     return min(WIDEST, max(least, scale))

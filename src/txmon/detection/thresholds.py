@@ -34,7 +34,7 @@ class DetectorConfig:
     directions: Mapping[str, str] = field(default_factory=dict)  # by status: above, below, both
     role: Mapping[str, str] = field(default_factory=dict)  # by status, before those of model.statuses
     level_shift: float = 7200.0  # a deviation that lasted this long is the new normal
-    idle: float = 86400.0  # a key without a transaction for so long is forgotten
+    idle: float = 86400.0  # a key without a transaction for this long is forgotten
     max_series: int = 2_000_000  # beyond, the keys seen least recently are forgotten
     explain: bool = False  # say in every bucket's text which statuses make it odd
     rowless: bool = False  # give the verdicts of statuses without a row too
@@ -42,7 +42,7 @@ class DetectorConfig:
 
 
 def sigma_for(config: DetectorConfig, series: int) -> float:
-    """The score that alerts among so many series: as given, or such that all of them keep to the budget."""
+    """Return the score that alerts among so many series: as given, or such that all of them keep to the budget."""
     if config.sigma is not None:
         return config.sigma
     tests = max(1, series) * TESTS_A_BUCKET * DAY / config.bucket
@@ -50,7 +50,7 @@ def sigma_for(config: DetectorConfig, series: int) -> float:
 
 
 def thresholds_for(config: DetectorConfig, sigma: float, status: str) -> Thresholds:
-    """What a series of this status must exceed."""
+    """Return what a series of this status must exceed."""
     good = status == TOTAL or role_of(status, config.role) == SUCCESS
     usual_direction = "below" if good else "above"
     return Thresholds(
@@ -89,7 +89,7 @@ class ThresholdTable:
             self._known.clear()
 
     def of(self, status: str) -> Thresholds:
-        """What a series of this status must exceed."""
+        """Return what a series of this status must exceed."""
         found = self._known.get(status)
         if found is None:
             found = self._known[status] = thresholds_for(self._config, self.sigma, status)

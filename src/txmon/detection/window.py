@@ -19,7 +19,7 @@ Ring = tuple[
 
 
 def empty_ring() -> Ring:
-    """A ring of zeros; a function, since mypyc takes a constant of unboxed floats for one never set."""
+    """Return a ring of zeros; a function, since mypyc takes a constant of unboxed floats for one never set."""
     return (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -30,17 +30,17 @@ def push(ring: Ring, value: float) -> Ring:
 
 
 def sum5(ring: Ring) -> float:
-    """The sum of the five newest entries."""
+    """Return the sum of the five newest entries."""
     return ring[0] + ring[1] + ring[2] + ring[3] + ring[4]
 
 
 def sum15(ring: Ring) -> float:
-    """The sum of all fifteen entries."""
+    """Return the sum of all fifteen entries."""
     return rest15(sum5(ring), ring)
 
 
 def rest15(newest: float, ring: Ring) -> float:
-    """The same, given the sum of the five newest."""
+    """Return the same, given the sum of the five newest."""
     newer = newest + ring[5] + ring[6] + ring[7] + ring[8] + ring[9]
     return newer + ring[10] + ring[11] + ring[12] + ring[13] + ring[14]
 
@@ -64,7 +64,7 @@ def sums_of(newer: i64, middle: i64, older: i64) -> tuple[i64, i64]:
 
 
 def unpacked(newer: i64, middle: i64, older: i64) -> Ring:
-    """The ring whose counts these three words are."""
+    """Return the ring whose counts these three words are."""
     ring = empty_ring()
     for word in (older, middle, newer):
         for shift in (48, 36, 24, 12, 0):

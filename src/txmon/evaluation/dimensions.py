@@ -42,7 +42,7 @@ class Dimension:
 
     @property
     def is_code(self) -> bool:
-        """Whether the values are response codes."""
+        """Return whether the values are response codes."""
         return self.name in CODE_COLUMNS
 
     def pool(self, status: str) -> Values:
@@ -198,7 +198,7 @@ class _Stream:
 
 
 def _poisson(rng: Random, mean: float) -> int:
-    """A Poisson number, from the gaps between its events."""
+    """Return a Poisson number, from the gaps between its events."""
     if mean > 500.0:
         return max(0, round(rng.gauss(mean, mean**0.5)))
     count, passed = -1, 0.0

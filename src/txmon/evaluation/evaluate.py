@@ -39,11 +39,11 @@ class Label:
     key: Key = NO_KEY  # the only one affected; empty: all of them
 
     def holds(self, moment: datetime) -> bool:
-        """Whether `moment` is within the incident."""
+        """Return whether `moment` is within the incident."""
         return self.start <= moment <= self.end
 
     def fits(self, key: Key) -> bool:
-        """Whether the incident shows in a series of `key`."""
+        """Return whether the incident shows in a series of `key`."""
         return not key or self.key <= key
 
 
@@ -56,11 +56,11 @@ class Labels:
 
     @property
     def keyed(self) -> bool:
-        """Whether an incident is about one key."""
+        """Return whether an incident is about one key."""
         return any(label.key for label in self.incidents)
 
     def excused(self, status: str, moment: datetime, key: Key = NO_KEY) -> Label | None:
-        """The incident that excuses an alert of `status` (and of `key`), or None."""
+        """Return the incident that excuses an alert of `status` (and of `key`), or None."""
         for label in self.incidents:
             if status in label.excuses and label.start <= moment <= label.end + GRACE and label.fits(key):
                 return label
@@ -91,7 +91,7 @@ class Alerts:
     keyed: Mapping[Series, Sequence[datetime]] = field(default_factory=dict)  # the same times by key; empty: no keys
 
     def series(self, by_key: bool) -> Mapping[Series, Sequence[datetime]]:
-        """The times by series, each status of all keys as one unless `by_key`."""
+        """Return the times by series, each status of all keys as one unless `by_key`."""
         return self.keyed if by_key and self.keyed else {(NO_KEY, status): t for status, t in self.times.items()}
 
 
@@ -107,7 +107,7 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Catch:
-    """What became of one incident."""
+    """How one incident was caught."""
 
     label: Label
     delay: float | None  # minutes from its start to its first alert; None: missed
@@ -126,7 +126,7 @@ class Score:
 
     @property
     def kinds(self) -> dict[str, list[float | None]]:
-        """The delays of all incidents by their kind, in the kinds' alphabetic order."""
+        """Return the delays of all incidents by their kind, in the kinds' alphabetic order."""
         kinds: dict[str, list[float | None]] = {}
         for catch in sorted(self.catches, key=lambda catch: catch.label.kind):
             kinds.setdefault(catch.label.kind, []).append(catch.delay)
@@ -155,7 +155,7 @@ class Score:
 
     @property
     def false_per_day(self) -> float | None:
-        """False episodes a day; None when there is no time after the warm-up."""
+        """False episodes a day; None when the warm-up has no end within the verdicts."""
         return round(len(self.false) / self.days, 3) if self.days else None
 
     def as_json(self) -> dict[str, object]:
@@ -197,7 +197,7 @@ def stamp(moment: datetime) -> str:
 
 
 def score(alerts: Alerts, labels: Labels, by_key: bool = False) -> Score:
-    """How well one stream's alerts fit its labels.
+    """Return how well one stream's alerts fit its labels.
 
     by_key: false alarms of two keys are two even where no label names a key.
     """
@@ -220,7 +220,7 @@ def score(alerts: Alerts, labels: Labels, by_key: bool = False) -> Score:
 
 
 def total(scores: Sequence[Score]) -> Score:
-    """The scores of several streams as one."""
+    """Return the scores of several streams as one."""
     return Score(
         tuple(catch for one in scores for catch in one.catches),
         tuple(episode for one in scores for episode in one.false),
@@ -242,7 +242,7 @@ def episodes(status: str, times: Iterable[datetime], key: Key = NO_KEY) -> list[
 
 
 def read_alerts(lines: Iterable[bytes], name: str) -> Alerts:
-    """The alerts and incidents among the JSON lines of `name`; BadData with the line's number."""
+    """Return the alerts and incidents among the JSON lines of `name`; BadData with the line's number."""
     keyed: defaultdict[Series, list[datetime]] = defaultdict(list)
     pages: list[Page] = []
     first = last = None
@@ -274,7 +274,7 @@ def alerts_by(
     pages: Sequence[Page],
     told: bool = True,
 ) -> Alerts:
-    """The alerts of a run by their series, in any order."""
+    """Return the alerts of a run by their series, in any order."""
     times: dict[str, list[datetime]] = {}
     for (_, status), moments in keyed.items():
         times.setdefault(status, []).extend(moments)
@@ -288,7 +288,7 @@ def alerts_by(
 
 
 def read_labels(content: bytes, name: str) -> Labels:
-    """The labels in the JSON text of `name`; BadData says where it is wrong."""
+    """Return the labels in the JSON text of `name`; BadData says where it is wrong."""
     try:
         truth = json.loads(content)
     except json.JSONDecodeError as bad:

@@ -62,12 +62,12 @@ class IncidentSpec:
     where: tuple[tuple[str, str], ...] = ()  # (column, value): only transactions with all of these change
 
     def touches(self, status: str) -> bool:
-        """Whether the mean of `status` changes."""
+        """Return whether the mean of `status` changes."""
         return self.status in (EVERY, status)
 
 
 def parse_incident(text: str) -> IncidentSpec:
-    """The incident that a SPEC describes; UsageError names the part that is wrong and shows an example."""
+    """Return the incident that a SPEC describes; UsageError names the part that is wrong and shows an example."""
     change_text, named, values = text.partition(" where ")
     where = _parse_where(text, values) if named else ()
     head, at, when = change_text.strip().partition("@")
@@ -85,7 +85,7 @@ def parse_incident(text: str) -> IncidentSpec:
 
 
 def _parse_where(text: str, values: str) -> tuple[tuple[str, str], ...]:
-    """The (column, value) pairs of `issuer=B7 and code=91`."""
+    """Return the (column, value) pairs of `issuer=B7 and code=91`."""
     found: list[tuple[str, str]] = []
     for part in re.split(r"\s+and\s+|,", values.strip()):
         column, equals, value = part.partition("=")
@@ -106,7 +106,7 @@ def resolve(spec: IncidentSpec, first: int) -> tuple[int, int]:
 def changed_mean(
     spec: IncidentSpec, span: tuple[int, int], begin: int, status: str, mean: float, width: int = 60
 ) -> float:
-    """The mean count of `status` in [begin, begin + width), changed where that meets the incident's `span`.
+    """Return the mean count of `status` in [begin, begin + width), changed where that meets the incident's `span`.
 
     mean: transactions in those `width` seconds without the incident. A bucket that the span covers in part is changed
     in part. Epoch seconds.
@@ -122,7 +122,7 @@ def changed_mean(
 
 
 def _factor(spec: IncidentSpec, progress: float) -> float:
-    """The factor when `progress` (0 to 1) of the incident is over."""
+    """Return the factor when `progress` (0 to 1) of the incident is over."""
     if spec.change is Change.RAMP:
         return 1 + (spec.amount - 1) * progress
     if spec.change is Change.SALE:

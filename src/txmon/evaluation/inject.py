@@ -53,7 +53,7 @@ class Injector:
         self._rng: np.random.Generator | None = None
 
     def apply(self, records: Iterable[Record]) -> Iterator[Record]:
-        """The records as they would have come; those added come at their bucket's start, after its own."""
+        """Yield the records as they would have come; those added come at their bucket's start, after its own."""
         for record in records:
             begin = record.time - record.time % self.width
             if not self.spans:
@@ -77,7 +77,7 @@ class Injector:
         self._rng = None
 
     def _random(self) -> "np.random.Generator":
-        """The generator of the newest bucket."""
+        """Return the generator of the newest bucket."""
         if self._rng is None:
             import numpy as np
 
@@ -103,7 +103,7 @@ class Injector:
         return factor, added
 
     def _thinned(self, record: Record, begin: int) -> Iterator[Record]:
-        """The record with what the incidents take away, or nothing where they take all of it."""
+        """Yield the record with what the incidents take away, or nothing where they take all of it."""
         factor, _ = self._change(record.status, begin)
         if factor >= 1.0 or (record.count == 0 and factor > 0.0):
             yield record
@@ -114,7 +114,7 @@ class Injector:
             yield replace(record, count=kept)
 
     def _leave(self, until: int) -> Iterator[Record]:
-        """What is added to the newest bucket and, where nothing arrived, to those before `until`."""
+        """Yield what is added to the newest bucket and, where nothing arrived, to those before `until`."""
         if self._touched(self.last):
             yield from self._extra(self.last, self._recent[-1].counts)
         gaps = {
@@ -128,7 +128,7 @@ class Injector:
             yield from self._extra(moment, {})
 
     def _extra(self, begin: int, arrived: dict[Series, int]) -> Iterator[Record]:
-        """The transactions added to one bucket."""
+        """Yield the transactions added to one bucket."""
         by_key: dict[str, dict[Key, float]] = {}
         for bucket in self._recent:
             for (key, status), count in bucket.counts.items():
@@ -188,12 +188,12 @@ class Watch:
                     _take(finding, verdict)
 
     def past(self, moment: int) -> bool:
-        """Whether every incident is over at `moment` (epoch seconds)."""
+        """Return whether every incident is over at `moment` (epoch seconds)."""
         return all(moment >= end for _, end in self._injector.spans)
 
 
 def shows(spec: IncidentSpec, status: str) -> bool:
-    """Whether an alert on `status` is one that the incident should raise."""
+    """Return whether an alert on `status` is one that the incident should raise."""
     if spec.status == EVERY:
         falls = spec.change in (Change.MULTIPLY, Change.RAMP) and spec.amount < 1
         return not falls or status == TOTAL or role_of(status) == SUCCESS
@@ -201,7 +201,7 @@ def shows(spec: IncidentSpec, status: str) -> bool:
 
 
 def report(injector: Injector, found: Watch, without: Watch | None) -> list[str]:
-    """A line an incident; `without` is the same watch over the input as it is, None where it cannot be read twice."""
+    """Return one line per incident. `without`: a watch over the input as it is; None where that is not possible."""
     if not injector.spans:
         return ["inject: the input holds no record"]
     lines = []
@@ -254,7 +254,7 @@ def _take(finding: Finding, verdict: Verdict) -> None:
 
 
 def _after(verdict: Verdict, span: Span) -> str:
-    """The delay as evaluate counts it: from the incident's first bucket to the alert's."""
+    """Return the delay as evaluate counts it: from the incident's first bucket to the alert's."""
     minutes = max(0.0, (verdict.time - span[0]) / 60)
     return f"after {minutes:.0f} min" if minutes >= 0.5 else "at once"
 

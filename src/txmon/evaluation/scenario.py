@@ -74,7 +74,7 @@ class Draft:
 
     @property
     def minutes(self) -> int:
-        """The length of the feed in minutes."""
+        """Return the length of the feed in minutes."""
         return self.days * MINUTES
 
     def generator(self, *purpose: int) -> "np.random.Generator":

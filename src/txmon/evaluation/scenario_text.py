@@ -51,7 +51,7 @@ def series(draft: Draft) -> "dict[str, NDArray[np.int64]]":
 
 
 def _middles(draft: Draft, kind: Format) -> list[str]:
-    """What stands between the time and the count of each cell's row."""
+    """Return what stands between the time and the count of each cell's row."""
     if kind == "csv":
         return [f",{key}{',' if draft.column else ''}{status}," for key in draft.keys for status in draft.statuses]
     of_key = {key: f"{json.dumps(draft.column)}: {json.dumps(key)}, " if draft.column else "" for key in draft.keys}

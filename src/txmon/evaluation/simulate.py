@@ -86,7 +86,7 @@ class Simulation:
     def _check(self, spec: IncidentSpec) -> None:
         if spec.status not in (EVERY, *STATUSES):
             raise UsageError(
-                f"incident {spec.text!r}: {spec.status!r} is none of {', '.join(STATUSES)}, *, silence, sale"
+                f"incident {spec.text!r}: {spec.status!r} is not one of {', '.join(STATUSES)}, *, silence, sale"
                 f"{nearest(spec.status, (*STATUSES, 'silence', 'sale'))}"
             )
         begin, end = resolve(spec, self.start)
@@ -97,11 +97,11 @@ class Simulation:
 
     @property
     def end(self) -> int:
-        """The end of the last bucket, epoch seconds."""
+        """Return the end of the last bucket, epoch seconds."""
         return self.start + max(1, round(self.days * DAY / self.width)) * self.width
 
     def buckets(self) -> Iterator[Bucket]:
-        """All buckets in order, the silent ones too."""
+        """Yield all buckets in order, the silent ones too."""
         spans = self.spans()
         for day in range(self.start // DAY, (self.end - 1) // DAY + 1):
             means, counts = self._clean_day(day)
@@ -115,12 +115,12 @@ class Simulation:
                 yield Bucket(begin, tuple((s, n) for s, n in zip(STATUSES, row, strict=True) if n))
 
     def spans(self) -> tuple[tuple[IncidentSpec, tuple[int, int]], ...]:
-        """Every incident with its [start, end); silence last, since nothing is added to it."""
+        """Return every incident with its [start, end); silence last, since nothing is added to it."""
         ordered = sorted(self.incidents, key=lambda spec: spec.change is Change.SILENCE)
         return tuple((spec, resolve(spec, self.start)) for spec in ordered)
 
     def mean(self, begin: int, status: str) -> float:
-        """The mean count of `status` in the bucket at `begin` (epoch seconds) without incidents."""
+        """Return the mean count of `status` in the bucket at `begin` (epoch seconds) without incidents."""
         import numpy as np
 
         share = SHARES[status] / SHARES["approved"]
@@ -140,7 +140,7 @@ class Simulation:
     def _changed(
         self, begin: int, means: list[float], counts: list[int], spans: tuple[tuple[IncidentSpec, tuple[int, int]], ...]
     ) -> list[int]:
-        """The counts of one bucket, drawn again where an incident changes a mean."""
+        """Return the counts of one bucket, drawn again where an incident changes a mean."""
         import numpy as np
 
         changed = [changed_all(spans, begin, s, mean, self.width) for s, mean in zip(STATUSES, means, strict=True)]
@@ -167,7 +167,7 @@ def profile(moments: "NDArray[np.float64]") -> "NDArray[np.float64]":
 def changed_all(
     spans: Iterable[tuple[IncidentSpec, tuple[int, int]]], begin: int, status: str, mean: float, width: int
 ) -> float:
-    """The mean of a bucket after every incident, in turn."""
+    """Return the mean of a bucket after every incident, in turn."""
     for spec, span in spans:
         mean = changed_mean(spec, span, begin, status, mean, width)
     return mean
@@ -181,7 +181,7 @@ def paced(
     clock: Callable[[], float],
     sleep: Callable[[float], object],
 ) -> Iterator[Batch]:
-    """The same batches, each when event time is due: `speed` simulated seconds a second.
+    """Yield the same batches, each when event time is due: `speed` simulated seconds a second.
 
     The stream's moment `first` (epoch seconds) is the clock's `began`; a batch that is late comes at once.
     """

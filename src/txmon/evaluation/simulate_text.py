@@ -39,12 +39,12 @@ class Labels(TypedDict):
 
 
 def count_batches(simulation: Simulation, kind: Format = "csv") -> Iterator[Batch]:
-    """A row a (bucket, status) that is not zero; the CSV header is due at the start, a bucket at its end."""
+    """Return a row a (bucket, status) that is not zero; the CSV header is due at the start, a bucket at its end."""
     return _batches(simulation, kind, COUNT_FIELDS, lambda b: [(iso(b.begin), status, n) for status, n in b.counts])
 
 
 def event_batches(simulation: Simulation, kind: Format = "csv", merchants: int = 20) -> Iterator[Batch]:
-    """A row a transaction, in order of time; a few of the `merchants` (1 to 1,000,000) have most of them."""
+    """Return one row per transaction, in order of time; a few of the `merchants` (1 to 1,000,000) have most of them."""
     if not 1 <= merchants <= MOST_MERCHANTS:
         raise UsageError(f"{merchants} merchants are not from 1 to {MOST_MERCHANTS}")
     names = [f"m{rank}" for rank in range(1, merchants + 1)]
@@ -53,7 +53,7 @@ def event_batches(simulation: Simulation, kind: Format = "csv", merchants: int =
 
 
 def labels(simulation: Simulation) -> Labels:
-    """The incidents and traps as simulated, cut to the stream, in order of start."""
+    """Return the incidents and traps as simulated, cut to the stream, in order of start."""
     found = [_label(spec, span, simulation) for spec, span in simulation.spans()]
     found.sort(key=lambda row: row["start"])
     start, end = simulation.start, simulation.end
@@ -132,7 +132,7 @@ def _kind(spec: IncidentSpec) -> str:
 
 
 def _caught_on(spec: IncidentSpec) -> list[str]:
-    """The statuses on which an alert is right; a loss of approved is one of volume too."""
+    """Return the statuses on which an alert is right; a loss of approved is one of volume too."""
     if spec.change is Change.SILENCE:
         return [*STATUSES, EVERY]
     if spec.status in (EVERY, "approved"):

@@ -33,9 +33,9 @@ class Checkouts:
 
 
 def read_checkouts(path: str) -> Checkouts:
-    """The checkouts of `path` (- is standard input; gzip and zstd are unpacked).
+    """Return the checkouts of `path` (- is standard input; gzip and zstd are unpacked).
 
-    Raises NoInput when it cannot be opened, BadData when it is no table of hours and counts.
+    Raises NoInput when it cannot be opened, BadData when it is not a table of hours and counts.
     """
     with FileSource(path) as source:
         lines = [line for chunk in source for line in chunk[: MOST_ROWS * 40]]
@@ -43,7 +43,7 @@ def read_checkouts(path: str) -> Checkouts:
 
 
 def parse_checkouts(source: str, data: bytes) -> Checkouts:
-    """The checkouts of a whole file's bytes; `source` is its name for errors."""
+    """Return the checkouts of a whole file's bytes; `source` is its name for errors."""
     text = _decoded(source, data)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
@@ -86,7 +86,7 @@ def _cells(line: str, separator: str) -> list[str]:
 
 
 def _check_names(source: str, names: Sequence[str]) -> int:
-    """Which column holds the hour."""
+    """Return which column holds the hour."""
     shown = ", ".join(names)[:200]
     where = next((names.index(name) for name in HOUR_NAMES if name in names), None)
     if where is None:
@@ -111,7 +111,7 @@ def _hour(source: str, number: int, cell: str) -> int:
 
 
 def _number(source: str, number: int, name: str, cell: str) -> float:
-    """A count or a mean: 12, 12.5 or 12,5."""
+    """Return a count or a mean: 12, 12.5 or 12,5."""
     text = cell.strip()
     plain = text.replace(",", ".") if text.count(",") == 1 and "." not in text else text
     if not _NUMBER.fullmatch(plain) or not isfinite(float(plain)) or float(plain) > 1e12:

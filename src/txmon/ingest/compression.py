@@ -15,10 +15,10 @@ class Unpacker(Protocol):
     """Turns blocks of a packed file into blocks of its content."""
 
     def unpack(self, block: bytes) -> Iterator[bytes]:
-        """What `block` unpacks to, in pieces of bounded size."""
+        """Return what `block` unpacks to, in pieces of bounded size."""
 
     def unfinished(self) -> bool:
-        """Whether the packed data seen so far ends within a member."""
+        """Return whether the packed data seen so far ends within a member."""
 
 
 class _Plain:
@@ -80,7 +80,7 @@ class _Zstd:
 
 
 def unpacker_of(block: bytes) -> Unpacker:
-    """What unpacks a stream that begins with `block`."""
+    """Return what unpacks a stream that begins with `block`."""
     return _Gzip() if block.startswith(GZIP) else _Zstd() if block.startswith(ZSTD) else _Plain()
 
 

@@ -108,7 +108,7 @@ def columns_of(mapping: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
 
 def names_of(mapped: str) -> list[str]:
-    """The column that `--map` names, in lower case; none for an empty name, which switches the field off."""
+    """Return the column that `--map` names, in lower case; none for an empty name, which switches the field off."""
     return [mapped.lower()] if mapped else []
 
 
@@ -121,7 +121,7 @@ def plain_name(name: str) -> str:
 
 
 def choose(names: Iterable[str], mapping: Mapping[str, str]) -> dict[str, list[str]]:
-    """Which of a row's `names` each field can be read from, most wanted first; fields without any are left out.
+    """Return which of a row's `names` each field can be read from, most wanted first; fields without any are left out.
 
     A name is used for one field only. Names that need a look at the values (a `value` that may be a count) are the
     reading's to decide.
@@ -164,12 +164,12 @@ def is_count(name: str) -> bool:
 
 
 def cell_of(value: object) -> str:
-    """A JSON value as the text of a time's part."""
+    """Return a JSON value as the text of a time's part."""
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def label_of(value: object) -> str:
-    """An id or a dimension's value as text, trimmed; empty for None."""
+    """Return an id or a dimension's value as text, trimmed; empty for None."""
     return _written(value.strip()) if isinstance(value, str) else "" if value is None else _written(str(value))
 
 
@@ -184,7 +184,7 @@ def _written(text: str) -> str:
 
 
 def status_of(value: object) -> str:
-    """A status in lower case, trimmed."""
+    """Return a status in lower case, trimmed."""
     if not isinstance(value, str):
         if type(value) is not int:
             raise Fault("status", f"a {type(value).__name__} is no status")
@@ -209,7 +209,7 @@ def _new_status(value: str) -> str:
 
 
 def count_of(value: object, decimal: str = "") -> int:
-    """A number of transactions, 0 to MAX_COUNT.
+    """Return a number of transactions, 0 to MAX_COUNT.
 
     decimal: the mark, `.` or `,`, that comes before decimals; empty where one before three digits is for thousands.
     """
@@ -230,7 +230,7 @@ def is_nothing(text: str) -> bool:
 
 
 def _written_count(text: str, decimal: str) -> int:
-    """The count that people and spreadsheets write: `1,234`, `1.234`, `1 234`, `12.0`, `12,0`, `1e3`."""
+    """Return the count that people and spreadsheets write: `1,234`, `1.234`, `1 234`, `12.0`, `12,0`, `1e3`."""
     plain = text.strip()
     whole, mark, rest = plain, "", ""
     if decimal:
@@ -269,7 +269,7 @@ def decimal_of(texts: Iterable[str]) -> str:
 
 
 def amount_of(value: object) -> float | None:
-    """An amount of money, finite; None for one that cannot be read: no count depends on it."""
+    """Return an amount of money, finite; None for one that cannot be read: no count depends on it."""
     if isinstance(value, str):
         return _money(value)
     try:

@@ -113,7 +113,7 @@ def _open(path: str) -> io.BufferedReader:
 
 
 def _similar(path: str) -> str:
-    """Which file in the same folder may have been meant."""
+    """Return which file in the same folder may have been meant."""
     from difflib import get_close_matches
 
     folder, name = os.path.split(path)

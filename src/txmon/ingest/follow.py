@@ -44,13 +44,13 @@ class LiveSource(Protocol):
     ended: bool  # nothing will ever come again
 
     def fileno(self) -> int | None:
-        """What to wait for; None for a source that must be asked now and then."""
+        """Return what to wait for; None for a source that must be asked now and then."""
 
     def holds(self) -> bool:
-        """Whether `read` has something to give without waiting, though the descriptor may have nothing."""
+        """Return whether `read` has something to give without waiting, though the descriptor may have nothing."""
 
     def read(self) -> Chunk | None:
-        """What has come since, at most a block; None for nothing."""
+        """Return what has come since, at most a block; None for nothing."""
 
     def position(self, offset: int) -> dict[str, Any] | None:
         """For a restart that goes on at this offset of the file being read; None where there is no going back."""
@@ -72,15 +72,15 @@ class PipeSource:
         self._content: Iterator[bytes] = iter(())  # what is still to be unpacked of the block read last
 
     def fileno(self) -> int | None:
-        """The descriptor."""
+        """Return the descriptor."""
         return self._descriptor
 
     def holds(self) -> bool:
-        """Whether a packed block was not unpacked to its end: a bomb must not be, at once."""
+        """Return whether a packed block was not unpacked to its end: a bomb must not be, at once."""
         return self._unpacking
 
     def read(self) -> Chunk | None:
-        """What the pipe holds; blocks where it holds nothing. IoFailure for damaged packed data."""
+        """Return what the pipe holds; blocks where it holds nothing. IoFailure for damaged packed data."""
         if not self._unpacking:
             if not self._fill():
                 rest, self._rest = self._rest, b""
@@ -129,7 +129,7 @@ class FollowSource:
 
     Every row is read once, whatever rotation does. The source knows files by their content, so it finds the rest of a
     file under another name, in a copy, or in a packed file. A renamed file is read beside the new one for `ROTATE_WAIT`
-    seconds, since its writer goes on until it is told of the new one. What cannot be found is said.
+    seconds, since its writer continues until it opens the new one. What cannot be found is reported.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class FollowSource:
         return ""
 
     def read(self) -> Chunk | None:
-        """Return what was appended since. A file that cannot be read for a moment is said once, and tried again."""
+        """Return what was appended since. A file that cannot be read for a moment is reported once, and tried again."""
         try:
             chunk = self._read()
         except OSError as bad:
@@ -211,7 +211,7 @@ class FollowSource:
         return chunk
 
     def position(self, offset: int) -> dict[str, Any] | None:
-        """The places in all files that are open, the newest last."""
+        """Return the places in all files that are open, the newest last."""
         given, end = self._given
         files = [file for file in (*self._older, self._current) if file is not None]
         # a line without an end, or one that was cut, ends before its chunk does
@@ -232,15 +232,15 @@ class FollowSource:
         self._older, self._current = [], None
 
     def numbers(self) -> set[int]:
-        """The numbers of the files that are open."""
+        """Return the numbers of the files that are open."""
         return {file.number for file in (*self._older, self._current) if file is not None}
 
     def vanished(self) -> bool:
-        """Whether there is no file by this name any more, and everything of it was read."""
+        """Return whether the name has no file any more, and everything of it was read."""
         return self._current is not None and not self._older and os.fstat(self._current.descriptor).st_nlink == 0
 
     def holds_file(self, path: str) -> bool:
-        """Whether `path` is a file that this source reads, or has read under its own name."""
+        """Return whether `path` is a file that this source reads, or has read under its own name."""
         try:
             status = os.stat(path)
             identity = (status.st_dev, status.st_ino)
@@ -374,7 +374,7 @@ class FollowSource:
         return True
 
     def _renamed(self, file: FollowedFile) -> bool:
-        """Whether the name has passed to another file, which can be opened."""
+        """Return whether the name has passed to another file, which can be opened."""
         try:
             status = os.stat(self.name)
         except FileNotFoundError:

@@ -71,7 +71,7 @@ class FollowedFile:
 
     @property
     def packed(self) -> bool:
-        """Whether the file is compressed: nothing is added to such a file."""
+        """Return whether the file is compressed: nothing is added to such a file."""
         return self._stream is not None
 
     def size(self) -> int:

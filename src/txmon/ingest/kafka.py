@@ -100,7 +100,7 @@ class KafkaSource:
         return False
 
     def read(self) -> Chunk | None:
-        """The messages that have come, oldest first; IoFailure for what no retry will cure."""
+        """Return the messages that have come, oldest first; IoFailure for what no retry will cure."""
         self._settle()
         try:
             messages = self._consumer.consume(MOST, WAIT)
@@ -137,7 +137,7 @@ class KafkaSource:
             self._endure(error)
 
     def _due(self) -> list[Message]:
-        """What no partition with more to read can still come before."""
+        """Return what no partition with more to read can still come before."""
         patient = self._monotonic() - PATIENCE
         limits = [
             waiting[-1].stamp if (waiting := self._waiting.get(partition)) else -1
@@ -166,14 +166,14 @@ class KafkaSource:
         self._paused = (self._paused | full) - ready
 
     def position(self, offset: int) -> dict[str, Any] | None:
-        """The offset of every partition after the lines before `offset`, which counts as Chunk.start does."""
+        """Return the offset of every partition after the lines before `offset`, which counts as Chunk.start does."""
         after = {**self._known, **self._next}
         for partition, place in self._given[: bisect_right(self._ends, offset)]:
             after[partition] = place + 1
         return {"offsets": {str(partition): at for partition, at in sorted(after.items())}}
 
     def saved(self, position: Mapping[str, Any]) -> None:
-        """Tell the group that all before `position` is in the state; what fails is told again with the next one."""
+        """Tell the group that all before `position` is in the state; what fails is sent again with the next one."""
         from confluent_kafka import KafkaException, TopicPartition
 
         mine = set(self._next) | {partition for partition, _ in self._given}

@@ -54,7 +54,7 @@ def row_orders(reading: Reading, lines: Iterable[bytes]) -> Iterable[str]:
 
 
 def _both(reading: Reading) -> str:
-    """The two readings of a date, and the flag of each."""
+    """Return the two readings of a date, and the flag of each."""
     example = reading.example
     day = calendar_texts.read(example, calendar_texts.DAY_FIRST)
     month = calendar_texts.read(example, calendar_texts.MONTH_FIRST)

@@ -20,7 +20,7 @@ class Patience:
 
     @property
     def answers(self) -> bool:
-        """Whether the server answered when it was asked last."""
+        """Return whether the server answered when it was asked last."""
         return not self._wait
 
     def failed(self, reason: str) -> None:

@@ -92,7 +92,7 @@ class Prometheus:
         return lines, gaps({int(at) for at, _ in rows}, int(start), int(end), step)
 
     def _status(self, labels: dict[str, str]) -> str:
-        """Take the status out of the labels; BadData, with the labels that are there, where it is none of them."""
+        """Take the status out of the labels; BadData, with the labels that are there, where it has none of these."""
         wanted = (self._query.status,) if self._query.status else NAMES["status"]
         for name in wanted:
             if name in labels:

@@ -17,7 +17,7 @@ _DELIMITER_NAMES: Final = {",": "", ";": "semicolons", "\t": "tabs", "|": "bars"
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What holds the lines: found before they are looked at."""
+    """What contains the lines: found before they are looked at."""
 
     format: str = "csv"  # of the lines: csv or jsonl
     kind: str = "CSV"  # as people call what the source is: CSV, JSON lines, JSON array, Excel workbook

@@ -172,11 +172,11 @@ class RecordParser:
         return other
 
     def has_header(self, line: bytes) -> bool:
-        """Whether `line` is the header that was read, or there is none to compare with."""
+        """Return whether `line` is the header that was read, or there is none to compare with."""
         return self._header is None or line.removeprefix(BOM).strip() == self._header.strip()
 
     def snapshot(self) -> dict[str, object]:
-        """What is known of the source's shape, as JSON takes it."""
+        """Return what is known of the source's shape, as JSON takes it."""
         header = None if self._header is None else self._header.decode()
         found: dict[str, object] = {
             "lines": self.lines,
@@ -215,7 +215,7 @@ class RecordParser:
         self._times.restore(state["times"])
 
     def parse(self, lines: Iterable[bytes]) -> Iterator[Record | Reject]:
-        """A `Record` or a `Reject` for each line that is neither blank nor the header.
+        """Yield a `Record` or a `Reject` for each line that is neither blank nor the header.
 
         Raises BadData when the source cannot be read at all: binary, no header, or a needed column is missing.
         """
@@ -236,7 +236,7 @@ class RecordParser:
                     yield from self.rest()
 
     def one(self, raw: bytes) -> Record | Reject | None:
-        """What one line is: None for a blank one and for the header. BadData as `parse` raises it."""
+        """Return what one line is: None for a blank one and for the header. BadData as `parse` raises it."""
         self.lines += 1
         try:
             return self._line(raw)
@@ -248,24 +248,24 @@ class RecordParser:
             return Reject(self.source, self.lines, fault.kind, fault.reason, raw)
 
     def _repeats_header(self, raw: bytes) -> bool:
-        """Whether a line is the header once more, as where files were put together."""
+        """Return whether a line is the header once more, as where files were put together."""
         return self._header is not None and raw.removeprefix(BOM).strip() == self._header.strip()
 
     def rest(self) -> list[Record]:
-        """What the newest row of a wide table made besides the record that `one` returned."""
+        """Return what the newest row of a wide table made besides the record that `one` returned."""
         more, self.more = self.more, []
         return more
 
     def ready(self) -> bool:
-        """Whether every line from here on is data: what comes first has been read."""
+        """Return whether every line from here on is data: what comes first has been read."""
         return (self._json and self._started) or (self._columns is not None and not self._again)
 
     def planned(self) -> bool:
-        """Whether it was told how to read, beyond what the header says."""
+        """Return whether it was told how to read, beyond what the header says."""
         return self._adopted
 
     def is_json(self) -> bool:
-        """Whether the lines are JSON; known once `ready`."""
+        """Return whether the lines are JSON; known once `ready`."""
         return self._json
 
     def layout(self, ids: bool = False) -> CsvLayout | None:
@@ -288,12 +288,12 @@ class RecordParser:
         return (time, certain) if self._admits(time) else (-1, False)
 
     def plain_time(self, cell: bytes) -> int:
-        """The same of a time that is written as most systems write it, with its date; -1 of any other."""
+        """Return the same of a time that is written as most systems write it, with its date; -1 of any other."""
         time = self._times.plain(cell)
         return time if time >= 0 and self._admits(time) else -1
 
     def take(self, row: object) -> Record | Reject | None:
-        """What one row makes that is decoded JSON already, as `one` gives it; it counts as a line."""
+        """Return what one row makes that is decoded JSON already, as `one` gives it; it counts as a line."""
         self.lines += 1
         try:
             return self._from_row(row)
@@ -422,13 +422,13 @@ class RecordParser:
         )
 
     def _nearly(self, cells: list[str]) -> bool:
-        """Whether a row has its cells, but for empty ones that a trailing separator makes or leaves out."""
+        """Return whether a row has its cells, but for empty ones that a trailing separator makes or leaves out."""
         while len(cells) > self._width and not cells[-1].strip():
             cells.pop()
         return len(cells) == self._width
 
     def _from_parts(self, cells: list[str], columns: Mapping[str, int]) -> Record:
-        """The record of a row whose time is in several columns, or that has a column for each status."""
+        """Return the record of a row whose time is in several columns, or that has a column for each status."""
         if self._in_parts:
             date, zone = columns.get("date", -1), columns.get("zone", -1)
             clock = cells[columns["time"]]
@@ -450,7 +450,7 @@ class RecordParser:
         )
 
     def _of_all(self, time: int, key: Key, cells: list[tuple[str, object]]) -> Record:
-        """The first of a wide row's records; the others are left in `more`. An empty cell makes none."""
+        """Return the first of a wide row's records; the others are left in `more`. An empty cell makes none."""
         decimal = self.options.decimal
         records = [
             Record(time, status, count_of(value, decimal), key)
@@ -553,7 +553,7 @@ class RecordParser:
         return status
 
     def _plan(self, row: Mapping[str, object]) -> _Plan:
-        """Where rows with the names of `row` have their fields; found once, since rows mostly look alike."""
+        """Return where rows with the names of `row` have their fields; found once, since rows mostly look alike."""
         lower = {name.lower(): name for name in row}
         found = choose(row, self.options.mapping)
         none: list[str] = []
@@ -576,7 +576,7 @@ class RecordParser:
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 time = self._times.number(value)
             else:
-                raise Fault("time", f"a {type(value).__name__} is no time")
+                raise Fault("time", f"a {type(value).__name__} is not a time")
         except (ValueError, OverflowError) as bad:
             raise Fault("time", str(bad)) from None
         if not self._admits(time):
@@ -628,7 +628,7 @@ def _in_any_case(row: Mapping[str, object], name: str) -> object:
 
 
 def _first(row: Mapping[str, object], names: tuple[str, ...]) -> object:
-    """The first of the fields called `names` that is not null."""
+    """Return the first of the fields called `names` that is not null."""
     for name in names:
         value = row[name]
         if value is not None:

@@ -81,16 +81,16 @@ class RejectLog:
 
     @property
     def keeps(self) -> bool:
-        """Whether bad records are saved in a file."""
+        """Return whether bad records are saved in a file."""
         return self._path is not None
 
     def commonest(self) -> tuple[str, Reject]:
-        """The kind of most rejects, and the first of them; ValueError where there is none."""
+        """Return the kind of most rejects, and the first of them; ValueError where there is none."""
         name = max(self._kinds, key=lambda kind: self._kinds[kind].count)
         return name, self._kinds[name].first
 
     def summary(self) -> list[str]:
-        """A line for each kind: where it was first met, how often, and why."""
+        """Return a line for each kind: where it was first met, how often, and why."""
         return [
             f"{kind.first.source}:{kind.first.line}: {kind.first.reason}"
             f" ({counted(kind.count, 'bad record')} of this kind: {name})"
@@ -129,5 +129,5 @@ def reject_line(reject: Reject) -> bytes:
     except UnicodeDecodeError:
         row["raw"] = reject.raw.decode(errors="replace")
         row["raw_base64"] = binascii.b2a_base64(reject.raw, newline=False).decode()
-    # a file name that is no UTF-8 is told as its bytes
+    # a file name that is not UTF-8 is shown as its bytes
     return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"

@@ -160,7 +160,7 @@ class Database:
         except SQLAlchemyError as bad:
             self.close()
             raise IoFailure(f"{self.name}: {reason(bad)}") from None
-        # a connection that stays in a transaction would see the same rows for ever, and hold up the server's vacuum
+        # a connection that stays in a transaction would always see the same rows, and hold up the server's vacuum
         if self._connection is not None:
             self._connection.rollback()
 

@@ -99,7 +99,7 @@ class TimeParser:
         self._now, self._reach = now, reach
 
     def parse(self, text: str) -> int:
-        """Return epoch seconds, fractions floored; ValueError with a short reason when `text` is no time."""
+        """Return epoch seconds, fractions floored; ValueError with a short reason when `text` is not a time."""
         return self.read(text)[0]
 
     def read(self, text: str) -> tuple[int, bool]:
@@ -150,7 +150,7 @@ class TimeParser:
         return midnight + (hour * 3600 + minute * 60 + second) if midnight >= 0 else -1
 
     def _new_day(self, day: bytes) -> int:
-        """Epoch seconds at which `2026-03-02` began in UTC; -1 where it is no date."""
+        """Epoch seconds at which `2026-03-02` began in UTC; -1 where it is not a date."""
         midnight = self._midnights.get(day)
         if midnight is None:
             try:
@@ -164,7 +164,7 @@ class TimeParser:
         return midnight
 
     def snapshot(self) -> list[object]:
-        """The date that times of day have reached, as JSON takes it."""
+        """Return the date that times of day have reached, as JSON takes it."""
         return [self._date.isoformat() if self._date is not None else None, self._last, self._newest]
 
     def restore(self, state: Sequence[Any]) -> None:
@@ -209,7 +209,7 @@ class TimeParser:
                 return bounded(found, text), True
             compact = _compact(text) if _DIGITS.fullmatch(text) else None
             if compact is None:
-                raise ValueError(f"{text[:60]!r} is no time between 1990 and 2100; {ACCEPTED}")
+                raise ValueError(f"{text[:60]!r} is not a time between 1990 and 2100; {ACCEPTED}")
             return self._local(compact, text)
         try:
             moment = datetime.fromisoformat(_LEAP.sub(r"\1:59", text))
@@ -219,7 +219,7 @@ class TimeParser:
                 return self._absolute(inner)
             if worded is None:
                 raise ValueError(
-                    f"{text[:60]!r} is no time in a known form; --time-format says how it is written"
+                    f"{text[:60]!r} is not a time in a known form; --time-format says how it is written"
                 ) from None
             if worded[1] is not None:
                 return bounded(worded[0].replace(tzinfo=worded[1]).timestamp(), text), True
@@ -233,7 +233,7 @@ class TimeParser:
         return bounded(seconds, text), certain
 
     def _formed(self, text: str) -> tuple[int, bool]:
-        """The same in the form that was asked for."""
+        """Return the same in the form that was asked for."""
         form = self._form
         assert form is not None
         if form in EPOCHS:
@@ -329,10 +329,10 @@ def _compact(text: str) -> datetime | None:
 
 
 def _of_serial(text: str) -> datetime:
-    """The time that a spreadsheet's number of days means; the last digit that is written may be rounded."""
+    """Return the time that a spreadsheet's number of days means; the last digit that is written may be rounded."""
     whole, _, rest = text.replace(",", ".").partition(".")
     if not (whole.isdecimal() and len(whole) <= 7 and (rest.isdecimal() or not rest)):
-        raise ValueError(f"{text[:60]!r} is no number of days of --time-format {SERIAL}")
+        raise ValueError(f"{text[:60]!r} is not a number of days of --time-format {SERIAL}")
     seconds = float(f"0.{rest or 0}") * 86400
     inexact = min(0.5, 86400 * 0.51 * 10.0 ** -len(rest)) if rest else 0.0
     return datetime(1899, 12, 30) + timedelta(days=int(whole), seconds=floor(seconds + max(inexact, 0.001)))
@@ -352,12 +352,12 @@ def _time_of_day(text: str) -> int | None:
         return None
     hour, minute, second = match[1] or match[3], match[2] or match[4] or "0", match[5] or "0"
     if int(hour) > 23 or int(minute) > 59 or int(second) > 60:
-        raise ValueError(f"{text!r} is no time of day")
+        raise ValueError(f"{text!r} is not a time of day")
     return int(hour) * 3600 + int(minute) * 60 + min(int(second), 59)  # a leap second belongs to its minute
 
 
 def _two(cell: bytes, at: i64) -> i64:
-    """The number that two digits make; 99 where they are none."""
+    """Return the number that two digits make; 99 where they are none."""
     tens: i64 = cell[at] - 48
     ones: i64 = cell[at + 1] - 48
     return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else 99

@@ -36,7 +36,7 @@ def write_fixed(out: BytesWriter, value: float, places: i64) -> None:
 
 
 def _rounded(scaled: float) -> i64:
-    """The nearest whole number, for 0 up to LARGEST; -1 where that is too near a tie to tell."""
+    """Return the nearest whole number, for 0 up to LARGEST; -1 where that is too near a tie to tell."""
     number = int(scaled)
     rest = scaled - float(number)
     if 0.5 - TIE < rest < 0.5 + TIE:
@@ -123,7 +123,7 @@ _texts: Final[dict[str, Encoded]] = {}
 
 
 def encoded(text: str) -> Encoded:
-    """A status, a dimension: there are few of them."""
+    """Return a status, a dimension: there are few of them."""
     found = _texts.get(text)
     if found is None:
         if len(_texts) >= REMEMBERED_TEXTS:
@@ -143,5 +143,5 @@ def quoted(text: str) -> bytes:
 
 
 def decoded(data: bytes) -> str:
-    """What `utf8` encoded."""
+    """Return what `utf8` encoded."""
     return data.decode("utf-8", "surrogatepass")

@@ -10,12 +10,12 @@ TOTAL: Final = "*"  # the status of a key's total volume, and of silence
 
 
 def pack_key(key: Key) -> list[list[str]]:
-    """A key as lists of two texts."""
+    """Return a key as lists of two texts."""
     return [list(pair) for pair in key]
 
 
 def unpack_key(pairs: Iterable[Any]) -> Key:
-    """The key that `pack_key` packed; TypeError or ValueError where it packed none."""
+    """Return the key that `pack_key` packed; TypeError or ValueError where it packed none."""
     return tuple([(str(name), str(value)) for name, value in pairs])
 
 
@@ -31,7 +31,7 @@ def pack_table(counts: Counts) -> list[object]:
 
 
 def unpack_table(rows: Sequence[Any]) -> Counts:
-    """The counts that `pack_table` packed; TypeError or ValueError where it packed none."""
+    """Return the counts that `pack_table` packed; TypeError or ValueError where it packed none."""
     names = [str(name) for name in rows[0]]
     return {
         tuple([(name, str(value)) for name, value in zip(names, values, strict=True)]): {
@@ -42,5 +42,5 @@ def unpack_table(rows: Sequence[Any]) -> Counts:
 
 
 def unpack_counts(rows: Iterable[Any]) -> Counts:
-    """The counts that `pack_counts` packed; TypeError or ValueError where it packed none."""
+    """Return the counts that `pack_counts` packed; TypeError or ValueError where it packed none."""
     return {unpack_key(key): {str(name): int(count) for name, count in statuses.items()} for key, statuses in rows}

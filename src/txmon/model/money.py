@@ -113,7 +113,7 @@ class Money:
 
     @property
     def excess(self) -> float:
-        """The amount above normal; negative below."""
+        """Return the amount above normal; negative below."""
         return self.seen - self.expected
 
     @property

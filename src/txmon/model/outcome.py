@@ -114,7 +114,7 @@ class Outcome:
 
 
 def without_sums(verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
-    """Return the verdicts whose counts add up to the bucket's: where keys are told apart, only those of single keys.
+    """Return the verdicts whose counts add up to the bucket's: where there are keys, only those of single keys.
 
     verdicts: of one bucket, those of all keys together (without a key) first, as `Pipeline` gives them.
     """

@@ -65,7 +65,7 @@ class Thresholds:
 
 
 def count_score(count: float, mean: float, excess: float) -> float:
-    """How many sigmas `count` lies from `mean`: positive above, negative below, 0 within half a count of it.
+    """Return how many sigmas `count` lies from `mean`: positive above, negative below, 0 within half a count of it.
 
     The normal quantile of the tail probability P(Y >= count) above the mean, P(Y <= count) below it, for a negative
     binomial Y with that mean and variance mean + excess * mean**2 (Poisson at excess = 0). It is the signed root of
@@ -98,7 +98,7 @@ def count_score(count: float, mean: float, excess: float) -> float:
 
 
 def count_limit(mean: float, excess: float, sigma: float) -> float:
-    """The last whole count before one scores `sigma` or more: an end of the normal interval, >= 0.
+    """Return the last whole count before one scores `sigma` or more: an end of the normal interval, >= 0.
 
     sigma: positive for the upper end, negative for the lower one, which is 0 where even no event at all scores less.
     Starts from the cube-root quantile of a gamma count (Wilson & Hilferty 1931), then takes Newton steps.
@@ -147,7 +147,7 @@ def limit_above(mean: float, excess: float, sigma: float, least: float) -> float
 
 
 def limit_below(mean: float, excess: float, sigma: float, most: float) -> float:
-    """The less of `most` and `count_limit` (sigma < 0), likewise; 0 where even no event at all is normal."""
+    """Return the less of `most` and `count_limit` (sigma < 0), likewise; 0 where even no event at all is normal."""
     if most <= 0.0:
         return 0.0
     relative = sqrt(1.0 / mean + excess)
@@ -167,7 +167,7 @@ def limit_below(mean: float, excess: float, sigma: float, most: float) -> float:
 
 
 def _is_held(deviation: float, burst: float, sigma: float) -> bool:
-    """Whether count_limit's steps come as near as SURE says."""
+    """Return whether count_limit's steps come as near as SURE says."""
     return LEAST_SIGMA <= sigma <= MOST_SIGMA and deviation < MOST_DEVIATION and burst > LEAST_BURST
 
 
@@ -206,7 +206,7 @@ def _whole_at(mean: float, excess: float, sigma: float, start: float, sure: floa
 
 
 def _bisect(mean: float, excess: float, sigma: float, below: float, above: float) -> float:
-    """The count between the two whose score is `sigma`."""
+    """Return the count between the two whose score is `sigma`."""
     for _ in range(60):
         middle = 0.5 * (below + above)
         if count_score(middle, mean, excess) < sigma:
@@ -217,7 +217,7 @@ def _bisect(mean: float, excess: float, sigma: float, below: float, above: float
 
 
 def normal_interval(expected: float, excess: float, gates: Thresholds) -> tuple[int, int]:
-    """The counts of one bucket, from and to, that do not alert by themselves.
+    """Return the counts of one bucket, from and to, that do not alert by themselves.
 
     expected: >= 0 transactions. excess: the squared relative error of that, as for `count_score`.
     """

@@ -64,7 +64,7 @@ class Vocabulary:
         return found
 
     def _code(self, status: str) -> str:
-        """The code that a status is; empty where it is none."""
+        """Return the code that a status is; empty where it is none."""
         if status in self.codes:
             return status
         if not (status.isascii() and status.isdigit()):
@@ -88,7 +88,7 @@ class Vocabulary:
         return found or ""
 
     def _inside(self, parts: list[str]) -> str | None:
-        """The role of a status of several words: without those that say nothing, or by the code before them."""
+        """Return the role of a status of several words: without those that say nothing, or by the code before them."""
         kept = [part for part in parts if part not in self._ignored]
         found = self.words.get("".join(kept)) if kept else None
         if found is None and kept:
@@ -164,7 +164,7 @@ def shown(status: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """The words of a text: lower case, without accents, letters and digits only."""
+    """Return the words of a text: lower case, without accents, letters and digits only."""
     if text.isascii():
         if text.isalnum():
             return [text.lower()]  # most are one word

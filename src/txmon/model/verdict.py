@@ -118,20 +118,20 @@ class Verdict:
 
     @property
     def relative_variance(self) -> float:
-        """The squared relative error of what was expected in the bucket."""
+        """Return the squared relative error of what was expected in the bucket."""
         evidence = self._evidence
         return evidence.excess
 
     @property
     def low(self) -> int:
-        """The fewest transactions in this bucket that are normal."""
+        """Return the fewest transactions in this bucket that are normal."""
         if not self._is_bounded:
             self._bound()
         return self._low
 
     @property
     def high(self) -> int:
-        """The most that are."""
+        """Return the most that are."""
         if not self._is_bounded:
             self._bound()
         return self._high
@@ -146,7 +146,7 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """The verdict for people, in one line."""
+        """Return the verdict for people, in one line."""
         found = self._text
         if found is None:
             evidence = self._evidence
@@ -237,7 +237,7 @@ class Verdict:
         partial: bool = False,
         revises: bool = False,
     ) -> "Verdict":
-        """A verdict that differs in what is given; `partial` and `revises` can only be added."""
+        """Return a verdict that differs in what is given; `partial` and `revises` can only be added."""
         other = Verdict(
             self.time, self.status, self.key, self.count, self.total, self.expected, self.score, self.window,
             recommendation or self.recommendation, self.reasons if reasons is None else reasons,
@@ -248,7 +248,7 @@ class Verdict:
         return other
 
     def explained(self, money: tuple[Money, ...], drivers: Drivers | None) -> "Verdict":
-        """A verdict that says what it is worth and what drives it, in its text too."""
+        """Return a verdict that says what it is worth and what drives it, in its text too."""
         parts = [self.text]
         if drivers is not None:
             parts.append(drivers_text(drivers))
@@ -259,7 +259,7 @@ class Verdict:
         return other
 
     def values(self) -> tuple[object, ...]:
-        """All that the verdict says, in the order of its line."""
+        """Return all that the verdict says, in the order of its line."""
         return (
             self.time, self.status, self.key, self.count, self.total, self.expected, self.low, self.high, self.score,
             self.window, self.recommendation, self.reasons, self.text, self.incident, self.partial, self.revises,
@@ -267,7 +267,7 @@ class Verdict:
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        """All that the verdict says."""
+        """Return all that the verdict says."""
         return f"Verdict{self.values()}"
 
     def __eq__(self, other: object) -> bool:

@@ -33,7 +33,7 @@ MOST_MERGED: Final = 50  # steps that one notification names
 REFRESH: Final = 60.0  # seconds between two times that an alert manager hears what is still open
 
 Log = Callable[[str], None]
-# a channel took or refused a step: incidents, step, channel, what became of it in words
+# a channel took or refused a step: incidents, step, channel, the result in words
 Ended = Callable[[Collection[str], str, str, str], None]
 
 
@@ -53,7 +53,7 @@ class Waiting:
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the notifications of one channel."""
+    """The results of the notifications of one channel."""
 
     sent: int = 0
     merged: int = 0  # steps that a later one told, since the receiver was away
@@ -143,7 +143,7 @@ class Courier:
         return pause if more else None
 
     def _overtaken(self, first: Waiting) -> list[Waiting]:
-        """The first notification and all later ones that are of the same incidents, and of no others."""
+        """Return the first notification and all later ones that are of the same incidents, and of no others."""
         self._know(first)
         if not first.incidents or first.told is None or first.told.day is not None:
             return [first]
@@ -171,7 +171,7 @@ class Courier:
             waiting.told = None
 
     def _merged(self, together: list[Waiting]) -> tuple[str, str]:
-        """The id and the body of the newest of several steps, which names those before it."""
+        """Return the id and the body of the newest of several steps, which names those before it."""
         steps = [waiting.told for waiting in together if waiting.told is not None]
         earlier = tuple((step.kind, step.time) for step in steps[:-1])
         newest = replace(steps[-1], earlier=earlier)
@@ -260,7 +260,7 @@ class Courier:
                 return max(wait, 1.0)
             self._refreshed = self._clock()
             firing = self._firing
-        send(firing)  # what fails is told by the notifications, and tried again in a minute
+        send(firing)  # the notifications report what fails, and it is tried again in a minute
         return REFRESH
 
     def _fails(self, text: str) -> None:
@@ -289,7 +289,7 @@ class Courier:
         self._spool.close()
 
     def summary(self) -> list[str]:
-        """What became of everything, a line a kind."""
+        """Return the results, one line per kind."""
         counts, name = self.counts, self.channel.name
         lines = [f"{name}: {counted(counts.sent, 'notification')} sent"]
         if counts.merged:
@@ -398,7 +398,7 @@ class Deliveries:
             delivery.courier.refresh(tuple(firing))
 
     def names(self) -> list[str]:
-        """The channels' names."""
+        """Return the channels' names."""
         return [delivery.courier.channel.name for delivery in self._all]
 
     def close(self) -> None:
@@ -409,5 +409,5 @@ class Deliveries:
             delivery.end_close()
 
     def summary(self) -> list[str]:
-        """What became of everything, a line a kind and channel."""
+        """Return the results, one line per kind and channel."""
         return [line for delivery in self._all for line in delivery.courier.summary()]

@@ -1,4 +1,4 @@
-"""Notifications: what people are told, before it is put into anybody's words or format."""
+"""Notifications: what people learn, before it gets the words and the format of a channel."""
 
 import hashlib
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Recent:
     over_all_keys: bool = False  # too many series to keep apart: the key of every series is ()
 
     def of(self, status: str, key: Key) -> tuple[int, ...]:
-        """The counts of one series; of its status over all keys where only those are kept; () when unknown."""
+        """Return the counts of one series; of its status over all keys where only those are kept; () when unknown."""
         return self.counts.get((status, () if self.over_all_keys else key), ())
 
 
@@ -64,17 +64,17 @@ class Notification:
     link: str | None = None  # of the live page
     day: Day | None = None  # of a digest
     held: bool = False  # kept back by quiet hours or a maintenance window until now
-    # steps that were overtaken while the receiver was away, and are told together with this one: (step, event time)
+    # steps that were overtaken while the receiver was away, and are sent together with this one: (step, event time)
     earlier: tuple[tuple[str, int], ...] = ()
 
     @property
     def severity(self) -> Severity:
-        """The worst of its incidents; info where it has none."""
+        """Return the worst of its incidents; info where it has none."""
         return max((event.severity for event in self.events), key=SEVERITIES.index, default="info")
 
     @property
     def id(self) -> str:
-        """The same for the same news, whichever process tells it; safe as a file's name."""
+        """Return the same for the same news, whichever process tells it; safe as a file's name."""
         parts = [self.kind, *sorted(f"{e.id} {e.state} {e.time}" for e in self.events)]
         if not self.events:
             parts += sorted(self.trends)

@@ -55,7 +55,7 @@ class Memory:
     stale: int = 0  # incidents that ended too long ago to be told
 
     def snapshot(self) -> dict[str, Any]:
-        """All of it, as JSON takes it."""
+        """Return all of it, as JSON takes it."""
         grouped = [one for _, group in self.groups.values() for one in group]
         # an incident may be in several of them, and is one incident still
         all_of_them = {id(one): one for one in (*self.known.values(), *self.due.values(), *grouped)}
@@ -99,7 +99,7 @@ class Memory:
 
 
 def pack_event(event: IncidentEvent) -> list[Any]:
-    """An event as JSON takes it."""
+    """Return an event as JSON takes it."""
     values = [getattr(event, one.name) for one in fields(event)]
     values[3], values[4] = list(event.statuses), pack_key(event.key)
     values[KEYS] = [[pack_key(key), excess] for key, excess in event.keys]
@@ -109,7 +109,7 @@ def pack_event(event: IncidentEvent) -> list[Any]:
 
 
 def unpack_event(values: Sequence[Any]) -> IncidentEvent:
-    """The event that `pack_event` packed, this version's or an earlier one's, which has fewer values."""
+    """Return the event that `pack_event` packed, this version's or an earlier one's, which has fewer values."""
     time, state, identity, statuses, key, *others = values
     if len(values) > KEYS:
         others[KEYS - 5] = tuple((unpack_key(one), float(excess)) for one, excess in values[KEYS])
@@ -122,7 +122,7 @@ def unpack_event(values: Sequence[Any]) -> IncidentEvent:
 
 
 def _step(state: str | None) -> IncidentState | None:
-    """A step under the name it has now."""
+    """Return a step under the name it has now."""
     return "worsened" if state == "escalated" else cast(IncidentState | None, state)
 
 
@@ -135,6 +135,6 @@ def pack_notification(told: Notification) -> dict[str, Any]:
 
 
 def unpack_notification(row: Mapping[str, Any]) -> Notification:
-    """The notification that was packed; KeyError, IndexError, TypeError or ValueError where none was."""
+    """Return the notification that was packed; KeyError, IndexError, TypeError or ValueError where none was."""
     events = tuple(map(unpack_event, row["events"]))
     return Notification(row["kind"], int(row["time"]), events, link=row["link"], held=bool(row["held"]))

@@ -1,4 +1,4 @@
-"""What is told, and when: the policy between incidents and people, on event time alone.
+"""What is sent, and when: the policy between incidents and people, on event time alone.
 
 Every incident has at most one thing left to tell. What nobody heard of yet is `opened` whatever it became, and
 `opened` held back by quiet hours becomes `resolved` when the incident ends before they do. What may be told at the
@@ -18,7 +18,7 @@ from txmon.notify.pending import DayTally, Known, Memory
 from txmon.notify.recent_counts import RecentCounts
 from txmon.settings.schedule import Hours, Silence, silenced
 
-# in the order they are told
+# in the order in which they are sent
 STEPS: Final[tuple[IncidentState, ...]] = (
     "opened", "reopened", "worsened", "no data", "changed level", "reminder", "resolved",
 )  # fmt: skip
@@ -31,10 +31,10 @@ REMEMBERED: Final = 20_000  # incidents of a day that its summary compares
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is told and when. Times in seconds, times of day in minutes since midnight in `tz`."""
+    """What is sent, and when. Times in seconds, times of day in minutes since midnight in `tz`."""
 
     bucket: int = 60
-    group: int = 30  # incidents within so long share a notification
+    group: int = 30  # incidents within this time share a notification
     trend_every: int = 1800  # at most so often a trend of the same status; 0: never
     digest: int | None = None  # time of day of the summary
     quiet: Hours | None = None
@@ -55,7 +55,7 @@ class Notifier:
         oldest: Callable[[], float] | None = None,
         open_now: Callable[[list[IncidentEvent]], None] | None = None,
     ) -> None:
-        """oldest: the event time, epoch seconds, before which nothing is told that is over; None: all is told.
+        """oldest: the event time, epoch seconds, before which an incident that is over is not sent; None: all are sent.
 
         open_now: gets, after each bucket, the incidents that people know to be open.
         """
@@ -68,7 +68,7 @@ class Notifier:
         self._trends: Mapping[str, Trend] = {}
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket and tell what it brought; what is seen in one that is still open is told when it closes."""
+        """Take one bucket and tell what it brought; what is seen in one that is still open is sent when it closes."""
         if outcome.verdicts and outcome.verdicts[0].partial:
             return
         self._history.add(outcome.time, outcome.verdicts)
@@ -113,7 +113,7 @@ class Notifier:
         return self._oldest is not None and now < self._oldest()
 
     def snapshot(self) -> dict[str, object]:
-        """What is left to tell and what a summary needs, as JSON takes it; not the counts of the pictures."""
+        """Return what is left to tell and what a summary needs, as JSON takes it; not the counts of the pictures."""
         return self._memory.snapshot()
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -140,7 +140,7 @@ class Notifier:
     def _release(self, known: Known, now: int, old: bool) -> None:
         """Put what is left to tell into its group, unless it has to wait or need not be told any more.
 
-        old: it happened too long ago; what is open still is told as soon as the present is reached.
+        old: it happened too long ago; what is still open is sent as soon as the present is reached.
         """
         event, due = known.event, known.due
         if old and not (due == "resolved" and known.told):
@@ -189,7 +189,7 @@ class Notifier:
                 self._memory.beyond |= {event.id: event for event in events}
 
     def _has_room(self, now: int) -> bool:
-        """Whether one more card may be told in this hour."""
+        """Return whether one more card may be told in this hour."""
         self._memory.sent = [time for time in self._memory.sent if now - time < HOUR]
         return not self.policy.most or len(self._memory.sent) < self.policy.most
 
@@ -233,7 +233,7 @@ class Notifier:
         return role_of(status, self.policy.role) == REVERSED
 
     def _is_news(self, status: str, now: int) -> bool:
-        """Whether the trend of `status` was not told lately, and is not silenced."""
+        """Return whether the trend of `status` was not told lately, and is not silenced."""
         if now - self._memory.rising.get(status, now - self.policy.trend_every) < self.policy.trend_every:
             return False
         return not any(s.covers((status,), ()) and s.active(now, self.policy.tz) for s in self.policy.silences)
@@ -258,7 +258,7 @@ class Notifier:
                 tally.totals[verdict.status] = tally.totals.get(verdict.status, 0) + verdict.count
 
     def _day(self, time: int) -> date | None:
-        """The day whose summary counts `time`; None without a summary."""
+        """Return the day whose summary counts `time`; None without a summary."""
         if self.policy.digest is None:
             return None
         return (datetime.fromtimestamp(time, self.policy.tz) - timedelta(minutes=self.policy.digest)).date()

@@ -23,7 +23,7 @@ class RecentCounts:
         self._together: dict[int, dict[str, int]] = {}
 
     def add(self, time: int, verdicts: Sequence[Verdict]) -> None:
-        """Take the bucket that starts at `time` (epoch seconds); one that is told again corrects what it names."""
+        """Take the bucket that starts at `time` (epoch seconds); one that comes again corrects what it names."""
         if time in self._together and not self._apart[time]:
             return  # too many to keep apart: what a correction corrects is not known
         together = self._together.setdefault(time, {})
@@ -41,7 +41,7 @@ class RecentCounts:
             del self._together[old], self._apart[old]
 
     def recent(self, wanted: Iterable[Series], over_all_keys: bool = False) -> Recent:
-        """The counts of the `wanted` series; of their statuses when asked, or too many series to keep apart."""
+        """Return the counts of the `wanted` series; of their statuses when asked, or too many series to keep apart."""
         if not self._together:
             return Recent(self._cell)
         together = over_all_keys or any(not self._apart[start] for start in self._together if self._together[start])

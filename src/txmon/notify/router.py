@@ -35,7 +35,7 @@ class Router:
                     raise ConfigError(f"route {route}: no channel {name!r} is set up{nearest(name, names)} ({known})")
 
     def _meant(self, name: str) -> list[str]:
-        """The channels that a route's name stands for: `apprise` for all addresses of Apprise."""
+        """Return the channels that a route's name stands for: `apprise` for all addresses of Apprise."""
         return [one for one in self._names if one == name or one.rpartition("-")[0] == name]
 
     def tell(self, notification: Notification) -> None:
@@ -67,7 +67,7 @@ class Router:
         self._heard[event.id] = together
         while len(self._heard) > REMEMBERED:
             del self._heard[next(iter(self._heard))]
-        # a reminder goes where it began as well, so that nobody wonders what became of it
+        # a reminder goes where it began as well, so that everybody who knew of it gets it
         return list(together)
 
     def snapshot(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class SentTable:
             self._rows.append((iso(notification.time)[:16].replace("T", " "), severity, title, ", ".join(channels)))
 
     def lines(self) -> list[str]:
-        """The table, a line a row, and how many there were of each kind; one line where nothing was told."""
+        """Return the table, one line per row, and how many there were of each kind; one line where nothing was told."""
         if not self._count:
             return ["nobody was notified of anything"]
         shown = [("time (UTC)", "severity", "notification", "to"), *self._rows]

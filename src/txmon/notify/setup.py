@@ -53,7 +53,7 @@ class NotificationSink:
             self._guarded(self._notifier.close)
 
     def snapshot(self) -> dict[str, object]:
-        """What is left to tell, as JSON takes it."""
+        """Return what is left to tell, as JSON takes it."""
         return {**self._notifier.snapshot(), "heard": self._router.snapshot()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -74,7 +74,7 @@ class NotificationSink:
                 self._say(f"notifications: unexpected {type(bad).__name__}; detection goes on")
 
     def summary(self) -> list[str]:
-        """What was left out, and what went wrong."""
+        """Return what was left out, and what went wrong."""
         lines = []
         if self._notifier.stale:
             age = duration_text(self._age)
@@ -88,11 +88,11 @@ class NotificationSink:
 def notifications(
     settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say, live: bool = True
 ) -> NotificationSink:
-    """A sink that tells people what `settings` and secrets in `env` ask for.
+    """Return a sink that tells people what `settings` and secrets in `env` ask for.
 
-    live: nobody is told of what ended long ago; a replay is all of the past.
+    live: send nothing about what ended long ago. A replay is all of the past.
 
-    As `stack` closes, what waits is sent as far as `drain` allows and summed up to `say`, which gets a line a trouble
+    As `stack` closes, what waits is sent as far as `drain` allows and summed up to `say`, which gets a line for each
     before. ConfigError when there is nowhere to send, IoFailure when notifications cannot be kept.
     """
     from txmon.notify.delivery import Deliveries
@@ -111,7 +111,7 @@ def notifications(
 
     router_names = [channel.name for channel in channels]
     tz = ZoneInfo(settings.tz)
-    router = Router(settings.route, router_names, tz, send)  # a route to nowhere is told before anything is locked
+    router = Router(settings.route, router_names, tz, send)  # a route to nowhere is an error before anything is locked
     deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.flush_timeout)
     age = settings.max_age
     oldest = (lambda: time.time() - age) if live and age else None
@@ -163,7 +163,7 @@ def channels_of(settings: Settings, env: Mapping[str, str]) -> "list[Channel]":
 
 
 def policy_of(settings: Settings) -> "Policy":
-    """What `settings` say about what is told and when."""
+    """Return the policy of `settings`: what is sent, and when."""
     from txmon.notify.policy import Policy
 
     return Policy(
@@ -180,7 +180,7 @@ def policy_of(settings: Settings) -> "Policy":
 
 
 def spool_folder(settings: Settings, env: Mapping[str, str]) -> Path:
-    """The folder in which notifications wait, one folder a channel within."""
+    """Return the folder in which notifications wait, one folder a channel within."""
     if settings.spool is not None:
         return Path(settings.spool)
     if settings.state is not None:

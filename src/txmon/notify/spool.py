@@ -44,7 +44,7 @@ class Spool:
         self._next = int(names[-1].partition("-")[0]) + 1 if names else 1
 
     def names(self) -> list[str]:
-        """All that wait, the first first."""
+        """Return all that wait, the first first."""
         found = (path.name for path in self.folder.glob(f"*{ENDING}"))
         return sorted(name for name in found if name.partition("-")[0].isdecimal())
 

@@ -81,7 +81,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
 
 
 def _underscore(line: str, i: int) -> str:
-    """One inside a word, as in backend_reversed, means nothing to markdown; at a word's edge it is emphasis."""
+    """Return one inside a word, as in backend_reversed, means nothing to markdown; at a word's edge it is emphasis."""
     inside = 0 < i < len(line) - 1 and line[i - 1].isalnum() and line[i + 1].isalnum()
     return "_" if inside else "＿"
 
@@ -92,7 +92,7 @@ def picture(counts: Sequence[int]) -> str:
 
 
 def describe(notification: Notification, tz: tzinfo = UTC, most: int = 10) -> Message:
-    """The words of `notification`, at most `most` incidents one by one; times are shown in `tz`."""
+    """Return the words of `notification`, at most `most` incidents one by one; times are shown in `tz`."""
     words = Words(notification, tz)
     shown = notification.events[:most]
     left = notification.events[most:]
@@ -121,7 +121,7 @@ class Words:
         self._tz = tz
 
     def title(self) -> str:
-        """The first line: the step, the root label, the status."""
+        """Return the first line: the step, the root label, the status."""
         told = self._told
         if told.kind == "test":
             return "Test: txmon can reach you here"
@@ -138,7 +138,7 @@ class Words:
         return f"{told.kind.capitalize()}: {len(told.events)} incidents - {', '.join(parts)}"
 
     def text(self) -> str:
-        """The sentence under the title."""
+        """Return the sentence under the title."""
         told = self._told
         if told.kind == "test":
             return "This was sent by 'txmon notify --test'; nothing is wrong."
@@ -158,7 +158,7 @@ class Words:
         return f"At {self.moment(told.time)}{late}."
 
     def _now(self, event: IncidentEvent) -> str:
-        """What is special about how it is now, as the beginning of the sentence."""
+        """Return what is special about how it is now, as the beginning of the sentence."""
         found = []
         if event.times > 1:
             found.append(f"On and off since {self._clock(event.start)}, {event.times} times")
@@ -175,7 +175,7 @@ class Words:
         return datetime.fromtimestamp(seconds, self._tz).strftime("%H:%M")
 
     def incident(self, event: IncidentEvent) -> Section:
-        """All that is known of one incident."""
+        """Return all that is known of one incident."""
         lasted = duration_text(max(event.time - event.start, 0))
         since = self.moment(event.start)
         lasts = event.state != "resolved" and event.time > event.start
@@ -227,7 +227,7 @@ class Words:
         return [*found, ("Trend", ", ".join(named))] if named else found
 
     def trend(self) -> Section:
-        """The statuses that rise, how fast, and their last minutes."""
+        """Return the statuses that rise, how fast, and their last minutes."""
         facts = []
         recent = self._told.recent
         for status, trend in sorted(self._told.trends.items())[:MOST_STATUSES]:
@@ -237,7 +237,7 @@ class Words:
         return Section("Trend", tuple(facts))
 
     def day(self, day: Day) -> Section:
-        """The day's figures."""
+        """Return the day's figures."""
         facts = [("Incidents", f"{day.opened} begun, {day.still_open} still open")]
         if day.silenced:
             facts.append(("Silenced", f"{day.silenced}, by maintenance windows"))
@@ -248,7 +248,7 @@ class Words:
         return Section("Figures", tuple(facts))
 
     def moment(self, seconds: int) -> str:
-        """A time for people, with its zone."""
+        """Return a time for people, with its zone."""
         return datetime.fromtimestamp(seconds, self._tz).strftime("%Y-%m-%d %H:%M %Z")
 
 
@@ -275,7 +275,7 @@ def _in(currency: str) -> str:
 
 
 def _without(money: Money) -> str:
-    """An amount in words, without its currency, which the fact's name has."""
+    """Return an amount in words, without its currency, which the fact's name has."""
     return Money("", money.seen, money.expected, money.spread, money.shared).text()
 
 
@@ -284,7 +284,7 @@ def _unit(width: int) -> str:
 
 
 def _summed_up(events: Sequence[IncidentEvent]) -> tuple[str, ...]:
-    """A line a root label, the most frequent first."""
+    """Return one line per root label, the most frequent first."""
     if not events:
         return ()
     labels = Counter(event.label for event in events)

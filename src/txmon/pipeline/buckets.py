@@ -161,12 +161,16 @@ class Bucketer:
             elif self._rise(record.time):
                 yield from self._close()
 
+    def series_of(self, key: Key) -> Key:
+        """Return the key of the series that a record with this key belongs to."""
+        return self._split(key).series if self._detailed and not self._is_series(key) else key
+
     def _is_series(self, key: Key) -> bool:
-        """Whether a record's key names its series and nothing else."""
+        """Return whether a record's key names its series and nothing else."""
         return self._drivers == 0 and (not key or key[-1][0] != CURRENCY)
 
     def _split(self, key: Key) -> Split:
-        """What `key` is made of."""
+        """Return what `key` is made of."""
         found = self._splits.get(key)
         if found is None:
             if len(self._splits) >= SPLITS:
@@ -234,7 +238,7 @@ class Bucketer:
                     known[status] = known.get(status, 0) + count
 
     def leaves(self, start: int, most: int) -> list[Counts]:
-        """The counts by --group-by and --drivers of the bucket at `start` and of those before it, newest first.
+        """Return the counts by --group-by and --drivers of the bucket at `start` and of those before it, newest first.
 
         most: of them; fewer where not so many are kept.
         """
@@ -262,7 +266,7 @@ class Bucketer:
 
     @property
     def is_settled(self) -> bool:
-        """Whether a bucket has closed, so that nothing before it will be opened."""
+        """Return whether a bucket has closed, so that nothing before it will be opened."""
         return self._next != NEVER
 
     @property
@@ -312,7 +316,7 @@ class Bucketer:
         return True
 
     def _reached(self, present: int, arrived: int) -> OpenBucket | None:
-        """The newest bucket that most of the newest rows are of, or come after; None where that is a closed one.
+        """Return the newest bucket that most of the newest rows are of, or come after; None where that is a closed one.
 
         No further than the bucket at `arrived`, of which rows have just come.
         """
@@ -322,7 +326,7 @@ class Bucketer:
         return self._open.get(start)
 
     def _is_jump(self, start: int, to: int) -> bool:
-        """Whether the way to the bucket at `to` leads over a gap that is longer than those before it."""
+        """Return whether the way to the bucket at `to` leads over a gap that is longer than those before it."""
         step = max(self._steps) if self._steps else self.width
         if to - start <= step:
             return False
@@ -333,7 +337,7 @@ class Bucketer:
         return False
 
     def _asked(self, present: int) -> int:
-        """How many of the newest rows must agree on where the stream is."""
+        """Return how many of the newest rows must agree on where the stream is."""
         bucket = self._open.get(present - present % self.width)
         usual = bucket.rows if bucket is not None else 1
         if self._sizes:
@@ -459,15 +463,15 @@ class Bucketer:
             yield from self._close()
 
     def unsettled(self) -> bool:
-        """Whether late records changed closed buckets whose corrections have not been asked for."""
+        """Return whether late records changed closed buckets whose corrections have not been asked for."""
         return bool(self._changed)
 
     def is_late(self, time: int) -> bool:
-        """Whether a record of this time (epoch seconds) would come after its bucket had closed."""
+        """Return whether a record of this time (epoch seconds) would come after its bucket had closed."""
         return time - time % self.width < self._next
 
     def surrender(self) -> list[OpenBucket]:
-        """The closed buckets that are kept for late records, oldest first; they are no longer kept here."""
+        """Return the closed buckets that are kept for late records, oldest first; they are no longer kept here."""
         closed, self._closed = self._closed, []
         self._kept = 0
         return closed
@@ -480,7 +484,7 @@ class Bucketer:
         self._trim()
 
     def corrections(self) -> list[Correction]:
-        """The closed buckets that late records changed since the last call, oldest first."""
+        """Return the closed buckets that late records changed since the last call, oldest first."""
         if not self._changed:
             return []
         by_start: dict[int, list[tuple[Key, str]]] = {}
@@ -495,7 +499,7 @@ class Bucketer:
         ]
 
     def grown(self) -> list[tuple[OpenBucket, Key, str]]:
-        """The counts of open buckets that grew since the last call."""
+        """Return the counts of open buckets that grew since the last call."""
         grown = [place for place in sorted(self._grown) if place[0] in self._open]
         self._grown.clear()
         return [(self._open[start], key, status) for start, key, status in grown]
@@ -506,15 +510,15 @@ class Bucketer:
         return bucket.counts.get(key) if bucket is not None else None
 
     def is_open(self, start: int) -> bool:
-        """Whether the bucket at `start` still takes records."""
+        """Return whether the bucket at `start` still takes records."""
         return start in self._open
 
     def newest(self) -> OpenBucket | None:
-        """The newest open bucket; None where all is closed."""
+        """Return the newest open bucket; None where all is closed."""
         return self._open[max(self._open)] if self._open else None
 
     def summary(self) -> list[str]:
-        """What was not counted, and why, a line each."""
+        """Return what was not counted, and why, a line each."""
         lines = []
         if self.late:
             begun = f"{counted(self.late, 'record')} came after {'their' if self.late > 1 else 'its'} bucket had closed"
@@ -587,11 +591,11 @@ class Bucketer:
         self._changed[start, key, record.status] = None
 
     def _closed_at(self, start: int) -> OpenBucket | None:
-        """The closed bucket that began then, as long as it is kept."""
+        """Return the closed bucket that began then, as long as it is kept."""
         return next((bucket for bucket in self._closed if bucket.start == start), None)
 
     def _is_repeat(self, record: Record, start: int) -> bool:
-        """Whether a record has the id, status and time of one before; remember it where not."""
+        """Return whether a record has the id, status and time of one before; remember it where not."""
         ids = self._ids.get(start)
         if ids is None:
             ids = self._ids[start] = set()
@@ -607,7 +611,7 @@ class Bucketer:
         return False
 
     def snapshot(self) -> dict[str, object]:
-        """All of the state, as JSON takes it; between two calls of `add` only."""
+        """Return all of the state, as JSON takes it; between two calls of `add` only."""
         return {
             "late": self.late,
             "first_late": self.first_late,
@@ -659,14 +663,14 @@ class Bucketer:
 
 
 def _mark(text: str) -> int:
-    """A number of 64 bits that stands for `text`, the same in every process: a state file keeps it."""
+    """Return a number of 64 bits that stands for `text`, the same in every process: a state file keeps it."""
     from hashlib import blake2b  # here, because it loads OpenSSL, and most streams have no ids
 
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def _reopened(row: Sequence[Any]) -> OpenBucket:
-    """An open bucket of a snapshot; of older ones it has its counts alone."""
+    """Return an open bucket of a snapshot; of older ones it has its counts alone."""
     start, counts = row[0], row[1]
     whole, sample = (row[2], row[3]) if len(row) > 2 else (None, None)
     known = (int(sample[0]), dict(sample[1])) if sample is not None else None

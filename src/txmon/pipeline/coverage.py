@@ -56,7 +56,7 @@ class Coverage:
             self._missed = [missed for missed in self._missed if missed.end > start - KEPT]
 
     def snapshot(self) -> list[list[Any]]:
-        """The time that nobody observed, as JSON takes it."""
+        """Return the time that nobody observed, as JSON takes it."""
         return [[missed.begin, missed.end, missed.partial] for missed in self._missed]
 
     def restore(self, state: Sequence[Sequence[Any]]) -> None:

@@ -72,7 +72,7 @@ class Incident:
 
     @property
     def peak(self) -> int:
-        """The bucket with the strongest score of the root status."""
+        """Return the bucket with the strongest score of the root status."""
         return self.root_member().peak
 
     @property
@@ -92,22 +92,22 @@ class Incident:
 
     @property
     def score(self) -> float:
-        """The strongest score of the root status."""
+        """Return the strongest score of the root status."""
         return self.root_member().score
 
     @property
     def text(self) -> str:
-        """All of it in a sentence."""
+        """Return all of it in a sentence."""
         return self.root_member().text
 
     @property
     def drivers(self) -> Drivers | None:
-        """What explains the excess of the root status; None where nothing looks for that."""
+        """Return what explains the excess of the root status; None where nothing looks for that."""
         return self.root_member().drivers
 
     @property
     def money(self) -> tuple[Money, ...]:
-        """The money of the root status beside what is normal, so far."""
+        """Return the money of the root status beside what is normal, so far."""
         return self.root_member().money
 
     def size(self) -> float:
@@ -115,21 +115,21 @@ class Incident:
         return self.root_member().size()
 
     def root_member(self) -> Member:
-        """The status that says best what is wrong, as a member."""
+        """Return the status that says best what is wrong, as a member."""
         found = self.members.get(self.root)
         return found if found is not None else next(iter(self.members.values()))
 
     def statuses(self) -> list[str]:
-        """The statuses that are in it, the root first, then the largest."""
+        """Return the statuses that are in it, the root first, then the largest."""
         some = [one for one in self.members.values() if one.confirmed] or list(self.members.values())
         return [one.status for one in sorted(some, key=lambda m: (m.status != self.root, -abs(m.excess), m.status))]
 
     def shifted(self) -> bool:
-        """Whether one of its statuses has a level that is not the usual one."""
+        """Return whether one of its statuses has a level that is not the usual one."""
         return any(one.shifted > 0 for one in self.members.values())
 
     def flaps(self) -> bool:
-        """Whether it goes on and off."""
+        """Return whether it goes on and off."""
         return self.reopened > 0 or self.times > AGAIN
 
     # one bucket
@@ -225,7 +225,7 @@ class Incident:
         self.note = self.by = ""
 
     def is_worse(self) -> bool:
-        """Whether it is twice as bad as when people last heard of it, or worse in kind."""
+        """Return whether it is twice as bad as when people last heard of it, or worse in kind."""
         root = self.root_member()
         known_size, known_label = self.told_size, self.told_label
         if self.acknowledged:

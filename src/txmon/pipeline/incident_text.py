@@ -11,7 +11,7 @@ from txmon.model.statuses import shown
 
 
 def with_text(e: IncidentEvent) -> IncidentEvent:
-    """The event with its sentence: what is wrong, since when, how much, where."""
+    """Return the event with its sentence: what is wrong, since when, how much, where."""
     parts = [f"{e.label}: {', '.join('total volume' if s == TOTAL else shown(s) for s in e.statuses)}"]
     if e.parent:
         parts.append(f"part of the platform's incident {e.parent} from now on")
@@ -37,14 +37,14 @@ def with_text(e: IncidentEvent) -> IncidentEvent:
 
 
 def times_usual(usual: float) -> str:
-    """A ratio to the usual level in words: `4 times the usual`, `40% of the usual`."""
+    """Return a ratio to the usual level in words: `4 times the usual`, `40% of the usual`."""
     if usual >= 9.5:
         return f"{usual:.0f} times the usual"
     return f"{usual:.2g} times the usual" if usual >= 1.0 else f"{100.0 * usual:.0f}% of the usual"
 
 
 def seen_text(e: IncidentEvent) -> str:
-    """What was seen at the peak beside what is normal: `122 reversed, normal is 0 to 6 (57% of all)`."""
+    """Return what was seen at the peak beside what is normal: `122 reversed, normal is 0 to 6 (57% of all)`."""
     root = e.root or e.statuses[0]
     name = "transactions" if root == TOTAL else shown(root)
     if e.low == 0 and e.high == 0:  # an event of an earlier version, which did not say

@@ -52,7 +52,7 @@ class SilenceOrder:
     note: str
 
     def covers(self, incident: "Incident", time: int) -> bool:
-        """Whether all of the incident is meant at `time`, as with maintenance windows."""
+        """Return whether all of the incident is meant at `time`, as with maintenance windows."""
         if time >= self.until or not set(self.key) <= set(incident.key):
             return False
         named = [status for status in incident.statuses() if status != TOTAL] or [TOTAL]
@@ -70,11 +70,11 @@ class IncidentTracker:
         self._time = 0  # of the newest bucket
 
     def open(self) -> list[Incident]:
-        """The incidents that have been opened and not resolved; not those that are a part of the platform's."""
+        """Return the incidents that have been opened and not resolved; not those that are a part of the platform's."""
         return [incident for incident in self._open.values() if incident.opened and not incident.parent]
 
     def find(self, identity: str) -> Incident | None:
-        """The open incident of this id."""
+        """Return the open incident of this id."""
         return next((incident for incident in self.open() if incident.id == identity), None)
 
     def acknowledge(self, identity: str, author: str = "", note: str = "") -> bool:
@@ -112,11 +112,11 @@ class IncidentTracker:
         return len(self._silences) < before
 
     def silences(self) -> list[SilenceOrder]:
-        """The silences that were ordered and are not over."""
+        """Return the silences that were ordered and are not over."""
         return [order for order in self._silences if order.until > self._time]
 
     def observe(self, time: int, verdicts: list[Verdict]) -> tuple[list[Verdict], list[IncidentEvent]]:
-        """The verdicts with their incidents' ids, and what became of the incidents in the bucket at `time`."""
+        """Return the verdicts with their incidents' ids, and the steps of the incidents in the bucket at `time`."""
         self._time = time
         taken: dict[int, Incident] = {}
         for verdict in verdicts:
@@ -138,7 +138,7 @@ class IncidentTracker:
         return verdicts, events
 
     def _shown(self, incident: Incident) -> str:
-        """The id that people know: of a part of the platform's incident the whole's."""
+        """Return the id that people know: of a part of the platform's incident the whole's."""
         return incident.parent or incident.id
 
     def _of(self, verdict: Verdict, time: int) -> Incident | None:
@@ -184,7 +184,7 @@ class IncidentTracker:
                 incident.parent = ""  # the platform's is long over
             incident.settle(time, self.policy.bucket, self.policy.resolve_after)
             state = self._step(incident, time)
-            if state is not None and not incident.parent:  # what is a part of the platform's is told with that
+            if state is not None and not incident.parent:  # the platform's incident reports its parts
                 found.append((state, incident))
             if self._is_past(incident, time):
                 del self._open[key]
@@ -196,7 +196,7 @@ class IncidentTracker:
         return [self._event(state, incident, time) for state, incident in found]
 
     def _is_past(self, incident: Incident, time: int) -> bool:
-        """Whether the incident can be forgotten."""
+        """Return whether the incident can be forgotten."""
         if incident.opened:
             return False
         if incident.closed:
@@ -207,7 +207,7 @@ class IncidentTracker:
         )
 
     def _step(self, incident: Incident, time: int) -> IncidentState | None:
-        """What becomes of an incident in the bucket at `time`; None for nothing that anyone is told."""
+        """Return what becomes of an incident in the bucket at `time`; None where nobody is notified."""
         if not incident.opened:
             if not self._confirmed(incident, time):
                 return None
@@ -228,7 +228,7 @@ class IncidentTracker:
         return self._news(incident, time)
 
     def _is_over(self, incident: Incident, time: int) -> bool:
-        """Whether data came and was normal for long enough, or somebody said that it is over."""
+        """Return whether data came and was normal for long enough, or somebody said that it is over."""
         if incident.ended:
             return True
         if incident.gap >= FORGOTTEN and time - incident.last >= FORGOTTEN:
@@ -247,7 +247,7 @@ class IncidentTracker:
         return all(one.over or not one.confirmed or one.seems_gone(enough) for one in incident.members.values())
 
     def _news(self, incident: Incident, time: int) -> IncidentState | None:
-        """The step of an open incident that goes on."""
+        """Return the step of an open incident that goes on."""
         since = time - incident.told
         # told at once, but of a feed that is silent every other minute once in a while
         fresh = not incident.silence_told or time - incident.silence_told >= self.policy.remind_every
@@ -283,7 +283,7 @@ class IncidentTracker:
         self._open[()] = whole
         return whole
 
-    # what is told
+    # notifications
 
     def _event(self, state: IncidentState, incident: Incident, time: int) -> IncidentEvent:
         incident.told = time
@@ -308,7 +308,7 @@ class IncidentTracker:
         return with_text(event)
 
     def snapshot(self) -> dict[str, object]:
-        """All of the state, as JSON takes it."""
+        """Return all of the state, as JSON takes it."""
         rows = []
         for incident in self._open.values():
             row = {name: getattr(incident, name) for name in FIELDS}

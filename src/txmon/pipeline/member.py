@@ -157,7 +157,7 @@ class Member:
         self.minute = other.minute
 
     def holds(self, time: int) -> bool:
-        """Whether it holds its incident open in the bucket at `time`."""
+        """Return whether it holds its incident open in the bucket at `time`."""
         return self.last == time and self.confirmed and not self.over
 
     def confirm(self, time: int, bucket: int) -> None:
@@ -232,7 +232,7 @@ class Member:
         return count, self.due * scale, self.seen * scale
 
     def usual(self) -> float:
-        """How many times the usual is seen: over the newest buckets, or over those that alerted."""
+        """Return how many times the usual is seen: over the newest buckets, or over those that alerted."""
         if len(self.recent) > 1:
             count, usual, _ = self._levels()
             return max(count, 0.01) / max(usual, 0.01)
@@ -243,7 +243,7 @@ class Member:
         return sorted(self.sizes)[-2] if len(self.sizes) > 1 else max(self.sizes, default=0.0)
 
     def rank(self) -> int:
-        """How much it matters: 0 most."""
+        """Return how much it matters: 0 most."""
         found = CLASSES.get(self.label, OTHER)
         if self.label == "volume loss":
             lost = (self.expected - self.observed) / max(self.expected, 1.0)
@@ -251,7 +251,7 @@ class Member:
         return found
 
     def severity(self) -> Severity:
-        """How bad it is at its worst: by the share of the volume and the transactions a minute.
+        """Return how bad it is at its worst: by the share of the volume and the transactions a minute.
 
         Money makes it one step worse, by its share of what all statuses usually bring, in the currency where that is
         largest. It makes no two: a few large amounts in a small feed are no reason to wake anybody.
@@ -277,7 +277,7 @@ class Member:
         return "warning" if share >= WARNING_SHARE and rate >= WARNING_RATE else "info"
 
     def snapshot(self) -> dict[str, object]:
-        """All of the state, as JSON takes it."""
+        """Return all of the state, as JSON takes it."""
         row = {name: getattr(self, name) for name in FIELDS}
         row["money"], row["drivers"] = pack_amounts(self.money), pack_drivers(self.drivers)
         return row
@@ -304,7 +304,7 @@ class Member:
 
 
 def label_of(verdict: Verdict, roles: Mapping[str, str] = NO_ROLES) -> str:
-    """The root label that one alert speaks for. roles: by status, before those of the vocabulary."""
+    """Return the root label that one alert speaks for. roles: by status, before those of the vocabulary."""
     above = verdict.score > 0
     if "silence" in verdict.reasons:
         return "silence"

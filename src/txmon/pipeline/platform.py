@@ -1,7 +1,7 @@
 """The platform's incident: the same failure at many keys, or what only the sum over all keys shows.
 
-`incidents` keeps the incidents of the keys and of the platform; the platform's has the key (). A step is what became of
-an incident in a bucket, and is told to people. What is a part of the platform's incident has no steps of its own.
+`incidents` keeps the incidents of the keys and of the platform; the platform's has the key (). A step is the change of
+an incident in a bucket. What is a part of the platform's incident has no steps of its own.
 """
 
 from collections.abc import Callable, Mapping

@@ -17,7 +17,7 @@ SIGNIFICANT: Final = 5.0  # standard errors of a slope that is news: mornings ri
 
 
 def name_of(slope: float) -> TrendName:
-    """The name of a slope in transactions a minute per minute."""
+    """Return the name of a slope in transactions a minute per minute."""
     if slope > STEEP:
         return "rising a lot"
     if slope > SLIGHT:
@@ -85,7 +85,7 @@ class TrendTracker:
         return self._step(line, time)
 
     def _step(self, line: "SlopeWindow", time: int) -> Trend:
-        """The trend with the bucket at `time`, which `line` has the counts of."""
+        """Return the trend with the bucket at `time`, which `line` has the counts of."""
         if time - line.time > self._bucket:
             for _ in range(min((time - line.time) // self._bucket - 1, self._length)):
                 line.add(0)
@@ -96,7 +96,7 @@ class TrendTracker:
         return Trend(slope, name_of(slope))
 
     def _is_news(self, line: "SlopeWindow", slope: float) -> bool:
-        """Whether a status began to rise a lot, beyond what chance gives counts of its size."""
+        """Return whether a status began to rise a lot, beyond what chance gives counts of its size."""
         n, status = self._length, line.status
         if status == TOTAL or status in self._rising or not line.is_full():
             return False
@@ -110,7 +110,7 @@ class TrendTracker:
         return True
 
     def snapshot(self) -> dict[str, object]:
-        """All of the state, as JSON takes it."""
+        """Return all of the state, as JSON takes it."""
         return {
             "counts": {status: line.counts() for status, line in self._lines.items()},
             "times": {status: line.time for status, line in self._lines.items()},
@@ -166,11 +166,11 @@ class SlopeWindow:
         self.newest = count
 
     def is_full(self) -> bool:
-        """Whether it has as many counts as it keeps."""
+        """Return whether it has as many counts as it keeps."""
         return len(self._counts) == self._length
 
     def counts(self) -> list[int]:
-        """What it keeps, oldest first."""
+        """Return what it keeps, oldest first."""
         return self._counts[self._oldest :] + self._counts[: self._oldest]
 
     def slope(self) -> float:

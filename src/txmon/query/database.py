@@ -131,7 +131,7 @@ class Database:
         self._connection.close()
 
     def run(self, sql: str) -> Result:
-        """The rows of the last statement in `sql`; UsageError with duckdb's reason when one fails."""
+        """Return the rows of the last statement in `sql`; UsageError with duckdb's reason when one fails."""
         with _Explained():
             statements = self._connection.extract_statements(sql)
             if not statements:
@@ -164,7 +164,7 @@ class Database:
             rmtree(self._out.parent, ignore_errors=True)
 
     def tables(self) -> list[TableInfo]:
-        """What there is to select from."""
+        """Return what there is to select from."""
         names = self._connection.execute(
             "SELECT table_catalog, table_schema, table_name FROM information_schema.tables"
             " WHERE table_schema = 'main' OR table_catalog = 'db' OR table_schema = 'db' ORDER BY 1, 2, 3"
@@ -323,7 +323,7 @@ def open_database(
     hints: Hints | None = None,
     say: Callable[[Reading], None] = lambda reading: None,
 ) -> Database:
-    """A `Database` of `paths`, tried again when a folder's files changed meanwhile: a log lets old hours go."""
+    """Return a `Database` of `paths`, tried again when a folder's files changed meanwhile: a log lets old hours go."""
     for _ in range(RETRIES):
         listed = expand(paths)
         try:
@@ -335,7 +335,7 @@ def open_database(
 
 
 def _interruptible(action: Callable[[], T]) -> T:
-    """What `action` returns, which runs in a thread of its own so that Ctrl-C is noticed at once.
+    """Return what `action` returns, which runs in a thread of its own so that Ctrl-C is noticed at once.
 
     duckdb notices it at the end of a statement, and refuses `interrupt()` during one. So the statement goes on, and
     whoever catches KeyboardInterrupt has to leave the process by `os._exit`.
@@ -401,14 +401,14 @@ def _refuse_changes(kind: str) -> None:
 
 
 def shipped() -> dict[str, str]:
-    """The queries that come with txmon: name -> SQL, whose first line is a comment that says what it is for."""
+    """Return the queries that come with txmon: name -> SQL, whose first line is a comment that says what it is for."""
     folder = package_files(__package__) / "sql"
     found = {item.name.removesuffix(".sql"): item.read_text("utf-8") for item in folder.iterdir()}
     return {name: found[name] for name in sorted(found)}
 
 
 def shipped_query(name: str) -> str:
-    """The SQL of one of them; UsageError for another name."""
+    """Return the SQL of one of them; UsageError for another name."""
     queries = shipped()
     if name not in queries:
         raise UsageError(f"no query {name!r}{nearest(name, queries)}; there are {', '.join(queries)}")

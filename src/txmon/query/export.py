@@ -17,7 +17,7 @@ def no_formula(text: str) -> str:
 
 
 def cell_text(value: object) -> str:
-    """A value as people read it: times as `2026-03-02 14:33:00`, lists with commas, nothing for NULL."""
+    """Return a value as people read it: times as `2026-03-02 14:33:00`, lists with commas, nothing for NULL."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -47,14 +47,14 @@ def write_csv(stream: TextIO, columns: Sequence[str], rows: Iterable[Sequence[ob
     writer = csv.writer(_Lines(stream), lineterminator="\r\n")
     writer.writerow([no_formula(column) for column in columns])
     for row in rows:
-        # numbers may begin with a minus: they are no text
+        # numbers may begin with a minus: they are not text
         writer.writerow(
             [cell_text(v) if isinstance(v, int | float | Decimal) else no_formula(cell_text(v)) for v in row]
         )
 
 
 def write_json_lines(stream: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A JSON object a row; times as ISO 8601, NULL and what is no number in JSON as null."""
+    """Write one JSON object per row: times as ISO 8601, NULL and what JSON has no number for as null."""
     for row in rows:
         stream.write(json.dumps({c: _plain(v) for c, v in zip(columns, row, strict=True)}, ensure_ascii=False) + "\n")
 

@@ -51,7 +51,7 @@ def expand(paths: Sequence[str]) -> list[str]:
 
 
 def look(path: str, mapping: Mapping[str, str]) -> QueryFile:
-    """What `path` is. NoInput when it cannot be opened, BadData when it is no table.
+    """Return what `path` is. NoInput when it cannot be opened, BadData when it is not a table.
 
     mapping: field -> column, as `--map` gives it.
     """
@@ -82,7 +82,7 @@ def look(path: str, mapping: Mapping[str, str]) -> QueryFile:
 
 
 def table_of(columns: Sequence[str], mapping: Mapping[str, str]) -> Table:
-    """The table that rows with these columns belong to."""
+    """Return the table that rows with these columns belong to."""
     names = {column.lower() for column in columns}
     if "recommendation" in names or {"state", "label", "observed"} <= names:
         return "verdicts"
@@ -93,7 +93,7 @@ def table_of(columns: Sequence[str], mapping: Mapping[str, str]) -> Table:
 
 
 def field_column(field: str, columns: Sequence[str], mapping: Mapping[str, str]) -> int | None:
-    """Which of `columns` holds `field`, by `mapping` or by the accepted names; None when none does.
+    """Return which of `columns` holds `field`, by `mapping` or by the accepted names; None when none does.
 
     BadData when the mapping names a column that is not there.
     """
@@ -115,7 +115,7 @@ def _magic(path: str) -> bytes:
 
 
 def _first_lines(source: FileSource) -> list[bytes]:
-    """The first lines that are not blank; for a table without JSON the first alone matters."""
+    """Return the first lines that are not blank; for a table without JSON the first alone matters."""
     found: list[bytes] = []
     for lines in source:
         found += [line for line in lines if line.strip()]

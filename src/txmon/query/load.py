@@ -157,7 +157,7 @@ class Loader:
         return f"json ->> {literal('/' + name.replace('~', '~0').replace('/', '~1'))}"
 
     def _source(self, file: QueryFile) -> tuple[str, int]:
-        """What to select the file's rows from, and how many of its lines are no rows."""
+        """Return what to select the file's rows from, and how many of its lines are no rows."""
         path = path_literal(file.path)
         if file.format == "parquet":
             return f"read_parquet({path})", 0
@@ -217,7 +217,7 @@ class Loader:
         return f"try_cast({value} AS {kind})"
 
     def other(self, file: QueryFile, table: str) -> None:
-        """A table of its own, for a file that is none of txmon's: types as duckdb finds them."""
+        """A table of its own, for a file that txmon did not write: types as duckdb finds them."""
         source, ignored = self._source(file)
         if file.format == "parquet":
             self._connection.execute(f"CREATE TABLE {quoted(table)} AS SELECT * FROM {source}")
@@ -252,7 +252,7 @@ class Loader:
 
 
 def parquet_columns(connection: "duckdb.DuckDBPyConnection", path: str) -> tuple[str, ...]:
-    """The columns of a Parquet file; BadData when it is none."""
+    """Return the columns of a Parquet file; BadData when it is none."""
     import duckdb
 
     try:

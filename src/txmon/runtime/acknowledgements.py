@@ -57,7 +57,7 @@ def leave_word(state: str, word: Word) -> None:
 
 
 def words_left(state: str) -> list[Word]:
-    """The words that wait for whoever owns `state`, and stay there."""
+    """Return the words that wait for whoever owns `state`, and stay there."""
     try:
         with open(_path(state), "rb") as file:
             return _words(file.read(MOST))
@@ -66,7 +66,7 @@ def words_left(state: str) -> list[Word]:
 
 
 def take_words(state: str) -> list[Word]:
-    """The words left since the last call; what is none is skipped."""
+    """Return the words left since the last call; what is none is skipped."""
     taken = f"{_path(state)}.taken"
     try:
         os.rename(_path(state), taken)
@@ -83,7 +83,7 @@ def take_words(state: str) -> list[Word]:
 
 
 def pack_word(word: Word) -> dict[str, object]:
-    """A word as JSON takes it."""
+    """Return a word as JSON takes it."""
     row = asdict(word) | {"key": pack_key(word.key)}
     return {name: value for name, value in row.items() if value or name == "action"}
 
@@ -99,7 +99,7 @@ def _words(data: bytes) -> list[Word]:
 
 
 def unpack_word(row: Mapping[str, Any]) -> Word:
-    """The word that `pack_word` packed; also one of an earlier version, which knew of two actions."""
+    """Return the word that `pack_word` packed; also one of an earlier version, which knew of two actions."""
     action = row["action"] if "action" in row else "ignore" if row["normal"] else "ack"
     if action not in ACTIONS:
         raise ValueError(action)

@@ -75,7 +75,7 @@ class ArrivalLag:
         self._deliveries = [time for time in self._deliveries if time >= oldest]
 
     def learned(self, now: int) -> dict[str, int]:
-        """The lateness that was learned and until when it holds, as JSON takes it."""
+        """Return the lateness that was learned and until when it holds, as JSON takes it."""
         return {"lateness": self.lateness(now), "until": now + HOUR}
 
     def resume(self, found: Mapping[str, Any]) -> None:

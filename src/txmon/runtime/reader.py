@@ -59,7 +59,7 @@ class Reader:
         return OpenedSource(path, self._hints) if isinstance(path, str) else AskedSource(path, self._hints)
 
     def records(self, paths: Iterable[str | Asked]) -> Iterator[Record]:
-        """The records of all `paths` in order; times without a date go on from file to file."""
+        """Yield the records of all `paths` in order; times without a date go on from file to file."""
         for path in paths:
             with self._open(path) as self.source:
                 parser = self.source.parser(self._times)
@@ -73,7 +73,7 @@ class Reader:
                 parser.finish()
 
     def tallies(self, paths: Sequence[str | Asked], width: int) -> Iterator[Tally]:
-        """What all `paths` hold together, one tally for each bucket of `width` seconds, oldest first.
+        """Yield what all `paths` hold together, one tally for each bucket of `width` seconds, oldest first.
 
         The rows, and the files, may be in any order: all of them are read before the first tally comes. BadData where
         so many rows repeat the id of another one that the column is probably no id.
@@ -126,7 +126,7 @@ class Reader:
         check_readable(names_of(paths), self.read, self._log)
 
     def summary(self) -> list[str]:
-        """What was not counted, one line each."""
+        """Return what was not counted, one line each."""
         return repeats_text(self.repeated)
 
 
@@ -136,7 +136,7 @@ def reader_of(settings: Settings, log: RejectLog, today: date, detailed: bool = 
 
 
 def hints_of(settings: Settings, detailed: bool = False) -> Hints:
-    """What `settings` say about how a source is read, before it is looked at.
+    """Return what `settings` say about how a source is read, before it is looked at.
 
     detailed: for a pipeline that looks for drivers: keys have more dimensions than --group-by, and amounts are kept.
     """
@@ -158,7 +158,7 @@ def hints_of(settings: Settings, detailed: bool = False) -> Hints:
 
 
 def _line_format(name: str) -> str:
-    """What the parser takes of a setting's format: it reads logfmt and documents once they are JSON lines."""
+    """Return what the parser takes of a setting's format: it reads logfmt and documents once they are JSON lines."""
     return "jsonl" if name in ("logfmt", "json") else name
 
 
@@ -169,12 +169,12 @@ def times_of(settings: Settings, today: date | None, now: int | None = None) -> 
 
 
 def parsing_of(settings: Settings, today: date) -> tuple[ParseOptions, TimeParser]:
-    """How `settings` ask for lines and times to be read; `today` dates the times that have no date."""
+    """Return how `settings` ask for lines and times to be read; `today` dates the times that have no date."""
     return hints_of(settings, detailed=True).options, times_of(settings, today)
 
 
 def step_of(readings: Iterable[Reading]) -> int | None:
-    """The step of aggregated rows that all `readings` share, seconds; None where there is none, or several."""
+    """Return the step of aggregated rows that all `readings` share, seconds; None where there is none, or several."""
     steps = {reading.step for reading in readings if reading.step is not None}
     return steps.pop() if len(steps) == 1 else None
 

@@ -465,7 +465,7 @@ class LiveSession:
         return True
 
     def hold(self, seconds: float) -> None:
-        """Let the clock close nothing for so long: those who feed the run send what they could not send meanwhile."""
+        """Let the clock close nothing for this long: those who feed the run send what they could not send meanwhile."""
         self._hold = self._moment() + seconds
 
     def awake(self, patience: float) -> None:

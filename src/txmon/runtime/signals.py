@@ -25,7 +25,7 @@ class Stop:
         self._statistics = False
 
     def ask(self, number: int, frame: object) -> None:
-        """End soon; the second time, at once: a reader that takes nothing must not keep txmon for ever."""
+        """End soon; the second time, at once: a reader that takes nothing must not keep txmon running without end."""
         if self.signal and not self._patient:
             os._exit(128 + number)
         self.hurry = self.signal != 0

@@ -86,7 +86,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def load(path: str) -> State | None:
-    """The state at `path`; None when there is no such file; ConfigError when it is none of txmon's, or damaged."""
+    """The state at `path`; None when there is no such file; ConfigError when it is not a txmon state, or damaged."""
     import tempfile  # noqa: F401 - `save` needs it, perhaps when the process has no descriptor left to import it
 
     try:
@@ -134,7 +134,7 @@ def state_of(text: bytes, path: str, decode: Callable[[bytes], Any]) -> State:
 def _unpacked(path: str) -> bytes:
     """The JSON of the state at `path`; OSError when it cannot be read, ConfigError when it is no gzip or a bomb."""
     check_link(path)
-    # a pipe put there would be waited for, and a device read for ever
+    # a pipe put there would be waited for, and a device read without end
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
@@ -173,7 +173,7 @@ class Saver:
         self._due = now + SOON
 
     def due(self, now: float) -> bool:
-        """Whether to write now."""
+        """Return whether to write now."""
         return now >= self._due
 
     def wrote(self, began: float, ended: float) -> None:

@@ -41,7 +41,7 @@ class Waiting(AbstractContextManager["Waiting"]):
         return LOOK if self._polled else self._idle
 
     def wait(self, seconds: float) -> set[int]:
-        """Wait for at most so long; return the descriptors that hold something."""
+        """Wait for at most this long; return the descriptors that hold something."""
         return {key.fd for key, _ in self._selector.select(seconds)} | self._always
 
     def forget(self, descriptor: int) -> None:

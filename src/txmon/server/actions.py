@@ -14,7 +14,7 @@ LONGEST_SILENCE: Final = 30 * DAY
 
 
 def acknowledgement_of(row: Mapping[str, Any], identity: str) -> Word:
-    """What is to be done with the incident `identity`; HttpError 422 where the request is not clear."""
+    """Return what is to be done with the incident `identity`; HttpError 422 where the request is not clear."""
     _known(row, ("action", "author", "note"))
     action = row.get("action", "ack")
     if action not in ACTIONS:
@@ -23,7 +23,7 @@ def acknowledgement_of(row: Mapping[str, Any], identity: str) -> Word:
 
 
 def silence_of(row: Mapping[str, Any], now: float) -> Word:
-    """The silence that is asked for, or the end of one; HttpError 422 where the request is not clear.
+    """Return the silence that is asked for, or the end of one; HttpError 422 where the request is not clear.
 
     now: epoch seconds.
     """
@@ -33,7 +33,7 @@ def silence_of(row: Mapping[str, Any], now: float) -> Word:
         raise HttpError(422, "name the `status`, or * for all")
     key = row.get("key", {})
     if not isinstance(key, dict) or not all(isinstance(value, str) for value in key.values()):
-        raise HttpError(422, "`key` is no table of columns and values")
+        raise HttpError(422, "`key` is not a table of columns and values")
     try:
         span = seconds(row.get("for"))
     except ValueError as bad:
@@ -58,5 +58,5 @@ def _known(row: Mapping[str, Any], names: tuple[str, ...]) -> None:
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name, "")
     if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
-        raise HttpError(422, f"{name} is no text of at most {LONGEST} printable characters")
+        raise HttpError(422, f"{name} is not a text of at most {LONGEST} printable characters")
     return value

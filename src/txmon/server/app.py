@@ -111,7 +111,7 @@ class App:
         return OPEN_BODY
 
     def handle(self, request: Request) -> Response:
-        """The answer to any request; never raises."""
+        """Return the answer to any request; never raises."""
         try:
             request = self._arrived(request)
             if request.path == "" and self._base:
@@ -157,7 +157,7 @@ class App:
         return request
 
     def _pass(self, request: Request) -> tuple[Route, Mapping[str, str]]:
-        """The route that `request` may take, and the variables in its path; HttpError where it may take none."""
+        """Return the route that `request` may take, and the variables in its path; HttpError where it may take none."""
         self._guard.check_origin(request)
         route, variables = self.router.find(request)
         if route.scope:
@@ -189,7 +189,7 @@ class App:
         return [reading.statement() for reading in self._intake.readings.taken_news()]
 
     def _export(self, request: Request, _: Mapping[str, str]) -> Response:
-        """Take an OTLP export of metrics. What it counts is told by the stream and the page, not by the answer."""
+        """Take an OTLP export of metrics. The stream and the page show what it counts, not the answer."""
         kind, engine, intake = content_type(request), self._engine, self._intake
         export = export_of(unpack(request, self._most), kind, engine.settings.otlp)
         for name in sorted(export.ignored):

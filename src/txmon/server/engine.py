@@ -123,7 +123,7 @@ class Engine:
             return self._keep_and_feed(records, rejects, rejected, readings, journaled, False)
 
     def _is_timely(self, records: Sequence[Item]) -> bool:
-        """Whether no record is of a bucket that has closed: one may be judged at the moment."""
+        """Return whether no record is of a bucket that has closed: one may be judged at the moment."""
         next_start = self.pipeline.bucketer.next_start
         return all(record.time >= next_start for record in records)
 
@@ -182,8 +182,8 @@ class Engine:
             self._tell(self.pipeline.settle())  # a late row is one of a bucket that was judged
         late, repeated = bucketer.late, bucketer.repeated
         # before they are fed: a tally may become the bucket that others add to
-        by = len(self.settings.group_by)
-        places = dict.fromkeys([place for item in records for place in places_of(item, bucketer.width, by)])
+        every = [place for item in records for place in places_of(item, bucketer.width)]
+        places = dict.fromkeys([(start, bucketer.series_of(key), status) for start, key, status in every])
         accepted = sum([item.rows if isinstance(item, Tally) else 1 for item in records])
         closed: dict[Place, Verdict] = {}
         for outcome in self._publish(self.session.feed(records)):
@@ -251,7 +251,7 @@ class Engine:
         return records, rejects, rejected
 
     def assess(self, place: Place) -> Verdict | None:
-        """The verdict on what a series has by now, on either side; None where its bucket is no longer known."""
+        """Return the verdict on what a series has by now, on either side; None where its bucket is no longer known."""
         with self.lock:
             return self.pipeline.assess(place)
 
@@ -268,7 +268,7 @@ class Engine:
                 self.feed.reset()
 
     def _step(self, rest: Iterator[Outcome], told: int) -> list[Outcome]:
-        """The next outcomes of `rest`, as many as come within a moment; `told` came before them."""
+        """Return the next outcomes of `rest`, as many as come within a moment; `told` came before them."""
         step: list[Outcome] = []
         with self.lock:
             until = time.monotonic() + STEP
@@ -387,7 +387,7 @@ class Engine:
         return self.session.now()
 
     def silences(self) -> list[dict[str, object]]:
-        """The silences that hold, the first to end first."""
+        """Return the silences that hold, the first to end first."""
         with self.lock:
             orders = sorted(self.pipeline.tracker.silences(), key=lambda one: (one.until, one.status, one.key))
         return [
@@ -420,14 +420,14 @@ class Engine:
             return [row.public() for row in rows], more
 
     def incident(self, identity: str) -> dict[str, object] | None:
-        """Return an incident of the last 30 days with its timeline; None where there is none of this id."""
+        """Return an incident of the last 30 days with its timeline; None where no incident has this id."""
         with self.lock:
             self._refresh()
             row = self.recent.incidents.get(identity)
             return None if row is None else row.timeline()
 
     def notified(self, identities: Collection[str], step: str, channel: str, outcome: str) -> None:
-        """Note that a channel was given a step of incidents, and what became of it; may be called by any thread."""
+        """Note that a channel was given a step of incidents, and the result; may be called by any thread."""
         with self.lock:
             self.recent.incidents.notified(identities, int(self.clock()), step, channel, outcome)
             self.session.changed = True
@@ -628,7 +628,7 @@ class Engine:
 
     @property
     def trouble(self) -> str:
-        """What does not work now, on one line; empty where all does."""
+        """Return what does not work now, on one line; empty where all does."""
         return self.session.troubles.text
 
     def report(self) -> list[str]:
@@ -640,11 +640,11 @@ class Engine:
         return [*lines, f"verdicts: {given}; clients of the live feed: {len(self.feed.hub)}"]
 
     def farewell(self) -> list[str]:
-        """What was not counted, and why, a line each."""
+        """Return what was not counted, and why, a line each."""
         return self.session.summary()
 
     def overview(self) -> dict[str, object]:
-        """All that the page begins with; events after `position` continue it."""
+        """Return all that the page begins with; events after `position` continue it."""
         with self.lock:
             recent = self.recent
             return {

@@ -37,7 +37,7 @@ class Token:
 
     @property
     def name(self) -> str:
-        """What a cookie calls it, without telling what it is."""
+        """Return what a cookie calls it, without telling what it is."""
         return hashlib.sha256(b"txmon token name " + self.secret).hexdigest()[:12]
 
     def sign(self, until: str) -> str:
@@ -219,7 +219,7 @@ class Guard:
         return True, (self._cookie(token, request),)
 
     def no_cookie(self, request: Request) -> tuple[str, str]:
-        """The header that ends a session."""
+        """Return the header that ends a session."""
         return ("Set-Cookie", f"{COOKIE}=; Max-Age=0; {self._attributes(request)}")
 
     def _attributes(self, request: Request) -> str:
@@ -312,7 +312,7 @@ class Throttle:
 
 
 def _customer(address: str) -> str:
-    """What one customer cannot change about their address: all of IPv4's, the first half of IPv6's."""
+    """Return what one customer cannot change about their address: all of IPv4's, the first half of IPv6's."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -171,10 +171,10 @@ def paced(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None) -> It
 
 
 def _sums(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None = None) -> dict[str, Point]:
-    """A point a status: counts and bands added up over the keys, the strongest score, the worst mark.
+    """Return one point per status: counts and bands added up over the keys, the strongest score, the worst mark.
 
     Where all keys together are a series of their own, beside those of the keys, the point is that series': limits that
-    are added up allow far more than the sum does by chance, and an alert of one key is none of the sum.
+    are added up allow far more than the sum does by chance, and an alert of one key is not an alert of the sum.
     """
     sums: dict[str, Point] = {}
     keyed = any(verdict.key for verdict in verdicts)

@@ -41,7 +41,7 @@ class IdempotencyCache:
             self._size -= len(self._answers.popitem(last=False)[1].body)
 
     def snapshot(self) -> list[list[object]]:
-        """All of them, as JSON takes them."""
+        """Return all of them, as JSON takes them."""
         return [[key, a.digest, a.status, a.body] for key, a in self._answers.items()]
 
     def restore(self, state: Iterable[Any]) -> None:

@@ -68,7 +68,7 @@ class IncidentRow:
             del self.steps[1]
 
     def public(self) -> dict[str, object]:
-        """The row as JSON has it; not the timeline, which `timeline` adds."""
+        """Return the row as JSON has it; not the timeline, which `timeline` adds."""
         row: dict[str, object] = asdict(self)
         for name in ("details", "more", "steps"):
             del row[name]
@@ -79,7 +79,7 @@ class IncidentRow:
         return row | {name: value for name, value in self.more.items() if name not in row}
 
     def timeline(self) -> dict[str, object]:
-        """The row with its timeline."""
+        """Return the row with its timeline."""
         return self.public() | {"timeline": list(self.steps)}
 
     def matches(self, text: str) -> bool:
@@ -155,7 +155,7 @@ class IncidentBook:
             row.add_step("word", now, WORDS.get(word.action, word.action), word.note, word.author)
 
     def notified(self, identities: Iterable[str], now: int, step: str, channel: str, outcome: str) -> None:
-        """Note that a channel was given a step of incidents; outcome: what became of it, in words."""
+        """Note that a channel was given a step of incidents; outcome: its result, in words."""
         for identity in identities:
             row = self._rows.get(identity)
             if row is not None:
@@ -175,7 +175,7 @@ class IncidentBook:
         return found[:limit], len(found) > limit
 
     def snapshot(self) -> list[dict[str, Any]]:
-        """All rows, as JSON takes them."""
+        """Return all rows, as JSON takes them."""
         return [asdict(row) for row in self._rows.values()]
 
     def restore(self, state: Iterable[Mapping[str, Any]]) -> None:
@@ -184,7 +184,7 @@ class IncidentBook:
 
 
 def _gravity(row: IncidentRow) -> tuple[float, float]:
-    """How early a row is listed: an open one by severity and excess, a resolved one by its end."""
+    """Return how early a row is listed: an open one by severity and excess, a resolved one by its end."""
     if row.state == "resolved":
         return 0.0, float(row.time)
     severity = SEVERITIES.index(row.severity) if row.severity in SEVERITIES else 0

@@ -48,7 +48,7 @@ class Payload:
     body: bytes = b""  # of CSV, as a whole
 
     def parse(self, parser: RecordParser) -> Iterator[Record | Reject]:
-        """The records and rejects, in order; HttpError 422 where CSV has no usable header."""
+        """Yield the records and rejects, in order; HttpError 422 where CSV has no usable header."""
         rows = _at_once(self.lines) if self.format == "jsonl" and self.lines else self.rows
         if rows is None or self.format == "csv":
             with _as_http(parser):
@@ -69,7 +69,7 @@ class Payload:
 
 @contextmanager
 def _as_http(parser: RecordParser) -> Iterator[None]:
-    """What a file's reader says of a whole file, as the answer 422."""
+    """Yield what a file's reader says of a whole file, as the answer 422."""
     try:
         yield
     except BadData as bad:
@@ -77,7 +77,7 @@ def _as_http(parser: RecordParser) -> Iterator[None]:
 
 
 def payload_of(request: Request, most: int) -> Payload:
-    """The body of a request for transactions; HttpError 400, 413, 415 or 422. most: bytes of a body unpacked."""
+    """Return the body of a request for transactions; HttpError 400, 413, 415 or 422. most: bytes of a body unpacked."""
     body = _utf8(unpack(request, most))
     kind = content_type(request)
     if kind != "application/json" and kind not in LINES and kind not in TABLES:
@@ -96,7 +96,7 @@ def payload_of(request: Request, most: int) -> Payload:
 
 
 def _utf8(body: bytes) -> bytes:
-    """The body in UTF-8, where its first bytes say that it is UTF-16; HttpError 400 where it is not that."""
+    """Return the body in UTF-8, where its first bytes say that it is UTF-16; HttpError 400 where it is not that."""
     if not body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         return body
     try:
@@ -127,7 +127,7 @@ def _json_payload(body: bytes) -> Payload:
 
 
 def _document_payload(body: bytes) -> Payload:
-    """The rows of a document, such as an answer of Prometheus or Elastic; HttpError 422 where it holds none."""
+    """Return the rows of a document, such as an answer of Prometheus or Elastic; HttpError 422 where it holds none."""
     try:
         _, rows, _ = rows_of("the body", body)
         return Payload([], list(rows))
@@ -188,7 +188,7 @@ def _value(text: bytes) -> object:
 
 
 def content_type(request: Request) -> str:
-    """The media type of the body, without parameters and in lower case; empty where none is named."""
+    """Return the media type of the body, without parameters and in lower case; empty where none is named."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
@@ -201,7 +201,7 @@ def decode(body: bytes) -> object:
 
 
 def decode_object(request: Request, most: int) -> Mapping[str, Any]:
-    """The JSON object that is the body; a JSON text that holds it does too. HttpError 400, 413, 415 or 422."""
+    """Return the JSON object that is the body; a JSON text that holds it does too. HttpError 400, 413, 415 or 422."""
     if content_type(request) != "application/json":
         raise HttpError(415, "send application/json")
     value = decode(unpack(request, most))
@@ -228,7 +228,7 @@ def _at_once(lines: list[bytes]) -> list[object] | None:
 
 
 def unpack(request: Request, most: int) -> bytes:
-    """The body as it was before packing; HttpError 400, 413 or 415."""
+    """Return the body as it was before packing; HttpError 400, 413 or 415."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding == "identity":
         return request.body
@@ -268,7 +268,7 @@ class Intake:
             times.go_live(int(clock()), HALF_DAY)
 
     def parser(self, source: str, kind: str = "jsonl", reading: Reading | None = None) -> RecordParser:
-        """A parser of one source. kind: auto, csv or jsonl. reading: what was decided of it."""
+        """Return a parser of one source. kind: auto, csv or jsonl. reading: what was decided of it."""
         options = self.options
         own = ParseOptions(
             kind, options.mapping, options.by, options.max_line, money=options.money, drivers=options.drivers
@@ -281,7 +281,7 @@ class Intake:
         return RecordParser(source, own, self._times)
 
     def _read(self, payload: Payload, source: str) -> tuple[Reading | None, Payload]:
-        """How a payload is read, and the payload in rows; HttpError 422 where the rows allow two readings."""
+        """Return how a payload is read, and the payload in rows; HttpError 422 where the rows allow two readings."""
         if payload.format == "csv":
             reading, lines = self.readings.of_csv(payload.body, payload.lines, source, self._most)
             return reading, replace(payload, lines=lines)
@@ -290,14 +290,14 @@ class Intake:
         return self.readings.of_rows(payload.rows, source), payload
 
     def rows(self, rows: Sequence[object], source: str, latest: int) -> Iterator[Record | Reject]:
-        """The records and rejects of rows in txmon's own names, whatever columns files have."""
+        """Return the records and rejects of rows in txmon's own names, whatever columns files have."""
         own = self.options
         options = ParseOptions("jsonl", {}, own.by, own.max_line, money=own.money, drivers=own.drivers)
         parser = RecordParser(source, options, self._times)
         return self.timely(parser, parser.taken(rows), latest)
 
     def parse(self, payload: Payload, source: str, latest: int, width: int) -> Iterator[Item | Reject]:
-        """The records and rejects of `payload`, in order; those later than `latest` (epoch seconds) are rejects.
+        """Yield the records and rejects of `payload`, in order; those later than `latest` (epoch seconds) are rejects.
 
         Of many lines, what comes in a row to one bucket of `width` seconds is added up. They are read a stretch at a
         time, so that a body of rejects does not stand in memory as a whole. Nothing is read before the first is asked
@@ -325,7 +325,7 @@ class Intake:
             adding = Aggregator(parser, width)
 
     def timely(self, parser: RecordParser, items: Iterable[Record | Reject], latest: int) -> Iterator[Record | Reject]:
-        """What `parser` gives, with a reject for each record later than `latest` (epoch seconds)."""
+        """Yield what `parser` gives, with a reject for each record later than `latest` (epoch seconds)."""
         self._wake()
         rest = iter(items)
         while True:

@@ -57,7 +57,7 @@ def _local(time: int, zone: tzinfo) -> str:
 
 
 def row_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The record of a call of /receive; HttpError 422 where a part is absent."""
+    """Return the record of a call of /receive; HttpError 422 where a part is absent."""
     missing = [name for name in ("time", "status", "F1") if body.get(name) is None]
     if missing:
         raise HttpError(422, f"no {missing[0]}; /receive takes time, status and F1")
@@ -65,7 +65,7 @@ def row_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def rows_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The records of a call of /send_transactions: one a status; derived columns are ignored. HttpError 422."""
+    """Return the records of a call of /send_transactions: one a status; derived columns are ignored. HttpError 422."""
     time = body.get("time")
     if time is None:
         raise HttpError(422, "no time; /send_transactions takes time and a count a status")

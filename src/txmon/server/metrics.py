@@ -86,7 +86,7 @@ class _Counters(Collector):
 
 
 def exposition(engine: Engine, answers: HttpCounters, accept: str) -> tuple[bytes, str]:
-    """The metrics in the format that `accept` prefers, and its media type."""
+    """Return the metrics in the format that `accept` prefers, and its media type."""
     registry = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=registry)
     with engine.lock:

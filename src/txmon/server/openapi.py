@@ -8,22 +8,22 @@ Schema = dict[str, Any]
 
 
 def ref(name: str) -> Schema:
-    """A reference to the schema called `name`."""
+    """Return a reference to the schema called `name`."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def array(items: Schema) -> Schema:
-    """A list of `items`."""
+    """Return a list of `items`."""
     return {"type": "array", "items": items}
 
 
 def table(values: Schema) -> Schema:
-    """An object whose values are all alike."""
+    """Return an object whose values are all alike."""
     return {"type": "object", "additionalProperties": values}
 
 
 def record(required: Schema, optional: Schema | None = None) -> Schema:
-    """An object with these properties and no others."""
+    """Return an object with these properties and no others."""
     return {
         "type": "object",
         "required": list(required),
@@ -80,7 +80,8 @@ _VERDICT: Final[Schema] = record(
         "incident": {"type": "string", "minLength": 1}, "partial": {"type": "boolean", "const": True},
         "revises": {"type": "boolean", "const": True},
         "drivers": array(ref("Driver")) | {"description": "What explains the excess; empty: it is spread evenly."},
-        "money": array(ref("Money")) | {"description": "Beside what is normal, one element per currency."},
+        "money": array(ref("Money"))
+        | {"minItems": 1, "description": "Beside what is normal, one element per currency."},
     },
 )  # fmt: skip
 _RECEIPT: Final[Schema] = record(
@@ -297,7 +298,7 @@ def _operation(
     parameters: list[Schema] | None = None,
     everyone: bool = False,
 ) -> Schema:
-    """One operation; every error is a Problem, whatever its status."""
+    """Return one operation; every error is a Problem, whatever its status."""
     found: Schema = {"operationId": name, "summary": summary}
     if parameters:
         found["parameters"] = parameters
@@ -318,7 +319,7 @@ def _variable(name: str) -> Schema:
 
 
 def _optional(operation: Schema) -> Schema:
-    """The operation, whose body may be left out."""
+    """Return the operation, whose body may be left out."""
     operation["requestBody"]["required"] = False
     return operation
 
@@ -489,7 +490,7 @@ def _service() -> Schema:
 
 
 def document() -> dict[str, Any]:
-    """The whole document."""
+    """Return the whole document."""
     return {
         "openapi": "3.1.0",
         "info": {

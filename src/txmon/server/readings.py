@@ -48,7 +48,7 @@ class BodyReadings:
         return known or self._decide(key, source, [json.dumps(row).encode() for row in rows[:ROWS]])
 
     def of_lines(self, lines: Sequence[bytes], source: str) -> Reading | None:
-        """Return how JSON lines are read; None where the first is no object."""
+        """Return how JSON lines are read; None where the first is not an object."""
         line = next(filter(bytes.strip, lines), b"")
         try:
             first = json.loads(line)

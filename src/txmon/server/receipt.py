@@ -16,7 +16,7 @@ from txmon.sinks.lines import verdict_line
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What became of one request's records."""
+    """The result of one request's records."""
 
     accepted: int
     repeated: int
@@ -28,7 +28,7 @@ class IngestResult:
     readings: Sequence[str] = ()  # how the rows were read, where no answer has said it yet
 
     def recommendation(self) -> str:
-        """The gravest of all; never `ok` where a row was rejected, or came after its bucket had closed."""
+        """Return the gravest of all; never `ok` where a row was rejected, or came after its bucket had closed."""
         found: set[str] = {verdict.recommendation for verdict in self.verdicts}
         if self.rejected:
             found.add("rejected")
@@ -70,18 +70,15 @@ def gravest(verdicts: Sequence[Verdict], most: int) -> list[Verdict]:
     return [verdicts[n] for n in sorted(places[:most])]
 
 
-def places_of(item: Item, width: int, by: int) -> list[Place]:
-    """What a record, or each of those that were added up, counts to.
-
-    by: how many dimensions of a key name the series. Columns of --drivers and the currency come after them.
-    """
+def places_of(item: Item, width: int) -> list[Place]:
+    """Return what a record, or each of those that were added up, counts to."""
     if isinstance(item, Tally):
-        return [(item.start, key[:by], status) for key, statuses in item.counts.items() for status in statuses]
-    return [(item.time - item.time % width, item.key[:by], item.status)]
+        return [(item.start, key, status) for key, statuses in item.counts.items() for status in statuses]
+    return [(item.time - item.time % width, item.key, item.status)]
 
 
 def answer_of(result: IngestResult) -> tuple[int, str]:
-    """Return the status and the JSON text that a request gets for what became of its records.
+    """Return the status and the JSON text that a request gets for its records.
 
     Where all of them are bad, that is a problem as RFC 9457 has it, with the receipt's members besides.
     """

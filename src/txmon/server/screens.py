@@ -55,7 +55,7 @@ class Screens:
         return as_json(row, headers=headers)
 
     def _oldest(self) -> int | None:
-        """The time of the oldest point that can be asked for, epoch seconds."""
+        """Return the time of the oldest point that can be asked for, epoch seconds."""
         with self._engine.lock:
             recent = self._engine.recent.oldest()
         logged = None if self._log is None else self._log.oldest()
@@ -175,7 +175,7 @@ def _key_of(text: str) -> Key:
 
 
 def time_of(query: Query, name: str) -> int | None:
-    """The time `name` in epoch seconds; None where it is absent, HttpError 422 where it cannot be read."""
+    """Return the time `name` in epoch seconds; None where it is absent, HttpError 422 where it cannot be read."""
     text = query.text(name)
     if text is None:
         return None

@@ -16,7 +16,7 @@ class Tail(threading.Thread):
     """Lets the engine take what one file, the files that match a pattern, or standard input give."""
 
     def __init__(self, path: str, engine: Engine, pattern: bool) -> None:
-        """NoInput when `path` is no file that can be read, ConfigError when the state has no place in it.
+        """NoInput when `path` cannot be read, ConfigError when the state has no place in it.
 
         path: `-` is standard input. A file that is not there yet is waited for, which is a trouble of the engine's.
         """

@@ -109,7 +109,7 @@ def _closed(table: Mapping[Any, Any]) -> Closed:
 
 
 def _days(text: str) -> list[date]:
-    """The day that `text` names, or those of a range 2026-12-24..2027-01-01."""
+    """Return the day that `text` names, or those of a range 2026-12-24..2027-01-01."""
     first, dots, last = text.partition("..")
     try:
         begin = date.fromisoformat(first.strip())
@@ -128,7 +128,7 @@ def _country(code: str) -> str:
 
 @lru_cache(maxsize=64)
 def _calendar(code: str) -> Any:
-    """The public holidays of a country or of its subdivision, computed for each year when it is asked for."""
+    """Return the public holidays of a country or of its subdivision, computed for each year when it is asked for."""
     try:
         import holidays
     except ImportError:

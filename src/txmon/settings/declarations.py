@@ -88,7 +88,7 @@ _server = partial(_setting, "server")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for one run. Durations are in seconds."""
+    """The settings of one run. Durations are in seconds."""
 
     format: str = _input("auto", "Format of the input.", choice("auto", "csv", "jsonl", "json", "logfmt"))
     map: Mapping[str, str] = _input(

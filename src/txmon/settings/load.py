@@ -39,14 +39,14 @@ BUILD: Final = frozenset(("TXMON_PURE", "TXMON_COMPILE", "TXMON_GOLDEN"))  # of 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What holds, and where each setting came from."""
+    """The effective settings, and where each of them came from."""
 
     settings: Settings
     origin: Mapping[str, str]  # setting -> "--flag", "TXMON_NAME", a file's path, or "default"
 
 
 def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: Path | None) -> Config:
-    """The settings that hold for `flags` (None or empty: not given) in folder `here` for the user at `home`.
+    """Return the settings that hold for `flags` (None or empty: not given) in folder `here` for the user at `home`.
 
     home: None for a user without one. Raises UsageError for a bad flag, ConfigError for a bad variable or file.
     """
@@ -90,7 +90,7 @@ def _check_dimensions(settings: Settings, name: str, origin: str) -> None:
 
 
 def _files(env: Mapping[str, str], here: Path, home: Path | None) -> list[tuple[Path, bool]]:
-    """The files that may hold settings and whether they must exist, weakest first."""
+    """Return the files that may hold settings and whether they must exist, weakest first."""
     folder = home / ".config" if home is not None else None
     if env.get("XDG_CONFIG_HOME"):
         folder = Path(env["XDG_CONFIG_HOME"])
@@ -210,7 +210,7 @@ def _rule(rule: Rule, number: int) -> str | dict[str, str]:
 
 
 def as_json(config: Config) -> dict[str, dict[str, object]]:
-    """All settings with their origins, for machines."""
+    """Return all settings with their origins, for machines."""
     return {
         name: {"value": text_of_setting(config.settings, name) or None, "origin": config.origin[name]}
         for name in DECLARATIONS

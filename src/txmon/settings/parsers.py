@@ -39,7 +39,7 @@ class ByStatus(Generic[T]):
     table: Mapping[str, T] = field(default_factory=dict)
 
     def of(self, status: str) -> T:
-        """The value that holds for `status`."""
+        """Return the value that holds for `status`."""
         return self.table.get(status, self.default)
 
 
@@ -50,14 +50,14 @@ class Choice:
     words: tuple[str, ...]
 
     def __call__(self, value: object) -> str:
-        """The word; ValueError for any other."""
+        """Return the word; ValueError for any other."""
         if isinstance(value, str) and value in self.words:
             return value
         raise ValueError(choose(str(value), self.words))
 
 
 def choice(*words: str) -> Choice:
-    """One of `words`."""
+    """Return one of `words`."""
     return Choice(words)
 
 
@@ -73,7 +73,7 @@ def switch(value: object) -> bool:
 
 
 def path(value: object) -> str:
-    """A file's name."""
+    """Return a file's name."""
     if isinstance(value, str) and value:
         return value
     raise ValueError(f"{value!r} is not a file name")
@@ -88,7 +88,7 @@ def secret_file(value: object) -> str:
 
 
 def web_address(value: object) -> str:
-    """An http or https address, at most 1000 characters."""
+    """Return an http or https address, at most 1000 characters."""
     text = str(value)
     if re.fullmatch(r"https?://[!-~]{1,990}", text) is None:
         raise ValueError(f"{text[:60]!r} is not an address. Use for example https://host:8080/")
@@ -96,7 +96,7 @@ def web_address(value: object) -> str:
 
 
 def command_line(value: object) -> str:
-    """A command and its arguments, quoted as for a shell (which it is not given to)."""
+    """Return a command and its arguments, quoted as for a shell (which it is not given to)."""
     import shlex
 
     try:
@@ -109,7 +109,7 @@ def command_line(value: object) -> str:
 
 
 def calendar_date(value: object) -> date:
-    """A day."""
+    """Return a day."""
     try:
         return value if isinstance(value, date) else date.fromisoformat(str(value))
     except ValueError:
@@ -117,7 +117,7 @@ def calendar_date(value: object) -> date:
 
 
 def time_zone(value: object) -> str:
-    """The name of a zone in the time zone database."""
+    """Return the name of a zone in the time zone database."""
     from zoneinfo import ZoneInfo, available_timezones
 
     try:
@@ -150,7 +150,7 @@ def networks(value: object) -> tuple[str, ...]:
 
 
 def url_path(value: object) -> str:
-    """The path under which a proxy shows the page, without a slash at the end; empty for the root."""
+    """Return the path under which a proxy shows the page, without a slash at the end; empty for the root."""
     text = str(value).rstrip("/")
     if text and (re.fullmatch(r"(/[A-Za-z0-9._~-]+){1,16}", text) is None or "/.." in text or "/./" in text + "/"):
         raise ValueError(f"{text[:60]!r} is not a path. Use for example /txmon.")
@@ -158,7 +158,7 @@ def url_path(value: object) -> str:
 
 
 def duration(least: int, most: int, divides_day: bool = False) -> Shown[int]:
-    """A duration between two, in seconds."""
+    """Return a duration between two, in seconds."""
 
     def parse(value: object) -> int:
         found = seconds(value)
@@ -172,7 +172,7 @@ def duration(least: int, most: int, divides_day: bool = False) -> Shown[int]:
 
 
 def size(least: int, most: int) -> Callable[[object], int]:
-    """A number of bytes like 64KiB or 1MB."""
+    """Return a number of bytes like 64KiB or 1MB."""
 
     def parse(value: object) -> int:
         match = re.fullmatch(r"(\d+)\s*([A-Za-z]*)", str(value), re.ASCII)
@@ -198,7 +198,7 @@ def _budget(value: object) -> float:
 
 
 def number(least: float, most: float) -> Callable[[object], float]:
-    """A number between two."""
+    """Return a number between two."""
 
     def parse(value: object) -> float:
         try:
@@ -217,7 +217,7 @@ def number(least: float, most: float) -> Callable[[object], float]:
 
 
 def whole(least: int, most: int) -> Callable[[object], int]:
-    """A whole number between two."""
+    """Return a whole number between two."""
 
     def parse(value: object) -> int:
         found = number(least, most)(value)
@@ -242,7 +242,7 @@ def _items(value: object) -> list[tuple[str | None, object]]:
 
 
 def by_status(parse_one: Callable[[object], T], default: T) -> Callable[[object], ByStatus[T]]:
-    """A value for all statuses, or for single ones (STATUS=VALUE), or a table with a `default`."""
+    """Return a value for all statuses, or for single ones (STATUS=VALUE), or a table with a `default`."""
 
     def parse(value: object) -> ByStatus[T]:
         general = default
@@ -258,7 +258,7 @@ def by_status(parse_one: Callable[[object], T], default: T) -> Callable[[object]
 
 
 def text_encoding(value: object) -> str:
-    """The name of an encoding that Python knows."""
+    """Return the name of an encoding that Python knows."""
     import codecs
 
     try:
@@ -270,7 +270,7 @@ def text_encoding(value: object) -> str:
 
 
 def time_form(value: object) -> str:
-    """A form of times as strptime takes it, or `epoch`, `epoch-ms`, `epoch-us`, `epoch-ns`, `excel`."""
+    """Return a form of times as strptime takes it, or `epoch`, `epoch-ms`, `epoch-us`, `epoch-ns`, `excel`."""
     text = str(value)
     if text in ("epoch", "epoch-s", "epoch-ms", "epoch-us", "epoch-ns", "excel"):
         return text
@@ -355,7 +355,7 @@ def _budget_text(value: float) -> str:
 
 
 def _shortest(value: object) -> str:
-    """A number's shortest text that reads back to it; any other value's own."""
+    """Return a number's shortest text that reads back to it; any other value's own."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

@@ -42,7 +42,7 @@ class Route:
         return ";".join([*parts, f"to={'+'.join(self.to) or 'none'}"])
 
     def matches(self, event: IncidentEvent, time: int, tz: object) -> bool:
-        """Whether it is for `event` at `time` (epoch seconds): one of its statuses is named."""
+        """Return whether it is for `event` at `time` (epoch seconds): one of its statuses is named."""
         named = not self.when.statuses or bool(set(event.statuses) & set(self.when.statuses))
         right = named and (not self.severities or event.severity in self.severities)
         return right and _within(self.when.key, event.key) and self.when.active(time, tz)  # type: ignore[arg-type]
@@ -64,7 +64,7 @@ def routes(value: object) -> tuple[Route, ...]:
 
 
 def _table(text: str) -> dict[str, object]:
-    """A route's text; what is a window's is left to `silences`, as text."""
+    """Return a route's text; what is a window's is left to `silences`, as text."""
     table: dict[str, object] = {}
     rest = []
     for part in text.split(";"):

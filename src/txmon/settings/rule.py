@@ -50,7 +50,7 @@ class Rule:
     node: Node
 
     def __str__(self) -> str:
-        """The rule in one line that `parse_rule` reads back."""
+        """Return the rule in one line that `parse_rule` reads back."""
         from txmon.support.durations import duration_text
 
         status = f"{self.status}: " if self.status else ""
@@ -82,7 +82,7 @@ def rules_text(rules: tuple[Rule, ...]) -> str:
 
 
 def parse_rule(item: object, number: int = 1) -> Rule:
-    """A rule from its text or its table {name, status, when, for}; `number` names one that has no name."""
+    """Return a rule from its text or its table {name, status, when, for}; `number` names one that has no name."""
     hold, status, name = 0, "", f"rule{number}"
     if isinstance(item, Mapping):
         for key in item:
@@ -135,7 +135,7 @@ class _Parser:
         return self._tokens[self._at][0]
 
     def _take(self, *texts: str) -> str:
-        """The present token's text if it is one of `texts`, and on to the next; else an empty text."""
+        """Return the present token's text if it is one of `texts`, and on to the next; else an empty text."""
         _, text, _ = self._tokens[self._at]
         if text in texts and self._kind() in ("name", "sign"):
             self._at += 1

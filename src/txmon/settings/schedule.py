@@ -40,7 +40,7 @@ class Hours:
         return f"{clock_text(self.start)}-{clock_text(self.end)}"
 
     def day_of(self, local: datetime) -> datetime | None:
-        """The day on which the window that holds at `local` began; None when none holds."""
+        """Return the day on which the window that holds at `local` began; None when none holds."""
         minute = local.hour * 60 + local.minute
         if self.start < self.end:
             return local if self.start <= minute < self.end else None
@@ -49,7 +49,7 @@ class Hours:
         return local - timedelta(days=1) if minute < self.end else None
 
     def hold(self, time: int, tz: tzinfo) -> bool:
-        """Whether `time` (epoch seconds) is within the window."""
+        """Return whether `time` (epoch seconds) is within the window."""
         return self.day_of(datetime.fromtimestamp(time, tz)) is not None
 
 
@@ -76,13 +76,13 @@ class Silence:
         return ";".join(parts)
 
     def active(self, time: int, tz: tzinfo) -> bool:
-        """Whether the window holds at `time` (epoch seconds) in zone `tz`."""
+        """Return whether the window holds at `time` (epoch seconds) in zone `tz`."""
         local = datetime.fromtimestamp(time, tz)
         began = local if self.hours is None else self.hours.day_of(local)
         return began is not None and (not self.weekdays or began.weekday() in self.weekdays)
 
     def covers(self, statuses: tuple[str, ...], key: Key) -> bool:
-        """Whether all of an incident is meant: one that also has another status is not silenced.
+        """Return whether all of an incident is meant: one that also has another status is not silenced.
 
         Total volume goes with whatever else is in the incident, since a status's dip is also one of the whole.
         """
@@ -91,7 +91,7 @@ class Silence:
 
 
 def silenced(silences: tuple[Silence, ...], event: IncidentEvent, time: int, tz: tzinfo) -> bool:
-    """Whether a maintenance window keeps `event` back at `time` (epoch seconds)."""
+    """Return whether a maintenance window keeps `event` back at `time` (epoch seconds)."""
     return any(silence.covers(event.statuses, event.key) and silence.active(time, tz) for silence in silences)
 
 
@@ -184,7 +184,7 @@ def _silence(table: object) -> Silence:
 
 
 def words_of(value: object) -> tuple[str, ...]:
-    """One text, or a list of them, as texts; ValueError where one is empty."""
+    """Return one text, or a list of them, as texts; ValueError where one is empty."""
     words = tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
     if not all(words):
         raise ValueError("a maintenance window has an empty value")
@@ -192,7 +192,7 @@ def words_of(value: object) -> tuple[str, ...]:
 
 
 def weekday_of(day: str) -> int:
-    """The number of a weekday, 0 for Monday; ValueError for what is none."""
+    """Return the number of a weekday, 0 for Monday; ValueError for what is none."""
     if day.lower()[:3] not in WEEKDAYS:
         raise ValueError(choose(str(day), WEEKDAYS))
     return WEEKDAYS.index(day.lower()[:3])

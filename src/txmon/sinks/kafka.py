@@ -89,7 +89,7 @@ class KafkaLines:
 def identity_of(kind: str, line: str) -> str:
     """What a line is of: the same for the same line however often it is sent, another for any other of its batch.
 
-    time/key's values/status of a verdict, with /revised where it corrects one; id/state/time of what became of an
+    time/key's values/status of a verdict, with /revised where it corrects one; id/state/time of the step of an
     incident; time/trend/status of a trend; source/line/checksum of a bad record.
     """
     row = json.loads(line)

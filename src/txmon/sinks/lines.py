@@ -31,7 +31,7 @@ def verdict_line(v: Verdict) -> str:
 
 
 def line_start(time: int) -> bytes:
-    """How the line of every verdict of the bucket at `time` begins."""
+    """Return how the line of every verdict of the bucket at `time` begins."""
     return f'{{"time": "{iso(time)}", "status": '.encode()
 
 

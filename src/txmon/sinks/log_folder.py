@@ -30,7 +30,7 @@ class LogFolder:
     """
 
     def __init__(self, folder: str, keep: int | None = None) -> None:
-        """folder: made when it is not there. keep: seconds of event time after which files go; None: for ever.
+        """folder: made when it is not there. keep: seconds of event time after which files go; None: without limit.
 
         IoFailure when the folder cannot be written to.
         """

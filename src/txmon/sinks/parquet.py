@@ -140,7 +140,7 @@ class ParquetFolder:
         return self._database
 
     def _read(self, hour: Hour) -> dict[Place, Row]:
-        """Return the rows that the hour's file has, none where there is no file."""
+        """Return the rows that the hour's file has, none where the file does not exist."""
         path = self._path(hour)
         if not path.exists():
             return {}

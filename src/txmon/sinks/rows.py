@@ -20,7 +20,7 @@ Kind = Literal["time", "text", "name", "whole", "number", "flag", "texts", "json
 Row = tuple[object, ...]
 Place = tuple[object, ...]
 
-# name: place rows are told apart by are of the kind "name"
+# name: place that distinguish rows are of the kind "name"
 VERDICTS: Final[Mapping[str, Kind]] = {
     "time": "time", "key": "name", "status": "name", "count": "whole", "total": "whole", "expected": "number",
     "low": "whole", "high": "whole", "score": "number", "window": "whole", "recommendation": "text",

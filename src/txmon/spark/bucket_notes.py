@@ -1,4 +1,4 @@
-"""What each shard is told of the others: by bucket the counts over all keys, and the keys that a census samples.
+"""What each shard learns of the others: by bucket the counts over all keys, and the keys that a census samples.
 
 Each task that reads a part of a batch makes notes of what it saw, and every shard gets them all: a few numbers a
 bucket, by which all shards come to the same season, the same trends and the same number of series.
@@ -21,12 +21,12 @@ class Note(NamedTuple):
     sample: tuple[int, Mapping[str, Sequence[str]]] | None  # level, its keys with their statuses; None: no census
 
     def text(self) -> str:
-        """The note as JSON, for `read`."""
+        """Return the note as JSON, for `read`."""
         return json.dumps(self)
 
 
 def read(text: str) -> Note:
-    """The note that `Note.text` wrote."""
+    """Return the note that `Note.text` wrote."""
     start, whole, sample = json.loads(text)
     return Note(start, whole, (sample[0], sample[1]) if sample is not None else None)
 
@@ -48,7 +48,7 @@ class Notes:
         whole[status] = whole.get(status, 0) + count
 
     def level(self, start: int) -> int:
-        """The level below which keys of the bucket at `start` are of no interest."""
+        """Return the level below which keys of the bucket at `start` are of no interest."""
         return self._levels.get(start, 0)
 
     def meet(self, start: int, key: str, status: str) -> None:
@@ -67,11 +67,11 @@ class Notes:
             sample = self._samples[start] = {key: names for key, names in sample.items() if level_of(key) >= level}
 
     def full(self) -> bool:
-        """Whether it is time to hand over."""
+        """Return whether it is time to hand over."""
         return len(self._whole) >= HELD
 
     def hand_over(self) -> list[Note]:
-        """The notes so far, which are forgotten here."""
+        """Return the notes so far, which are forgotten here."""
         found = [
             Note(start, whole, (self.level(start), self._samples.get(start, {})) if self.sampling else None)
             for start, whole in sorted(self._whole.items())
@@ -83,7 +83,7 @@ class Notes:
 
 
 def notes_of(rows: Iterable[Any], width: int, sampling: bool) -> list[Note]:
-    """The notes of `rows` that have a time, a status, a count (`many`) and a key."""
+    """Return the notes of `rows` that have a time, a status, a count (`many`) and a key."""
     notes = Notes(width, sampling)
     for row in rows:
         start = row.time - row.time % width

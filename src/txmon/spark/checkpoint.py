@@ -18,7 +18,7 @@ PLACE: Final = "place.json"  # in a folder of states: where the sources go on
 
 
 def read_checkpoint(spark: "SparkSession", checkpoint: str) -> list[tuple[int, state.State]]:
-    """The state of every shard as of the newest batch that was finished; NoInput where there is none."""
+    """Return the state of every shard as of the newest batch that was finished; NoInput where there is none."""
     if not exists(spark, f"{checkpoint}/commits"):
         raise NoInput(f"{checkpoint}: is not a checkpoint, or no batch of it was finished")
     rows = spark.read.format("statestore").load(checkpoint)
@@ -44,12 +44,12 @@ def write_folder(spark: "SparkSession", checkpoint: str, folder: str, shards: in
 
 
 def newest(spark: "SparkSession", folder: str) -> int:
-    """The newest batch that has a file in `folder`; -1 without any."""
+    """Return the newest batch that has a file in `folder`; -1 without any."""
     return max((int(name) for name in listed(spark, folder) if name.isdecimal()), default=-1)
 
 
 def _place(spark: "SparkSession", checkpoint: str, batch: int) -> dict[str, Any]:
-    """The files that the batches up to `batch` have read, or the offsets in Kafka at which they stopped."""
+    """Return the files that the batches up to `batch` have read, or the offsets in Kafka at which they stopped."""
     source = json.loads(read_text(spark, f"{checkpoint}/offsets/{batch}").splitlines()[2])
     if "logOffset" not in source:
         return {"offsets": source}
@@ -62,7 +62,7 @@ def _place(spark: "SparkSession", checkpoint: str, batch: int) -> dict[str, Any]
 
 
 def place_in(folder: str) -> dict[str, Any]:
-    """Where the sources go on, as `folder` has it; empty for one that a backfill wrote."""
+    """Return where the sources go on, as `folder` has it; empty for one that a backfill wrote."""
     try:
         found = json.loads((Path(folder) / PLACE).read_text())
     except FileNotFoundError:

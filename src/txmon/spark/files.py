@@ -9,19 +9,19 @@ if TYPE_CHECKING:
 
 
 def exists(spark: "SparkSession", path: str) -> bool:
-    """Whether there is a file or a folder at `path`."""
+    """Return whether there is a file or a folder at `path`."""
     system, place = _place(spark, path)
     return bool(system.exists(place))
 
 
 def listed(spark: "SparkSession", path: str) -> list[str]:
-    """The names in the folder `path`."""
+    """Return the names in the folder `path`."""
     system, place = _place(spark, path)
     return [str(status.getPath().getName()) for status in system.listStatus(place)] if system.exists(place) else []
 
 
 def read_text(spark: "SparkSession", path: str) -> str:
-    """The file at `path`."""
+    """Return the file at `path`."""
     return str(spark.sparkContext.wholeTextFiles(path).values().first())
 
 

@@ -95,7 +95,7 @@ def session(shards: int, defaults: Mapping[str, str] | None = None) -> "SparkSes
 
 
 def read(spark: "SparkSession", job: Job, start: str | None = None) -> "DataFrame":
-    """The stream that `job.source` names, as raw lines; UsageError for a name that means nothing.
+    """Return the stream that `job.source` names, as raw lines; UsageError for a name that means nothing.
 
     start: a folder of saved states, whose place in the source the stream goes on from.
     """
@@ -112,11 +112,11 @@ def read(spark: "SparkSession", job: Job, start: str | None = None) -> "DataFram
     if topic is not None:
         return _kafka(spark, *topic, place.get("offsets"))
     hint = nearest(kind, ("files", "kafka", "rate"))
-    raise UsageError(f"--source {job.source!r} is none of files:DIR, kafka:SERVERS/TOPIC, rate{hint}")
+    raise UsageError(f"--source {job.source!r} is not files:DIR, kafka:SERVERS/TOPIC or rate{hint}")
 
 
 def _plain(source: Any) -> Any:
-    """The names of files as `_plain_names` gives them.
+    """Return the names of files as `_plain_names` gives them.
 
     A local file is file:///a/b where Spark notes what it has read, and file:/a/b in the stream.
     """
@@ -130,7 +130,7 @@ def _plain_names(names: Sequence[str]) -> list[str]:
 
 
 def files(spark: "SparkSession", folder: str, most: int | None = None, stream: bool = True) -> "DataFrame":
-    """The lines of all files in `folder`, oldest file first; as a stream, of those still to come as well."""
+    """Return the lines of all files in `folder`, oldest file first; as a stream, of those still to come as well."""
     reader: Any = spark.readStream if stream else spark.read
     if most is not None and stream:
         reader = reader.option("maxFilesPerTrigger", most)
@@ -225,7 +225,7 @@ def _check(spark: "SparkSession", job: Job, plan: Plan, say: Say) -> None:
 
 
 def _record(spark: "SparkSession", path: str) -> dict[str, Any] | None:
-    """What the checkpoint was begun with; None for a new one."""
+    """Return what the checkpoint was begun with; None for a new one."""
     if not exists(spark, path):
         return None
     try:

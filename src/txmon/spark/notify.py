@@ -41,7 +41,7 @@ class Teller:
 
 
 def outcomes(lines: Iterable[str]) -> list[Outcome]:
-    """The outcomes that these lines of verdicts and incidents are of, in the order of their buckets."""
+    """Return the outcomes that these lines of verdicts and incidents are of, in the order of their buckets."""
     rows = sorted(map(json.loads, lines), key=lambda row: str(row["time"]))
     found = []
     for time, group in groupby(rows, key=lambda row: str(row["time"])):

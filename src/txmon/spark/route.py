@@ -30,7 +30,7 @@ NOTED: Final = -1  # the row of a note: before all records of its bucket
 
 
 def route(stream: "DataFrame", plan: Plan, limited: bool) -> "DataFrame":
-    """The rows of `stream` by shard, with the notes of them; `limited`: without those from the future."""
+    """Yield the rows of `stream` by shard, with the notes of them; `limited`: without those from the future."""
     frame, parse = records(stream, plan.settings, limited)
     shards, woken = plan.shards, plan.start is not None
 
@@ -81,7 +81,7 @@ def _started(table: Any, width: int) -> Any:
 
 
 def _summed(table: Any, by: list[str], shards_of: Callable[[Any], Any]) -> Any:
-    """The rows of a table with a start, added up; those with an id, which may be a repeat, as they are."""
+    """Return the rows of a table with a start, added up; those with an id, which may be a repeat, as they are."""
     import pyarrow
     from pyarrow import compute
 
@@ -124,7 +124,7 @@ def _platform_of(summed: Any) -> Any:
 
 
 def _shards_of(summed: Any, notes: Notes, plan: Plan) -> Any:
-    """Each row's shard; the keys that a census may want are noted on the way."""
+    """Return each row's shard; the keys that a census may want are noted on the way."""
     import pyarrow
 
     keys = summed.column("key").combine_chunks().dictionary_encode()
@@ -172,7 +172,7 @@ def _noted(notes: Notes, shards: int) -> "Arrow":
 
 
 def _to_all(shards: Sequence[int], start: int, note: str | None) -> Any:
-    """A row for each of `shards`: a note of the bucket at `start`, or nothing but a reason to be called."""
+    """Return a row for each of `shards`: a note of the bucket at `start`, or nothing but a reason to be called."""
     import pyarrow
 
     n = len(shards)
@@ -187,7 +187,7 @@ def _columns() -> list[str]:
 
 
 def rows_of(frame: "pandas.DataFrame") -> tuple[list[Row], list[Note]]:
-    """The records and rejects of a frame of ROUTED, and the notes in it."""
+    """Return the records and rejects of a frame of ROUTED, and the notes in it."""
     said = frame["status"].isna()
     notes = [read(text) for text in frame["note"][said].dropna().tolist()]
     rows = [Row(0, 0, "", 0, None, "", text) for text in frame["reject"][said].dropna().tolist()]

@@ -31,7 +31,7 @@ NOW: Final = "now"  # the batch's own present, epoch seconds, where the future i
 
 
 def records(stream: "DataFrame", settings: Settings, limited: bool) -> tuple["DataFrame", Callable[["Arrow"], "Arrow"]]:
-    """A frame, and what makes records (RECORD) of its batches on the workers.
+    """Yield a frame, and what makes records (RECORD) of its batches on the workers.
 
     limited: refuse what lies more than `max_ahead` in the future: it would end the present for all. The present is the
     batch's own, which Spark remembers: a batch that is run again refuses the same rows.
@@ -55,7 +55,7 @@ def records(stream: "DataFrame", settings: Settings, limited: bool) -> tuple["Da
 
 
 def canonical(frame: "DataFrame", by: Sequence[str]) -> "DataFrame":
-    """A typed frame's rows with the columns of RECORD; UsageError names a column that it lacks."""
+    """Return a typed frame's rows with the columns of RECORD; UsageError names a column that it lacks."""
     from pyspark.sql import functions as f
 
     types = dict(frame.dtypes)
@@ -135,7 +135,7 @@ def _parsed(batches: "Arrow", settings: Settings) -> "Arrow":
 
 
 def _by_source(sources: Sequence[str], lines: Sequence[bytes]) -> Iterator[tuple[str, list[bytes]]]:
-    """The lines of each source that follow each other."""
+    """Yield the lines of each source that follow each other."""
     for source, pairs in groupby(zip(sources, lines, strict=True), itemgetter(0)):
         yield source, [line for _, line in pairs]
 
@@ -181,12 +181,12 @@ def _columns(one: Record | Reject) -> tuple[object, ...]:
 
 
 def names() -> list[str]:
-    """The columns of RECORD."""
+    """Return the columns of RECORD."""
     return [field.split()[0] for field in RECORD.split(", ")]
 
 
 def types() -> list[Any]:
-    """The Arrow types of RECORD's columns."""
+    """Return the Arrow types of RECORD's columns."""
     import pyarrow
 
     return [pyarrow.int64() if field.endswith("long") else pyarrow.string() for field in RECORD.split(", ")]

@@ -46,7 +46,7 @@ def pack(whole: state.State, closed: Sequence[Closed]) -> bytes:
 
 
 def unpack(raw: bytes, name: str) -> Blob:
-    """What `pack` packed, or a state file's content; ConfigError, which names `name`, where it is neither."""
+    """Return what `pack` packed, or a state file's content; ConfigError, which names `name`, where it is neither."""
     if raw.startswith(GZIP):
         return Blob(state.unpack(raw, name), ())
     if not raw.startswith(MAGIC):
@@ -68,13 +68,13 @@ def unpack(raw: bytes, name: str) -> Blob:
 
 
 def pack_closed(start: int, counts: Sequence[Any]) -> Closed:
-    """A closed bucket with its counts, as a snapshot has them."""
+    """Return a closed bucket with its counts, as a snapshot has them."""
     rows = sum([len(statuses) for _, statuses in counts])
     return Closed(start, rows, zstandard.ZstdCompressor(level=1).compress(msgspec.msgpack.encode(counts)))
 
 
 def unpack_closed(closed: Closed, name: str) -> list[object]:
-    """The start and the counts of a closed bucket, as a snapshot has them; ConfigError where it is damaged."""
+    """Return the start and the counts of a closed bucket, as a snapshot has them; ConfigError where it is damaged."""
     try:
         return [
             closed.start,
@@ -85,7 +85,7 @@ def unpack_closed(closed: Closed, name: str) -> list[object]:
 
 
 def kept(closed: Sequence[Closed]) -> tuple[Closed, ...]:
-    """The newest of `closed`, those that a `Bucketer` would keep for late rows."""
+    """Return the newest of `closed`, those that a `Bucketer` would keep for late rows."""
     found = list(closed)
     rows = sum([one.rows for one in found])
     while len(found) > CORRECTABLE or (rows > KEPT_ROWS and len(found) > 1):
@@ -94,7 +94,7 @@ def kept(closed: Sequence[Closed]) -> tuple[Closed, ...]:
 
 
 def whole_of(blob: Blob, name: str) -> state.State:
-    """The state with its closed buckets in it, as a state file has it."""
+    """Return the state with its closed buckets in it, as a state file has it."""
     if not blob.closed:
         return blob.state
     buckets = dict(blob.state.pipeline["buckets"])

@@ -1,7 +1,7 @@
 """Keys dealt out to shards: the plan that all of them follow, and what one shard does with a batch of rows.
 
 A shard is a whole pipeline over some of the keys: all statuses of a key share it, so its verdicts and incidents are
-those of one process. Of the other shards' keys it is told what a judgement needs (txmon.spark.bucket_notes). One more,
+those of one process. Of the other shards' keys it gets what a judgement needs (txmon.spark.bucket_notes). One more,
 the platform's, sees every row without its key, and gives the platform's totals, incidents and trends. Nothing here
 knows Spark.
 """
@@ -67,14 +67,14 @@ class Plan:
 
     @property
     def census(self) -> bool:
-        """Whether shards must agree on how many series share the budget."""
+        """Return whether shards must agree on how many series share the budget."""
         return bool(self.settings.group_by) and self.settings.sigma is None
 
 
 def plan_of(
     settings: Settings, shards: int, series: int | None = None, totals: bool = True, start: str | None = None
 ) -> Plan:
-    """The plan for `settings`, or a ConfigError that says what one process could do and shards cannot.
+    """Return the plan for `settings`, or a ConfigError that says what one process could do and shards cannot.
 
     series: how many series all shards together will have, for the budget to be shared among; else they are counted.
     totals: whether all keys together are judged too, unless rules alone decide.
@@ -96,7 +96,7 @@ def plan_of(
 
 
 def shard_of(key: str, shards: int) -> int:
-    """The shard of a key (values joined by SEPARATOR); the same in every process and version."""
+    """Return the shard of a key (values joined by SEPARATOR); the same in every process and version."""
     return crc32(key.encode()) % shards
 
 
@@ -169,14 +169,14 @@ class Shard:
         return lines
 
     def pack(self) -> bytes:
-        """The state, as a state store holds it."""
+        """Return the state, as a state store holds it."""
         surrendered = self._pipeline.bucketer.surrender()
         closed = [blob.pack_closed(bucket.start, pack_counts(bucket.counts)) for bucket in surrendered]
         self._closed = blob.kept([*self._closed, *closed])
         return blob.pack(state_of(self._pipeline, self._settings, {}), self._closed)
 
     def save(self) -> bytes:
-        """The state, as a state file holds it."""
+        """Return the state, as a state file holds it."""
         self._recall()
         return state.pack(state_of(self._pipeline, self._settings, {}))
 
@@ -224,7 +224,7 @@ def _begin_at(pipeline: Pipeline, watermark: int, bucket: int) -> None:
 
 
 def file_of(folder: str, shard: int) -> str:
-    """The state file of a shard within a folder of states."""
+    """Return the state file of a shard within a folder of states."""
     return str(Path(folder) / (f"shard-{shard:05d}.state" if shard != PLATFORM else "platform.state"))
 
 
@@ -246,7 +246,7 @@ def write_states(folder: str, shards: int, packed: Iterable[tuple[int, bytes]]) 
 
 
 def read_states(folder: str) -> Sequence[tuple[int, state.State]]:
-    """The states in `folder` by shard, the platform's first; a shard that never had a row has none."""
+    """Return the states in `folder` by shard, the platform's first; a shard that never had a row has none."""
     numbers = [PLATFORM, *range(shards_in(folder))]
     found = [(number, state.load(file_of(folder, number))) for number in numbers]
     return [(number, one) for number, one in found if one is not None]

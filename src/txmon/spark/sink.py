@@ -27,7 +27,7 @@ KAFKA: Final = "kafka:"
 
 
 def topic_of_out(out: str) -> tuple[str, str] | None:
-    """The servers and the topic of `kafka:SERVERS/TOPIC`; None for a folder; UsageError for half an address."""
+    """Return the servers and the topic of `kafka:SERVERS/TOPIC`; None for a folder; UsageError for half an address."""
     if not out.startswith(KAFKA):
         return None
     found = topic_of(out.removeprefix(KAFKA))
@@ -136,5 +136,5 @@ def _sender(servers: str, topic: str, number: int) -> "Callable[[Arrow], Arrow]"
 
 @lru_cache(maxsize=1)
 def _producer(servers: str, topic: str) -> KafkaLines:
-    """The worker's own, kept from batch to batch."""
+    """Return the worker's own, kept from batch to batch."""
     return KafkaLines(servers, topic)

@@ -51,7 +51,7 @@ def detect(
     totals: bool = True,
     start: str | None = None,
 ) -> "DataFrame":
-    """The verdicts, incidents, trends and rejects of `stream`, streaming or static, a row a line.
+    """Return the verdicts, incidents, trends and rejects of `stream`, streaming or static, one row per line.
 
     stream: columns `time` (a timestamp, or epoch seconds), `status`, `count` (optional), `id` (optional) and those of
     `by`; or raw lines, `value` (bytes or text) with `source` (where from), read as txmon reads files. A row that is no
@@ -68,7 +68,7 @@ def detect(
 
 
 def typed(stream: "DataFrame", plan: Plan) -> "DataFrame":
-    """What `detect` gives, by a plan that is made already."""
+    """Return what `detect` gives, by a plan that is made already."""
     from pyspark.sql import functions as f
 
     routed = route(stream, plan, limited=stream.isStreaming)
@@ -85,7 +85,7 @@ def lines_of(text: "DataFrame") -> "DataFrame":
 def plan_for(
     settings: Settings, by: Sequence[str], shards: int, series: int | None, totals: bool, start: str | None
 ) -> Plan:
-    """The plan that `detect` follows for the same arguments."""
+    """Return the plan that `detect` follows for the same arguments."""
     return plan_of(replace(settings, group_by=tuple(by)) if by else settings, shards, series, totals, start)
 
 
@@ -100,7 +100,7 @@ def backfill(history: "DataFrame", folder: str, settings: Settings | None = None
 
 
 def learn(history: "DataFrame", folder: str, plan: Plan) -> int:
-    """What `backfill` does, by a plan that is made already."""
+    """Return what `backfill` does, by a plan that is made already."""
     routed = route(history, plan, limited=False)
     until = _newest(routed) - plan.lateness
     packed = _by_shard(routed, plan).mapInArrow(_runner(plan, until, final=False), f"shard int, {STATE}")
@@ -113,7 +113,7 @@ def _streaming(routed: "DataFrame", plan: Plan) -> "DataFrame":
     from pyspark.sql import functions as f
     from pyspark.sql.streaming.state import GroupStateTimeout
 
-    # Spark drops what is older than its watermark before any code of ours sees it. Its watermark is told to stay so
+    # Spark drops what is older than its watermark before any code of ours sees it. Its watermark is set to stay so
     # far behind that all a shard can still correct arrives; `_stateful` adds the same time on again.
     behind = plan.lateness + (CORRECTABLE + 1) * plan.settings.bucket
     clock = f.when(f.col("status").isNotNull(), f.timestamp_seconds("time"))  # none of a note: each batch has its own
@@ -125,7 +125,7 @@ def _streaming(routed: "DataFrame", plan: Plan) -> "DataFrame":
 
 
 def _stateful(plan: Plan, behind: int) -> Callable[..., Any]:
-    """What Spark calls for each shard that has rows, and for each one whenever the watermark has moved."""
+    """Yield what Spark calls for each shard that has rows, and for each one whenever the watermark has moved."""
 
     def run(key: tuple[int], frames: "Iterator[pandas.DataFrame]", state: Any) -> "Iterator[pandas.DataFrame]":
         now = state.getCurrentWatermarkMs()  # 0 in the first batch
@@ -164,7 +164,7 @@ def _static(routed: "DataFrame", plan: Plan) -> "DataFrame":
 
 
 def _newest(routed: "DataFrame") -> int:
-    """The newest event time (epoch seconds) of all rows; 0 without any. Reads the input."""
+    """Return the newest event time (epoch seconds) of all rows; 0 without any. Reads the input."""
     from pyspark.sql import functions as f
 
     newest = routed.where("status is not null").agg(f.max("time")).first()
@@ -172,7 +172,7 @@ def _newest(routed: "DataFrame") -> int:
 
 
 def _by_shard(routed: "DataFrame", plan: Plan) -> "DataFrame":
-    """All rows of a shard together, in order of time."""
+    """Return all rows of a shard together, in order of time."""
     tasks = routed.sparkSession.conf.get("spark.sql.shuffle.partitions")
     placed = routed.repartition(min(plan.shards + 1, int(str(tasks))), "shard")
     return placed.sortWithinPartitions("shard", "first", "row")

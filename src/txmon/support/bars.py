@@ -65,7 +65,7 @@ def bars(values: Sequence[float | None], height: int, top: float, ascii_only: bo
 
 
 def chart(series: Series, width: int, height: int = 6, ascii_only: bool = False) -> list[str]:
-    """A titled bar chart with its scale at the left, `width` characters wide at most."""
+    """Return a titled bar chart with its scale at the left, `width` characters wide at most."""
     known = [float(v) for v in series.values if v is not None and isfinite(v)]
     top = max(known, default=0.0)
     scale = [f"{top:,.6g}", "0"]

@@ -66,7 +66,7 @@ class LineFile:
             os.close(before)
 
     def _renamed(self) -> bool:
-        """Whether the path is no longer the file that is open: rotation renames it without a word."""
+        """Return whether the path is no longer the file that is open: rotation renames it without a word."""
         if self._descriptor < 0:
             return True
         if self._identity is None:
@@ -154,7 +154,7 @@ class LineFile:
             self._descriptor = -1
 
     def summary(self) -> list[str]:
-        """A line when lines were lost, or would be if the run ended now."""
+        """Return a line when lines were lost, or would be if the run ended now."""
         with suppress(BrokenPipeError):
             self.retry()
         lost = self.lost + self._left()

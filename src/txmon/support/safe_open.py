@@ -23,7 +23,7 @@ STANDARD_OUTPUT: Final = "-"
 
 
 def open_file(path: str, flags: int, mode: int = 0o666, private: bool = False) -> int:
-    """A descriptor of `path`, opened with `flags`; a file that is not there yet is made with `mode`.
+    """Return a descriptor of `path`, opened with `flags`; a file that is not there yet is made with `mode`.
 
     private: for its owner alone. The mode is 0600 then, and a regular file of another user is refused. Nothing is
     truncated before that is known. Raises OSError.
@@ -59,7 +59,7 @@ def check_link(path: str) -> None:
 
 
 def trusted(status: os.stat_result) -> bool:
-    """Whether what has this status is this user's or root's."""
+    """Return whether what has this status is this user's or root's."""
     return status.st_uid in (os.geteuid(), 0)
 
 

@@ -61,7 +61,7 @@ class Board:
         self.incidents = IncidentBook()
         self.trends: dict[str, TrendName] = {}
         self.tracks: dict[Series, Track] = {}
-        self.keyed = False  # keys are told apart
+        self.keyed = False  # there are keys
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket's outcome."""

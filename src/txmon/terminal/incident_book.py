@@ -67,7 +67,7 @@ class IncidentBook:
             self.count += 1
         if event.state != "resolved":
             self.open[event.id] = Followed(event)
-        elif not event.parent:  # what became a part of the platform's incident is told with that
+        elif not event.parent:  # the platform's incident reports what became a part of it
             self.closed[event.id] = Followed(event, event.time)
             if len(self.closed) > MOST_CLOSED:
                 least = min(self.closed, key=lambda name: abs(self.closed[name].event.excess))

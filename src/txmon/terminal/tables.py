@@ -15,19 +15,19 @@ PLAIN_WIDTH = 300  # columns where the output is no terminal: what reads a file 
 
 
 def console_of(stream: TextIO) -> Console:
-    """A console on `stream`: colours and the window's width on a terminal, neither elsewhere."""
+    """Return a console on `stream`: colours and the window's width on a terminal, neither elsewhere."""
     return Console(file=stream, highlight=False, width=None if stream.isatty() else PLAIN_WIDTH, emoji=False)
 
 
 def speaks_unicode(stream: TextIO) -> bool:
-    """Whether box-drawing characters can be written to `stream`."""
+    """Return whether box-drawing characters can be written to `stream`."""
     return "utf" in (getattr(stream, "encoding", None) or sys.getdefaultencoding()).lower()
 
 
 def table_of(
     columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool], unicode: bool = True
 ) -> Table:
-    """A table of texts; `right` says which columns are aligned at the right. Nothing in them is obeyed."""
+    """Return a table of texts; `right` says which columns are aligned at the right. Nothing in them is obeyed."""
     table = Table(box=box.SIMPLE_HEAD if unicode else box.ASCII, pad_edge=False, show_edge=False)
     for column, numeric in zip(columns, right, strict=True):
         table.add_column(Text(printable(column, None)), justify="right" if numeric else "left", overflow="fold")

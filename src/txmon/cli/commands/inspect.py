@@ -66,7 +66,7 @@ def inspect(file: str | None, machine: bool, **flags: object) -> ExitCode:
     if file is None and source is None:
         raise UsageError("Missing argument 'FILE'. Name a file, or - for standard input.")
     if file is not None and source is not None:
-        raise UsageError("--sql and --prometheus take the place of FILE")
+        raise UsageError("--sql and --prometheus replace FILE. Leave the file out.")
     inputs: list[str | Asked] = [file] if file is not None else []
     if source is not None:
         inputs = [source.rows(lambda line: tell([line]))]

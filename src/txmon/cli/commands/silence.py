@@ -90,7 +90,7 @@ def _end(state: str, status: str, name: str, key: Key, span: str | None, known: 
 
 
 def _known(tracker: IncidentTracker, state: str, now: int) -> list[SilenceOrder]:
-    """The silences that hold by the wall clock, those that the run has not heard of yet among them."""
+    """Return the silences that hold by the wall clock, those that the run has not heard of yet among them."""
     for word in words_left(state):
         if word.action == "silence":
             tracker.silence(SilenceOrder(word.status, word.key, word.until, word.author, word.note))

@@ -19,7 +19,7 @@ from txmon.settings.declarations import Settings
 from txmon.settings.parsers import duration
 from txmon.spark.shards import Plan, plan_of
 
-# bad records are lines of the output, in kind=reject: there is no file for them, and none of them ends the job
+# bad records are lines of the output, in kind=reject: they have no file of their own, and none of them ends the job
 PARSING: Final = tuple(name for name in READING if name not in ("strict", "rejects"))
 SHARDS: Final = 16
 F = TypeVar("F", bound=Callable[..., Any])

@@ -13,7 +13,7 @@ from txmon.ingest.aggregate.json_lines import JsonAggregator
 from txmon.ingest.aggregate.ledger import Item, Ledger
 from txmon.ingest.records import CsvLayout, RecordParser, Reject
 
-TOGETHER: Final = 1 << 14  # lines looked at in one go: their cells take 200 bytes a line besides, and more where wide
+TOGETHER: Final = 1 << 14  # lines looked at together: their cells take 200 bytes a line besides, and more where wide
 
 
 class Aggregator:
@@ -29,7 +29,7 @@ class Aggregator:
         self._json = JsonAggregator(self._ledger, whole)
 
     def take(self, lines: list[bytes]) -> list[Item | Reject]:
-        """What `lines` come to, in order of arrival; BadData as the parser raises it."""
+        """Return what `lines` come to, in order of arrival; BadData as the parser raises it."""
         self._ledger.out = []
         at = 0
         while at < len(lines) and not self._parser.ready():
@@ -42,7 +42,7 @@ class Aggregator:
         return self._ledger.out
 
     def rest(self) -> list[Item | Reject]:
-        """What was kept back of a whole input: it has ended."""
+        """Return what was kept back of a whole input: it has ended."""
         self._ledger.out = []
         self._ledger.gather()
         return self._ledger.out

@@ -15,7 +15,7 @@ QUOTE: Final = ord('"')  # a number: looking for a byte in bytes raises and catc
 RETURN: Final = ord("\r")
 MINUS: Final = ord("-")
 POINT: Final = ord(".")
-FEW: Final = 64  # lines looked at in one go where there is something odd among more
+FEW: Final = 64  # lines looked at together where there is something odd among more
 
 
 class CsvAggregator(EndingAggregator):
@@ -41,11 +41,11 @@ class CsvAggregator(EndingAggregator):
         return raw[: find(raw, self._delimiter[0], 0) + 1]
 
     def time_in(self, start: bytes) -> bytes:
-        """The first cell."""
+        """Return the first cell."""
         return start[:-1]
 
     def read(self, rest: bytes) -> Rest | None:
-        """What the cells after the first say."""
+        """Return what the cells after the first say."""
         layout = self._layout
         if QUOTE in rest or not _is_text(rest):
             return None
@@ -64,7 +64,7 @@ class CsvAggregator(EndingAggregator):
         self._add_together([raw])
 
     def _add_together(self, lines: list[bytes]) -> None:
-        """Count lines in one go; where there are quotes and the like in any of them, in smaller parts."""
+        """Count lines together; where there are quotes and the like in any of them, in smaller parts."""
         together = self._delimiter.join(lines)
         fits = len(together) <= self.max_line or max(map(len, lines)) <= self.max_line
         if fits and QUOTE not in together and _is_text(together):
@@ -126,7 +126,7 @@ class CsvAggregator(EndingAggregator):
             at += width
 
     def _key(self, cells: list[bytes], at: i64) -> Key:
-        """The key of the row whose cells begin at `at`."""
+        """Return the key of the row whose cells begin at `at`."""
         by = self._layout.by
         cell = cells[at + by[0]] if len(by) == 1 else self._delimiter.join([cells[at + column] for column in by])
         key = self.ledger.key(cell)
@@ -148,7 +148,7 @@ def _length(cells: list[bytes], at: i64, width: i64) -> i64:
 
 
 def _number(cell: bytes) -> int:
-    """The number in a cell; -1 where the parser must look at it."""
+    """Return the number in a cell; -1 where the parser must look at it."""
     size: i64 = len(cell)
     if size == 0 or size > 15:
         return -1
@@ -162,7 +162,7 @@ def _number(cell: bytes) -> int:
 
 
 def _units(cell: bytes) -> int:
-    """The amount in a cell, in units; NO_AMOUNT where it holds none."""
+    """Return the amount in a cell, in units; NO_AMOUNT where it holds none."""
     size: i64 = len(cell)
     at: i64 = 1 if size > 0 and cell[0] == MINUS else 0
     found: i64 = 0
@@ -190,7 +190,7 @@ def _units(cell: bytes) -> int:
 
 
 def _other_units(cell: bytes) -> int:
-    """The same, as the parser reads it."""
+    """Return the same, as the parser reads it."""
     amount = amount_of(cell.decode())
     return NO_AMOUNT if amount is None else units_of(amount)
 

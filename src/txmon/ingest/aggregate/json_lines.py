@@ -44,7 +44,7 @@ class Shape:
 def shape_of(
     raw: bytes, mapping: Mapping[str, str], by: Sequence[str], ids: bool = False, money: bool = False
 ) -> Shape | None:
-    """The shape of a line; None where each line of its kind must be read by itself.
+    """Return the shape of a line; None where each line of its kind must be read by itself.
 
     mapping: columns that fields are read from instead of those in NAMES. by: the dimensions. ids: also of a line that
     has an id. money: whether an amount has a currency, which is then one more dimension.
@@ -123,13 +123,13 @@ class JsonAggregator(EndingAggregator):
         return start if raw.startswith(start) else b""
 
     def time_in(self, start: bytes) -> bytes:
-        """The text of the first field."""
+        """Return the text of the first field."""
         shape = self._shape
         assert shape is not None
         return start[len(shape.head) : len(start) - len(shape.middle)]
 
     def read(self, rest: bytes) -> Rest | None:
-        """What the fields after the first say."""
+        """Return what the fields after the first say."""
         shape = self._shape
         if shape is None or not rest.isascii():
             return None
@@ -145,7 +145,7 @@ class JsonAggregator(EndingAggregator):
         return Rest(status, self._key(row), count, units)
 
     def _add_together(self, lines: list[bytes], shape: Shape) -> bool:
-        """Count lines that all have the usual shape in one go; False, with nothing done, where they do not."""
+        """Count lines that all have the usual shape together; False, with nothing done, where they do not."""
         if self._odd >= RELEARN:
             return False
         together = b"\n".join(lines)

@@ -41,15 +41,15 @@ class EndingAggregator:
         self._since = 0
 
     def start(self, raw: bytes) -> bytes:
-        """A line up to what follows its time; empty where it does not begin with a time."""
+        """Return a line up to what follows its time; empty where it does not begin with a time."""
         raise NotImplementedError
 
     def time_in(self, start: bytes) -> bytes:
-        """The time at the end of `start`."""
+        """Return the time at the end of `start`."""
         raise NotImplementedError
 
     def read(self, rest: bytes) -> Rest | None:
-        """What the end of a line says; None where the line must be read as a whole."""
+        """Return what the end of a line says; None where the line must be read as a whole."""
         raise NotImplementedError
 
     def add_one(self, raw: bytes) -> None:
@@ -100,7 +100,7 @@ class EndingAggregator:
 
 
 def find(raw: bytes, byte: i64, at: i64) -> i64:
-    """Where `byte` is in `raw` from `at` on, as near as the end of a time; -1 where it is not."""
+    """Return where `byte` is in `raw` from `at` on, as near as the end of a time; -1 where it is not."""
     for i in range(at, min(len(raw), at + LONGEST_TIME)):
         if raw[i] == byte:
             return i

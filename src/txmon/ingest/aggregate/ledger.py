@@ -175,7 +175,7 @@ class Ledger:
             tally.amounts.setdefault(mark, units)
 
     def _at(self, time: int) -> Tally:
-        """The tally that a line of this time belongs to, with the line among its rows."""
+        """Return the tally that a line of this time belongs to, with the line among its rows."""
         tally = self._tally
         if time != tally.time:
             if time < tally.start or time >= tally.start + self._width or tally.start < 0:
@@ -226,7 +226,7 @@ class Ledger:
         self._tally = Tally(-1, -1)
 
     def _counts(self) -> dict[str, int]:
-        """What the tally has of each status, where there are no keys."""
+        """Return what the tally has of each status, where there are no keys."""
         seen, self._seen = self._seen, []
         if seen == self._before:  # as in most minutes: to fill a copy is half the work
             counts = self._empty.copy()
@@ -306,11 +306,11 @@ class Ledger:
             self._keys.clear()
 
     def key(self, cell: object) -> Key | None:
-        """The key that a cell or a JSON value is known to be."""
+        """Return the key that a cell or a JSON value is known to be."""
         return self._keys.get(cell)
 
     def new_key(self, cell: object, values: list[str]) -> Key:
-        """The key that these values of the dimensions are; from now on `cell` is known to be it."""
+        """Return the key that these values of the dimensions are; from now on `cell` is known to be it."""
         key = tuple([(name, value.strip()) for name, value in zip(self.by, values, strict=True)])
         if len(self._keys) >= CACHED:
             self._keys.clear()

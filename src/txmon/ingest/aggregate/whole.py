@@ -170,7 +170,7 @@ class WholeInput:
         self.marked = 0
 
     def tallies(self) -> Iterator[Tally]:
-        """One for each bucket in which something arrived, oldest first; the caller owns their counts."""
+        """Yield one for each bucket in which something arrived, oldest first; the caller owns their counts."""
         for start, held in self._held():
             tally = Tally(start, start)
             tally.rows = 1
@@ -260,7 +260,7 @@ class WholeInput:
 
 
 def _packed(held: Held) -> bytes:
-    """A bucket as bytes; ids take eight bytes each, and those that are the same in it, status by status, one."""
+    """Return a bucket as bytes; ids take eight bytes each, and those that are the same in it, status by status, one."""
     marks: dict[Any, dict[str, bytes]] = {}
     for key, by_status in held.marks.items():
         # a repeat costs nothing more: its mark is there once, and how often it came is known from the rows
@@ -302,7 +302,7 @@ def _unpack(held: Held, content: bytes) -> None:
 
 
 def _interned(key: Any) -> Any:
-    """A key whose texts are those of all other keys: each is looked up often from here on."""
+    """Return a key whose texts are those of all other keys: each is looked up often from here on."""
     return tuple([(sys.intern(name), sys.intern(value)) for name, value in key]) if key else ()
 
 

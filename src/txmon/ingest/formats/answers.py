@@ -9,7 +9,7 @@ from typing import Any, Final
 
 
 def _counted(value: object) -> tuple[object, bool]:
-    """A value of a time series as a count, and whether it was rounded: increase() gives fractions."""
+    """Return a value of a time series as a count, and whether it was rounded: increase() gives fractions."""
     number = float(value)  # type: ignore[arg-type]
     whole = round(number) if number == number and abs(number) < 1e15 else value
     return whole, whole != value and whole != number
@@ -74,7 +74,7 @@ def _aggregations(document: Any) -> Iterator[dict[str, Any]]:
 
 
 def _buckets(aggregations: Any, outer: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The innermost buckets of aggregations within each other, with the keys of all that they lie in."""
+    """Yield the innermost buckets of aggregations within each other, with the keys of all that they lie in."""
     for name, found in aggregations.items():
         if not isinstance(found, dict) or "buckets" not in found:
             continue

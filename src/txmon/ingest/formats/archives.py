@@ -43,7 +43,7 @@ def zip_blocks(source: str, archive: "zipfile.ZipFile") -> tuple[str, Iterator[b
             f" choose one: unzip -p {source} NAME | txmon replay -"
         )
     if heads[0].startswith((b"PAR1", b"PK\x03\x04")):
-        raise BadData(f"{source}: {data[0].filename} in it is no text; unpack it first: unzip {source}")
+        raise BadData(f"{source}: {data[0].filename} in it is not text; unpack it first: unzip {source}")
     detail = data[0].filename if len(data) == 1 else f"{len(data)} files, {data[0].filename} to {data[-1].filename}"
     return detail, _ended(_zip_member(source, archive, entry) for entry in data)
 
@@ -77,7 +77,7 @@ def tar_blocks(source: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _ended(files: Iterable[Iterator[bytes]]) -> Iterator[bytes]:
-    """The content of files one after the other, each with a newline at its end."""
+    """Yield the content of files one after the other, each with a newline at its end."""
     for content in files:
         last = b"\n"
         for block in content:
@@ -115,7 +115,7 @@ def _first_line(head: bytes) -> bytes:
 
 
 def _kind(name: str) -> str:
-    """A name's ending, in lower case, without that of a packing."""
+    """Return a name's ending, in lower case, without that of a packing."""
     stem, ending = os.path.splitext(name.lower())
     return os.path.splitext(stem)[1] if ending in _PACKED else ending
 

@@ -23,7 +23,7 @@ def tabular(document: Any) -> Objects:
 
 
 def _tables(value: Any, depth: int, above: list[str] | None) -> Iterator[tuple[list[str], list[list[Any]]]]:
-    """Every list of lists with names for their values. above: names that an object around it has."""
+    """Yield every list of lists with names for their values. above: names that an object around it has."""
     if depth == 0:
         return
     if isinstance(value, list):
@@ -41,7 +41,7 @@ def _tables(value: Any, depth: int, above: list[str] | None) -> Iterator[tuple[l
 
 
 def _names(value: dict[str, Any], depth: int) -> list[str] | None:
-    """The names of columns that stand in an object, or in one within it."""
+    """Return the names of columns that stand in an object, or in one within it."""
     for inner in value.values():
         if isinstance(inner, list) and inner:
             if all(isinstance(one, str) for one in inner):

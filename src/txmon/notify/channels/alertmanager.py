@@ -38,7 +38,7 @@ class Alertmanager:
         self._posted: dict[str, Labels] = {}  # incident -> the labels it fires under
 
     def render(self, notification: Notification) -> str:
-        """The incidents, without the times that only sending knows."""
+        """Return the incidents, without the times that only sending knows."""
         if notification.kind == "test":
             labels = {"alertname": "txmon test", "severity": "info", "incident": "test"}
             test = {"labels": labels, "summary": "txmon can reach Alertmanager", "start": notification.time}

@@ -33,10 +33,10 @@ class Channel(Protocol):
 
     @property
     def name(self) -> str:
-        """A short word: teams, webhook."""
+        """Return a short word: teams, webhook."""
 
     def render(self, notification: Notification) -> str:
-        """What is kept in the spool and sent; without secrets."""
+        """Return what is kept in the spool and sent; without secrets."""
 
     def send(self, identity: str, body: str) -> Answer:
         """Try once to send `body`, whose notification's id is `identity`; failures are answers, not exceptions."""
@@ -54,7 +54,7 @@ class Headers(Protocol):
     """Of an HTTP answer; names in any case."""
 
     def get(self, name: str, /) -> str | None:
-        """A header's value; None when it is absent."""
+        """Return a header's value; None when it is absent."""
 
 
 class Secrets:
@@ -95,7 +95,7 @@ def _parts(address: str) -> Iterator[str]:
 
 
 def http_answer(code: int, headers: Headers, body: str, secrets: Secrets) -> Answer:
-    """What an HTTP answer means."""
+    """Return what an HTTP answer means."""
     if 200 <= code < 300:
         return Answer("sent", status_text(code))
     said = " ".join(secrets.hide(body).split())[:QUOTED]
@@ -106,7 +106,7 @@ def http_answer(code: int, headers: Headers, body: str, secrets: Secrets) -> Ans
 
 
 def status_text(code: int) -> str:
-    """A status code with its name."""
+    """Return a status code with its name."""
     try:
         return f"{code} {HTTPStatus(code).phrase}"
     except ValueError:
@@ -128,7 +128,7 @@ def retry_after(headers: Headers) -> float | None:
 
 
 def failure_answer(failure: BaseException) -> Answer:
-    """What a failed connection means, in our own words: a library's may hold the address."""
+    """Return what a failed connection means, in our own words: a library's may hold the address."""
     for cause in _chain(failure):
         name = type(cause).__name__
         if isinstance(cause, ConnectionRefusedError):
@@ -145,7 +145,7 @@ def failure_answer(failure: BaseException) -> Answer:
 
 
 def _chain(failure: BaseException) -> Iterator[BaseException]:
-    """The failure and everything that it says caused it."""
+    """Yield the failure and everything that it says caused it."""
     seen: list[BaseException] = []
     waiting: list[object] = [failure]
     while waiting and len(seen) < 20:

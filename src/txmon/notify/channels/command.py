@@ -31,7 +31,7 @@ class Command:
         self._timeout = timeout
 
     def render(self, notification: Notification) -> str:
-        """The document, on a line."""
+        """Return the document, on a line."""
         return document(notification, self._tz) + "\n"
 
     def send(self, identity: str, body: str) -> Answer:

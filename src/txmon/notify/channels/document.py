@@ -15,7 +15,7 @@ MOST_INCIDENTS: Final = 500
 
 
 def document(notification: Notification, tz: tzinfo) -> str:
-    """One line of JSON; times are UTC, those within title and text in `tz`.
+    """Return one line of JSON; times are UTC, those within title and text in `tz`.
 
     `status` is firing, resolved or info, for all and for each incident; an incident's `dedup_key` stays the same from
     opened to resolved, and `id` is the same whenever the same notification is sent again.

@@ -42,7 +42,7 @@ class Teams:
         self._secrets = Secrets([address])
 
     def render(self, notification: Notification) -> str:
-        """The card."""
+        """Return the card."""
         if self._kind == "adaptive":
             return json.dumps(adaptive_card(notification, self._tz, self._mentions))
         return json.dumps(message_card(notification, self._tz))

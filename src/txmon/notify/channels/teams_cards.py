@@ -25,7 +25,7 @@ MENTIONED: Final = frozenset(("opened", "reopened", "worsened", "no data"))  # s
 
 
 def adaptive_card(notification: Notification, tz: tzinfo = UTC, mentions: Sequence[Mention] = ()) -> Payload:
-    """The Workflows envelope of `notification`, under LIMIT bytes; times are shown in `tz`.
+    """Return the Workflows envelope of `notification`, under LIMIT bytes; times are shown in `tz`.
 
     mentions: people who are called by name where an incident begins or gets worse, unless it is only for information.
     """
@@ -34,7 +34,7 @@ def adaptive_card(notification: Notification, tz: tzinfo = UTC, mentions: Sequen
 
 
 def message_card(notification: Notification, tz: tzinfo = UTC) -> Payload:
-    """The legacy connector's MessageCard of `notification`, under LIMIT bytes; times are shown in `tz`."""
+    """Return the legacy connector's MessageCard of `notification`, under LIMIT bytes; times are shown in `tz`."""
     return _fitting(notification, tz, _message_card)
 
 

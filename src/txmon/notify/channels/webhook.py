@@ -49,7 +49,7 @@ class Webhook:
         self._opener = build_opener(_Stay)
 
     def render(self, notification: Notification) -> str:
-        """The document."""
+        """Return the document."""
         return document(notification, self._tz)
 
     def send(self, identity: str, body: str) -> Answer:

@@ -40,7 +40,7 @@ class Hub:
         return len(self._listeners)
 
     def position(self) -> str:
-        """The id of the newest event: where one who knows everything up to now goes on."""
+        """Return the id of the newest event: where one who knows everything up to now goes on."""
         return f"{self._boot}-{self._number}"
 
     def publish(self, kind: str, data: str, keep: bool = True) -> None:
@@ -60,7 +60,7 @@ class Hub:
                     waiting.put(event)
 
     def full(self) -> bool:
-        """Whether no more listeners are taken."""
+        """Return whether no more listeners are taken."""
         return self._closed or len(self._listeners) >= LISTENERS
 
     def stream(self, last: str | None) -> Callable[[Callable[[bytes], None]], None]:

@@ -56,7 +56,7 @@ def _no_bodies(request: Request, length: int) -> int:
 
 
 def is_probe(request: Request) -> bool:
-    """Whether a request asks how the server is, and nothing else."""
+    """Return whether a request asks how the server is, and nothing else."""
     return request.path in PROBES
 
 
@@ -265,7 +265,7 @@ def _bind(host: str, port: int, backlog: int) -> socket.socket:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
+    """Return whether only this machine can reach `host`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

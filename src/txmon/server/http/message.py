@@ -85,7 +85,7 @@ class Request:
     origin_host: str = ""  # the name that the client used, where a trusted proxy says that it was another
 
     def segments(self) -> tuple[str, ...]:
-        """The parts of the path, percent-decoded one by one: an escaped slash is no separator."""
+        """Return the parts of the path, percent-decoded one by one: an escaped slash is no separator."""
         return tuple([unquote(part) for part in self.path[1:].split("/")])
 
 
@@ -127,7 +127,7 @@ def object_text(members: Mapping[str, object]) -> str:
 
 
 def as_error(error: HttpError) -> Response:
-    """The answer to a bad request: problem details as RFC 9457 has them, with a `code` for programs."""
+    """Return the answer to a bad request: problem details as RFC 9457 has them, with a `code` for programs."""
     row = {
         "type": "about:blank", "title": _phrase(error.status), "status": error.status, "code": error.code,
         "detail": error.reason, **error.more,
@@ -156,7 +156,7 @@ def _takes_gzip(accepted: str) -> bool:
 
 
 def parse_head(raw: bytes) -> tuple[Request, int]:
-    """The request whose head is `raw` (without the empty line), and the length of its body; HttpError otherwise.
+    """Return the request whose head is `raw` (without the empty line), and the length of its body; HttpError otherwise.
 
     The length is CHUNKED where the body says its own end.
     """
@@ -234,7 +234,7 @@ def _length(headers: Mapping[str, str], modern: bool) -> int:
 
 
 def render(response: Response, head_only: bool, close: bool, date: str, common: bytes) -> bytes:
-    """The bytes of `response`; `common`: header lines that every answer has."""
+    """Return the bytes of `response`; `common`: header lines that every answer has."""
     lines = [f"HTTP/1.1 {response.status} {_phrase(response.status)}", f"Date: {date}"]
     if response.status != 204:
         lines.append(f"Content-Type: {response.type}")

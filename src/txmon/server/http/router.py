@@ -37,7 +37,7 @@ class Router:
                 self._patterns.append((parts, {route.method: route}))
 
     def find(self, request: Request) -> tuple[Route, Mapping[str, str]]:
-        """The route of `request` and the variables in its path; HttpError 404 or 405."""
+        """Return the route of `request` and the variables in its path; HttpError 404 or 405."""
         methods = self._fixed.get(request.path)
         variables: dict[str, str] = {}
         if methods is None:
@@ -91,11 +91,11 @@ class Query:
             raise HttpError(422, "a parameter is given twice")
 
     def text(self, name: str) -> str | None:
-        """A text, or None where it is absent."""
+        """Return a text, or None where it is absent."""
         return self._values.get(name)
 
     def whole(self, name: str, default: int, least: int, most: int) -> int:
-        """A whole number from `least` to `most`."""
+        """Return a whole number from `least` to `most`."""
         text = self._values.get(name)
         if text is None:
             return default
