@@ -91,8 +91,8 @@ def test_one_process_owns_a_state(follow: Following) -> None:
     second = txmon("watch", "--state", follow.folder / "s", stdin=b"time,status\n")
     assert second.code == 78
     assert follow.process is not None
-    said = f"txmon: {follow.folder}/s: process {follow.process.pid} uses this state file;"
-    said += " stop it, or name another --state\n"
+    said = f"txmon: {follow.folder}/s: process {follow.process.pid} uses this state file."
+    said += " Stop it, or name another --state file.\n"
     assert second.err == said
     served = txmon("serve", "--state", follow.folder / "s", "--port", "0")
     assert (served.code, served.err) == (78, said)

@@ -137,7 +137,7 @@ def test_a_damaged_state_is_refused_and_kept(tmp_path: Path) -> None:
     )
     assert done.returncode == 78
     assert done.stderr.count(b"\n") == 1
-    assert b"is no state of txmon's" in done.stderr
+    assert b"is not a txmon state" in done.stderr
     assert state.read_bytes() == b"no state"
 
 

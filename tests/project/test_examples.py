@@ -17,7 +17,7 @@ import pytest
 import yaml
 from paths import ROOT
 from serving import serving
-from tools import need
+from tools import need, need_all_in
 
 EXAMPLES = ROOT / "examples"
 SHOWS = {  # script -> what its output holds, in this order
@@ -54,6 +54,7 @@ TESTED_ELSEWHERE = {  # file -> where
 
 
 def run(script: str, folder: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    need_all_in([(EXAMPLES / script).read_text()])
     kind = {".sh": ["sh"], ".py": [sys.executable], ".rb": ["ruby"], ".go": ["go", "run"]}[Path(script).suffix]
     return subprocess.run(
         [*kind, str(EXAMPLES / script), *arguments], cwd=folder, env=doc_blocks.environment(folder) | env,

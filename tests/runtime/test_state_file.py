@@ -41,7 +41,7 @@ def good() -> bytes:
     ("raw", "reason"),
     [
         (b"", "is not a txmon state, or it is damaged"),
-        (b"time,status\n", "is no state of txmon's"),
+        (b"time,status\n", "is not a txmon state"),
         (good()[:-9], "damaged"),
         (good()[:30] + b"\xff\xff" + good()[32:], "damaged"),
         (gzip.compress(b"[1]"), "is no state"),

@@ -104,7 +104,7 @@ def test_a_damaged_state_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "state").write_bytes(b"something else")
     code, told = refused(tmp_path, "--state", "state")
     assert code == 78
-    assert "is no state of txmon's" in told
+    assert "is not a txmon state" in told
     assert (tmp_path / "state").read_bytes() == b"something else"
 
 
