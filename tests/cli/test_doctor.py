@@ -120,7 +120,7 @@ def test_a_state_is_read_and_summed_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "text"),
     [
-        (b"x", "is no state"),
+        (b"x", "is not a txmon state"),
         (gzip.compress(b'{"txmon": 7, "written_by": "8.8"}'), "has format 7, written by txmon 8.8"),
     ],
 )

@@ -44,7 +44,7 @@ def good() -> bytes:
         (b"time,status\n", "is not a txmon state"),
         (good()[:-9], "damaged"),
         (good()[:30] + b"\xff\xff" + good()[32:], "damaged"),
-        (gzip.compress(b"[1]"), "is no state"),
+        (gzip.compress(b"[1]"), "is not a txmon state"),
         (gzip.compress(b'{"txmon": 99, "written_by": "9.0"}'), "has format 99, written by txmon 9.0"),
         (gzip.compress(b'{"txmon": 1}'), "lacks 'settings'"),
     ],

@@ -85,3 +85,11 @@ def test_decoded_rows_of_a_wide_table() -> None:
             answer, found = posted(server, json.dumps(some).encode(), "application/json")
             assert answer["rejected"] == 0
             assert sum(n for (_, status), n in found.items() if status == "approved") >= 14
+
+
+def test_a_transaction_with_an_amount_and_a_currency_gets_its_verdict() -> None:
+    row = {"time": epoch(minutes()[0][0]), "status": "failed", "amount": 12.5, "currency": "EUR", "shop": "s1"}
+    for settings, key in ((Settings(), None), (Settings(group_by=("shop",)), {"shop": "s1"})):
+        with serving(settings, now=NOW) as server:
+            (verdict,) = server.post(row).json()["verdicts"]
+            assert (verdict["status"], verdict["count"], verdict.get("key")) == ("failed", 1, key)
