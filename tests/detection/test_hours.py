@@ -1,6 +1,10 @@
 """The hours in which a feed is closed."""
 
+from txmon.detection.detector import BucketJudge
 from txmon.detection.hours import ClosedHours
+from txmon.detection.thresholds import DetectorConfig
+from txmon.model.keys import Counts
+from txmon.model.verdict import Verdict
 
 DAY = 86400
 MONDAY = 1772409600
@@ -37,3 +41,40 @@ def test_the_second_sunday_is_closed_and_the_monday_after_is_not() -> None:
     for minute in range(480):
         hours.learn(sunday + DAY + minute * 60, False)
     assert not hours.closed(sunday + DAY + 490 * 60)
+
+
+def merchants(days: int, open_at: int, last_open_at: int) -> list[Verdict]:
+    """Verdicts on the volume of a shop beside one that never closes.
+
+    It is open from this minute of the day to 21:59, and on the last day from `last_open_at` on.
+    """
+    judge = BucketJudge(DetectorConfig(bucket=60))
+    found: list[Verdict] = []
+    for minute in range(days * 1440):
+        opening = last_open_at if minute // 1440 == days - 1 else open_at
+        counts: Counts = {(("merchant", "always"),): {"approved": 60 + minute * 7 % 11}}
+        if opening <= minute % 1440 < 22 * 60:
+            counts[("merchant", "shop"),] = {"approved": 8 + minute * 5 % 7}
+        found += judge.judge(60 * minute, counts)
+    return [one for one in found if one.key == (("merchant", "shop"),) and one.status == "*"]
+
+
+def alerts_of_day(verdicts: list[Verdict], day: int) -> list[int]:
+    """Minutes of a day in which it alerted."""
+    return [v.time // 60 % 1440 for v in verdicts if v.recommendation == "alert" and v.time // 86400 == day]
+
+
+def test_a_key_that_closes_each_night_is_closed_then_although_the_feed_goes_on() -> None:
+    verdicts = merchants(4, 9 * 60, 9 * 60)
+    assert alerts_of_day(verdicts, 1)  # its nights are not known yet
+    assert not alerts_of_day(verdicts, 3)
+    (night,) = [v for v in verdicts if v.time == 3 * 86400 + 3 * 3600]
+    assert night.expected == 0.0
+    assert night.text.endswith("closed at this time on the days before")
+
+
+def test_a_key_that_does_not_open_is_silent() -> None:
+    late = alerts_of_day(merchants(4, 9 * 60, 12 * 60), 3)
+    assert late
+    assert 9 * 60 < late[0] < 9 * 60 + 30
+    assert late[-1] < 12 * 60

@@ -21,7 +21,7 @@ from txmon.detection.baseline import Baseline
 from txmon.detection.cardinality import Sample, SharedSeriesCount
 from txmon.detection.detector import BucketJudge
 from txmon.detection.episodes import Episodes, Surges
-from txmon.detection.hours import ClosedHours
+from txmon.detection.hours import ClosedHours, KeyHours
 from txmon.detection.judgement import LAG, judge
 from txmon.detection.key_series import KeyVolume, StatusLayout
 from txmon.detection.money import MoneyBook
@@ -224,6 +224,14 @@ def feed_hours(part: ClosedHours, n: int, item: int) -> object:
     return closed
 
 
+def feed_key_hours(part: KeyHours, n: int, item: int) -> object:
+    time = START + 3 * 3600 * n
+    feed = ClosedHours()
+    for before in range(n + 1):  # something of other keys always arrives
+        feed.learn(START + 3 * 3600 * before, True)
+    return part.note(time) if item > 4 else (part.closed(time, feed, False), part.shut, part.opened)
+
+
 def feed_sample(part: Sample, n: int, item: tuple[int, set[int]]) -> object:
     part.take(n, item[0], {f"m{one}": ["denied"] for one in item[1]})
     part.drop(n - 5)
@@ -384,6 +392,7 @@ CASES: Final[dict[str, Case]] = {
     "Tail": Case(Tail, numbers, feed_tail),
     "Pulses": Case(Pulses, numbers, feed_pulses),
     "ClosedHours": Case(ClosedHours, numbers, feed_hours),
+    "KeyHours": Case(lambda: KeyHours(START), numbers, feed_key_hours),
     "Season": Case(lambda: Season(3600), st.lists(count, min_size=40, max_size=80), feed_season),
     "Sample": Case(Sample, sampled, feed_sample),
     "SharedSeriesCount": Case(SharedSeriesCount, sampled, feed_shared),  # its own keys: see Roster

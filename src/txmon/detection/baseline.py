@@ -130,6 +130,12 @@ class Baseline:
         """Events expected for an exposure of one; 0 before anything was learned."""
         return rate_of(self.events, self.exposure)
 
+    def doubt_level(self, exposure: float) -> None:
+        """Let what is known of the level count for this exposure at most, so that it is soon learned anew."""
+        if self.exposure > exposure:
+            self.events *= exposure / self.exposure
+            self.exposure = exposure
+
     def dispersion(self) -> float:
         """Variance over mean (>= 1), from the median absolute Pearson residual."""
         scale = self.median / NORMAL_MAD

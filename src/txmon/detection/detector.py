@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from txmon.detection.baseline import Baseline
 from txmon.detection.episodes import Episodes, Surges
-from txmon.detection.hours import PART, ClosedHours
+from txmon.detection.hours import PART, RUN, ClosedHours, KeyHours
 from txmon.detection.joint import JointDeviation
 from txmon.detection.judgement import LAG, Judgement, excess_of, judge, judge_one
 from txmon.detection.key_series import STATUSES, Bucket, KeyVolume, SeriesState, describe, expect
@@ -37,6 +37,8 @@ POOLED: Final = 1.0  # transactions expected in a bucket, below which a key's se
 OPENING: Final = 0.3  # squared relative error of a level when closed hours end: nobody opens to the minute
 NOISE: Final = 1.5  # sigmas from what is usual, within which a bucket's volume may differ by chance
 MOST_NOISE: Final = 0.25  # of what is usual, likewise
+FEW: Final = 3.0  # buckets that a level counts for when the hours in which its key is closed end
+BUSY: Final = 5.0  # transactions of a key expected in the shortest closed time, so that none of them is no chance
 NOTHING: Final[dict[str, int]] = {}
 WAITING: Final = "comes in bursts"
 CLOSED: Final = "closed at this time on the days before"
@@ -128,7 +130,8 @@ class BucketJudge:
         for judged, (key, volume) in enumerate(self._roster.volumes.items(), 1):
             if breathe is not None and judged % BREATH == 0:
                 breathe()
-            volume.grow(growth)
+            if volume.hours is None or not volume.hours.shut:
+                volume.grow(growth)  # else it waits for the hour in which its key opens
             if expected < 0.0:
                 expected = volume.rate()
             self._judge_key(time, key, volume, arrivals.get(volume, NOTHING), verdicts)
@@ -267,7 +270,7 @@ class BucketJudge:
             elif held is not None:
                 more = self._judge_row(bucket, volume, 0, held, odd, out)
                 alone, excess = more < 0.0, max(0.0, more)
-        elif bucket.span == 0.0 and not self._closed:
+        elif bucket.span == 0.0 and not bucket.closed:
             for waiting in volume.series():  # or their windows would reach further back than the volume's
                 waiting.observe(0.0, 0.0)
         out.append(self._judge_volume(bucket, volume, odd, alone, excess))
@@ -277,7 +280,10 @@ class BucketJudge:
         total = 0
         for count in counts.values():
             total += count
-        span = 0.0 if self._closed else volume.wait(total > 0)
+        closed = self._closed or (bool(key) and self._is_closed(time, volume, total))
+        span = 0.0 if closed else volume.wait(total > 0)
+        if closed:
+            volume.empty += 1
         if not key:
             self._span = span
         if span == 1.0:
@@ -286,12 +292,29 @@ class BucketJudge:
         else:
             usual = span * volume.rate()
         bucket = Bucket(time, key, counts, total, usual, volume.buckets >= self._warmup, volume.buckets)
-        bucket.span = span
+        bucket.span, bucket.closed = span, closed
+        hours = volume.hours
+        bucket.opening = hours is not None and hours.opened >= 0 and time - hours.opened < HOUR
         if usual > 0.0:
             drift, chance = self._lag + volume.doubt(), volume.dispersion() / usual
             bucket.trust = drift / (drift + chance)
             bucket.noise = usual * min(MOST_NOISE, NOISE * sqrt(drift + chance))
         return bucket
+
+    def _is_closed(self, time: int, volume: KeyVolume, total: int) -> bool:
+        """Return whether nothing of a key arrived, and that is usual at this time. Learns when something does."""
+        hours = volume.hours
+        if hours is None:
+            if total == 0 or volume.rate() * RUN * PART < BUSY * self.config.bucket or self.config.bucket > PART:
+                return False
+            hours = volume.hours = KeyHours(time)
+        if total > 0:
+            if hours.note(time):
+                volume.doubt_level(FEW)  # it is that of the hour of closing
+            return False
+        if volume.rate() * RUN * PART < BUSY * self.config.bucket:
+            return False  # so little may be missing by chance; zeros that are left out would raise its level
+        return hours.closed(time, self._hours, volume.empty * self.config.bucket >= HOUR)
 
     def _judge_row(
         self, bucket: Bucket, volume: KeyVolume, place: int, series: Baseline, odd: JointDeviation, out: list[Verdict]
@@ -413,7 +436,7 @@ class BucketJudge:
         """Why nothing is expected in a bucket, or nothing yet; an empty text where something is."""
         if bucket.span > 0.0:
             return ""
-        return CLOSED if self._closed else WAITING
+        return CLOSED if bucket.closed else WAITING
 
     def _conclude(
         self,
@@ -439,7 +462,7 @@ class BucketJudge:
             series.accept_level()
             reasons = LEVEL_SHIFT
             excess = excess_of(series, expected, volume, self._lag)
-        elif seen.passed:
+        elif seen.passed and not (bucket.opening and seen.score < 0.0):
             recommendation, alerts = "alert", True
             reasons = SILENCE if bucket.total == 0 else SCORE
         elif seen.together:
@@ -522,6 +545,11 @@ class BucketJudge:
             "open": self._open,
             "opened": self._opened,
             "hours": self._hours.snapshot(),
+            "key_hours": [
+                [pack_key(key), volume.hours.snapshot()]
+                for key, volume in self._roster.volumes.items()
+                if volume.hours is not None
+            ],
             "season": self._season.snapshot(),
             "surges": self._surges.snapshot(),
             "tails": {status: tail.snapshot() for status, tail in sorted(self._tails.items())},
@@ -549,6 +577,11 @@ class BucketJudge:
         # states from before `seen` was kept: something arrived in the bucket judged last
         self._roster.restore({"seen": self._before, **state})
         self._restore_books(state)
+        for key, hours in state.get("key_hours", []):  # not in older states
+            volume = self._roster.volumes.get(unpack_key(key))
+            if volume is not None:
+                volume.hours = KeyHours(0)
+                volume.hours.restore(hours)
         self._gates = ThresholdTable(self.config)
         self._gates.share(self._roster.sharing)
 

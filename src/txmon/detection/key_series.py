@@ -7,6 +7,7 @@ from typing import Any, Final
 from mypy_extensions import mypyc_attr
 
 from txmon.detection.baseline import MIN_DISPERSION, MIN_OF_KEYS, Baseline, restored
+from txmon.detection.hours import KeyHours
 from txmon.model.keys import TOTAL, Key
 from txmon.model.keys import pack_key as pack_key
 from txmon.model.keys import unpack_key as unpack_key
@@ -82,7 +83,7 @@ class KeyVolume(Baseline):
     million keys, and most of them have one status.
     """
 
-    __slots__ = ("buckets", "empty", "gaps", "held", "layout", "mix_exposure", "seen")
+    __slots__ = ("buckets", "empty", "gaps", "held", "hours", "layout", "mix_exposure", "seen")
 
     def __init__(self, discount: float, layout: StatusLayout, keyed: bool = False) -> None:
         """layout: that of no status; keyed: it is one key's, and not that of all."""
@@ -90,6 +91,7 @@ class KeyVolume(Baseline):
         self.seen = 0  # when something of it last arrived, epoch seconds
         self.layout = layout
         self.held: Baseline | tuple[Baseline, ...] | None = None  # of its statuses, as the layout has them
+        self.hours: KeyHours | None = None  # when it is closed; None for a key that is not busy enough
         self.buckets = 0  # judged so far
         self.empty = 0  # buckets without a transaction since the last one
         self.gaps = 0.0  # part of the buckets with transactions that came after a short gap: a feed of bursts has many
@@ -146,7 +148,9 @@ class KeyVolume(Baseline):
 class Bucket:
     """The counts of one key in one bucket, with what they are judged against."""
 
-    __slots__ = ("age", "counts", "key", "noise", "span", "time", "total", "trust", "usual", "warm")
+    __slots__ = (
+        "age", "closed", "counts", "key", "noise", "opening", "span", "time", "total", "trust", "usual", "warm",
+    )  # fmt: skip
 
     def __init__(
         self, time: int, key: Key, counts: dict[str, int], total: int, usual: float, warm: bool, age: int = 0
@@ -160,6 +164,8 @@ class Bucket:
         self.trust = 1.0  # part of such a difference that is the volume's own, 0..1; the rest is chance
         self.warm = warm
         self.age = age  # buckets judged before
+        self.closed = False  # nothing arrived, and that is usual
+        self.opening = False  # its key was closed until lately: the level may be too high, and is learned anew
         self.span = 1.0  # buckets over which its transactions were gathered; 0 where they come with a later one
 
 

@@ -100,6 +100,7 @@ class _Detector(msgspec.Struct):
     open: Annotated[int, Meta(ge=-1)] = -1
     opened: Annotated[int, Meta(ge=-1)] = -1
     hours: _Hours | None = None
+    key_hours: list[tuple[list[Pair], Annotated[list[Any], Meta(min_length=5, max_length=19)]]] = []
     left: list[tuple[list[Pair], str, Time, _Known]] = []
     tails: dict[str, _Tail] = {}
     pulses: list[tuple[list[Pair], str, bool, _Pulses]] = []

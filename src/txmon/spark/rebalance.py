@@ -20,7 +20,7 @@ SHARED: Final = (
     "before", "seen", "age", "anchored", "level", "lag", "open", "opened", "hours", "season", "whole", "roll", "tails",
 )  # fmt: skip
 # rows that begin with their key; those of all keys as one, whose key is empty, are in every part and go to all
-DEALT: Final = ("kept", "left", "excluded", "groups", "surges", "pulses", "flapping")
+DEALT: Final = ("kept", "left", "excluded", "groups", "surges", "pulses", "flapping", "key_hours")
 
 Parts = Sequence[Mapping[str, Any]]
 Mine = Callable[[Any], bool]  # whether a packed key belongs to the shard
