@@ -75,6 +75,10 @@ def _shard(parts: Parts, number: int, shards: int) -> dict[str, Any]:
         "missed": parts[0]["missed"],
         "opened": parts[0]["opened"],
         "platform": None,  # a shard of its own judges all keys together
+        # shards have no drivers and no money
+        "money": [],
+        "drivers": None,
+        "watch": None,
     }
 
 
@@ -96,6 +100,7 @@ def _buckets(parts: Parts, mine: Mine, first: bool) -> dict[str, Any]:
         "repeated": sum(part["repeated"] for part in parts) if first else 0,
         "open": opened,
         "closed": closed,
+        "details": [],  # shards have no drivers and no money
         "changed": [row for part in parts for row in part["changed"] if mine(row[1])],
         "ids": [[start, sorted(some)] for start, some in sorted(ids.items())],
         "watermark": parts[0]["watermark"],
