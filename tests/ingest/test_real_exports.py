@@ -32,3 +32,18 @@ def test_export(export: Export, tmp_path: Path, capsys: pytest.CaptureFixture[st
     )  # fmt: skip
     assert code == 0, err
     assert found == expected, err
+
+
+def test_a_status_within_a_text_is_named_with_the_way_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines of a container's log: what the service wrote is a text in them."""
+    path = tmp_path / "pods.jsonl"
+    rows = [
+        {"stream": "stdout", "time": f"2026-03-02T10:{m:02d}:00Z", "log": f"level=info status=ok id=tx{m}\n"}
+        for m in range(60)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run(["replay", str(path)]) == 65
+    err = capsys.readouterr().err
+    assert "the status is within the text of column 'log'" in err
+    assert r"""jq -r '"time=\(.time) \(.log)"' FILE | txmon replay -""" in err
+    assert len(err.splitlines()) == 1

@@ -63,6 +63,9 @@ _BEGINNING: Final = LazyPattern(
 )
 _PREFIX: Final = LazyPattern(r"\w*(?:status|state|result|outcome|estado|situacao)\w*\s?[=:]\s?", re.IGNORECASE)
 # around the values of MongoDB's and DynamoDB's JSON
+_INNER: Final = LazyPattern(
+    r"(?:^|[\s{,])\"?(?:\w+_)?(?:status|outcome)\"?\s?[=:]\s?\"?[A-Za-z0-9]"
+)  # of a line within a text
 _WRAPPED: Final = LazyPattern(r"(?:\.(?:\$\w+|S|N|value))+$")
 _TOTALS: Final = frozenset(
     ("total", "all", "todos", "todas", "grand total", "total geral", "total general", "sum", "(all)")
@@ -521,6 +524,8 @@ class _Decision:
         missing = [
             name for name in ("time", "status") if name not in self.columns and not (name == "status" and self.wide)
         ]
+        if "status" in missing:
+            self._refuse_nested()
         if not missing or (not self.table.names and self.container.format == "jsonl"):
             return
         if self.container.format == "csv":
@@ -532,6 +537,22 @@ class _Decision:
         elif not self.whole:
             return  # later rows may have what these do not
         raise BadData(f"{self.source}: {missing_text(missing, self.table.names, self._likely(missing))}")
+
+    def _refuse_nested(self) -> None:
+        """Refuse records whose status is within a text, as container logs have it, and name the way out."""
+        for column in self.table.names:
+            values = [value for value in self.table.values[column] if value]
+            if len(values) > 1 and sum(_INNER.search(value) is not None for value in values) * 2 > len(values):
+                inner = f".{column}" if column.isidentifier() else f'."{column}"'
+                time = self.columns.get("time", "")
+                if time.isidentifier() and not values[0].lstrip().startswith("{"):
+                    inner = f'"time=\\(.{time}) \\({inner})"'
+                way = f"jq -r '{inner}' FILE | txmon replay -" if self.container.format != "csv" else "extract it"
+                raise BadData(
+                    f"{self.source}: the status is within the text of column {column!r}, for example"
+                    f" {values[0].strip()[:60]!r}. Make records of it first ({way}), or name another column with --map"
+                    " status=COLUMN"
+                )
 
     def _likely(self, missing: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
