@@ -65,9 +65,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             [TXMON, *arguments], cwd=folder, input=given.encode(), capture_output=True, timeout=60, check=True
         )
 
-    # one row per issuer's answer, so that --detail finds what an incident has in common
+    codes = {"approved": "00", "denied": "51"}
+    counted = (row.strip().split(",") for row in rows)
     (folder / "auth_codes.csv").write_text(
-        "time,auth_code,count\n2026-03-02T14:29:00Z,00,190\n2026-03-02T14:30:00Z,00,150\n2026-03-02T14:30:00Z,51,60\n"
+        "time,auth_code,count\n"
+        + "".join(f"{time},{codes[status]},{count}\n" for time, status, count in counted if status in codes)
     )
     with sqlite3.connect(folder / "shop.db") as database:
         database.execute("CREATE TABLE payments (created_at TEXT, status TEXT)")
