@@ -65,6 +65,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             [TXMON, *arguments], cwd=folder, input=given.encode(), capture_output=True, timeout=60, check=True
         )
 
+    codes = {"approved": "00", "denied": "51"}
+    counted = (row.strip().split(",") for row in rows)
+    (folder / "auth_codes.csv").write_text(
+        "time,auth_code,count\n"
+        + "".join(f"{time},{codes[status]},{count}\n" for time, status, count in counted if status in codes)
+    )
     with sqlite3.connect(folder / "shop.db") as database:
         database.execute("CREATE TABLE payments (created_at TEXT, status TEXT)")
         database.execute("INSERT INTO payments VALUES ('2026-03-02 10:00:00', 'approved')")

@@ -25,7 +25,7 @@ def explain(incident: str, machine: bool, out: str | None, **flags: object) -> N
 
     \b
     Examples:
-      txmon replay examples/transactions.csv --log logs > verdicts.jsonl
+      txmon replay transactions.csv --log logs > verdicts.jsonl
       txmon explain last --log logs
     """
     from txmon.analysis.incident import page_of, read_story
