@@ -109,7 +109,9 @@ def test_another_users_file_in_the_log_folder_is_left_out_and_counted(tmp_path: 
     done = txmon("replay", "-", "--log", tmp_path)
     assert done.returncode == 0
     assert done.stdout == txmon("replay", "-").stdout
-    assert b"could not be written (is a link" in done.stderr or b"could not be written (belongs to another" in done.stderr
+    assert (
+        b"could not be written (is a link" in done.stderr or b"could not be written (belongs to another" in done.stderr
+    )
     assert trap.read_bytes() == b""
     assert not (tmp_path / "victim").exists()
 
