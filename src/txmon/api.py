@@ -6,7 +6,7 @@
 ...     verdicts = detector.update(i * 300, "value", 50 + i % 7)
 >>> [verdict] = [v for v in detector.update(60 * 300, "value", 190) + detector.flush() if v.recommendation == "alert"]
 >>> verdict.text
-'190 value, 53.6 expected (at most 84)'
+'190 value, 53.6 expected (at most 86)'
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -124,7 +124,7 @@ def score_counts(counts: Iterable[float], half_life: float = 15.0, direction: st
     Raises ValueError for a count below 0 or none, a half life of 0 or less, another direction.
 
     >>> [round(score, 1) for score in score_counts([20, 22, 19, 21, 20, 60])][-2:]
-    [1.3, 5.6]
+    [1.3, 5.3]
     """
     values = [float(count) for count in counts]
     if not all(0.0 <= value < inf for value in values):

@@ -160,7 +160,7 @@ def test_outputs(tmp_path: Path) -> None:
         assert part in text
     mixed = txmon("analyze", str(SAMPLE), "--observed", "today")
     assert mixed.returncode == 2
-    assert "are for checkouts" in mixed.stderr
+    assert "are for files of checkouts. Leave them out for transactions" in mixed.stderr
 
 
 @pytest.mark.skipif(not (DATA / "transactions_1.csv").exists(), reason=f"the real transaction files are not in {DATA}")

@@ -206,7 +206,7 @@ def test_dry_run_prints_and_sends_nothing(tmp_path: Path, receiver: Start) -> No
         (["notify", "--test", "--teams-webhook-file", f"https://h/?sig={SIGNATURE}"], {}, 2, "this is an address"),
         (["config"], {"TXMON_WEBHOOK_FILE": f"https://h/{FLOW}"}, 78, "TXMON_WEBHOOK_FILE: this is an address"),
         (["notify", "--test", "--exec", "'x"], {}, 2, "no closing quotation"),
-        (["notify", "--test", "--link", "javascript:x"], {}, 2, "no address like"),
+        (["notify", "--test", "--link", "javascript:x"], {}, 2, "not an address. Use for example"),
         (["replay", SAMPLE, "--silence", "staus=denied"], {}, 2, "did you mean 'status'?"),
         (["replay", SAMPLE, "--digest", "9"], {}, 2, "not a time of day. Use for example 09:00"),
         (["replay", SAMPLE], {"TXMON_TEAMS_WEBHOK": SIGNATURE}, 78, "did you mean 'TXMON_TEAMS_WEBHOOK'?"),

@@ -186,7 +186,7 @@ def test_the_real_files_score_as_score_py_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b'{"time": "2026-', "v: line 2, column 10: is no JSON"),
+        (b'{"time": "2026-', "v: line 2, column 10: is not JSON"),
         (b"[1]", "v: line 2: is not a JSON object"),
         (b"\xff", "v: line 2: is not JSON"),
         (b'{"a": ' + b"1" * 5000 + b"}", "v: line 2: is not JSON"),
@@ -194,7 +194,10 @@ def test_the_real_files_score_as_score_py_does(tmp_path: Path) -> None:
         (b'{"recommendation": "ok", "time": "noon"}', "v: line 2: time: 'noon' is not an ISO 8601 time"),
         (b'{"recommendation": "ok", "time": "0001-01-01T00:00:00+14:00"}', "is not an ISO 8601 time"),
         (b'{"recommendation": "alert", "time": "2026-03-02", "status": 5}', "v: line 2: status: 5 is not a text"),
-        (b'{"event": "incident", "state": "opened", "time": "2026-03-02"}', "v: line 2: statuses: nothing is no list"),
+        (
+            b'{"event": "incident", "state": "opened", "time": "2026-03-02"}',
+            "v: line 2: statuses: nothing is not a list of statuses",
+        ),
     ],
 )
 def test_a_bad_verdict_names_its_line(line: bytes, message: str) -> None:
@@ -218,7 +221,10 @@ def test_blank_lines_are_nothing_and_lines_without_a_verdict_are_wrong() -> None
         (b"[]", "l: is not an object with `warmup` and a list of `incidents`"),
         (b'{"incidents": []}', "l: warmup: nothing is not an ISO 8601 time"),
         (truth({"kind": "a"}), "l: incidents[0].statuses: nothing is not a list of statuses"),
-        (truth(incident("a", ["x"], 1, 2) | {"statuses": "denied"}), "incidents[0].statuses: 'denied' is no list"),
+        (
+            truth(incident("a", ["x"], 1, 2) | {"statuses": "denied"}),
+            "incidents[0].statuses: 'denied' is not a list of statuses",
+        ),
         (truth(incident("a", ["x"], 1, 2), incident("a", ["x"], 2, 1)), "l: incidents[1]: ends at"),
         (truth(incident("a", ["x"], 1, 2) | {"end": 7}), "l: incidents[0].end: 7 is not an ISO 8601 time"),
         (truth(incident("a", ["x"], 1, 2) | {"kind": None}), "l: incidents[0].kind: nothing is not a text"),

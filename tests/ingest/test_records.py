@@ -59,7 +59,7 @@ def test_quoted_cells_tabs_bom_and_blank_lines() -> None:
         ("14:33:05,denied,nan", "count", "'nan' is no whole number"),
         ("14:33:05,denied,inf", "count", "'inf' is no whole number"),
         ("14:33:05,denied,9999999999999999", "count", "no whole number from 0 to 10^15"),
-        ("noon,denied,1", "time", "'noon' is no time"),
+        ("noon,denied,1", "time", "'noon' is not a time in a known form"),
         ("14:33:05,,1", "status", "the status is empty"),
         ("14:33:05,*,1", "status", "'*' stands for all statuses together"),
         ("14:33:05,denied", "columns", "2 columns, the header has 3"),

@@ -63,7 +63,7 @@ def test_settings_that_are_not_valid_leave_the_run_as_it_was(follow: Following) 
     (follow.folder / "txmon.toml").write_text("sigma = 500\n")
     assert follow.process is not None
     follow.process.send_signal(signal.SIGHUP)
-    assert until(lambda: "the settings stay as they are" in follow.said())
+    assert until(lambda: "The settings did not change." in follow.said())
     follow.append(rows(40, 60))
     (follow.folder / "txmon.toml").unlink()
     assert follow.end() == 60

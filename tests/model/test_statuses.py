@@ -186,7 +186,7 @@ def test_roles_in_the_settings_file(tmp_path: Path) -> None:
         lines, said = replay(text, cwd=tmp_path)
         assert (labels(lines), said) == (set(), "")
     for table, fault in (
-        ('[statuses]\nfine = "good"\n', "'good' is not a role. Choose one of success, denied,"),
+        ('[statuses]\nfine = "good"\n', "role: 'good' is not valid. Choose success, denied,"),
         ('role = "a=success"\n[statuses]\nfine = "success"\n', "has both [statuses] and role"),
     ):
         (tmp_path / "txmon.toml").write_text(table)

@@ -215,14 +215,14 @@ def test_an_incident_is_accepted_ignored_or_no_longer_acknowledged(
     [
         (("ack", "nobody"), 2, "no open incident 'nobody'"),
         (("ack", "ID", "--undo", "--accept"), 2, "--undo, --accept and --ignore exclude each other. Give one of them."),
-        (("silence", "denied"), 2, "a silence has an end"),
+        (("silence", "denied"), 2, "A silence needs an end"),
         (("silence", "denied", "--for", "0s"), 2, "a silence lasts from 1s to 30d"),
-        (("silence", "denied", "--for", "soon"), 2, "is no duration"),
+        (("silence", "denied", "--for", "soon"), 2, "is not a duration"),
         (("silence", "denied", "--for", "31d"), 2, "a silence lasts from 1s to 30d"),
         (("silence", "failed", "--for", "1h"), 2, "failed is silenced until"),
         (("silence", "denied", "--end"), 2, "denied is not silenced; silenced: failed"),
         (("silence", "denied", "--for", "1h", "--key", "m1"), 2, "is not COLUMN=VALUE. Use for example merchant=m1."),
-        (("silence", "--for", "1h"), 2, "name the STATUS"),
+        (("silence", "--for", "1h"), 2, "STATUS is missing. Name a status"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(

@@ -73,7 +73,11 @@ def test_tables_of_toml() -> None:
     rules = parse_rules([{"status": "Failed", "when": "count > 3", "for": "3m", "name": "many"}, "share > 1%"])
     assert [str(rule) for rule in rules] == ["failed: count > 3 for 3m", "share > 1%"]
     assert [rule.name for rule in rules] == ["many", "rule2"]
-    for table, reason in [({"wehn": "1"}, "did you mean 'when'"), ({"status": "x"}, "needs `when`"), (3, "is no rule")]:
+    for table, reason in [
+        ({"wehn": "1"}, "did you mean 'when'"),
+        ({"status": "x"}, "needs `when`"),
+        (3, "is not a rule"),
+    ]:
         with pytest.raises(ValueError, match=reason):
             parse_rule(table)
     with pytest.raises(ValueError, match="two rules are named"):

@@ -109,7 +109,9 @@ def test_another_users_file_in_the_log_folder_is_left_out_and_counted(tmp_path: 
     done = txmon("replay", "-", "--log", tmp_path)
     assert done.returncode == 0
     assert done.stdout == txmon("replay", "-").stdout
-    assert b"writes failed (is a link" in done.stderr or b"writes failed (belongs to another" in done.stderr
+    assert (
+        b"could not be written (is a link" in done.stderr or b"could not be written (belongs to another" in done.stderr
+    )
     assert trap.read_bytes() == b""
     assert not (tmp_path / "victim").exists()
 
@@ -144,10 +146,10 @@ def test_a_config_file_that_others_left_in_this_folder_is_not_obeyed(tmp_path: P
     os.chown(config, OTHER, OTHER)
     done = txmon("notify", "--test", folder=tmp_path)
     assert done.returncode == 78
-    assert b"belongs to another user and is not obeyed" in done.stderr
+    assert b"belongs to another user, so txmon does not use it" in done.stderr
     os.chown(config, os.geteuid(), os.getegid())
     config.chmod(0o666)
-    assert b"can be written by anybody and is not obeyed" in txmon("notify", "--test", folder=tmp_path).stderr
+    assert b"can be written by anybody, so txmon does not use it" in txmon("notify", "--test", folder=tmp_path).stderr
     assert not ran.exists()
     config.chmod(0o644)
     assert txmon("notify", "--test", folder=tmp_path).returncode == 0

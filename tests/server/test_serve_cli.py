@@ -89,7 +89,7 @@ def test_other_addresses_need_a_token(tmp_path: Path) -> None:
     [
         (["--tail", "."], 66, ".: no file, or not to be read"),
         (["--host", "nowhere.invalid"], 2, "need a token"),
-        (["--port", "x"], 2, "no number"),
+        (["--port", "x"], 2, "not a number"),
         (["--out", "none/out"], 74, "none/out: No such file"),
     ],
 )

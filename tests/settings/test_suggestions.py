@@ -15,7 +15,8 @@ SAMPLE = ROOT / "examples" / "transactions.csv"
 def told(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
     done = subprocess.run(
         [TXMON, *arguments], cwd=folder,
-        env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **env},
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "TXMON_NO_READING": "1",
+             "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **env},
         capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return done.returncode, done.stderr

@@ -86,10 +86,10 @@ def test_a_state_file_is_taken_too() -> None:
     [
         (lambda raw: b"", "is not a txmon state, or a later version wrote it"),
         (lambda raw: b"txmonshard9\n" + raw[12:], "is not a txmon state, or a later version wrote it"),
-        (lambda raw: raw[: len(raw) // 2], "or damaged"),
-        (lambda raw: raw[:20], "or damaged"),
-        (lambda raw: raw[:-9] + bytes(9), "or damaged"),
-        (lambda raw: raw[:12] + b"\xff\xff\xff\xff" + raw[16:], "or damaged"),
+        (lambda raw: raw[: len(raw) // 2], "or it is damaged"),
+        (lambda raw: raw[:20], "or it is damaged"),
+        (lambda raw: raw[:-9] + bytes(9), "or it is damaged"),
+        (lambda raw: raw[:12] + b"\xff\xff\xff\xff" + raw[16:], "or it is damaged"),
     ],
 )
 def test_a_damaged_state_is_refused_by_name(damage: object, reason: str) -> None:

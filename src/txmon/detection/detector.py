@@ -79,6 +79,7 @@ class BucketJudge:
         self._books = 0  # series whose pulses are remembered
         self._tails: dict[str, Tail] = {}  # of each status's small series together
         self.breathe: Callable[[], None] | None = None  # called now and then while many keys are judged
+        self.breath: int = BREATH
 
     @property
     def forgotten(self) -> int:
@@ -126,9 +127,9 @@ class BucketJudge:
         self._gates.share(self._roster.sharing)
         self._span = 1.0
         expected = self._judge_whole(time, whole, growth)
-        breathe = self.breathe
+        breathe, breath = self.breathe, self.breath
         for judged, (key, volume) in enumerate(self._roster.volumes.items(), 1):
-            if breathe is not None and judged % BREATH == 0:
+            if breathe is not None and judged % breath == 0:
                 breathe()
             if volume.hours is None or not volume.hours.shut:
                 volume.grow(growth)  # else it waits for the hour in which its key opens

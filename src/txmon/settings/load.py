@@ -153,7 +153,7 @@ def _refuse_others(path: Path, status: os.stat_result) -> None:
     """A file that is read because it lies here can run a command (exec): it must not be anybody's, as in /tmp."""
     if not trusted(status) or status.st_mode & stat.S_IWOTH:
         whose = "can be written by anybody" if status.st_mode & stat.S_IWOTH else "belongs to another user"
-        raise ConfigError(f"{path}: {whose} so txmon does not use it. To use it, name it in TXMON_CONFIG.")
+        raise ConfigError(f"{path}: {whose}, so txmon does not use it. To use it, name it in TXMON_CONFIG.")
 
 
 def _variables(env: Mapping[str, str]) -> dict[str, str]:

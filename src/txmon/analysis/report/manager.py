@@ -204,7 +204,7 @@ def main_incident(episode: Episode) -> IncidentSummary:
 
 
 def main_numbers(analysis: TransactionAnalysis, episode: Episode) -> list[StatusNumbers]:
-    """Return the numbers that an episode is told by: of what went wrong, or of the volume where that is what fell."""
+    """Return the numbers that describe an episode: of what went wrong, or of the volume where that is what fell."""
     problems = [n for n in episode.numbers if role_of(n.status, analysis.roles) in (FAILED, REVERSED, DENIED)]
     if problems and episode.above >= episode.below / 4:
         label = main_incident(episode).label
