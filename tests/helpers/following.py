@@ -84,6 +84,12 @@ class Following:
         wanted = f'"time": "{stamp(minute - BULK)}"'
         return until(lambda: self.out.exists() and wanted in self.out.read_text())
 
+    def owns_state(self) -> bool:
+        """Whether the run has the lock beside the state, which it takes once it knows what to do with signals."""
+        lock = self.folder / "s.lock"
+        assert self.process is not None
+        return lock.exists() and lock.read_text().strip() == str(self.process.pid)
+
     def said(self) -> str:
         """What was written to standard error."""
         return self.err.read_text()

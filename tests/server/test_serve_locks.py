@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -195,6 +195,15 @@ def test_rows_that_come_while_a_bucket_is_judged_change_no_verdict(
     def lines(server: Server) -> list[str]:
         return [kept.line for kept in server.engine.recent.lines if '"partial"' not in kept.line]
 
+    steps = list[int]()
+
+    def counting(breathe: Callable[[], None]) -> Callable[[], None]:
+        def step() -> None:
+            steps.append(1)
+            breathe()
+
+        return step
+
     settings = Settings(group_by=("m",), state=str(tmp_path / "state"))
     with serving(Settings(group_by=("m",))) as server:
         for i in range(60):
@@ -205,7 +214,8 @@ def test_rows_that_come_while_a_bucket_is_judged_change_no_verdict(
     monkeypatch.setattr(engine_module, "LARGE", 8)
     with serving(settings) as server:
         for judge in server.engine.pipeline.judges():
-            judge.breath = 1
+            assert judge.breathe is not None
+            judge.breath, judge.breathe = 1, counting(judge.breathe)
         for i in range(60):
             at_work = threading.Thread(target=server.engine.tick)
             if beside:
@@ -215,6 +225,7 @@ def test_rows_that_come_while_a_bucket_is_judged_change_no_verdict(
                 at_work.join(10)
         server.engine.tick()
         assert lines(server) == expected
+        assert len(steps) >= 8 * 59  # a bucket is judged key by key
         server.engine.save_now()
     with serving(settings) as server:
         assert not server.post(rows(60)).json()["late"]
