@@ -86,6 +86,9 @@ def test_rules_are_asked_of_each_key(tmp_path: Path) -> None:
     alone = replay(tmp_path, rows, "--group-by", "merchant", "--mode", "rules", "--rule", "failed: count > 6")
     assert all("key" in line for line in alone if "recommendation" in line)
     both = replay(tmp_path, rows, "--group-by", "merchant", "--mode", "both", "--rule", "failed: count > 6")
+    assert [line for line in both if "recommendation" in line and "key" not in line] == [
+        line for line in replay(tmp_path, rows, "--by", "merchant") if "recommendation" in line and "key" not in line
+    ]
     assert not [line for line in both if any("rule:" in one for one in line.get("reasons", ())) and "key" not in line]
 
 

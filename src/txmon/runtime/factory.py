@@ -45,8 +45,8 @@ def pipeline_of(
     if drivers and not rules.only:  # a part of the budget is for values that fail by themselves
         config = replace(config, budget=config.budget * (1.0 - settings.drivers_share))
     detector = BucketJudge(replace(config, pooled=platform))
-    # with keys, an outage of everything may be too small at each of them to be seen
-    whole = BucketJudge(config) if settings.group_by and platform and not rules.only else None
+    # with keys, an outage of everything may be too small at each of them to be seen. Rules are asked of keys only
+    whole = BucketJudge(replace(config, rowless=False)) if settings.group_by and platform and not rules.only else None
     book = None
     if drivers:
         from txmon.detection.drivers import DriverBook  # here, because few runs have drivers
