@@ -157,7 +157,7 @@ def test_without_the_library_it_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_address_without_a_topic_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert txmon(["watch", "--kafka", "broker:9092"]) == 2
-    assert "is no SERVERS/TOPIC" in capfd.readouterr().err
+    assert "is not SERVERS/TOPIC" in capfd.readouterr().err
 
 
 def watching(arguments: list[str]) -> "subprocess.Popen[bytes]":
