@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from os.path import basename
 from threading import Event, Thread
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from txmon.runtime.reader import Reader
 from txmon.support.terminal_text import printable
+
+if TYPE_CHECKING:
+    from txmon.runtime.reader import Reader  # with all that reads files, which not every command with a bar needs
 
 DELAY: Final = 1.0  # seconds before anything is shown
 EACH: Final = 0.2  # seconds between two looks
@@ -25,7 +27,7 @@ class Where(NamedTuple):
     unit: str = ""  # what is counted, in the plural; empty for bytes
 
 
-def reading(reader: Reader) -> Callable[[], Where | None]:
+def reading(reader: "Reader") -> Callable[[], Where | None]:
     """Return a function that says how far a reader is in the file that it reads."""
 
     def where() -> Where | None:
