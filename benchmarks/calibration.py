@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from detectors import txmon
-from feeds import KEYED, chosen, scenario, seeds
+from feeds import chosen, scenario, seeds_of
 from scipy.stats import chi2
 
 from txmon.evaluation.evaluate import score, total
@@ -63,7 +63,7 @@ def main() -> None:
     head = ["scenario", "days"] + [f"{b}: {w}" for b in BUDGETS for w in ("allowed", "episodes", "pages")]
     print(f"| {' | '.join(head)} |\n| --- |{' ---: |' * (len(head) - 1)}", flush=True)
     for name in chosen(args.scenarios):
-        numbers = seeds(args.seeds)[:1] if name in KEYED else seeds(args.seeds)
+        numbers = seeds_of(name, args.seeds)
         found = [measure(name, numbers, budget) for budget in BUDGETS]
         rows += found
         shown = [name, f"{found[0]['days']:g}", *(cell for row in found for cell in cells(row))]

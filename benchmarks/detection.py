@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from detectors import METHODS, Method
-from feeds import KEYED, Stream, chosen, load, made_streams, real_files, scenario, seeds
+from feeds import Stream, chosen, load, made_streams, real_files, scenario, seeds, seeds_of
 
 from txmon.errors import TxmonError
 from txmon.evaluation.evaluate import Score, score, total
@@ -74,7 +74,7 @@ def sources(args: argparse.Namespace) -> dict[str, Maker]:
     else:
         found["sample"] = lambda: [load(ROOT / "examples" / "transactions.csv")]
     for name in chosen(args.scenarios):
-        numbers = seeds(args.seeds)[:1] if name in KEYED else seeds(args.seeds)
+        numbers = seeds_of(name, args.seeds)
         found[name] = lambda name=name, numbers=numbers: [scenario(name, seed) for seed in numbers]
     return found
 

@@ -132,6 +132,11 @@ def chosen(names: str) -> list[str]:
     return found
 
 
+def seeds_of(name: str, text: str) -> range:
+    """The seeds of a scenario: FIRST:END, and the first alone of one that is judged by key, since it takes long."""
+    return seeds(text)[:1] if name in KEYED else seeds(text)
+
+
 def seeds(text: str) -> range:
     """FIRST:END as numbers."""
     first, colon, end = text.partition(":")

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from detectors import settings_of
-from feeds import KEYED, Stream, chosen, scenario, seeds
+from feeds import Stream, chosen, scenario, seeds_of
 
 from txmon.evaluation.evaluate import Labels
 from txmon.model.outcome import IncidentEvent
@@ -105,7 +105,7 @@ def main() -> None:
     print("| --- | ---: | ---: | ---: | ---: |", flush=True)
     for name in chosen(args.scenarios):
         rows[name] = one = Told()
-        for seed in seeds(args.seeds)[:1] if name in KEYED else seeds(args.seeds):
+        for seed in seeds_of(name, args.seeds):
             one.add(listen(scenario(name, seed)))
         whole.add(one)
         print(line(name, one), flush=True)

@@ -103,13 +103,20 @@ class Postgres:
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """Run a PostgreSQL server in a folder that its own user can reach, as pytest's folders are not."""
-    with tempfile.TemporaryDirectory(prefix="txmon-postgres-") as folder:
-        Path(folder).chmod(0o711)
-        server = Postgres(Path(folder))
+    with _reachable("txmon-postgres-") as folder:
+        server = Postgres(folder)
         try:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def _reachable(prefix: str) -> Iterator[Path]:
+    """Make a folder that other users can enter."""
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
 
 
 class MariaDb:
@@ -175,9 +182,8 @@ class MariaDb:
 @contextmanager
 def mariadb() -> Iterator[MariaDb]:
     """Run a MariaDB server in a folder that its own user can reach."""
-    with tempfile.TemporaryDirectory(prefix="txmon-mariadb-") as folder:
-        Path(folder).chmod(0o711)
-        server = MariaDb(Path(folder))
+    with _reachable("txmon-mariadb-") as folder:
+        server = MariaDb(folder)
         try:
             yield server
         finally:

@@ -306,16 +306,21 @@ class BucketJudge:
         """Return whether nothing of a key arrived, and that is usual at this time. Learns when something does."""
         hours = volume.hours
         if hours is None:
-            if total == 0 or volume.rate() * RUN * PART < BUSY * self.config.bucket or self.config.bucket > PART:
+            if total == 0 or self.config.bucket > PART or not self._is_busy(volume):
                 return False
             hours = volume.hours = KeyHours(time)
         if total > 0:
             if hours.note(time):
                 volume.doubt_level(FEW)  # it is that of the hour of closing
             return False
-        if volume.rate() * RUN * PART < BUSY * self.config.bucket:
-            return False  # so little may be missing by chance; zeros that are left out would raise its level
-        return hours.closed(time, self._hours, volume.empty * self.config.bucket >= HOUR)
+        return self._is_busy(volume) and hours.closed(time, self._hours, volume.empty * self.config.bucket >= HOUR)
+
+    def _is_busy(self, volume: KeyVolume) -> bool:
+        """Return whether none at all in the shortest closed time is no chance.
+
+        In a slower key, zeros that are left out would raise the level.
+        """
+        return volume.rate() * RUN * PART >= BUSY * self.config.bucket
 
     def _judge_row(
         self, bucket: Bucket, volume: KeyVolume, place: int, series: Baseline, odd: JointDeviation, out: list[Verdict]

@@ -15,11 +15,10 @@ from txmon.model.outcome import IncidentEvent, IncidentState
 from txmon.model.verdict import Verdict
 from txmon.pipeline.incident import FIELDS, Incident
 from txmon.pipeline.incident_text import with_text
-from txmon.pipeline.member import AGAIN, Member
+from txmon.pipeline.member import AGAIN, STRONG, Member
 from txmon.pipeline.platform import add_up, attribute, gather
 
 RESERVED_IDS: Final = 1000  # ids remembered so that none is used twice
-STRONG: Final = 6.0  # sigmas of a score that needs no second one
 WORSEN_EACH: Final = 900  # seconds at least between two such steps
 RELAPSE: Final = 3  # times --resolve-after: a relapse within it is the same incident, and it ends a flapping one
 FORGOTTEN: Final = 2 * 86400  # seconds without a word of the key, which the detector has forgotten by then

@@ -155,14 +155,10 @@ class Pipeline:
             judged = self.rules.apply(judged, bucket.counts, trends)
         if self.detail is not None:
             self.detail.reach(bucket.start)
-        whole, judged = self._explained_all(bucket, whole), self._explained_all(bucket, judged)
-        if self.detail is not None and not any(one.recommendation == "alert" for one in whole + judged):
+        judged = self._explained_all(bucket, whole + judged if whole else judged)
+        if self.detail is not None and not any(one.recommendation == "alert" for one in judged):
             self.detail.learn(bucket.start)
-        self._money.learn(
-            bucket.start, bucket.counts, bucket.money, whole + judged if whole else judged, self.detector.whole
-        )
-        if whole:
-            judged = whole + judged
+        self._money.learn(bucket.start, bucket.counts, bucket.money, judged, self.detector.whole)
         parts, values, pieces = self._watched(bucket, judged)
         verdicts, events = self.tracker.observe(bucket.start, judged + parts if parts else judged)
         if self.drivers is not None and pieces is not None:
