@@ -92,12 +92,7 @@ class Postgres:
         import psycopg
 
         with psycopg.connect(f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres") as connection:
-            cursor = connection.cursor()
-            if rows:
-                cursor.executemany(text, rows)
-            else:
-                cursor.execute(text)
-            return cursor.fetchall() if cursor.description else []
+            return _run(connection.cursor(), text, rows)
 
 
 @contextmanager
@@ -109,6 +104,15 @@ def postgres() -> Iterator[Postgres]:
             yield server
         finally:
             server.stop()
+
+
+def _run(cursor: Any, text: str, rows: Sequence[Sequence[object]]) -> Any:
+    """Run a statement, for each of `rows`, if any; return its rows."""
+    if rows:
+        cursor.executemany(text, rows)
+    else:
+        cursor.execute(text)
+    return cursor.fetchall() if cursor.description else []
 
 
 @contextmanager
@@ -171,12 +175,7 @@ class MariaDb:
         with pymysql.connect(
             unix_socket=f"{self._data}/socket", user="root", autocommit=True, init_command="SET time_zone = '+00:00'"
         ) as connection:
-            cursor = connection.cursor()
-            if rows:
-                cursor.executemany(text, rows)
-            else:
-                cursor.execute(text)
-            return cursor.fetchall()
+            return _run(connection.cursor(), text, rows)
 
 
 @contextmanager

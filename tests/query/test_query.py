@@ -17,6 +17,7 @@ import zstandard
 from paths import ROOT
 
 from txmon.errors import BadData, NoInput, TxmonError, UsageError
+from txmon.ingest.reading import Hints
 from txmon.query.database import Database, shipped
 
 SAMPLE = ROOT / "examples" / "transactions.csv"
@@ -24,8 +25,8 @@ TXMON = str(Path(sys.executable).with_name("txmon"))
 DAY = date(2026, 3, 2)
 
 
-def rows(sql: str, *paths: Path, **options: object) -> list[tuple[object, ...]]:
-    with closing(Database([str(path) for path in paths], **{"day": DAY, **options})) as database:  # type: ignore[arg-type]
+def rows(sql: str, *paths: Path, tz: str = "UTC") -> list[tuple[object, ...]]:
+    with closing(Database([str(path) for path in paths], Hints(tz=tz, date=DAY))) as database:
         return list(database.run(sql))
 
 

@@ -24,7 +24,6 @@ from txmon.ingest.asked import AskedSource
 from txmon.ingest.checkouts import Checkouts, read_checkouts
 from txmon.ingest.formats.opened import OpenedSource
 from txmon.ingest.reading import Hints, Reading
-from txmon.ingest.records import ParseOptions
 from txmon.ingest.sql import SqlQuery, SqlRows
 from txmon.query.attached import Attached
 from txmon.query.files import QueryFile, expand, look, table_of
@@ -81,32 +80,28 @@ class Database:
     def __init__(
         self,
         paths: Sequence[str],
-        mapping: Mapping[str, str] | None = None,
-        tz: str = "UTC",
-        day: date | None = None,
+        hints: Hints | None = None,
         beside: SqlQuery | None = None,
         sql: str | None = None,
-        hints: Hints | None = None,
         say: Callable[[Reading], None] = lambda reading: None,
     ) -> None:
         """Read `paths` (files, or folders of logs) and lock the door.
 
-        mapping: field -> column. tz: the zone of times that name none. day: the date of times without one; today by
-        default. beside: a database whose tables are there as db.TABLE; its query, if it has one, gives transactions.
-        sql: what will be run; None for a list of the tables. hints: mapping, tz, day, and what else the settings say
-        about reading. say: told how each file of transactions is read. Raises NoInput or BadData for a file that cannot
-        be read, UsageError where files do not go together, IoFailure for a database that is away.
+        hints: what the settings say about reading. Its date, or today, is the date of times that have none. beside: a
+        database whose tables are there as db.TABLE; its query, if it has one, gives transactions. sql: the statements
+        to be run; None for a list of the tables. say: receives the reading of each file of transactions. Raises NoInput
+        or BadData for a file that cannot be read, UsageError for files that cannot be read together, IoFailure for a
+        database that does not answer.
         """
         import duckdb
 
-        hints = hints or Hints(ParseOptions(mapping=mapping or {}), tz, day)
-        tz, day = hints.tz, hints.date
+        hints = hints or Hints()
         self._connection = duckdb.connect(":memory:")
         execute = self._connection.execute
         # without these, a statement could read Python's variables, or spill to a folder it makes here
         execute("SET python_enable_replacements=false; SET temp_directory=''; SET autoinstall_known_extensions=false")
-        execute(f"SET TimeZone={literal(tz)}")
-        first = day or datetime.now(UTC).date()
+        execute(f"SET TimeZone={literal(hints.tz)}")
+        first = hints.date or datetime.now(UTC).date()
         self._say = say
         loader = Loader(self._connection, hints.options.mapping, first)
         with ExitStack() as stack:
@@ -315,23 +310,20 @@ class Database:
 
 def open_database(
     paths: Sequence[str],
-    mapping: Mapping[str, str] | None = None,
-    tz: str = "UTC",
-    day: date | None = None,
+    hints: Hints | None = None,
     beside: SqlQuery | None = None,
     sql: str | None = None,
-    hints: Hints | None = None,
     say: Callable[[Reading], None] = lambda reading: None,
 ) -> Database:
-    """Return a `Database` of `paths`, tried again when a folder's files changed meanwhile: a log lets old hours go."""
+    """Return a `Database`, made again when a folder's files changed meanwhile: a log deletes its old hours."""
     for _ in range(RETRIES):
         listed = expand(paths)
         try:
-            return Database(listed, mapping, tz, day, beside, sql, hints, say)
+            return Database(listed, hints, beside, sql, say)
         except TxmonError:
             if expand(paths) == listed:
                 raise
-    return Database(paths, mapping, tz, day, beside, sql, hints, say)
+    return Database(paths, hints, beside, sql, say)
 
 
 def _interruptible(action: Callable[[], T]) -> T:

@@ -99,7 +99,7 @@ def query(
         if not settings.no_reading:
             tell([reading.statement()])
 
-    database = open_database(files, beside=beside, sql=sql, hints=hints_of(settings), say=say)
+    database = open_database(files, hints_of(settings), beside, sql, say)
     with closing(database), _at_once():
         _answer(database, sql, how, out, chart, rows)
         return database.check()
