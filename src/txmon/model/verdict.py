@@ -58,7 +58,8 @@ class Verdict:
 
     __slots__ = (
         "_evidence", "_high", "_is_bounded", "_low", "_text", "count", "drivers", "expected", "incident", "key",
-        "money", "partial", "reasons", "recommendation", "revises", "score", "status", "time", "total", "window",
+        "money", "partial", "rarity", "reasons", "recommendation", "revises", "score", "status", "time", "total",
+        "window",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +94,7 @@ class Verdict:
         self.revises = revises  # replaces an earlier verdict of the same bucket
         self.money: tuple[Money, ...] = ()  # beside what is normal; the largest currency first
         self.drivers: Drivers | None = None  # what explains the excess; None where nothing looks for that
+        self.rarity = 0.0  # expected false alarms a year if all series alerted at this score; 0 where it is not known
         self._evidence = evidence
         # worked out from the evidence when they are asked for, and kept
         self._is_bounded = False
@@ -244,7 +246,7 @@ class Verdict:
             Stated(self.low, self.high, text or self.text, self.relative_variance), incident or self.incident,
             partial or self.partial, revises or self.revises,
         )  # fmt: skip
-        other.money, other.drivers = self.money, self.drivers
+        other.money, other.drivers, other.rarity = self.money, self.drivers, self.rarity
         return other
 
     def explained(self, money: tuple[Money, ...], drivers: Drivers | None) -> "Verdict":
@@ -263,7 +265,7 @@ class Verdict:
         return (
             self.time, self.status, self.key, self.count, self.total, self.expected, self.low, self.high, self.score,
             self.window, self.recommendation, self.reasons, self.text, self.incident, self.partial, self.revises,
-            self.drivers, self.money,
+            self.drivers, self.money, self.rarity,
         )  # fmt: skip
 
     def __repr__(self) -> str:
