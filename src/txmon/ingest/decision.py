@@ -183,7 +183,7 @@ class _Decision:
             )
 
     def _leave_untimed(self) -> bool:
-        """Remove rows without a time from the sample, such as the descriptions that CloudWatch writes below its header."""
+        """Remove rows without a time from the sample, such as descriptions that CloudWatch writes below its header."""
         column = self.columns.get("time", "")
         values = self.table.values.get(column, [])
         if "date" in self.columns or not values:

@@ -121,7 +121,7 @@ def names_of(mapped: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def plain_name(name: str) -> str:
-    """Return `name` in lower case with `_` between words and without accents: `Created date (UTC)` is created_date_utc."""
+    """Return `name` in lower case with `_` between words, without accents: `Created date (UTC)` is created_date_utc."""
     text = _HUMP.sub(r"\1_\2", unicodedata.normalize("NFKD", name[:200]))
     words = _OTHER.sub("_", "".join(c for c in text.lower() if not unicodedata.combining(c)))
     return words.strip("_")

@@ -12,7 +12,10 @@ from txmon.ingest.sample import cells_of
 
 
 def decide_order(reading: Reading, orders: Iterable[str]) -> Reading:
-    """Return `reading` with the order of day and month that `orders` prove. Raise BadData if they prove none, or both."""
+    """Return `reading` with the order of day and month that `orders` prove.
+
+    Raise BadData if they prove none, or both.
+    """
     found = {order for order in orders if order in (calendar_texts.DAY_FIRST, calendar_texts.MONTH_FIRST)}
     column = reading.columns.get("date", reading.columns["time"])
     if len(found) == 2:

@@ -95,7 +95,10 @@ class Prometheus:
         return lines, gaps({int(at) for at, _ in rows}, int(start), int(end), step)
 
     def _status(self, labels: dict[str, str]) -> str:
-        """Return the labels without the status, and the status. Raise BadData, with the labels found, if it is missing."""
+        """Return the labels without the status, and the status.
+
+        Raise BadData, with the labels found, if it is missing.
+        """
         wanted = (self._query.status,) if self._query.status else NAMES["status"]
         for name in wanted:
             if name in labels:
@@ -165,7 +168,7 @@ class Prometheus:
 
 
 def gaps(seen: Collection[int], start: int, end: int, step: int) -> list[tuple[int, int]]:
-    """Return the times from `start` to `end` without a point in `seen`, as (start, end) in epoch seconds, end excluded."""
+    """Return the times from `start` to `end` without a point in `seen`, as (start, end) in epoch seconds."""
     found: list[tuple[int, int]] = []
     for at in range(start, end + 1, step):
         if at in seen:

@@ -301,7 +301,10 @@ class RecordParser:
         return time if time >= 0 and self._admits(time) else -1
 
     def take(self, row: object) -> Record | Reject | None:
-        """Return the record or reject of one row that is already decoded JSON, as `one` does. The row counts as a line."""
+        """Return the record or reject of one row that is already decoded JSON, as `one` does.
+
+        The row counts as a line.
+        """
         self.lines += 1
         try:
             return self._from_row(row)

@@ -87,7 +87,10 @@ class RejectLog:
         return self._path is not None
 
     def commonest(self) -> tuple[str, Reject]:
-        """Return the most frequent kind of reject and the first reject of that kind. Raise ValueError if there is none."""
+        """Return the most frequent kind of reject and the first reject of that kind.
+
+        Raise ValueError if there is none.
+        """
         name = max(self._kinds, key=lambda kind: self._kinds[kind].count)
         return name, self._kinds[name].first
 

@@ -70,7 +70,7 @@ def _unpacked(name: str) -> str:
 
 
 def _added(name: str, own: Path) -> str | None:
-    """Return what rotation added to the name `own`, at its end or before its extension, or None for an unrelated file."""
+    """Return what rotation added to the name `own`, at its end or before its extension, or None for another file."""
     if name == own.name:
         return None
     if name.startswith(own.name) and _ADDED.fullmatch(name, len(own.name)):

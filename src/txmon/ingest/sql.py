@@ -177,7 +177,7 @@ class Database:
 
 
 class SqlRows:
-    """All rows of a query, in the order of the watermark, as lists of lines: CSV from PostgreSQL, JSON from all others."""
+    """All rows of a query, in the order of the watermark, as lists of lines: CSV from PostgreSQL, else JSON."""
 
     def __init__(self, query: SqlQuery) -> None:
         self._query = query

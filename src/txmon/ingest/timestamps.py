@@ -191,7 +191,7 @@ class TimeParser:
         return bounded(self._moment(local)[0], text)
 
     def _nearest(self, second: int, now: int, text: str) -> int:
-        """Return the epoch seconds of this second of the day, within the 24 hours that end `reach` seconds after `now`."""
+        """Return the epoch seconds of this second of the day, in the 24 hours that end `reach` seconds after `now`."""
         today = datetime.fromtimestamp(now, self._tz).date()
         for days in (1, 0, -1):
             day = today + timedelta(days=days)
@@ -275,7 +275,7 @@ class TimeParser:
         return self.parse(str(value)[:60])
 
     def together(self, day: str, clock: str, zone: str) -> tuple[int, bool]:
-        """Return what `read` does for a time in parts: a date or a whole time, a time of day, and a zone ("" for none)."""
+        """Return what `read` does for a time in parts: a date or a whole time, a time of day, a zone ("" for none)."""
         key = f"{day}\x1f{clock}\x1f{zone}"
         found = self._cache.get(key)
         if found is not None:

@@ -1,4 +1,7 @@
-"""Counts JSON lines. It looks up the text after a line's time as a whole, or decodes many lines of one shape together."""
+"""Counts JSON lines.
+
+It looks up the text after a line's time as a whole, or decodes many lines of one shape together.
+"""
 
 import json
 import re
