@@ -204,7 +204,7 @@ def main_incident(episode: Episode) -> IncidentSummary:
 
 
 def main_numbers(analysis: TransactionAnalysis, episode: Episode) -> list[StatusNumbers]:
-    """Return the numbers that describe an episode: of what went wrong, or of the volume where that is what fell."""
+    """Return the numbers that describe an episode: of the problem statuses, or of the volume if the volume fell."""
     problems = [n for n in episode.numbers if role_of(n.status, analysis.roles) in (FAILED, REVERSED, DENIED)]
     if problems and episode.above >= episode.below / 4:
         label = main_incident(episode).label
@@ -216,7 +216,7 @@ def main_numbers(analysis: TransactionAnalysis, episode: Episode) -> list[Status
 
 
 def number_text(numbers: StatusNumbers) -> str:
-    """Return what was seen of a status, and what was expected."""
+    """Return the observed and the expected count of a status as text."""
     name = "transactions" if numbers.status == TOTAL else numbers.status
     expected = f"{numbers.expected:,.0f}" if numbers.expected >= 10 else f"{numbers.expected:.1f}"
     return f"{numbers.seen:,} {name} where {expected} were expected"
