@@ -247,3 +247,16 @@ def test_a_new_baseline_has_seen_nothing() -> None:
     baseline = Baseline(DISCOUNT)
     assert (sum15(baseline.counts()), sum15(baseline.expectations)) == (0.0, 0.0)
     assert baseline.rate() == 0.0
+
+
+def test_a_level_that_somebody_accepts_after_a_few_buckets_is_that_of_these_buckets() -> None:
+    baseline = Baseline(DISCOUNT)
+    for _ in range(60):
+        baseline.observe(20.0, 20.0)
+        baseline.learn(20.0, 1.0)
+    for _ in range(4):
+        baseline.observe(90.0, 20.0)
+        baseline.alerting += 1
+    baseline.accept_level()
+    assert baseline.rate() == pytest.approx(90.0, rel=0.02)
+    assert baseline.alerting == 0

@@ -53,7 +53,9 @@ def test_every_file_is_served_as_what_it_is() -> None:
         for path in ASSETS:
             answer = server.client.get(path)
             assert answer.status == 200
-            assert answer.body == (FOLDER / path.rpartition("/")[2]).read_bytes()
+            file = (FOLDER / path.rpartition("/")[2]).read_bytes()
+            bare = b"\n".join(line.lstrip(b" ") for line in file.split(b"\n"))  # without indentation
+            assert answer.body == (file if "uPlot" in path else bare)
         assert server.client.get("/assets/main.js").headers["content-type"].startswith("text/javascript")
 
 

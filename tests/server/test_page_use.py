@@ -18,6 +18,7 @@ from test_page import opened
 from test_serve_cli import call, running, wait_for
 
 from conftest import Start
+from txmon.server.guard import Token
 from txmon.settings.declarations import Settings
 from txmon.sinks.log_folder import LogFolder
 
@@ -170,7 +171,7 @@ def test_an_incident_has_a_page_that_can_be_copied_and_downloaded(page: Page, sa
     page.call("Input.insertText", text="the issuer | was *called*")
     page.ask("document.querySelector('#acting form button').click()")
     page.wait("document.getElementById('timeline').innerText.includes('acknowledged by Ana')")
-    assert page.ask("document.getElementById('acting').innerText") == "Acknowledged by Ana: the issuer | was *called*"
+    assert "Acknowledged by Ana: the issuer | was *called*" in page.ask("document.getElementById('acting').innerText")
     page.ask("document.getElementById('copy').click()")
     page.wait("document.getElementById('copy-said').textContent")
     copied = page.ask("document.getElementById('copied').value")
@@ -187,6 +188,125 @@ def test_an_incident_has_a_page_that_can_be_copied_and_downloaded(page: Page, sa
     assert row["id"] == identity
     assert row["timeline"][0]["what"] == "opened"
     assert page.complaints == []
+
+
+def denied_incident(server: Server) -> str:
+    """Make an incident of failures that goes on; its id."""
+    for i in range(49):
+        failed = 1 if i < 45 else 60
+        server.post([{"time": minute(i), "status": s, "count": n} for s, n in (("failed", failed), ("approved", 99))])
+    return str(server.engine.incidents()[-1]["id"])
+
+
+def act(page: Page, action: str, note: str, selector: str = "#incident-list") -> None:
+    """Press the button of an action and fill in its form, with the keyboard alone."""
+    page.wait(f"[...document.querySelectorAll('{selector} .acting button')].find((e) => e.textContent === '{action}')")
+    page.ask(
+        f"[...document.querySelectorAll('{selector} .acting button')].find((e) => e.textContent === '{action}').focus()"
+    )
+    press(page, "Enter", "\r")
+    page.wait(
+        f"document.querySelector('{selector} form[aria-label^=\"{action}: \"]')?.contains(document.activeElement)"
+    )
+    labels = page.ask(f"[...document.querySelectorAll('{selector} form label')].map((e) => e.firstChild.data.trim())")
+    for _ in range(
+        labels.index("Note") - labels.index(page.ask("document.activeElement.parentNode.firstChild.data.trim()"))
+    ):
+        press(page, "Tab")
+    page.call("Input.insertText", text=note)
+    press(page, "Enter", "\r")
+    page.wait(f"!document.querySelector('{selector} form')")
+
+
+def press(page: Page, key: str, text: str = "") -> None:
+    code = {"Tab": 9, "Enter": 13}[key]
+    page.call("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code, text=text)
+
+
+CARD = "document.querySelector('#incident-list li')?.innerText"
+
+
+def test_people_acknowledge_accept_ignore_and_silence_and_the_other_page_shows_it(page: Page) -> None:
+    with serving() as server, tabs(page, 2) as (mine, other):
+        identity = denied_incident(server)
+        for tab, path in ((mine, ""), (other, f"incidents/{identity}")):
+            tab.open(f"http://127.0.0.1:{server.port}/{path}")
+            tab.wait("document.getElementById('state')?.textContent === 'live'")
+            tab.ask("localStorage.setItem('txmon-author', 'Ana')")
+        mine.call("Page.bringToFront")
+
+        def incident() -> dict[str, object]:
+            return dict(server.client.get(f"/v1/incidents/{identity}").json())
+
+        act(mine, "Acknowledge", "known")
+        assert (incident()["acknowledged"], incident()["author"], incident()["note"]) == (True, "Ana", "known")
+        assert "Acknowledged by Ana: known" in mine.wait(CARD)
+        assert mine.ask("document.activeElement.textContent") == "failures"  # focus stays with the incident
+        assert mine.ask("document.getElementById('said').textContent") == "Acknowledge: done."
+        other.wait("document.getElementById('acting').innerText.includes('Acknowledged by Ana: known')")
+        act(mine, "Undo", "")
+        assert incident()["acknowledged"] is False
+        other.wait("!document.getElementById('acting').innerText.includes('Acknowledged by')")
+
+        act(mine, "Silence", "load test")
+        assert [(s["status"], s["until"], s["author"], s["note"]) for s in server.engine.silences()] == [
+            ("failed", "2026-03-12T02:00:00Z", "Ana", "load test")
+        ]
+        for tab in (mine, other):
+            text = tab.wait("document.getElementById('silences').innerText")
+            assert re.match(r"Silenced until \d\d:\d\d: failed \(Ana: load test\)\.", text), text
+        other.wait(
+            "document.getElementById('timeline').innerText.includes('silenced until 2026-03-12 02:00 UTC by Ana')"
+        )
+        mine.ask("document.querySelector('#silences button').focus()")
+        press(mine, "Enter", "\r")
+        for tab in (mine, other):
+            tab.wait("document.getElementById('silences').hidden")
+        assert server.engine.silences() == []
+
+        act(mine, "Ignore", "a test")
+        other.wait("document.getElementById('timeline').innerText.includes('ignored by Ana')")
+        assert incident()["acknowledged"] is True
+
+        act(mine, "Accept", "new price")
+        for tab, place in ((mine, CARD), (other, "document.getElementById('acting').innerText")):
+            tab.wait(f"{place}.includes('accepted as normal by Ana: new price; it ends with the next bucket')")
+        for i in range(49, 60):  # the level stays
+            levels = (("failed", 60), ("approved", 99))
+            server.post([{"time": minute(i), "status": status, "count": count} for status, count in levels])
+        mine.wait("document.querySelectorAll('#incident-list li').length === 0")
+        other.wait("document.getElementById('facts').innerText.includes('resolved')")
+        assert incident()["state"] == "resolved"
+        assert mine.complaints == other.complaints == []
+        mine.ask("localStorage.clear()")
+
+
+def test_a_token_that_may_only_read_cannot_act(page: Page) -> None:
+    reader = Token(b"may-only-read-this", frozenset({"read"}))
+    with serving(token=TOKEN, tokens=[reader]) as server, tabs(page, 1) as (tab,):
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        for i in range(49):
+            rows = [
+                {"time": minute(i), "status": s, "count": n}
+                for s, n in (("failed", 1 if i < 45 else 60), ("approved", 99))
+            ]
+            server.client.ask("POST", "/v1/transactions", rows, headers=headers)
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        tab.wait("document.getElementById('login')?.hidden === false")
+        tab.ask("document.getElementById('token').value = 'may-only-read-this'")
+        tab.ask("document.querySelector('#login-form button').click()")
+        tab.wait(CARD)
+        for action in ("Acknowledge", "Accept", "Ignore", "Silence"):
+            tab.ask(
+                f"[...document.querySelectorAll('.acting button')].find((e) => e.textContent === '{action}').click()"
+            )
+            tab.ask("document.querySelector('#incident-list form button').click()")
+            said = tab.wait("document.querySelector('#incident-list form [role=alert]').textContent")
+            assert said == "Not done: this token does not have the scope 'admin'."
+            tab.ask("document.querySelector('#incident-list form button:last-of-type').click()")
+            assert tab.ask("document.activeElement.textContent") == action  # back where one was
+        assert server.engine.silences() == []
+        assert server.engine.incidents()[-1]["acknowledged"] is False
 
 
 def test_what_was_resolved_is_listed_and_found(page: Page, sample: Server) -> None:
@@ -313,7 +433,7 @@ def test_pages_of_incidents_and_keys_under_a_path(page: Page, base: str, tmp_pat
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("view", ["board", "incident", "key", "login", "note"])
+@pytest.mark.parametrize("view", ["board", "incident", "key", "login", "note", "silence"])
 def test_axe_core_finds_nothing(page: Page, theme: str, view: str) -> None:
     page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
     settings = Settings(group_by=("merchant",))
@@ -333,6 +453,10 @@ def test_axe_core_finds_nothing(page: Page, theme: str, view: str) -> None:
                 page.wait("document.querySelectorAll('#heat-body tr').length === 2")
             if view == "note":
                 page.ask("document.querySelector('#incident-list .acting button').click()")
+            if view == "silence":
+                server.client.post("/v1/silences", {"status": "failed", "for": "2h"})
+                page.wait("document.querySelector('#silences button')")
+                page.ask("document.querySelector('#incident-list .acting button:last-child').click()")
         else:
             visit(page, server, "", "document.getElementById('login').hidden === false")
         still(page)

@@ -17,7 +17,7 @@ from mypy_extensions import i64, mypyc_attr
 from txmon.detection.pulses import Pulses
 from txmon.detection.tails import SNAPSHOT_LENGTH as TAIL_LENGTH
 from txmon.detection.tails import Tail
-from txmon.detection.window import KEPT, MOST, Ring, Wide, empty_ring, push, rest15, sum5, sum15, sums_of, unpacked
+from txmon.detection.window import KEPT, MOST, Ring, Wide, empty_ring, push, rest15, sum5, sums_of, unpacked
 
 NORMAL_MAD: Final = 0.6744897501960817  # median of |Z| for a standard normal Z
 CLIP: Final = 2.5  # innovations beyond this many standard deviations teach no more than this
@@ -265,10 +265,10 @@ class Baseline:
         self.expectations = empty_ring()
 
     def accept_level(self) -> None:
-        """Take what the windows hold for the new normal, and end the episode."""
-        exposure = sum15(self.expectations) / self.rate()
-        _, self.events = self.sums()
-        self.exposure = exposure
+        """Take the buckets of the episode that the windows hold for the new normal, and end the episode."""
+        length = max(1, self.alerting)  # a person may accept a level that began a few buckets ago
+        self.exposure = sum(list(self.expectations)[:length]) / self.rate()
+        self.events = sum(list(self.counts())[:length])
         self.slope = 0.0
         self.alerting = 0
         self.restart_windows()

@@ -1,5 +1,6 @@
 """Serves the page's files, each by its own name. No other file on the disk can be requested."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,14 +13,21 @@ SCRIPT: Final = "text/javascript; charset=utf-8"
 STYLE: Final = "text/css; charset=utf-8"
 
 
+_INDENTATION: Final = re.compile(rb"^ +", re.MULTILINE)
+
+
 def _load(name: str, kind: str) -> Response:
-    return Response(200, (files("txmon.server") / "page" / name).read_bytes(), kind)
+    body = (files("txmon.server") / "page" / name).read_bytes()
+    if not name.startswith("uPlot"):
+        body = _INDENTATION.sub(b"", body)  # 3% of the page; no text of it spans lines
+    return Response(200, body, kind)
 
 
 ASSETS: Final[Mapping[str, Callable[[], Response]]] = {
     f"/assets/{name}": partial(_load, name, kind)
     for name, kind in (
         ("main.js", SCRIPT),
+        ("acting.js", SCRIPT),
         ("attention.js", SCRIPT),
         ("board.js", SCRIPT),
         ("charts.js", SCRIPT),

@@ -16,6 +16,7 @@ from txmon.model.clock import iso
 from txmon.model.keys import TOTAL
 from txmon.model.outcome import Outcome
 from txmon.model.verdict import Verdict
+from txmon.pipeline.incidents import SilenceOrder
 from txmon.pipeline.pipeline import Pipeline, Place
 from txmon.runtime.acknowledgements import Word
 from txmon.runtime.session import AWAY, SERVE, LiveSession, uptime
@@ -383,9 +384,7 @@ class Engine:
             self.session.obey_word(word)  # if it ends the incident, the next bucket shows that
             self._refresh()
             self.recent.incidents.obeyed(word, int(self._now()))
-            found = self.recent.incidents.get(word.id)
-            assert found is not None
-            row = found.public()
+            row = self.recent.incidents.row(word.id)
             self.feed.incident(row)
             return row
 
@@ -400,7 +399,10 @@ class Engine:
     def silences(self) -> list[dict[str, object]]:
         """Return the active silences, ordered by their end."""
         with self.lock:
-            orders = sorted(self.pipeline.tracker.silences(), key=lambda one: (one.until, one.status, one.key))
+            return self._silences()
+
+    def _silences(self) -> list[dict[str, object]]:
+        orders = sorted(self.pipeline.tracker.silences(), key=lambda one: (one.until, one.status, one.key))
         return [
             {
                 "status": one.status,
@@ -416,7 +418,21 @@ class Engine:
         """Silence a status until a time, or end a silence. Return whether there was one to end."""
         with self.turn(), self.lock:
             self._keep(Entry(self.clock(), "word", word=word))
-            return self.session.obey_word(word)
+            done = self.session.obey_word(word)
+            if done:
+                self._note_silence(word)
+                self.feed.silences(self._silences())
+            return done
+
+    def _note_silence(self, word: Word) -> None:
+        """Write a silence, or its end, into the timeline of each open incident that it covers."""
+        self._refresh()
+        now = int(self._now())
+        order = SilenceOrder(word.status, word.key, now + 1, word.author, word.note)
+        for incident in self.pipeline.tracker.open():
+            if order.covers(incident, now):
+                self.recent.incidents.obeyed(replace(word, id=incident.id), now)
+                self.feed.incident(self.recent.incidents.row(incident.id))
 
     def incidents(self) -> list[dict[str, object]]:
         """Return recently resolved incidents and all open ones in their current state, newest last."""
@@ -676,6 +692,7 @@ class Engine:
                 "incidents": [row for row in self._rows() if row["state"] != "resolved"],
                 "keys": len({key for key, _ in recent.keys.series()}),
                 "open": self.feed.shown,
+                "silences": self._silences(),
                 "trouble": self.trouble,
                 "now": iso(int(self._now())),
                 "last": None if recent.last is None else iso(recent.last),

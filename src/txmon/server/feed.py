@@ -14,7 +14,10 @@ VERDICTS: Final = 200  # alerts of one bucket that are sent one by one
 
 
 class PageFeed:
-    """Turns outcomes into events: bucket, verdict (alert, pending), incident, trend, minute (the open one), trouble."""
+    """Turns outcomes into events.
+
+    Their kinds are bucket, verdict (alert, pending), incident, silences, trend, minute (the open one) and trouble.
+    """
 
     def __init__(self) -> None:
         self.hub = Hub()
@@ -44,6 +47,10 @@ class PageFeed:
     def incident(self, row: Mapping[str, object]) -> None:
         """Send the current state of an incident."""
         self.hub.publish("incident", _text(row))
+
+    def silences(self, rows: list[dict[str, object]]) -> None:
+        """Send the silences that hold."""
+        self.hub.publish("silences", _text({"silences": rows}))
 
     def trouble(self, text: str) -> None:
         """Send the current trouble if it changed; empty if there is none."""

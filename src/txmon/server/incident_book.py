@@ -18,6 +18,7 @@ STEPS: Final = 60  # steps in a timeline: the first, and the newest others
 DETAILS: Final = 40  # statuses of one incident whose strongest alert is kept
 WORDS: Final = {
     "ack": "acknowledged", "undo": "acknowledgement taken back", "accept": "accepted as normal", "ignore": "ignored",
+    "silence": "silenced", "unsilence": "silence ended",
 }  # fmt: skip
 
 
@@ -102,6 +103,10 @@ class IncidentBook:
         """Return the row of an id, or None if it is unknown or no longer kept."""
         return self._rows.get(identity)
 
+    def row(self, identity: str) -> dict[str, object]:
+        """Return the row of an id as JSON has it; KeyError where it is not known."""
+        return self._rows[identity].public()
+
     def rows(self) -> list[IncidentRow]:
         """Return all rows."""
         return list(self._rows.values())
@@ -109,6 +114,8 @@ class IncidentBook:
     def take(self, event: IncidentEvent) -> None:
         """Note an event of an incident."""
         before = self._rows.pop(event.id, None)
+        if before is not None and event.state == "reopened":  # what was acknowledged was the one before
+            before.acknowledged, before.author, before.note = False, "", ""
         row = self._rows[event.id] = IncidentRow(
             event.id, event.state, list(event.statuses), dict(event.key), event.label, event.start, event.peak,
             event.observed, event.expected, event.excess, event.text,
@@ -142,6 +149,8 @@ class IncidentBook:
         row.observed, row.expected, row.excess = incident.observed, incident.expected, incident.excess
         row.acknowledged, row.author, row.severity = incident.acknowledged, incident.by, incident.severity
         row.note = incident.note
+        if incident.ended:
+            row.more["ending"] = incident.ended
         if incident.drivers is not None:
             row.more["drivers"] = [one.row() for one in incident.drivers]
         if incident.money:
@@ -152,7 +161,8 @@ class IncidentBook:
         """Note a person's action on an incident. now: epoch seconds."""
         row = self._rows.get(word.id)
         if row is not None:
-            row.add_step("word", now, WORDS.get(word.action, word.action), word.note, word.author)
+            until = f" until {iso(word.until)[:16].replace('T', ' ')} UTC" if word.action == "silence" else ""
+            row.add_step("word", now, WORDS.get(word.action, word.action) + until, word.note, word.author)
 
     def notified(self, identities: Iterable[str], now: int, step: str, channel: str, outcome: str) -> None:
         """Note that a channel was notified about incidents. outcome: the result, in words."""

@@ -142,6 +142,7 @@ _INCIDENT: Final[Schema] = record(
     {
         "times": WHOLE | {"description": "How often it has begun, where that is more than once."},
         "keys": array({"type": "object"}) | {"description": "The largest keys of an incident of several."},
+        "ending": TEXT | {"description": "Why the next bucket ends it: somebody accepted the new level."},
         "key_count": WHOLE, "no_data_since": TIME, "usual": NUMBER, "parent": TEXT,
         "drivers": array(ref("Driver"))
         | {"description": "With --drivers: what explains the excess of the root status; empty: it is spread evenly."},
@@ -176,6 +177,7 @@ _OVERVIEW: Final[Schema] = record(
         "trends": table(record({"slope": NUMBER, "name": TEXT})),
         "hour": table(record({"total": WHOLE, "anomalies": WHOLE})),
         "incidents": array(ref("Incident")),
+        "silences": array(_SILENCE),
         "open": record({}, {"time": TIME, "counts": table(WHOLE)}),
         "trouble": TEXT,
         "now": TIME | {"description": "The server's clock."},
@@ -455,7 +457,8 @@ def _gets() -> Schema:
         },
         "/v1/stream": {
             "get": _operation(
-                "stream", "The live feed: events bucket, verdict, incident, trend, minute, trouble, beat, reset.",
+                "stream",
+                "The live feed: events bucket, verdict, incident, silences, trend, minute, trouble, beat, reset.",
                 _answer("Server-sent events.", TEXT, "text/event-stream"), parameters=[after],
             )
         },

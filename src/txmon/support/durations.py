@@ -33,3 +33,15 @@ def duration_text(value: int) -> str:
         amount, value = divmod(value, width)
         text += f"{amount}{unit}" if amount else ""
     return text
+
+
+def duration_words(value: int) -> str:
+    """Return seconds for people, in at most two units: `45 s`, `21 min`, `2 h 40 min`, `3 d 4 h`."""
+    if value < 60:
+        return f"{max(0, value)} s"
+    minutes, hours, days = value // 60 % 60, value // 3600 % 24, value // DAY
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min"

@@ -17,10 +17,11 @@ from rich.text import Text
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import Severity, TrendName
 from txmon.model.statuses import shown
+from txmon.support.durations import duration_words
 from txmon.support.terminal_text import printable
 from txmon.terminal.board import Board, State, Track, like
 from txmon.terminal.history import Point
-from txmon.terminal.incident_book import Followed, duration, number, numbers_of
+from txmon.terminal.incident_book import Followed, number, numbers_of
 from txmon.terminal.plots import Cell, axis, bar_line, draw, marks, points_across, top_of
 from txmon.terminal.view import KEYS, MORE_KEYS, SPEED_KEYS, View
 
@@ -196,7 +197,7 @@ def _incident(incident: Followed, board: Board, paper: Paper, numbers: str) -> l
     text.append(f"{'▲' if paper.utf8 else '!'} {event.severity}", style=style)
     text.append(f"  {printable(event.label)}{key_text(event.key)}", style=ALERT)
     again = f", on and off {event.times} times" if event.times > 1 else ""
-    lasted = duration(board.time + board.bucket - event.start)
+    lasted = duration_words(board.time + board.bucket - event.start)
     text.append(f"  since {_short(paper, event.start, board.time)} ({lasted}{again}): ")
     text.append(numbers)
     return hanging(text, paper)

@@ -89,18 +89,6 @@ class IncidentBook:
         return self._members.get(series)
 
 
-def duration(seconds: int) -> str:
-    """Return a duration in words: 45 s, 21 min, 2 h 40 min, 3 d 4 h."""
-    if seconds < 60:
-        return f"{max(0, seconds)} s"
-    minutes, hours, days = seconds // 60 % 60, seconds // 3600 % 24, seconds // 86400
-    if days:
-        return f"{days} d {hours} h" if hours else f"{days} d"
-    if hours:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{minutes} min"
-
-
 def number(value: float) -> str:
     """Return a count, or an expected count, in its shortest readable form: 1,234 or 31 or 4.5."""
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"

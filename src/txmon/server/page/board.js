@@ -5,7 +5,7 @@ import * as heat from "./heat.js";
 import * as incidents from "./incidents.js";
 import * as mix from "./mix.js";
 import * as panels from "./panels.js";
-import { known, labelOf, listen, statuses } from "./store.js";
+import { known, labelOf, listen, now, statuses } from "./store.js";
 import { moment, onZone, seconds } from "./time.js";
 
 const LOG = 12;
@@ -26,7 +26,7 @@ function earlier() {
 
 function line(verdict) {
   const at = verdict.at ?? seconds(verdict.time);
-  const time = element("time", "", moment(at, (Date.now() + known.ahead) / 1e3));
+  const time = element("time", "", moment(at, now()));
   time.dateTime = new Date(at * 1e3).toISOString();
   const names = verdict.status ? [verdict.status] : [];
   return element("li", "", time, element("span", `word ${verdict.recommendation}`, verdict.recommendation), " ",

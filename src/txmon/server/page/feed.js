@@ -2,7 +2,7 @@
 // The tab that leads has the stream, and passes on what comes. The others listen to that tab.
 import { root } from "./dom.js";
 
-const KINDS = ["bucket", "verdict", "incident", "minute", "trend", "trouble", "beat", "reset"];
+const KINDS = ["bucket", "verdict", "incident", "silences", "minute", "trend", "trouble", "beat", "reset"];
 const ANSWER = 400; // ms that a leading tab gets to say that it is there
 const SILENCE = 12000; // ms without a word, after which the stream, or the tab that leads, is taken for dead
 const NAME = `txmon:${root.pathname}`;

@@ -1,7 +1,8 @@
 // The page of one incident: what happened, how it looked, who was told, and what people said.
 import { $, Refused, ask, button, element, isolated, later, link, nameOf, root, say } from "./dom.js";
 import { Charts } from "./charts.js";
-import { acknowledged, acknowledging, chips, driversText, excessText, keyPath, keyText, labelText, moneyText, seenText } from "./incidents.js";
+import { acting } from "./acting.js";
+import { chips, driversText, excessText, keyPath, keyText, labelText, moneyText, seenText } from "./incidents.js";
 import { inOrder, known, labelOf, listen } from "./store.js";
 import * as range from "./range.js";
 import { clockSeconds, dateTime, length, onZone, seconds, weekday, zoneName } from "./time.js";
@@ -77,9 +78,7 @@ function drawActing() {
   const place = $("acting");
   if (place.querySelector("form")) return;
   place.replaceChildren();
-  if (found.acknowledged) place.append(acknowledged(found));
-  else if (over()) place.append(element("p", "why", "Resolved; there is nothing to acknowledge."));
-  else place.append(acknowledging(found, load));
+  place.append(over() ? element("p", "why", "Resolved; there is nothing to do.") : acting(found, load));
 }
 
 const csvOf = () => new URL(`v1/incidents/${encodeURIComponent(id)}/counts.csv`, root).href;

@@ -1,7 +1,8 @@
 // Incidents as cards and as rows: what is open, and what was resolved in the last 30 days.
-import { $, ask, button, element, isolated, later, link, nameOf, say, store, stored } from "./dom.js";
+import { acting } from "./acting.js";
+import { $, ask, element, isolated, later, link, nameOf, say } from "./dom.js";
 import { short, sparkline } from "./charts.js";
-import { known, labelOf, listen, worstFirst } from "./store.js";
+import { known, labelOf, listen, now, worstFirst } from "./store.js";
 import { length, moment, onZone, seconds } from "./time.js";
 
 const ROWS = 20;
@@ -11,7 +12,6 @@ export const keyText = (key) => Object.entries(key).map(([name, value]) => `${na
 export const keyPath = (key) => `keys/${encodeURIComponent(Object.entries(key)
   .map((pair) => pair.map(encodeURIComponent).join("=")).join("&")).replaceAll("%3D", "=").replaceAll("%26", "&")}`;
 export const pathOf = (row) => `incidents/${encodeURIComponent(row.id)}`;
-const now = () => (Date.now() + known.ahead) / 1e3;
 
 // 93 % of the excess is issuer B7 (61 seen, 5 expected)
 export function driversText(row) {
@@ -57,60 +57,12 @@ export function chips(row) {
   return list;
 }
 
-export function acknowledged(row) {
-  const by = row.author ? ` by ${row.author}` : "";
-  return element("p", "why", `Acknowledged${by}${row.note ? `: ${row.note}` : ""}`);
-}
-
 export function title(row) {
   const severity = element("span", `severity ${row.severity}`, row.severity);
   const where = Object.keys(row.key).length ? [" at ", link(keyPath(row.key), nameOf(keyText(row.key)))] : [];
   const name = link(pathOf(row), labelText(row));
   const state = row.state === "opened" || row.state === "reopened" ? "" : ` (${row.state})`;
   return [severity, " ", name, ...where, `${state}, since ${moment(seconds(row.start), now())}, ${length(now() - seconds(row.start))}`];
-}
-
-// The form that takes the author and the note; the author is known the next time
-export function noteForm(row, done) {
-  const form = element("form", "ack-form");
-  const author = element("input");
-  const note = element("input");
-  author.autocomplete = "name";
-  author.maxLength = note.maxLength = 500;
-  author.value = stored("author") || "";
-  const label = (text, field) => element("label", "", text, field);
-  const problem = element("p", "wrong");
-  problem.setAttribute("role", "alert");
-  const send = element("button", "", "Acknowledge");
-  send.type = "submit";
-  form.append(label("Your name ", author), label("Note ", note), send, button("Cancel", () => done(null)), problem);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    send.disabled = true;
-    try {
-      store("author", author.value.trim());
-      done(await ask(`v1/incidents/${encodeURIComponent(row.id)}/ack`, { author: author.value.trim(), note: note.value.trim() }));
-    } catch (wrong) {
-      send.disabled = false;
-      say(problem, `Not acknowledged: ${wrong.message}`);
-    }
-  });
-  return form;
-}
-
-export function acknowledging(row, after) {
-  const place = element("div", "acting");
-  const opener = button("Acknowledge", () => {
-    const form = noteForm(row, (found) => {
-      form.replaceWith(opener);
-      if (found) after(found);
-      else opener.focus();
-    });
-    opener.replaceWith(form);
-    form.querySelector(form.querySelector("input").value ? "label:nth-of-type(2) input" : "input").focus();
-  }, `Acknowledge ${labelText(row)} since ${moment(seconds(row.start), now())}`);
-  place.append(opener);
-  return place;
 }
 
 async function fillSpark(row, place) {
@@ -146,8 +98,12 @@ function card(row) {
   } else words.append(chips(row));
   if (row.key_count) words.append(element("p", "why", `${row.key_count} keys: ${row.keys.slice(0, 5).map((one) => keyText(one.key)).join("; ")}`));
   item.append(body);
-  item.append(row.acknowledged ? acknowledged(row)
-    : acknowledging(row, (found) => { known.incidents.set(found.id, found); draw(); }));
+  item.append(acting(row, (found) => {
+    if (!found.id) return;
+    known.incidents.set(found.id, found);
+    draw();
+    cards.get(found.id).item.querySelector("a").focus();
+  }));
   fillSpark(row, spark);
   return item;
 }

@@ -1,5 +1,6 @@
 // Starts the page: what its address asks for, and what all its views have in common.
 import { $, root } from "./dom.js";
+import * as acting from "./acting.js";
 import * as attention from "./attention.js";
 import * as board from "./board.js";
 import * as feed from "./feed.js";
@@ -51,6 +52,7 @@ kiosk();
 login.begin();
 status.begin();
 attention.begin();
+acting.begin();
 view();
 zone();
 theme.begin();

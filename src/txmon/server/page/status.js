@@ -1,8 +1,8 @@
 // Whether what is shown is of now, and the one sentence that says how things stand.
 import * as feed from "./feed.js";
 import { $, isolated, link, say } from "./dom.js";
-import { driversText, moneyText, seenText } from "./incidents.js";
-import { known, listen, worstFirst } from "./store.js";
+import { driversText, keyText, moneyText, seenText } from "./incidents.js";
+import { known, listen, now, worstFirst } from "./store.js";
 import { clock, clockSeconds, moment, onZone, seconds, span, zoneName } from "./time.js";
 
 // Green means: connected, heard within seconds, and the newest bucket is of now. Amber after two buckets without data,
@@ -16,7 +16,7 @@ function fresh() {
   say($("state"), quiet ? `no answer for ${span(feed.silent())}` : known.connected);
   $("state").dataset.live = known.connected === "live" && !quiet ? (old ? "stale" : "yes") : "no";
   const shown = known.bucket < 60 ? clockSeconds : clock;
-  const when = end === null ? "" : age > 86400e3 ? moment(known.last, (Date.now() + known.ahead) / 1e3) : shown(known.last);
+  const when = end === null ? "" : age > 86400e3 ? moment(known.last, now()) : shown(known.last);
   say($("fresh"), end === null ? "" : `last data ${when} ${zoneName()}${old ? `, ${span(age)} ago` : ""}`);
   $("fresh").className = old ? "old" : "";
   document.body.dataset.stale = String(old || $("state").dataset.live === "no");
@@ -30,10 +30,9 @@ function headline() {
   const kind = worst ? worst.severity : known.last === null || dark ? "unknown" : "normal";
   const texts = [];
   if (worst) {
-    const now = (Date.now() + known.ahead) / 1e3;
-    const where = Object.entries(worst.key).map(([name, value]) => `${name} ${value}`).join(", ");
+    const where = keyText(worst.key);
     const what = [seenText(worst), ...driversText(worst), ...moneyText(worst)].join("; ");
-    texts.push(`${isolated(worst.label, worst.statuses)}${where ? ` at ${where}` : ""} since ${moment(seconds(worst.start), now)}: ${what}`);
+    texts.push(`${isolated(worst.label, worst.statuses)}${where ? ` at ${where}` : ""} since ${moment(seconds(worst.start), now())}: ${what}`);
     if (rows.length > 1) texts.push(` ${rows.length - 1} more open.`);
   } else if (known.last === null) {
     texts.push("No minute has closed yet.");

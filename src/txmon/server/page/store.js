@@ -22,10 +22,14 @@ export const known = {
   trouble: "",
   open: {},
   keys: 0,
+  silences: [],
   session: false,
 };
 
-// act(kind, what): kinds are all, bucket, alert, incident, minute, trouble, state, points, login
+// The server's time, s
+export const now = () => (Date.now() + known.ahead) / 1e3;
+
+// act(kind, what): kinds are all, bucket, alert, incident, silences, minute, trouble, state, points, login
 export const listen = (act) => listeners.add(act);
 function tell(kind, what) { for (const act of listeners) act(kind, what); }
 
@@ -81,6 +85,7 @@ const handlers = {
   },
   verdict: (row) => tell("alert", row),
   incident: takeIncident,
+  silences(row) { known.silences = row.silences; tell("silences"); },
   minute(row) { known.open = row; tell("minute"); }, // not `open`: that is EventSource's own
   trend: (row) => tell("alert", { time: row.time, recommendation: "trend", text: row.text }),
   trouble(row) { known.trouble = row.trouble; tell("trouble"); },
@@ -109,7 +114,7 @@ export async function begin() {
 
 function show(found) {
   retry = 0;
-  for (const name of ["bucket", "total", "series", "hour", "trends", "trouble", "open", "keys", "session"]) {
+  for (const name of ["bucket", "total", "series", "hour", "trends", "trouble", "open", "keys", "session", "silences"]) {
     known[name] = found[name];
   }
   known.ahead = seconds(found.now) * 1e3 - Date.now();
