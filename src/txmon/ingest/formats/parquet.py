@@ -1,4 +1,4 @@
-"""Parquet files as CSV lines: DuckDB reads them, and writes into a pipe."""
+"""Reads Parquet files as CSV lines: DuckDB reads the file and writes into a pipe."""
 
 import os
 import re
@@ -12,7 +12,7 @@ BLOCK: Final = 1 << 18  # bytes
 
 
 def blocks(source: str, path: str) -> Iterator[bytes]:
-    """Yield the file's rows as blocks of CSV, the header first. BadData when it cannot be read."""
+    """Yield the file's rows as blocks of CSV, the header first. Raise BadData if it cannot be read."""
     import duckdb
 
     here = re.sub(r"[*?\[]", r"[\g<0>]", os.path.abspath(path)).replace("'", "''")
@@ -46,7 +46,7 @@ def blocks(source: str, path: str) -> Iterator[bytes]:
 
 
 def _column(name: str, kind: str) -> str:
-    """A column as SQL; times in the form that is read fastest, without their fractions of a second."""
+    """Return a column as SQL. Times get the form that is read fastest, without fractions of a second."""
     quoted = '"' + name.replace('"', '""') + '"'
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"strftime({quoted} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ') AS {quoted}"
