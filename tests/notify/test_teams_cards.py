@@ -64,11 +64,9 @@ def test_an_opened_card_says_what_an_analyst_asks_first() -> None:
     assert card["body"][1]["text"] == "122 reversed, 1.4 expected at 2026-03-02 14:33 UTC."
     facts = facts_of(card)
     assert facts == {
-        "Status": "reversed",
-        "At the worst": "122 reversed, 1.4 expected at 2026-03-02 14:33 UTC",
-        "Excess so far": "121 transactions above normal",
+        "Excess": "121 transactions above normal so far",
         "Since": "2026-03-02 14:33 UTC",
-        "Last 15m": "▁▂▁▂▂▁▁▂▂▂▁▂▂▁█ 0 to 122 a minute",
+        "Last 15 min": "▁▂▁▂▂▁▁▂▂▂▁▂▂▁█ 0 to 122/min",
         "Trend": "reversed rising a lot",
         "Look at": "timeouts between the gateway and the acquirer, and what is reversed twice",
         "Severity": "warning",
@@ -80,8 +78,8 @@ def test_an_opened_card_says_what_an_analyst_asks_first() -> None:
 def test_a_resolved_card_says_how_long_and_how_much() -> None:
     card = card_of(told(event("resolved", minutes=95, excess=-250.4)))
     facts = facts_of(card)
-    assert facts["Lasted"] == "1h35m, until 2026-03-02 16:08 UTC"
-    assert facts["Excess in all"] == "250 transactions below normal"
+    assert facts["Lasted"] == "1 h 35 min, until 2026-03-02 16:08 UTC"
+    assert facts["Excess"] == "250 transactions below normal in all"
     assert card["body"][0]["color"] == "good"
     assert "actions" not in card
 
@@ -97,8 +95,8 @@ def test_the_sparkline_of_a_key_is_its_own_or_says_that_it_is_not() -> None:
     apart = Recent(60, {("reversed", MERCHANT): (1, 2), ("reversed", ()): (9, 9)})
     together = Recent(60, {("reversed", ()): (9, 9)}, over_all_keys=True)
     incident = event(key=MERCHANT)
-    assert facts_of(card_of(told(incident, recent=apart)))["Last 2m"] == "▅█ 1 to 2 a minute"
-    assert facts_of(card_of(told(incident, recent=together)))["Last 2m (reversed, all keys)"] == "██ 9 to 9 a minute"
+    assert facts_of(card_of(told(incident, recent=apart)))["Last 2 min"] == "▅█ 1 to 2/min"
+    assert facts_of(card_of(told(incident, recent=together)))["Last 2 min"] == "reversed, all keys: ██ 9 to 9/min"
 
 
 def test_grouped_incidents_share_a_card_the_worst_first() -> None:
@@ -175,7 +173,7 @@ def test_a_sparkline_starts_at_zero() -> None:
 def test_a_trend_a_digest_and_a_test_are_valid_cards() -> None:
     recent = Recent(60, {("failed", ()): tuple(range(15))})
     trend = card_of(Notification("trend", T0, recent=recent, trends={"failed": Trend(1.0, "rising a lot")}))
-    assert facts_of(trend) == {"failed": "▁▂▂▃▃▄▄▅▅▆▆▇▇██ 0 to 14 a minute, +1.0 a minute more every minute"}
+    assert facts_of(trend) == {"failed": "▁▂▂▃▃▄▄▅▅▆▆▇▇██ 0 to 14/min, +1.0 a minute more every minute"}
     day = Day(T0 - 86400, T0, {"approved": 1000, "failed": 7}, 2, 1, 3, 4)
     digest = card_of(Notification("digest", T0, (event("resolved"),), day=day))
     assert digest["body"][0]["text"] == "Daily summary: 2 incidents"
@@ -236,7 +234,15 @@ def test_what_is_normal_is_said_instead_of_nothing_expected() -> None:
     one = replace(event(), observed=5, expected=0.0, low=0, high=2, total=100, root="reversed", times=3)
     [container] = [part for part in card_of(told(one))["body"] if part["type"] == "Container"]
     facts = {fact["title"]: fact["value"] for fact in container["items"][-1]["facts"]}
-    assert facts["At the worst"] == "5 reversed, normal is 0 to 2 (5% of all) at 2026-03-02 14:33 UTC"
+    assert "At the worst" not in facts  # the text has it
+    text = card_of(told(one))["body"][1]["text"]
+    assert text.endswith("At the worst 5 reversed, normal is 0 to 2 (5% of all) at 2026-03-02 14:33 UTC.")
+    quiet = replace(one, state="no data", no_data_since=T0)
+    assert facts_of(card_of(told(quiet)))["Look at"].startswith("whether the feed still sends")
+    assert card_of(told(replace(one, key_count=4)))["body"][0]["text"] == "Opened: reversal wave - reversed (4 keys)"
+    digest = card_of(Notification("digest", T0, (one, replace(quiet, id="b"))))
+    headings = [part["items"][0]["text"] for part in digest["body"] if part["type"] == "Container"]
+    assert headings == ["Opened: reversal wave - reversed", "No data: reversal wave - reversed"]
     assert "usually none" in card_of(told(replace(one, high=0)))["body"][1]["text"]
     level = card_of(told(replace(one, state="changed level", usual=4.04)))["body"][1]["text"]
     assert "Still 4 times the usual" in level

@@ -83,5 +83,5 @@ class Notification:
 
 
 def worst_first(events: list[IncidentEvent]) -> tuple[IncidentEvent, ...]:
-    """Events by how many transactions are out of the ordinary, most first."""
-    return tuple(sorted(events, key=lambda event: (-abs(event.excess), event.id)))
+    """Return events by severity, then by how many transactions are off normal, most first."""
+    return tuple(sorted(events, key=lambda event: (-SEVERITIES.index(event.severity), -abs(event.excess), event.id)))

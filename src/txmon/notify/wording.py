@@ -15,7 +15,7 @@ from txmon.model.statuses import shown
 from txmon.notify.notification import Day, Notification
 from txmon.pipeline.incident_text import seen_text, times_usual
 from txmon.support.bars import sparkline
-from txmon.support.durations import duration_text
+from txmon.support.durations import duration_words
 from txmon.support.plurals import counted
 
 Tone = Literal["bad", "warning", "good", "plain"]
@@ -151,7 +151,9 @@ class Words:
             steps = [f"{kind} {self._clock(time)}" for kind, time in told.earlier]
             late += f". Delivered late: {', '.join([*steps, f'{told.kind} {self._clock(told.time)}'])}"
         if told.kind == "digest":
-            return f"More than the hour may have, told together at {self.moment(told.time)}{late}."
+            return (
+                f"The hour had its limit of notifications. These are all others, as of {self.moment(told.time)}{late}."
+            )
         if len(told.events) == 1:
             event = told.events[0]
             return f"{self._now(event)}{plain(seen_text(event), 200)} at {self.moment(event.peak)}{late}."
@@ -175,38 +177,36 @@ class Words:
         return datetime.fromtimestamp(seconds, self._tz).strftime("%H:%M")
 
     def incident(self, event: IncidentEvent) -> Section:
-        """Return all that is known of one incident."""
-        lasted = duration_text(max(event.time - event.start, 0))
-        since = self.moment(event.start)
-        lasts = event.state != "resolved" and event.time > event.start
-        facts = [("Status", _statuses(event.statuses)), ("Since", f"{since}, for {lasted}" if lasts else since)]
-        if event.state == "resolved":
-            facts.append(("Lasted", f"{lasted}, until {self.moment(event.time)}"))
-        if event.times > 1:
-            facts.append(("On and off", f"{event.times} times"))
-        facts += [
-            ("At the worst", f"{plain(seen_text(event), 200)} at {self.moment(event.peak)}"),
-            ("Excess so far" if event.state != "resolved" else "Excess in all", _excess(event.excess)),
-        ]
-        if event.drivers is not None:
-            facts.append(("Where", plain(drivers_text(event.drivers), 300)))
-        for money in event.money[:MOST_CURRENCIES]:
-            facts.append((f"Money{_in(money.currency)}", plain(_without(money), 120)))
-        facts += self._picture(event)
-        if event.key:
-            facts.append(("Key", plain(", ".join(f"{name}={value}" for name, value in event.key))))
-        if event.keys:
-            named = [f"{plain('/'.join(v for _, v in key))} ({excess:+.0f})" for key, excess in event.keys[:MOST_KEYS]]
-            left = event.key_count - len(named)
-            facts.append((f"{event.key_count} keys", ", ".join([*named, f"{left} more"] if left > 0 else named)))
-        if event.note and event.state != "resolved":
+        """Return the facts of one incident: since when, how much, where, and what to look at.
+
+        Where the notification is of this incident alone, its text has the numbers at the worst.
+        """
+        over = event.state == "resolved"
+        facts = [("Severity", event.severity), *self._times(event, over)]
+        if len(self._told.events) > 1:
+            if event.times > 1:
+                facts.append(("On and off", f"{event.times} times"))
+            facts.append(("At the worst", f"{plain(seen_text(event), 200)} at {self.moment(event.peak)}"))
+        facts.append(("Excess", f"{_excess(event.excess)} {'in all' if over else 'so far'}"))
+        facts += [(f"Money{_in(one.currency)}", plain(_without(one), 120)) for one in event.money[:MOST_CURRENCIES]]
+        facts += [*_where(event), *self._picture(event)]
+        if event.note and not over:
             facts.append(("Note", plain(event.note, 200)))
         if event.parent:
             facts.append(("Part of", plain(event.parent, 120)))
-        if event.state != "resolved":
-            facts.append(("Look at", ADVICE.get(event.label, OTHERWISE)))
-        facts += [("Severity", event.severity), ("Incident", plain(event.id, 120))]
-        return Section(f"{plain(event.label)} - {_statuses(event.statuses)}{_of(event)}", tuple(facts))
+        if not over:
+            looked_at = "silence" if event.no_data_since else event.label
+            facts.append(("Look at", ADVICE.get(looked_at, OTHERWISE)))
+        facts.append(("Incident", plain(event.id, 120)))
+        step = f"{event.state.capitalize()}: " if self._told.kind == "digest" and self._told.day is None else ""
+        return Section(f"{step}{plain(event.label)} - {_statuses(event.statuses)}{_of(event)}", tuple(facts))
+
+    def _times(self, event: IncidentEvent, over: bool) -> list[tuple[str, str]]:
+        lasted = duration_words(max(event.time - event.start, 0))
+        since = self.moment(event.start)
+        if over:
+            return [("Since", since), ("Lasted", f"{lasted}, until {self.moment(event.time)}")]
+        return [("Since", f"{since}, for {lasted}" if event.time > event.start else since)]
 
     def _picture(self, event: IncidentEvent) -> list[tuple[str, str]]:
         recent = self._told.recent
@@ -214,11 +214,10 @@ class Words:
         for status in event.statuses[:2]:
             counts = recent.of(status, event.key)
             if counts:
-                span = duration_text(recent.width * len(counts))
                 whole = ", all keys" if recent.over_all_keys and event.key else ""
-                where = f" ({_status(status)}{whole})" if len(event.statuses) > 1 or whole else ""
-                low, high = min(counts), max(counts)
-                found.append((f"Last {span}{where}", f"{picture(counts)} {low} to {high} a {_unit(recent.width)}"))
+                which = f"{_status(status)}{whole}: " if len(event.statuses) > 1 or whole else ""
+                bars = f"{picture(counts)} {min(counts)} to {max(counts)}{_per(recent.width)}"
+                found.append((f"Last {duration_words(recent.width * len(counts))}", f"{which}{bars}"))
         named = [
             f"{_status(status)} {self._told.trends[status].name}"
             for status in event.statuses[:MOST_STATUSES]
@@ -232,7 +231,7 @@ class Words:
         recent = self._told.recent
         for status, trend in sorted(self._told.trends.items())[:MOST_STATUSES]:
             counts = recent.of(status, ())
-            bars = f"{picture(counts)} {min(counts)} to {max(counts)} a {_unit(recent.width)}, " if counts else ""
+            bars = f"{picture(counts)} {min(counts)} to {max(counts)}{_per(recent.width)}, " if counts else ""
             facts.append((_status(status), f"{bars}{trend.slope:+.1f} a minute more every minute"))
         return Section("Trend", tuple(facts))
 
@@ -263,11 +262,26 @@ def _statuses(statuses: tuple[str, ...]) -> str:
 
 
 def _of(event: IncidentEvent) -> str:
+    if event.key_count:
+        return f" ({event.key_count} keys)"
     return f" ({plain(', '.join(value for _, value in event.key))})" if event.key else ""
 
 
+def _where(event: IncidentEvent) -> list[tuple[str, str]]:
+    facts = []
+    if event.drivers is not None:
+        facts.append(("Where", plain(drivers_text(event.drivers), 300)))
+    if event.key:
+        facts.append(("Key", plain(", ".join(f"{name}={value}" for name, value in event.key))))
+    if event.keys:
+        named = [f"{plain('/'.join(v for _, v in key))} ({excess:+,.0f})" for key, excess in event.keys[:MOST_KEYS]]
+        left = event.key_count - len(named)
+        facts.append((f"{event.key_count} keys", ", ".join([*named, f"{left} more"] if left > 0 else named)))
+    return facts
+
+
 def _excess(excess: float) -> str:
-    return f"{abs(excess):.0f} transactions {'above' if excess >= 0 else 'below'} normal"
+    return f"{abs(excess):,.0f} transactions {'above' if excess >= 0 else 'below'} normal"
 
 
 def _in(currency: str) -> str:
@@ -279,8 +293,8 @@ def _without(money: Money) -> str:
     return Money("", money.seen, money.expected, money.spread, money.shared).text()
 
 
-def _unit(width: int) -> str:
-    return "minute" if width == 60 else duration_text(width)
+def _per(width: int) -> str:
+    return "/min" if width == 60 else f" in {duration_words(width)}"
 
 
 def _summed_up(events: Sequence[IncidentEvent]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Durations as text: `90s`, `15m`, `1h30m`."""
+"""Parses and formats durations: `90s`, `15m`, `1h30m`."""
 
 import re
 from typing import Final
@@ -9,7 +9,10 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII
 
 
 def seconds(text: object) -> int:
-    """Return a duration like 90s, 15m, 1h30m or 1d in seconds; ValueError for another, or one without a unit."""
+    """Return a duration like 90s, 15m, 1h30m or 1d in seconds.
+
+    Raise ValueError for any other text, also without a unit.
+    """
     number = str(text)
     if number.isascii() and number.isdigit() and not isinstance(text, bool):
         if int(number) == 0:
@@ -22,7 +25,7 @@ def seconds(text: object) -> int:
 
 
 def duration_text(value: int) -> str:
-    """Seconds as the shortest duration that `seconds` reads back."""
+    """Return seconds as the shortest duration that `seconds` parses to the same value."""
     if value == 0:
         return "0s"
     text = ""
@@ -30,3 +33,15 @@ def duration_text(value: int) -> str:
         amount, value = divmod(value, width)
         text += f"{amount}{unit}" if amount else ""
     return text
+
+
+def duration_words(value: int) -> str:
+    """Return seconds for people, in at most two units: `45 s`, `21 min`, `2 h 40 min`, `3 d 4 h`."""
+    if value < 60:
+        return f"{max(0, value)} s"
+    minutes, hours, days = value // 60 % 60, value // 3600 % 24, value // DAY
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min"

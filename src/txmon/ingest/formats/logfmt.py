@@ -1,4 +1,4 @@
-"""logfmt: `time=2024-03-05T10:00:00Z status=approved msg="gift wrap"`, as Go services and Heroku log."""
+"""Reads logfmt, as Go services and Heroku log: `time=2024-03-05T10:00:00Z status=approved msg="gift wrap"`."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def is_logfmt(lines: Iterable[bytes]) -> bool:
 
 
 def json_lines(lines: list[bytes]) -> Iterator[bytes]:
-    """Yield each line as a JSON object; a line without pairs stays as it is, for the parser to refuse."""
+    """Yield each line as a JSON object. A line without pairs stays as it is, and the parser rejects it."""
     for line in lines:
         text = line.decode("utf-8", "replace")
         found = {name: _value(value) for name, value in _PAIR.findall(text)}
