@@ -184,7 +184,7 @@ class Roster:
         self._roll.drop_key(key, series)
         self.forgotten += 1
 
-    def snapshot(self, lazy: bool = False) -> dict[str, object]:
+    def snapshot(self, *, lazy: bool = False) -> dict[str, object]:
         """Return all of the state, as JSON takes it, for `restore`.
 
         lazy: the keys are packed while somebody iterates over them, and nothing may change until then.

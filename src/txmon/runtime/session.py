@@ -603,7 +603,7 @@ class LiveSession:
         sources = {name: value for part in self._parts for name, value in part.positions().items()}
         wall = int(self._wall())
         sources[OWN] = {"heard": wall, **self.lag.learned(self.clock.now(self._moment()) or wall)}
-        return state.State(depended_on(self.settings), self.pipeline.snapshot(lazy), sources)
+        return state.State(depended_on(self.settings), self.pipeline.snapshot(lazy=lazy), sources)
 
     def finish(self) -> Iterator[Outcome]:
         """Close what is still open, where the stream has ended and no state keeps it for the records to come."""

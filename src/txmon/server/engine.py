@@ -539,7 +539,9 @@ class Engine:
             try:
                 self._saving = save_in_child(self.settings.state, self.session.copy)
             except OSError as bad:  # there is no memory or no room for another process
-                self.session.note_saved(IoFailure(f"{self.settings.state}: the state cannot be written: {bad.strerror}"))
+                self.session.note_saved(
+                    IoFailure(f"{self.settings.state}: the state cannot be written: {bad.strerror}")
+                )
 
     def _finish_saving(self, wait: bool = False) -> None:
         """Note the result of the process that writes the state, if it has ended."""
