@@ -268,6 +268,19 @@ def test_a_silence_holds_for_its_status_alone() -> None:
     assert not tracker.end_silence("denied", ())
 
 
+def test_a_silence_that_ends_early_lets_people_hear_of_what_is_open() -> None:
+    tracker = IncidentTracker()
+    tracker.silence(SilenceOrder("denied", (), 7200, "ana", "load test"))
+    for minute in (3, 4, 5):
+        tracker.observe(minute * MINUTE, [verdict(minute, "denied", 9)])
+    assert not tracker.end_silence("failed", ())
+    assert tracker.observe(360, [verdict(6, "denied", 9)])[1] == []
+    assert tracker.end_silence("denied", ())
+    _, [event] = tracker.observe(420, [verdict(7, "denied", 9)])
+    assert (event.state, event.silent_until) == ("reminder", 0)
+    assert tracker.observe(480, [verdict(8, "denied", 9)])[1] == []
+
+
 @pytest.mark.parametrize(
     ("count", "total", "severity"), [(3, 100, "info"), (9, 100, "warning"), (40, 100, "critical"), (9, 20, "warning")]
 )

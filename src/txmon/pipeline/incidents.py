@@ -101,14 +101,17 @@ class IncidentTracker:
 
     def silence(self, order: SilenceOrder) -> None:
         """Obey a silence from now on; it takes the place of one of the same status and key."""
-        self.end_silence(order.status, order.key)
+        self._silences = [one for one in self._silences if (one.status, one.key) != (order.status, order.key)]
         self._silences.append(order)
 
     def end_silence(self, status: str, key: Key) -> bool:
-        """End a silence before its time; whether there was one."""
-        before = len(self._silences)
+        """End a silence before its time; whether there was one. What it kept back is told with the next bucket."""
+        ended = [one for one in self._silences if (one.status, one.key) == (status, key)]
         self._silences = [one for one in self._silences if (one.status, one.key) != (status, key)]
-        return len(self._silences) < before
+        for incident in self.open():
+            if any(one.covers(incident, self._time) for one in ended):
+                incident.told = self._time - PATIENT * self.policy.remind_every  # a reminder is due
+        return bool(ended)
 
     def silences(self) -> list[SilenceOrder]:
         """Return the silences that were ordered and are not over."""

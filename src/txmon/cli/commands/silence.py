@@ -10,7 +10,7 @@ from txmon.cli.help_page import Command, option
 from txmon.cli.options import load_config, options
 from txmon.errors import NoInput, UsageError
 from txmon.model.clock import iso
-from txmon.model.keys import Key
+from txmon.model.keys import TOTAL, Key
 from txmon.pipeline.incidents import IncidentTracker, SilenceOrder
 from txmon.runtime.acknowledgements import Word, leave_word, words_left
 from txmon.runtime.factory import pipeline_of_state
@@ -67,9 +67,19 @@ def silence(
             f"{_name(same)} is silenced until {iso(same.until)} already. End that silence first, with --end."
         )
     length = _span(span)
+    wider = next((order for order in known if order.until >= now + length and _includes(order, name, key)), None)
+    if wider is not None:
+        raise UsageError(
+            f"{status} is silenced until {iso(wider.until)} already, by the silence of {_name(wider)}. End that first."
+        )
     word = Word("silence", author=author or user(), note=note, status=name, key=key, until=now + length)
     leave_word(settings.state, word)
     click.echo(f"{status}: silenced for {duration_text(length)}, until {iso(word.until)}; taken over within 10 seconds")
+
+
+def _includes(order: SilenceOrder, status: str, key: Key) -> bool:
+    """Return whether a silence holds for all that is meant by a status and a key."""
+    return order.status in (TOTAL, status) and set(order.key) <= set(key)
 
 
 def _list(known: list[SilenceOrder]) -> None:
