@@ -202,7 +202,9 @@ class IncidentTracker:
         if incident.opened:
             return False
         if incident.closed:
-            return time - incident.last >= RELAPSE * self.policy.resolve_after and time > incident.closed
+            # an incident that stayed open for long after its last alert may relapse as well as any other
+            over_since = max(incident.last + self.policy.resolve_after, incident.closed)
+            return time - over_since >= (RELAPSE - 1) * self.policy.resolve_after and time > incident.closed
         return (
             incident.clear_seconds >= self.policy.resolve_after
             or time - incident.last >= RELAPSE * self.policy.resolve_after

@@ -13,9 +13,10 @@ from txmon.model.verdict import Verdict
 
 AGAIN: Final = 3  # buckets within which a weaker alert must come back
 STRONG: Final = 6.0  # sigmas of a score that needs no second one
-GONE: Final = -1.0  # log-likelihood of the incident's level against the normal one, below which it seems over
+GONE: Final = -3.0  # log-likelihood of the incident's level against the normal one, below which it seems over: 1 in 20
 SLOW: Final = 3  # times --resolve-after without an alert, after which the normal level need only be the likelier one
 LONGEST: Final = 6  # times --resolve-after without an alert, after which it is over in any case
+BATCH: Final = 1.5  # times the usual count, from which on a count that is expected to the transaction is a batch
 ALIKE: Final = 0.1  # relative difference of the two levels, below which counts cannot tell them apart
 LOSS: Final = 0.3  # of the volume: above it the loss is what matters most
 # what matters most, first; of labels in one class the largest excess
@@ -167,16 +168,19 @@ class Member:
             self.confirmed = True
             self.over = False
 
-    def settle(self, time: int, total: int, quiet: int, bucket: int, clear: int) -> None:
-        """Conclude the bucket at `time`.
+    def settle(self, time: int, total: int, quiet: int, bucket: int, clear: int) -> bool:
+        """Conclude the bucket at `time`; return whether it says nothing of this status, whose alerts hold.
 
         total: its transactions, -1 without data. quiet: the seconds that count as normal ones.
         """
         self.minute = bucket / 60.0
+        explained = False
         if self.last == time:
             self.quiet = 0
             self.calm_seen = self.calm_due = 0.0
             self.confirm(time, bucket)
+        elif self._is_explained(total):
+            explained = self.confirmed and not self.over
         else:
             self.quiet += quiet
             if total >= 0:
@@ -189,6 +193,16 @@ class Member:
             if time - self.last >= clear:
                 self.strong = []
         self.count = 0
+        return explained
+
+    def _is_explained(self, total: int) -> bool:
+        """Return whether the bucket says nothing: a batch that recurs there explains the count, whatever it is.
+
+        The detector expects just that count then (`Pulses.usual`), so it is no evidence of the normal level.
+        """
+        if total < 0 or self.shifted or self.seen <= self.due or self.now_due != self.count:
+            return False
+        return self.count * max(1, self.buckets) > BATCH * self.due
 
     def seems_gone(self, clear: int) -> bool:
         """Return whether the counts since the last alert are those of the normal level, and not of the incident's.
