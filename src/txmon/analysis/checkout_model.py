@@ -1,10 +1,10 @@
-"""The statistics of a day by the hour: what each hour should have had, and how surprising what it had is.
+"""The statistics of a day by the hour: the expected count of each hour, and how surprising the observed count is.
 
 A reference column is a day's counts or a mean over a known number of days. Every column is a level (how busy its days
-were) times a common profile (the share of each hour); counts scatter around that as a gamma-Poisson mixture:
-variance = mean + overdispersion x mean^2, the negative binomial (Greenwood and Yule, 1920). Levels are fitted so that
-single odd hours hardly move them, the overdispersion is estimated from the references, and what is uncertain in
-profile and level widens the prediction.
+were) times a common profile (the share of each hour). Counts scatter around that as a gamma-Poisson mixture, the
+negative binomial: variance = mean + overdispersion x mean^2 (Greenwood and Yule, 1920). A robust fit keeps single odd
+hours from moving the levels. The overdispersion is estimated from the references. The uncertainty of profile and level
+widens the prediction.
 """
 
 from collections.abc import Sequence
@@ -17,52 +17,53 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# What dispersion a day's hours have where the references say little, and how many hours of evidence that belief is
-# worth. The real checkout files give 0.02 to 0.06.
+# The prior for a day's dispersion, used if the references contain little evidence, and its weight in hours of
+# evidence. The real checkout files give 0.02 to 0.06.
 PRIOR_DISPERSION: Final = 0.04
 PRIOR_HOURS: Final = 12.0
 WINSOR: Final = 2.5  # standard deviations; a larger residual counts as this one
-HUBER: Final = 1.5  # standard deviations from which an hour's say in its day's level fades
+HUBER: Final = 1.5  # standard deviations beyond which an hour has less weight for its day's level
 ROUNDS: Final = 6
-STRETCH: Final = 1.5  # a day may be so many times busier or quieter than every reference before its hours are odd
-HALF: Final = 0.5  # count added to a profile's hour, so that one in which nothing was seen is not impossible
+# factor by which a day may be busier or quieter than every reference before its hours count as deviations
+STRETCH: Final = 1.5
+HALF: Final = 0.5  # count added to an hour of a profile, so that an hour without any count is still possible
 INTERVAL: Final = 0.95
-LONGEST: Final = 4  # hours tested as one
-EMPTY: Final = 0.25  # of the expectation: hours at or below it, next to each other, are tested together
-DOUBLE: Final = 2.0  # times the expectation: the same above
-SUSPECT: Final = 0.03  # p that each hour of such a run has at most
+LONGEST: Final = 4  # hours tested together, at most
+EMPTY: Final = 0.25  # share of the expectation; adjacent hours at or below it are tested together
+DOUBLE: Final = 2.0  # times the expectation; adjacent hours at or above it are tested together
+SUSPECT: Final = 0.03  # largest p of each hour of such a run
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What the references say of a day."""
+    """What the references predict for a day."""
 
-    profile: "Floats"  # counts an hour of a day of level 1, > 0
-    weight: "Floats"  # days behind each hour's profile
-    levels: "Floats"  # of each reference; the reference over most days is 1
+    profile: "Floats"  # counts per hour of a day of level 1, > 0
+    weight: "Floats"  # days of evidence for each hour of the profile
+    levels: "Floats"  # of each reference; the reference over most days has level 1
     dispersion: float  # >= 0
     evidence: int  # hours of references from which the dispersion was estimated
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What each hour of one column should have: arrays over the hours."""
+    """The expected counts of one column, as arrays over the hours."""
 
     level: float
     expected: "Floats"
     low: "Floats"  # of the predictive interval, inclusive
     high: "Floats"
-    p: "Floats"  # two-sided: how often such a day has an hour as far out as this one or farther
-    z: "Floats"  # the same in standard deviations, signed
-    own_part: "Floats"  # relative variance of each hour's rate that is its own
-    p_if_none: "Floats"  # the p that each hour would have with a count of 0
-    shared_part: float  # relative variance that all hours share: the day's level is not known exactly
+    p: "Floats"  # two-sided: the share of such days with a deviation at least as large in this hour
+    z: "Floats"  # p as signed standard deviations
+    own_part: "Floats"  # relative variance of each hour's own rate
+    p_if_none: "Floats"  # the p of each hour if its count were 0
+    shared_part: float  # relative variance that all hours share, from the uncertainty of the day's level
 
 
 def fit(values: "Floats", days: "Floats", use: "Floats | None" = None) -> Model:
-    """Return the model of references. values: reference x hour, means a day. days: behind each reference.
+    """Return the model of references. values: reference x hour, mean counts per day. days: days in each reference.
 
-    use: 1 where a value counts, 0 where it is left out; all by default.
+    use: 1 for values that count, 0 for values that are left out; None for all.
     """
     import numpy as np
 
@@ -84,9 +85,11 @@ def fit(values: "Floats", days: "Floats", use: "Floats | None" = None) -> Model:
 
 
 def level(counts: "Floats", profile: "Floats", dispersion: float, days: float, use: "Floats") -> float:
-    """Return how busy a day (or the mean of `days`) is against `profile`, whatever a few odd hours say. At least 0.
+    """Return the level of a day (or of a mean of `days`) against `profile`, at least 0.
 
-    Huber's weights (1964) on standardised residuals, begun at the weighted median of the ratios.
+    Single odd hours hardly change it.
+
+    It uses Huber's weights (1964) on standardised residuals, and starts at the weighted median of the ratios.
     """
     import numpy as np
 
@@ -100,7 +103,7 @@ def level(counts: "Floats", profile: "Floats", dispersion: float, days: float, u
         mean = max(found, 1e-3) * profile
         spread = np.sqrt(mean * (1 + dispersion * mean) / days)
         z = np.abs(counts - found * profile) / spread
-        # an hour counts by its information, less where it is odd
+        # an hour has the weight of its information, reduced if it is an outlier
         weight = use * np.minimum(1.0, HUBER / np.maximum(z, 1e-9)) / (1 + dispersion * mean)
         new = float((weight * counts).sum() / (weight * profile).sum())
         if abs(new - found) < 1e-6:
@@ -112,12 +115,15 @@ def level(counts: "Floats", profile: "Floats", dispersion: float, days: float, u
 def _dispersion(
     values: "Floats", days: "Floats", use: "Floats", profile: "Floats", levels: "Floats"
 ) -> tuple[float, int]:
-    """Return the overdispersion at which the references' winsorised squared residuals are what they should be."""
+    """Return the overdispersion, and the hours of evidence for it.
+
+    It is the value at which the references' winsorised squared residuals equal their expectation.
+    """
     import numpy as np
 
     mean = levels[:, None] * profile[None, :]
     total = np.maximum((use * days[:, None]).sum(axis=0), 1e-9)
-    # a reference is part of the profile it is held against: its residuals are smaller for that
+    # each reference is part of the profile that it is compared with, which makes its residuals smaller
     own = 1 - days[:, None] / total[None, :]
     chosen = (use > 0) & (mean * days[:, None] >= 2) & (own > 0.05)
     evidence = int(chosen.sum())
@@ -143,11 +149,11 @@ def _dispersion(
 
 
 def judge(model: Model, counts: "Floats", rate: float, days: float = 1.0) -> "tuple[Prediction, list[float]]":
-    """Return the prediction for a column (a day, or the mean of `days`) by the model of others, and a q for each hour.
+    """Return the prediction for a column (a day, or a mean of `days`) by the model of other columns, and each hour's q.
 
-    An hour's q is that of its strongest test: by itself, or together with neighbours that are out in the same way.
-    All tests of the day are adjusted together. Hours with q <= `rate` have no say in the day's level, so an outage does
-    not make itself look normal.
+    An hour's q is that of its strongest test: alone, or together with neighbours that deviate in the same direction.
+    All tests of the day are adjusted together. Hours with q <= `rate` do not influence the day's level, so an outage
+    cannot make itself look normal.
     """
     import numpy as np
 
@@ -163,16 +169,16 @@ def judge(model: Model, counts: "Floats", rate: float, days: float = 1.0) -> "tu
 
 
 def predict(model: Model, counts: "Floats", use: "Floats", days: float = 1.0) -> Prediction:
-    """Return what each hour of a column should have. use: 1 where an hour tells of the day's level, else 0.
+    """Return the expected counts of a column. use: 1 for hours that determine the day's level, else 0.
 
-    The level is the column's own, within `STRETCH` of the references' levels.
+    The level is that of the column, limited to `STRETCH` times the references' levels.
     """
     import numpy as np
 
     own = level(counts, model.profile, model.dispersion, days, use)
     own = float(np.clip(own, model.levels.min() / STRETCH, model.levels.max() * STRETCH))
     mean = own * model.profile
-    # how well the profile's hours and the day's level are known, relative variances
+    # relative variances of the profile's hours and of the day's level
     profile_part = (1 / model.profile + model.dispersion) / np.maximum(model.weight, HALF)
     information = (use * mean / (1 + model.dispersion * mean)).sum() * days
     own_part = model.dispersion / days + profile_part
@@ -187,16 +193,16 @@ def predict(model: Model, counts: "Floats", use: "Floats", days: float = 1.0) ->
 
 
 def tests_a_day(hours: int) -> int:
-    """Return how many tests are adjusted together for a day of so many hours."""
+    """Return how many tests are adjusted together for a day of `hours` hours."""
     return sum(hours - length + 1 for length in range(1, min(LONGEST, hours) + 1))
 
 
 def hour_q(prediction: Prediction, counts: "Floats", days: float, rate: float) -> list[float]:
     """Return the q of each hour, over single hours and runs of up to `LONGEST` neighbours tested together.
 
-    A run is tested only where each of its hours is far out in the same direction; else its p is 1, which keeps the
-    family of tests the same for every day. Once a run is found (q <= `rate`), what is left of the day has to stand by
-    itself: a great outage must not lower the bar for every other hour.
+    A run is tested only if each of its hours deviates far in the same direction. Otherwise its p is 1, so that the
+    family of tests is the same every day. Once a run is found (q <= `rate`), the rest of the day is tested without it,
+    because one large outage must not lower the bar for all other hours.
     """
     tests = _tests(prediction, counts, days)
     below = prediction.z < 0
@@ -222,7 +228,7 @@ def hour_q(prediction: Prediction, counts: "Floats", days: float, rate: float) -
 
 
 def _tests(prediction: Prediction, counts: "Floats", days: float) -> list[tuple[float, range]]:
-    """Return the p of every single hour and every run of up to `LONGEST` hours."""
+    """Return the p of every single hour and of every run of up to `LONGEST` hours."""
     count = len(counts)
     ratio = counts / prediction.expected
     tests: list[tuple[float, range]] = [(float(prediction.p[n]), range(n, n + 1)) for n in range(count)]
@@ -251,7 +257,7 @@ def _together(prediction: Prediction, counts: "Floats", run: range, days: float)
 
 
 def _tails(seen: "Floats", mean: "Floats", shape: "Floats") -> "tuple[Floats, Floats]":
-    """P(Y <= seen) and P(Y >= seen) of negative binomials."""
+    """Return P(Y <= seen) and P(Y >= seen) of negative binomials."""
     import numpy as np
     from scipy.special import betainc
 
@@ -262,14 +268,14 @@ def _tails(seen: "Floats", mean: "Floats", shape: "Floats") -> "tuple[Floats, Fl
 
 
 def _interval(mean: "Floats", shape: "Floats") -> "tuple[Floats, Floats]":
-    """Return the central interval of negative binomials, whole numbers."""
+    """Return the central 95 % interval of negative binomials, in whole numbers."""
     import numpy as np
     from scipy.special import betainc
 
     tail = (1 - INTERVAL) / 2
     low, high = np.zeros_like(mean), np.zeros_like(mean)
     for n, (m, k) in enumerate(zip(mean, shape, strict=True)):
-        # bisection: Chebyshev's bound holds the upper end
+        # bisection; Chebyshev's inequality bounds the upper end
         top = m + 40 * np.sqrt(m + m * m / k) + 40
         for ends, wanted in ((low, tail), (high, 1 - tail)):
             a, b = -1.0, float(np.ceil(top))
@@ -281,7 +287,10 @@ def _interval(mean: "Floats", shape: "Floats") -> "tuple[Floats, Floats]":
 
 
 def adjusted(p: Sequence[float]) -> list[float]:
-    """Benjamini and Hochberg's (1995) q of each of several p: findings at q <= x are false in a share x at most."""
+    """Return Benjamini and Hochberg's (1995) q of several p.
+
+    Among the findings with q <= x, the expected share of false ones is at most x.
+    """
     order = sorted(range(len(p)), key=lambda n: p[n])
     found = [1.0] * len(p)
     least = 1.0

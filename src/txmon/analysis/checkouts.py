@@ -1,4 +1,4 @@
-"""Findings in a day by the hour: which hours are not normal, which reference is odd, and what nobody can know."""
+"""Finds hours of a day that are not normal, references that are odd, and questions that the data cannot answer."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 FALSE_RATE: Final = (
     0.03  # of Benjamini and Hochberg; tests/analysis/test_analyze.py measures what it does to quiet days
 )
-DOUBTFUL: Final = 0.05  # p of a single hour worth a look, though not a finding
-ALIKE: Final = 0.05  # p above which two days' hours are alike
-OFTEN_MEANT: Final = (28, 7, 30, 31, 14, 90)  # days that a mean is over, where its name does not say
+DOUBTFUL: Final = 0.05  # largest p of a single hour that is worth a look but is not a finding
+ALIKE: Final = 0.05  # smallest p at which two days' hours count as alike
+OFTEN_MEANT: Final = (28, 7, 30, 31, 14, 90)  # days of a mean whose name does not give them
 MONTHS: Final = (28, 30, 31)
 
 Direction = Literal["below", "above"]
@@ -27,73 +27,73 @@ Direction = Literal["below", "above"]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A column that the day is held against."""
+    """A column that the day is compared with."""
 
     name: str
-    days: int  # that it is a mean of; 1: a single day
-    level: float  # how busy it is against the reference over most days
+    days: int  # days in the mean; 1 for a single day
+    level: float  # level against the reference over most days
     peaks: tuple[int, ...]  # its three busiest hours
-    odd: tuple["Run", ...]  # hours in which it is not like the others
+    odd: tuple["Run", ...]  # hours in which it differs from the other references
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """One hour of the day judged."""
+    """The judgement of one hour of the day."""
 
     hour: int
     seen: float
-    expected: float  # at the day's own pace
+    expected: float  # at the day's own level
     low: float  # of the 95 % predictive interval
     high: float
     z: float  # standard deviations
-    p: float  # how often a normal day has this hour as far out
+    p: float  # share of normal days with a deviation at least as large in this hour
     q: float  # p adjusted for all hours of the day
-    references: tuple[float, ...]  # what each had, in their order
+    references: tuple[float, ...]  # count in each reference, in the order of the references
     finding: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Hours next to each other that are out in the same direction: one event."""
+    """Adjacent hours that deviate in the same direction: one event."""
 
     direction: Direction
-    hours: tuple[int, ...]  # ascending, without gap
-    seen: float  # sums over the hours
+    hours: tuple[int, ...]  # ascending, without gaps
+    seen: float  # sum over the hours
     expected: float
-    low: float  # summed as independent hours: expected, less and more the root of the summed squares
+    low: float  # expected sum minus the root of the summed squared deviations, for independent hours
     high: float
-    q: float  # of the most surprising hour
-    against: Mapping[str, float]  # reference -> seen less what it had, transactions
+    q: float  # of the hour with the smallest q
+    against: Mapping[str, float]  # reference -> seen minus the reference, transactions
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """An hour far from the averages that a single day of the references had too: no finding, and said so."""
+    """An hour far from the averages that is similar in a single reference day. It is not a finding, but is reported."""
 
     hour: int
     seen: float
     average: float
-    like: Mapping[str, float]  # reference -> what it had
+    like: Mapping[str, float]  # reference -> its count
     p: float
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """All that can be said of one day."""
+    """The analysis of one day."""
 
     source: str
-    observed: str  # the column judged
+    observed: str  # the analyzed column
     references: tuple[Reference, ...]
     hours: tuple[Hour, ...]
-    pace: float  # of the day against the reference over most days
-    pace_is_bounded: bool  # the day is busier or quieter than every reference allows
+    pace: float  # level of the day against the reference over most days
+    pace_is_bounded: bool  # whether the day is busier or quieter than the model allows
     dispersion: float  # overdispersion: variance = mean + dispersion x mean^2
-    evidence: int  # hours of references behind it; 0: assumed
+    evidence: int  # hours of references used to estimate it; 0 if it is assumed
     false_rate: float
     findings: tuple[Run, ...]  # worst first
-    doubtful: tuple[Hour, ...]  # p below 5 %, not enough for a finding
+    doubtful: tuple[Hour, ...]  # hours with p below 5 % that are not findings
     alike: tuple[Alike, ...]
-    blind: tuple[int, ...]  # hours so small that no sale at all in one of them would be no finding
+    blind: tuple[int, ...]  # hours so small that even a count of 0 would not be a finding
 
 
 def analyze_checkouts(
@@ -104,9 +104,9 @@ def analyze_checkouts(
 ) -> Analysis:
     """Return the analysis of one column of `table` against others.
 
-    observed: the column judged; by default `today`, else the first. references: `name` or `name:days`; by default all
-    others. false_rate: share of findings that may be false, 0 to 0.5. Raises UsageError for a column that is not
-    there, BadData where nothing can be judged.
+    observed: the column to analyze; by default `today`, else the first. references: `name` or `name:days`; by default
+    all others. false_rate: share of findings that may be false, 0 to 0.5. Raise UsageError for a missing column,
+    BadData if nothing can be judged.
     """
     import numpy as np
 
@@ -140,7 +140,7 @@ def analyze_checkouts(
 
 
 def runs(hours: Sequence[Hour], references: Sequence[str]) -> tuple[Run, ...]:
-    """The findings among `hours`, neighbours in the same direction as one; the most transactions out come first."""
+    """Return the findings among `hours`, adjacent ones in the same direction together, largest deviation first."""
     found: list[Run] = []
     group: list[Hour] = []
     for hour in [*hours, None]:
@@ -158,7 +158,7 @@ def runs(hours: Sequence[Hour], references: Sequence[str]) -> tuple[Run, ...]:
 def _run(group: Sequence[Hour], references: Sequence[str]) -> Run:
     seen, expected = sum(h.seen for h in group), sum(h.expected for h in group)
     against = {name: seen - sum(h.references[n] for h in group) for n, name in enumerate(references)}
-    # the hours' deviations are added as if each were its own
+    # the deviations of the hours are added as independent ones
     low = max(0.0, expected - sum((h.expected - h.low) ** 2 for h in group) ** 0.5)
     high = expected + sum((h.high - h.expected) ** 2 for h in group) ** 0.5
     direction: Direction = "above" if group[0].z > 0 else "below"
@@ -172,7 +172,7 @@ def _model(
     days: "np.ndarray[tuple[int], np.dtype[np.float64]]",
     rate: float,
 ) -> "tuple[Model, dict[str, tuple[Run, ...]]]":
-    """Return the model of all references without their odd hours, and those hours."""
+    """Return the model of all references without their odd hours, and these odd hours."""
     import numpy as np
 
     from txmon.analysis.checkout_model import Model, fit, judge
@@ -183,7 +183,7 @@ def _model(
     base = float(days.max())
     for j, name in enumerate(names):
         others = [n for n in range(len(names)) if n != j]
-        # the mean over most days is what the others are held against; of two single days nobody knows which is odd
+        # all others are compared with the mean over most days; of two single days, the odd one is unknown
         if len(names) < 3 or days[j] == base:
             continue
         without = fit(values[others], days[others])
@@ -212,7 +212,7 @@ def _observed(table: Checkouts, asked: str | None) -> str:
 
 
 def _references(table: Checkouts, observed: str, asked: Sequence[str]) -> dict[str, int]:
-    """Return the references and the days that each is a mean of."""
+    """Return the references, and the number of days that each is a mean of."""
     found: dict[str, int] = {}
     names = [name for name in table.columns if name != observed]
     for text in asked or names:
@@ -227,9 +227,9 @@ def _references(table: Checkouts, observed: str, asked: Sequence[str]) -> dict[s
 
 
 def mean_of(name: str, values: Sequence[float]) -> int:
-    """Return how many days a column is a mean of: by its name, and by which fractions its values are.
+    """Return how many days a column is a mean of, from its name and from the fractions of its values.
 
-    Whole numbers all day are a single day. `avg...month` may be 28, 30 or 31 days: the one whose fractions fit.
+    A column of whole numbers is a single day. `avg...month` may be 28, 30 or 31 days: the number whose fractions fit.
     """
     if all(value == int(value) for value in values):
         return 1
@@ -243,7 +243,7 @@ def mean_of(name: str, values: Sequence[float]) -> int:
 
 
 def _is_fraction(value: float, days: int) -> bool:
-    """Return whether `value` is a whole number over `days`, cut or rounded to two decimals."""
+    """Return whether `value` times `days` is a whole number, with `value` cut or rounded to two decimals."""
     nearest_whole = round((value + 0.004) * days)
     return -0.0051 <= nearest_whole / days - value <= 0.0101
 
@@ -261,7 +261,7 @@ def _described(
 
 
 def _alike(table: Checkouts, days: Mapping[str, int], hours: Sequence[Hour]) -> tuple[Alike, ...]:
-    """Hours that the averages alone would call odd, and a single day does not."""
+    """Return the hours that deviate from the averages but resemble a single reference day."""
     from math import sqrt
 
     means = [n for n, count in enumerate(days.values()) if count > 1]
@@ -274,7 +274,7 @@ def _alike(table: Checkouts, days: Mapping[str, int], hours: Sequence[Hour]) -> 
         surprise = _two_sided(hour.seen, average)
         if surprise >= 0.002:
             continue
-        # two Poisson counts differ by a normal with the variance of their sum, near enough at these sizes
+        # the difference of two Poisson counts is close to normal at these sizes, with the sum of their variances
         like = {
             name: hour.references[n]
             for n, name in singles

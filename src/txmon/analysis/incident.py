@@ -1,4 +1,4 @@
-"""One incident afterwards, on one page: what happened, how much, where, what it was worth, and who was to hear of it.
+"""Describes one past incident on one page: what happened, its size, its location, its cost, and who was notified.
 
 All of it comes from the folder that `--log DIR` keeps.
 """
@@ -22,30 +22,30 @@ from txmon.support.bars import sparkline
 from txmon.support.durations import duration_text
 from txmon.support.suggest import nearest
 
-AROUND: Final = 600  # seconds of counts before the incident and after it
-MOST_ROWS: Final = 40  # of the table of counts; beyond, several buckets are added up
-NEWEST: Final = 5  # incidents named where the one asked for is not there
+AROUND: Final = 600  # seconds of counts before and after the incident
+MOST_ROWS: Final = 40  # rows of the table of counts; in a longer one, several buckets are added up
+NEWEST: Final = 5  # incidents that are named if the requested one is missing
 LAST: Final = "last"
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentStory:
-    """What the log of a run knows of one incident."""
+    """What the log of a run contains about one incident."""
 
     id: str
     folder: str
     events: Sequence[Row]  # its lines, oldest first
-    verdicts: Sequence[Row]  # of its root status and key, around it, oldest first
+    verdicts: Sequence[Row]  # of its root status and key, from before to after it, oldest first
     bucket: int  # seconds
 
     @property
     def newest(self) -> Row:
-        """The newest line of it."""
+        """Return its newest line."""
         return self.events[-1]
 
     def to_dict(self) -> dict[str, object]:
-        """Return all of it as JSON takes it."""
+        """Return the story as values that JSON can represent."""
         return {
             "id": self.id,
             "incident": dict(self.newest),
@@ -59,9 +59,9 @@ class IncidentStory:
 
 
 def read_story(identity: str, folder: str) -> IncidentStory:
-    """Return what the folder of a `--log` knows of an incident; `last` is the newest one.
+    """Return what the folder of a `--log` contains about an incident. The identity `last` is the newest one.
 
-    Raises NoInput where the folder cannot be read or holds no log, BadData where it knows no such incident.
+    Raise NoInput if the folder cannot be read or contains no log, BadData if it has no such incident.
     """
     known: dict[str, list[Row]] = {}
     for row in _rows(folder, "incidents", None):
@@ -82,7 +82,7 @@ def read_story(identity: str, folder: str) -> IncidentStory:
     for row in _rows(folder, "verdicts", (first, last)):
         same = row.get("status") == newest.get("root") and row.get("key", {}) == newest.get("key", {})
         if same and not row.get("partial") and first <= _epoch(row["time"]) <= last:
-            found[row["time"]] = row  # a revised verdict takes the place of the first
+            found[row["time"]] = row  # a revised verdict replaces the first one
     verdicts = [found[time] for time in sorted(found)]
     times = [_epoch(row["time"]) for row in verdicts]
     steps = [after - before for before, after in pairwise(times)]
@@ -90,7 +90,7 @@ def read_story(identity: str, folder: str) -> IncidentStory:
 
 
 def _rows(folder: str, kind: str, span: tuple[int, int] | None) -> Iterator[Row]:
-    """Yield the lines of one kind of a log, of the hours that `span` touches; None: of all hours."""
+    """Yield the lines of one kind from the hours that overlap `span`; None: from all hours."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.startswith(f"{kind}-") and name.endswith(".jsonl"))
     except OSError as bad:
@@ -108,7 +108,7 @@ def _rows(folder: str, kind: str, span: tuple[int, int] | None) -> Iterator[Row]
             try:
                 row = json.loads(line)
             except ValueError:
-                continue  # the last line of a run that was killed
+                continue  # the incomplete last line of a run that was killed
             if isinstance(row, dict) and isinstance(row.get("time"), str):
                 yield row
 
@@ -122,7 +122,7 @@ def _epoch(text: str) -> int:
 
 
 def sql_of(story: IncidentStory) -> str:
-    """Return the query that gives the incident's counts against normal, for `txmon query`."""
+    """Return the query for `txmon query` that shows the incident's counts next to normal."""
     newest = story.newest
     where = [f"status = {_quoted(str(newest.get('root', TOTAL)))}"]
     first, last = _epoch(newest["start"]) - AROUND, _epoch(newest["time"]) + AROUND
@@ -156,7 +156,7 @@ def page_of(story: IncidentStory, tz: tzinfo = UTC) -> str:
 
 
 class _Page:
-    """The parts of the page."""
+    """Builds the sections of the page."""
 
     def __init__(self, story: IncidentStory, tz: tzinfo) -> None:
         self._story = story
@@ -249,7 +249,7 @@ class _Page:
     def money(self) -> str:
         lines = []
         for one in self._story.newest["money"]:
-            # the line has the interval and not what it is made of
+            # the line has the interval, but not the data that it was computed from
             error = (one["high"] - one["low"]) / 2
             money = Money(one.get("currency", ""), one["seen"], one["expected"], (error / 1.96) ** 2, 0.0)
             lines.append(f"- {money.text()}")

@@ -1,4 +1,4 @@
-"""What was normal of each status, bucket by bucket, as the detector saw it while it judged a file."""
+"""Records the expected count and normal interval of each status and bucket while the detector judges a file."""
 
 from array import array
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from typing import Final
 
 from txmon.model.verdict import Verdict
 
-LONGEST: Final = 2_000_000  # buckets of one status; what comes later has no band
+LONGEST: Final = 2_000_000  # buckets of one status; later ones have no band
 
 
 class Normal:
@@ -16,7 +16,7 @@ class Normal:
     __slots__ = ("_expected", "_high", "_low", "_start", "_width")
 
     def __init__(self, start: int, width: int) -> None:
-        """start: of the first bucket, epoch seconds. width: of a bucket, seconds."""
+        """Create it. start: of the first bucket, epoch seconds. width: of a bucket, seconds."""
         self._start = start
         self._width = width
         self._expected = array("d")
@@ -24,7 +24,7 @@ class Normal:
         self._high = array("d")
 
     def add(self, time: int, expected: float, low: int, high: int) -> None:
-        """Add the bucket at `time`; buckets without a verdict in between are as the one before them."""
+        """Add the bucket at `time`. Buckets without a verdict repeat the bucket before them."""
         place = (time - self._start) // self._width
         missing = place - len(self._expected)
         if missing < 0 or place >= LONGEST:
@@ -37,9 +37,9 @@ class Normal:
             values.append(value)
 
     def over(self, start: int, end: int) -> tuple[float, float, float] | None:
-        """Return what was expected from `start` to before `end` in all, and the interval; None before it is known.
+        """Return the expected count from `start` to before `end` and its interval, or None before it is known.
 
-        The deviations of the buckets are added as if they were independent of each other.
+        The deviations of the buckets are added as independent ones.
         """
         a = max(0, (start - self._start) // self._width)
         b = min(len(self._expected), -(-(end - self._start) // self._width))
@@ -48,21 +48,21 @@ class Normal:
         expected, low, high = self._expected[a:b], self._low[a:b], self._high[a:b]
         total = sum(expected)
         above = sqrt(sum((h - e) ** 2 for e, h in zip(expected, high, strict=True)))
-        # a bucket cannot have less than nothing, a sum of them can have less than such bounds add up to
+        # a bucket's lower bound is at least 0, which makes the sum's lower bound too high
         below = sqrt(sum((e - v if v else h - e) ** 2 for e, v, h in zip(expected, low, high, strict=True)))
         return total, max(0.0, total - below), total + above
 
 
 class NormalBook:
-    """Gathers `Normal`s from verdicts; with keys, those of all keys together."""
+    """Collects `Normal`s from verdicts. If there are keys, it uses the verdicts for all keys together."""
 
     def __init__(self, width: int) -> None:
-        """width: of a bucket, seconds."""
+        """Create it. width: of a bucket, seconds."""
         self.by_status: dict[str, Normal] = {}
         self._width = width
 
     def accept(self, verdicts: Sequence[Verdict]) -> None:
-        """Take the verdicts of one bucket."""
+        """Add the verdicts of one bucket."""
         for verdict in _whole(verdicts):
             if verdict.recommendation == "warming":
                 continue

@@ -1,4 +1,4 @@
-"""A file of transactions seen as a whole: shares, hours, the incidents the detector finds in it, and what changed."""
+"""Analyzes a whole file of transactions: shares, hours, the incidents that the detector finds, and what changed."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,55 +16,55 @@ from txmon.pipeline.pipeline import Pipeline
 from txmon.support.durations import DAY
 
 HOUR: Final = 3600
-APART: Final = 900  # seconds between incidents that are still one episode
-TOP: Final = 10  # moments that are reported
-TREND: Final = 61  # buckets of the running median that is taken out before statuses are correlated
+APART: Final = 900  # longest pause in seconds between incidents of one episode
+TOP: Final = 10  # strongest alerts that are reported
+TREND: Final = 61  # buckets of the running median that is removed before statuses are correlated
 COMPARED: Final = (("yesterday", (1,)), ("last week", range(1, 8)), ("last month", range(1, 29)))
 PROBLEMS: Final = (FAILED, REVERSED, DENIED)  # roles
-FEWEST: Final = 30  # buckets in which both statuses were seen, for a correlation
+FEWEST: Final = 30  # fewest buckets with both statuses for a correlation
 
 
 @dataclass(frozen=True, slots=True)
 class StatusTotal:
-    """All of one status."""
+    """The totals of one status."""
 
     status: str
     count: int
     share: float  # of all transactions
-    busiest: int  # bucket with the most, epoch seconds
-    most: int  # transactions in it
+    busiest: int  # start of its largest bucket, epoch seconds
+    most: int  # transactions in that bucket
 
 
 @dataclass(frozen=True, slots=True)
 class ShareChange:
-    """A status whose share of the volume an incident moved."""
+    """A status whose share of the volume changed in an incident."""
 
     status: str
-    before: float  # share in the hour before
+    before: float  # share in the hour before, 0 to 1
     during: float
     count: int  # transactions during the incident
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentSummary:
-    """An incident from its opening to its end."""
+    """An incident from its start to its end."""
 
     id: str
     key: Mapping[str, str]
     label: str
     statuses: tuple[str, ...]
     start: int  # first alerting bucket, epoch seconds
-    end: int | None  # bucket at which it was over; None: open at the file's end
+    end: int | None  # bucket at which it ended; None if it was open at the file's end
     peak: int  # bucket of the strongest score
-    observed: int  # in the alerting series there
+    observed: int  # in the alerting series at that time
     expected: float
     excess: float  # transactions above normal (negative: missing)
-    changes: tuple[ShareChange, ...]  # the largest first
+    changes: tuple[ShareChange, ...]  # largest first
 
 
 @dataclass(frozen=True, slots=True)
 class StatusNumbers:
-    """A status of an episode: transactions seen from its start to its end, and those that were expected."""
+    """A status in an episode: its transactions, and the expected ones."""
 
     status: str  # "*": all statuses
     seen: int
@@ -73,55 +73,55 @@ class StatusNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The same time of other days."""
+    """The same time on other days."""
 
     name: str  # yesterday, last week, last month
-    days: int  # days that the file holds of it; 0: none
-    approved: float  # approved transactions then, the mean of those days
-    problems: float  # failed, reversed and denied ones
+    days: int  # how many such days the file contains
+    approved: float  # approved transactions then, mean of those days
+    problems: float  # failed, reversed and denied transactions then, mean of those days
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """Incidents that overlap or follow each other closely: what people would call one bad afternoon."""
+    """Incidents that overlap or follow each other closely, such as one outage and its consequences."""
 
     start: int
-    end: int | None  # None: open at the file's end
-    incidents: tuple[IncidentSummary, ...]  # in time
+    end: int | None  # None if it was open at the file's end
+    incidents: tuple[IncidentSummary, ...]  # in order of time
     above: float  # transactions above normal in its alerts, of all statuses
-    below: float  # missing, >= 0; the total's and a status's missing ones are the same and count once
-    changes: tuple[ShareChange, ...]  # from the hour before it to all of it, the largest first
-    numbers: tuple[StatusNumbers, ...] = ()  # of the statuses that alerted, the largest deviation first
-    approved: StatusNumbers = StatusNumbers("approved", 0, 0.0)  # of all statuses that mean success together
+    below: float  # missing transactions, 0 or more; transactions missing from both a status and the total count once
+    changes: tuple[ShareChange, ...]  # from the hour before the episode to the episode, largest first
+    numbers: tuple[StatusNumbers, ...] = ()  # of the statuses that alerted, largest deviation first
+    approved: StatusNumbers = StatusNumbers("approved", 0, 0.0)  # of all statuses that mean success
     problems: int = 0  # failed, reversed and denied transactions during it
     compared: tuple[Comparison, ...] = ()
-    score: float = 0.0  # the strongest of its alerts, sigmas
+    score: float = 0.0  # strongest score of its alerts, sigmas
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionAnalysis:
-    """All that the file tells."""
+    """The analysis of one file."""
 
     sources: tuple[str, ...]
     bucket: int  # seconds
-    first: int  # first and last bucket, epoch seconds
+    first: int  # start of the first bucket, epoch seconds
     last: int
     total: int
-    statuses: tuple[StatusTotal, ...]  # most first
+    statuses: tuple[StatusTotal, ...]  # largest first
     counts: Mapping[int, Mapping[str, int]]  # bucket -> status -> transactions
-    silent: int  # buckets between first and last in which nothing arrived
-    incidents: tuple[IncidentSummary, ...]  # in time
-    episodes: tuple[Episode, ...]  # most transactions against normal first
-    moments: tuple[Verdict, ...]  # the alerts with the strongest scores, one an incident and status
-    correlations: tuple[tuple[str, str, float], ...]  # of statuses, strongest first
-    roles: Mapping[str, str] = field(default_factory=dict)  # by status, before those of the vocabulary
-    normal: Mapping[str, Normal] = field(default_factory=dict)  # by status; "*" for all together
+    silent: int  # buckets without transactions between the first and the last
+    incidents: tuple[IncidentSummary, ...]  # in order of time
+    episodes: tuple[Episode, ...]  # largest deviation first
+    moments: tuple[Verdict, ...]  # the alerts with the strongest scores, one for each incident and status
+    correlations: tuple[tuple[str, str, float], ...]  # pairs of statuses, strongest correlation first
+    roles: Mapping[str, str] = field(default_factory=dict)  # by status; they take precedence over the vocabulary
+    normal: Mapping[str, Normal] = field(default_factory=dict)  # by status; "*" for all statuses together
 
 
 def analyze_transactions(
     items: Iterable[Item], pipeline: Pipeline, bucket: int, sources: Sequence[str]
 ) -> TransactionAnalysis:
-    """Run `items`, oldest first, through `pipeline` and look at what came of it. BadData when there are none.
+    """Run `items`, oldest first, through `pipeline` and return the analysis. Raise BadData if there are none.
 
     bucket: the width of the pipeline's buckets, seconds.
     """
@@ -133,7 +133,8 @@ def analyze_transactions(
     for outcome in pipeline.run(_counted(items, bucket, counts)):
         for event in outcome.events:
             events.setdefault(event.id, []).append(event)
-        moved.setdefault(outcome.time, _moved(outcome.verdicts))  # a later outcome of a bucket corrects single statuses
+        # a later outcome of a bucket only corrects single statuses
+        moved.setdefault(outcome.time, _moved(outcome.verdicts))
         book.accept(outcome.verdicts)
         for verdict in outcome.verdicts:
             if verdict.recommendation == "alert":
@@ -158,7 +159,7 @@ def analyze_transactions(
 
 
 def _counted(items: Iterable[Item], bucket: int, counts: dict[int, dict[str, int]]) -> Iterator[Item]:
-    """`items` as they are, added up on their way."""
+    """Yield `items` unchanged, and add them up."""
     for item in items:
         start = item.time - item.time % bucket
         statuses = dict(counts.get(start, {}))
@@ -166,12 +167,12 @@ def _counted(items: Iterable[Item], bucket: int, counts: dict[int, dict[str, int
         for one in found:
             for status, count in one.items():
                 statuses[status] = statuses.get(status, 0) + count
-        counts[start] = dict(sorted(statuses.items()))  # the order of the rows must not show
+        counts[start] = dict(sorted(statuses.items()))  # sorted, so that the order of the rows has no effect
         yield item
 
 
 def _moved(verdicts: Sequence[Verdict]) -> tuple[float, float]:
-    """Transactions above and below normal in the alerts of one bucket."""
+    """Return the transactions above and below normal in the alerts of one bucket."""
     above = 0.0
     below: dict[Key, float] = {}
     for verdict in verdicts:
@@ -224,7 +225,7 @@ def _episodes(
     roles: Mapping[str, str],
     bucket: int,
 ) -> tuple[Episode, ...]:
-    """`incidents` (in time) in groups without a gap of more than `APART`."""
+    """Group `incidents`, in order of time, into episodes. A gap longer than `APART` seconds starts the next one."""
     last = max(counts) + bucket
     groups: list[list[IncidentSummary]] = []
     until = 0
@@ -258,7 +259,7 @@ def _episodes(
 
 
 class _Window:
-    """The counts from one time to another, and those of the same time on days before."""
+    """The counts of a span of time, and those of the same time on earlier days."""
 
     def __init__(
         self,
@@ -270,7 +271,7 @@ class _Window:
         end: int,
         bucket: int,
     ) -> None:
-        """before: the share of each status in the hour before. bucket: seconds."""
+        """Create it. before: the share of each status in the hour before. bucket: seconds."""
         self._counts = counts
         self._before = before
         self._normal = normal
@@ -281,7 +282,7 @@ class _Window:
         self._sums = self._summed(0)
 
     def _summed(self, shift: int) -> dict[str, int]:
-        """Return the transactions of each status, `shift` seconds before."""
+        """Return the transactions of each status, `shift` seconds earlier."""
         sums: dict[str, int] = {}
         for time in range(self._start - shift, self._end - shift, self._bucket):
             for status, count in self._counts.get(time, {}).items():
@@ -289,12 +290,12 @@ class _Window:
         return sums
 
     def numbers(self, status: str) -> StatusNumbers:
-        """Return what was seen of a status, and what was expected."""
+        """Return the observed and the expected transactions of a status."""
         seen = sum(self._sums.values()) if status == TOTAL else self._sums.get(status, 0)
         known = self._normal[status].over(self._start, self._end) if status in self._normal else None
         expected = known[0] if known is not None else 0.0
         if status in self._before and role_of(status, self._roles) in PROBLEMS:
-            # what lasts for hours becomes the detector's new level, and is no less too many for that
+            # during hours of deviation the detector adopts a new level, so the share before it gives the expectation
             expected = min(expected, self._before[status] * sum(self._sums.values()))
         return StatusNumbers(status, seen, expected)
 
@@ -302,19 +303,19 @@ class _Window:
         return sum(count for status, count in sums.items() if role_of(status, self._roles) in roles)
 
     def approved(self) -> StatusNumbers:
-        """Return all statuses that mean success as one."""
+        """Return the numbers of all statuses that mean success, added up."""
         names = [s for s in {*self._sums, *self._normal} if s != TOTAL and role_of(s, self._roles) == SUCCESS]
         parts = [self.numbers(name) for name in names]
         name = names[0] if len(names) == 1 else "approved"
         return StatusNumbers(name, sum(p.seen for p in parts), sum(p.expected for p in parts))
 
     def problems(self) -> int:
-        """Return all that failed, was reversed or was denied."""
+        """Return the number of failed, reversed and denied transactions."""
         return self._of(self._sums, PROBLEMS)
 
     def compared(self, name: str, days: Sequence[int]) -> Comparison:
-        """Return the same time of `days` (how many before); of none where the file holds less than half of them."""
-        before = [day for day in days if day * DAY >= self._end - self._start]  # not the episode itself
+        """Return the same time `days` days ago. It is empty if the file contains less than half of those times."""
+        before = [day for day in days if day * DAY >= self._end - self._start]  # days that do not overlap the episode
         sums = [found for day in before if (found := self._summed(day * DAY))]
         sums = sums if 2 * len(sums) >= len(days) else []
         count = max(1, len(sums))
@@ -325,7 +326,7 @@ class _Window:
 
 
 def _changes(counts: Mapping[int, Mapping[str, int]], start: int, end: int) -> tuple[ShareChange, ...]:
-    """The shares of the statuses in the hour before `start` and from there to `end`, largest change first."""
+    """Return how the shares of the statuses changed from the hour before `start`, largest first."""
     before = _shares(counts, start - HOUR, start)
     during = _shares(counts, start, end)
     if not before or not during:
@@ -350,9 +351,10 @@ def _shares(counts: Mapping[int, Mapping[str, int]], start: int, end: int) -> di
 def correlations(
     counts: Mapping[int, Mapping[str, int]], statuses: Sequence[str], bucket: int
 ) -> tuple[tuple[str, str, float], ...]:
-    """Spearman's rank correlation of each two statuses, bucket by bucket, after a running median is taken out of each.
+    """Return Spearman's rank correlation of each pair of statuses, over buckets, after removing a running median.
 
-    Without that, all would correlate: they share the day's ups and downs. Statuses seen in few buckets are left out.
+    Without that, all pairs would correlate, because they share the daily pattern. Statuses seen in few buckets are
+    left out.
     """
     import pandas as pd
 
@@ -361,7 +363,7 @@ def correlations(
     if len(chosen) < 2:
         return ()
     times = range(min(counts), max(counts) + bucket, bucket)
-    if len(times) > 50 * len(counts):  # mostly gap: nothing runs along there
+    if len(times) > 50 * len(counts):  # mostly gaps, so a running median has no meaning
         return ()
     frame = pd.DataFrame({s: [counts.get(t, {}).get(s, 0) for t in times] for s in chosen}, dtype=float)
     alive = pd.Series([t in counts for t in times])
@@ -372,6 +374,6 @@ def correlations(
         (chosen[i], chosen[j], round(values[i][j], 3))
         for i in range(len(chosen))
         for j in range(i + 1, len(chosen))
-        if not isnan(values[i][j])  # where one never varies
+        if not isnan(values[i][j])  # nan if one of them never varies
     ]
     return tuple(sorted(found, key=lambda item: (-abs(item[2]), item[0], item[1])))

@@ -1,6 +1,6 @@
-"""What `txmon doctor` looks at: whether this installation, these settings and this state can do their work.
+"""The checks of `txmon doctor`: whether the installation, the settings and the state are usable.
 
-Every check is a pure look: nothing is written, sent or waited for, and no secret is in any text.
+Checks only read. They write nothing, send nothing and do not wait. Their texts contain no secrets.
 """
 
 import os
@@ -35,16 +35,16 @@ SECRET_FILES: Final = ("teams_webhook_file", "webhook_file", "webhook_secret_fil
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
-    level: Level  # only `bad` keeps txmon from its work
+    level: Level  # only `bad` prevents txmon from working
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What a stream of the terminal can show."""
+    """The capabilities of a terminal's stream."""
 
     terminal: bool
     encoding: str
@@ -77,9 +77,9 @@ def installation() -> Iterator[Finding]:
 
 
 def libraries(requirements: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return (the libraries that txmon needs, those of its extras alone), sorted, from the requirements of a package.
+    """Return the libraries that txmon needs and those of its extras only, sorted, from the requirements of a package.
 
-    requirements: texts like `click>=8.2` or `apprise>=1.9; extra == 'apprise'`. ValueError for a text that is neither.
+    requirements: texts like `click>=8.2` or `apprise>=1.9; extra == 'apprise'`. Raise ValueError for any other text.
     """
     needed: set[str] = set()
     optional: set[str] = set()
@@ -102,7 +102,7 @@ def _versions(names: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def machine(screen: Screen, env: Mapping[str, str]) -> Iterator[Finding]:
-    """Time zones, limits and the terminal."""
+    """Yield findings about time zones, limits and the terminal."""
     try:
         ZoneInfo("Europe/Berlin")
         yield Finding("time zones", "ok", "known")
@@ -130,7 +130,7 @@ def _terminal(screen: Screen, env: Mapping[str, str]) -> Finding:
 
 
 def settings(config: Config, files: list[str]) -> Iterator[Finding]:
-    """Yield where the settings came from, and whether the files they name can be written."""
+    """Yield the origins of the settings, and whether the files that they name are writable."""
     changed = [name for name, origin in config.origin.items() if origin != "default"]
     where = f"from {', '.join(files)}" if files else "no txmon.toml"
     yield Finding(
@@ -143,7 +143,7 @@ def settings(config: Config, files: list[str]) -> Iterator[Finding]:
 
 
 def table_out(out: str) -> Finding:
-    """Whether the tables or Parquet files that --out names can be written to. Nothing is created."""
+    """Return whether the tables or Parquet files of --out are writable. Nothing is created."""
     path = file_written(out)
     if path is not None:
         return writable("out", Path(path))
@@ -158,7 +158,7 @@ def table_out(out: str) -> Finding:
 
 
 def writable(name: str, path: Path) -> Finding:
-    """Return whether `path`, or a new file there, can be written."""
+    """Return whether `path`, or a new file there, is writable."""
     if path.is_symlink() and not trusted(path.lstat()):
         return Finding(name, "bad", f"{path} is a link that another user made")
     if path.exists():
@@ -171,7 +171,7 @@ def writable(name: str, path: Path) -> Finding:
 
 
 def memory(config: Config) -> Iterator[Finding]:
-    """Yield the state: whether it can be read, goes with the settings, and is private."""
+    """Yield whether the state is readable, matches the settings, and is private."""
     path = config.settings.state
     if path is None:
         yield Finding("state", "note", "none: a restart learns anew (--state FILE keeps what was learned)")
@@ -205,7 +205,7 @@ def _private(name: str, path: str) -> Iterator[Finding]:
 
 
 def people(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether notifications have somewhere to go; where, is a secret."""
+    """Return whether notifications have a destination. The destination is secret and not shown."""
     try:
         names = [channel.name for channel in channels_of(config.settings, env)]
     except TxmonError as bad:
@@ -231,7 +231,7 @@ def people(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def guarded(name: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    """Return the findings of `look`; what it met that nobody thought of is a finding too."""
+    """Return the findings of `look`. An unexpected error is also a finding."""
     found: list[Finding] = []
     try:
         found.extend(look())

@@ -1,4 +1,4 @@
-"""Proposes values on the command line, for the completion of a shell."""
+"""Proposes values for shell completion."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,15 +11,15 @@ FOLDERS: Final = ("DIR", "FOLDER")
 FIELDS: Final = ("time", "status", "count", "amount", "id", "date", "zone")
 SIDES: Final = ("above", "below", "both")
 INPUTS: Final = ("--follow", "--tail")  # options whose value is a file that txmon reads
-ROWS: Final = 2000  # rows of a file in which statuses are looked for
+ROWS: Final = 2000  # rows of a file that are searched for statuses
 
 
 def values(
     name: str, metavar: str | None, words: Iterable[str], before: Sequence[str], incomplete: str
 ) -> list[CompletionItem] | None:
-    """Return the values that may follow the option `name`, None where nothing is known of them.
+    """Return the possible values of the option `name`, or None if they are unknown.
 
-    words: the values of an option that has few. before: the words of the command line before the one that is completed.
+    words: the values of an option that has few. before: the words of the command line before the cursor's word.
     """
     found = [*words]
     if found:
@@ -46,17 +46,17 @@ def values(
 
 
 def a_file(ctx: object, param: object, incomplete: str) -> list[CompletionItem]:
-    """Return what makes a shell complete the name of a file."""
+    """Return an item that makes the shell complete file names."""
     return [CompletionItem(incomplete, type="file")]
 
 
 def a_folder(ctx: object, param: object, incomplete: str) -> list[CompletionItem]:
-    """Return what makes a shell complete the name of a folder."""
+    """Return an item that makes the shell complete folder names."""
     return [CompletionItem(incomplete, type="dir")]
 
 
 def a_status(ctx: object, param: object, incomplete: str) -> list[CompletionItem]:
-    """Return the statuses that a silence may name."""
+    """Return the statuses that can be silenced."""
     return _beginning(["all", *_statuses(None)], incomplete)
 
 
@@ -65,7 +65,7 @@ def _beginning(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 
 def _last_of_list(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
-    """Return the words that may end `incomplete`, a list with commas."""
+    """Return the words that can complete the last item of `incomplete`, a comma-separated list."""
     before, comma, last = incomplete.rpartition(",")
     taken = set(before.split(","))
     return [CompletionItem(f"{before}{comma}{word}") for word in words if word.startswith(last) and word not in taken]
@@ -119,7 +119,7 @@ _OF_FILES: Final[Mapping[str, Callable[[str | None, str], list[CompletionItem]]]
 
 
 def _file(before: Sequence[str]) -> str | None:
-    """Return the first file among these words that is an input; None where there is none."""
+    """Return the first input file among these words, or None."""
     for option, word in pairwise(["", *before]):
         if (not option.startswith("-") or option in INPUTS) and os.path.isfile(word):
             return word
@@ -127,7 +127,7 @@ def _file(before: Sequence[str]) -> str | None:
 
 
 def _columns(file: str | None) -> list[str]:
-    """Return the columns of a file as txmon reads it; none for one that cannot be read."""
+    """Return the columns of a file as txmon reads it, or no columns if it cannot be read."""
     if file is None:
         return []
     from txmon.errors import TxmonError
@@ -140,7 +140,7 @@ def _columns(file: str | None) -> list[str]:
 
 
 def _statuses(file: str | None) -> list[str]:
-    """Return the statuses in the first rows of a file; those that txmon knows best where it cannot be read."""
+    """Return the statuses in the first rows of a file. If it cannot be read, return the best known statuses."""
     from itertools import islice
 
     from txmon.errors import TxmonError

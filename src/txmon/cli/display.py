@@ -1,4 +1,4 @@
-"""What a person sees of a run on standard error: the live chart, and at the end a picture and a summary of it all."""
+"""Shows a run on standard error: the live chart, and at the end a picture and a summary of the whole run."""
 
 import os
 import signal
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 PAPER_WIDTH: Final = 110
 PAPER_HEIGHT: Final = 40
-MOST_HELD: Final = 1000  # messages kept while the screen hides them; the newest stay
+MOST_HELD: Final = 1000  # messages kept while the screen hides them; the oldest are dropped
 
 
 def wanted(settings: Settings, typed: bool = False) -> bool:
-    """Return whether the chart is to be shown: asked for, or there is a terminal that can show it.
+    """Return whether to show the chart: it was requested, or the terminal can show it.
 
-    typed: the input comes from the keyboard. Then, and where the lines go to the same terminal, there is none unless it
-    is asked for.
+    typed: the input comes from the keyboard. Then, and if the lines go to the same terminal, the chart must be
+    requested.
     """
     if settings.chart == "auto":
         shared = typed or (settings.out == "-" and sys.stdout.isatty())
@@ -39,7 +39,7 @@ def wanted(settings: Settings, typed: bool = False) -> bool:
 
 
 class Held(StringIO):
-    """Standard error while the alternate screen hides it: keeps the lines, to be shown when it is left."""
+    """Replaces standard error while the alternate screen is shown. It keeps the lines and prints them afterwards."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,15 +53,15 @@ class Held(StringIO):
         return len(text)
 
     def rest(self) -> str:
-        """Return all that was kept."""
+        """Return all kept text."""
         return "".join(f"{line}\n" for line in self.lines) + self._part
 
 
 def _whole(stream: TextIO) -> TextIO:
-    """Return a stream on the same descriptor that writes all of a text.
+    """Return a stream on the same descriptor that always writes a whole text.
 
-    With PYTHONUNBUFFERED, as in many containers, standard error drops the rest of a frame of which a terminal takes a
-    part.
+    With PYTHONUNBUFFERED, as in many containers, standard error drops the rest of a frame if a terminal accepts only
+    part of it.
     """
     try:
         return open(stream.fileno(), "w", encoding=stream.encoding, errors=stream.errors, closefd=False)
@@ -70,21 +70,21 @@ def _whole(stream: TextIO) -> TextIO:
 
 
 class Display:
-    """A chart and a summary as one sink; rich is imported only when there is one."""
+    """A chart and a summary as one sink. rich is imported only if there is one."""
 
     def __init__(
         self, settings: Settings, reader: Reader | None = None, pace: Pace | None = None, typed: bool = False
     ) -> None:
-        """reader: whose progress is shown, where there is an end to reach. pace: of a replay, which keys change.
+        """Create it. reader: its progress is shown if its size is known. pace: of a replay, which keys change.
 
-        typed: the input comes from the keyboard, so that keys are no orders.
+        typed: the input comes from the keyboard, so keys are not commands.
         """
         from rich.console import Console
 
         from txmon.terminal.live_chart import Chart
         from txmon.terminal.summary import Summary
 
-        # a file or a CI log has no 80 columns and 25 lines to keep to
+        # a file or a CI log is not limited to 80 columns and 25 lines
         screen = sys.stderr.isatty() or "COLUMNS" in os.environ
         width, height = (None, None) if screen else (PAPER_WIDTH, PAPER_HEIGHT)
         self._stderr = _whole(sys.stderr)
@@ -103,14 +103,14 @@ class Display:
         self._held: Held | None = None
         self._original = sys.stderr
         self._before: dict[int, signal._HANDLER] = {}
-        self._gone = False  # the terminal
-        self.quitting = False  # somebody pressed q
+        self._gone = False  # whether the terminal is gone
+        self.quitting = False  # whether the user pressed q
         if pace is not None:
             self.chart.view.speed = pace.text
 
     @property
     def descriptor(self) -> int | None:
-        """Return what to wait for to notice a key; None without a keyboard, and once the terminal was closed."""
+        """Return the descriptor that signals a key, or None without a keyboard or after the terminal was closed."""
         return None if self._keys.gone else self._keys.descriptor
 
     def __enter__(self) -> "Display":
@@ -133,14 +133,14 @@ class Display:
             self._draw(lambda: self._summary.print(self._console))
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket's outcome."""
+        """Update the display with one bucket's outcome."""
         self._summary.accept(outcome)
         self.chart.accept(outcome)
         self.tick()
 
     def tick(self) -> None:
-        """Obey the keys, and keep the screen alive."""
-        # a live run waits for keys; a replay has no time to look for them more often than it draws
+        """Handle keys and refresh the screen."""
+        # a live run waits for keys; a replay checks them only when it draws
         for key in self._keys.pressed() if self._pace is None or self.chart.due() else ():
             self._obey(self.chart.press(key))
         if self._held is not None:
@@ -161,13 +161,13 @@ class Display:
         self.chart.view.speed = pace.text
 
     def _hide(self) -> None:
-        """Show the alternate screen; what is written to standard error meanwhile is kept."""
+        """Show the alternate screen. Text written to standard error is kept meanwhile."""
         self._held = sys.stderr = Held()
         self.chart.said = self._held.lines
         self._draw(self.chart.enter)
 
     def _show(self) -> None:
-        """Leave the alternate screen, and write what it hid."""
+        """Leave the alternate screen, and print the kept text."""
         if self._held is None:
             return
         held, self._held = self._held, None
@@ -180,25 +180,25 @@ class Display:
         self._stderr.flush()
 
     def _suspend(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-Z: the shell gets its terminal as it was."""
+        """Handle Ctrl-Z: restore the terminal for the shell."""
         self._show()
         self._keys.release()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
-        # here the process goes on
+        # the process continues here
         signal.signal(number, self._suspend)
         self._keys.take()
         self._hide()
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        """End by a signal that nobody handles, but leave the terminal as it was."""
+        """Restore the terminal, then end by the signal, which has no other handler."""
         self._show()
         self._keys.release()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
     def _draw(self, step: Callable[[], None]) -> None:
-        """Do `step` unless the terminal is gone: a picture that nobody sees is no reason to stop judging."""
+        """Run `step`. If the terminal is gone, continue without a picture."""
         if self._gone:
             return
         try:

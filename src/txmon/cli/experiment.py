@@ -1,4 +1,4 @@
-"""`replay --inject`: the incident in the stream, and the report at the end."""
+"""Runs `replay --inject`: it adds the incident to the stream, and reports the result at the end."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,10 +22,10 @@ LONGEST_LINE = 500  # characters
 
 
 class Experiment:
-    """A replay as it would have been with incidents; without any it is the replay itself."""
+    """A replay of the input with added incidents, or without any."""
 
     def __init__(self, specs: Sequence[str], settings: Settings, files: Sequence[str], today: date) -> None:
-        """today: dates the times that have no date. UsageError when a spec is none."""
+        """Create it. today: the date of times without one. Raise UsageError if a spec is not valid."""
         self._injector = Injector([parse_incident(text) for text in specs], settings.bucket)
         self._watch = Watch(self._injector)
         self._settings = settings
@@ -34,7 +34,7 @@ class Experiment:
         self._finished = False
 
     def run(self, pipeline: Pipeline, records: Iterable[Record], judge: Judge = Pipeline.run) -> Iterator[Outcome]:
-        """Yield the outcomes of the changed stream, as `judge` gets them from the pipeline."""
+        """Yield the outcomes of the changed stream. judge: runs records through the pipeline."""
         if not self._injector.specs:
             yield from judge(pipeline, records)
             return
@@ -44,17 +44,17 @@ class Experiment:
         self._finished = True
 
     def report(self) -> None:
-        """Print on standard error how the incidents were caught; print nothing of a run that did not end."""
+        """Print on standard error how the incidents were detected. Print nothing if the run did not finish."""
         if self._finished:
             for line in report(self._injector, self._watch, self._without()):
                 tell([printable(line, LONGEST_LINE)])
 
     def _without(self) -> Watch | None:
-        """Return the same watch over the input as it is, where it can be read again."""
+        """Return the same watch over the unchanged input, if it can be read again."""
         if not all(os.path.isfile(path) for path in self._files):
             return None
         watch = Watch(self._injector)
-        # bad records have been reported, and refused under --strict, by the first reading
+        # the first reading already reported bad records, and refused them under --strict
         reader = reader_of(self._settings, RejectLog(None, False), self._today)
         for outcome in pipeline_of(self._settings, live=False).run(in_time_order(reader.records(self._files))):
             if watch.past(outcome.time):

@@ -1,6 +1,6 @@
-"""Commands and options whose help has sections: `-h` prints what matters most, `--help` prints all of it.
+"""Commands and options with sections in their help: `-h` prints the most important ones, `--help` prints all.
 
-A click add-on would do the same, but rich-click makes txmon start in 230 ms instead of 120 ms (docs/decisions.md).
+A click add-on could do the same, but with rich-click txmon starts in 230 ms instead of 120 ms (docs/decisions.md).
 """
 
 import inspect
@@ -12,11 +12,11 @@ import click
 from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
-PLAIN: Final = "Options"  # the section of options that name none
+PLAIN: Final = "Options"  # the section of options without one
 ORDER: Final = (
     PLAIN, "Source", "Input", "Detection", "Incidents", "Output", "Notifications", "State", "Server", "Spark",
 )  # fmt: skip
-FEW: Final = 12  # options that are all listed by -h, without sections
+FEW: Final = 12  # a command with so few options shows all of them for -h, without sections
 WIDEST: Final = 100  # columns of a help text
 
 
@@ -32,7 +32,10 @@ class Option(click.Option):
         words: Sequence[str] = (),
         **attributes: Any,
     ) -> None:
-        """section: one of ORDER. former: names that are still accepted. words: the values, for shell completion."""
+        """Create it. section: one of ORDER. former: names that are still accepted.
+
+        words: the values, for shell completion.
+        """
         super().__init__([*declarations, *former], **attributes)
         self.section = section
         self.former = frozenset(former)
@@ -48,8 +51,8 @@ class Option(click.Option):
             self.opts = every
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the values that may follow, for a shell."""
-        from txmon.cli.completing import values  # here, because only a shell asks
+        """Return the possible values, for a shell."""
+        from txmon.cli.completing import values  # imported here because only a shell needs it
 
         found = values(self.name or "", self.metavar, self.words, ctx.obj or (), incomplete)
         return super().shell_complete(ctx, incomplete) if found is None else found
@@ -63,7 +66,7 @@ def option(*declarations: str, **attributes: Any) -> Callable[[F], F]:
 class Page(click.Command):
     """The help of a command."""
 
-    common: Sequence[str] = ()  # parameters that -h shows; all of them where this is empty
+    common: Sequence[str] = ()  # parameters that -h shows; if empty, all of them
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the parameters of the command, and `-h` and `--help`."""
@@ -84,7 +87,7 @@ class Page(click.Command):
         self.format_epilog(ctx, formatter)
 
     def brief_help(self, ctx: click.Context) -> str:
-        """Return the help in short: the first paragraph, the examples, and the options that matter most."""
+        """Return the short help: the first paragraph, the examples, and the most important options."""
         options = _options(self, ctx)
         shown = [option for option in options if option.name in {*self.common, "brief", "help"}]
         if not self.common or len(options) <= FEW:
@@ -113,7 +116,7 @@ class Page(click.Command):
         return super().parse_args(ctx, args)
 
     def sections(self, ctx: click.Context) -> dict[str, list[click.Option]]:
-        """Return the options by section, in the order of ORDER; one section where there are few options."""
+        """Return the options by section, in the order of ORDER, or in one section if there are few."""
         options = _options(self, ctx)
         if len(options) <= FEW:
             return {PLAIN: options}
@@ -121,7 +124,7 @@ class Page(click.Command):
         return {section: some for section, some in found.items() if some}
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return what may follow, for a shell, without former names of options."""
+        """Return the possible continuations for a shell, without former names of options."""
         former = {name for option in _options(self, ctx) if isinstance(option, Option) for name in option.former}
         return [item for item in super().shell_complete(ctx, incomplete) if item.value not in former]
 
@@ -130,7 +133,7 @@ class Command(Page):
     """A command with sections in its help."""
 
     def __init__(self, *arguments: Any, common: Sequence[str] = (), **attributes: Any) -> None:
-        """common: the parameters that -h shows."""
+        """Create it. common: the parameters that -h shows."""
         super().__init__(*arguments, **attributes)
         self.common = common
 
@@ -145,7 +148,7 @@ class Group(Page, click.Group):
         groups: Mapping[str, Sequence[str]] | None = None,
         **attributes: Any,
     ) -> None:
-        """common: the parameters that -h shows. groups: the names of the commands by heading."""
+        """Create it. common: the parameters that -h shows. groups: the names of the commands by heading."""
         super().__init__(*arguments, **attributes)
         self.common = common
         self.groups = groups

@@ -1,4 +1,4 @@
-"""What signals ask of a live run, in the same way for `watch` and `serve`."""
+"""Handles signals of a live run, in the same way for `watch` and `serve`."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,7 +15,7 @@ def _tell(line: str) -> None:
 
 
 class LiveControls:
-    """Does what SIGHUP and SIGUSR1 ask for between two turns of a loop."""
+    """Handles SIGHUP and SIGUSR1 between two turns of a loop."""
 
     def __init__(
         self,
@@ -27,9 +27,9 @@ class LiveControls:
         say: Callable[[str], object] = _tell,
         statistics: Callable[[], list[str]] | None = None,
     ) -> None:
-        """flags: of the command, which outrank the files that are read again.
+        """Create it. flags: of the command; they take precedence over files that are read again.
 
-        adopt, keep, statistics: not the session's own.
+        adopt, keep, statistics: replace the session's own functions.
         """
         self._session = session
         self._outputs = outputs
@@ -38,7 +38,8 @@ class LiveControls:
         self._keep = keep or session.keep
         self._say = say
         self._statistics = statistics or session.statistics
-        self.renew: list[Callable[[], str]] = []  # reads a further file again: what to say of it, or TxmonError
+        # functions that read another file again; each returns a message or raises TxmonError
+        self.renew: list[Callable[[], str]] = []
 
     def report(self) -> None:
         """Print statistics."""
@@ -46,12 +47,12 @@ class LiveControls:
             self._say(line)
 
     def look(self) -> None:
-        """Let the outputs write what waits for space, and note whether they work."""
+        """Let the outputs write waiting lines, and note whether they work."""
         self._outputs.tick()
         self._session.troubles.put("output", self._outputs.trouble)
 
     def reload(self) -> None:
-        """Read the settings again, open the outputs anew, and write the state; what fails stays as it was."""
+        """Read the settings again, reopen the outputs, and write the state. Whatever fails stays unchanged."""
         try:
             for line in self._adopt(load_config(self._flags).settings):
                 self._say(f"SIGHUP: {line}")

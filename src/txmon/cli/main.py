@@ -1,4 +1,4 @@
-"""The command line: finds the subcommand, and turns every failure into one line and its exit code."""
+"""The command line: it finds the subcommand, and turns every failure into one line and an exit code."""
 
 import gc
 import os
@@ -28,22 +28,22 @@ COMMANDS: Final = tuple(name for names in HEADINGS.values() for name in names)
 
 
 class LazyGroup(Group):
-    """A group that imports a subcommand's module only when it is asked for."""
+    """A group that imports a subcommand's module at its first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all subcommands, in the order in which the help lists them."""
+        """Return the names of all subcommands, in the order of the help."""
         return list(COMMANDS)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the subcommand that `args` begin with. Raise UsageError where there is none."""
+        """Return the subcommand that `args` begin with. Raise UsageError if there is none."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command {args[0]!r}{_nearest(args[0])}", ctx)
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the subcommand, or None."""
+        """Return the subcommand, or None if the name is unknown."""
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f".commands.{cmd_name}", __package__)
@@ -53,7 +53,7 @@ class LazyGroup(Group):
 
 
 def _nearest(word: str) -> str:
-    """What may have been meant; a file's name in the place of a command is a file to replay."""
+    """Return a suggestion for an unknown command. For the name of a file, it is a replay of that file."""
     from txmon.support.suggest import nearest
 
     if os.path.exists(word):
@@ -78,25 +78,25 @@ def txmon(debug: bool) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line; what the process should return."""
+    """Run the command line. Return the exit code of the process."""
     debug = "--debug" in arguments
     _prepare(arguments)
     try:
-        # click reports a closed pipe as 1 and prints its own errors; txmon has its own codes for both
+        # click reports a closed pipe as 1 and prints its own errors, but txmon has its own codes for both
         result = txmon.main(arguments, prog_name="txmon", standalone_mode=False)
         sys.stdout.flush()
         return int(result or ExitCode.OK)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
-    except click.exceptions.NoArgsIsHelpError as helped:  # a command that needs another word: the whole help
+    except click.exceptions.NoArgsIsHelpError as helped:  # a command that needs another word prints its whole help
         print(helped.format_message(), file=sys.stderr)
         return ExitCode.USAGE
     except click.ClickException as wrong:
         return _fail(wrong.format_message(), ExitCode.USAGE, debug)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", ExitCode.INTERRUPTED, debug)
-    except (BrokenPipeError, SystemExit):  # click turns the first into the second, whatever the mode
-        # whoever read us has enough; the interpreter must not complain about it again when it closes stdout
+    except (BrokenPipeError, SystemExit):  # click turns the first into the second in any mode
+        # the reader of the pipe is gone; the interpreter must not report it again when it closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.stdout = sys.__stdout__
         return ExitCode.OK
@@ -114,22 +114,23 @@ def run(arguments: list[str]) -> int:
 
 
 def _prepare(arguments: list[str]) -> None:
-    """Set up the process: its limits, its standard streams, and the answers for a shell that completes."""
-    with suppress(OSError, ValueError):  # the memory holds payment data and secrets: none of it goes to a core file
+    """Set up the process: its limits, its standard streams, and the answers for shell completion."""
+    # the memory contains payment data and secrets, which must not go to a core file
+    with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    # nothing here makes many cycles; looking for them as often as usual takes a fortieth of a replay
+    # txmon creates few reference cycles, and collecting them as often as usual takes 2.5 % of a replay's time
     gc.set_threshold(20_000, 20, 20)
     _open_standard_streams()
     if "--log-format=json" in arguments or ("--log-format", "json") in pairwise(arguments):
-        messages.use("json")  # also for what is wrong with the command line itself
-    if "_TXMON_COMPLETE" in os.environ:  # a shell asks what may follow
+        messages.use("json")  # also for errors in the command line itself
+    if "_TXMON_COMPLETE" in os.environ:  # a shell requests completions
         from txmon.cli import shells
 
         shells.register()
 
 
 def _drop_output() -> None:
-    """Let go of what standard output does not take: the interpreter must not try it again, and complain, at its end."""
+    """Discard what standard output does not accept, because the interpreter would try again at its end and complain."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -146,7 +147,7 @@ def _fail(text: str, code: ExitCode, debug: bool, detail: str = "") -> int:
 
 
 def _io_text(failure: OSError) -> str:
-    """What went wrong, and with what, as far as that is known."""
+    """Return the reason of a failure, and the file if known."""
     if failure.errno == EBADF:
         return "standard output is closed. Use --out FILE."
     limits = {EMFILE: " (ulimit -n says how many)", ENFILE: "", ENOMEM: ""}
@@ -157,11 +158,11 @@ def _io_text(failure: OSError) -> str:
 
 
 def _open_standard_streams() -> None:
-    """Give the process the standard streams that it was started without.
+    """Open the standard streams that the process was started without.
 
-    Otherwise the next file opened would be number 0, 1 or 2, and be read or written as if it were one of them. What
-    stands in for standard input cannot be read and what stands in for output cannot be written: that is an error, not
-    silence. Messages that nobody wants may go nowhere.
+    Otherwise the next opened file would get the number 0, 1 or 2, and would be used as a standard stream. The
+    replacement for standard input cannot be read, and that for standard output cannot be written, so using them is an
+    error. Messages on a missing standard error are discarded.
     """
     for number, (name, flags) in enumerate((("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY))):
         if getattr(sys, name) is None:
@@ -172,5 +173,5 @@ def _open_standard_streams() -> None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - to the very end
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not where a test stands in for it
-            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to stop
+        if hasattr(stream, "reconfigure"):  # a replacement in a test has no such method
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 must not stop the run

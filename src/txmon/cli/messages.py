@@ -14,12 +14,12 @@ _format = [TEXT]  # of this process
 
 
 def use(log_format: str) -> None:
-    """Write the messages that follow in this format: `text` or `json`."""
+    """Set the format of the following messages: `text` or `json`."""
     _format[0] = log_format
 
 
 def tell(lines: Iterable[str], level: Level = "info") -> None:
-    """Write one message for each of `lines`. A standard error that is closed or full is no failure."""
+    """Write one message for each of `lines`. A closed or full standard error is ignored."""
     for line in lines:
         with suppress(OSError):
             _write(line, level)
@@ -31,14 +31,14 @@ def fail(text: str, detail: str = "") -> None:
         if _format[0] != TEXT:
             _write("\n".join([text, *detail.splitlines()]), "error")
             return
-        # names of files and columns come from outside, and a terminal obeys the control characters in them
+        # names of files and columns come from outside, and a terminal would interpret their control characters
         _write(" ".join(text.split()), "error")
         for line in detail.splitlines():
             print(f"  {printable(line, None)}", file=sys.stderr, flush=True)
 
 
 def contradiction(quiet: str, verbose: str) -> TxmonError:
-    """Return the error for --quiet beside --verbose. quiet, verbose: where each of them was given."""
+    """Return the error for using --quiet and --verbose together. quiet, verbose: the origin of each."""
     kind = UsageError if quiet.startswith("--") and verbose.startswith("--") else ConfigError
     return kind(f"{quiet} and {verbose} exclude each other. Give one of them.")
 

@@ -1,4 +1,4 @@
-"""Makes click options from the declarations of the settings, and loads the settings of a command."""
+"""Creates click options from the declarations of the settings, and loads the settings of a command."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from txmon.settings.load import Config, load
 from txmon.settings.parsers import Choice
 
 F = TypeVar("F", bound=Callable[..., Any])
-# settings that several commands take, in the order in which their help lists them
+# settings that several commands accept, in the order of their help
 UNDERSTANDING: Final = (
     "format", "map", "wide", "encoding", "time_format", "day_first", "month_first", "date_column", "date", "tz",
     "group_by", "no_reading",
@@ -31,7 +31,7 @@ SHORT: Final = {"out": "-o", "quiet": "-q", "verbose": "-v"}
 
 
 def options(*names: str) -> Callable[[F], F]:
-    """Return a decorator that adds the flags of these settings. A flag that is not given is None, () or False."""
+    """Return a decorator that adds the flags of these settings. A missing flag is None, () or False."""
 
     def decorate(command: F) -> F:
         for name in reversed(names):
@@ -47,7 +47,7 @@ def _option(name: str) -> Callable[[F], F]:
     flags = [SHORT[name], flag(name)] if name in SHORT else [flag(name)]
     former = [flag(old) for old, present in FORMER.items() if present == name]
     if name == "open_after":
-        former.append("--for")  # a rule calls it so
+        former.append("--for")  # the name that a rule uses
     if isinstance(getattr(DEFAULTS, name), bool):
         return option(*flags, name, section=section, former=former, is_flag=True, help=declaration.help)
     # the declaration's own parser reads the text, so that flags, variables and files agree
@@ -66,7 +66,7 @@ def _option(name: str) -> Callable[[F], F]:
 
 
 def load_config(flags: Mapping[str, object]) -> Config:
-    """Return the effective settings of a command that has these flags, and apply those of its messages."""
+    """Return the effective settings of a command with these flags, and apply those for messages."""
     config = load(flags, os.environ, Path.cwd(), home_folder())
     settings = config.settings
     if settings.quiet:
@@ -80,7 +80,7 @@ def load_config(flags: Mapping[str, object]) -> Config:
 
 
 def home_folder() -> Path | None:
-    """Return the user's home folder. None where there is none: a container often runs under a number without a name."""
+    """Return the user's home folder, or None if there is none: containers often run under a number without a name."""
     try:
         return Path.home()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Where the outcomes of a run go: lines, chart and summary, notifications, the log folder."""
+"""Sends the outcomes of a run to its outputs: lines, chart and summary, notifications, the log folder."""
 
 import os
 import sys
@@ -30,12 +30,12 @@ TELLING = (
     "alertmanager", "route", "mention", "notify_timeout", "max_age", "max_cards", "link", "digest", "quiet_hours",
     "silence", "trend_every", "spool", "flush_timeout",
 )  # fmt: skip
-NOTIFICATIONS: Final = "notifications:"  # among the sources of a state: no file is likely to be called that
-LINES: Final = "lines:"  # there too: what waits for space on the disk of --out
+NOTIFICATIONS: Final = "notifications:"  # a name among the sources of a state; a file is unlikely to have it
+LINES: Final = "lines:"  # another such name: lines that wait for disk space of --out
 
 
 class Outputs:
-    """All sinks of one run as one. They are closed as `stack` closes."""
+    """All sinks of one run as one sink. They are closed when `stack` closes."""
 
     def __init__(
         self,
@@ -48,19 +48,21 @@ class Outputs:
         pace: Pace | None = None,
         typed: bool = False,
     ) -> None:
-        """live: lines are flushed and added to what --out holds. reader: whose progress the chart shows.
+        """Create it. live: lines are flushed, and appended to the file of --out.
 
-        typed: the input comes from the keyboard.
-        jobs: 2 to have the lines made and written by a second process. pace: of a replay, which keys change.
+        reader: its progress is shown by the chart.
+
+        typed: the input comes from the keyboard. jobs: 2 to format and write the lines in a second process. pace: of a
+        replay, which keys change.
         """
-        self.buckets = 0  # judged so far
-        self.alerting = 0  # of these, with an alert
-        self.pause: Callable[[], None] = _go_on  # called now and then while many lines are written
+        self.buckets = 0  # buckets judged so far
+        self.alerting = 0  # buckets with an alert
+        self.pause: Callable[[], None] = _go_on  # called from time to time while many lines are written
         self._out: LineFile | None = None
         self._log: LogFolder | None = None
         sinks: list[Callable[[Outcome], None]] = []
         shown = wanted(settings, typed)
-        # on a terminal the chart takes the place of the lines
+        # on a terminal the chart replaces the lines
         out = None if settings.out == "-" else settings.out
         self._table: TableOut | None = None
         has_lines = bool(settings.out) or not (shown and sys.stdout.isatty())
@@ -80,11 +82,11 @@ class Outputs:
         if settings.log:
             log = self._log = LogFolder(settings.log, settings.log_keep)
             stack.callback(lambda: tell(log.summary()))
-            stack.callback(log.close)  # first
+            stack.callback(log.close)  # closed last, because the stack closes in reverse order
             sinks.append(log.accept)
         self._telling: NotificationSink | None = None
         if notify:
-            if not live:  # after all that closing still sends
+            if not live:  # after everything that closing may still send
                 stack.callback(self._show_sent)
             self._telling = notifications(settings, os.environ, stack, lambda line: tell([line]), live)
         if self._telling is not None:
@@ -97,7 +99,7 @@ class Outputs:
         stack.callback(lambda: tell(self._roles.finish()))
 
     def _stream(self, out: str | None, stack: ExitStack, live: bool, paced: bool) -> Writable:
-        """What the lines are written to: a live run goes on when its disk is full, a replay is no use without."""
+        """Return the stream for the lines. A live run continues when its disk is full, but a replay fails."""
         if out is None:
             return Screen(sys.stdout) if sys.stdout.isatty() else sys.stdout.buffer
         if not live:
@@ -111,41 +113,41 @@ class Outputs:
         return self._out
 
     def _show_sent(self) -> None:
-        """Show what a replay told, as a table."""
+        """Show the notifications of a replay as a table."""
         if self._telling is not None:
             for line in self._telling.sent.lines():
                 with suppress(OSError):
                     click.echo(printable(line, None), err=True)
 
     def hear(self, ended: Callable[[Collection[str], str, str, str], None]) -> None:
-        """Let `ended` hear what becomes of each notification: incidents, step, channel, outcome."""
+        """Call `ended` with the result of each notification: incidents, event, channel, result."""
         if self._telling is not None:
             self._telling.hear(ended)
 
     @property
     def on_screen(self) -> bool:
-        """Whether the chart or the lines are on the terminal, so that nothing else may draw there."""
+        """Return whether the chart or the lines are on the terminal, so that nothing else may draw there."""
         return self.display is not None or self._lines_shown
 
     @property
     def quitting(self) -> bool:
-        """Whether somebody wants to see no more."""
+        """Return whether the user asked to quit."""
         return self.display is not None and self.display.quitting
 
     @property
     def alerted(self) -> bool:
-        """Whether anything alerted."""
+        """Return whether anything alerted."""
         return self.alerting > 0
 
     @property
     def lost(self) -> bool:
-        """Whether lines that --out should hold were lost; after all is closed."""
+        """Return whether lines of --out were lost. Valid after everything is closed."""
         if self._table is not None:
             return self._table.lost > 0
         return self._out is not None and self._out.lost > 0
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket's outcome."""
+        """Process one bucket's outcome."""
         self.buckets += 1
         self.alerting += outcome.alerted()
         said = self._roles.accept(outcome)
@@ -155,22 +157,22 @@ class Outputs:
             sink(outcome)
 
     def take(self, outcomes: Iterable[Outcome]) -> None:
-        """Take several buckets' outcomes."""
+        """Process the outcomes of several buckets."""
         for outcome in outcomes:
             self.accept(outcome)
 
     def reopen(self) -> None:
-        """Open the files anew, which may have been renamed; IoFailure where that cannot be."""
+        """Reopen the files, which may have been renamed. Raise IoFailure if that fails."""
         try:
             if self._out is not None:
                 self._out.reopen()
         except OSError as bad:
             raise IoFailure(f"--out: {bad.strerror}") from bad
         if self._log is not None:
-            self._log.close()  # each of its files is opened when it is next written to
+            self._log.close()  # each of its files is reopened at the next write
 
     def positions(self) -> dict[str, Any]:
-        """For a state file, by name: what is left to tell, and the lines that wait for space."""
+        """Return data for a state file, by name: unsent notifications, and waiting lines."""
         found: dict[str, Any] = {} if self._telling is None else {NOTIFICATIONS: self._telling.snapshot()}
         lines = self._out.waiting() if self._out is not None else ""
         if self._table is not None:
@@ -178,14 +180,17 @@ class Outputs:
         return found | ({LINES: lines} if lines else {})
 
     def kept(self, kept: bool) -> None:
-        """Whether a state file holds the newest `positions`: then nothing need be told in haste at the end."""
+        """Note whether a state file contains the newest `positions`.
+
+        If so, no notification must be sent in haste at the end.
+        """
         if self._table is not None:
             self._table.keep(kept)
         if self._telling is not None:
             self._telling.keep(kept)
 
     def restore(self, found: Mapping[str, Any], state: str) -> None:
-        """Take over the `positions` found in the file `state`; ConfigError where that cannot be."""
+        """Restore the `positions` found in the file `state`. Raise ConfigError if they are not valid."""
         if self._table is not None and LEFT in found:
             self._table.restore(found[LEFT], state)
         if self._out is not None and isinstance(found.get(LINES), str):
@@ -199,12 +204,12 @@ class Outputs:
 
     @property
     def trouble(self) -> str:
-        """Why lines wait to be written; empty while none do."""
+        """Return why lines are waiting, or "" if none are."""
         found = (self._out.trouble if self._out is not None else "", self._log.trouble if self._log is not None else "")
         return "; ".join(filter(None, found))
 
     def tick(self) -> None:
-        """Keep the screen alive, and write what waits for space."""
+        """Refresh the screen, and write waiting lines."""
         if self._out is not None:
             self._out.retry()
         if self._log is not None:
@@ -218,18 +223,18 @@ def _go_on() -> None:
 
 
 class _Pausing:
-    """A stream that lets others do something between two blocks of lines."""
+    """A stream that calls a function between two blocks of lines."""
 
     def __init__(self, stream: Writable, outputs: Outputs) -> None:
         self._stream = stream
         self._outputs = outputs
 
     def write(self, data: bytes) -> int:
-        """Write `data`, whole lines."""
+        """Write `data`, which consists of whole lines."""
         written = self._stream.write(data)
         self._outputs.pause()
         return written
 
     def flush(self) -> None:
-        """Hand on what was written."""
+        """Flush written data."""
         self._stream.flush()

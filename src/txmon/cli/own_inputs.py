@@ -1,4 +1,7 @@
-"""No command writes to what it reads: refused by device and inode, before anything is opened for writing."""
+"""Prevents commands from writing to their inputs.
+
+It compares device and inode before any file is opened for writing.
+"""
 
 import os
 import stat
@@ -16,10 +19,10 @@ _Identity = tuple[object, ...]
 
 
 def spare_inputs(inputs: Iterable[str], outputs: Mapping[str, str | None], settings: Settings | None = None) -> None:
-    """Raise UsageError where an output is an input, or another output.
+    """Raise UsageError if an output is an input or another output.
 
-    inputs: files, patterns, folders, or `-`. outputs: by flag, None where it is not given; `--log` and `--spool` are
-    folders. settings: whose files count as inputs too.
+    inputs: files, patterns, folders, or `-`. outputs: by flag, None if not given; `--log` and `--spool` are folders.
+    settings: their files count as inputs too.
     """
     paths = [*inputs]
     read: dict[_Identity, str] = {}
@@ -52,7 +55,7 @@ def spare_inputs(inputs: Iterable[str], outputs: Mapping[str, str | None], setti
 
 
 def outputs_of(settings: Settings) -> dict[str, str | None]:
-    """Return what a run with these settings writes to, by flag."""
+    """Return the outputs of a run with these settings, by flag."""
     return {
         "--out": file_written(settings.out),
         "--rejects": settings.rejects,
@@ -62,14 +65,14 @@ def outputs_of(settings: Settings) -> dict[str, str | None]:
 
 
 def files_of(source: Mapping[str, object]) -> list[str]:
-    """Return the files among the flags of a source: its secrets, and a database that is a file."""
+    """Return the files among the flags of a source: its secrets, and its database file."""
     found = [str(source[name]) for name in ("ca_file", "password_file") if source.get(name)]
     found.append(file_of(str(source.get("sql") or os.environ.get("TXMON_SQL") or "")) or "")
     return [path for path in found if path]
 
 
 def _spare_log(inputs: Iterable[str], log: str | None) -> None:
-    """Raise UsageError where the log folder `log` holds one of `inputs` under a name that the log uses."""
+    """Raise UsageError if the log folder `log` contains one of `inputs` under a name that the log uses."""
     for path in inputs if log is not None else ():
         if NAME.fullmatch(os.path.basename(path)) and _same_folder(os.path.dirname(path), str(log)):
             raise UsageError(
@@ -78,7 +81,7 @@ def _spare_log(inputs: Iterable[str], log: str | None) -> None:
 
 
 def _spare_folder(inputs: Iterable[str], folder: str) -> None:
-    """Raise UsageError where the folder of Parquet files holds one of `inputs`."""
+    """Raise UsageError if the folder of Parquet files contains one of `inputs`."""
     whole = os.path.realpath(folder)
     for path in inputs:
         if os.path.commonpath([whole, os.path.realpath(path)]) == whole:
@@ -86,7 +89,7 @@ def _spare_folder(inputs: Iterable[str], folder: str) -> None:
 
 
 def _files(paths: Iterable[str]) -> Iterable[str]:
-    """Yield all files that `paths` stand for now."""
+    """Yield all files that `paths` match now."""
     for path in paths:
         if path != "-" and os.path.isdir(path):
             for folder, _, names in os.walk(path):
@@ -100,7 +103,7 @@ def _files(paths: Iterable[str]) -> Iterable[str]:
 
 
 def _of_settings(settings: Settings | None) -> list[str]:
-    """Return the files that the settings come from, and those that they name."""
+    """Return the files that contain the settings, and those that the settings name."""
     found = [os.environ.get("TXMON_CONFIG") or FILE]
     if settings is not None:
         found += [
@@ -114,14 +117,14 @@ def _of_settings(settings: Settings | None) -> list[str]:
 
 
 def is_pattern(path: str) -> bool:
-    """Return whether `path` is a pattern like `app-*.log`, and not a file that is called so."""
+    """Return whether `path` is a pattern like `app-*.log`, and not an existing file of that name."""
     return any(sign in path for sign in "*?[") and not os.path.exists(path)
 
 
 def _identity(path: str, standard: int = 0) -> _Identity | None:
-    """Return what tells a file from others; None for pipes and devices, which have no content to be lost.
+    """Return the identity of a file, or None for pipes and devices, which have no content to protect.
 
-    standard: the descriptor that `-` means.
+    standard: the descriptor that `-` stands for.
     """
     try:
         status = os.fstat(standard) if path == "-" else os.stat(path)

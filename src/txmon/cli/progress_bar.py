@@ -1,4 +1,4 @@
-"""A progress bar on standard error for work that takes longer than a second, where a person looks at it."""
+"""Shows a progress bar on standard error for work that takes longer than a second, if standard error is a terminal."""
 
 import os
 import sys
@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from txmon.support.terminal_text import printable
 
 if TYPE_CHECKING:
-    from txmon.runtime.reader import Reader  # with all that reads files, which not every command with a bar needs
+    from txmon.runtime.reader import Reader  # imports all readers of files, which not every command with a bar needs
 
 DELAY: Final = 1.0  # seconds before anything is shown
-EACH: Final = 0.2  # seconds between two looks
+EACH: Final = 0.2  # seconds between two updates
 
 
 class Where(NamedTuple):
-    """How far the work is."""
+    """The progress of some work."""
 
     name: str
     done: float
-    size: float | None  # None where nobody knows
-    unit: str = ""  # what is counted, in the plural; empty for bytes
+    size: float | None  # None if unknown
+    unit: str = ""  # of the work, in the plural; empty for bytes
 
 
 def reading(reader: "Reader") -> Callable[[], Where | None]:
-    """Return a function that says how far a reader is in the file that it reads."""
+    """Return a function that returns a reader's position in its file."""
 
     def where() -> Where | None:
         source = reader.source
@@ -39,10 +39,10 @@ def reading(reader: "Reader") -> Callable[[], Where | None]:
 
 @contextmanager
 def progress(where: Callable[[], Where | None], wanted: bool = True) -> Iterator[None]:
-    """Show a bar with the rate and the time left while the work goes on, from its second second.
+    """Show a bar with the rate and the remaining time, one second after the work began.
 
-    where: called by another thread, so that the work itself is not slowed down. None while there is nothing to show.
-    wanted: False where the terminal is in use. Nothing is shown where standard error is no terminal.
+    where: called by another thread, so that the work is not slowed down. It returns None while there is nothing to
+    show. wanted: False if the terminal is in use. Nothing is shown if standard error is not a terminal.
     """
     if not (wanted and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"):
         yield
@@ -60,7 +60,7 @@ def progress(where: Callable[[], Where | None], wanted: bool = True) -> Iterator
 def _show(where: Callable[[], Where | None], ended: Event) -> None:
     if ended.wait(DELAY):
         return
-    with suppress(Exception):  # the terminal is gone, or a cluster does not answer: the work itself will say so
+    with suppress(Exception):  # the terminal is gone, or a cluster does not answer; the work itself reports that
         _draw(where, ended)
 
 
@@ -79,7 +79,7 @@ def _draw(where: Callable[[], Where | None], ended: Event) -> None:
     )
     rate: Rate | None = None
     task: TaskID | None = None
-    # standard output is not touched: what is written to it may be verdict lines
+    # standard output stays unchanged, because it may receive verdict lines
     with Progress(*columns, console=console, transient=True, auto_refresh=False, redirect_stdout=False) as bar:
         while True:
             found = where()

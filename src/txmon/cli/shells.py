@@ -1,4 +1,4 @@
-"""Completion in bash, zsh and fish: the script of each shell, and the answer to what it asks.
+"""Shell completion for bash, zsh and fish: the script of each shell, and the answers to its requests.
 
 A shell runs txmon with the command line before the cursor in COMP_LINE. The answer has one line per proposal. The line
 has `plain`, `file` or `dir`, the whole word, and its description, with tabs between them. click's own scripts do not
@@ -97,18 +97,18 @@ class _Shell(ShellComplete):
     source_template = ""
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Return the words before the one at the cursor, and that one."""
+        """Return the words before the cursor's word, and that word."""
         line = os.environ.get("COMP_LINE", "")
         words = split_arg_string(line)
         self._word = words.pop() if words and not line[-1:].isspace() else ""
         return words[1:], self._word
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
-        """Return the proposals whose text a shell shows as it is."""
+        """Return the proposals that a shell shows unchanged."""
         self.ctx_args = {
             **self.ctx_args,
             "obj": args,
-        }  # click loses the files where an option still waits for its value
+        }  # click loses the files if an option still waits for its value
         return [item for item in super().get_completions(args, incomplete) if str(item.value).isprintable()]
 
     def format_completion(self, item: CompletionItem) -> str:
@@ -117,7 +117,7 @@ class _Shell(ShellComplete):
         return f"{item.type}\t{self._whole(str(item.value))}\t{text}"
 
     def _whole(self, value: str) -> str:
-        """Return the word at the cursor with `value` in it: click gives the part after `--option=`."""
+        """Return the cursor's word with `value` in it, because click returns only the part after `--option=`."""
         option, equals, _ = self._word.partition("=")
         return f"{option}={value}" if equals and option.startswith("--") else value
 
@@ -126,7 +126,7 @@ class _Bash(_Shell):
     name = "bash"
 
     def _whole(self, value: str) -> str:
-        """Return what bash puts after the last character of the word at which it ends words."""
+        """Return the part after the last character at which bash ends words."""
         ends = max([self._word.rfind(mark) for mark in os.environ.get("COMP_BREAKS", "=:") if mark in "=:@"] or [-1])
         return super()._whole(value)[ends + 1 :]
 
@@ -140,7 +140,7 @@ class _Fish(_Shell):
 
 
 def register() -> None:
-    """Answer the shells by these classes instead of click's own."""
+    """Use these classes instead of click's own."""
     kinds: list[Any] = [_Bash, _Zsh, _Fish]
     for kind in kinds:
         add_completion_class(kind)

@@ -1,4 +1,4 @@
-"""The flags of replay and watch that name a database or a Prometheus server as the source."""
+"""The flags of replay and watch for a database or a Prometheus server as the source."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def source_options(live: bool) -> Callable[[F], F]:
-    """Give a command the flags of a database or a Prometheus server. live: those of polling, too."""
+    """Return a decorator that adds the flags of a database or a Prometheus server. live: also those for polling."""
     found = [
         option(
             "--sql", section="Source", metavar="URL", help="Read the rows of --query from this database (txmon[sql])."
@@ -70,13 +70,13 @@ def source_options(live: bool) -> Callable[[F], F]:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A database or a Prometheus server that the flags name."""
+    """The database or Prometheus server that the flags name."""
 
     sql: "SqlQuery | None" = None
     prometheus: "PromQuery | None" = None
 
     def rows(self, say: Callable[[str], None]) -> "SqlRows | PromRows":
-        """Return all of it, to be read once."""
+        """Return all of its rows, to be read once."""
         if self.sql is not None:
             from txmon.ingest.sql import SqlRows
 
@@ -89,9 +89,9 @@ class Source:
     def live(
         self, say: Callable[[str], None], position: Callable[[str], dict[str, Any] | None], hints: "Hints"
     ) -> "SqlSource | PromSource":
-        """Return it as a live source. position: where the state says that a source of this name goes on.
+        """Return it as a live source. position: where the state continues a source of this name.
 
-        hints: what the settings say about reading.
+        hints: the settings for reading.
         """
         if self.sql is not None:
             from txmon.ingest.sql import SqlSource
@@ -104,12 +104,12 @@ class Source:
 
 
 def source_of(flags: dict[str, Any], settings: Settings, live: bool) -> Source | None:
-    """Take the flags of `source_options` out of `flags`; None where they name no source. Raise UsageError."""
+    """Remove the flags of `source_options` from `flags`. Return their source, or None. Raise UsageError."""
     given = {name: flags.pop(name, None) for name in NAMES}
     sql, prometheus = given["sql"] or environ.get("TXMON_SQL"), given["prometheus"]
     if given["sql"] is None and prometheus is None:
         if given["query"] is None:
-            return None  # TXMON_SQL alone asks for nothing
+            return None  # TXMON_SQL alone requests nothing
         if not sql:
             raise UsageError("--query needs --sql URL or --prometheus URL.")
     if given["sql"] and prometheus:
@@ -124,7 +124,7 @@ def source_of(flags: dict[str, Any], settings: Settings, live: bool) -> Source |
 
 
 def attached(address: str | None, text: str | None, password_file: str | None) -> "SqlQuery | None":
-    """Return the database that `txmon query` attaches, with the query of its transactions; None for none."""
+    """Return the database that `txmon query` attaches, with the query for its transactions, or None."""
     whole = address or (environ.get("TXMON_SQL") if text else None)
     if not whole:
         if text or password_file:

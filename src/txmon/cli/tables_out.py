@@ -1,4 +1,4 @@
-"""`--out sql:URL/TABLE` and `--out parquet:DIR`: sinks that keep rows, made from the text of the flag."""
+"""Creates the sinks for `--out sql:URL/TABLE` and `--out parquet:DIR`."""
 
 import os
 from collections.abc import Callable
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 SQL: Final = "sql:"
 PARQUET: Final = "parquet:"
-LEFT: Final = "out:"  # in a state: rows that are not written yet
+LEFT: Final = "out:"  # in a state: the unwritten rows
 Say = Callable[[str], None]
 
 
 def is_table(out: str | None) -> bool:
-    """Return whether an --out names tables or Parquet files, and not a file of lines."""
+    """Return whether an --out names tables or Parquet files rather than a file of lines."""
     return out is not None and out.startswith((SQL, PARQUET))
 
 
 def file_written(out: str | None) -> str | None:
-    """Return the file or folder that an --out writes to; None where it is a server."""
+    """Return the file or folder that an --out writes to, or None for a server."""
     if out is None or not is_table(out):
         return out
     if out.startswith(PARQUET):
@@ -35,16 +35,16 @@ def file_written(out: str | None) -> str | None:
 
 
 class TableOut:
-    """The sink of one run, closed as `stack` closes."""
+    """The sink of one run. It is closed when `stack` closes."""
 
     def __init__(self, out: str, only_alerts: bool, live: bool, stack: ExitStack, say: Say) -> None:
-        """say: takes a line. Raise UsageError, ConfigError or IoFailure where `out` cannot be written to."""
+        """Create it. say: receives a line. Raise UsageError, ConfigError or IoFailure if `out` is not writable."""
         self._say = say
         self._kept = False
         self._sql: sql.LiveSqlVerdicts | None = None
         self._parquet: parquet.ParquetFolder | None = None
         self.accept: Callable[[Outcome], None]
-        stack.callback(self._tell_lost)  # after all is closed
+        stack.callback(self._tell_lost)  # after everything is closed
         if out.startswith(PARQUET):
             self._write_files(out.removeprefix(PARQUET), only_alerts, live, stack)
         else:
@@ -80,7 +80,7 @@ class TableOut:
 
     @property
     def lost(self) -> int:
-        """Rows that could not be written, and that no state keeps."""
+        """Return the number of rows that could neither be written nor kept in a state."""
         if self._parquet is not None:
             return self._parquet.lost
         return 0 if self._sql is None else self._sql.lost
@@ -91,7 +91,7 @@ class TableOut:
             self._say(line)
 
     def positions(self) -> dict[str, Any]:
-        """Return what the state is to keep. What goes into files is written first."""
+        """Return data for the state. Rows for files are written first."""
         if self._parquet is not None:
             self._parquet.flush()
         if self._sql is None:
@@ -99,11 +99,11 @@ class TableOut:
         return {LEFT: {"name": self._sql.name, "rows": self._sql.left()}}
 
     def keep(self, kept: bool) -> None:
-        """Hear whether a state holds the newest `positions`."""
+        """Note whether a state contains the newest `positions`."""
         self._kept = kept
 
     def restore(self, found: Any, state: str) -> None:
-        """Take over what `positions` gave; ConfigError where that cannot be."""
+        """Restore what `positions` returned. Raise ConfigError if it is not valid."""
         if self._sql is None:
             return
         try:

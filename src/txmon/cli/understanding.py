@@ -1,4 +1,4 @@
-"""What a command says of how it reads its input, and what it takes from that."""
+"""Reports how a command reads its input, and derives settings from that."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,7 +17,10 @@ DAY: Final = 86400
 
 
 def understood(config: Config, reader: Reader, paths: Iterable[str | Asked]) -> Settings:
-    """Say how each of `paths` is read, unless --no-reading; return the settings with the bucket of aggregated rows."""
+    """Report how each of `paths` is read, unless --no-reading.
+
+    Return the settings with the bucket of aggregated rows.
+    """
     readings = reader.readings(paths)
     settings = config.settings
     bucket = bucket_of(config, readings)
@@ -28,7 +31,10 @@ def understood(config: Config, reader: Reader, paths: Iterable[str | Asked]) -> 
 
 
 def bucket_of(config: Config, readings: Iterable[Reading]) -> int | None:
-    """The step of the rows as the width of a bucket, seconds; None where --bucket is given, or it cannot be one."""
+    """Return the step between rows as the width of a bucket in seconds.
+
+    Return None if --bucket is given or it is not usable.
+    """
     step = step_of(readings)
     if step is None or config.origin["bucket"] != "default" or step <= config.settings.bucket:
         return None

@@ -1,4 +1,4 @@
-"""A stream whose most frequent status has no role: txmon cannot know which of its statuses is a success."""
+"""Reports that the most frequent status has no role, because txmon then does not know which status is a success."""
 
 from typing import Final
 
@@ -7,11 +7,11 @@ from txmon.model.outcome import Outcome, without_sums
 from txmon.model.statuses import role_of
 from txmon.settings.declarations import Settings
 
-ENOUGH: Final = 30  # buckets with transactions after which a run says it; a shorter one says it at its end
+ENOUGH: Final = 30  # buckets with transactions before it is reported; a shorter run reports it at its end
 
 
 class RoleNotice:
-    """Counts the statuses of the first buckets, and says once that the most frequent one has no role."""
+    """Counts the statuses of the first buckets, and reports once if the most frequent one has no role."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -20,7 +20,7 @@ class RoleNotice:
         self._done = False
 
     def accept(self, outcome: Outcome) -> list[str]:
-        """Take one bucket's outcome; return what there is to say."""
+        """Count one bucket's outcome. Return the messages."""
         if self._done:
             return []
         some = False
@@ -32,7 +32,7 @@ class RoleNotice:
         return self.finish() if self._buckets >= ENOUGH else []
 
     def finish(self) -> list[str]:
-        """Return what there is to say at the end of a run."""
+        """Return the messages at the end of a run."""
         if self._done or not self._counts:
             return []
         self._done = True

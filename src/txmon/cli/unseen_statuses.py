@@ -1,4 +1,4 @@
-"""Statuses that settings name and no row had: nothing is wrong with them, but they do nothing."""
+"""Reports statuses that the settings name but no row has. They are not an error, but have no effect."""
 
 from typing import Final
 
@@ -6,11 +6,11 @@ from txmon.pipeline.pipeline import Pipeline
 from txmon.settings.declarations import Settings
 from txmon.support.suggest import nearest
 
-ALIKE: Final = 0.75  # how alike two statuses are of which one is a slip: reversed and backend_reversed are not
+ALIKE: Final = 0.75  # similarity (0 to 1) of a misspelt status; reversed and backend_reversed are less similar
 
 
 def misspelt(settings: Settings, pipeline: Pipeline) -> list[str]:
-    """A line for each status that `settings` name, that no row has had, and that is nearly one that rows have had."""
+    """Return a line for each status in `settings` that no row has and that resembles a status of the rows."""
     named = {
         "--min-count": settings.min_count.table,
         "--min-ratio": settings.min_ratio.table,

@@ -1,4 +1,4 @@
-"""What `--verbose` adds to the messages of a run."""
+"""Prints the additional messages of `--verbose`."""
 
 import resource
 import sys
@@ -11,11 +11,11 @@ from txmon.settings.load import Config
 from txmon.support.plurals import counted
 from txmon.version import describe
 
-_BYTES = 1 if sys.platform == "darwin" else 1024  # in the unit of ru_maxrss
+_BYTES = 1 if sys.platform == "darwin" else 1024  # bytes per unit of ru_maxrss
 
 
 class Verbose:
-    """Prints the settings that are not the default, and at the end how much was read and how long it took."""
+    """Prints the settings that differ from their defaults, and at the end the amount of input and the time."""
 
     def __init__(self, config: Config) -> None:
         self._wanted = config.settings.verbose
@@ -24,7 +24,7 @@ class Verbose:
             tell([describe(), *_changed(config)])
 
     def finish(self, records: int, buckets: int, alerting: int) -> None:
-        """Print the figures of the run. alerting: how many of the buckets had an alert."""
+        """Print the totals of the run. alerting: the number of buckets with an alert."""
         if not self._wanted:
             return
         seconds = time.monotonic() - self._begun
@@ -34,7 +34,7 @@ class Verbose:
 
 
 def _changed(config: Config) -> Iterator[str]:
-    """Yield a line for each setting that is not the default."""
+    """Yield a line for each setting that differs from its default."""
     for name, origin in config.origin.items():
         if origin != "default" and name != "verbose":
             yield f"{name} = {text_of_setting(config.settings, name) or 'not set'} ({origin})"

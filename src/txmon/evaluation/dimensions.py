@@ -1,8 +1,8 @@
-"""Transactions with values of several columns, and incidents that concern some of these values only.
+"""Generates transactions with values in several columns, and incidents that affect only some of these values.
 
 `issuer:10,merchant:500,code:8` gives each transaction one of ten issuers, one of 500 merchants and one of eight
-response codes. A few values have most transactions. The columns are independent of each other, except that an approved
-transaction has the code 00 and no other one has.
+response codes. A few values have most transactions. The columns are independent of each other, except that approved
+transactions, and only those, have the code 00.
 """
 
 import json
@@ -21,7 +21,7 @@ from txmon.support.suggest import nearest
 
 MOST_VALUES: Final = 1_000_000
 MOST_COLUMNS: Final = 12
-STEEP: Final = 0.8  # the value of rank r comes r^-STEEP as often as the first
+STEEP: Final = 0.8  # the value of rank r occurs r^-STEEP times as often as the first one
 CODES: Final = (
     "00", "51", "05", "57", "91", "61", "54", "96", "14", "62", "65", "75", "41", "43", "13", "30", "58", "63", "68",
     "78", "82", "93", "12", "55",
@@ -52,7 +52,7 @@ class Dimension:
         return self.values[:1] if status == "approved" else self.values[1:]
 
     def share(self, status: str, value: str) -> float:
-        """Return the part of a status's transactions that has this value."""
+        """Return the share (0 to 1) of a status's transactions with this value."""
         pool = self.pool(status)
         if value not in pool:
             return 0.0
@@ -61,7 +61,7 @@ class Dimension:
 
 
 def parse_dimensions(text: str) -> tuple[Dimension, ...]:
-    """Return the columns that `issuer:10,code:8` describes; UsageError where it describes none."""
+    """Return the columns that `issuer:10,code:8` describes. Raise UsageError if the text is not valid."""
     found: list[Dimension] = []
     for part in text.split(","):
         name, colon, number = part.strip().partition(":")
@@ -87,7 +87,7 @@ def _values(name: str, number: int) -> Values:
 
 
 def check_where(specs: tuple[IncidentSpec, ...], dimensions: tuple[Dimension, ...]) -> None:
-    """Raise UsageError where an incident concerns a column or a value that the stream does not have."""
+    """Raise UsageError if an incident affects a column or a value that the stream does not have."""
     by_name = {one.name: one for one in dimensions}
     for spec in specs:
         for column, value in spec.where:
@@ -135,7 +135,8 @@ class _Stream:
     def rows(self, bucket: Bucket) -> list[Values]:
         """Return the rows of a bucket: time, status, id and the values."""
         begin, width = bucket.begin, self.everywhere.width
-        rng = Random(f"{self.everywhere.seed}/{begin}/dimensions")  # a text seed is hashed the same everywhere
+        # Random hashes a text seed in the same way on every machine
+        rng = Random(f"{self.everywhere.seed}/{begin}/dimensions")
         drawn: list[tuple[int, str, Values]] = []
         for status, count in bucket.counts:
             drawn += self._draw(rng, status, count, {})
@@ -174,7 +175,7 @@ class _Stream:
         span: tuple[int, int],
         begin: int,
     ) -> list[tuple[int, str, Values]]:
-        """Add what an incident brings to its values, or take away what it stops there."""
+        """Add the transactions of an incident to its values, or remove those that it prevents."""
         fixed = dict(spec.where)
         places = [(i, fixed[one.name]) for i, one in enumerate(self._dimensions) if one.name in fixed]
         for status in sorted({status for _, status, _ in drawn} | ({spec.status} - {"*"})):
@@ -198,7 +199,7 @@ class _Stream:
 
 
 def _poisson(rng: Random, mean: float) -> int:
-    """Return a Poisson number, from the gaps between its events."""
+    """Return a Poisson number, drawn from the gaps between its events."""
     if mean > 500.0:
         return max(0, round(rng.gauss(mean, mean**0.5)))
     count, passed = -1, 0.0

@@ -1,12 +1,12 @@
-"""Verdicts against labels: what was caught, how soon, how often it cried wolf, how many pages that was.
+"""Scores verdicts against labels: caught incidents, delays, false alarms and pages.
 
-An incident is caught when one of its statuses alerts between its start and its end; the delay runs from the start to
-the first such alert. An alert is false outside every incident that affects its status, ten minutes after the end
-included; false alerts of one status at most five minutes apart are one episode. Nothing before the warm-up is false.
+An incident is caught if one of its statuses alerts between its start and its end. The delay is the time from its start
+to the first such alert. An alert is false if no incident affects its status at that time or in the ten minutes before.
+False alerts of one status at most five minutes apart form one episode. Alerts before the warm-up are not false.
 
-A label may name the key that it is about. Then alerts count by key: those of other keys neither catch the incident nor
-are excused by it, and false alerts of two keys are two episodes. Alerts without a key are of all keys together, and fit
-every label.
+A label may name a key. Then alerts count by key: alerts of other keys neither catch the incident nor are excused by
+it, and false alerts of two keys are two episodes. Alerts without a key belong to all keys together, and match every
+label.
 """
 
 import json
@@ -20,8 +20,8 @@ from typing import Final
 from txmon.errors import BadData
 from txmon.model.keys import TOTAL
 
-GRACE: Final = timedelta(minutes=10)  # after an incident, in which its aftermath excuses alerts
-TOGETHER: Final = timedelta(minutes=5)  # alerts no further apart are one episode
+GRACE: Final = timedelta(minutes=10)  # after an incident; alerts in this time are not false
+TOGETHER: Final = timedelta(minutes=5)  # alerts at most so far apart form one episode
 
 Key = frozenset[tuple[str, str]]  # (column, value); empty: all keys together
 NO_KEY: Final[Key] = frozenset()
@@ -29,34 +29,34 @@ NO_KEY: Final[Key] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """An incident as it really was; both ends belong to it."""
+    """A true incident. Its start and its end belong to it."""
 
     kind: str
-    statuses: tuple[str, ...]  # where it should be caught
-    excuses: frozenset[str]  # where an alert is not false
+    statuses: tuple[str, ...]  # the statuses on which it should be caught
+    excuses: frozenset[str]  # the statuses on which an alert is not false
     start: datetime
     end: datetime
-    key: Key = NO_KEY  # the only one affected; empty: all of them
+    key: Key = NO_KEY  # the affected key; empty: all keys
 
     def holds(self, moment: datetime) -> bool:
         """Return whether `moment` is within the incident."""
         return self.start <= moment <= self.end
 
     def fits(self, key: Key) -> bool:
-        """Return whether the incident shows in a series of `key`."""
+        """Return whether the incident affects a series of `key`."""
         return not key or self.key <= key
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The truth about a stream."""
+    """The true incidents of a stream."""
 
     warmup: datetime  # alerts before it are not false
     incidents: tuple[Label, ...]
 
     @property
     def keyed(self) -> bool:
-        """Return whether an incident is about one key."""
+        """Return whether an incident affects one key only."""
         return any(label.key for label in self.incidents)
 
     def excused(self, status: str, moment: datetime, key: Key = NO_KEY) -> Label | None:
@@ -81,17 +81,17 @@ Series = tuple[Key, str]  # (key, status)
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """What a run said, as far as it is scored."""
+    """The alerts and incidents of a run, as far as they are scored."""
 
-    times: Mapping[str, Sequence[datetime]]  # by status, sorted; all keys together
-    first: datetime | None = None  # of all verdicts
+    times: Mapping[str, Sequence[datetime]]  # by status, sorted; over all keys
+    first: datetime | None = None  # time of the first verdict
     last: datetime | None = None
     pages: tuple[Page, ...] = ()
-    told: bool = True  # whether the run tells of incidents at all
+    told: bool = True  # whether the run reports incidents at all
     keyed: Mapping[Series, Sequence[datetime]] = field(default_factory=dict)  # the same times by key; empty: no keys
 
     def series(self, by_key: bool) -> Mapping[Series, Sequence[datetime]]:
-        """Return the times by series, each status of all keys as one unless `by_key`."""
+        """Return the times by series. Unless `by_key`, each status of all keys is one series."""
         return self.keyed if by_key and self.keyed else {(NO_KEY, status): t for status, t in self.times.items()}
 
 
@@ -107,26 +107,26 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Catch:
-    """How one incident was caught."""
+    """The result for one incident."""
 
     label: Label
     delay: float | None  # minutes from its start to its first alert; None: missed
-    status: str | None  # which alerted first
+    status: str | None  # the status that alerted first
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How well alerts fit labels."""
+    """The result of comparing alerts with labels."""
 
     catches: tuple[Catch, ...] = ()
     false: tuple[Episode, ...] = ()
     days: float = 0.0  # from the warm-up to the last verdict
-    pages: int | None = 0  # incidents opened after the warm-up; None: the verdicts tell of none
-    false_pages: int | None = 0  # of these, on no status that an incident excuses
+    pages: int | None = 0  # incidents opened after the warm-up; None: the verdicts contain no incidents
+    false_pages: int | None = 0  # those of them without a status that an incident excuses
 
     @property
     def kinds(self) -> dict[str, list[float | None]]:
-        """Return the delays of all incidents by their kind, in the kinds' alphabetic order."""
+        """Return the delays of all incidents by their kind, in alphabetic order of the kinds."""
         kinds: dict[str, list[float | None]] = {}
         for catch in sorted(self.catches, key=lambda catch: catch.label.kind):
             kinds.setdefault(catch.label.kind, []).append(catch.delay)
@@ -134,32 +134,35 @@ class Score:
 
     @property
     def delays(self) -> list[float]:
-        """Minutes to the first alert of every incident caught, sorted."""
+        """Return the minutes to the first alert of every incident caught, sorted."""
         return sorted(catch.delay for catch in self.catches if catch.delay is not None)
 
     @property
     def caught(self) -> int:
-        """Incidents caught."""
+        """Return the number of incidents caught."""
         return len(self.delays)
 
     @property
     def delay_median(self) -> float | None:
-        """Minutes; None when nothing was caught."""
+        """Return the median delay in minutes, or None if no incident was caught."""
         return median(self.delays) if self.delays else None
 
     @property
     def delay_p90(self) -> float | None:
-        """The 90th percentile of the delays (minutes), the lower of the two that it lies between; None for no delay."""
+        """Return the 90th percentile of the delays in minutes, or None for no delay.
+
+        Between two delays it is the lower one.
+        """
         delays = self.delays
         return delays[int(0.9 * (len(delays) - 1))] if delays else None
 
     @property
     def false_per_day(self) -> float | None:
-        """False episodes a day; None when the warm-up has no end within the verdicts."""
+        """Return the false episodes per day, or None if the verdicts end before the warm-up does."""
         return round(len(self.false) / self.days, 3) if self.days else None
 
     def as_json(self) -> dict[str, object]:
-        """For machines: times in minutes, moments in ISO 8601."""
+        """Return the score as data for programs: times in minutes, moments in ISO 8601."""
         total = len(self.catches)
         return {
             "incidents": total,
@@ -192,14 +195,14 @@ class Score:
 
 
 def stamp(moment: datetime) -> str:
-    """`moment` (in UTC) as ISO 8601 with Z."""
+    """Return `moment` (in UTC) as ISO 8601 with Z."""
     return moment.isoformat().replace("+00:00", "Z")
 
 
 def score(alerts: Alerts, labels: Labels, by_key: bool = False) -> Score:
-    """Return how well one stream's alerts fit its labels.
+    """Return the score of one stream's alerts against its labels.
 
-    by_key: false alarms of two keys are two even where no label names a key.
+    by_key: false alarms of two keys are two episodes even if no label names a key.
     """
     series = alerts.series(by_key or labels.keyed)
     catches = tuple(_catch(label, series) for label in labels.incidents)
@@ -220,7 +223,7 @@ def score(alerts: Alerts, labels: Labels, by_key: bool = False) -> Score:
 
 
 def total(scores: Sequence[Score]) -> Score:
-    """Return the scores of several streams as one."""
+    """Return the score of several streams together."""
     return Score(
         tuple(catch for one in scores for catch in one.catches),
         tuple(episode for one in scores for episode in one.false),
@@ -231,7 +234,7 @@ def total(scores: Sequence[Score]) -> Score:
 
 
 def episodes(status: str, times: Iterable[datetime], key: Key = NO_KEY) -> list[Episode]:
-    """Sorted alert times of one series as episodes."""
+    """Return the sorted alert times of one series as episodes."""
     found: list[Episode] = []
     for moment in times:
         if found and moment - found[-1].end <= TOGETHER:
@@ -242,7 +245,7 @@ def episodes(status: str, times: Iterable[datetime], key: Key = NO_KEY) -> list[
 
 
 def read_alerts(lines: Iterable[bytes], name: str) -> Alerts:
-    """Return the alerts and incidents among the JSON lines of `name`; BadData with the line's number."""
+    """Return the alerts and incidents among the JSON lines of `name`. Raise BadData with the line's number."""
     keyed: defaultdict[Series, list[datetime]] = defaultdict(list)
     pages: list[Page] = []
     first = last = None
@@ -288,12 +291,12 @@ def alerts_by(
 
 
 def read_labels(content: bytes, name: str) -> Labels:
-    """Return the labels in the JSON text of `name`; BadData says where it is wrong."""
+    """Return the labels in the JSON text of `name`. Raise BadData with the position of an error."""
     try:
         truth = json.loads(content)
     except json.JSONDecodeError as bad:
         raise BadData(f"{name}: line {bad.lineno}, column {bad.colno}: {bad.msg}") from None
-    except (ValueError, RecursionError) as bad:  # not UTF-8, a number of thousands of digits, nested too deep
+    except (ValueError, RecursionError) as bad:  # not UTF-8, a number with thousands of digits, or nested too deeply
         raise BadData(f"{name}: is not JSON ({bad})") from None
     rows = truth.get("incidents") if isinstance(truth, dict) else None
     if not isinstance(rows, list):
@@ -323,7 +326,7 @@ def _json_line(line: bytes, place: str) -> dict[str, object]:
         row = json.loads(line)
     except json.JSONDecodeError as bad:
         raise BadData(f"{place}, column {bad.colno}: is not JSON ({bad.msg})") from None
-    except (ValueError, RecursionError):  # not UTF-8, a number of thousands of digits, nested too deep
+    except (ValueError, RecursionError):  # not UTF-8, a number with thousands of digits, or nested too deeply
         raise BadData(f"{place}: is not JSON") from None
     if not isinstance(row, dict):
         raise BadData(f"{place}: is not a JSON object")
@@ -375,7 +378,7 @@ def _moment(value: object, place: str) -> datetime:
             moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         moment = None
-    if moment is None or not 1970 <= moment.year < 9999:  # room for the grace, and for any zone
+    if moment is None or not 1970 <= moment.year < 9999:  # leaves room for the grace, and for any zone
         raise BadData(f"{place}: {_shown(value)} is not an ISO 8601 time")
     return moment
 

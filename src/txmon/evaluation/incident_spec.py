@@ -22,8 +22,8 @@ DAY = 86400
 EVERY = "*"
 EXAMPLE = "denied:x3@14:00/20m"
 MOST_FACTOR = 1000.0
-MOST_ADDED = 1e6  # transactions a minute
-SALE_RISE, SALE_FALL = 1 / 6, 1 / 3  # parts of a sale: it eases in and out, as shoppers do
+MOST_ADDED = 1e6  # transactions per minute
+SALE_RISE, SALE_FALL = 1 / 6, 1 / 3  # shares of a sale's duration in which it rises and falls gradually
 
 _STATUS = re.compile(r"\*|[a-z_][a-z0-9_-]*", re.ASCII)
 _CHANGE = re.compile(r"(rampx|x|\+)(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
@@ -31,7 +31,7 @@ _OF_DAY = re.compile(r"(?:d(\d{1,4}),)?(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII
 
 
 class Change(StrEnum):
-    """What happens to a mean."""
+    """The effect of an incident on a mean."""
 
     MULTIPLY = "x"
     ADD = "+"
@@ -41,25 +41,25 @@ class Change(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where an offset counts from."""
+    """The origin of an offset."""
 
-    FIRST_DAY = "day"  # midnight (UTC) of the day the stream begins on
+    FIRST_DAY = "day"  # midnight (UTC) of the stream's first day
     STREAM = "stream"
     EPOCH = "epoch"
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentSpec:
-    """A change of one status, or of all of them ("*"), for a while."""
+    """A change of one status, or of all of them ("*"), for some time."""
 
     text: str
     status: str
     change: Change
-    amount: float  # a factor; with ADD, transactions a minute
+    amount: float  # a factor; with ADD, transactions per minute
     origin: Origin
     offset: int  # seconds from the origin
     duration: int  # seconds, at least 1
-    where: tuple[tuple[str, str], ...] = ()  # (column, value): only transactions with all of these change
+    where: tuple[tuple[str, str], ...] = ()  # (column, value): only transactions with all of these values change
 
     def touches(self, status: str) -> bool:
         """Return whether the mean of `status` changes."""
@@ -67,7 +67,7 @@ class IncidentSpec:
 
 
 def parse_incident(text: str) -> IncidentSpec:
-    """Return the incident that a SPEC describes; UsageError names the part that is wrong and shows an example."""
+    """Return the incident of a SPEC. Raise UsageError with the invalid part and an example."""
     change_text, named, values = text.partition(" where ")
     where = _parse_where(text, values) if named else ()
     head, at, when = change_text.strip().partition("@")
@@ -98,7 +98,7 @@ def _parse_where(text: str, values: str) -> tuple[tuple[str, str], ...]:
 
 
 def resolve(spec: IncidentSpec, first: int) -> tuple[int, int]:
-    """[start, end) in epoch seconds, in a stream whose first moment is `first`."""
+    """Return [start, end) in epoch seconds, in a stream whose first moment is `first`."""
     base = {Origin.FIRST_DAY: first - first % DAY, Origin.STREAM: first, Origin.EPOCH: 0}[spec.origin]
     return base + spec.offset, base + spec.offset + spec.duration
 
@@ -106,10 +106,10 @@ def resolve(spec: IncidentSpec, first: int) -> tuple[int, int]:
 def changed_mean(
     spec: IncidentSpec, span: tuple[int, int], begin: int, status: str, mean: float, width: int = 60
 ) -> float:
-    """Return the mean count of `status` in [begin, begin + width), changed where that meets the incident's `span`.
+    """Return the mean count of `status` in [begin, begin + width), changed by the incident in its `span`.
 
-    mean: transactions in those `width` seconds without the incident. A bucket that the span covers in part is changed
-    in part. Epoch seconds.
+    mean: transactions in those `width` seconds without the incident. If the span covers a part of the bucket, only
+    that part is changed. All times are epoch seconds.
     """
     low, high = max(begin, span[0]), min(begin + width, span[1])
     if low >= high or not spec.touches(status):
@@ -122,7 +122,7 @@ def changed_mean(
 
 
 def _factor(spec: IncidentSpec, progress: float) -> float:
-    """Return the factor when `progress` (0 to 1) of the incident is over."""
+    """Return the factor at `progress` (0 to 1) of the incident."""
     if spec.change is Change.RAMP:
         return 1 + (spec.amount - 1) * progress
     if spec.change is Change.SALE:
@@ -131,7 +131,7 @@ def _factor(spec: IncidentSpec, progress: float) -> float:
 
 
 def _parse_change(text: str, head: str) -> tuple[str, Change, float]:
-    """(status, change, amount) of the part before @."""
+    """Return (status, change, amount) of the part before @."""
     if head == "silence":
         return EVERY, Change.SILENCE, 0.0
     status, colon, change = head.partition(":")
@@ -155,7 +155,7 @@ def _parse_change(text: str, head: str) -> tuple[str, Change, float]:
 
 
 def _parse_start(text: str, start: str, position: int) -> tuple[Origin, int]:
-    """(origin, offset in seconds) of the part between @ and /."""
+    """Return (origin, offset in seconds) of the part between @ and /."""
     match = _OF_DAY.fullmatch(start)
     if match:
         day, hour, minute, second = (int(part or 0) for part in match.groups())
@@ -168,7 +168,7 @@ def _parse_start(text: str, start: str, position: int) -> tuple[Origin, int]:
         except ValueError:
             raise _bad(text, start, "is not a time after the start like +10m", position) from None
     try:
-        moment = datetime.fromisoformat(start if "T" in start else "")  # a date alone is more likely an oversight
+        moment = datetime.fromisoformat(start if "T" in start else "")  # a date alone is probably a mistake
         epoch = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         raise _bad(text, start, "is not a time like 14:00, d1,14:00, +10m or 2026-03-03T14:00", position) from None
@@ -186,7 +186,7 @@ def _parse_duration(text: str, length: str, position: int) -> int:
 
 
 def _with_unit(text: str) -> int:
-    if text.isdigit():  # 20 of what?
+    if text.isdigit():  # a number without a unit
         raise ValueError(text)
     return seconds(text)
 

@@ -1,8 +1,8 @@
-"""An incident that did not happen, added to real input: records in, records out, between the reader and the buckets.
+"""Adds artificial incidents to real input. Records pass through it between the reader and the buckets.
 
-What an incident takes away is thinned from the records themselves. What it adds is drawn once a bucket, from the
-status's mean over the last quarter of an hour as it really was, so that a sparse status surges as a busy one does.
-Draws are seeded by bucket: the same command gives the same stream.
+An incident that removes transactions thins the records themselves. Transactions that it adds are drawn once per
+bucket. Their number depends on the status's true mean over the last quarter of an hour, so a sparse status surges like
+a busy one. Draws are seeded by bucket, so the same command produces the same stream.
 """
 
 from collections import deque
@@ -19,10 +19,10 @@ from txmon.model.statuses import SUCCESS, role_of
 from txmon.model.verdict import Verdict
 from txmon.support.suggest import nearest
 
-RECENT: Final = 900  # seconds of buckets in which something arrived, whose mean is a status's level
-LEAST_RECENT: Final = 3  # buckets, however wide
+RECENT: Final = 900  # seconds of non-empty buckets whose mean is a status's level
+LEAST_RECENT: Final = 3  # buckets, however wide they are
 SEED: Final = 20260302
-MOST_EXTRA: Final = 1e12  # transactions drawn at once
+MOST_EXTRA: Final = 1e12  # transactions drawn in one call
 Span = tuple[int, int]  # [start, end) in epoch seconds
 if TYPE_CHECKING:
     import numpy as np
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Arrived:
-    """What really arrived in one bucket."""
+    """The true transactions of one bucket."""
 
     begin: int
     counts: dict[Series, int] = field(default_factory=dict)
 
 
 class Injector:
-    """Changes a stream of records as incidents would have."""
+    """Applies incidents to a stream of records."""
 
     def __init__(self, specs: Sequence[IncidentSpec], width: int) -> None:
-        """width: of a bucket, seconds."""
+        """Create it. width: of a bucket, seconds."""
         self.width = width
-        # silence last: nothing is added to it
+        # silence is last, because nothing may be added to it
         self.specs = sorted(specs, key=lambda spec: spec.change is Change.SILENCE)
         self.spans: list[Span] = []  # of each spec; empty before the first record
         self.added = 0  # transactions
         self.removed = 0
         self.first = self.last = 0  # start of the stream's first bucket, and of its newest
-        self.statuses: set[str] = set()  # seen in the input
+        self.statuses: set[str] = set()  # statuses in the input
         self._recent: deque[Arrived] = deque(maxlen=max(LEAST_RECENT, RECENT // width))
         self._rng: np.random.Generator | None = None
 
     def apply(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Yield the records as they would have come; those added come at their bucket's start, after its own."""
+        """Yield the changed records. Added records follow at the start of their bucket, after its own records."""
         for record in records:
             begin = record.time - record.time % self.width
             if not self.spans:
@@ -86,7 +86,7 @@ class Injector:
 
     def _count(self, record: Record, begin: int) -> None:
         self.statuses.add(record.status)
-        if begin == self.last:  # a late record changes no level
+        if begin == self.last:  # a late record does not change a level
             series, counts = (record.key, record.status), self._recent[-1].counts
             counts[series] = counts.get(series, 0) + record.count
 
@@ -94,7 +94,7 @@ class Injector:
         return any(start < begin + self.width and begin < end for start, end in self.spans)
 
     def _change(self, status: str, begin: int) -> tuple[float, float]:
-        """(factor, transactions added) of a bucket's mean: every incident changes it by such a line."""
+        """Return (factor, transactions added) for a bucket's mean. The effect of every incident is linear."""
         factor, added = 1.0, 0.0
         for spec, span in zip(self.specs, self.spans, strict=True):
             base = changed_mean(spec, span, begin, status, 0.0, self.width)
@@ -103,7 +103,7 @@ class Injector:
         return factor, added
 
     def _thinned(self, record: Record, begin: int) -> Iterator[Record]:
-        """Yield the record with what the incidents take away, or nothing where they take all of it."""
+        """Yield the record without the transactions that incidents remove, or nothing if none remain."""
         factor, _ = self._change(record.status, begin)
         if factor >= 1.0 or (record.count == 0 and factor > 0.0):
             yield record
@@ -114,7 +114,7 @@ class Injector:
             yield replace(record, count=kept)
 
     def _leave(self, until: int) -> Iterator[Record]:
-        """Yield what is added to the newest bucket and, where nothing arrived, to those before `until`."""
+        """Yield the records added to the newest bucket and, if nothing arrived, to those before `until`."""
         if self._touched(self.last):
             yield from self._extra(self.last, self._recent[-1].counts)
         gaps = {
@@ -128,7 +128,7 @@ class Injector:
             yield from self._extra(moment, {})
 
     def _extra(self, begin: int, arrived: dict[Series, int]) -> Iterator[Record]:
-        """Yield the transactions added to one bucket."""
+        """Yield the records added to one bucket."""
         by_key: dict[str, dict[Key, float]] = {}
         for bucket in self._recent:
             for (key, status), count in bucket.counts.items():
@@ -141,7 +141,7 @@ class Injector:
         named = {spec.status for spec in self.specs if spec.change is Change.ADD and spec.status != EVERY}
         for status in sorted(self.statuses | named):
             factor, added = self._change(status, begin)
-            if factor > 1.0 and arrived:  # nothing times two is nothing: the feed was silent
+            if factor > 1.0 and arrived:  # doubling nothing gives nothing: the feed was silent
                 for key, mean in by_key.get(status, {}).items():
                     yield from self._drawn(begin, status, key, (factor - 1.0) * mean)
             if added > 0.0:
@@ -154,7 +154,7 @@ class Injector:
             yield Record(begin, status, count, key)
 
     def _spread(self, begin: int, status: str, mean: float, volume: dict[Key, float]) -> Iterator[Record]:
-        """`mean` transactions over the keys as the volume is spread over them."""
+        """Yield `mean` transactions, distributed over the keys like the volume."""
         total = sum(volume.values())
         keys = list(volume) if total > 0 else list(volume)[:1] or [()]
         for key in keys:
@@ -164,21 +164,21 @@ class Injector:
 
 @dataclass(slots=True)
 class Finding:
-    """What verdicts said of one incident while it lasted."""
+    """The verdicts on one incident during its time."""
 
-    alerts: dict[tuple[Key, str], Verdict] = field(default_factory=dict)  # the first of each series that should show it
-    strongest: Verdict | None = None  # of these statuses, once the detector was warm
+    alerts: dict[tuple[Key, str], Verdict] = field(default_factory=dict)  # the first alert of each affected series
+    strongest: Verdict | None = None  # of these statuses, after the warm-up
 
 
 class Watch:
-    """Follows outcomes through the incidents of an injector."""
+    """Follows outcomes during the incidents of an injector."""
 
     def __init__(self, injector: Injector) -> None:
         self.findings = [Finding() for _ in injector.specs]
         self._injector = injector
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket's outcome."""
+        """Record one bucket's outcome."""
         spans = self._injector.spans
         for spec, (start, end), finding in zip(self._injector.specs, spans, self.findings, strict=True):
             if outcome.time + self._injector.width <= start or outcome.time >= end:
@@ -188,12 +188,12 @@ class Watch:
                     _take(finding, verdict)
 
     def past(self, moment: int) -> bool:
-        """Return whether every incident is over at `moment` (epoch seconds)."""
+        """Return whether every incident has ended at `moment` (epoch seconds)."""
         return all(moment >= end for _, end in self._injector.spans)
 
 
 def shows(spec: IncidentSpec, status: str) -> bool:
-    """Return whether an alert on `status` is one that the incident should raise."""
+    """Return whether the incident should cause an alert on `status`."""
     if spec.status == EVERY:
         falls = spec.change in (Change.MULTIPLY, Change.RAMP) and spec.amount < 1
         return not falls or status == TOTAL or role_of(status) == SUCCESS
@@ -201,7 +201,7 @@ def shows(spec: IncidentSpec, status: str) -> bool:
 
 
 def report(injector: Injector, found: Watch, without: Watch | None) -> list[str]:
-    """Return one line per incident. `without`: a watch over the input as it is; None where that is not possible."""
+    """Return one line per incident. without: a watch over the unchanged input; None if it cannot be read again."""
     if not injector.spans:
         return ["inject: the input holds no record"]
     lines = []
@@ -213,7 +213,7 @@ def report(injector: Injector, found: Watch, without: Watch | None) -> list[str]
 
 
 def _no_change(spec: IncidentSpec, span: Span, injector: Injector) -> str:
-    """Why the incident is in no record, or an empty text."""
+    """Return why the incident changed no record, or ""."""
     end = injector.last + injector.width
     if span[1] <= injector.first or span[0] >= end:
         return f"lies outside the input, which is from {iso(injector.first)} to {iso(end)}"
@@ -223,7 +223,10 @@ def _no_change(spec: IncidentSpec, span: Span, injector: Injector) -> str:
 
 
 def _fate(spec: IncidentSpec, span: Span, finding: Finding, usual: Finding) -> str:
-    """usual: what verdicts say without the incident; an alert that they have as soon is not the incident's."""
+    """Return the result for an incident.
+
+    usual: the verdicts without it; an alert that they also contain is not its own.
+    """
     own = [
         alert
         for series, alert in finding.alerts.items()
@@ -239,7 +242,7 @@ def _fate(spec: IncidentSpec, span: Span, finding: Finding, usual: Finding) -> s
         return f"{_series(first)} alerts {_after(first, span)}, but as soon without it: the input is no place to tell"
     text = "no alert of its own, as it should be" if sale else "not caught"
     best = finding.strongest
-    if finding.alerts:  # the input's own, whose scores say nothing of the sale
+    if finding.alerts:  # alerts of the input itself; their scores say nothing about the sale
         return text
     if best is None:
         return f"{text}: the detector was warming up, or saw nothing of it"
@@ -254,7 +257,7 @@ def _take(finding: Finding, verdict: Verdict) -> None:
 
 
 def _after(verdict: Verdict, span: Span) -> str:
-    """Return the delay as evaluate counts it: from the incident's first bucket to the alert's."""
+    """Return the delay as evaluate counts it: from the incident's first bucket to the alert's bucket."""
     minutes = max(0.0, (verdict.time - span[0]) / 60)
     return f"after {minutes:.0f} min" if minutes >= 0.5 else "at once"
 

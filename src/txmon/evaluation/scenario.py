@@ -1,8 +1,8 @@
-"""A feed with a structure: expected counts by series and minute, what goes wrong in it, and the counts drawn from both.
+"""Describes a structured feed: expected counts by series and minute, incidents, and the counts drawn from both.
 
 `scenario_kinds` describes each kind of feed with these tools. Every day draws from its own seeded generator, so a day
-looks the same in a longer feed. A series that an incident changes draws again from a generator of its own, so an
-incident leaves all other counts as they were, and the feed without incidents is the same feed.
+is the same in a longer feed. A series that an incident changes draws from a separate generator. An incident therefore
+leaves all other counts unchanged, and the feed without incidents is the same feed.
 """
 
 import zlib
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
-MINUTES: Final = 1440  # of a day
+MINUTES: Final = 1440  # in a day
 MOST_DAYS: Final = 400
 MOST_CELLS: Final = 60_000_000  # series times minutes that fit into memory
 TOTAL: Final = "*"
 
 
 class Mark(TypedDict):
-    """A label: an incident, or a trap when it names no statuses. Times are the first and the last minute (index)."""
+    """A label: an incident, or a trap if it names no statuses. Times are the index of its first and last minute."""
 
     kind: str
     first: int
@@ -40,27 +40,28 @@ class Mark(TypedDict):
 
 @dataclass(slots=True)
 class Draft:
-    """A feed that is being described.
+    """A feed under construction.
 
-    Raises UsageError when the length, the start or the seed is out of range.
+    Raise UsageError if the length, the start or the seed is out of range.
     """
 
     name: str
     seed: int
     start: int  # epoch seconds, floored to midnight (UTC)
     days: int
-    warmup: int  # minutes from the start, in which false alarms do not count
-    clean: bool = False  # without incidents
+    warmup: int  # minutes from the start in which false alarms do not count
+    clean: bool = False  # whether it has no incidents
     statuses: tuple[str, ...] = STATUSES
     column: str | None = None  # the name of the key's column
     keys: tuple[str, ...] = ("",)
-    dispersion: dict[str, float] = field(default_factory=dict)  # variance over mean, by status
-    clustering: dict[int, float] = field(default_factory=dict)  # by key: what the variance above the mean is times
+    dispersion: dict[str, float] = field(default_factory=dict)  # variance divided by mean, by status
+    clustering: dict[int, float] = field(default_factory=dict)  # by key: factor for the variance above the mean
     marks: list[Mark] = field(default_factory=list)
     traps: list[Mark] = field(default_factory=list)
-    deliver: "Callable[[Draft, Counts], Counts] | None" = None  # moves counts to the minute in which they arrive
+    deliver: "Callable[[Draft, Counts], Counts] | None" = None  # moves counts to the minute of their arrival
     base: "dict[tuple[int, str], Floats]" = field(default_factory=dict)  # expected counts without incidents
-    changed: "dict[tuple[int, str], Floats]" = field(default_factory=dict)  # with incidents, where they differ
+    # expected counts with incidents, for the series that have any
+    changed: "dict[tuple[int, str], Floats]" = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -69,7 +70,7 @@ class Draft:
             raise UsageError(f"--days {self.days} is not valid. A scenario has from 1 to {MOST_DAYS} whole days.")
         self.start -= self.start % 86400
         if self.start < 0 or self.start + self.days * 86400 > LATEST:
-            raise UsageError("the stream is not between the years 1970 and 9999")
+            raise UsageError("the stream is not between the years 1970 and 2100")
         self.warmup = min(self.warmup, self.days * MINUTES // 2)
 
     @property
@@ -78,7 +79,7 @@ class Draft:
         return self.days * MINUTES
 
     def generator(self, *purpose: int) -> "np.random.Generator":
-        """Return the generator of a purpose, always the same for the same scenario and seed."""
+        """Return the random generator of a purpose. It depends only on the scenario, the seed and the purpose."""
         import numpy as np
 
         return np.random.default_rng([self.seed, zlib.crc32(self.name.encode()), *purpose])
@@ -92,12 +93,12 @@ class Draft:
         return datetime.fromtimestamp(self.start + day * 86400, UTC).day
 
     def spread(self, status: str, key: int = 0) -> float:
-        """Return the variance of a count over its mean."""
+        """Return the variance of a count divided by its mean."""
         usual = self.dispersion.get(status, DISPERSION.get(status, DISPERSION_OF_OTHERS))
         return 1 + (usual - 1) * self.clustering.get(key, 1.0)
 
     def fill(self, volume: "Floats", shares: dict[str, float], key: int = 0) -> None:
-        """Set the expected counts of one key: `volume` (transactions a minute) split by `shares`."""
+        """Set the expected counts of one key: `volume` (transactions per minute), split by `shares`."""
         if len(self.keys) * len(self.statuses) * self.minutes > MOST_CELLS:
             most = MOST_CELLS // (len(self.keys) * len(self.statuses) * MINUTES)
             raise UsageError(f"--days {self.days} is too long for {len(self.keys)} keys. Use at most {most} days.")
@@ -132,7 +133,7 @@ class Draft:
         self.marks.append(label)
 
     def trap(self, kind: str, first: int, end: int) -> None:
-        """Note something that looks like an incident and is none, in the minutes [first, end)."""
+        """Note a trap in the minutes [first, end): a change that resembles an incident."""
         if first < self.minutes:
             self.traps.append(Mark(kind=kind, first=first, last=min(end, self.minutes) - 1))
 
@@ -157,7 +158,7 @@ class Draft:
 
 
 def negative_binomial(rng: "np.random.Generator", mean: "Floats", spread: "Floats") -> "Counts":
-    """Draw counts of the given means, with variance `spread` times the mean; a spread of 1 is Poisson."""
+    """Return counts with the given means and variance `spread` times the mean. A spread of 1 is Poisson."""
     import numpy as np
 
     scale = np.maximum(spread - 1, 1e-9)
@@ -168,7 +169,7 @@ def negative_binomial(rng: "np.random.Generator", mean: "Floats", spread: "Float
 
 
 def day_shape(rng: "np.random.Generator") -> "Floats":
-    """Return a day's volume by minute as parts of the busiest minute: a night, a morning rise and a long evening."""
+    """Return a day's volume by minute as shares of the busiest minute: a night, a morning rise and a long evening."""
     import numpy as np
 
     shift, power = rng.normal(0, 0.7), rng.uniform(0.75, 1.25)
@@ -178,7 +179,7 @@ def day_shape(rng: "np.random.Generator") -> "Floats":
 
 
 def hump(centre: float, width: float) -> "Floats":
-    """Return a bell over the day around the hour `centre`, `width` hours to each side; it wraps at midnight."""
+    """Return a bell curve over the day around the hour `centre`, `width` hours to each side. It wraps at midnight."""
     import numpy as np
 
     distance = np.abs(np.arange(MINUTES) / 60 - centre)
@@ -190,7 +191,7 @@ def volume(draft: Draft, level: float, shapes: "Sequence[Floats]", by_weekday: S
     """Return expected transactions by minute.
 
     level: transactions in the busiest minute. shapes: one of a day, or seven (Monday first). Days differ by about 3 %,
-    and every quarter of a day by another 2 %, as real days do.
+    and quarters of a day by another 2 %, as real days do.
     """
     import numpy as np
 
@@ -230,7 +231,7 @@ def _smooth(x: "Floats", width: int) -> "Floats":
 
 # incidents
 
-Placer = Callable[[Draft, int, "np.random.Generator"], None]  # puts an incident at or soon after a minute
+Placer = Callable[[Draft, int, "np.random.Generator"], None]  # adds an incident at a minute or soon after it
 
 
 def rise(
@@ -246,8 +247,8 @@ def rise(
 ) -> None:
     """Let a status rise above normal.
 
-    strength: standard deviations that the first quarter of an hour gains, drawn from this range. least: the factor
-    that the rise has at least. A ramp ends at twice that.
+    strength: range of the gain in standard deviations over the first quarter of an hour. least: smallest factor of the
+    rise. A ramp ends at twice the rise.
     """
     import numpy as np
 
@@ -272,10 +273,10 @@ def loss(
     everything: bool = False,
     key: int | None = None,
 ) -> None:
-    """Lose a part of the approvals, or of `everything`.
+    """Remove a share of the approvals, or of `everything`.
 
-    The part grows where so few transactions come that nobody could tell the loss from chance, and the incident gets
-    longer. Where even 90 minutes would not show it, a rise of failures takes its place.
+    The share grows if there are so few transactions that the loss could be chance, and the incident gets longer. If
+    even 90 minutes would not show it, a rise of failures replaces it.
     """
     at = 0 if key is None else key
     mean = draft.mean("approved", at)
@@ -297,7 +298,7 @@ def loss(
 
 
 def fall(draft: Draft, first: int, end: int, left: float, everything: bool, key: int | None = None) -> None:
-    """Leave only the part `left` of the approvals, or of `everything`, in the minutes [first, end)."""
+    """Leave only the share `left` of the approvals, or of `everything`, in the minutes [first, end)."""
     at = 0 if key is None else key
     for status in draft.statuses if everything else ("approved",):
         draft.alter(status, first, end, lambda mean: mean * left, at)
@@ -313,7 +314,7 @@ def denied_rise(draft: Draft, at: int, rng: "np.random.Generator") -> None:
 
 
 def denied_ramp(draft: Draft, at: int, rng: "np.random.Generator") -> None:
-    """Let denials climb for 40 to 80 minutes."""
+    """Let denials climb steadily for 40 to 80 minutes."""
     rise(draft, "denied", at, int(rng.integers(40, 81)), rng, ramp=True)
 
 
@@ -328,17 +329,17 @@ def reversed_rise(draft: Draft, at: int, rng: "np.random.Generator") -> None:
 
 
 def approved_loss(draft: Draft, at: int, rng: "np.random.Generator") -> None:
-    """Lose a part of the approvals for 20 to 60 minutes."""
+    """Remove a share of the approvals for 20 to 60 minutes."""
     loss(draft, at, int(rng.integers(20, 61)), rng)
 
 
 def volume_loss(draft: Draft, at: int, rng: "np.random.Generator") -> None:
-    """Lose a part of all transactions for 20 to 60 minutes."""
+    """Remove a share of all transactions for 20 to 60 minutes."""
     loss(draft, at, int(rng.integers(20, 61)), rng, everything=True)
 
 
 def outage(draft: Draft, at: int, rng: "np.random.Generator") -> None:
-    """Let nothing arrive for 12 to 40 minutes."""
+    """Remove all transactions for 12 to 40 minutes."""
     loss(draft, at, int(rng.integers(12, 41)), rng, part=(1.0, 1.0), everything=True)
 
 
@@ -356,7 +357,7 @@ def place(
 ) -> None:
     """Place `a_day` incidents on every day after the warm-up, each in its own part of the given hours.
 
-    The parts keep incidents of one day apart. on: whether a day (its number) has incidents.
+    The parts separate the incidents of one day. on: whether a day (by number) has incidents.
     """
     if draft.clean:
         return

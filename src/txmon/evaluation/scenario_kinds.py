@@ -1,4 +1,4 @@
-"""The kinds of feed that `txmon simulate --scenario` makes, each with its usual length, its incidents and its traps."""
+"""Defines the kinds of feed of `txmon simulate --scenario`, each with its usual length, its incidents and its traps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,17 +47,17 @@ class Scenario:
 
     name: str
     about: str  # one line for lists
-    days: int  # by default
-    warmup: int  # days until false alarms count
+    days: int  # default length
+    warmup: int  # days before false alarms count
     describe: Callable[[Draft], None]
     column: str | None = None  # of the key
 
 
 def draft_of(name: str, seed: int, start: int, days: int | None = None, clean: bool = False) -> Draft:
-    """Return the feed of a scenario, described.
+    """Return the description of a scenario's feed.
 
-    start: epoch seconds, floored to midnight (UTC). days: None is the scenario's own length. Raises UsageError when the
-    name is not known or a value is out of range.
+    start: epoch seconds, floored to midnight (UTC). days: None for the scenario's own length. Raise UsageError if the
+    name is unknown or a value is out of range.
     """
     scenario = SCENARIOS.get(name)
     if scenario is None:
@@ -81,7 +81,10 @@ def draft_of(name: str, seed: int, start: int, days: int | None = None, clean: b
 
 
 def _ordinary(draft: Draft, low: float, high: float) -> "np.random.Generator":
-    """Describe a feed with one shape of day and a peak from `low` to `high` a minute; return the layout's generator."""
+    """Describe a feed with one daily shape and a peak from `low` to `high` per minute.
+
+    Return the layout's generator.
+    """
     import numpy as np
 
     rng = draft.generator(0)
@@ -91,7 +94,10 @@ def _ordinary(draft: Draft, low: float, high: float) -> "np.random.Generator":
 
 
 def _shop(draft: Draft) -> None:
-    """Open from about 9 to 21, shorter on Saturdays, closed on Sundays; the doors open on a busy minute."""
+    """Describe a shop that is open from about 9 to 21, shorter on Saturdays, closed on Sundays.
+
+    Opening is a busy minute.
+    """
     import numpy as np
 
     rng = draft.generator(0)
@@ -122,14 +128,14 @@ def _shop(draft: Draft) -> None:
 
 
 def _batch(draft: Draft) -> None:
-    """An ordinary feed with two jobs: one every hour, one in the night, each of a status of its own."""
+    """Describe an ordinary feed with two jobs, each with its own status: one every hour, one at night."""
     import numpy as np
 
     rng = _ordinary(draft, 80, 400)
     hourly, nightly = (str(status) for status in rng.choice(PULSES[:3], 2, replace=False))
     minute, length, size = int(rng.integers(0, 57)), int(rng.integers(1, 5)), float(rng.uniform(30, 130))
     night, lasting, rate = 120 + 30 * int(rng.integers(-2, 3)), int(rng.integers(10, 41)), float(rng.uniform(15, 60))
-    loose = bool(rng.integers(2))  # whether the hourly job is a minute early or late now and then
+    loose = bool(rng.integers(2))  # whether the hourly job is sometimes a minute early or late
     wild = int(rng.integers(draft.warmup // MINUTES, max(draft.days, draft.warmup // MINUTES + 1)))
     for day in range(draft.days):
         job = draft.generator(6, day)
@@ -155,13 +161,13 @@ def _of(status: str) -> Callable[[Draft, int, "np.random.Generator"], None]:
 
 
 def _cron(draft: Draft) -> None:
-    """Subscriptions charged every 15 minutes, on a feed of ordinary customers."""
+    """Describe subscriptions charged every 15 minutes, in a feed of ordinary customers."""
     import numpy as np
 
     rng = _ordinary(draft, 60, 400)
     offset, length = int(rng.integers(15)), int(rng.integers(1, 3))
     size, refused = float(rng.uniform(40, 250)), float(rng.uniform(0.1, 0.3))
-    bad = str(rng.choice(("denied", "failed", "reversed")))  # what becomes of the charges that do not succeed
+    bad = str(rng.choice(("denied", "failed", "reversed")))  # the status of unsuccessful charges
     begins = np.arange(offset, draft.minutes - length, 15)
     sizes = np.concatenate([
         size * np.exp(draft.generator(6, day).normal(0, 0.06, 96)) for day in range(draft.days)
@@ -183,14 +189,14 @@ def _cron(draft: Draft) -> None:
 
 
 def _clustered(draft: Draft) -> None:
-    """Transactions that come in clusters: each status has a variance of 1.5 to 10 times its mean."""
+    """Describe transactions in clusters: each status has a variance of 1.5 to 10 times its mean."""
     rng = _ordinary(draft, 60, 400)
     draft.dispersion = {status: float(rng.uniform(1.5, 10)) for status in draft.statuses}
     place(draft, 3)
 
 
 def _bursty(draft: Draft) -> None:
-    """A gateway that delivers what it queued every few minutes, and clients that send files of transactions."""
+    """Describe a gateway that delivers its queue every few minutes, and clients that send files of transactions."""
     import numpy as np
 
     rng = _ordinary(draft, 60, 250)
@@ -216,12 +222,12 @@ def _bursty(draft: Draft) -> None:
 
     draft.deliver = queued
     place(draft, 3)
-    for mark in draft.marks:  # what happened is seen when it is delivered
+    for mark in draft.marks:  # an incident becomes visible at the delivery
         mark["last"] = min(mark["last"] + longest - 1, draft.minutes - 1)
 
 
 def _weekly(draft: Draft) -> None:
-    """Working days with a peak before and after work; weekends with one late, wide hump."""
+    """Describe working days with a peak before and after work, and weekends with one late, wide peak."""
     import numpy as np
 
     rng = draft.generator(0)
@@ -236,7 +242,7 @@ def _weekly(draft: Draft) -> None:
 
 
 def _tiny(draft: Draft) -> None:
-    """About two transactions a minute, and hours of the night with hardly any."""
+    """Describe about two transactions per minute, with very few at night."""
     rng = draft.generator(0)
     shares = mix(rng) | {"failed": 0.012, "reversed": 0.01}
     shape = 0.15 + 0.85 * day_shape(rng)
@@ -249,7 +255,7 @@ def _tiny(draft: Draft) -> None:
 
 
 def _large(draft: Draft) -> None:
-    """Five thousand transactions a minute, where a small part lost is many."""
+    """Describe five thousand transactions per minute, so that losing a small share means losing many."""
     rng = draft.generator(0)
     shape = 0.1 + 0.9 * day_shape(rng)
     draft.fill(volume(draft, float(rng.uniform(6500, 9500)), [shape], WEEKDAYS), mix(rng))
@@ -265,7 +271,7 @@ def _large(draft: Draft) -> None:
 
 
 def _long(draft: Draft) -> None:
-    """Incidents of many hours, incidents that come back, one in the warm-up, and some in the night."""
+    """Describe incidents of many hours, incidents that return, one in the warm-up, and some at night."""
     rng = _ordinary(draft, 80, 400)
     if draft.clean:
         return
@@ -291,12 +297,12 @@ def _long(draft: Draft) -> None:
 
 
 def _quiet(draft: Draft, at: int, rng: "np.random.Generator") -> None:
-    """Let nothing arrive in the night."""
+    """Remove all transactions at night."""
     loss(draft, at, int(rng.integers(30, 61)), rng, part=(1.0, 1.0), everything=True)
 
 
 def _partial(draft: Draft) -> None:
-    """One of several acquirers fails: 30 to 60 % of all transactions, or of the approvals, are lost."""
+    """Describe the failure of one of several acquirers: 30 to 60 % of all transactions, or of the approvals."""
     _ordinary(draft, 80, 500)
 
     def part(draft: Draft, at: int, rng: "np.random.Generator") -> None:
@@ -306,7 +312,7 @@ def _partial(draft: Draft) -> None:
 
 
 def _opening(draft: Draft) -> None:
-    """A business portal that nobody uses at night; the first user comes at another minute every day."""
+    """Describe a business portal without users at night. The first user arrives at another minute every day."""
     import numpy as np
 
     rng = draft.generator(0)
@@ -330,10 +336,10 @@ def _working(draft: Draft) -> Callable[[int], bool]:
 
 
 def _merchants(draft: Draft) -> None:
-    """Five hundred merchants of very different size; incidents at single ones, and one at all of them.
+    """Describe five hundred merchants of very different sizes, with incidents at single ones, and one at all of them.
 
     Three in ten close at night. One in ten charges its subscribers at a fixed minute of the day. The customers of some
-    come in clusters.
+    arrive in clusters.
     """
     import numpy as np
 
@@ -345,7 +351,7 @@ def _merchants(draft: Draft) -> None:
     whole, minute = volume(draft, 1.0, [day_shape(rng)], WEEKDAYS), np.arange(draft.minutes) % MINUTES
     for key, size in enumerate(sizes):
         shares = mix(rng)
-        turned = int(rng.normal(0, 60))  # minutes that the merchant's day is earlier or later
+        turned = int(rng.normal(0, 60))  # minutes by which the merchant's day is shifted
         draft.clustering[key] = float(np.exp(rng.normal(0, 1)))
         own = np.roll(whole, turned)
         if rng.random() < 0.3:
@@ -376,7 +382,7 @@ def _merchants(draft: Draft) -> None:
 
 
 def _payday(draft: Draft) -> None:
-    """Two days of the month on which people spend about twice as much, from the morning on."""
+    """Describe two days of the month with about twice the usual volume from the morning on."""
     import numpy as np
 
     rng = _ordinary(draft, 80, 400)
@@ -393,7 +399,7 @@ def _payday(draft: Draft) -> None:
 
 
 def _sale(draft: Draft) -> None:
-    """A flash sale on every other day: two to six times as many transactions within minutes, then fewer and fewer."""
+    """Describe a flash sale every other day: two to six times the transactions within minutes, then a decline."""
     import numpy as np
 
     _ordinary(draft, 80, 400)
@@ -411,7 +417,7 @@ def _sale(draft: Draft) -> None:
 
 
 def _drift(draft: Draft) -> None:
-    """A business that grows or shrinks by 1 to 3 % a day, with a share of denials that drifts."""
+    """Describe a business that grows or shrinks by 1 to 3 % per day, with a drifting share of denials."""
     import numpy as np
 
     rng = _ordinary(draft, 80, 400)
@@ -424,7 +430,10 @@ def _drift(draft: Draft) -> None:
 
 
 def _dst(draft: Draft) -> None:
-    """A local day in UTC: the clocks change on the second Sunday, and all happens an hour earlier from then on."""
+    """Describe a local day in UTC.
+
+    The clocks change on the second Sunday, and everything is an hour earlier afterwards.
+    """
     _ordinary(draft, 80, 400)
     sundays = [day for day in range(draft.days) if draft.weekday(day) == 6]
     if len(sundays) > 1:
@@ -438,7 +447,7 @@ def _dst(draft: Draft) -> None:
 
 
 def _issuer(draft: Draft) -> None:
-    """Cards of eight banks. When a bank fails, its cards are denied or fail instead of being approved."""
+    """Describe cards of eight banks. If a bank fails, its cards are denied or fail instead of being approved."""
     import numpy as np
 
     rng = draft.generator(0)

@@ -1,4 +1,4 @@
-"""A scenario's feed as text: rows of counts, and the labels."""
+"""Writes a scenario's feed as text: rows of counts, and the labels."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ WIDTH = 60  # seconds of a row
 
 
 def scenario_batches(draft: Draft, kind: Format = "csv") -> Iterator[Batch]:
-    """Yield a row for each (minute, key, status) that is not zero, a batch a minute; the CSV header comes first."""
+    """Yield a row for each (minute, key, status) that is not zero, one batch per minute, after the CSV header."""
     import numpy as np
 
     fields = ["time", *([draft.column] if draft.column else []), "status", "count"]
@@ -46,12 +46,12 @@ def scenario_labels(draft: Draft) -> Labels:
 
 
 def series(draft: Draft) -> "dict[str, NDArray[np.int64]]":
-    """Return the counts by status, all keys together."""
+    """Return the counts by status, over all keys."""
     return dict(zip(draft.statuses, draft.counts().sum(axis=0), strict=True))
 
 
 def _middles(draft: Draft, kind: Format) -> list[str]:
-    """Return what stands between the time and the count of each cell's row."""
+    """Return the text between the time and the count, for each cell's row."""
     if kind == "csv":
         return [f",{key}{',' if draft.column else ''}{status}," for key in draft.keys for status in draft.statuses]
     of_key = {key: f"{json.dumps(draft.column)}: {json.dumps(key)}, " if draft.column else "" for key in draft.keys}

@@ -1,8 +1,8 @@
-"""A stream of transactions as a payments team sees it, with incidents at known times and the labels that say so.
+"""Simulates a stream of transactions of a payments team, with incidents at known times and their labels.
 
-Counts are negative binomial around a day's and a week's profile. Every day, and every bucket that an incident changes,
-draws from its own seeded generator: a day looks the same in a longer stream, an incident leaves all other buckets as
-they were, and memory does not grow with the days.
+Counts are negative binomial around the profile of a day and a week. Every day, and every bucket that an incident
+changes, draws from its own seeded generator. A day is therefore the same in a longer stream, an incident leaves all
+other buckets unchanged, and memory does not grow with the days.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -29,22 +29,22 @@ SHARES = {  # of all transactions
     "refunded": 0.004,
 }
 STATUSES = tuple(SHARES)
-DISPERSION = {"approved": 1.5, "denied": 1.3}  # variance over mean
+DISPERSION = {"approved": 1.5, "denied": 1.3}  # variance divided by mean
 DISPERSION_OF_OTHERS = 1.1
-BY_HOUR = (  # of the busiest minute, at each full hour
+BY_HOUR = (  # share of the busiest minute, at each full hour
     .13, .075, .045, .03, .025, .035, .09, .27, .52, .74, .88, .94,
     .86, .77, .84, .94, 1, .985, .92, .82, .68, .5, .33, .21,
 )  # fmt: skip
 BUSIEST_HOUR = 16
-BY_WEEKDAY = (0.97, 0.94, 0.95, 0.97, 1.0, 0.8, 0.63)  # Monday first, at the busiest hour
-MOST_PEAK = 1e6  # transactions a minute
-MOST_MEAN = 1e8  # transactions a bucket, whatever the incidents multiply to
-WARMUP = 7 * 3600  # seconds; a quarter of a stream shorter than 28 h
-LATEST = 253402214400  # 9999-12-31
+BY_WEEKDAY = (0.97, 0.94, 0.95, 0.97, 1.0, 0.8, 0.63)  # Monday first; share of the busiest weekday, at the busiest hour
+MOST_PEAK = 1e6  # transactions per minute
+MOST_MEAN = 1e8  # transactions per bucket, whatever the factors of the incidents are
+WARMUP = 7 * 3600  # seconds; a quarter of a stream that is shorter than 28 h
+LATEST = 4133894400  # 2100-12-31, the last day that txmon reads
 
 
 class Bucket(NamedTuple):
-    """What arrived in one bucket: (status, count) without the zeros."""
+    """The transactions of one bucket as (status, count), without zeros."""
 
     begin: int  # epoch seconds
     counts: tuple[tuple[str, int], ...]
@@ -59,11 +59,11 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """A stream: the same values are the same transactions; UsageError where a value is out of range."""
+    """A simulated stream. Equal values produce equal transactions. Raise UsageError if a value is out of range."""
 
     start: int  # epoch seconds, floored to a whole bucket
     days: float = 1.0  # above 0
-    peak: float = 200.0  # approved transactions a minute in the busiest hour of the week, without incidents
+    peak: float = 200.0  # approved transactions per minute in the busiest hour of the week, without incidents
     seed: int = 0  # not negative
     width: int = 60  # seconds; divides a day
     incidents: tuple[IncidentSpec, ...] = ()
@@ -79,7 +79,7 @@ class Simulation:
             raise UsageError(f"seed {self.seed} is below 0")
         object.__setattr__(self, "start", self.start - self.start % self.width)
         if self.start < 0 or self.start + self.days * DAY > LATEST:
-            raise UsageError("the stream is not between the years 1970 and 9999")
+            raise UsageError("the stream is not between the years 1970 and 2100")
         for spec in self.incidents:
             self._check(spec)
 
@@ -101,7 +101,7 @@ class Simulation:
         return self.start + max(1, round(self.days * DAY / self.width)) * self.width
 
     def buckets(self) -> Iterator[Bucket]:
-        """Yield all buckets in order, the silent ones too."""
+        """Yield all buckets in order, including silent ones."""
         spans = self.spans()
         for day in range(self.start // DAY, (self.end - 1) // DAY + 1):
             means, counts = self._clean_day(day)
@@ -115,7 +115,7 @@ class Simulation:
                 yield Bucket(begin, tuple((s, n) for s, n in zip(STATUSES, row, strict=True) if n))
 
     def spans(self) -> tuple[tuple[IncidentSpec, tuple[int, int]], ...]:
-        """Return every incident with its [start, end); silence last, since nothing is added to it."""
+        """Return every incident with its [start, end). Silence is last, because nothing may be added to it."""
         ordered = sorted(self.incidents, key=lambda spec: spec.change is Change.SILENCE)
         return tuple((spec, resolve(spec, self.start)) for spec in ordered)
 
@@ -127,7 +127,7 @@ class Simulation:
         return self.peak * self.width / 60 * share * float(profile(np.array([begin + self.width / 2]))[0])
 
     def _clean_day(self, day: int) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
-        """Means and counts (status x bucket) of the whole day (number `day` since 1970) without incidents."""
+        """Return means and counts (status x bucket) of the whole day (number `day` since 1970) without incidents."""
         import numpy as np
 
         rng = np.random.default_rng([self.seed, day])
@@ -140,7 +140,7 @@ class Simulation:
     def _changed(
         self, begin: int, means: list[float], counts: list[int], spans: tuple[tuple[IncidentSpec, tuple[int, int]], ...]
     ) -> list[int]:
-        """Return the counts of one bucket, drawn again where an incident changes a mean."""
+        """Return the counts of one bucket, drawn again for a status whose mean an incident changes."""
         import numpy as np
 
         changed = [changed_all(spans, begin, s, mean, self.width) for s, mean in zip(STATUSES, means, strict=True)]
@@ -153,13 +153,13 @@ class Simulation:
 
 
 def profile(moments: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    """Volume at epoch seconds, as a part (0 to 1) of the busiest minute of the week."""
+    """Return the volume at epoch seconds, as a share (0 to 1) of the busiest minute of the week."""
     import numpy as np
 
     hour = moments / 3600 % 24
     weekday = (moments / DAY + 3 - BUSIEST_HOUR / 24) % 7  # 1970 began on a Thursday
     by_hour = np.interp(hour, np.arange(24), BY_HOUR, period=24)
-    by_weekday = np.interp(weekday, np.arange(7), BY_WEEKDAY, period=7)  # no step at midnight
+    by_weekday = np.interp(weekday, np.arange(7), BY_WEEKDAY, period=7)  # without a step at midnight
     product: NDArray[np.float64] = by_hour * by_weekday
     return product
 
@@ -167,7 +167,7 @@ def profile(moments: "NDArray[np.float64]") -> "NDArray[np.float64]":
 def changed_all(
     spans: Iterable[tuple[IncidentSpec, tuple[int, int]]], begin: int, status: str, mean: float, width: int
 ) -> float:
-    """Return the mean of a bucket after every incident, in turn."""
+    """Return the mean of a bucket after applying every incident in turn."""
     for spec, span in spans:
         mean = changed_mean(spec, span, begin, status, mean, width)
     return mean
@@ -181,9 +181,9 @@ def paced(
     clock: Callable[[], float],
     sleep: Callable[[float], object],
 ) -> Iterator[Batch]:
-    """Yield the same batches, each when event time is due: `speed` simulated seconds a second.
+    """Yield the batches at their due times, `speed` simulated seconds per second.
 
-    The stream's moment `first` (epoch seconds) is the clock's `began`; a batch that is late comes at once.
+    The stream's moment `first` (epoch seconds) corresponds to the clock's `began`. A late batch is yielded at once.
     """
     for batch in batches:
         wait = began + (batch.due - first) / speed - clock()
@@ -201,6 +201,6 @@ def _dispersions() -> "NDArray[np.float64]":
 def _negative_binomial(
     rng: "np.random.Generator", mean: "NDArray[np.float64]", dispersion: "NDArray[np.float64]"
 ) -> "NDArray[np.int64]":
-    """Counts with `mean` (0 is always 0) and variance dispersion * mean: Poisson around a gamma."""
+    """Return counts with mean `mean` and variance dispersion * mean: Poisson with a gamma distributed mean."""
     scale = dispersion - 1
     return rng.poisson(rng.gamma(mean / scale) * scale)

@@ -1,4 +1,4 @@
-"""A simulated stream as text: rows of counts or of single transactions, and the labels."""
+"""Writes a simulated stream as text: rows of counts or of single transactions, and the labels."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,19 +19,19 @@ MOST_MERCHANTS = 1_000_000
 
 
 class Label(TypedDict, total=False):
-    """An incident or a trap; times are the first and the last bucket it touches."""
+    """An incident or a trap. Times are the first and the last bucket that it touches."""
 
     kind: str
-    key: dict[str, str]  # the only key that is affected; without it, every key
-    where: dict[str, str]  # the values of other columns that are affected: what should be found to drive it
-    statuses: list[str]  # where it should be caught
-    affects: list[str]  # where an alert is excused, if that is more
+    key: dict[str, str]  # the affected key; empty: every key
+    where: dict[str, str]  # the affected values of other columns, which should be reported as drivers
+    statuses: list[str]  # the statuses on which it should be caught
+    affects: list[str]  # the statuses on which an alert is excused, if there are more
     start: str
     end: str
 
 
 class Labels(TypedDict):
-    """The truth about a stream, in the form the scorer reads."""
+    """The true incidents of a stream, in the form that the scorer reads."""
 
     warmup: str
     incidents: list[Label]
@@ -39,12 +39,12 @@ class Labels(TypedDict):
 
 
 def count_batches(simulation: Simulation, kind: Format = "csv") -> Iterator[Batch]:
-    """Return a row a (bucket, status) that is not zero; the CSV header is due at the start, a bucket at its end."""
+    """Yield a row for each (bucket, status) that is not zero. The header is due at the start, a bucket at its end."""
     return _batches(simulation, kind, COUNT_FIELDS, lambda b: [(iso(b.begin), status, n) for status, n in b.counts])
 
 
 def event_batches(simulation: Simulation, kind: Format = "csv", merchants: int = 20) -> Iterator[Batch]:
-    """Return one row per transaction, in order of time; a few of the `merchants` (1 to 1,000,000) have most of them."""
+    """Yield one row per transaction, in order of time. A few of the `merchants` (1 to 1,000,000) have most of them."""
     if not 1 <= merchants <= MOST_MERCHANTS:
         raise UsageError(f"{merchants} merchants are not from 1 to {MOST_MERCHANTS}")
     names = [f"m{rank}" for rank in range(1, merchants + 1)]
@@ -53,7 +53,7 @@ def event_batches(simulation: Simulation, kind: Format = "csv", merchants: int =
 
 
 def labels(simulation: Simulation) -> Labels:
-    """Return the incidents and traps as simulated, cut to the stream, in order of start."""
+    """Return the simulated incidents and traps, cut to the stream's length, in order of start."""
     found = [_label(spec, span, simulation) for spec, span in simulation.spans()]
     found.sort(key=lambda row: row["start"])
     start, end = simulation.start, simulation.end
@@ -81,7 +81,7 @@ def _batches(
 
 def _events(simulation: Simulation, bucket: Bucket, names: list[str], weights: list[float]) -> list[Row]:
     begin, width = bucket.begin, simulation.width
-    rng = Random(f"{simulation.seed}/{begin}")  # a text seed is hashed the same everywhere
+    rng = Random(f"{simulation.seed}/{begin}")  # Random hashes a text seed in the same way on every machine
     drawn = []
     for status, count in bucket.counts:
         seconds = rng.choices(range(width), _by_second(simulation, begin, status), k=count)
@@ -95,7 +95,7 @@ def _events(simulation: Simulation, bucket: Bucket, names: list[str], weights: l
 
 
 def _by_second(simulation: Simulation, begin: int, status: str) -> list[float] | None:
-    """Weights of a bucket's seconds where an incident begins or ends within it; None: all alike."""
+    """Return the weights of a bucket's seconds if an incident begins or ends within it, or None if all are equal."""
     width = simulation.width
     spans = simulation.spans()
     if not any(begin < moment < begin + width for _, span in spans for moment in span):
@@ -132,7 +132,7 @@ def _kind(spec: IncidentSpec) -> str:
 
 
 def _caught_on(spec: IncidentSpec) -> list[str]:
-    """Return the statuses on which an alert is right; a loss of approved is one of volume too."""
+    """Return the statuses on which an alert is right. A loss of approved transactions is also a loss of volume."""
     if spec.change is Change.SILENCE:
         return [*STATUSES, EVERY]
     if spec.status in (EVERY, "approved"):

@@ -146,7 +146,10 @@ class Tuner:
         return best
 
     def by_budget(self, budget: float) -> Trial:
-        """The least sigma under which there are at most `budget` episodes a day; the greatest where none is enough."""
+        """Return the trial with the lowest sigma that has at most `budget` episodes per day.
+
+        If there is none, return the trial with the highest sigma.
+        """
         low: float | None = None
         for sigma in LADDER:
             best = self.run(_sigma(sigma))

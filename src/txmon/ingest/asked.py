@@ -1,4 +1,4 @@
-"""Rows that were asked for, of a database or a Prometheus server, with the reading decided of the first ones."""
+"""Reads rows of a query to a database or a Prometheus server. The first rows decide how all rows are read."""
 
 import itertools
 from collections.abc import Iterator
@@ -13,23 +13,23 @@ from txmon.ingest.records import RecordParser
 from txmon.ingest.timestamps import TimeParser
 
 ROWS: Final = Container("jsonl", "rows of --query")
-COPIED: Final = Container("csv", "rows of --query")  # as PostgreSQL copies them
+COPIED: Final = Container("csv", "rows of --query")  # PostgreSQL sends CSV when it copies rows
 POINTS: Final = Container("jsonl", "points of --query")
 
 
 class Asked(Protocol):
-    """The answer to a query, which can be read once, as lists of JSON lines."""
+    """The answer to a query as lists of JSON lines. It can be read once."""
 
     name: str
     container: Container
     consumed: int  # bytes read so far
-    size: int | None  # bytes; None where nobody knows
+    size: int | None  # bytes; None if unknown
 
     def __enter__(self) -> "Asked":
-        """Begin."""
+        """Open the connection."""
 
     def __exit__(self, *what: object) -> None:
-        """End."""
+        """Close the connection."""
 
     def __iter__(self) -> Iterator[list[bytes]]:
         """Yield lists of lines."""
@@ -37,17 +37,23 @@ class Asked(Protocol):
 
 @runtime_checkable
 class PartlyObserved(Protocol):
-    """A source that knows which times nobody observed."""
+    """A source that knows during which times no data was observed."""
 
     def unobserved(self) -> list[tuple[int, int]]:
-        """Return, once, those times in epoch seconds, the end excluded."""
+        """Return those times once, as (start, end) in epoch seconds, `end` excluded."""
 
 
 class AskedSource:
-    """An answer with its reading: iterate over it for lists of lines, and parse them with `parser`."""
+    """An answer to a query, and how its rows are read.
+
+    Iterate over it for lists of lines, and parse them with `parser`.
+    """
 
     def __init__(self, answer: Asked, hints: Hints) -> None:
-        """Read the first lines and decide; BadData where there are none, or they cannot be read. Raise IoFailure."""
+        """Read the first lines and decide how to read them.
+
+        Raise BadData if there are no rows or they cannot be read, IoFailure if the connection fails.
+        """
         self._answer = answer
         self._options = hints.options
         self.name = answer.name
@@ -64,12 +70,12 @@ class AskedSource:
 
     @property
     def consumed(self) -> int:
-        """Bytes read so far."""
+        """Return the bytes read so far."""
         return self._answer.consumed
 
     @property
     def size(self) -> int | None:
-        """Return None: nobody knows how much comes."""
+        """Return None, because the size of an answer is not known before its end."""
         return self._answer.size
 
     def __enter__(self) -> "AskedSource":
@@ -83,12 +89,12 @@ class AskedSource:
         return self._chunks
 
     def parser(self, times: TimeParser) -> RecordParser:
-        """Return the parser of the lines. times: of all sources of a run."""
+        """Return the parser of the lines. times: the parser of times that all sources of a run share."""
         times.decide(self.reading.order if self.reading.order in ("dmy", "mdy") else "", self.reading.time_form)
         return RecordParser(self.name, self.reading.options(self._options), times)
 
 
 def decided(name: str, lines: list[bytes], hints: Hints, container: Container) -> Reading:
-    """Return how rows that begin with `lines` are read; BadData where that cannot be decided."""
+    """Return how to read rows that begin with `lines`. Raise BadData if that cannot be decided."""
     reading = read_plan(name, lines, hints, container)
     return decide_order(reading, ()) if reading.order == UNDECIDED else reading

@@ -1,6 +1,7 @@
-"""Dates and times as people, spreadsheets and processors write them: `05/03/2024 10:00 AM`, `Mar 5, 2024`, `... PST`.
+"""Reads dates as people, spreadsheets and processors write them: `05/03/2024 10:00 AM`, `Mar 5, 2024`, `... PST`.
 
-ISO 8601 and epoch numbers are in `timestamps`. What this module cannot read is a ValueError that names the fix.
+`timestamps` reads ISO 8601 and epoch numbers. A text that this module cannot read raises a ValueError that names the
+fix.
 """
 
 import re
@@ -15,12 +16,14 @@ DAY_FIRST: Final = "dmy"
 MONTH_FIRST: Final = "mdy"
 UNDECIDED: Final = "?"
 
-# the first three letters of months in English, Portuguese and Spanish; no two of them disagree
+# the first three letters of months in English, Portuguese and Spanish; the three languages do not contradict each
+# other
 _MONTHS: Final[Mapping[str, int]] = {
     "jan": 1, "ene": 1, "feb": 2, "fev": 2, "mar": 3, "apr": 4, "abr": 4, "may": 5, "mai": 5, "jun": 6, "jul": 7,
     "aug": 8, "ago": 8, "sep": 9, "set": 9, "oct": 10, "out": 10, "nov": 11, "dec": 12, "dez": 12, "dic": 12,
 }  # fmt: skip
-# hours east of Greenwich; where an abbreviation has several meanings, the one of RFC 2822 or of the larger market
+# hours east of Greenwich; where an abbreviation has several meanings, this is the one of RFC 2822 or of the larger
+# market
 _ZONES: Final[Mapping[str, float]] = {
     "utc": 0, "gmt": 0, "z": 0, "ut": 0, "wet": 0, "west": 1, "bst": 1, "cet": 1, "cest": 2, "eet": 2, "eest": 3,
     "msk": 3, "sast": 2, "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7,
@@ -28,7 +31,7 @@ _ZONES: Final[Mapping[str, float]] = {
     "uyt": -3, "ist": 5.5, "jst": 9, "kst": 9, "sgt": 8, "hkt": 8, "awst": 8, "aest": 10, "aedt": 11, "nzst": 12,
     "nzdt": 13,
 }  # fmt: skip
-# names of zones in words, as some processors write them, by how they begin
+# zones in words, as some processors write them, by their first words
 _REGIONS: Final[Mapping[str, str]] = {
     "pacific": "America/Los_Angeles", "mountain": "America/Denver", "central time": "America/Chicago",
     "eastern": "America/New_York", "atlantic time": "America/Halifax", "brasilia": "America/Sao_Paulo",
@@ -46,9 +49,9 @@ _ZONE: Final = (
     r"(?:\s?\([^)]{0,40}\))?"
 )
 _GAP: Final = r"(?:\s?[T,:_@]\s?|\s?-\s?|,?\s(?:at|às|as|a las)\s|\s)"
-_DAY: Final = r"(?:[^\W\d_]{2,10}(?:-feira)?[.,]{0,2}\s)?"  # of the week, which says nothing more
+_DAY: Final = r"(?:[^\W\d_]{2,10}(?:-feira)?[.,]{0,2}\s)?"  # the day of the week, which adds nothing to a date
 _AFTER: Final = rf"(?:{_GAP}(?:{_CLOCK}|{_PACKED}){_ZONE})?"
-# each with the name of its kind; compiled when a text is first read that is not ISO 8601
+# each pattern with the name of its kind; compiled at the first text that is not ISO 8601
 _FORMS: Final = (
     ("year", rf"(?P<y>\d{{4}})([-/.])(?P<a>\d{{1,2}})\2(?P<b>\d{{1,2}}){_AFTER}"),
     ("year", rf"(?P<y>\d{{4}})(?P<a>\d{{2}})(?P<b>\d{{2}})[T ](?:{_CLOCK}|{_PACKED}){_ZONE}"),
@@ -68,18 +71,18 @@ _FORMS: Final = (
 _OFFSET: Final = LazyPattern(r"(?:utc|gmt)?\s?([+-])(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
 _NUMERIC_DAY: Final = LazyPattern(rf"\s*[\[({{'\"]?{_DAY}" r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)")
 _DOTNET: Final = LazyPattern(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/")
-_REGION: Final = LazyPattern(r"\[[A-Za-z_]+(?:/[A-Za-z_+-]+\d*)*\]$")  # that Java writes after the offset
+_REGION: Final = LazyPattern(r"\[[A-Za-z_]+(?:/[A-Za-z_+-]+\d*)*\]$")  # Java writes this after the offset
 _TO: Final = LazyPattern(r"\s*[/,–—]\s*|\s-\s|\s(?:to|a|até|hasta|till|until)\s")
-LONGEST: Final = 80  # characters: no date is longer, and none of the patterns is given more
+LONGEST: Final = 80  # characters; no date is longer, so longer texts are not matched
 
 
 def order_of(text: str) -> str:
-    """Return which order of day and month `text` proves: DAY_FIRST, MONTH_FIRST, UNDECIDED, or "" where none is asked.
+    """Return the order of day and month in `text`: DAY_FIRST, MONTH_FIRST, UNDECIDED, or "" for other dates.
 
-    A date with dots is day-first, and so is one whose first number is above 12.
+    A date with dots is day-first. So is a date whose first number is above 12.
     """
     if text[4:5] == "-" and text[:4].isdecimal():
-        return ""  # most are ISO 8601
+        return ""  # most times are ISO 8601
     match = _NUMERIC_DAY.match(text[:LONGEST])
     if match is None:
         return ""
@@ -92,10 +95,10 @@ def order_of(text: str) -> str:
 
 
 def read(text: str, order: str) -> tuple[datetime, tzinfo | None] | None:
-    """Return the local time that `text` names and its zone, None for no zone; None where no form fits.
+    """Return the local time that `text` names and its zone (None for no zone), or None if no form fits.
 
-    order: DAY_FIRST, MONTH_FIRST, or "" where nothing has decided. ValueError for a date that does not exist, for a
-    zone that is not known, and for a numeric date whose order is not decided.
+    order: DAY_FIRST, MONTH_FIRST, or "" if undecided. Raise ValueError for a date that does not exist, for an unknown
+    zone, and for a numeric date whose order is undecided.
     """
     if len(text) > LONGEST:
         return None
@@ -132,10 +135,7 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
 
 
 def unwrapped(text: str) -> str:
-    """Return the time within a text that is more: in quotes or brackets, or a range, of which the start counts.
-
-    Empty where there is nothing around it.
-    """
+    """Return the time inside quotes or brackets, or the start of a range, or "" if `text` is neither."""
     if len(text) > LONGEST:
         return ""
     dotnet = _DOTNET.fullmatch(text)
@@ -147,14 +147,14 @@ def unwrapped(text: str) -> str:
     plain = _REGION.sub("", plain)
     for found in _TO.finditer(plain):
         start, end = plain[: found.start()], plain[found.end() :]
-        # both ends of a range look alike, but for a date that the second leaves out
+        # both ends of a range have the same form, but the second may omit the date
         if start[:1].isdigit() and end[:1].isdigit() and 4 <= len(end) <= len(start) and ":" in start and ":" in end:
             return start
     return plain if plain != text else ""
 
 
 def _fitting(text: str) -> tuple[str, dict[str, Any] | None]:
-    """Return the kind of the first form that fits, and its parts; None where none does."""
+    """Return the kind of the first form that fits and its parts, or None as its parts if no form fits."""
     for kind, pattern in _patterns():
         match = pattern.fullmatch(text)
         if match is not None:
@@ -163,7 +163,7 @@ def _fitting(text: str) -> tuple[str, dict[str, Any] | None]:
 
 
 def _ordered(first: int, second: int, mark: str, order: str, text: str) -> tuple[int, int]:
-    """Return month and day of a numeric date."""
+    """Return the month and day of a numeric date."""
     if mark == "." and order != MONTH_FIRST:
         return second, first
     if order == "":
@@ -191,9 +191,9 @@ def _clock(found: Mapping[str, str | None], text: str) -> tuple[int, int, int]:
 
 
 def zone_of(text: str) -> tzinfo:
-    """Return the zone that `text` names: an offset, an abbreviation, a name of the time zone database.
+    """Return the zone that `text` names: an offset, an abbreviation or a name of the time zone database.
 
-    Raises ValueError when it is not known.
+    Raise ValueError for an unknown zone.
     """
     name = text.strip()
     match = _OFFSET.fullmatch(name)

@@ -1,7 +1,7 @@
-"""Hourly checkout counts: a file of an hour a row, a column a day or an average of days.
+"""Reads hourly checkout counts: a file with one row per hour, and one column per day or average of days.
 
-Read where there is one way to understand it (separators, decimal commas, a BOM, Latin-1); otherwise BadData says the
-line and what is wrong.
+It accepts every file that can be read in exactly one way (separators, decimal commas, a BOM, Latin-1). Any other file
+raises BadData with the line and the reason.
 """
 
 import csv
@@ -25,17 +25,17 @@ _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Checkouts:
-    """A day by the hour: what `hours[i]` of the day had in each column, counts or means of counts."""
+    """A day by the hour: `columns[name][i]` is the count, or the mean of counts, in hour `hours[i]`."""
 
     source: str
     hours: tuple[int, ...]  # ascending, each once, 0 to 23
-    columns: Mapping[str, tuple[float, ...]]  # by name in the file's order, values >= 0
+    columns: Mapping[str, tuple[float, ...]]  # by name, in the file's order; values are 0 or more
 
 
 def read_checkouts(path: str) -> Checkouts:
-    """Return the checkouts of `path` (- is standard input; gzip and zstd are unpacked).
+    """Return the checkouts of `path` (`-` is standard input; gzip and zstd are unpacked).
 
-    Raises NoInput when it cannot be opened, BadData when it is not a table of hours and counts.
+    Raise NoInput if it cannot be opened, BadData if it is not a table of hours and counts.
     """
     with FileSource(path) as source:
         lines = [line for chunk in source for line in chunk[: MOST_ROWS * 40]]
@@ -43,7 +43,7 @@ def read_checkouts(path: str) -> Checkouts:
 
 
 def parse_checkouts(source: str, data: bytes) -> Checkouts:
-    """Return the checkouts of a whole file's bytes; `source` is its name for errors."""
+    """Return the checkouts of a whole file's bytes. source: the file's name for error messages."""
     text = _decoded(source, data)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
@@ -78,7 +78,7 @@ def _decoded(source: str, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")  # names alone can hold letters, and every byte is one of them there
+        return data.decode("latin-1")  # only names can contain letters, and Latin-1 decodes every byte
 
 
 def _cells(line: str, separator: str) -> list[str]:
@@ -86,7 +86,7 @@ def _cells(line: str, separator: str) -> list[str]:
 
 
 def _check_names(source: str, names: Sequence[str]) -> int:
-    """Return which column holds the hour."""
+    """Return the place of the column with the hour."""
     shown = ", ".join(names)[:200]
     where = next((names.index(name) for name in HOUR_NAMES if name in names), None)
     if where is None:
@@ -111,7 +111,7 @@ def _hour(source: str, number: int, cell: str) -> int:
 
 
 def _number(source: str, number: int, name: str, cell: str) -> float:
-    """Return a count or a mean: 12, 12.5 or 12,5."""
+    """Return a count or a mean, for example 12, 12.5 or 12,5."""
     text = cell.strip()
     plain = text.replace(",", ".") if text.count(",") == 1 and "." not in text else text
     if not _NUMBER.fullmatch(plain) or not isfinite(float(plain)) or float(plain) > 1e12:

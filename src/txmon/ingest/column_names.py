@@ -1,4 +1,4 @@
-"""What the names of columns say: statuses that are counted in columns of their own, counts, zones, days."""
+"""Tells from the names of columns what they contain: counts, zones, days, or a count for one status."""
 
 import re
 from typing import Final
@@ -21,17 +21,17 @@ STATUS_WORDS: Final = frozenset(
         "devuelto", "reversada", "reversado", "anulada", "anulado", "exitosa", "exitoso", "autorizada", "autorizado",
     )
 )  # fmt: skip
-# columns that may be a count, or may be money or a quantity of goods
+# columns that may be a count, an amount of money or a quantity of goods
 MAYBE_COUNTS: Final = (
     "value", "total", "quantity", "qty", "n", "size", "volume", "sum", "number", "num", "metric_value", "y",
     "len", "requests", "records", "rows", "trx", "txns", "tx", "sum_value", "value_sum", "quantidade", "qtd", "qtde",
-    "cantidad",
+    "cantidad", "nombre", "numero", "stueck", "stuck",
 )  # fmt: skip
-# numbers that are no counts, by words of their names
-NO_COUNT: Final = (  # compiled where it is needed first
+# words in the names of numeric columns that are not counts
+NO_COUNT: Final = (  # compiled at first use
     r"(^|_)(id|ids|code|codigo|cod|mcc|bin|pan|card|cartao|tarjeta|zip|cep|terminal|tid|nsu|merchant|loja|shop|store|"
     r"customer|client|account|user|phone|age|year|month|day|hour|minute|second|lat|long|lon|latitude|longitude|"
-    r"installments?|parcelas?|cuotas?|price|amount|valor|fee|tax|balance|gross|net|rate|ratio|pct|percent|share|"
+    r"installments?|parcelas?|cuotas?|price|amount|valor|betrag|montant|importo|fee|tax|balance|gross|net|rate|ratio|pct|percent|share|"
     r"line|seq|sequence|index|position|version|port|ip|priority|level|latency|duration|ms|seconds|"
     r"response|reason|init|offset|init_offset|span|spandays|table|currency|order|invoice|batch|lote|ref|reference|unix|unix_time|epoch|timestamp|time|date|row|"
     r"unnamed|city_pop|pop|is|flag|dow|weekday|week|avg|mean|min|max|std|median|p50|p90|p95|p99)(_|$|\d)"
@@ -39,13 +39,15 @@ NO_COUNT: Final = (  # compiled where it is needed first
 ZONE_NAMES: Final = LazyPattern(
     r"(?:.*_)?(?:time_?zone|tz|fuso|fuso_horario|zona_horaria|utc_offset|gmt_offset|tz_offset)|zone|zona|offset"
 )
-# columns of yes and no that say whether a transaction succeeded
+# yes-or-no columns that say whether a transaction succeeded
 BOOLEAN_NAMES: Final = frozenset(
     ("success", "successful", "succeeded", "is_success", "is_successful", "approved", "is_approved", "ok", "paid",
      "is_paid", "accepted", "sucesso", "aprovado", "aprovada", "aprobado", "aprobada", "exitoso")
 )  # fmt: skip
-CLOCK_WORDS: Final = frozenset(("time", "hora", "horario", "hour", "hr", "clock"))
-# of several columns of times, those that say when something else than the transaction happened
+CLOCK_WORDS: Final = frozenset(
+    ("time", "hora", "horario", "hour", "hr", "clock", "uhrzeit", "zeit", "heure", "ora", "cputm", "erzet", "uzeit")
+)
+# among several columns of times: names for the time of something else than the transaction
 _LATER: Final = LazyPattern(
     r"(^|_)(end|ended|stop|finish\w*|complet\w*|updat\w*|modif\w*|changed|settle\w*|payout|paid|refund\w*|captur\w*|"
     r"cancel\w*|void\w*|expir\w*|approv\w*|due|valid\w*|birth\w*|dob|receiv\w*|ingest\w*|deliver\w*|fulfil\w*|"
@@ -53,22 +55,24 @@ _LATER: Final = LazyPattern(
     r"fim|final|termino|atualiza\w*|liquida\w*|pagamento|previs\w*|vencimento|compensa\w*|cancelamento|baixa|"
     r"fin|actualiza\w*|acredita\w*|liberac\w*|vencimiento|pago)(_|$|at$)"
 )
-# of several columns with statuses, those that say more of another one
+# among several columns with statuses: names for details of another column
 _DETAIL: Final = LazyPattern(r"(^|_)(detail|details|detalle|detalhe|reason|sub|substatus|description|message)(_|$)")
 
 
 def is_later(column: str) -> bool:
-    """Return whether a column's name says that its time is that of something after the transaction."""
+    """Return whether a column's name shows that its time is that of something after the transaction."""
     return _LATER.search(plain_name(column)) is not None
 
 
 def is_detail(column: str) -> bool:
-    """Return whether a column's name says that it explains the status, which is in another column."""
+    """Return whether a column's name shows that it explains the status, which is in another column."""
     return _DETAIL.search(plain_name(column)) is not None
 
 
-DAY_NAMES: Final = frozenset(("date", "data", "fecha", "dia", "day"))
-# functions of SQL and of logs' queries that a column of times may be called after
+DAY_NAMES: Final = frozenset(
+    ("date", "data", "fecha", "dia", "day", "datum", "jour", "giorno", "budat", "cpudt", "erdat", "udate")
+)
+# functions of SQL and of log query languages after which a column of times may be named
 TRUNCATED: Final = LazyPattern(
     r"(?:\w+\.)?(?:bin|date_?trunc|date_bin|date_format|time_bucket|strftime|tostartof\w*|(?:timestamp|datetime)_trunc|"
     r"from_unixtime|to_timestamp|window|minute|hour)\s*\(",
@@ -82,7 +86,7 @@ _LABEL: Final = LazyPattern(r'[{,]\s*(?:\w*status\w*|state|result|code)\s*[=:]\s
 
 
 def status_named(column: str) -> str | None:
-    """Return the status that a column of counts is named after; None where the name is no status."""
+    """Return the status whose counts are in a column, or None if its name is not a status."""
     label = _LABEL.search(column)
     if label is not None:
         return label[1].strip().lower()
@@ -99,7 +103,7 @@ def status_named(column: str) -> str | None:
 
 
 def is_status(word: str) -> bool:
-    """Return whether `word` is known to name a status."""
+    """Return whether `word` is a known name of a status."""
     if word in STATUS_WORDS:
         return True
     return 0 < len(word) <= 40 and (len(word) == 2 or not word.isdecimal()) and role_of(word) != ""

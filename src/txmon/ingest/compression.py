@@ -5,20 +5,20 @@ from collections.abc import Iterator
 from typing import Protocol
 
 BLOCK = 1 << 16  # bytes read at a time
-STEP = 512  # packed bytes that zstd is given at a time: each four may be a block of 128 KB, all of one byte
-MEMBERS = 4096  # bytes of a body that gzip is given at a time
+STEP = 512  # packed bytes given to zstd at a time; four bytes can be a block of 128 KB of one repeated byte
+MEMBERS = 4096  # bytes of a body given to gzip at a time
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class Unpacker(Protocol):
-    """Turns blocks of a packed file into blocks of its content."""
+    """Unpacks a compressed file block by block."""
 
     def unpack(self, block: bytes) -> Iterator[bytes]:
-        """Return what `block` unpacks to, in pieces of bounded size."""
+        """Yield the content of `block` in pieces of bounded size."""
 
     def unfinished(self) -> bool:
-        """Return whether the packed data seen so far ends within a member."""
+        """Return whether the data so far ends in the middle of a gzip member or zstd frame."""
 
 
 class _Plain:
@@ -30,7 +30,7 @@ class _Plain:
 
 
 class _Gzip:
-    """All members of a gzip file, one after the other."""
+    """Unpacks all members of a gzip file, one after the other."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(wbits=31)
@@ -55,7 +55,7 @@ class _Gzip:
 
 
 class _Zstd:
-    """All frames of a zstd file, one after the other."""
+    """Unpacks all frames of a zstd file, one after the other."""
 
     def __init__(self) -> None:
         import zstandard
@@ -66,7 +66,7 @@ class _Zstd:
 
     def unpack(self, block: bytes) -> Iterator[bytes]:
         while block:
-            # a small step at a time bounds what one step may unpack to
+            # small steps limit how much memory one step can fill
             step, block = block[:STEP], block[STEP:]
             self._begun = True
             yield self._frame.decompress(step)
@@ -80,20 +80,20 @@ class _Zstd:
 
 
 def unpacker_of(block: bytes) -> Unpacker:
-    """Return what unpacks a stream that begins with `block`."""
+    """Return the unpacker of a stream that begins with `block`."""
     return _Gzip() if block.startswith(GZIP) else _Zstd() if block.startswith(ZSTD) else _Plain()
 
 
 def gunzip(packed: bytes, most: int) -> bytes:
     """Return the content of all gzip members of `packed`.
 
-    Raises OverflowError when that is more than `most` bytes, and ValueError when the data is damaged or ends too early.
+    Raise OverflowError if it is larger than `most` bytes, and ValueError if the data is damaged or ends too early.
     """
     unpacker = _Gzip()
     parts: list[bytes] = []
     room = most
     try:
-        # in steps: each member is given what follows it, and there may be one in 20 bytes
+        # in steps, because each member receives all bytes after it, and a member can be as short as 20 bytes
         for at in range(0, len(packed), MEMBERS):
             for part in unpacker.unpack(packed[at : at + MEMBERS]):
                 room -= len(part)

@@ -1,6 +1,6 @@
 """Decides how a source is read, from a sample of its lines.
 
-Evidence that allows two readings is a BadData that shows both, and the flag for each.
+If the sample allows two readings, it raises BadData with both of them and the flag for each.
 """
 
 import re
@@ -51,28 +51,33 @@ _CLOCK_ONLY: Final = LazyPattern(
     r"\d{1,2}(?:h|:\d{2}|\s?h\s?\d{1,2})(?::\d{2}(?:[.,]\d+)?)?(?:\s?[AaPp]\.?\s?[Mm]\.?)?", re.ASCII
 )
 _OWN_ZONE: Final = LazyPattern(r"(?:\d(?:[zZ]|\s?[+-]\d{2}:?\d{2})|\s[A-Z]{3,4})(?:\s\(.*\))?$")
-_MARKED: Final = LazyPattern(r"\d[-/.:]\d")  # of a time, and of no number
+_MARKED: Final = LazyPattern(r"\d[-/.:]\d")  # separators of a time, which no plain number contains
 _AT_MIDNIGHT: Final = LazyPattern(r"\d[T ]0?0:00(?::00(?:[.,]0+)?)?(?:\s?(?:Z|UTC|[+-]00:?00))?\s*$")
-_SERIAL: Final = LazyPattern(r"(?:3[3-9]|[4-6]\d|7[0-2])\d{3}(?:[.,]\d+)?", re.ASCII)  # 1990 to 2099, in Excel's days
+_ROUNDED: Final = LazyPattern(r"\d(?:\.(\d*))?[eE]\+?(\d{1,2})", re.ASCII)
+_NUMERIC: Final = LazyPattern(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+_ACCESS_LOG: Final = LazyPattern(r'\S+ \S+ \S+ \[\d+/\w+/\d+:\d+:\d+:\d+ [+-]\d+\] "', re.ASCII)  # of a web server
+_SERIAL: Final = LazyPattern(r"(?:3[3-9]|[4-6]\d|7[0-2])\d{3}(?:[.,]\d+)?", re.ASCII)  # 1990 to 2099 as days in Excel
 _TIMELY: Final = LazyPattern(
-    r"(^|_)(time|timestamp|date|datetime|ts|created|hora|fecha|data|slice|epoch|at|on|minute)(_|$)"
+    r"(^|_)(time|timestamp|date|datetime|ts|created|hora|fecha|data|slice|epoch|at|on|minute|"
+    r"datum|zeit|uhrzeit|heure|jour|ora|giorno|budat|cpudt|erdat|udate)(_|$)"
 )
 _BEGINNING: Final = LazyPattern(
     r"(^|_)(creat\w*|start\w*|begin\w*|event|transac\w*|trans|txn|tx|book\w*|order|auth\w*|process\w*|log\w*|sale|"
     r"venda|venta|criac\w*|creac\w*|inic\w*|payment|requested|initiated|occurr\w*)(_|$)"
 )
 _PREFIX: Final = LazyPattern(r"\w*(?:status|state|result|outcome|estado|situacao)\w*\s?[=:]\s?", re.IGNORECASE)
-# around the values of MongoDB's and DynamoDB's JSON
+# wrappers around values in the JSON of MongoDB and DynamoDB
 _INNER: Final = LazyPattern(
     r"(?:^|[\s{,])\"?(?:\w+_)?(?:status|outcome)\"?\s?[=:]\s?\"?[A-Za-z0-9]"
-)  # of a line within a text
+)  # a record inside a text
 _WRAPPED: Final = LazyPattern(r"(?:\.(?:\$\w+|S|N|value))+$")
 _TOTALS: Final = frozenset(
     ("total", "all", "todos", "todas", "grand total", "total geral", "total general", "sum", "(all)")
 )
 _PLAIN: Final = frozenset(("true", "false", "yes", "no", "y", "n", "ok", "0", "1", "sim", "não", "nao", "si", "sí"))
-LONGEST_CLOCK: Final = 19  # characters: no time of day is as long as a date with one
-EARLIEST_MS: Final = 631152000000  # 1990: below it, 12 digits are a calendar time
+LONGEST_CLOCK: Final = 19  # characters; a longer text is a date with a time
+RISES: Final = 8  # of the counts of each status in the sample, from which on they look like running totals
+EARLIEST_MS: Final = 631152000000  # 1990; 12 digits below it are a calendar time
 
 
 def read_plan(
@@ -85,10 +90,10 @@ def read_plan(
 ) -> Reading:
     """Decide how `source` is read, from its first `lines` (UTF-8, without newlines).
 
-    container: what the lines came out of; None to tell CSV from JSON lines by their first. whole: these are all the
-    lines that there are. live: of a stream, whose first lines must do. Raises BadData when a needed column is missing,
-    and when the evidence allows two readings. An order of day and month that the sample does not decide is `?` in the
-    reading: `decide_order` goes on from there.
+    container: the format that contains the lines; None to distinguish CSV and JSON lines by the first line. whole:
+    these are all lines of the source. live: the source is a stream, so its first lines must be enough. Raise BadData
+    if a needed column is missing, or if the sample allows two readings. If the sample does not decide the order of day
+    and month, the reading has the order `?`, and `decide_order` continues from there.
     """
     first = next((line for line in lines if line.strip()), None)
     if first is None:
@@ -105,7 +110,7 @@ def read_plan(
 
 
 class _Decision:
-    """Decides one reading."""
+    """Decides how one source is read."""
 
     def __init__(self, source: str, table: Table, hints: Hints, container: Container, whole: bool, live: bool) -> None:
         self.source, self.table, self.hints, self.container, self.whole = source, table, hints, container, whole
@@ -133,6 +138,8 @@ class _Decision:
         self._refuse_missing()
         self._order_of_dates()
         meaning = self._row()
+        if meaning == "a count":
+            self._note_running_totals()
         counted = [value for column in self._counted() for value in self.table.values.get(column, ())]
         decimal = decimal_of(dict.fromkeys(counted))
         default = choose(self._parsers_names(), self.given)
@@ -150,7 +157,8 @@ class _Decision:
         lower = {name.lower() for name in used}
         if meaning == "a count" and "amount" not in self.given and "amount" in self.columns:
             lower.discard(self.columns.pop("amount").lower())
-            if self.hints.options.money:  # a row's total, or its mean: --map amount=COLUMN says that it is the total
+            # a row's amount may be its total or its mean; --map amount=COLUMN declares it as the total
+            if self.hints.options.money:
                 mapping["amount"] = ""
                 lower.discard(self.columns.pop("currency", "").lower())
         unused = tuple(name for name in self.table.names if name.lower() not in lower)
@@ -165,7 +173,7 @@ class _Decision:
     # columns
 
     def _refuse_headerless(self) -> None:
-        """Raise BadData where the header has times: it is a row, or the table is turned."""
+        """Raise BadData if the header contains times. Then it is a row, or the table is transposed."""
         if self.container.format != "csv":
             return
         file = "FILE" if self.source.startswith("<") else self.source
@@ -182,7 +190,7 @@ class _Decision:
             )
 
     def _leave_untimed(self) -> bool:
-        """Leave rows without a time out of the sample, as the descriptions that CloudWatch writes below its header."""
+        """Remove rows without a time from the sample, such as descriptions that CloudWatch writes below its header."""
         column = self.columns.get("time", "")
         values = self.table.values.get(column, [])
         if "date" in self.columns or not values:
@@ -196,12 +204,12 @@ class _Decision:
         return True
 
     def _parsers_names(self) -> list[str]:
-        """The names that a parser sees by itself: not those within objects."""
+        """Return the names that a parser reads without help: all except those inside nested objects."""
         nested = set(self.table.nested)
         return [name for name in self.table.names if name not in nested]
 
     def _mapped(self) -> None:
-        """Take over what --map names."""
+        """Apply the columns that --map names."""
         lower = {name.lower(): name for name in reversed(self.table.names)}
         for name, column in self.given.items():
             if not column:
@@ -220,7 +228,7 @@ class _Decision:
                 raise BadData(f"{self.source}: no column {dimension!r} for {flag}; columns found: {shown}")
 
     def _free(self, name: str) -> list[str]:
-        """The columns whose names say that they hold the field `name`, most wanted first."""
+        """Return the columns whose names fit the field `name`, best first."""
         free = [column for column in self.table.names if column not in self.columns.values()]
         by_name: dict[str, list[str]] = {}
         for column in free:
@@ -230,15 +238,15 @@ class _Decision:
         order = dict.fromkeys(column for known in (*NAMES[name], *ALIASES[name]) for column in by_name.get(known, []))
         if name == "time":
             order |= dict.fromkeys(column for column in free if "(" in column and TRUNCATED.match(column))
-        # what is not within objects comes first
+        # columns outside nested objects first
         return sorted(order, key=lambda column: column in self.table.nested)
 
     def _own_name(self, column: str) -> str:
-        """A column's name without the objects that it lies in, and those that only say what type it has."""
+        """Return a column's name without the objects around it, and without wrappers that only give a type."""
         return _WRAPPED.sub("", column).rpartition(".")[2] if column in self.table.nested else column
 
     def _kind(self, column: str) -> str:
-        """What a column's values are: full (a date with a time), date, clock, none, empty."""
+        """Return what the values of a column are: full (a date with a time), date, clock, none or empty."""
         known = self._kinds.get(column)
         if known is None:
             known = self._kinds[column] = self._new_kind(column)
@@ -258,17 +266,17 @@ class _Decision:
         return "date" if kind == "full" and all(_AT_MIDNIGHT.search(value) for value in seen) else kind
 
     def _are_serials(self, seen: Sequence[str]) -> bool:
-        """Whether values are days as Excel counts them: with fractions, or in a workbook."""
+        """Return whether values are Excel serial dates: numbers with fractions, or numbers in a workbook."""
         if self.hints.time_format is not None or not all(_SERIAL.fullmatch(value) for value in seen):
             return False
         return self.container.kind == "Excel workbook" or sum(not value.isdecimal() for value in seen) * 2 > len(seen)
 
     def _kind_of(self, text: str) -> str:
         if not any(map(str.isdecimal, text)):
-            return "none"  # a status, mostly: it is not worth the patterns of dates in words
+            return "none"  # mostly a status, so the slow patterns of dates in words are not tried
         if self.hints.time_format is None and len(text) < LONGEST_CLOCK and _CLOCK_ONLY.fullmatch(text.strip()):
             return "clock"
-        # a date is one in either order: which one, the column as a whole decides
+        # a date in either order of day and month; the whole column decides which
         if not any(_is_time(times, text) for times in self.times):
             return "none"
         digits = text.strip().isdecimal()
@@ -286,6 +294,8 @@ class _Decision:
         if "time" in self.given:
             if "time" in self.columns and self._kind(self.columns["time"]) == "clock":
                 self._date_beside()
+            elif "time" in self.columns and "date" not in self.given and self._kind(self.columns["time"]) == "date":
+                self.notes.append(f"its times are days alone, from {self.columns['time']}")
         else:
             self._choose_time()
         if "time" in self.columns and "zone" not in self.given:
@@ -309,10 +319,10 @@ class _Decision:
                 " example as year-month-day, in the query or sheet that the file comes from"
             )
         if candidates:
-            self.columns["time"] = candidates[0]  # its rows will say what is wrong with it
+            self.columns["time"] = candidates[0]  # parsing its rows will show what is wrong
 
     def _take_time(self, candidates: Sequence[str]) -> bool:
-        """Take the first of `candidates` that has times, with what completes them; False where none has."""
+        """Take the first of `candidates` that has times, and the columns that complete them. Return whether one has."""
         for kind in ("full", "clock", "date"):
             some = [column for column in candidates if self._kind(column) == kind]
             if some:
@@ -325,7 +335,7 @@ class _Decision:
         return False
 
     def _sole_time(self, some: list[str]) -> str:
-        """Return which of several columns of times is the transaction's; BadData where that is not clear."""
+        """Return the transaction's time among several columns of times. Raise BadData if that is not clear."""
         distinct = {tuple(self.table.values[column]): column for column in reversed(some)}
         left = [column for column in some if column in distinct.values()]
         for keep in (lambda column: not is_later(column), lambda column: _BEGINNING.search(plain_name(column))):
@@ -341,7 +351,15 @@ class _Decision:
         return next((value for value in self.table.values[column] if value), "")
 
     def _clock_beside(self, day: str) -> None:
-        """Find the time of day beside a date, also as digits without marks: 100500, or the hour alone."""
+        """Find the time of day for a column of dates. It may be digits only: 100500, or just the hour."""
+        clocks = [
+            column for column in self.table.names
+            if column not in self.columns.values() and self._kind(column) == "clock" and not is_later(column)
+        ]  # fmt: skip
+        if clocks:
+            named = [column for column in clocks if set(plain_name(column).split("_")) & CLOCK_WORDS]
+            self.columns |= {"time": self._sole_time(named or clocks) or clocks[0], "date": day}
+            return
         unread = ""
         for column in self.table.names:
             words = set(plain_name(column).split("_"))
@@ -365,7 +383,7 @@ class _Decision:
             )
 
     def _date_beside(self) -> None:
-        """Find the date of a time of day."""
+        """Find the date for a column of times of day."""
         if "date" in self.given:
             return
         some = [
@@ -434,7 +452,7 @@ class _Decision:
         self._strip_prefix()
 
     def _refuse_rivals(self, rivals: list[str]) -> None:
-        """Raise BadData where several columns may be the status, and their names do not tell them apart."""
+        """Raise BadData if several columns may be the status, and their names do not decide."""
         if len(rivals) < 2:
             return
         rivals = [column for column in rivals if not is_detail(column)] or rivals
@@ -452,7 +470,7 @@ class _Decision:
         return not self._too_many(column) and (not self.table.rows or self._kind(column) in ("none", "empty"))
 
     def _status_by_words(self) -> None:
-        """Take the column whose values are words for statuses, whatever it is called."""
+        """Take the column whose values are known statuses, whatever its name is."""
         found: list[str] = []
         for column in self.table.names:
             values = {value.lower() for value in self.table.values[column] if value}
@@ -476,16 +494,16 @@ class _Decision:
             self.prefix = match[0]
 
     def _words(self, column: str) -> float:
-        """The share of a column's values that are known words for a status."""
+        """Return the share (0 to 1) of a column's values that are known statuses."""
         values = [value for value in self.table.values[column] if value]
         words = {value: _is_word(value) for value in set(values)}
         known = sum(words[value] for value in values)
         return known / len(values) if values else 0.0
 
     def _too_many(self, column: str) -> bool:
-        """Whether a column has too many values to be a status, as the approval codes of single transactions."""
+        """Return whether a column has too many different values to be a status, as approval codes have."""
         if column.lower() in NAMES["status"]:
-            return False  # its name leaves no doubt
+            return False  # the name leaves no doubt
         values = [value for value in self.table.values[column] if value]
         return len(set(values)) > max(50, len(values) // 2)
 
@@ -528,18 +546,28 @@ class _Decision:
             self._refuse_nested()
         if not missing or (not self.table.names and self.container.format == "jsonl"):
             return
+        if any("\ufffd" in name for name in self.table.names):
+            raise BadData(
+                f"{self.source}: its text is not UTF-8. Name its encoding, for example --encoding cp932 (Japanese),"
+                " gb18030 (Chinese) or cp1251 (Cyrillic)."
+            )
         if self.container.format == "csv":
+            if self.table.names and _ACCESS_LOG.match(" ".join(self.table.names)):
+                raise BadData(
+                    f"{self.source}: is the access log of a web server. Let the server write JSON lines with a time and"
+                    " a status (in nginx: log_format with escape=json)."
+                )
             for cell in self.table.names:
                 if self._kind_of(cell) != "none":
                     raise BadData(
                         f"{self.source}: no header: the first line must name the columns, for example time,status,count"
                     )
         elif not self.whole:
-            return  # later rows may have what these do not
+            return  # later rows may have the missing columns
         raise BadData(f"{self.source}: {missing_text(missing, self.table.names, self._likely(missing))}")
 
     def _refuse_nested(self) -> None:
-        """Refuse records whose status is within a text, as container logs have it, and name the way out."""
+        """Refuse records whose status is inside a text, as in container logs, and name the fix."""
         for column in self.table.names:
             values = [value for value in self.table.values[column] if value]
             if len(values) > 1 and sum(_INNER.search(value) is not None for value in values) * 2 > len(values):
@@ -592,6 +620,7 @@ class _Decision:
         self.time_kind = _time_kind(shown) if "date" not in self.columns else "ISO 8601"
         if "zone" not in self.columns and shown:
             self._name_zone(self.table.values.get(self.columns.get("time", ""), []))
+        self._refuse_rounded(column, values)
         orders = {calendar_texts.order_of(value) for value in dict.fromkeys(values)} - {""}
         if not orders:
             return
@@ -612,6 +641,19 @@ class _Decision:
             example = next(value for value in values if calendar_texts.order_of(value) == calendar_texts.UNDECIDED)
             self.example = example
 
+    def _refuse_rounded(self, column: str, values: Sequence[str]) -> None:
+        """Raise BadData for epochs that a spreadsheet has rounded, such as 1.7105E+09: a minute needs eight digits."""
+        seen = [found for value in dict.fromkeys(values) if value and (found := _ROUNDED.fullmatch(value.strip()))]
+        if seen and len(values) > 1 and len(seen) == len({value for value in values if value}):
+            steps = [int(found[2]) - len(found[1] or "") for found in seen]
+            unit = int(seen[0][2]) - 9  # 0 for seconds, 3 for milliseconds
+            if min(steps) - unit >= 2:
+                rounded = f"{10 ** (min(steps) - unit):,} s"
+                raise BadData(
+                    f"{self.source}: the times in {column!r} are rounded to {rounded}, for example {seen[0][0]}."
+                    " Show the column as a whole number in the spreadsheet, and export it again."
+                )
+
     def _name_zone(self, values: Sequence[str]) -> None:
         seen = [value for value in values[:50] if value]
         if all(
@@ -628,7 +670,7 @@ class _Decision:
         return bool(seen) and all(value.replace(".", "", 1).isdecimal() for value in seen[:100])
 
     def _is_whole(self, column: str, empty: bool = False) -> bool:
-        """Whether every value is a count. empty: a value may also be missing."""
+        """Return whether every value is a count. empty: a value may also be missing."""
         values = self.table.values.get(column, [])
         seen = [value for value in values if value]
         if not seen or (not empty and len(seen) < len(values)):
@@ -654,7 +696,7 @@ class _Decision:
         taken = {*self.columns.values(), *self.hints.options.by}
         free = [name for name in self.table.names if name not in taken]
         sure = choose([name for name in free if name not in self.table.nested], {}).get("count", [])
-        if not sure:  # what lies in the same object as the time or the status
+        if not sure:  # columns in the same object as the time or the status
             near = {_parent(self.columns.get(name, "")) for name in ("time", "status")} - {""}
             own = {self._own_name(name): name for name in free if name in self.table.nested and _parent(name) in near}
             own |= {self._own_name(name): name for name in free if name.endswith((".$numberInt", ".$numberLong"))}
@@ -671,14 +713,59 @@ class _Decision:
             self.columns["count"] = named[0]
             self.alternatives.append("--map count=: a row is one transaction")
             return "a count"
-        if sure and (self.live or not self.table.rows):  # there is no more evidence than the name
+        if sure and (self.live or not self.table.rows):  # the name is the only evidence
             self.columns["count"] = sure[0]
             return "a count"
+        if not self.live and not maybe and not identified:
+            self._refuse_rates(free)
         if self.live or not maybe or (identified and not (sure and sure[0] in named)):
             return "one transaction"
         if named or (grouped and (len(free) == 1 or self._regular())):
             self._ask(named or maybe)
         return "one transaction"
+
+    def _note_running_totals(self) -> None:
+        """Add a note where the counts of no status ever fall, as those of a counter that is not reset."""
+        last: dict[tuple[str, ...], int] = {}
+        rises: Counter[tuple[str, ...]] = Counter()
+        kept = [self.columns[name] for name in ("status", *self.hints.options.by) if name in self.columns]
+        counts = self.table.values[self.columns["count"]]
+        decimal = decimal_of(dict.fromkeys(counts))
+        for labels, text in zip(zip(*(self.table.values[name] for name in kept), strict=True), counts, strict=True):
+            try:
+                count = count_of(text, decimal)
+            except BadValue:
+                return
+            before = last.get(labels)
+            if before is not None:
+                if count < before:
+                    return
+                rises[labels] += count > before
+            last[labels] = count
+        if len(last) > 1 and all(rises[labels] >= RISES for labels in last):
+            self.notes.append(
+                f"no count of {self.columns['count']!r} ever falls, so it may be a running total; txmon needs the"
+                " counts of each interval"
+            )
+
+    def _refuse_rates(self, free: Sequence[str]) -> None:
+        """Raise BadData for rows that a query has summed up, where their only number is a rate or a share."""
+        rates = [name for name in free if self._is_rate(name)]
+        if not rates or not self._aggregated(rates) or not self._regular():
+            return
+        times = Counter(self.table.values[self.columns["time"]])
+        statuses = set(self.table.values[self.columns["status"]])
+        if len(times) > 2 and len(statuses) > 1 and all(rows == len(statuses) for rows in times.values()):
+            value = next(value for value in self.table.values[rates[0]] if value)
+            raise BadData(
+                f"{self.source}: each time has one row for each status, but no column has counts: {rates[0]!r} is"
+                f" {value[:20]!r}. Export counts, or use --map count= if each row is one transaction."
+            )
+
+    def _is_rate(self, name: str) -> bool:
+        """Return whether a column has numbers that are not whole, or shares in per cent."""
+        seen = [value.strip().removesuffix("%").replace(",", ".", 1) for value in self.table.values[name] if value]
+        return len(seen) == self.table.rows and all(_NUMERIC.fullmatch(value) for value in seen)
 
     def _may_count(self, name: str) -> bool:
         plain = plain_name(name)
@@ -687,13 +774,13 @@ class _Decision:
         return plain in MAYBE_COUNTS or not re.search(NO_COUNT, plain)
 
     def _counted(self) -> list[str]:
-        """The columns that are counts."""
+        """Return the columns that contain counts."""
         return [column for column, _ in self.wide] or [
             self.columns[name] for name in ("count",) if name in self.columns
         ]
 
     def _sums(self, decimal: str) -> tuple[str, ...]:
-        """The statuses whose rows are the sums of all others at the same time, as ROLLUP and spreadsheets add them."""
+        """Return the statuses whose rows are sums of all others at the same time, as ROLLUP adds them."""
         values = self.table.values.get(self.columns.get("status", ""), [])
         totals = {value.lower() for value in values if value.lower() in _TOTALS}
         if len(totals) != 1 or self.hints.options.by:
@@ -711,13 +798,13 @@ class _Decision:
         return tuple(totals) if alike and alike >= len(sums) - 1 else ()
 
     def _aggregated(self, maybe: Sequence[str]) -> bool:
-        """Whether no two rows have the same time, status and labels, as the rows of a GROUP BY."""
+        """Return whether no two rows have the same time, status and labels, as in the result of a GROUP BY."""
         names = [name for name in self.table.names if name not in maybe]
         rows = list(zip(*(self.table.values[name] for name in names), strict=True))
         return len(set(rows)) == len(rows) and len(rows) >= 2
 
     def _regular(self) -> bool:
-        """Whether times are on whole minutes and several rows share one, as a query of counts by minute gives."""
+        """Return whether times are whole minutes and several rows share one, as in a query of counts per minute."""
         moments = self._moments()
         whole = sum(moment % 60 == 0 for moment in moments)
         return len(moments) >= 4 and whole == len(moments)
@@ -738,10 +825,10 @@ class _Decision:
         form = self.hints.time_format or self.time_form or None
         times = TimeParser(UTC, self.hints.date or date(2000, 1, 1), None, order, form)
         values = self.table.values.get(column, [])
-        known = False  # whether the value before this one is a time
+        known = False  # whether the previous value is a time
         for i, value in enumerate(values):
             if known and not days and value == values[i - 1]:
-                found.append(found[-1])  # rows of one time mostly follow each other
+                found.append(found[-1])  # consecutive rows mostly have the same time
                 continue
             known = False
             try:
@@ -752,7 +839,7 @@ class _Decision:
         return found
 
     def _step(self, meaning: str) -> int | None:
-        """The seconds between the times of rows of counts; None where there are too few of them, or no rhythm."""
+        """Return the seconds between the times of rows of counts, or None if they are too few or irregular."""
         if meaning == "one transaction":
             return None
         moments = sorted(set(self._moments()))
@@ -799,7 +886,7 @@ def _parent(path: str) -> str:
 
 
 def _is_word(value: str) -> bool:
-    """Whether a value is a known word for a status, perhaps with what it is a value of: `status=approved`."""
+    """Return whether a value is a known status, perhaps with a prefix: `status=approved`."""
     if not any(map(str.isalpha, value)):
         return len(value) in (2, 5) and is_status(value)
     match = _PREFIX.match(value) if "=" in value or ":" in value else None
@@ -808,7 +895,7 @@ def _is_word(value: str) -> bool:
 
 
 def _is_marked(text: str, decimal: str) -> bool:
-    """Whether a count is written in a way that only people and txmon read: with marks for thousands, `12,0`, `NaN`."""
+    """Return whether a count is in a form that databases do not read: thousands separators, `12,0`, `NaN`."""
     if text.isdecimal() or not text:
         return False
     try:
@@ -830,7 +917,7 @@ def _is_time(times: TimeParser, text: str) -> bool:
 
 
 def _is_clock(text: str) -> bool:
-    """Whether digits are HHMM or HHMMSS, perhaps without the first zero."""
+    """Return whether digits are HHMM or HHMMSS, with or without a leading zero."""
     if not (text.isdecimal() and 3 <= len(text) <= 6):
         return False
     digits = text.zfill(len(text) + len(text) % 2)
@@ -848,7 +935,7 @@ def _flag(name: str, column: str) -> str:
 
 
 def _time_kind(text: str) -> str:
-    """What a time looks like, in words."""
+    """Return the form of a time in words."""
     if re.fullmatch(r"\d+(\.\d+)?", text):
         size = len(text.partition(".")[0])
         units = {9: "s", 10: "s", 12: "ms", 13: "ms", 15: "us", 16: "us", 18: "ns", 19: "ns"}

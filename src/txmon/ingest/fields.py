@@ -1,9 +1,9 @@
-"""The fields of a record: the columns that each is read from, and what one value of it means.
+"""Defines the fields of a record: the columns that each is read from, and the meaning of a value.
 
-A column's name counts in any case and spelling: `Transaction Status`, `transactionStatus` and `transaction_status` are
-one name. `--map FIELD=COLUMN` names another; an empty column switches the field off.
+Case and spelling of a column's name do not matter: `Transaction Status`, `transactionStatus` and `transaction_status`
+are one name. `--map FIELD=COLUMN` names another column. An empty column switches the field off.
 
-A value that means nothing raises `Fault`, which says what is wrong with it in words for people.
+A value that cannot be read raises `Fault` with the reason in words.
 """
 
 import re
@@ -22,7 +22,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "amount": ("amount", "value"),
     "id": ("id", "transaction_id", "event_id"),
 }
-# further names, as `plain_name` writes them, most wanted first; a name of NAMES comes before all of them
+# more names, in the form of `plain_name`, best first; every name in NAMES is better than these
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "time": (
         "timestamp_utc", "time_utc", "date_time", "datetime_utc", "event_time", "event_timestamp", "eventtime",
@@ -39,7 +39,7 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         "txn_date", "trans_date", "payment_date", "date", "data", "fecha", "dia", "day", "date_utc", "data_da_venda",
         "data_venda", "data_transacao", "data_da_transacao", "fecha_de_creacion", "fecha_transaccion", "hora",
         "hora_da_venda", "hora_venda", "hora_transacao", "time_of_day", "start_time", "start", "window_start_time",
-        "local_time",
+        "local_time", "zeitstempel", "zeitpunkt", "datum", "date_et_heure", "date_heure", "data_ora", "data_e_ora",
     ),
     "status": (
         "transaction_status", "payment_status", "txn_status", "tx_status", "trans_status", "order_status",
@@ -49,7 +49,8 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         "estado_transaccion", "estado_pago", "resultado", "transaction_state", "transaction_result", "payment_state",
         "payment_result", "outcome", "decision", "response_code", "auth_code", "resp_code", "responsecode",
         "authcode", "iso_response_code", "result_code", "response", "resposta", "codigo_resposta", "codigo_de_resposta",
-        "codigo_respuesta", "series", "event_type",
+        "codigo_respuesta", "series", "event_type", "statut", "esito", "stato", "ergebnis", "de39", "de_39",
+        "field39", "field_39", "f39", "bit39", "p39",
     ),
     "count": (
         "count_1", "count_star", "counts", "cnt", "ct", "f0", "txn_count", "tx_count", "trx_count", "transaction_count",
@@ -57,23 +58,25 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         "no_of_transactions", "number_of_transactions", "total_transactions", "total_count", "row_count", "num_rows",
         "record_count", "event_count", "events", "occurrences", "hits", "doc_count", "frequency", "freq",
         "count_distinct", "sum_count", "count_sum", "contagem", "quantidade", "quantidade_de_transacoes", "qtd", "qtde",
-        "qtd_transacoes", "cantidad", "cantidad_de_transacciones", "conteo",
+        "qtd_transacoes", "cantidad", "cantidad_de_transacciones", "conteo", "anzahl",
+        "nombre_de_transactions", "numero_transazioni",
     ),
     "amount": (
         "transaction_amount", "payment_amount", "amt", "amount_usd", "gross", "valor", "valor_da_venda", "importe",
-        "monto",
+        "monto", "betrag", "montant", "importo",
     ),
     "id": ("transactionid", "txn_id", "payment_id", "psp_reference"),
     "date": (),
     "zone": (),
     "currency": (),
 }  # fmt: skip
-FIELDS: Final = (*NAMES, "date", "zone", "currency")  # what --map can name; date and zone complete a time of day
-# what the column of an amount's currency is called, as `plain_name` writes it, most wanted first
+# the fields that --map accepts; date and zone complete a time of day
+FIELDS: Final = (*NAMES, "date", "zone", "currency")
+# names of the column with an amount's currency, in the form of `plain_name`, best first
 CURRENCIES: Final = (
     "currency", "currency_code", "amount_currency", "transaction_currency", "ccy", "moeda", "moneda", "divisa",
 )  # fmt: skip
-_COUNTED: Final = re.compile(r"\s*count\s*\(.*\)\s*", re.IGNORECASE)  # as SQL and Splunk name a count of rows
+_COUNTED: Final = re.compile(r"\s*count\s*\(.*\)\s*", re.IGNORECASE)  # SQL and Splunk name a count of rows like this
 _COUNTABLE: Final = (
     r"(?:records|rows|events|transactions?|transacoes|transacciones|txns?|trxs?|payments|pagamentos|pagos|operations)"
 )
@@ -88,14 +91,14 @@ MAX_STATUS: Final = 256
 
 _HUMP: Final = re.compile(r"([a-z0-9])([A-Z])")
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
-# a number whose thousands are apart: by commas, points, quotes or spaces (in Unicode there are three of them)
+# a number with thousands separators: commas, points, quotes or spaces (Unicode has three of them)
 _GROUPED: Final = re.compile(r"\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3})+|(?:[ '’\xa0\u2009\u202f]\d{3})+)", re.ASCII)
 _NOTHING: Final = frozenset(("null", "none", "nan", "na", "n/a", "\\n", "<na>", "undefined", "-", ""))
 _MONEY: Final = re.compile(r"[^\d.,()+-]+")  # signs and codes of currencies, spaces
 
 
 class Fault(Exception):
-    """What is wrong with one line, or with one value of it."""
+    """Signals that a line, or a value of it, cannot be read. Its text gives the reason."""
 
     def __init__(self, kind: str, reason: str) -> None:
         self.kind = kind
@@ -103,28 +106,34 @@ class Fault(Exception):
 
 
 def columns_of(mapping: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """The names in lower case, most wanted first, that each field's column may have; `mapping` says it of some."""
+    """Return the names in lower case that each field's column may have, best first.
+
+    `mapping` replaces the names of some fields.
+    """
     return {name: tuple(names_of(mapping[name])) if name in mapping else NAMES.get(name, ()) for name in FIELDS}
 
 
 def names_of(mapped: str) -> list[str]:
-    """Return the column that `--map` names, in lower case; none for an empty name, which switches the field off."""
+    """Return the column that `--map` names, in lower case.
+
+    The list is empty for an empty name, which switches the field off.
+    """
     return [mapped.lower()] if mapped else []
 
 
 @lru_cache(maxsize=4096)
 def plain_name(name: str) -> str:
-    """`name` in lower case with `_` between its words, without accents: `Created date (UTC)` is created_date_utc."""
+    """Return `name` in lower case with `_` between words, without accents: `Created date (UTC)` is created_date_utc."""
     text = _HUMP.sub(r"\1_\2", unicodedata.normalize("NFKD", name[:200]))
     words = _OTHER.sub("_", "".join(c for c in text.lower() if not unicodedata.combining(c)))
     return words.strip("_")
 
 
 def choose(names: Iterable[str], mapping: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return which of a row's `names` each field can be read from, most wanted first; fields without any are left out.
+    """Return which of a row's `names` each field can be read from, best first, without fields that have none.
 
-    A name is used for one field only. Names that need a look at the values (a `value` that may be a count) are the
-    reading's to decide.
+    Each name serves one field only. The reading decides about names that need a look at the values, such as a `value`
+    that may be a count.
     """
     own = list(names)
     lower = {name.lower(): name for name in reversed(own)}
@@ -149,7 +158,7 @@ def choose(names: Iterable[str], mapping: Mapping[str, str]) -> dict[str, list[s
 
 
 def currency_column(names: Iterable[str], mapping: Mapping[str, str]) -> str:
-    """Return which of a row's `names` holds the currency of its amount; empty for none. mapping: as --map says it."""
+    """Return which of a row's `names` contains the currency of its amount, or "". mapping: as --map gives it."""
     own = list(names)
     if "currency" in mapping:
         wanted = mapping["currency"].lower()
@@ -159,22 +168,25 @@ def currency_column(names: Iterable[str], mapping: Mapping[str, str]) -> str:
 
 
 def is_count(name: str) -> bool:
-    """Return whether a column's name says that it counts: `count(*)`, `Number of transactions`, `txn_count`."""
+    """Return whether a column's name is that of a count: `count(*)`, `Number of transactions`, `txn_count`."""
     return _COUNTED.fullmatch(name) is not None or _NUMBER_OF.fullmatch(plain_name(name)) is not None
 
 
 def cell_of(value: object) -> str:
-    """Return a JSON value as the text of a time's part."""
+    """Return a JSON value as text, to be read as part of a time."""
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def label_of(value: object) -> str:
-    """Return an id or a dimension's value as text, trimmed; empty for None."""
+    """Return an id or a dimension's value as text without surrounding spaces, or "" for None."""
     return _written(value.strip()) if isinstance(value, str) else "" if value is None else _written(str(value))
 
 
 def _written(text: str) -> str:
-    """`text`, unless it cannot be written as UTF-8: JSON's escapes can spell half of a character."""
+    """Return `text`.
+
+    Raise Fault if it cannot be encoded as UTF-8, because JSON's escapes can spell half of a surrogate pair.
+    """
     if not text.isascii():
         try:
             text.encode()
@@ -184,7 +196,7 @@ def _written(text: str) -> str:
 
 
 def status_of(value: object) -> str:
-    """Return a status in lower case, trimmed."""
+    """Return a status in lower case without surrounding spaces. Raise Fault if it is not valid."""
     if not isinstance(value, str):
         if type(value) is not int:
             raise Fault("status", f"a {type(value).__name__} is no status")
@@ -194,7 +206,7 @@ def status_of(value: object) -> str:
 
 @lru_cache(maxsize=1024)
 def _spelled(text: str) -> str:
-    return _new_status(text)  # most are one of a few
+    return _new_status(text)  # most statuses are one of a few known ones
 
 
 def _new_status(value: str) -> str:
@@ -209,9 +221,9 @@ def _new_status(value: str) -> str:
 
 
 def count_of(value: object, decimal: str = "") -> int:
-    """Return a number of transactions, 0 to MAX_COUNT.
+    """Return a number of transactions, 0 to MAX_COUNT. Raise Fault if it is not valid.
 
-    decimal: the mark, `.` or `,`, that comes before decimals; empty where one before three digits is for thousands.
+    decimal: the decimal mark, `.` or `,`. If it is empty, a mark before three digits separates thousands.
     """
     if type(value) is int and 0 <= value <= MAX_COUNT:
         return value
@@ -225,12 +237,12 @@ def count_of(value: object, decimal: str = "") -> int:
 
 
 def is_nothing(text: str) -> bool:
-    """Return whether a cell among counts says that there is no count: it is empty, or `NaN`, `NULL` and the like."""
+    """Return whether a cell of a count is empty, `NaN`, `NULL` or similar."""
     return text.strip().lower() in _NOTHING
 
 
 def _written_count(text: str, decimal: str) -> int:
-    """Return the count that people and spreadsheets write: `1,234`, `1.234`, `1 234`, `12.0`, `12,0`, `1e3`."""
+    """Return a count in a form that people and spreadsheets write: `1,234`, `1.234`, `1 234`, `12.0`, `12,0`, `1e3`."""
     plain = text.strip()
     whole, mark, rest = plain, "", ""
     if decimal:
@@ -251,9 +263,9 @@ def _written_count(text: str, decimal: str) -> int:
 
 
 def decimal_of(texts: Iterable[str]) -> str:
-    """Return the mark that comes before decimals in these counts; empty where it is for thousands, or there is none.
+    """Return the decimal mark of these counts, or "" if the marks separate thousands or there is none.
 
-    `118.0` tells it, and so do counts of which all end in `.000`: no stream has thousands in every minute.
+    `118.0` proves a decimal point. So do counts that all end in `.000`, because no stream has only full thousands.
     """
     for mark in ",.":
         marked = [text for text in texts if mark in text]
@@ -269,7 +281,10 @@ def decimal_of(texts: Iterable[str]) -> str:
 
 
 def amount_of(value: object) -> float | None:
-    """Return an amount of money, finite; None for one that cannot be read: no count depends on it."""
+    """Return an amount of money, or None if it is not a finite number.
+
+    An amount that cannot be read does not affect counts.
+    """
     if isinstance(value, str):
         return _money(value)
     try:
@@ -280,7 +295,10 @@ def amount_of(value: object) -> float | None:
 
 
 def _money(text: str) -> float | None:
-    """`1250.00`, `1,250.00`, `R$ 1.250,00`, `(12.00)`; None where a single mark may group or divide, as in 1,250."""
+    """Return `1,250.00`, `R$ 1.250,00` or `(12.00)` as a number.
+
+    Return None if a single mark may separate thousands or decimals, as in 1,250.
+    """
     try:
         number = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Files and standard input as chunks of raw lines, gzip and zstd unpacked on the way."""
+"""Reads files and standard input as chunks of raw lines, and unpacks gzip and zstd."""
 
 import io
 import os
@@ -11,21 +11,21 @@ from txmon.errors import IoFailure, NoInput
 from txmon.ingest.compression import BLOCK, Unpacker, _Gzip, unpacker_of
 
 QUOTE = b'"'
-LONGEST_LINE = 16 << 20  # bytes of a line that are kept: a file without newlines must not fill the memory
+LONGEST_LINE = 16 << 20  # bytes of a line that are kept, so that a file without newlines does not fill the memory
 
 
 class FileSource:
-    """The lines of one file, or of standard input for `-`, as lists of bytes without their newline."""
+    """The lines of one file as lists of bytes without their newline. The path `-` is standard input."""
 
     def __init__(self, path: str, file: IO[bytes] | None = None) -> None:
-        """NoInput when `path` cannot be opened for reading. file: what is read instead, and `path` is its name."""
+        """Open `path`. Raise NoInput if that fails. file: is read instead, and `path` is only its name."""
         self.name = "<stdin>" if path == "-" else path
         self.whole = 0  # lines read so far
-        self.quoted = False  # whether the newest lines may have a quote in them
-        self.magic = b""  # how the file begins, packed as it is
-        self.consumed = 0  # bytes of the file read so far, packed as they are
+        self.quoted = False  # whether the newest lines may contain a quote
+        self.magic = b""  # the first bytes of the file, before unpacking
+        self.consumed = 0  # bytes of the file read so far, before unpacking
         self._file: Any = _open(path) if file is None else file
-        self.size = _size(self._file) if file is None else None  # bytes; None where nobody knows, as for a pipe
+        self.size = _size(self._file) if file is None else None  # bytes; None if unknown, as for a pipe
 
     def __enter__(self) -> "FileSource":
         return self
@@ -38,11 +38,14 @@ class FileSource:
         self._file.close()
 
     def __iter__(self) -> Iterator[list[bytes]]:
-        """Lists of lines; IoFailure when reading or unpacking fails, after all lines before have been given."""
+        """Yield lists of lines.
+
+        If reading or unpacking fails, yield all lines before the failure, then raise IoFailure.
+        """
         return lines_of(self.blocks(), self)
 
     def blocks(self) -> Iterator[bytes]:
-        """Blocks of the unpacked content; IoFailure when reading or unpacking fails."""
+        """Yield blocks of the unpacked content. Raise IoFailure if reading or unpacking fails."""
         blocks = self._unpacked()
         while True:
             try:
@@ -74,13 +77,16 @@ class FileSource:
             raise EOFError(f"the {kind} data ends too early")
 
     def _read(self) -> bytes:
-        # read1 gives what a pipe holds instead of waiting for a whole block
+        # read1 returns what a pipe contains instead of waiting for a whole block
         block: bytes = self._file.read1(BLOCK)
         return block
 
 
 def lines_of(blocks: Iterable[bytes], source: FileSource) -> Iterator[list[bytes]]:
-    """Yield the lines of `blocks` as lists, without their newline; note their number and quotes at `source`."""
+    """Yield the lines of `blocks` as lists, without newlines.
+
+    Record their number, and whether they have quotes, in `source`.
+    """
     rest = b""
     for block in blocks:
         source.quoted = QUOTE in block or QUOTE in rest
@@ -113,7 +119,7 @@ def _open(path: str) -> io.BufferedReader:
 
 
 def _similar(path: str) -> str:
-    """Return which file in the same folder may have been meant."""
+    """Return a file in the same folder with a similar name, for a message."""
     from difflib import get_close_matches
 
     folder, name = os.path.split(path)

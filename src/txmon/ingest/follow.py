@@ -1,4 +1,7 @@
-"""Live sources: standard input, and files that grow. Each gives batches of whole lines with the place after them."""
+"""Reads live sources: standard input and growing files.
+
+Each yields batches of whole lines and the position after them.
+"""
 
 import os
 import time
@@ -14,53 +17,56 @@ from txmon.ingest.compression import unpacker_of
 from txmon.ingest.followed_file import BAD_PACKED, BLOCK, FollowedFile, Rewritten, split
 from txmon.ingest.rotation import moved_files, rotated
 
-ROTATE_WAIT: Final = 5.0  # seconds for which a renamed file is read on: fluent-bit's rotate_wait
-FINISHED: Final = 16  # files that a source remembers after it has let go of them
+ROTATE_WAIT: Final = 5.0  # seconds for which a renamed file is still read, as fluent-bit's rotate_wait
+FINISHED: Final = 16  # files that a source remembers after it has closed them
 LONGEST_HEADER: Final = 1 << 16  # bytes
-LOOK: Final = 0.2  # seconds at most between two looks at a followed file
+LOOK: Final = 0.2  # seconds, at most, between two looks at a followed file
 UNPACKED: Final = 1 << 20  # bytes unpacked at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Whole lines, in order."""
+    """Whole lines of one file, in order."""
 
     lines: list[bytes]
-    begins: bool = False  # a new file: a header may come first
+    begins: bool = False  # whether it starts a new file, so that a header may come first
     start: int = 0  # offset of the first line in its file
     file: int = 0  # number of that file among those of the source
-    parent: int | None = None  # number of the file before it, whose header holds where this one has none
-    same: bool = False  # it goes on with the content of `parent`, in the middle
+    parent: int | None = None  # number of the file before it, whose header applies if this one has none
+    same: bool = False  # whether it continues the content of `parent` in the middle
 
     def end(self) -> int:
-        """Offset after the last line."""
+        """Return the offset after the last line."""
         return self.start + sum(map(len, self.lines)) + len(self.lines)
 
 
 class LiveSource(Protocol):
-    """What a live run reads from."""
+    """The source of a live run."""
 
     name: str
-    ended: bool  # nothing will ever come again
+    ended: bool  # whether no more data can come
 
     def fileno(self) -> int | None:
-        """Return what to wait for; None for a source that must be asked now and then."""
+        """Return the descriptor to wait for, or None for a source that must be polled."""
 
     def holds(self) -> bool:
-        """Return whether `read` has something to give without waiting, though the descriptor may have nothing."""
+        """Return whether `read` can return data without waiting, even if the descriptor is not ready."""
 
     def read(self) -> Chunk | None:
-        """Return what has come since, at most a block; None for nothing."""
+        """Return the new lines, at most one block, or None if there are none."""
 
     def position(self, offset: int) -> dict[str, Any] | None:
-        """For a restart that goes on at this offset of the file being read; None where there is no going back."""
+        """Return the position for a restart at this offset of the current file.
+
+        Return None if the source cannot go back.
+        """
 
     def saved(self, position: Mapping[str, Any]) -> None:
-        """Hear that what lies before `position` is in the state, or judged where there is none."""
+        """Note that the state contains everything before `position`. Without a state, it has been judged."""
 
 
 class PipeSource:
-    """Standard input, or another descriptor, gzip and zstd unpacked on the way."""
+    """Reads standard input or another descriptor, and unpacks gzip and zstd."""
 
     def __init__(self, descriptor: int, name: str = "<stdin>") -> None:
         self.name = name
@@ -69,18 +75,21 @@ class PipeSource:
         self._unpacker: Any = None
         self._unpacking = False
         self._rest = b""
-        self._content: Iterator[bytes] = iter(())  # what is still to be unpacked of the block read last
+        self._content: Iterator[bytes] = iter(())  # the part of the last block that is not unpacked yet
 
     def fileno(self) -> int | None:
         """Return the descriptor."""
         return self._descriptor
 
     def holds(self) -> bool:
-        """Return whether a packed block was not unpacked to its end: a bomb must not be, at once."""
+        """Return whether a packed block is only partly unpacked.
+
+        It is unpacked in steps, so that a bomb does not fill the memory.
+        """
         return self._unpacking
 
     def read(self) -> Chunk | None:
-        """Return what the pipe holds; blocks where it holds nothing. IoFailure for damaged packed data."""
+        """Return the lines in the pipe. It blocks while the pipe is empty. Raise IoFailure for damaged packed data."""
         if not self._unpacking:
             if not self._fill():
                 rest, self._rest = self._rest, b""
@@ -95,13 +104,13 @@ class PipeSource:
                     break
                 pieces.append(piece)
                 size += len(piece)
-        except Exception as bad:  # zlib.error and zstandard's share no base
+        except Exception as bad:  # zlib.error and zstandard's errors share no base class
             raise IoFailure(f"{self.name}: the packed data is damaged ({bad})") from bad
         lines, self._rest = split(self._rest, b"".join(pieces))
         return Chunk(lines) if lines else None
 
     def _fill(self) -> bool:
-        """Read a block; False at the end."""
+        """Read a block. Return False at the end."""
         try:
             block = os.read(self._descriptor, BLOCK)
         except OSError as bad:
@@ -117,7 +126,7 @@ class PipeSource:
         return True
 
     def position(self, offset: int) -> dict[str, Any] | None:
-        """None: what a pipe has given is gone."""
+        """Return None, because data that was read from a pipe cannot be read again."""
         return None
 
     def saved(self, position: Mapping[str, Any]) -> None:
@@ -125,11 +134,12 @@ class PipeSource:
 
 
 class FollowSource:
-    """A file that grows, is renamed and begun anew, is cut short, or does not exist yet.
+    """Follows a file that grows, is renamed and started anew, is truncated, or does not exist yet.
 
     Every row is read once, whatever rotation does. The source knows files by their content, so it finds the rest of a
-    file under another name, in a copy, or in a packed file. A renamed file is read beside the new one for `ROTATE_WAIT`
-    seconds, since its writer continues until it opens the new one. What cannot be found is reported.
+    file under another name, in a copy, or in a packed file. A renamed file is read beside the new one for
+    `ROTATE_WAIT` seconds, because its writer continues until it opens the new one. The source reports what it cannot
+    find.
     """
 
     def __init__(
@@ -142,10 +152,12 @@ class FollowSource:
         history: Collection[str] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """position: where to go on. say: takes a line when something is lost. others: sources that are read beside.
+        """Create it. position: where to continue. say: receives a line when data is lost.
 
-        from_end: leave out what is in the file now, where no position is given. history: rotated files of `path` to
-        read before it, where no position is given. ConfigError when it is no position.
+        others: the other sources of the run.
+
+        from_end: without a position, skip what is in the file now. history: without a position, rotated files of
+        `path` to read first. Raise ConfigError if `position` is not valid.
         """
         self.name = path
         self.ended = False
@@ -153,12 +165,13 @@ class FollowSource:
         self._others = others or Others()
         self._monotonic = monotonic
         self._current: FollowedFile | None = None
-        self._older: list[FollowedFile] = []  # renamed or copied, the oldest first
-        self._finished: tuple[dict[str, Any], ...] = ()  # places at which files were left for good
+        self._older: list[FollowedFile] = []  # renamed or copied files, oldest first
+        self._finished: tuple[dict[str, Any], ...] = ()  # the positions at which files were closed
         self._number = 0  # of the newest file
-        self._given: tuple[FollowedFile | None, int] = (None, 0)  # the file of the last chunk, and its end
+        # the file of the last chunk, and the offset of its end
+        self._given: tuple[FollowedFile | None, int] = (None, 0)
         self._trouble = ""
-        self._found = position is not None  # a file was found there at some time, so it is worth waiting for
+        self._found = position is not None  # whether the file has existed at some time; if so, txmon waits for it
         self._from_end = from_end and position is None and os.path.exists(path)
         self._others.sources.append(self)
         if position is not None:
@@ -169,15 +182,15 @@ class FollowSource:
                     self._add(earlier, {})
 
     def fileno(self) -> int | None:
-        """None: a regular file is always ready."""
+        """Return None, because a regular file is always ready."""
         return None
 
     def holds(self) -> bool:
-        """Never: it is asked all the time."""
+        """Return False, because this source is polled."""
         return False
 
     def awaits(self) -> str:
-        """That there is no such file yet, in words, while that is so; NoInput where no file is what is there."""
+        """Return a message while the file does not exist yet, or "". Raise NoInput if `path` is not a regular file."""
         if self._current is not None or self._older:
             return self._trouble
         try:
@@ -196,7 +209,7 @@ class FollowSource:
         return ""
 
     def read(self) -> Chunk | None:
-        """Return what was appended since. A file that cannot be read for a moment is reported once, and tried again."""
+        """Return the appended lines. A file that cannot be read is reported once and tried again."""
         try:
             chunk = self._read()
         except OSError as bad:
@@ -211,10 +224,10 @@ class FollowSource:
         return chunk
 
     def position(self, offset: int) -> dict[str, Any] | None:
-        """Return the places in all files that are open, the newest last."""
+        """Return the positions in all open files, newest last."""
         given, end = self._given
         files = [file for file in (*self._older, self._current) if file is not None]
-        # a line without an end, or one that was cut, ends before its chunk does
+        # a line without a newline, or a truncated one, ends before its chunk does
         places = [
             file.place(offset if file is given and offset < end and offset <= file.offset else file.offset)
             for file in files
@@ -222,7 +235,7 @@ class FollowSource:
         return {"files": places, "finished": list(self._finished), "offset": places[-1]["offset"] if places else 0}
 
     def saved(self, position: Mapping[str, Any]) -> None:
-        """Do nothing: only the state knows what was read of a file."""
+        """Do nothing, because only the state records what was read of a file."""
 
     def close(self) -> None:
         """Close all files."""
@@ -236,11 +249,11 @@ class FollowSource:
         return {file.number for file in (*self._older, self._current) if file is not None}
 
     def vanished(self) -> bool:
-        """Return whether the name has no file any more, and everything of it was read."""
+        """Return whether no file has the name any more, and all of the last one was read."""
         return self._current is not None and not self._older and os.fstat(self._current.descriptor).st_nlink == 0
 
     def holds_file(self, path: str) -> bool:
-        """Return whether `path` is a file that this source reads, or has read under its own name."""
+        """Return whether this source reads `path`, or has read it under its own name."""
         try:
             status = os.stat(path)
             identity = (status.st_dev, status.st_ino)
@@ -272,12 +285,12 @@ class FollowSource:
             if block is None or not self._renamed(file):
                 return self._read() if block is None else None
             self._turn(file)
-            chunk = self._read_all_older()  # all of them come before what has the name now
+            chunk = self._read_all_older()  # the renamed files come before the file that has the name now
             if chunk is not None:
                 return chunk
 
     def _read_all_older(self) -> Chunk | None:
-        """Return what the oldest of the renamed files has that has something."""
+        """Return data of the oldest renamed file that has some."""
         for file in list(self._older):
             chunk = self._read_older(file)
             if chunk is not None:
@@ -285,7 +298,7 @@ class FollowSource:
         return None
 
     def _block(self, file: FollowedFile) -> bytes | None:
-        """Return what was appended to the current file; None where it was cut short, and another is the current one."""
+        """Return what was appended to the current file, or None if it was truncated and replaced."""
         try:
             return file.read()
         except Rewritten:
@@ -297,7 +310,7 @@ class FollowSource:
             raise OSError(0, f"the packed data is damaged ({bad})") from bad
 
     def _read_older(self, file: FollowedFile) -> Chunk | None:
-        """Return what a renamed file, or a copy, still has; let go of it when nothing more is to come."""
+        """Return the rest of a renamed or copied file. Close it when no more can come."""
         try:
             block = file.read()
         except Rewritten:
@@ -324,7 +337,7 @@ class FollowSource:
         if not lines:
             return None
         if start == 0 and lines[0].startswith(b"\0"):
-            # a writer that was not told to append goes on at its old place after a cut, over a hole of zeros
+            # a writer without O_APPEND continues at its old offset after a truncation, which leaves a hole of zeros
             hole = len(lines[0]) - len(lines[0].lstrip(b"\0"))
             lines[0], start = lines[0][hole:], hole
         begins, file.begins = file.begins, False
@@ -338,12 +351,12 @@ class FollowSource:
         file.close()
 
     def _skip_present(self, file: FollowedFile) -> Chunk | None:
-        """Go to the end of what is there; return the header, if there is one, since what comes needs it."""
+        """Skip the content that is there now. Return the header if there is one, because later rows need it."""
         size = file.size()
         first = os.pread(file.descriptor, LONGEST_HEADER, 0)
         line, newline, _ = first.partition(b"\n")
         at = size
-        while at > 0:  # to the last end of a line
+        while at > 0:  # back to the last newline
             start = max(0, at - BLOCK)
             found = os.pread(file.descriptor, at - start, start).rfind(b"\n")
             at = start + found + 1 if found >= 0 else start
@@ -361,7 +374,7 @@ class FollowSource:
     # files that take the place of others
 
     def _open(self) -> bool:
-        """Open what has the file's name now; whether there is such a file."""
+        """Open the file that has the name now. Return whether there is one."""
         try:
             file = FollowedFile(self.name, self._number + 1)
         except FileNotFoundError:
@@ -374,15 +387,15 @@ class FollowSource:
         return True
 
     def _renamed(self, file: FollowedFile) -> bool:
-        """Return whether the name has passed to another file, which can be opened."""
+        """Return whether another file has the name now and can be opened."""
         try:
             status = os.stat(self.name)
         except FileNotFoundError:
-            return False  # renamed, and the new one is not there yet: more may still come to the old one
+            return False  # renamed, and the new file does not exist yet: the old one may still grow
         return (status.st_dev, status.st_ino) != file.identity
 
     def _turn(self, file: FollowedFile) -> None:
-        """Go to the file that has the name now; `file` had it."""
+        """Continue with the file that has the name now. `file` had it before."""
         place = file.place(file.offset)
         try:
             opened = self._open()
@@ -392,7 +405,7 @@ class FollowSource:
             return
         self._current = new
         if not place["weak"] and new.seek(place):
-            # a copy that took the place of the file, as an editor or rsync makes it: what was read is not read again
+            # a copy in place of the file, as an editor or rsync makes it: rows that were read are not read again
             new.parent, new.same = file.number, True
             file.close()
             return
@@ -401,7 +414,7 @@ class FollowSource:
         self._add_between(file.identity, place)
 
     def _cut(self, file: FollowedFile) -> None:
-        """Go on after `file` was cut short: with the rest of its content in a copy, if there is one, and anew."""
+        """Continue after `file` was truncated: first with the rest of a copy, if any, then from its start."""
         new = FollowedFile(self.name, 0, file.number)
         place = file.place(file.offset)
         copy = self._find(place, {file.identity})
@@ -427,7 +440,10 @@ class FollowSource:
         file.close()
 
     def _add_between(self, identity: tuple[int, int] | None, place: Mapping[str, Any]) -> bool:
-        """Add files that were begun after that of `place`, and rotated too before anybody looked; whether any were."""
+        """Add files that were started after the one of `place` and rotated before they were seen.
+
+        Return whether any were.
+        """
         before = len(self._older)
         paths = rotated(self.name)
         open_files = {file.identity for file in (*self._older, self._current) if file is not None}
@@ -440,17 +456,17 @@ class FollowSource:
                     continue
                 self._add(path, place)
             except OSError:
-                continue  # rotation goes on at this very moment: the file has another name, and was seen by it
+                continue  # rotation is in progress: the file has another name and is already known under it
         return len(self._older) > before
 
     def _add(self, path: Path, place: Mapping[str, Any]) -> None:
         known = [place, *(file.place(file.offset) for file in self._older)]
         if any(not one.get("weak", True) and self._matches(str(path), one) for one in known):
-            return  # another copy of what is read already
+            return  # another copy of a file that is being read
         file = FollowedFile(str(path), self._number + 1)
         for finished in reversed(self._finished):
             if not finished["weak"] and file.seek(finished):
-                file.parent, file.same = int(finished["number"]), True  # read before; perhaps it has grown since
+                file.parent, file.same = int(finished["number"]), True  # it was read before, and may have grown
                 break
             file.reset()
         if self._others.have(file, self) or (file.offset and not file.packed and file.size() <= file.offset):
@@ -470,7 +486,7 @@ class FollowSource:
             file.close()
 
     def _find(self, place: Mapping[str, Any], without: set[tuple[int, int]]) -> FollowedFile | None:
-        """Return the file that `place` lies in, opened there, under whatever name; None where there is none."""
+        """Return the file that contains `place`, opened there, whatever its name is now, or None if there is none."""
         identity = _identity_of(place)
         likely = (Path(self.name), *reversed(rotated(self.name)))
         paths = [path for path in likely if _identity(path) not in without]
@@ -478,12 +494,12 @@ class FollowSource:
             real = place.get("path")
             moved = moved_files(self.name, real if isinstance(real, str) else None, identity[1])
             paths += [path for path in moved if _identity(path) not in without]
-        # by its inode first; its content decides, since inodes are used again
+        # try its inode first, then check its content, because inodes are reused
         paths.sort(key=lambda path: (found := _identity(path)) is None or not _alike(found, identity))
         for path in paths:
             own = _alike(_identity(path) or (-1, -1), identity)
             if not own and place.get("weak", True):
-                return None  # too little was read to know it by its content
+                return None  # too little was read to recognize it by its content
             try:
                 file = FollowedFile(str(path), self._number + 1)
             except OSError:
@@ -536,28 +552,28 @@ class FollowSource:
             self._add_between(file.identity, place)
 
     def _open_soon(self) -> None:
-        """Open the file that has the name now, if that works: it may be renamed before it is first read."""
+        """Open the file that has the name now, if possible, because it may be renamed before its first read."""
         with suppress(OSError):
             self._open()
 
 
 class Others:
-    """The sources of one run, so that no file is read by two of them when a pattern matches it twice."""
+    """The sources of one run. They ensure that no file is read twice if several patterns match it."""
 
     def __init__(self) -> None:
         self.sources: list[FollowSource] = []
 
     def have(self, file: FollowedFile, source: FollowSource) -> bool:
-        """Return whether another source than `source` reads, or has read, what is in `file`."""
+        """Return whether another source than `source` reads, or has read, the content of `file`."""
         return any(other is not source and other.holds_file(file.path) for other in self.sources)
 
 
 def _nothing(line: str) -> None:
-    """Say nothing."""
+    """Ignore a message."""
 
 
 def _migrated(position: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a place as txmon 0.1 wrote it, which knew a file by its inode alone, as it is written now."""
+    """Return a position of txmon 0.1, which knew a file only by its inode, in today's form."""
     return {**position, "number": 1, "device": None, "weak": True}
 
 

@@ -1,4 +1,4 @@
-"""One file that is followed: known by device, inode and a fingerprint of what was read of it."""
+"""Reads one followed file. Device, inode and a fingerprint of its content identify it."""
 
 import bz2
 import gzip
@@ -14,16 +14,17 @@ from txmon.ingest.compression import GZIP, ZSTD
 from txmon.ingest.files import LONGEST_LINE
 
 BLOCK: Final = 1 << 18  # bytes read at a time
-# Bytes of the fingerprint at the start of a file, and before the place that was read to. A row takes some 40 bytes, and
-# rows have times: no other content has the same 512 bytes at the same place.
+# Bytes of a fingerprint: at the start of a file, and before the position that was read up to. A row takes about 40
+# bytes
+# and has a time, so other content practically never has the same 512 bytes in the same place.
 HEAD: Final = 512
 TAIL: Final = 512
-DIGITS: Final = 4  # of a row's time, `9:30` with its count among them; names of columns have fewer
+DIGITS: Final = 4  # digits in the time and count of a row, as in `9:30`; names of columns have fewer
 BAD_PACKED: Final = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 
 
 class _Stream(Protocol):
-    """What unpacks a file, block by block."""
+    """Unpacks a file block by block."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -31,30 +32,33 @@ class _Stream(Protocol):
 
 
 class Rewritten(Exception):
-    """The file no longer holds what was read of it: it was cut short, and perhaps has grown again."""
+    """Signals that the file no longer contains what was read of it: it was truncated, and may have grown again."""
 
 
 class FollowedFile:
-    """An open file, plain or packed, that is read as far as it goes, and on when it grows."""
+    """An open file, plain or packed. It can be read to its current end, and further when it grows."""
 
     def __init__(self, path: str, number: int, parent: int | None = None) -> None:
-        """number: of the file in its source. parent: of the file whose header holds where this one has none.
+        """Open `path`. number: of the file in its source.
 
-        OSError where `path` cannot be opened, or is no regular file.
+        parent: of the file whose header applies if this one has none.
+
+        Raise OSError if `path` cannot be opened or is not a regular file.
         """
         self.path = path
-        self.real = os.path.realpath(path)  # where it lies, though `path` may be a link that is turned to another file
+        # the file's own path; `path` may be a link that later points to another file
+        self.real = os.path.realpath(path)
         self.number = number
         self.parent = parent
-        self.same = False  # it goes on with the content of its parent, as a copy does
-        self.offset = 0  # bytes of whole lines given, unpacked
-        self.rest = b""  # after them: the line that is being written
+        self.same = False  # whether it continues the content of its parent, as a copy does
+        self.offset = 0  # bytes of whole lines returned so far, unpacked
+        self.rest = b""  # the incomplete line after them
         self.begins = True
-        self.deadline: float | None = None  # of a renamed file: when it is no longer read
+        self.deadline: float | None = None  # for a renamed file: when reading it ends
         self._head = b""
-        self._recent = b""  # what ends at the place that was read to
-        self._changed = 0  # when the file was last changed before it was last read, nanoseconds
-        # a pipe put there would be waited for
+        self._recent = b""  # the bytes before the position that was read up to
+        self._changed = 0  # the file's last change before it was last read, nanoseconds
+        # without O_NONBLOCK, opening a pipe would wait for its writer
         self.descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         status = os.fstat(self.descriptor)
         if not S_ISREG(status.st_mode):
@@ -63,7 +67,8 @@ class FollowedFile:
         self.identity = (status.st_dev, status.st_ino)
         self._changed = status.st_mtime_ns
         try:
-            self._begun_with = os.pread(self.descriptor, HEAD, 0)  # it may be cut short before it is first read
+            # read now, because the file may be truncated before its first read
+            self._begun_with = os.pread(self.descriptor, HEAD, 0)
             self._stream = _unpacking(self.descriptor)
         except BaseException:
             os.close(self.descriptor)
@@ -71,11 +76,11 @@ class FollowedFile:
 
     @property
     def packed(self) -> bool:
-        """Return whether the file is compressed: nothing is added to such a file."""
+        """Return whether the file is compressed. Nothing is appended to such a file."""
         return self._stream is not None
 
     def size(self) -> int:
-        """Return the size of the file as it is stored, bytes."""
+        """Return the size of the file on disk, bytes."""
         return os.fstat(self.descriptor).st_size
 
     def close(self) -> None:
@@ -85,7 +90,10 @@ class FollowedFile:
         os.close(self.descriptor)
 
     def read(self) -> bytes:
-        """Return what follows the place read to, at most a block; Rewritten where the content before it has changed."""
+        """Return what follows the current position, at most one block.
+
+        Raise Rewritten if the content before it has changed.
+        """
         if self._stream is not None:
             return self._note(self._stream.read(BLOCK))
         at = self.offset + len(self.rest)
@@ -101,27 +109,27 @@ class FollowedFile:
         return self._note(data[len(known) :])
 
     def lines(self, block: bytes) -> tuple[list[bytes], int]:
-        """Return the whole lines that `block` completes, and the offset of the first one."""
+        """Return the whole lines that end in `block`, and the offset of the first one."""
         lines, rest = split(self.rest, block)
         start, self.offset = self.offset, self.offset + len(self.rest) + len(block) - len(rest)
         self.rest = rest
         return lines, start
 
     def last_line(self) -> tuple[list[bytes], int]:
-        """Return the line without an end that the file ends with, if there is one, and its offset."""
+        """Return the last line if it has no newline, and its offset."""
         rest, start = self.rest, self.offset
         self.offset, self.rest = self.offset + len(rest), b""
         return [rest] if rest else [], start
 
     def skip(self, offset: int) -> None:
-        """Go on reading at `offset`, which has to be the start of a line."""
+        """Continue reading at `offset`, which must be the start of a line."""
         start = max(0, offset - TAIL)
         self._head = os.pread(self.descriptor, min(HEAD, offset), 0)
         self._recent = os.pread(self.descriptor, offset - start, start)
         self.offset, self.rest = offset, b""
 
     def place(self, offset: int) -> dict[str, Any]:
-        """Return what finds the file again, to go on at `offset`, which lies in what was read last."""
+        """Return what identifies the file and `offset`, a position within the last block that was read."""
         end = self.offset + len(self.rest)
         before = self._recent[: len(self._recent) - (end - offset)] if offset < end else self._recent
         head = self._head[:offset]
@@ -132,7 +140,7 @@ class FollowedFile:
         }  # fmt: skip
 
     def seek(self, place: Mapping[str, Any]) -> bool:
-        """Go to the place that `place` gave; return False where the file is not the same up to there."""
+        """Go to a position that `place` returned. Return False if the file differs before it."""
         offset, known = int(place["offset"]), place.get("head") is not None
         try:
             if self._stream is not None:
@@ -159,7 +167,7 @@ class FollowedFile:
         while len(head) < min(HEAD, offset) and (piece := self._stream.read(min(HEAD, offset) - len(head))):
             head += piece
         if place.get("head") is not None and _digest(head) != place["head"]:
-            return False  # most files differ here, before anything is unpacked
+            return False  # most files differ here, so this check precedes unpacking
         recent, at = head, len(head)
         while at < offset and (piece := self._stream.read(min(BLOCK, offset - at))):
             recent, at = (recent + piece)[-TAIL:], at + len(piece)
@@ -168,7 +176,7 @@ class FollowedFile:
         return at == offset and (place.get("tail") is None or _digest(recent[-TAIL:]) == place["tail"])
 
     def reset(self) -> None:
-        """Go to the start."""
+        """Go to the start of the file."""
         self.offset, self.rest, self.begins = 0, b"", True
         self._head = self._recent = b""
         if self._stream is not None:
@@ -181,13 +189,13 @@ class FollowedFile:
             self._changed = os.fstat(self.descriptor).st_mtime_ns
         if len(self._head) < HEAD:
             self._head += block[: HEAD - len(self._head)]
-        # all places in the next chunk, and the bytes before each
+        # the bytes before each offset of the next chunk
         self._recent = self._recent[-(len(self.rest) + TAIL) :] + block
         return block
 
 
 def _unpacking(descriptor: int) -> _Stream | None:
-    """Return what unpacks the file; None where it is not packed."""
+    """Return the unpacker of the file, or None if it is not packed."""
     start = os.pread(descriptor, 6, 0)
     raw = os.fdopen(descriptor, "rb", closefd=False)
     if start.startswith(GZIP):
@@ -205,7 +213,7 @@ def _unpacking(descriptor: int) -> _Stream | None:
 
 
 def _is_weak(head: bytes) -> bool:
-    """Return whether other files may begin like `head`: with nothing, or with a header, which has no time."""
+    """Return whether other files may start with `head`: it is empty, or only a header, which has no time."""
     return len(head) < HEAD and sum(48 <= byte < 58 for byte in head) < DIGITS
 
 
@@ -214,7 +222,10 @@ def _digest(data: bytes) -> str:
 
 
 def split(rest: bytes, block: bytes) -> tuple[list[bytes], bytes]:
-    """Whole lines of `rest` and `block`, and what follows the last newline; what is too long for a line is cut."""
+    """Return the whole lines of `rest` and `block`, and the text after the last newline.
+
+    Lines that are too long are cut.
+    """
     if b"\n" not in block:
         return [], rest + block if len(rest) < LONGEST_LINE else rest
     lines = (rest + block).split(b"\n")

@@ -1,11 +1,11 @@
-"""A Kafka topic as a live source: a message is a line, and the place is an offset a partition.
+"""Reads a Kafka topic as a live source. A message is a line, and a position is an offset for each partition.
 
-Partitions are merged by their messages' timestamps: after an hour away, one partition's hour must not be read before
-another's, or all of that would be late.
+Partitions are merged by the timestamps of their messages. Otherwise, after an hour's pause, one partition's hour would
+be read before the others, and all of theirs would be late.
 
-Where a restart goes on is what the state says, since open minutes and baselines belong to it; the group's offsets in
-Kafka follow each time the state is written, for tools that show a consumer's lag and for a process that takes over a
-partition without that state.
+A restart continues where the state ends, because open minutes and baselines belong to the state. Whenever the state is
+written, the group's offsets in Kafka are committed as well. Tools that show a consumer's lag use them, and so does a
+process that takes over a partition without that state.
 """
 
 import heapq
@@ -19,32 +19,32 @@ from txmon.errors import ConfigError, IoFailure
 from txmon.ingest.follow import Chunk
 
 MOST: Final = 10_000  # messages read at a time
-WAIT: Final = 0.05  # seconds to wait for the first
-AGAIN: Final = 2.0  # seconds between two questions whether a broker answers again
-ANSWER: Final = 10.0  # seconds within which Kafka must answer a question
-HELD: Final = 50_000  # messages of a partition that wait for the other partitions before it is paused
-PATIENCE: Final = 10.0  # seconds for which a partition that says nothing holds the others up
+WAIT: Final = 0.05  # seconds to wait for the first message
+AGAIN: Final = 2.0  # seconds between two checks whether a broker is back
+ANSWER: Final = 10.0  # seconds within which Kafka must answer a request
+HELD: Final = 50_000  # waiting messages of a partition before it is paused
+PATIENCE: Final = 10.0  # seconds for which a partition without messages delays the others
 DEFAULTS: Final = {
-    "enable.partition.eof": True,  # tells a partition that has nothing more from one that is slow
+    "enable.partition.eof": True,  # distinguishes a partition without more messages from a slow one
     "enable.auto.commit": False,
     "auto.offset.reset": "earliest",
     "partition.assignment.strategy": "cooperative-sticky",
-    "session.timeout.ms": 10_000,  # after which another process of the group takes over from a dead one
+    "session.timeout.ms": 10_000,  # then another process of the group takes over from a dead one
     "client.id": "txmon",
 }
 
 
 class Message(NamedTuple):
-    """A message on its way through."""
+    """A message that waits for the other partitions."""
 
-    stamp: int  # Kafka's, milliseconds
+    stamp: int  # Kafka's timestamp, milliseconds
     partition: int
     offset: int
     line: bytes
 
 
 class KafkaSource:
-    """The messages of a topic, those of the partitions that the group gives to this process."""
+    """Reads the messages of a topic from the partitions that the group assigns to this process."""
 
     def __init__(
         self,
@@ -55,9 +55,9 @@ class KafkaSource:
         options: Mapping[str, Any] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """servers: HOST:PORT,...; position: where to go on; options: librdkafka's own, which win; monotonic: seconds.
+        """Create it. servers: HOST:PORT,... position: where to continue. options: librdkafka's, which take precedence.
 
-        Raises ConfigError when confluent-kafka is missing or refuses the options.
+        monotonic: a clock, seconds. Raise ConfigError if confluent-kafka is missing or refuses the options.
         """
         try:
             from confluent_kafka import Consumer, KafkaException
@@ -65,18 +65,18 @@ class KafkaSource:
             raise ConfigError(f"needs confluent-kafka ({bad}): pip install 'txmon[kafka]'") from bad
         self.name = f"kafka:{servers}/{topic}"
         self.ended = False
-        self.connected = True  # as far as librdkafka says; without brokers there is no silence to judge
-        self._asked = 0.0  # when a broker was last asked for, on the monotonic clock
+        self.connected = True  # as librdkafka reports it; without brokers, silence is not judged
+        self._asked = 0.0  # when brokers were last checked, on the monotonic clock
         self._topic = topic
         self._monotonic = monotonic
-        self._waiting: dict[int, deque[Message]] = {}  # by partition: read, and not given yet
-        self._heard: dict[int, float] = {}  # when a partition last had a message, while it has more
+        self._waiting: dict[int, deque[Message]] = {}  # by partition: messages that wait for the other partitions
+        self._heard: dict[int, float] = {}  # when each partition with more to read last had a message
         self._paused: set[int] = set()
         self._known = {int(name): int(at) for name, at in (position or {}).get("offsets", {}).items()}
-        self._next: dict[int, int] = {}  # partition -> the offset after what was given before the last chunk
-        self._given: list[tuple[int, int]] = []  # (partition, offset) of the last chunk's lines
-        self._ends: list[int] = []  # where each of them ends, as `position` counts
-        self._count = 0  # bytes of lines given, newlines among them
+        self._next: dict[int, int] = {}  # partition -> the offset at which the last chunk began
+        self._given: list[tuple[int, int]] = []  # (partition, offset) of each line of the last chunk
+        self._ends: list[int] = []  # the end of each of these lines, as `position` counts
+        self._count = 0  # bytes of lines returned, with their newlines
         try:
             self._consumer: Any = Consumer(
                 {
@@ -92,15 +92,15 @@ class KafkaSource:
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
     def fileno(self) -> int | None:
-        """None: librdkafka waits in threads of its own."""
+        """Return None, because librdkafka waits in its own threads."""
         return None
 
     def holds(self) -> bool:
-        """Never: it is asked all the time."""
+        """Return False, because this source is polled."""
         return False
 
     def read(self) -> Chunk | None:
-        """Return the messages that have come, oldest first; IoFailure for what no retry will cure."""
+        """Return the new messages, oldest first. Raise IoFailure for an error that a retry cannot cure."""
         self._settle()
         try:
             messages = self._consumer.consume(MOST, WAIT)
@@ -121,13 +121,14 @@ class KafkaSource:
         return Chunk(lines, start=start) if lines else None
 
     def _hear(self, message: Any) -> None:
-        """Put a message with those of its partition that wait."""
+        """Add a message to the waiting ones of its partition."""
         from confluent_kafka import KafkaError
 
         error, partition = message.error(), message.partition()
         if error is None:
             self.connected = True
-            line = (message.value() or b"").rstrip(b"\r\n")  # an empty one, a tombstone, is skipped as blank lines are
+            # an empty message, a tombstone, is skipped like a blank line
+            line = (message.value() or b"").rstrip(b"\r\n")
             waiting = self._waiting.setdefault(partition, deque())
             waiting.append(Message(message.timestamp()[1], partition, message.offset(), line))
             self._heard[partition] = self._monotonic()
@@ -137,7 +138,7 @@ class KafkaSource:
             self._endure(error)
 
     def _due(self) -> list[Message]:
-        """Return what no partition with more to read can still come before."""
+        """Return the messages that no partition can still precede."""
         patient = self._monotonic() - PATIENCE
         limits = [
             waiting[-1].stamp if (waiting := self._waiting.get(partition)) else -1
@@ -154,7 +155,7 @@ class KafkaSource:
         return list(heapq.merge(*due, key=_stamp))
 
     def _pace(self) -> None:
-        """Let partitions far ahead of the others wait, and those that waited go on."""
+        """Pause partitions that are far ahead of the others, and resume paused ones."""
         from confluent_kafka import TopicPartition
 
         full = {partition for partition, waiting in self._waiting.items() if len(waiting) > HELD}
@@ -173,7 +174,7 @@ class KafkaSource:
         return {"offsets": {str(partition): at for partition, at in sorted(after.items())}}
 
     def saved(self, position: Mapping[str, Any]) -> None:
-        """Tell the group that all before `position` is in the state; what fails is sent again with the next one."""
+        """Commit `position`, which the state contains, to the group. A failed commit is repeated with the next one."""
         from confluent_kafka import KafkaException, TopicPartition
 
         mine = set(self._next) | {partition for partition, _ in self._given}
@@ -187,7 +188,7 @@ class KafkaSource:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException:
-            # the group is being dealt out anew, or Kafka is away: the state knows better, and so does the next saving
+            # the group is rebalancing, or Kafka is away: the state has the position, and the next commit repeats it
             return
 
     def close(self) -> None:
@@ -195,18 +196,19 @@ class KafkaSource:
         self._consumer.close()
 
     def _settle(self) -> None:
-        """Forget the last chunk line by line: what follows it is all that will be asked for."""
+        """Forget the lines of the last chunk. From now on, only positions after it are needed."""
         for partition, place in self._given:
             self._next[partition] = place + 1
         self._given.clear()
         self._ends.clear()
 
     def _assigned(self, consumer: Any, partitions: list[Any]) -> None:
-        """Go on where the state says, or the group where it has gone further: another process had the partition."""
+        """Continue at the position of the state, or of the group if another process read further."""
         committed = self._committed(consumer, partitions)
         now = self._monotonic()
         for partition in partitions:
-            self._heard[partition.partition] = now  # more may be there: until it says otherwise, the others wait
+            # there may be more messages, so the others wait until the partition reports its end
+            self._heard[partition.partition] = now
             places = [self._known.get(partition.partition, -1), committed.get(partition.partition, -1)]
             places.append(self._next.get(partition.partition, -1))
             if max(places) >= 0:
@@ -223,10 +225,10 @@ class KafkaSource:
             return {}
 
     def _revoked(self, consumer: Any, partitions: list[Any]) -> None:
-        """Another process has these now: their lines are read, and no longer this one's to tell the group of."""
+        """Release partitions that another process has now. This process commits nothing more for them."""
         self._settle()
         for partition in partitions:
-            # what was read and not given is the next owner's
+            # the next owner reads what was fetched and not returned
             self._waiting.pop(partition.partition, None)
             self._heard.pop(partition.partition, None)
             self._paused.discard(partition.partition)
@@ -234,14 +236,14 @@ class KafkaSource:
                 self._known[partition.partition] = self._next.pop(partition.partition)
 
     def _notice(self, error: Any) -> None:
-        """Hear of an error that concerns no partition; called while messages are asked for."""
+        """Note an error that concerns no partition. librdkafka calls this while messages are read."""
         from confluent_kafka import KafkaError
 
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self.connected = False
 
     def _look_for_brokers(self) -> None:
-        """Ask now and then whether a broker answers again: a topic without news would not show it."""
+        """Check now and then whether a broker is back, because an idle topic does not show it."""
         from confluent_kafka import KafkaException
 
         now = self._monotonic()
@@ -255,7 +257,7 @@ class KafkaSource:
         self.connected = True
 
     def _endure(self, error: Any) -> None:
-        """Raise IoFailure for an error that stays; librdkafka mends the others itself."""
+        """Raise IoFailure for a permanent error. librdkafka recovers from all others."""
         from confluent_kafka import KafkaError
 
         lasting = (
@@ -271,6 +273,6 @@ def _stamp(message: Message) -> int:
 
 
 def _reason(bad: Exception) -> str:
-    """librdkafka's words without the tuple around them."""
+    """Return librdkafka's message without the tuple around it."""
     first = bad.args[0] if bad.args else bad
     return first.str() if hasattr(first, "str") else str(first)

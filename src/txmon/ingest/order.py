@@ -1,4 +1,4 @@
-"""Single records in the order of event time, whatever the order in which they are read, in bounded memory."""
+"""Sorts single records by event time in bounded memory."""
 
 import heapq
 import marshal
@@ -17,9 +17,9 @@ _ORDER: Final = attrgetter("time", "key", "status")
 def in_time_order(records: Iterable[Record], together: int = TOGETHER) -> Iterator[Record]:
     """Yield `records` sorted by time, and those of one time by key and status.
 
-    together: records in memory. What is beyond goes to a temporary file; IoFailure where that cannot be written.
+    together: records in memory. More records go to a temporary file. Raise IoFailure if it cannot be written.
     """
-    import tempfile  # here, because it is slow to import, and most runs never sort single records
+    import tempfile  # imported here because it is slow to import and most runs never sort single records
 
     runs: list[tuple[int, int]] = []
     waiting: list[Record] = []
@@ -34,7 +34,7 @@ def in_time_order(records: Iterable[Record], together: int = TOGETHER) -> Iterat
 
 
 def _write(file: IO[bytes], records: list[Record]) -> tuple[int, int]:
-    """Write a sorted run; return where it begins and ends."""
+    """Write a sorted run. Return its start and its end."""
     try:
         begin = file.seek(0, 2)
         for at in range(0, len(records), PIECE):

@@ -1,4 +1,4 @@
-"""The order of day and month in numeric dates, where the first rows of a source do not decide it."""
+"""Finds the order of day and month in numeric dates if the first rows of a source do not decide it."""
 
 import json
 from collections.abc import Iterable
@@ -12,7 +12,10 @@ from txmon.ingest.sample import cells_of
 
 
 def decide_order(reading: Reading, orders: Iterable[str]) -> Reading:
-    """Return `reading` with the order of day and month that `orders` prove; BadData when they prove none, or both."""
+    """Return `reading` with the order of day and month that `orders` prove.
+
+    Raise BadData if they prove none, or both.
+    """
     found = {order for order in orders if order in (calendar_texts.DAY_FIRST, calendar_texts.MONTH_FIRST)}
     column = reading.columns.get("date", reading.columns["time"])
     if len(found) == 2:
@@ -54,7 +57,7 @@ def row_orders(reading: Reading, lines: Iterable[bytes]) -> Iterable[str]:
 
 
 def _both(reading: Reading) -> str:
-    """Return the two readings of a date, and the flag of each."""
+    """Return the two readings of a date, each with its flag."""
     example = reading.example
     day = calendar_texts.read(example, calendar_texts.DAY_FIRST)
     month = calendar_texts.read(example, calendar_texts.MONTH_FIRST)
@@ -65,5 +68,5 @@ def _both(reading: Reading) -> str:
 
 
 def order_text(order: str) -> str:
-    """Return an order of day and month in words; empty for none."""
+    """Return an order of day and month in words, or "" for none."""
     return {"dmy": "day-first", "mdy": "month-first"}.get(order, "")

@@ -23,32 +23,35 @@ from txmon.ingest.fields import NAMES
 from txmon.ingest.follow import Chunk
 from txmon.ingest.patience import Patience
 
-POINTS: Final = 10_000  # steps asked for at a time; Prometheus refuses more than 11,000
+POINTS: Final = 10_000  # steps per request; Prometheus refuses more than 11,000
 PATIENCE: Final = 30.0  # seconds for an answer
 LARGEST_ANSWER: Final = 256 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PromQuery:
-    """What is asked, and of whom."""
+    """A PromQL query and the server that answers it."""
 
     address: str  # http://host:9090
     text: str  # PromQL
     step: int  # seconds
-    status: str | None = None  # label; None: by its name
+    status: str | None = None  # the label with the status; None to find it by its name
     start: float | None = None  # epoch seconds
     end: float | None = None
-    settle: int = 30  # seconds after a step's end before it is asked for: scrapes arrive late
-    token: str | None = None  # bearer
+    settle: int = 30  # seconds after a step's end before it is requested, because scrapes arrive late
+    token: str | None = None  # for bearer authentication
     basic: str | None = None  # user:password
     ca_file: str | None = None
 
 
 class Prometheus:
-    """Asks one server, and turns answers into lines."""
+    """Queries one server and turns the answers into lines."""
 
     def __init__(self, query: PromQuery, say: Callable[[str], None]) -> None:
-        """say: takes a line for what is rounded or left out, once for each kind. BadData for a bad address."""
+        """Create it. say: receives a line for values that are rounded or left out, once for each kind.
+
+        Raise BadData if the address is not valid.
+        """
         parts = urllib.parse.urlsplit(query.address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadData(f"--prometheus {query.address!r} is not an address. Use for example http://localhost:9090.")
@@ -92,7 +95,10 @@ class Prometheus:
         return lines, gaps({int(at) for at, _ in rows}, int(start), int(end), step)
 
     def _status(self, labels: dict[str, str]) -> str:
-        """Take the status out of the labels; BadData, with the labels that are there, where it has none of these."""
+        """Return the labels without the status, and the status.
+
+        Raise BadData, with the labels found, if it is missing.
+        """
         wanted = (self._query.status,) if self._query.status else NAMES["status"]
         for name in wanted:
             if name in labels:
@@ -162,7 +168,7 @@ class Prometheus:
 
 
 def gaps(seen: Collection[int], start: int, end: int, step: int) -> list[tuple[int, int]]:
-    """Return the times (epoch seconds, the end excluded) of the points from `start` to `end` that are not in `seen`."""
+    """Return the times from `start` to `end` without a point in `seen`, as (start, end) in epoch seconds."""
     found: list[tuple[int, int]] = []
     for at in range(start, end + 1, step):
         if at in seen:
@@ -175,7 +181,7 @@ def gaps(seen: Collection[int], start: int, end: int, step: int) -> list[tuple[i
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows nothing: a login must not be sent to where an answer points."""
+    """Refuses redirects, because a login must not be sent to another address."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -187,26 +193,26 @@ class PromRows:
     container = POINTS_OF_QUERY
 
     def __init__(self, query: PromQuery, say: Callable[[str], None], now: float) -> None:
-        """now: epoch seconds; the end where the query has none."""
+        """Create it. now: epoch seconds, used as the end if the query has none."""
         self._query = query
         self._now = now
         self._server = Prometheus(query, say)
         self.name = self._server.name
-        self.size: int | None = None  # nobody knows it, so a progress bar has no end
+        self.size: int | None = None  # unknown, so a progress bar has no end
         self.consumed = 0
         self._missed: list[tuple[int, int]] = []
 
     def unobserved(self) -> list[tuple[int, int]]:
-        """Return, once, the times (epoch seconds) of which there is no point, as far as they were asked for."""
+        """Return once the times without a point so far, as (start, end) in epoch seconds."""
         found, self._missed = self._missed, []
         return found
 
     def __enter__(self) -> "PromRows":
-        """Begin."""
+        """Return the source itself."""
         return self
 
     def __exit__(self, *what: object) -> None:
-        """End."""
+        """Do nothing, because each request has its own connection."""
 
     def __iter__(self) -> Iterator[list[bytes]]:
         """Yield lists of lines."""
@@ -224,7 +230,7 @@ class PromRows:
 
 
 class PromSource:
-    """A query asked at each step's end: a live source whose place is the newest step it has given."""
+    """Runs a query at the end of each step. A position is the newest step that was returned."""
 
     container = POINTS_OF_QUERY
 
@@ -236,7 +242,10 @@ class PromSource:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """wall: epoch seconds. monotonic: seconds. say: takes a line when the server goes away and when it is back."""
+        """Create it. wall: epoch seconds. monotonic: seconds.
+
+        say: receives a line when the server goes away and when it is back.
+        """
         self._query = query
         self._wall = wall
         self._monotonic = monotonic
@@ -251,25 +260,25 @@ class PromSource:
         self._missed: list[tuple[int, int]] = []
 
     def unobserved(self) -> list[tuple[int, int]]:
-        """Return, once, the times (epoch seconds) that nobody observed: of which there is no point."""
+        """Return once the times without a point, as (start, end) in epoch seconds."""
         found, self._missed = self._missed, []
         return found
 
     def fileno(self) -> int | None:
-        """Return None: it is asked now and then."""
+        """Return None, because this source is polled."""
         return None
 
     @property
     def connected(self) -> bool:
-        """Whether the server answers."""
+        """Return whether the server answers."""
         return self._patience.answers
 
     def holds(self) -> bool:
-        """Return False: it is asked all the time."""
+        """Return False, because this source is polled."""
         return False
 
     def read(self) -> Chunk | None:
-        """Return the points of the steps that have ended since; None while none has, or the server is away."""
+        """Return the points of the steps that have ended since the last call, or None for none or without an answer."""
         step, moment = self._query.step, self._monotonic()
         end = int((self._wall() - self._query.settle) // step * step)
         if end <= self._asked or moment < self._patience.due:
@@ -290,14 +299,14 @@ class PromSource:
         return Chunk(lines, start=start)
 
     def position(self, offset: int) -> dict[str, Any] | None:
-        """Return where a restart goes on: after the newest chunk, so this source is a run's only one."""
+        """Return where a restart continues. It is after the newest chunk, so a run can have only one such source."""
         return {"asked": self._asked}
 
     def saved(self, position: Mapping[str, Any]) -> None:
-        """Do nothing: the server keeps no place for its readers."""
+        """Do nothing, because the server stores no positions for its readers."""
 
     def close(self) -> None:
-        """Do nothing: every question has a connection of its own."""
+        """Do nothing, because each request has its own connection."""
 
 
 def _number(value: float) -> str:

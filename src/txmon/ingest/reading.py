@@ -1,6 +1,6 @@
-"""What was decided of a source: which column is what, how its times are written, what a row means.
+"""Describes how a source is read: its columns, the form of its times, the meaning of a row.
 
-`decision` decides it. Every command reads through it, so no two of them disagree.
+`decision` decides it. Every command uses the same description, so no two commands read a file differently.
 """
 
 import datetime as calendar
@@ -17,24 +17,24 @@ _DELIMITER_NAMES: Final = {",": "", ";": "semicolons", "\t": "tabs", "|": "bars"
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What contains the lines: found before they are looked at."""
+    """The file format around the lines, found before the lines are examined."""
 
     format: str = "csv"  # of the lines: csv or jsonl
-    kind: str = "CSV"  # as people call what the source is: CSV, JSON lines, JSON array, Excel workbook
+    kind: str = "CSV"  # in words: CSV, JSON lines, JSON array, Excel workbook
     encoding: str = "UTF-8"
     compression: str = ""  # gzip, zstd, zip, or empty
-    detail: str = ""  # the member of an archive, the sheet of a workbook
+    detail: str = ""  # the member of an archive, or the sheet of a workbook
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What the settings say about reading, before the source is looked at."""
+    """What the settings require of the reading, before the source is examined."""
 
     options: ParseOptions = field(default_factory=ParseOptions)
     tz: str = "UTC"
-    date: calendar.date | None = None  # of times that have none; None: today
-    order: str = ""  # of day and month in numeric dates: dmy, mdy, or empty for the source to decide
+    date: calendar.date | None = None  # of times without a date; None: today
+    order: str = ""  # of day and month in numeric dates: dmy, mdy, or empty to decide from the source
     time_format: str | None = None
     encoding: str | None = None
     wide: tuple[str, ...] = ()  # columns that are statuses; * for all columns of whole numbers
@@ -43,17 +43,18 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How one source is read. `statement` says it in a line."""
+    """How one source is read. `statement` describes it in one line."""
 
     source: str
     container: Container
     columns: Mapping[str, str]  # field -> column, of the fields that are read
-    mapping: Mapping[str, str]  # the same for the parser: what --map says, and what was decided beyond the names
+    # the same for the parser: the columns of --map, and those that the names alone do not show
+    mapping: Mapping[str, str]
     delimiter: str = ""  # of CSV
     skip: int = 0  # lines before the header
     wide: Wide = ()
     by: tuple[str, ...] = ()
-    order: str = ""  # of day and month: dmy, mdy; ? is not decided by the sample; empty where nothing asks
+    order: str = ""  # of day and month: dmy, mdy; ? if the sample does not decide; empty if no date needs it
     time_kind: str = ""  # ISO 8601, epoch ms, day-first, ...
     zone: str = "UTC"
     meaning: str = "one transaction"  # of a row: one transaction, a count, a count for each status
@@ -61,17 +62,17 @@ class Reading:
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()  # flags that would change the reading, each with its effect
-    rows: int = 0  # that it was decided from
-    example: str = ""  # a date whose order of day and month is not decided
-    decimal: str = ""  # the mark before decimals in counts, where not every mark is for thousands
-    prefix: str = ""  # what comes before each status
+    rows: int = 0  # rows of the sample
+    example: str = ""  # a date whose order of day and month is undecided
+    decimal: str = ""  # decimal mark of counts; empty if every mark separates thousands
+    prefix: str = ""  # text before each status
     sums: tuple[str, ...] = ()  # statuses whose rows are sums of others
     time_form: str = ""  # as `TimeParser` takes it
     plain_counts: bool = True  # whether counts are digits only
-    drivers: int = 0  # how many of `by`, the last ones, are the columns of --drivers
+    drivers: int = 0  # how many of `by`, from its end, are columns of --drivers
 
     def options(self, base: ParseOptions) -> ParseOptions:
-        """Return how the lines are parsed: `base` with what was decided."""
+        """Return the options for parsing the lines: `base` with the decisions of this reading."""
         return replace(
             base, format=self.container.format, mapping=self.mapping, delimiter=self.delimiter, skip=self.skip,
             wide=self.wide, decimal=self.decimal, prefix=self.prefix, sums=self.sums, time_form=self.time_form,
@@ -119,7 +120,7 @@ class Reading:
         return f"time={column}{more} ({kind}{self.zone})"
 
     def to_dict(self) -> dict[str, object]:
-        """Return the reading as JSON takes it."""
+        """Return the reading as values that JSON can represent."""
         own = self.container
         return {
             "source": self.source,

@@ -1,6 +1,7 @@
-"""Lines to records: CSV with a header or JSON lines, tolerant of shape and exact about what is wrong.
+"""Parses lines of CSV with a header, or JSON lines, into records.
 
-A bad line is a value, a `Reject` with its position and reason; only what makes a whole file unreadable raises.
+Many shapes are accepted, and a fault is reported exactly. A bad line becomes a `Reject` with its position and the
+reason. Only a file that cannot be read at all raises an error.
 """
 
 import csv
@@ -29,20 +30,21 @@ from txmon.model.keys import Key
 from txmon.model.money import CURRENCY
 
 DELIMITERS: Final = ",;\t|"
-PLANS: Final = 64  # kinds of JSON rows remembered
+PLANS: Final = 64  # shapes of JSON rows that are remembered
 _Names = tuple[str, ...]
 _Plan = tuple[_Names, _Names, _Names, _Names, _Names, tuple[tuple[str, str | None], ...]]
-Wide = tuple[tuple[str, str], ...]  # the columns that are statuses: a column's name, and the status that it counts
+# the columns that are statuses: each column's name, and the status whose counts it has
+Wide = tuple[tuple[str, str], ...]
 BOM: Final = b"\xef\xbb\xbf"
 
 
 class Left(Exception):
-    """A row that is no record, and nothing is wrong with it."""
+    """Signals a row that is not a record and not faulty either."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Transactions of one status at one time."""
+    """The transactions of one status at one time."""
 
     time: int  # epoch seconds
     status: str  # lower case
@@ -54,7 +56,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A line that is no record: where it stands, what kind of fault it has, and the line itself."""
+    """A line that is not a record: its position, the kind of fault, and the line itself."""
 
     source: str
     line: int  # from 1
@@ -65,30 +67,30 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class ParseOptions:
-    """How lines are read."""
+    """The options for reading lines."""
 
     format: str = "auto"  # auto, csv or jsonl
     mapping: Mapping[str, str] = field(default_factory=dict)  # field -> column
     by: tuple[str, ...] = ()
     max_line: int = 1 << 20  # bytes
-    # what a look at the source has decided beyond that (`reading`)
-    delimiter: str = ""  # of CSV; empty: the header decides
+    # the following fields are decided from a look at the source (`reading`)
+    delimiter: str = ""  # of CSV; empty to decide from the header
     skip: int = 0  # lines before the header
-    wide: Wide = ()  # a row is a time with a count for each of these
-    money: bool = False  # whether amounts are added up, each in its currency
-    drivers: int = 0  # how many of `by`, the last ones, are the columns of --drivers
-    decimal: str = ""  # the mark before decimals in counts, where not every mark is for thousands
-    prefix: str = ""  # what comes before each status: `status=` of status=approved
-    sums: tuple[str, ...] = ()  # statuses whose rows are sums of others, and are not counted
-    time_form: str = ""  # of times, as `TimeParser` takes it, where nobody asked for another
+    wide: Wide = ()  # each row is a time with a count for each of these
+    money: bool = False  # whether amounts are added up, per currency
+    drivers: int = 0  # how many of `by`, from its end, are columns of --drivers
+    decimal: str = ""  # decimal mark of counts; empty if every mark separates thousands
+    prefix: str = ""  # text before each status: `status=` of status=approved
+    sums: tuple[str, ...] = ()  # statuses whose rows are sums of others; they are not counted
+    time_form: str = ""  # the form of times for `TimeParser`, unless the user gave one
 
     def flag(self, place: int) -> str:
-        """Return the flag that names the column at this place of `by`."""
+        """Return the flag that names the column at this position of `by`."""
         return "--drivers" if place >= len(self.by) - self.drivers else "--group-by"
 
 
 class CsvLayout:
-    """Where the cells of a CSV line are; -1 where there is no such column."""
+    """The positions of the cells in a CSV line; -1 for a missing column."""
 
     __slots__ = ("amount", "by", "count", "delimiter", "id", "status", "time", "width")
 
@@ -106,11 +108,11 @@ class CsvLayout:
 
 
 class RecordParser:
-    """Reads the lines of one source, in as many pieces as they come."""
+    """Parses the lines of one source. They may arrive in any number of pieces."""
 
     def __init__(self, source: str, options: ParseOptions, times: TimeParser) -> None:
         self.source = source
-        self.lines = 0  # read so far
+        self.lines = 0  # lines read so far
         self.options = options
         self._times = times
         self._layout: CsvLayout | None = None
@@ -119,17 +121,17 @@ class RecordParser:
         self._delimiter = ","
         self._json = options.format == "jsonl"
         self._started = False
-        self._header: bytes | None = None  # the line itself
-        self._again = False  # a new file of the same kind began: its header is no record
+        self._header: bytes | None = None  # the header line itself
+        self._again = False  # whether a new file of the same kind has started, so its header is skipped
         self._ahead: int | None = None
-        self._limit = 0  # newest time that is not from the future, epoch seconds
-        self._plans: dict[tuple[str, ...], _Plan] = {}  # a row's names -> where its fields are
-        self.more: list[Record] = []  # the rest of what the newest row of a wide table made; its reader empties it
+        self._limit = 0  # newest time that is accepted, epoch seconds
+        self._plans: dict[tuple[str, ...], _Plan] = {}  # a row's names -> positions of its fields
+        self.more: list[Record] = []  # further records of the newest row of a wide table; the reader empties it
         self._wide: list[tuple[int, str]] = []  # columns of a wide CSV table
-        self._paths: list[str] = []  # fields of JSON objects within objects
+        self._paths: list[str] = []  # fields inside nested JSON objects
         self._order = ""
-        self._adopted = False  # whether `adopt` has decided more than the header says
-        self._in_parts = False  # a time has its date or its zone in another column
+        self._adopted = False  # whether `adopt` has decided more than the header shows
+        self._in_parts = False  # whether a time has its date or its zone in another column
         self.names = options.by  # of the dimensions in a CSV record's key: those of `by`, and the currency
         self._note_options()
 
@@ -140,9 +142,9 @@ class RecordParser:
         self._in_parts = bool(options.mapping.get("date") or options.mapping.get("zone"))
 
     def adopt(self, options: ParseOptions, order: str) -> None:
-        """Read what comes as a look at the source has decided. order: of day and month in numeric dates.
+        """Use the decisions from a look at the source. order: of day and month in numeric dates.
 
-        A header that was read before is read again. BadData where it does not have the columns.
+        A header that was already read is read again. Raise BadData if it lacks a column.
         """
         self.options = options
         self._order = order
@@ -156,27 +158,27 @@ class RecordParser:
             self._read_header(self._header.decode())
 
     def admit(self, now: int, ahead: int) -> None:
-        """Refuse from now on what lies more than `ahead` seconds beyond `now` and beyond what was read before."""
+        """Reject from now on records more than `ahead` seconds after both `now` and the newest accepted record."""
         self._ahead = ahead
         self._limit = max(self._limit, now + ahead)
         self._times.look(now)
 
     def begin(self) -> None:
-        """A new file follows: its header, if it has one, is that of the first."""
+        """Start the next file. Its header, if any, repeats that of the first."""
         self._again = self._header is not None
 
     def successor(self, options: ParseOptions) -> "RecordParser":
-        """Return the parser, with `options`, of a file that follows this one's; times without a date go on."""
+        """Return a parser, with `options`, for the file after this one. Times without a date continue from here."""
         other = RecordParser(self.source, options, self._times)
         other._ahead, other._limit = self._ahead, self._limit
         return other
 
     def has_header(self, line: bytes) -> bool:
-        """Return whether `line` is the header that was read, or there is none to compare with."""
+        """Return whether `line` is the header that was read, or no header was read."""
         return self._header is None or line.removeprefix(BOM).strip() == self._header.strip()
 
     def snapshot(self) -> dict[str, object]:
-        """Return what is known of the source's shape, as JSON takes it."""
+        """Return what was learned about the source's shape, as values that JSON can represent."""
         header = None if self._header is None else self._header.decode()
         found: dict[str, object] = {
             "lines": self.lines,
@@ -194,7 +196,7 @@ class RecordParser:
         return found
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, TypeError or ValueError if it is not valid."""
         self.lines = int(state["lines"])
         self._json = bool(state["json"])
         self._started = self.lines > 0
@@ -217,7 +219,7 @@ class RecordParser:
     def parse(self, lines: Iterable[bytes]) -> Iterator[Record | Reject]:
         """Yield a `Record` or a `Reject` for each line that is neither blank nor the header.
 
-        Raises BadData when the source cannot be read at all: binary, no header, or a needed column is missing.
+        Raise BadData if the source cannot be read at all: it is binary, has no header, or lacks a needed column.
         """
         for raw in lines:
             record = self.one(raw)
@@ -227,7 +229,7 @@ class RecordParser:
                     yield from self.rest()
 
     def taken(self, rows: Iterable[object]) -> Iterator[Record | Reject]:
-        """What rows make that are decoded JSON already."""
+        """Yield the records and rejects of rows that are already decoded JSON."""
         for row in rows:
             found = self.take(row)
             if found is not None:
@@ -236,7 +238,10 @@ class RecordParser:
                     yield from self.rest()
 
     def one(self, raw: bytes) -> Record | Reject | None:
-        """Return what one line is: None for a blank one and for the header. BadData as `parse` raises it."""
+        """Return the record or reject of one line, or None for a blank line and for the header.
+
+        Raise BadData as `parse` does.
+        """
         self.lines += 1
         try:
             return self._line(raw)
@@ -248,28 +253,31 @@ class RecordParser:
             return Reject(self.source, self.lines, fault.kind, fault.reason, raw)
 
     def _repeats_header(self, raw: bytes) -> bool:
-        """Return whether a line is the header once more, as where files were put together."""
+        """Return whether a line repeats the header, as in concatenated files."""
         return self._header is not None and raw.removeprefix(BOM).strip() == self._header.strip()
 
     def rest(self) -> list[Record]:
-        """Return what the newest row of a wide table made besides the record that `one` returned."""
+        """Return the further records of the newest row of a wide table, after the one that `one` returned."""
         more, self.more = self.more, []
         return more
 
     def ready(self) -> bool:
-        """Return whether every line from here on is data: what comes first has been read."""
+        """Return whether all lines from here on are data: the header, if any, was read."""
         return (self._json and self._started) or (self._columns is not None and not self._again)
 
     def planned(self) -> bool:
-        """Return whether it was told how to read, beyond what the header says."""
+        """Return whether more than the header decided how to read."""
         return self._adopted
 
     def is_json(self) -> bool:
-        """Return whether the lines are JSON; known once `ready`."""
+        """Return whether the lines are JSON. It is known once `ready`."""
         return self._json
 
     def layout(self, ids: bool = False) -> CsvLayout | None:
-        """Of CSV lines, once `ready`; None for JSON lines, and where records have ids unless `ids` are wanted too."""
+        """Return the layout of CSV lines once `ready`, or None.
+
+        It is None for JSON lines, and for records with ids unless `ids` is true.
+        """
         if self._in_parts or self._wide:
             return None
         if self._layout is None and self._columns is not None and (ids or "id" not in self._columns):
@@ -277,9 +285,9 @@ class RecordParser:
         return self._layout
 
     def time_of(self, text: str) -> tuple[int, bool]:
-        """Return epoch seconds of the next line's time, and whether the same text always means them.
+        """Return the epoch seconds of the next line's time, and whether the same text always means the same time.
 
-        The seconds are -1 where `text` is not an accepted time; `one` gives the reason.
+        The seconds are -1 if `text` is not a valid time. Then `one` gives the reason.
         """
         try:
             time, certain = self._times.read(text)
@@ -288,12 +296,15 @@ class RecordParser:
         return (time, certain) if self._admits(time) else (-1, False)
 
     def plain_time(self, cell: bytes) -> int:
-        """Return the same of a time that is written as most systems write it, with its date; -1 of any other."""
+        """Return the epoch seconds of a time in the usual form, with its date, or -1 for any other form."""
         time = self._times.plain(cell)
         return time if time >= 0 and self._admits(time) else -1
 
     def take(self, row: object) -> Record | Reject | None:
-        """Return what one row makes that is decoded JSON already, as `one` gives it; it counts as a line."""
+        """Return the record or reject of one row that is already decoded JSON, as `one` does.
+
+        The row counts as a line.
+        """
         self.lines += 1
         try:
             return self._from_row(row)
@@ -302,12 +313,12 @@ class RecordParser:
         except Fault as fault:
             try:
                 raw = json.dumps(row).encode()
-            except RecursionError:  # nested so deeply that it could only just be read
+            except RecursionError:  # nested so deeply that only the decoder could handle it
                 raw = b"null"
             return Reject(self.source, self.lines, fault.kind, fault.reason, raw)
 
     def finish(self) -> None:
-        """Raise BadData when the source held nothing at all."""
+        """Raise BadData if the source was empty."""
         if not self._started:
             raise BadData(f"{self.source}: is empty")
 
@@ -422,7 +433,7 @@ class RecordParser:
         )
 
     def _nearly(self, cells: list[str]) -> bool:
-        """Return whether a row has its cells, but for empty ones that a trailing separator makes or leaves out."""
+        """Return whether a row has the right number of cells, apart from empty cells at its end."""
         while len(cells) > self._width and not cells[-1].strip():
             cells.pop()
         return len(cells) == self._width
@@ -450,7 +461,7 @@ class RecordParser:
         )
 
     def _of_all(self, time: int, key: Key, cells: list[tuple[str, object]]) -> Record:
-        """Return the first of a wide row's records; the others are left in `more`. An empty cell makes none."""
+        """Return the first record of a row of a wide table. Put the others into `more`. Empty cells make no record."""
         decimal = self.options.decimal
         records = [
             Record(time, status, count_of(value, decimal), key)
@@ -553,7 +564,10 @@ class RecordParser:
         return status
 
     def _plan(self, row: Mapping[str, object]) -> _Plan:
-        """Return where rows with the names of `row` have their fields; found once, since rows mostly look alike."""
+        """Return the positions of the fields in rows with the names of `row`.
+
+        They are remembered, since most rows have the same names.
+        """
         lower = {name.lower(): name for name in row}
         found = choose(row, self.options.mapping)
         none: list[str] = []
@@ -591,7 +605,7 @@ class RecordParser:
 
 
 def missing_text(missing: Sequence[str], columns: Sequence[str], likely: Mapping[str, str] | None = None) -> str:
-    """What to do about fields that no column is known for. likely: field -> the column that it is probably in."""
+    """Return advice about fields without a known column. likely: field -> the column that probably contains it."""
     names = " and for ".join(f"{name!r} (accepted: {', '.join(NAMES[name])})" for name in missing)
     shown = {name: (likely or {}).get(name, "COLUMN") for name in missing}
     flags = " ".join(f"--map {name}={_shell(column)}" for name, column in shown.items())
@@ -599,13 +613,13 @@ def missing_text(missing: Sequence[str], columns: Sequence[str], likely: Mapping
 
 
 def _shell(column: str) -> str:
-    import shlex  # here, because only a message needs it
+    import shlex  # imported here because only a message needs it
 
     return column if column.replace("_", "").replace(".", "").isalnum() else shlex.quote(column)
 
 
 def with_paths(row: Mapping[str, object], paths: Sequence[str]) -> dict[str, object]:
-    """`row` with a field for each of `paths` that leads through its objects, as `transaction.status` does."""
+    """Return `row` with a field for each of `paths` inside its objects, for example `transaction.status`."""
     found = dict(row)
     for path in paths:
         if path in row:
@@ -628,7 +642,7 @@ def _in_any_case(row: Mapping[str, object], name: str) -> object:
 
 
 def _first(row: Mapping[str, object], names: tuple[str, ...]) -> object:
-    """Return the first of the fields called `names` that is not null."""
+    """Return the first field among `names` that is not null."""
     for name in names:
         value = row[name]
         if value is not None:

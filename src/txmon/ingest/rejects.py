@@ -1,4 +1,4 @@
-"""Bad records: counted by kind, the first of each remembered, all of them kept whole where asked."""
+"""Counts bad records by kind, remembers the first of each kind, and saves all of them if asked."""
 
 import binascii
 import json
@@ -24,13 +24,15 @@ class _Kind:
 
 
 class RejectLog:
-    """Takes every reject: nothing is lost, and stderr gets one line a kind."""
+    """Collects every reject. At the end it prints one line for each kind."""
 
     def __init__(self, path: str | None = None, strict: bool = False, say: Say | None = None) -> None:
-        """path: where rejects are kept as JSON lines, made (mode 0600) at once. strict: the first one raises.
+        """Create it. path: JSON lines file for rejects, created at once with mode 0600.
 
-        say: of a live run, which adds to the rejects of the run before, and goes on when one cannot be kept: takes a
-        line then. IoFailure when `path` cannot be opened.
+        strict: raise at the first reject.
+
+        say: for a live run only. Rejects are then appended to those of earlier runs, and a failure to write is
+        reported to `say` instead of ending the run. Raise IoFailure if `path` cannot be opened.
         """
         self._kinds: dict[str, _Kind] = {}
         self._strict = strict
@@ -41,13 +43,13 @@ class RejectLog:
             if path is not None and say is not None:
                 self._lines = LineFile(path, say, private=True)
             elif path is not None:
-                # rejects are raw payment data: for their owner's eyes only
+                # rejects are raw payment data, so only their owner may read them
                 self._file = os.fdopen(open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, private=True), "wb")
         except OSError as bad:
             raise IoFailure(f"{path}: {bad.strerror}") from bad
 
     def add(self, reject: Reject) -> None:
-        """Count and keep `reject`; BadData under strict, IoFailure when it cannot be kept."""
+        """Count and save `reject`. Raise BadData under strict, IoFailure if it cannot be saved."""
         kind = self._kinds.setdefault(reject.kind, _Kind(reject))
         kind.count += 1
         if self._lines is not None:
@@ -61,11 +63,11 @@ class RejectLog:
             raise BadData(f"{reject.source}:{reject.line}: {reject.reason}")
 
     def count_only(self, reject: Reject) -> None:
-        """Count `reject` without keeping it: its sender has sent too many of them."""
+        """Count `reject` without saving it, because its sender has sent too many."""
         self._kinds.setdefault(reject.kind, _Kind(reject)).count += 1
 
     def sift(self, items: Iterable[T | Reject]) -> list[T]:
-        """`items` without the rejects among them, which are added in turn."""
+        """Return `items` without the rejects among them, and add these to the log."""
         found: list[T] = []
         for item in items:
             if isinstance(item, Reject):
@@ -76,7 +78,7 @@ class RejectLog:
 
     @property
     def count(self) -> int:
-        """Rejects so far, of all kinds."""
+        """Return the number of rejects so far, of all kinds."""
         return sum(kind.count for kind in self._kinds.values())
 
     @property
@@ -85,12 +87,15 @@ class RejectLog:
         return self._path is not None
 
     def commonest(self) -> tuple[str, Reject]:
-        """Return the kind of most rejects, and the first of them; ValueError where there is none."""
+        """Return the most frequent kind of reject and the first reject of that kind.
+
+        Raise ValueError if there is none.
+        """
         name = max(self._kinds, key=lambda kind: self._kinds[kind].count)
         return name, self._kinds[name].first
 
     def summary(self) -> list[str]:
-        """Return a line for each kind: where it was first met, how often, and why."""
+        """Return one line for each kind: where it first occurred, how often, and why."""
         return [
             f"{kind.first.source}:{kind.first.line}: {kind.first.reason}"
             f" ({counted(kind.count, 'bad record')} of this kind: {name})"
@@ -98,7 +103,7 @@ class RejectLog:
         ] + (self._lines.summary() if self._lines is not None else [])
 
     def reopen(self) -> None:
-        """Open the file of a live run anew, after it was rotated; IoFailure where that cannot be."""
+        """Reopen the file of a live run after it was rotated. Raise IoFailure if that fails."""
         try:
             if self._lines is not None:
                 self._lines.reopen()
@@ -106,7 +111,7 @@ class RejectLog:
             raise IoFailure(f"{self._path}: {bad.strerror}") from bad
 
     def close(self) -> None:
-        """Write out what is kept."""
+        """Write out everything and close the file."""
         if self._lines is not None:
             self._lines.close()
         if self._file is not None:
@@ -117,7 +122,7 @@ class RejectLog:
 
 
 def reject_line(reject: Reject) -> bytes:
-    """`reject` as its JSON line: where it stood, why, and the line itself."""
+    """Return `reject` as a JSON line with its source, line number, reason and text."""
     row: dict[str, object] = {
         "source": reject.source,
         "line": reject.line,

@@ -1,22 +1,22 @@
-"""Names of rotated files: which files beside `app.log` were `app.log` once, and in which order."""
+"""Recognizes rotated files: which files beside `app.log` were `app.log` before, and in which order."""
 
 import os
 import re
 from pathlib import Path
 from typing import Final
 
-MOST_ENTRIES: Final = 20_000  # names looked at for a file that was moved
+MOST_ENTRIES: Final = 20_000  # names examined to find a file that was moved
 PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
-# what logrotate, log4j, logback and others add: .1, -20260302, .2026-03-02, -2026030214, -1772445600, .2026-03-02.1
+# suffixes of logrotate, log4j, logback and others: .1, -20260302, .2026-03-02, -2026030214, -1772445600, .2026-03-02.1
 _ADDED: Final = re.compile(r"[-._]\d[\d._:T-]*", re.ASCII)
 _NUMBER: Final = re.compile(r"[-._](\d{1,5})", re.ASCII)
 
 
 def rotated(path: str) -> list[Path]:
-    """Return the rotated files of `path`, oldest first. A packed file beside its unpacked one is left out.
+    """Return the rotated files of `path`, oldest first, without packed files whose unpacked version exists.
 
-    Files numbered .1, .2 are in the order of their numbers. All others are in the order of their last change, since
-    packing a file and renaming it keep that time.
+    Files named .1, .2 and so on are ordered by their numbers. All others are ordered by their last change, because
+    packing or renaming a file keeps that time.
     """
     own = Path(path)
     found: dict[str, tuple[Path, str, int]] = {}
@@ -27,7 +27,7 @@ def rotated(path: str) -> list[Path]:
                 added = _added(plain, own)
                 if added is not None and plain not in found and entry.is_file():
                     found[plain] = (Path(entry.path), added, entry.stat().st_mtime_ns)
-    except OSError:  # the folder is away for the moment, or a file has just been renamed
+    except OSError:  # the folder is temporarily away, or a file has just been renamed
         return []
     numbers = {name: _NUMBER.fullmatch(added) for name, (_, added, _) in found.items()}
     if all(numbers.values()):
@@ -36,9 +36,9 @@ def rotated(path: str) -> list[Path]:
 
 
 def moved_files(path: str, real: str | None, inode: int) -> list[Path]:
-    """Return the files with this inode near `path`, and near `real`, where the file lay: moved, under any name.
+    """Return the files with this inode near `path` and near `real`, where the file was, whatever their names are.
 
-    Looks through the folders of both, and the folders in these.
+    It searches the folders of both, and their subfolders.
     """
     folders = {Path(path).parent: None}
     if real is not None:
@@ -59,7 +59,7 @@ def moved_files(path: str, real: str | None, inode: int) -> list[Path]:
                                 inner.append(entry.path)
                             elif entry.inode() == inode and entry.is_file(follow_symlinks=False):
                                 found[Path(entry.path)] = None
-                except OSError:  # no such folder any more, or none that may be looked into
+                except OSError:  # the folder no longer exists, or may not be read
                     continue
     return list(found)
 
@@ -70,7 +70,7 @@ def _unpacked(name: str) -> str:
 
 
 def _added(name: str, own: Path) -> str | None:
-    """Return what rotation added to the name of `own`, at its end or before its extension; None for another file."""
+    """Return what rotation added to the name `own`, at its end or before its extension, or None for another file."""
     if name == own.name:
         return None
     if name.startswith(own.name) and _ADDED.fullmatch(name, len(own.name)):

@@ -1,4 +1,4 @@
-"""The first rows of a source as a table: its header found, each column with its texts."""
+"""Turns the first rows of a source into a table: it finds the header and gives the texts of each column."""
 
 import csv
 import json
@@ -13,22 +13,22 @@ from txmon.ingest.fields import choose
 from txmon.ingest.reading import Hints
 from txmon.ingest.records import BOM, DELIMITERS
 
-SAMPLE: Final = 500  # rows that decide
-PREAMBLE: Final = 40  # lines in which a header is looked for
+SAMPLE: Final = 500  # rows used to decide
+PREAMBLE: Final = 40  # lines among which the header is searched
 MORE_DELIMITERS: Final = DELIMITERS + "^~\x01\x1f"
-DEEPEST: Final = 4  # objects within objects of JSON that are looked into
+DEEPEST: Final = 4  # levels of nested JSON objects that are examined
 
 
 @dataclass(slots=True)
 class Table:
-    """A sample: names of columns, and each one's texts."""
+    """A sample: the names of the columns, and the texts of each."""
 
     names: list[str]
-    values: dict[str, list[str]]  # by name; "" for a value that is not there
+    values: dict[str, list[str]]  # by name; "" for a missing value
     rows: int
     delimiter: str = ""
     skip: int = 0
-    nested: list[str] = field(default_factory=list)  # of `names`, paths into objects
+    nested: list[str] = field(default_factory=list)  # those of `names` that are paths into objects
 
 
 def first_text(lines: Sequence[bytes]) -> str:
@@ -37,7 +37,7 @@ def first_text(lines: Sequence[bytes]) -> str:
 
 
 def json_table(lines: Sequence[bytes]) -> Table:
-    """Return a sample of JSON lines as a table; what lies within objects is called by its path."""
+    """Return a sample of JSON lines as a table. Fields of nested objects are named by their paths."""
     rows: list[dict[str, object]] = []
     for line in lines[:SAMPLE]:
         try:
@@ -72,7 +72,7 @@ def _json_text(value: object) -> str:
 
 
 def cells_of(text: str, delimiter: str) -> list[str]:
-    """Return the cells of a line of CSV; quotes that do not match are left as they are."""
+    """Return the cells of a line of CSV. Unmatched quotes stay as they are."""
     if '"' not in text:
         return text.rstrip("\r\n").split(delimiter)
     try:
@@ -82,7 +82,7 @@ def cells_of(text: str, delimiter: str) -> list[str]:
 
 
 def csv_table(lines: Sequence[bytes], hints: Hints) -> Table:
-    """Return a sample of CSV lines as a table, its delimiter and its header found."""
+    """Return a sample of CSV lines as a table, after finding its delimiter and header."""
     texts = [line.decode("utf-8", "replace").rstrip("\r\n") for line in lines[: SAMPLE + PREAMBLE]]
     if texts:
         texts[0] = texts[0].removeprefix("\ufeff")
@@ -98,14 +98,14 @@ def csv_table(lines: Sequence[bytes], hints: Hints) -> Table:
 
 
 def names_known(lines: Sequence[bytes], hints: Hints) -> int:
-    """Return how many fields a header within `lines` of CSV names; 0 where there is none."""
+    """Return how many fields the header among `lines` of CSV names, or 0 if there is no header."""
     texts = [line.decode("utf-8", "replace").rstrip("\r\n") for line in lines]
     mapped = {column.lower() for column in hints.options.mapping.values() if column}
     return max((_known([cell.strip() for cell in cells_of(text, ",")], mapped, hints) for text in texts), default=0)
 
 
 def _header(texts: Sequence[str], hints: Hints) -> tuple[str, int]:
-    """Return the delimiter and how many lines come before the header."""
+    """Return the delimiter, and the number of lines before the header."""
     given = hints.options.delimiter
     at = next((i for i, text in enumerate(texts) if text.strip()), 0)
     if texts and (match := re.fullmatch(r'"?sep=(.)"?', texts[at].strip() or " ", re.IGNORECASE)):
@@ -121,18 +121,18 @@ def _header(texts: Sequence[str], hints: Hints) -> tuple[str, int]:
             cells = [cell.strip() for cell in cells_of(text, delimiter)]
             known = _known(cells, mapped, hints)
             if known:
-                # of two that name as many fields, the one that more rows agree with
+                # among two that name as many fields, prefer the one that more rows agree with
                 agreeing = sum(len(cells_of(row, delimiter)) == len(cells) for row in texts[i + 1 : i + 21])
                 best = max(best, (known, agreeing, -i, -rank, delimiter, i))
                 if known == most and agreeing == len(texts[i + 1 : i + 21]):
-                    break  # no later line can do better with this delimiter
+                    break  # no later line can be better with this delimiter
     if best[0]:
         return best[4], best[5]
     return _widest(texts, candidates)
 
 
 def _known(cells: Sequence[str], mapped: Iterable[str], hints: Hints) -> int:
-    """How many fields these cells name, as far as a header needs them; 0 where it is no header."""
+    """Return how many fields these cells name, as far as a header needs them, or 0 if they are not a header."""
     if sum(cell.replace(".", "", 1).isdecimal() for cell in cells) * 2 > len(cells):
         return 0
     found = choose(cells, {})
@@ -146,7 +146,7 @@ def _known(cells: Sequence[str], mapped: Iterable[str], hints: Hints) -> int:
 
 
 def _widest(texts: Sequence[str], candidates: Sequence[str]) -> tuple[str, int]:
-    """Return the delimiter that splits most lines alike, and the first of these lines: the header has unknown names."""
+    """Return the delimiter that splits most lines alike, and the first such line, for a header with unknown names."""
     best = (0, 0, 0, candidates[0], 0)
     for rank, delimiter in enumerate(candidates):
         widths = [len(cells_of(text, delimiter)) if delimiter in text else 1 for text in texts[:200]]

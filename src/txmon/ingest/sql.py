@@ -1,9 +1,9 @@
-"""A SQL database as a source: rows of a query become JSON lines, each row once.
+"""Reads a SQL database. The rows of a query become JSON lines, each row once.
 
-The query gives raw rows or counts per minute. One of its columns is the watermark: a time that grows, such as the time
-of the transaction or of its insertion. Each poll reads the rows from the newest watermark less an overlap, so that it
-finds rows that were committed late. A row that an earlier poll gave is not given again: txmon remembers a digest of
-every row in the overlap, and of a row with a count how much of the count it has given.
+The query returns raw rows or counts per minute. One of its columns is the watermark: a time that grows, such as the
+time of the transaction or of its insertion. Each poll reads the rows from the newest watermark minus an overlap, so
+that it finds rows that were committed late. A row of an earlier poll is not returned again: txmon remembers a digest
+of every row in the overlap. For a row with a count, it also remembers how much of the count it has returned.
 """
 
 import itertools
@@ -26,37 +26,37 @@ from txmon.ingest.patience import Patience
 from txmon.ingest.reading import Hints
 from txmon.support.sql_address import SqlEngine, reason
 
-ROWS: Final = 5_000  # rows given at a time
-SAMPLE: Final = 1_000  # rows that the column of counts is found by
-JSON_TYPES: Final = (114, 3802)  # of PostgreSQL's columns: json and jsonb, whose fields have paths
+ROWS: Final = 5_000  # rows returned at a time
+SAMPLE: Final = 1_000  # rows from which the column of counts is found
+JSON_TYPES: Final = (114, 3802)  # PostgreSQL's json and jsonb, whose fields have paths
 TIME_TYPES: Final = (1114, 1184)  # timestamp, without and with a time zone
 BOUND: Final = re.compile(r"(?<![:\w\\]):(since|until)\b(?!:)")  # the values of a statement
-MILLISECONDS: Final = 10**11  # an epoch above this is in milliseconds: in seconds it would be the year 5138
+MILLISECONDS: Final = 10**11  # a larger epoch is in milliseconds; in seconds it would be the year 5138
 
 Watermark = datetime | date | int | float | Decimal | str
 
 
 @dataclass(frozen=True, slots=True)
 class SqlQuery:
-    """What is asked, and how it goes on."""
+    """A query, and how its polls continue."""
 
     address: str  # SQLAlchemy's URL, without a password
     text: str  # SELECT ...; may use :since and :until
     password: str | None = None
     watermark: str | None = None  # column; None: the time column
-    count: str | None = None  # column; None: by its name
+    count: str | None = None  # column; None to find it by its name
     since: str | None = None  # first watermark; None: from the beginning
-    until: str | None = None  # watermark before which it ends; None: no end
-    overlap: int = 60  # seconds read again by each poll
+    until: str | None = None  # watermark at which it ends (excluded); None: no end
+    overlap: int = 60  # seconds that each poll reads again
     every: float = 5.0  # seconds between two polls
 
 
 class Database:
-    """One connection to a database, opened when it is needed and again after a failure."""
+    """A connection to a database, opened when needed and reopened after a failure."""
 
     def __init__(self, query: SqlQuery) -> None:
-        """Raise ConfigError where SQLAlchemy or the driver is missing, or the address cannot be read."""
-        # a database file that another process may write meanwhile
+        """Create it. Raise ConfigError if SQLAlchemy or the driver is missing, or the address is not valid."""
+        # a database file that another process may write at the same time
         connect = {"read_only": True} if query.address.startswith("duckdb") else {}
         found = SqlEngine("--sql", query.address, query.password, connect)
         import sqlalchemy
@@ -67,11 +67,14 @@ class Database:
         self._found: Any = None  # the newest result
 
     def connection(self) -> Any:
-        """Return a connection of its own, to look at the tables with; a context manager."""
+        """Return a separate connection, for example to list the tables, as a context manager."""
         return self._engine.connect()
 
     def select(self, text: str, values: Mapping[str, Any]) -> tuple[list[str], Iterator[Any]]:
-        """Run `text` and return its columns and its rows, streamed. Raise IoFailure or BadData, without secrets."""
+        """Run `text`. Return its columns and its rows, streamed.
+
+        Raise IoFailure or BadData, without secrets in the message.
+        """
         from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
         try:
@@ -88,7 +91,7 @@ class Database:
         except OperationalError as bad:
             self.close()
             text = reason(bad)
-            # SQLite calls a table that is not there an operational error, as it does a disk that fails
+            # SQLite reports a missing table as an operational error, like a disk failure
             mistaken = self.kind == "sqlite" and text.startswith(("no such", "near "))
             raise (BadData if mistaken else IoFailure)(f"{self.name}: {text}") from None
         except DBAPIError as bad:
@@ -100,11 +103,11 @@ class Database:
             raise BadData(f"{self.name}: {reason(bad)}") from None
 
     def copied(self, text: str, values: Mapping[str, Any]) -> Iterator[list[bytes]] | None:
-        """Return the rows of `text` as CSV with a header, as PostgreSQL copies them; None where a column holds JSON.
+        """Return the rows of `text` as PostgreSQL's COPY writes them (CSV), or None if a column contains JSON.
 
-        It is several times as fast as rows that the driver turns into Python's values. Raise as `select` does.
+        COPY is several times as fast as rows that the driver converts to Python values. Raise as `select` does.
         """
-        # with its columns' types, and no row
+        # the types of its columns, without any row
         _, none = self.select(f"SELECT * FROM ({text}) AS txmon_copy LIMIT 0", values)
         described = list(self._found.cursor.description)
         list(none)
@@ -117,7 +120,7 @@ class Database:
 
         names = ['"' + column.name.replace('"', '""') + '"' for column in described]
         header = ",".join(names).encode()
-        # whole seconds are all that is read of a time, and rows of one second are then read many times as fast
+        # txmon uses whole seconds, and rows that share a second are read many times faster
         shown = [
             f"date_trunc('second', {name}) AS {name}" if column.type_code in TIME_TYPES else name
             for name, column in zip(names, described, strict=True)
@@ -130,7 +133,7 @@ class Database:
                 rows = iter(copy)
                 while batch := list(itertools.islice(rows, ROWS)):
                     block = b"".join(batch)
-                    if b'"' in block:  # a value may hold a newline
+                    if b'"' in block:  # a value may contain a newline
                         lines = [bytes(row).removesuffix(b"\n") for row in batch]
                     else:
                         lines = block.removesuffix(b"\n").split(b"\n")
@@ -142,7 +145,7 @@ class Database:
             raise (IoFailure if lost else BadData)(f"{self.name}: {reason(bad)}") from None
 
     def _bound(self, value: Any) -> Any:
-        """Return a watermark as the database compares it: SQLite has times as text, the others have a type for them."""
+        """Return a watermark in the type that the database compares: text for SQLite, a datetime for the others."""
         if self.kind != "sqlite" and isinstance(value, str):
             try:
                 value = datetime.fromisoformat(value)
@@ -160,32 +163,32 @@ class Database:
         except SQLAlchemyError as bad:
             self.close()
             raise IoFailure(f"{self.name}: {reason(bad)}") from None
-        # a connection that stays in a transaction would always see the same rows, and hold up the server's vacuum
+        # a transaction that stays open would never see new rows, and would delay the server's vacuum
         if self._connection is not None:
             self._connection.rollback()
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
+        """Close the connection if there is one."""
         for one in (self._found, self._connection):
             if one is not None:
-                with suppress(Exception):  # what broke cannot be closed in good order
+                with suppress(Exception):  # closing a broken connection can fail
                     one.close()
         self._found = self._connection = None
 
 
 class SqlRows:
-    """All rows of a query, once and in the order of the watermark, as lists of lines: CSV of PostgreSQL, else JSON."""
+    """All rows of a query, in the order of the watermark, as lists of lines: CSV from PostgreSQL, else JSON."""
 
     def __init__(self, query: SqlQuery) -> None:
         self._query = query
         self._database = Database(query)
         self.name = self._database.name
         self.container = COPIED if self._database.kind == "postgresql" else ROWS_OF_QUERY
-        self.size: int | None = None  # nobody knows it, so a progress bar has no end
+        self.size: int | None = None  # unknown, so a progress bar has no end
         self.consumed = 0
 
     def __enter__(self) -> "SqlRows":
-        """Begin."""
+        """Return the source itself."""
         return self
 
     def __exit__(self, *what: object) -> None:
@@ -193,7 +196,7 @@ class SqlRows:
         self._database.close()
 
     def __iter__(self) -> Iterator[list[bytes]]:
-        """Return an iterator over lists of lines. Raise IoFailure, or BadData where the query does not fit."""
+        """Yield lists of lines. Raise IoFailure, or BadData if the query does not fit."""
         text, values, columns = _statement(self._database, self._query, self._query.since, self._query.until)
         if columns:
             _watermark(self._query, columns, self.name)
@@ -213,7 +216,7 @@ class SqlRows:
 
 
 class SqlSource:
-    """A query asked again and again: a live source whose place is its newest watermark and the rows seen since."""
+    """Runs a query again and again. A position is the newest watermark and the rows seen since the overlap."""
 
     container = ROWS_OF_QUERY
 
@@ -226,12 +229,14 @@ class SqlSource:
         hints: Hints | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """say: takes a line when the server goes away and when it is back. monotonic: seconds. wall: epoch seconds.
+        """Create it. say: receives a line when the server goes away and when it is back. monotonic: seconds.
 
-        hints: what the settings say about reading; None for what is read by known names. Raise ConfigError.
+        wall: epoch seconds.
+
+        hints: the settings for reading, or None to read columns with known names. Raise ConfigError.
         """
         self._wall = wall
-        self._answered = wall()  # when the server answered last
+        self._answered = wall()  # wall time of the server's last answer
         self._missed: list[tuple[int, int]] = []
         self._hints = hints or Hints()
         self._query = query
@@ -241,37 +246,37 @@ class SqlSource:
         self._patience = Patience(self.name, say, monotonic)
         self.ended = False
         self._newest: Watermark | None = None
-        self._seen: dict[str, list[Any]] = {}  # digest -> [watermark, rows or transactions given]
-        self._counts: str | None = query.count  # column of counts; "" where a row is one transaction, None: not decided
+        self._seen: dict[str, list[Any]] = {}  # digest -> [watermark, rows or transactions returned]
+        self._counts: str | None = query.count  # column of counts; "" if a row is one transaction, None if undecided
         if position is not None:
             self._newest = unpacked(position["newest"])
-            self._counts = position.get("counts", query.count)  # not in older states
+            self._counts = position.get("counts", query.count)  # missing in older states
             self._seen = {digest: [unpacked(at), int(many)] for digest, at, many in position["seen"]}
-        self._rows: Iterator[Any] | None = None  # of the poll under way
+        self._rows: Iterator[Any] | None = None  # of the current poll
         self._columns: list[str] = []
-        self._times: dict[str, int] = {}  # how often a row came in the poll under way
+        self._times: dict[str, int] = {}  # how often each row occurred in the current poll
         self._count = 0
 
     def fileno(self) -> int | None:
-        """Return None: it is asked now and then."""
+        """Return None, because this source is polled."""
         return None
 
     @property
     def connected(self) -> bool:
-        """Whether the server answers."""
+        """Return whether the server answers."""
         return self._patience.answers
 
     def unobserved(self) -> list[tuple[int, int]]:
-        """Return, once, the times (epoch seconds) that nobody observed: in which the server was away."""
+        """Return once the times during which the server was away, as (start, end) in epoch seconds."""
         found, self._missed = self._missed, []
         return found
 
     def holds(self) -> bool:
-        """Return whether a poll is under way."""
+        """Return whether a poll is in progress."""
         return self._rows is not None
 
     def read(self) -> Chunk | None:
-        """Return new rows, at most ROWS of them; None while there are none. BadData where the query does not fit."""
+        """Return new rows, at most ROWS, or None if there are none. Raise BadData if the query does not fit."""
         if self._rows is None and self._monotonic() < self._patience.due:
             return None
         try:
@@ -282,7 +287,7 @@ class SqlSource:
             return None
         now = self._wall()
         if not self._patience.answers:
-            # who writes to the table could not reach it either
+            # other clients could not write to the table during that time either
             self._missed.append((int(self._answered), int(now)))
         self._answered = now
         self._patience.answered()
@@ -320,7 +325,7 @@ class SqlSource:
         return lines
 
     def _decided(self, columns: list[str], rows: Iterator[Any]) -> Iterator[Any]:
-        """Find out which column holds counts, as the first rows are read, and return the rows."""
+        """Return the rows, and decide from the first ones which column has counts."""
         if self._counts is None:
             first = list(itertools.islice(rows, SAMPLE))
             rows = itertools.chain(first, rows)
@@ -333,10 +338,10 @@ class SqlSource:
         return rows
 
     def _fresh(self, row: Any) -> bytes | None:
-        """Return the line of a row that was not given before, or with the part of its count that was not."""
+        """Return the line of a row that is new, or of the new part of its count, or None."""
         at = row[self._at]
         if at is None:
-            return self._encode(row)  # the parser rejects it, with the reason
+            return self._encode(row)  # the parser rejects it with the reason
         if self._newest is None or later(at, self._newest, self.name):
             self._newest = at
         if self._counted is None:
@@ -354,28 +359,28 @@ class SqlSource:
         try:
             count = int(row[place])
         except (TypeError, ValueError):
-            return self._encode(row)  # the parser rejects it, with the reason
+            return self._encode(row)  # the parser rejects it with the reason
         if count <= before and known is not None:
             return None
         self._seen[digest] = [at, count]
         return self._encode((*row[:place], count - before, *row[place + 1 :]))
 
     def _forget(self) -> None:
-        """Forget the rows that no later poll reads again."""
+        """Forget rows that no later poll can read again."""
         if self._newest is None:
             return
         limit = earlier(self._newest, self._query.overlap)
         self._seen = {digest: one for digest, one in self._seen.items() if not later(limit, one[0], self.name)}
 
     def position(self, offset: int) -> dict[str, Any] | None:
-        """Return where a restart goes on; it is that after the newest chunk, so this source is a run's only one."""
+        """Return where a restart continues. It is after the newest chunk, so a run can have only one such source."""
         if self._newest is None:
             return {"newest": None, "seen": [], "counts": self._counts}
         seen = [[digest, packed(at), many] for digest, (at, many) in self._seen.items()]
         return {"newest": packed(self._newest), "seen": seen, "counts": self._counts}
 
     def saved(self, position: Mapping[str, Any]) -> None:
-        """Do nothing: the database keeps no place for its readers."""
+        """Do nothing, because the database stores no positions for its readers."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -383,15 +388,15 @@ class SqlSource:
 
 
 def _ask(database: Database, query: SqlQuery, since: Any, until: Any) -> tuple[list[str], Iterator[Any]]:
-    """Run the query from the watermark `since` on, in its order."""
+    """Run the query from the watermark `since` on, in its order. Return the columns and the rows."""
     text, values, _ = _statement(database, query, since, until)
     return database.select(text, values)
 
 
 def _statement(database: Database, query: SqlQuery, since: Any, until: Any) -> tuple[str, dict[str, Any], list[str]]:
-    """Return the statement that asks for the rows from the watermark `since` on, its values, and the query's columns.
+    """Return the statement for rows from the watermark `since` on, its values, and the query's columns.
 
-    The columns are empty where nobody has asked for them yet.
+    The columns are empty if they were not needed.
     """
     text = query.text.strip().rstrip(";")
     if not text.lower().startswith(("select", "with", "from")):
@@ -402,7 +407,7 @@ def _statement(database: Database, query: SqlQuery, since: Any, until: Any) -> t
     column, columns = query.watermark, list[str]()
     if column is None:
         columns, none = database.select(f"SELECT * FROM ({text}) AS txmon_rows WHERE 1 = 0", {})
-        list(none)  # a cursor that is not read to its end stays open on the server
+        list(none)  # a cursor that is not exhausted stays open on the server
         column = _watermark(query, columns, database.name)
     mark = "`" if database.kind in ("mysql", "mariadb") else '"'
     quoted = mark + column.replace(mark, 2 * mark) + mark
@@ -413,12 +418,12 @@ def _statement(database: Database, query: SqlQuery, since: Any, until: Any) -> t
 
 
 def _least(database: Database) -> str:
-    """Return a time before all others, for a query that asks for one."""
+    """Return a time before all others, for the first poll of a query that uses :since."""
     return "1970-01-01 00:00:00" if database.kind != "sqlite" else ""
 
 
 def _watermark(query: SqlQuery, columns: list[str], name: str) -> str:
-    """Return the watermark's column; BadData, with what there is, where the query has none."""
+    """Return the name of the watermark column. Raise BadData, with the columns found, if the query lacks it."""
     if query.watermark is not None:
         if query.watermark in columns:
             return query.watermark
@@ -450,12 +455,12 @@ def _plain(value: object) -> object:
 
 
 def digest_of(row: Any) -> str:
-    """Return 16 bytes that stand for a row, in hexadecimal."""
+    """Return a digest of a row: 16 bytes in hexadecimal."""
     return blake2b("\0".join(map(repr, row)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def later(one: Watermark, other: Watermark, name: str) -> bool:
-    """Return whether a watermark is later than another; BadData where they cannot be compared."""
+    """Return whether a watermark is later than another. Raise BadData if they cannot be compared."""
     try:
         return bool(one > other)  # type: ignore[operator]
     except TypeError:
@@ -466,7 +471,7 @@ def later(one: Watermark, other: Watermark, name: str) -> bool:
 
 
 def earlier(at: Watermark, seconds: int) -> Watermark:
-    """Return the watermark so many seconds before `at`; BadData where that is not a time."""
+    """Return the watermark `seconds` before `at`. Raise BadData if `at` is not a time."""
     if isinstance(at, datetime | date):
         return at - timedelta(seconds=seconds) if isinstance(at, datetime) else at - timedelta(days=1)
     if isinstance(at, int | float | Decimal):
@@ -482,7 +487,7 @@ def earlier(at: Watermark, seconds: int) -> Watermark:
 
 
 def packed(at: Watermark) -> list[Any]:
-    """Return a watermark as JSON takes it."""
+    """Return a watermark as values that JSON can represent."""
     if isinstance(at, datetime):
         return ["datetime", at.isoformat()]
     if isinstance(at, date):
@@ -493,7 +498,7 @@ def packed(at: Watermark) -> list[Any]:
 
 
 def unpacked(value: Any) -> Any:
-    """Return what `packed` packed; ValueError or TypeError where it packed nothing."""
+    """Return the watermark that `packed` converted. Raise ValueError or TypeError for any other value."""
     if value is None:
         return None
     kind, text = value
@@ -503,7 +508,7 @@ def unpacked(value: Any) -> Any:
 
 
 def start_of(text: str, now: float) -> str:
-    """Return the watermark that `--since` means: a time as it is, or a duration before `now` (epoch seconds)."""
+    """Return the watermark for a value of `--since`: a time, or a duration before `now` (epoch seconds)."""
     from txmon.support.durations import seconds
 
     try:

@@ -1,4 +1,4 @@
-"""Times as people and systems write them, to epoch seconds."""
+"""Converts times, as people and systems write them, to epoch seconds."""
 
 import re
 from collections.abc import Sequence
@@ -10,34 +10,36 @@ from mypy_extensions import i64
 
 from txmon.ingest import calendar_texts
 
-EARLIEST_EPOCH = 631152000  # 1990-01-01: a bare number before it, or after the next, is not taken for an epoch
-LATEST_EPOCH = 4133980799  # 2100-12-31T23:59:59Z
-UNITS = (1.0, 1e3, 1e6, 1e9)  # of epoch numbers, in a second
-SERIAL = "excel"  # as a form: days since the end of 1899, as spreadsheets count them
+EARLIEST = 631152000  # 1990-01-01: no payment in a file is earlier, but placeholders such as 1970-01-01 are
+LATEST = 4133980799  # 2100-12-31T23:59:59Z: no payment is later, but placeholders such as 9999-12-31 are
+BUDDHIST = 17135452800  # 2513-01-01T00:00:00Z, as a calendar writes 1970 whose years are 543 higher
+UNITS = (1.0, 1e3, 1e6, 1e9)  # units of epoch numbers per second
+SERIAL = "excel"  # the form of serial dates: days since the end of 1899, as in spreadsheets
 EPOCHS = {"epoch": 1.0, "epoch-s": 1.0, "epoch-ms": 1e3, "epoch-us": 1e6, "epoch-ns": 1e9}
 ACCEPTED = (
     "accepted are epochs in s (10 digits), ms (13), us (16) or ns (19), and yyyymmdd with HHMM or HHMMSS;"
     " --time-format says how others are written"
 )
-LATEST = 253402300799  # 9999-12-31T23:59:59Z
 HALF_DAY = 43200
 HOUR = 3600
-LATE = 1200  # seconds by which a row may be late within the hour that a clock set back repeats
+LATE = 1200  # seconds by which a row may be late within the hour that a clock change repeats
 CACHED = 4096
-LONGEST_CACHED = 64  # characters: a time padded to a megabyte must not be kept thousands of times
+LONGEST_CACHED = 64  # characters; longer texts are not cached, because padded times could fill the memory
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2})\s?h\s?(\d{1,2})?|(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?", re.ASCII)
-_LEAP = re.compile(r"(:\d\d):60", re.ASCII)  # a leap second belongs to its minute
-_MIDNIGHT = re.compile(r"[T ]0?0:00(?::00(?:\.0+)?)?$", re.ASCII)  # after a date whose time is in another column
+_LEAP = re.compile(r"(:\d\d):60", re.ASCII)  # a leap second counts in its minute
+# the midnight of a date whose time is in another column
+_MIDNIGHT = re.compile(r"[T ]0?0:00(?::00(?:\.0+)?)?$", re.ASCII)
 _DIGITS = re.compile(r"\d+", re.ASCII)
+_WITHOUT_YEAR = re.compile(r"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d", re.ASCII)  # as syslog writes a time
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE]\+?\d{1,2})?", re.ASCII)
 
 
 class TimeParser:
-    """Reads times. Those without a date get one.
+    """Parses times, and completes those without a date.
 
-    In a file, that is the next day when the time of day steps back by half a day. In a live stream, it is the day on
-    which the time is nearest to the wall clock, so that one wrong time does not move the date of the times after it.
+    In a file, the next day begins when the time of day steps back by half a day or more. In a live stream, the date is
+    the one that brings the time nearest to the wall clock, so a single wrong time does not affect later ones.
     """
 
     def __init__(
@@ -48,38 +50,38 @@ class TimeParser:
         order: str = "",
         form: str | None = None,
     ) -> None:
-        """tz: of times that name no zone. first_date: of times without a date; None makes such a time an error.
+        """Create it. tz: of times without a zone. first_date: of times without a date; None makes such a time an error.
 
-        now: of a live stream, the wall clock, epoch seconds; `look` sets it again.
-        order: of day and month in numeric dates, dmy or mdy; empty: each must decide it. form: as strptime takes it, or
-        a word of EPOCHS; no other form is read then.
+        now: for a live stream, the wall clock in epoch seconds; `look` updates it. order: of day and month in numeric
+        dates, dmy or mdy; empty: each date must decide it. form: for strptime, or a word of EPOCHS; no other form is
+        then accepted.
         """
         self._tz = tz
         self._order = order
         self._form = form
         self._asked = form
-        self._with_zone = 20 if form is None else -1  # bytes of the form that `plain` reads
+        self._with_zone = 20 if form is None else -1  # length in bytes of the form that `plain` reads
         self._date = first_date
-        self._last: int | None = None  # seconds of the newest time of day
+        self._last: int | None = None  # seconds since midnight of the newest time of day
         self._cache: dict[str, int] = {}
         self._of_day: dict[str, int] = {}
-        self._midnights: dict[bytes, int] = {}  # of dates as they are written
-        self._day = b"-"  # the date that came last, and its midnight
+        self._midnights: dict[bytes, int] = {}  # of dates, by their text
+        self._day = b"-"  # the previous date, and its midnight
         self._midnight = -1
         self._utc = str(tz) == "UTC" and form is None
         self._now = now
-        self._reach = HOUR  # seconds by which a time of day may lie ahead of the wall clock
-        self._fixed = isinstance(tz, timezone) or str(tz) == "UTC"  # its clocks are never set
-        self._newest = 0  # of the times that a clock set back may repeat, epoch seconds
+        self._reach = HOUR  # seconds by which a time of day may be ahead of the wall clock
+        self._fixed = isinstance(tz, timezone) or str(tz) == "UTC"  # whether the zone never changes its offset
+        self._newest = 0  # newest time around a clock change, epoch seconds
 
     def begin(self, first_date: date) -> None:
-        """Start anew: the next time without a date is on `first_date`."""
+        """Start again: the next time without a date is on `first_date`."""
         self._date, self._last = first_date, None
 
     def decide(self, order: str, form: str = "") -> None:
-        """Read numeric dates in this order from now on: dmy, mdy, or empty where each must decide it.
+        """Read numeric dates in this order from now on: dmy, mdy, or empty if each must decide it.
 
-        form: of all times, where none was asked for when the parser was made; empty for any.
+        form: of all times, unless the user gave one; empty for any.
         """
         decided = self._asked if self._asked is not None or not form else form
         if order != self._order or decided != self._form:
@@ -90,7 +92,7 @@ class TimeParser:
             self._of_day.clear()
 
     def look(self, now: int) -> None:
-        """Take note of the wall clock, epoch seconds; in a file, which has no present, do nothing."""
+        """Set the wall clock, epoch seconds. In a file this does nothing."""
         if self._now is not None:
             self._now = now
 
@@ -99,14 +101,14 @@ class TimeParser:
         self._now, self._reach = now, reach
 
     def parse(self, text: str) -> int:
-        """Return epoch seconds, fractions floored; ValueError with a short reason when `text` is not a time."""
+        """Return epoch seconds, fractions floored. Raise ValueError with a short reason if `text` is not a time."""
         return self.read(text)[0]
 
     def read(self, text: str) -> tuple[int, bool]:
-        """Return epoch seconds, fractions floored, and whether they are certain; ValueError as `parse` raises it.
+        """Return epoch seconds, fractions floored, and whether they are certain. Raise ValueError as `parse` does.
 
-        A time is certain when the same text means the same wherever it stands. The meaning of a time of day, and of a
-        local time within an hour that a clock set back repeats, depends on what was read before.
+        A time is certain if its text means the same everywhere. The meaning of a time of day, and of a local time
+        within an hour that a clock change repeats, depends on the rows before.
         """
         found = self._cache.get(text)
         if found is not None:
@@ -134,9 +136,9 @@ class TimeParser:
         return found
 
     def plain(self, cell: bytes) -> int:
-        """Epoch seconds of `2026-03-02T14:33:00Z`, as most systems write it; -1 for any other, and for mistakes.
+        """Return the epoch seconds of a time such as `2026-03-02T14:33:00Z`, or -1 for any other form and for mistakes.
 
-        It names its date, so it means the same wherever it stands.
+        Such a time names its date, so it means the same everywhere.
         """
         size = len(cell)
         if not ((size == self._with_zone and cell[19] == 0x5A) or (size == 19 and self._utc)):  # Z
@@ -150,12 +152,14 @@ class TimeParser:
         return midnight + (hour * 3600 + minute * 60 + second) if midnight >= 0 else -1
 
     def _new_day(self, day: bytes) -> int:
-        """Epoch seconds at which `2026-03-02` began in UTC; -1 where it is not a date."""
+        """Return the epoch seconds at which a day such as `2026-03-02` began in UTC, or -1 if it is not a date."""
         midnight = self._midnights.get(day)
         if midnight is None:
             try:
                 midnight = int(datetime.combine(date.fromisoformat(day.decode()), time(), UTC).timestamp())
             except ValueError:
+                return -1
+            if not EARLIEST <= midnight <= LATEST:
                 return -1
             if len(self._midnights) >= CACHED:
                 self._midnights.clear()
@@ -164,11 +168,11 @@ class TimeParser:
         return midnight
 
     def snapshot(self) -> list[object]:
-        """Return the date that times of day have reached, as JSON takes it."""
+        """Return the current date of times of day, as values that JSON can represent."""
         return [self._date.isoformat() if self._date is not None else None, self._last, self._newest]
 
     def restore(self, state: Sequence[Any]) -> None:
-        """Take over what `snapshot` gave; ValueError or TypeError where that cannot be."""
+        """Restore what `snapshot` returned. Raise ValueError or TypeError if it is not valid."""
         self._date = date.fromisoformat(state[0]) if state[0] is not None else None
         self._last = int(state[1]) if state[1] is not None else None
         self._newest = int(state[2]) if len(state) > 2 else 0
@@ -190,7 +194,7 @@ class TimeParser:
         return bounded(self._moment(local)[0], text)
 
     def _nearest(self, second: int, now: int, text: str) -> int:
-        """Epoch seconds of this second of the day, in the 24 hours that end `reach` seconds after `now`."""
+        """Return the epoch seconds of this second of the day, in the 24 hours that end `reach` seconds after `now`."""
         today = datetime.fromtimestamp(now, self._tz).date()
         for days in (1, 0, -1):
             day = today + timedelta(days=days)
@@ -200,7 +204,7 @@ class TimeParser:
         return bounded(self._moment(local)[0], text)
 
     def _absolute(self, text: str) -> tuple[int, bool]:
-        """Epoch seconds, and whether the same text always means them."""
+        """Return epoch seconds, and whether the same text always means the same time."""
         if self._form is not None:
             return self._formed(text)
         if _NUMBER.fullmatch(text):
@@ -218,22 +222,20 @@ class TimeParser:
             if worded is None and (inner := calendar_texts.unwrapped(text)):
                 return self._absolute(inner)
             if worded is None:
-                raise ValueError(
-                    f"{text[:60]!r} is not a time in a known form; --time-format says how it is written"
-                ) from None
+                raise _unknown(text) from None
             if worded[1] is not None:
-                return bounded(worded[0].replace(tzinfo=worded[1]).timestamp(), text), True
+                return bounded(worded[0].replace(tzinfo=worded[1]).timestamp(), text, EARLIEST), True
             moment = worded[0]
         if moment.tzinfo is not None:
-            return bounded(moment.timestamp(), text), True
+            return bounded(moment.timestamp(), text, EARLIEST), True
         return self._local(moment, text)
 
     def _local(self, moment: datetime, text: str) -> tuple[int, bool]:
         seconds, certain = self._moment(moment.replace(tzinfo=self._tz))
-        return bounded(seconds, text), certain
+        return bounded(seconds, text, EARLIEST), certain
 
     def _formed(self, text: str) -> tuple[int, bool]:
-        """Return the same in the form that was asked for."""
+        """Return the same for a text in the form that the user gave."""
         form = self._form
         assert form is not None
         if form in EPOCHS:
@@ -254,7 +256,7 @@ class TimeParser:
         return self._local(moment, text)
 
     def _formed_of_day(self, text: str) -> int | None:
-        """Seconds since midnight where the form that was asked for has no date."""
+        """Return the seconds since midnight if the user's form has no date, or None."""
         form = self._form
         assert form is not None
         if form in EPOCHS or form == SERIAL or "%d" in form or "%j" in form or not ("%H" in form or "%I" in form):
@@ -266,7 +268,7 @@ class TimeParser:
         return moment.hour * 3600 + moment.minute * 60 + moment.second
 
     def number(self, value: float) -> int:
-        """Return epoch seconds of a number; ValueError as `parse` raises it."""
+        """Return the epoch seconds of a number. Raise ValueError as `parse` does."""
         if self._form is None:
             found = _epoch_in(value)
             if found is not None:
@@ -274,7 +276,7 @@ class TimeParser:
         return self.parse(str(value)[:60])
 
     def together(self, day: str, clock: str, zone: str) -> tuple[int, bool]:
-        """Return what `read` does of a time in parts: a date (or a whole time), a time of day, a zone; "" for none."""
+        """Return what `read` does for a time in parts: a date or a whole time, a time of day, a zone ("" for none)."""
         key = f"{day}\x1f{clock}\x1f{zone}"
         found = self._cache.get(key)
         if found is not None:
@@ -290,30 +292,40 @@ class TimeParser:
         return found, certain
 
     def _moment(self, local: datetime) -> tuple[float, bool]:
-        """Epoch seconds of a local time, and whether it comes only once.
+        """Return the epoch seconds of a local time, and whether it occurs only once.
 
-        In the hour that a clock set back repeats, it is the first until the stream has been through that, then the
+        In the hour that a clock change repeats, the first occurrence is used until the stream has passed it, then the
         second.
         """
         first = local.timestamp()
         second = first if self._fixed else local.replace(fold=1).timestamp()
-        if second <= first:  # equal on most days; less in the hour that a clock set forward leaves out
+        if second <= first:  # equal on most days; smaller in the hour that a clock change skips
             return first, True
         chosen = second if first < self._newest - LATE else first
         self._newest = max(self._newest, floor(chosen))
         return chosen, False
 
 
+def _unknown(text: str) -> ValueError:
+    """Return the error of a time in no known form."""
+    if _WITHOUT_YEAR.fullmatch(text):
+        return ValueError(f"{text!r} has no year; --time-format '%b %d %H:%M:%S' takes that of --date, or this year")
+    return ValueError(f"{text[:60]!r} is not a time in a known form; --time-format says how it is written")
+
+
 def _epoch_in(value: float) -> float | None:
-    """Epoch seconds of a number of s, ms, us or ns that is from 1990 to 2100; None for any other."""
+    """Return the epoch seconds of a number of s, ms, us or ns from 1990 to 2100, or None for any other number."""
     for unit in UNITS:
-        if EARLIEST_EPOCH <= value / unit <= LATEST_EPOCH:
+        if EARLIEST <= value / unit <= LATEST:
             return value / unit
     return None
 
 
 def _compact(text: str) -> datetime | None:
-    """The time that digits without marks are: yyyymmdd, then HHMM, HHMMSS or a fraction as well; None for any other."""
+    """Return the time in digits without separators: yyyymmdd, then optionally HHMM, HHMMSS or a fraction.
+
+    None for others.
+    """
     size = len(text)
     forms = ["%Y%m%d"] if size == 8 else ["%Y%m%d%H%M", "%y%m%d%H%M%S"] if size == 12 else []
     if size in (14, 17, 20):
@@ -329,7 +341,7 @@ def _compact(text: str) -> datetime | None:
 
 
 def _of_serial(text: str) -> datetime:
-    """Return the time that a spreadsheet's number of days means; the last digit that is written may be rounded."""
+    """Return the time of a spreadsheet's serial date. Its last digit may have been rounded."""
     whole, _, rest = text.replace(",", ".").partition(".")
     if not (whole.isdecimal() and len(whole) <= 7 and (rest.isdecimal() or not rest)):
         raise ValueError(f"{text[:60]!r} is not a number of days of --time-format {SERIAL}")
@@ -338,26 +350,28 @@ def _of_serial(text: str) -> datetime:
     return datetime(1899, 12, 30) + timedelta(days=int(whole), seconds=floor(seconds + max(inexact, 0.001)))
 
 
-def bounded(seconds: float, text: str) -> int:
-    """Return `seconds`, fractions floored; ValueError, which names `text`, when they are not from 0 to LATEST."""
-    if not isfinite(seconds) or not 0 <= seconds <= LATEST:
-        raise ValueError(f"{text[:60]!r} is not between 1970 and 9999")
+def bounded(seconds: float, text: str, earliest: int = 0) -> int:
+    """Return `seconds`, fractions floored. Raise ValueError, with `text` in it, if not from `earliest` to LATEST."""
+    if not isfinite(seconds) or not earliest <= seconds <= LATEST:
+        year = 1990 if earliest else 1970
+        hint = ". Subtract 543 from years of the Buddhist calendar" if BUDDHIST <= seconds <= BUDDHIST + LATEST else ""
+        raise ValueError(f"{text[:60]!r} is not between {year} and 2100{hint}")
     return floor(seconds)
 
 
 def _time_of_day(text: str) -> int | None:
-    """Seconds since midnight, None when `text` has another form; ValueError for 25:61."""
+    """Return seconds since midnight, or None if `text` has another form. Raise ValueError for 25:61."""
     match = _TIME_OF_DAY.fullmatch(text)
     if match is None:
         return None
     hour, minute, second = match[1] or match[3], match[2] or match[4] or "0", match[5] or "0"
     if int(hour) > 23 or int(minute) > 59 or int(second) > 60:
         raise ValueError(f"{text!r} is not a time of day")
-    return int(hour) * 3600 + int(minute) * 60 + min(int(second), 59)  # a leap second belongs to its minute
+    return int(hour) * 3600 + int(minute) * 60 + min(int(second), 59)  # a leap second counts in its minute
 
 
 def _two(cell: bytes, at: i64) -> i64:
-    """Return the number that two digits make; 99 where they are none."""
+    """Return the number of two digits, or 99 if they are not digits."""
     tens: i64 = cell[at] - 48
     ones: i64 = cell[at + 1] - 48
     return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else 99

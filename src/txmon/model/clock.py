@@ -1,4 +1,4 @@
-"""Epoch seconds as ISO 8601 text; the text of each day and each minute is remembered."""
+"""Formats epoch seconds as ISO 8601 text. The text of each day and each minute is cached."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -7,13 +7,13 @@ from mypy_extensions import i64
 
 from txmon.model.encoding import TWO
 
-CACHED: Final = 4096  # texts remembered of a kind
+CACHED: Final = 4096  # texts cached of each kind
 _midnights: Final[dict[int, str]] = {}
-_clocks: Final[list[str | None]] = [None] * 1440  # minutes of a day, as they are written
+_clocks: Final[list[str | None]] = [None] * 1440  # the text of each minute of a day
 
 
 def iso(seconds: int) -> str:
-    """`seconds` since the epoch as `2026-03-02T14:33:00Z`."""
+    """Return `seconds` since the epoch as `2026-03-02T14:33:00Z`."""
     time: i64 = seconds
     day = time // 86400
     midnight = _midnights.get(day)

@@ -1,4 +1,4 @@
-"""Drivers: the values of other columns that explain why a count is off normal."""
+"""Drivers: the values of other columns that explain why a count deviates from normal."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -15,7 +15,7 @@ LONGEST: Final = 60  # characters of a value in a text
 
 @mypyc_attr(acyclic=True)
 class Driver:
-    """A value of one column, or one of each of two columns, and its part of what is off normal."""
+    """A value of one column, or one value of each of two columns, and its share of the deviation."""
 
     __slots__ = ("expected", "seen", "share", "values")
 
@@ -23,35 +23,35 @@ class Driver:
         self.values = tuple(values)  # ((column, value), ...), one or two
         self.seen = seen  # transactions with it
         self.expected = expected
-        self.share = share  # of the excess, 1 for all of it
+        self.share = share  # of the excess; 1 means all of it
 
     def row(self) -> dict[str, object]:
-        """Return it as a line of JSON has it."""
+        """Return the driver as a JSON object."""
         return {
             "values": dict(self.values), "seen": self.seen, "expected": round(self.expected, 2),
             "share": round(self.share, 2),
         }  # fmt: skip
 
     def pack(self) -> list[object]:
-        """Return it as a state has it."""
+        """Return the driver as a value for a state."""
         return [[list(pair) for pair in self.values], self.seen, self.expected, self.share]
 
     def text(self) -> str:
-        """Return it in words: `issuer B7 (61 seen, 5 expected), response code 91 issuer unavailable`."""
+        """Return the driver in words: `issuer B7 (61 seen, 5 expected), response code 91 issuer unavailable`."""
         named = [value_text(column, value) for column, value in self.values]
         expected = f"{self.expected:.0f}" if self.expected >= 9.5 else f"{self.expected:.2g}"
         return ", ".join([f"{named[0]} ({self.seen} seen, {expected} expected)", *named[1:]])
 
     def __eq__(self, other: object) -> bool:
-        """Drivers that say the same are the same."""
+        """Return whether the other object is a driver with the same content."""
         return isinstance(other, Driver) and self.pack() == other.pack()
 
     def __hash__(self) -> int:
-        """Goes with __eq__."""
+        """Return a hash that agrees with __eq__."""
         return hash(self.values)
 
 
-Drivers = tuple[Driver, ...]  # empty where the excess is spread evenly; None in their place where nothing is known
+Drivers = tuple[Driver, ...]  # empty if the excess is spread evenly; None instead if nothing is known
 NO_DRIVERS: Final[Drivers] = ()
 
 
@@ -74,12 +74,15 @@ def drivers_text(drivers: Drivers) -> str:
 
 
 def pack_drivers(drivers: Drivers | None) -> list[object] | None:
-    """Return drivers as JSON takes them; None for None."""
+    """Return drivers as values that JSON can represent, or None for None."""
     return None if drivers is None else [one.pack() for one in drivers]
 
 
 def unpack_drivers(rows: Any) -> Drivers | None:
-    """Return the drivers that `pack_drivers` packed; None for None. TypeError or ValueError where they are none."""
+    """Return the drivers that `pack_drivers` converted, or None for None.
+
+    Raise TypeError or ValueError for other values.
+    """
     if rows is None:
         return None
     return tuple(

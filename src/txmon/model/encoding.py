@@ -1,6 +1,6 @@
-"""Writes numbers and texts as bytes, exactly as `format` and `json` do and several times as fast.
+"""Writes numbers and texts as bytes, with the same result as `format` and `json` but several times faster.
 
-Every verdict line has nine numbers. Texts that are few and written often are remembered.
+Every verdict line has nine numbers. Texts that occur often are cached.
 """
 
 import json
@@ -10,18 +10,19 @@ from typing import Final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr, u8
 
-TIE: Final = 1e-4  # how near to a half the scaled number's own rounding could decide: `format` knows its exact value
-LARGEST: Final = 1e8  # scaled; above it a float's last digit comes near to TIE
+# distance from a half within which rounding of the scaled number could decide; `format` uses the exact value
+TIE: Final = 1e-4
+LARGEST: Final = 1e8  # scaled; above it, a float's last digit is nearly as large as TIE
 TWO: Final = [f"{i:02}" for i in range(100)]
 MINUS: Final[u8] = 45
-REMEMBERED_NUMBERS: Final = 10_000  # numbers, without their point, whose texts are kept
-MOST_PLACES: Final = 5  # of these
+REMEMBERED_NUMBERS: Final = 10_000  # numbers, without their point, whose texts are cached
+MOST_PLACES: Final = 5  # decimals of cached numbers, at most
 _numbers: Final[list[bytes | None]] = [None] * ((MOST_PLACES + 1) * REMEMBERED_NUMBERS)  # by decimals, then by number
-_quoted: Final = json.encoder.encode_basestring  # JSON string, non-ASCII left as it is
+_quoted: Final = json.encoder.encode_basestring  # JSON string, with non-ASCII characters unchanged
 
 
 def write_fixed(out: BytesWriter, value: float, places: i64) -> None:
-    """Write `value` with so many decimals, 0 to 2."""
+    """Write `value` with `places` decimals, 0 to 2."""
     size = -value if value < 0.0 else value
     scaled = size if places == 0 else size * 10.0 if places == 1 else size * 100.0
     digits: i64 = -1
@@ -36,7 +37,7 @@ def write_fixed(out: BytesWriter, value: float, places: i64) -> None:
 
 
 def _rounded(scaled: float) -> i64:
-    """Return the nearest whole number, for 0 up to LARGEST; -1 where that is too near a tie to tell."""
+    """Return the nearest whole number, for 0 up to LARGEST, or -1 if the value is too near a tie."""
     number = int(scaled)
     rest = scaled - float(number)
     if 0.5 - TIE < rest < 0.5 + TIE:
@@ -45,12 +46,12 @@ def _rounded(scaled: float) -> i64:
 
 
 def write_whole(out: BytesWriter, number: int) -> None:
-    """Write `number` in digits."""
+    """Write `number` in decimal digits."""
     out.write(_pointed(number, 0) if 0 <= number < REMEMBERED_NUMBERS else str(number).encode())
 
 
 def _pointed(number: i64, places: i64) -> bytes:
-    """`number`, 0 or more, with a point before its last digits, 0 to 7 of them."""
+    """Return `number`, 0 or more, with a point before its last `places` digits, 0 to 7."""
     if number >= REMEMBERED_NUMBERS or places > MOST_PLACES:
         return _point(number, places)
     slot = places * REMEMBERED_NUMBERS + number
@@ -66,9 +67,9 @@ def _point(number: int, places: int) -> bytes:
 
 
 def write_significant(out: BytesWriter, value: float, digits: i64) -> None:
-    """Write `value` with so many significant digits, 2 to 4, as the format `g` does."""
+    """Write `value` with `digits` significant digits, 2 to 4, as the format `g` does."""
     places: i64 = digits  # decimals
-    edge = 1.0  # the power of ten above the value
+    edge = 1.0  # the smallest power of ten above the value
     scale = 100.0 if digits == 2 else 1000.0 if digits == 3 else 10000.0
     if value < 0.1:
         edge = 0.1
@@ -83,7 +84,7 @@ def write_significant(out: BytesWriter, value: float, digits: i64) -> None:
             edge *= 10.0
             scale /= 10.0
             places -= 1
-    # next to a power of ten the digits may be one more or less, and so small a number has an exponent
+    # next to a power of ten, rounding can change the number of digits, and such a small number has an exponent
     number: i64 = -1
     if value >= 1.01e-4 and value < edge * 0.9999 and (value >= 0.11 or value >= edge * 0.1000001):
         number = _rounded(value * scale)
@@ -115,7 +116,7 @@ class Encoded:
     def __init__(self, text: str) -> None:
         self.plain = utf8(text)
         self.quoted = quoted(text)
-        self.escaped = self.quoted[1:-1]  # to stand within a JSON string
+        self.escaped = self.quoted[1:-1]  # for use inside a JSON string
 
 
 REMEMBERED_TEXTS: Final = 4096
@@ -123,7 +124,7 @@ _texts: Final[dict[str, Encoded]] = {}
 
 
 def encoded(text: str) -> Encoded:
-    """Return a status, a dimension: there are few of them."""
+    """Return the encoded form of a status or a dimension's value. It is cached, because there are few of them."""
     found = _texts.get(text)
     if found is None:
         if len(_texts) >= REMEMBERED_TEXTS:
@@ -133,15 +134,15 @@ def encoded(text: str) -> Encoded:
 
 
 def utf8(text: str) -> bytes:
-    """`text` as it is; half a surrogate pair stays one, for the stream to refuse."""
+    """Return `text` as UTF-8. Half a surrogate pair is kept, and the stream then refuses it."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def quoted(text: str) -> bytes:
-    """`text` as a JSON string."""
+    """Return `text` as a JSON string."""
     return utf8(_quoted(text))
 
 
 def decoded(data: bytes) -> str:
-    """Return what `utf8` encoded."""
+    """Return the text that `utf8` encoded."""
     return data.decode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""What identifies a series: its key and its status, and how every state packs keys as JSON."""
+"""Defines what identifies a series, its key and its status, and how states store keys as JSON."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 Key = tuple[tuple[str, str], ...]  # ((dimension, value), ...) in the order of --group-by; () without it
 Series = tuple[Key, str]  # a key and a status
 Counts = dict[Key, dict[str, int]]  # numbers of transactions by key and status
-TOTAL: Final = "*"  # the status of a key's total volume, and of silence
+TOTAL: Final = "*"  # the status that represents a key's total volume, and silence
 
 
 def pack_key(key: Key) -> list[list[str]]:
@@ -15,23 +15,26 @@ def pack_key(key: Key) -> list[list[str]]:
 
 
 def unpack_key(pairs: Iterable[Any]) -> Key:
-    """Return the key that `pack_key` packed; TypeError or ValueError where it packed none."""
+    """Return the key that `pack_key` converted. Raise TypeError or ValueError for any other value."""
     return tuple([(str(name), str(value)) for name, value in pairs])
 
 
 def pack_counts(counts: Counts) -> list[object]:
-    """Counts by key and status; the inner tables are those given, not copies."""
+    """Return counts by key and status as lists. The inner tables are shared, not copied."""
     return [[pack_key(key), statuses] for key, statuses in counts.items()]
 
 
 def pack_table(counts: Counts) -> list[object]:
-    """Counts whose keys have the same dimensions: these, and then rows of their values and the counts by status."""
+    """Return counts as the dimensions of their keys, followed by rows of values and counts by status.
+
+    All keys must have the same dimensions.
+    """
     names = [name for name, _ in next(iter(counts), ())]
     return [names, *([[value for _, value in key], statuses] for key, statuses in counts.items())]
 
 
 def unpack_table(rows: Sequence[Any]) -> Counts:
-    """Return the counts that `pack_table` packed; TypeError or ValueError where it packed none."""
+    """Return the counts that `pack_table` converted. Raise TypeError or ValueError for any other value."""
     names = [str(name) for name in rows[0]]
     return {
         tuple([(name, str(value)) for name, value in zip(names, values, strict=True)]): {
@@ -42,5 +45,5 @@ def unpack_table(rows: Sequence[Any]) -> Counts:
 
 
 def unpack_counts(rows: Iterable[Any]) -> Counts:
-    """Return the counts that `pack_counts` packed; TypeError or ValueError where it packed none."""
+    """Return the counts that `pack_counts` converted. Raise TypeError or ValueError for any other value."""
     return {unpack_key(key): {str(name): int(count) for name, count in statuses.items()} for key, statuses in rows}

@@ -1,4 +1,4 @@
-"""Money: exact sums of amounts by status and currency, and what they are beside what is normal."""
+"""Money: exact sums of amounts by status and currency, and their comparison with normal."""
 
 from collections.abc import Iterable, Mapping
 from math import sqrt
@@ -8,30 +8,30 @@ from mypy_extensions import mypyc_attr
 
 from txmon.model.keys import Key, pack_key, unpack_key
 
-SCALE: Final = 10_000  # units of a currency's 1: sums of whole units are the same in any order of the rows
-MOST: Final = 1e12  # larger amounts of a row are left out, as those that cannot be read
-NO_AMOUNT: Final = -(1 << 61)  # in place of units, where a row says none
-CURRENCY: Final = "$"  # names the currency in a key; always its last
-TRUE_IN: Final = 1.96  # standard deviations to either side that hold 95 % of a normal distribution
+SCALE: Final = 10_000  # units per 1 of a currency; sums of integers do not depend on the order of the rows
+MOST: Final = 1e12  # larger amounts of a row are ignored, like those that cannot be read
+NO_AMOUNT: Final = -(1 << 61)  # represents the units of a row without an amount
+CURRENCY: Final = "$"  # name of the currency's dimension in a key; always the last one
+TRUE_IN: Final = 1.96  # 95 % of a normal distribution is within this many standard deviations of its mean
 
 
 @mypyc_attr(acyclic=True)
 class Sums:
-    """What the amounts of one status in one currency come to."""
+    """The sums of the amounts of one status in one currency."""
 
     __slots__ = ("squares", "units")
 
     def __init__(self, units: int = 0, squares: int = 0) -> None:
         self.units = units  # 1/SCALE of the currency
-        self.squares = squares  # of a transaction's units, added up
+        self.squares = squares  # sum of the squared units of single transactions
 
     def add(self, units: int, count: int) -> None:
-        """Add a row whose `count` transactions come to `units` together."""
+        """Add a row whose `count` transactions have `units` together."""
         self.units += units
         self.squares += units * units // count if count > 1 else units * units
 
     def join(self, other: "Sums") -> None:
-        """Add what `other` has."""
+        """Add the sums of `other`."""
         self.units += other.units
         self.squares += other.squares
 
@@ -41,12 +41,12 @@ NO_MONEY: Final[MoneyTable] = {}
 
 
 def units_of(amount: float) -> int:
-    """Return an amount in units; NO_AMOUNT for one that is too large."""
+    """Return an amount in units, or NO_AMOUNT if it is too large."""
     return round(amount * SCALE) if -MOST <= amount <= MOST else NO_AMOUNT
 
 
 def add_money(table: MoneyTable, key: Key, status: str, units: int, count: int) -> None:
-    """Add a row's amount to a table. A row of no transactions has none."""
+    """Add a row's amount to a table. A row without transactions has no amount."""
     if count < 1:
         return
     statuses = table.get(key)
@@ -59,7 +59,7 @@ def add_money(table: MoneyTable, key: Key, status: str, units: int, count: int) 
 
 
 def merge_money(table: MoneyTable, added: MoneyTable) -> None:
-    """Add `added` to `table`, which may take over its parts."""
+    """Add `added` to `table`, which may take ownership of its parts."""
     for key, statuses in added.items():
         found = table.get(key)
         if found is None:
@@ -74,7 +74,7 @@ def merge_money(table: MoneyTable, added: MoneyTable) -> None:
 
 
 def pack_money(table: MoneyTable) -> list[object]:
-    """Return a table as JSON takes it."""
+    """Return a table as values that JSON can represent."""
     return [
         [pack_key(key), {status: [str(sums.units), str(sums.squares)] for status, sums in statuses.items()}]
         for key, statuses in table.items()
@@ -82,7 +82,7 @@ def pack_money(table: MoneyTable) -> list[object]:
 
 
 def unpack_money(rows: Iterable[Any]) -> MoneyTable:
-    """Return the table that `pack_money` packed; TypeError or ValueError where it packed none."""
+    """Return the table that `pack_money` converted. Raise TypeError or ValueError for any other value."""
     return {
         unpack_key(key): {str(status): Sums(int(units), int(squares)) for status, (units, squares) in statuses.items()}
         for key, statuses in rows
@@ -91,10 +91,10 @@ def unpack_money(rows: Iterable[Any]) -> MoneyTable:
 
 @mypyc_attr(acyclic=True)
 class Money:
-    """An amount that was seen beside what is normal, in one currency.
+    """An observed amount in one currency, compared with the normal amount.
 
-    What was seen is known. What would have been normal is not: `spread` is the variance of that by chance, and `shared`
-    the standard deviation that all buckets of an incident have in common, because the expected counts may be wrong.
+    The observed amount is exact. The normal amount is estimated: `spread` is its variance by chance. `shared` is the
+    standard deviation that all buckets of an incident have in common, because the expected counts may be wrong.
     """
 
     __slots__ = ("currency", "expected", "seen", "shared", "spread", "volume")
@@ -102,23 +102,21 @@ class Money:
     def __init__(
         self, currency: str, seen: float, expected: float, spread: float, shared: float, volume: float = 0.0
     ) -> None:
-        self.currency = currency  # empty where the source names none
+        self.currency = currency  # empty if the source has no currency
         self.seen = seen
         self.expected = expected
         self.spread = spread
         self.shared = shared
-        self.volume = (
-            volume  # what the transactions of all statuses are usually worth in the same buckets; 0: not known
-        )
+        self.volume = volume  # usual amount of all statuses in the same buckets; 0 if unknown
 
     @property
     def excess(self) -> float:
-        """Return the amount above normal; negative below."""
+        """Return the amount above normal. It is negative below normal."""
         return self.seen - self.expected
 
     @property
     def error(self) -> float:
-        """Half of the interval that holds the amount above normal with a probability of 95 %."""
+        """Return half the width of the 95 % interval of the amount above normal."""
         return TRUE_IN * sqrt(max(0.0, self.spread) + self.shared * self.shared)
 
     def plus(self, other: "Money") -> "Money":
@@ -129,25 +127,25 @@ class Money:
         )  # fmt: skip
 
     def share(self) -> float:
-        """Return the share of the usual money of all statuses that is above or below normal, with 95 % certainty.
+        """Return the share of the usual amount of all statuses that is above or below normal, with 95 % certainty.
 
-        0 where it may be nothing, or where that money is not known.
+        It is 0 if the deviation may be zero, or if the usual amount is unknown.
         """
         return max(0.0, abs(self.excess) - self.error) / self.volume if self.volume > 0.0 else 0.0
 
     def numbers(self) -> list[float]:
-        """Return all but the currency, for a state."""
+        """Return all fields except the currency, for a state."""
         return [self.seen, self.expected, self.spread, self.shared, self.volume]
 
     def row(self) -> dict[str, object]:
-        """Return it as a line of JSON has it."""
+        """Return the money as a JSON object."""
         row: dict[str, object] = {"currency": self.currency} if self.currency else {}
         excess, error = self.excess, self.error
         row |= {"seen": round(self.seen, 2), "expected": round(self.expected, 2), "excess": round(excess, 2)}
         return row | {"low": round(excess - error, 2), "high": round(excess + error, 2)}
 
     def text(self) -> str:
-        """Return it in words: `12,400 USD above normal (10,100 to 14,700)`."""
+        """Return the money in words: `12,400 USD above normal (10,100 to 14,700)`."""
         excess, error = self.excess, self.error
         side = "above" if excess >= 0 else "below"
         ends = sorted((excess - error, excess + error)) if excess >= 0 else sorted((-excess - error, error - excess))
@@ -158,21 +156,21 @@ class Money:
         return f"{abs(excess):,.{places}f}{name} {side} normal ({ends[0]:,.{places}f} to {ends[1]:,.{places}f})"
 
     def __eq__(self, other: object) -> bool:
-        """Amounts of the same numbers are the same."""
+        """Return whether the other object has the same content."""
         return isinstance(other, Money) and self.currency == other.currency and self.numbers() == other.numbers()
 
     def __hash__(self) -> int:
-        """Goes with __eq__."""
+        """Return a hash that agrees with __eq__."""
         return hash((self.currency, self.seen))
 
 
 def pack_amounts(amounts: Iterable[Money]) -> list[object]:
-    """Return amounts as JSON takes them."""
+    """Return amounts as values that JSON can represent."""
     return [[one.currency, *one.numbers()] for one in amounts]
 
 
 def unpack_amounts(rows: Iterable[Any]) -> tuple[Money, ...]:
-    """Return the amounts that `pack_amounts` packed; TypeError or ValueError where it packed none."""
+    """Return the amounts that `pack_amounts` converted. Raise TypeError or ValueError for any other value."""
     return tuple(
         [
             Money(str(currency), float(seen), float(expected), float(spread), float(shared), *map(float, volume))
@@ -182,12 +180,12 @@ def unpack_amounts(rows: Iterable[Any]) -> tuple[Money, ...]:
 
 
 def money_text(amounts: Iterable[Money]) -> str:
-    """Return amounts of several currencies in words; they are never added up."""
+    """Return amounts of several currencies in words. Currencies are never added up."""
     return ", ".join([one.text() for one in amounts])
 
 
 def added(before: tuple[Money, ...], now: tuple[Money, ...]) -> tuple[Money, ...]:
-    """Return the sums of two lists of amounts, currency by currency, the largest first."""
+    """Return the sums of two lists of amounts, currency by currency, largest first."""
     if not before:
         return now
     found = {one.currency: one for one in before}
@@ -198,7 +196,7 @@ def added(before: tuple[Money, ...], now: tuple[Money, ...]) -> tuple[Money, ...
 
 
 def largest_first(amounts: Mapping[str, Money]) -> tuple[Money, ...]:
-    """Return amounts by currency as a list, what is seen and expected most first."""
+    """Return amounts by currency as a list. The currency with the largest observed and expected amount is first."""
     some = list(amounts.values())
     some.sort(key=_size)
     return tuple(some)

@@ -1,7 +1,7 @@
-"""How far a count lies from its mean, in sigmas, and the counts that lie within so many of them.
+"""Computes how far a count is from its mean, in sigmas, and the counts that are within a given number of sigmas.
 
-Plain functions on scalars, compiled by mypyc when a wheel is built. Counts are negative binomial: Poisson, spread by
-an `excess` (the squared relative error of the mean).
+All functions are plain functions of scalars, compiled by mypyc when a wheel is built. Counts follow a negative
+binomial distribution: Poisson, widened by an `excess` (the squared relative error of the mean).
 """
 
 from math import ceil, floor, log, sqrt
@@ -47,12 +47,12 @@ SURE_LOW: Final = 8e-3
 # in the middle, 0.10 to 0.39 at the ends. BEND_OFF and the doubt above cover that: at most 67 % of both was used.
 BEND: Final = 0.22
 BEND_OFF: Final = 0.15
-FAR: Final = 1e18  # more than any count: counts are at most 10^15 a row
+FAR: Final = 1e18  # larger than any count: a row has at most 10^15
 
 
 @mypyc_attr(acyclic=True)
 class Thresholds:
-    """What a series of one status must exceed to alert."""
+    """The limits that a series of one status must exceed to alert."""
 
     __slots__ = ("direction", "min_count", "min_ratio", "sigma", "sign")
 
@@ -118,15 +118,16 @@ def count_limit(mean: float, excess: float, sigma: float) -> float:
         count = max(mean + 0.6, count + step) if upper else max(0.0, min(mean - 0.6, count - step))
     if (
         abs(count_score(count, mean, excess) - sigma) > 0.05
-    ):  # far from normal: Newton's line does not fit, halving does
+    ):  # far from normal, Newton's line does not fit, but halving does
         count = _bisect(mean, excess, sigma, mean if upper else 0.0, max(mean, 1.0) * 1e6 if upper else mean)
     return ceil(count - 1e-9) - 1.0 if upper else floor(count + 1e-9) + 1.0
 
 
 def limit_above(mean: float, excess: float, sigma: float, least: float) -> float:
-    """The greater of `least`, a whole number, and `count_limit`, which is asked only where a score or two do not tell.
+    """Return the greater of `least`, a whole number, and `count_limit`.
 
-    There is an interval for every verdict, and count_limit takes a dozen scores.
+    Every verdict has an interval, and count_limit needs a dozen scores. So it is called only if one or two scores do
+    not decide.
     """
     relative = sqrt(1.0 / mean + excess)
     spread = sigma * relative
@@ -137,7 +138,8 @@ def limit_above(mean: float, excess: float, sigma: float, least: float) -> float
         and _is_held(mean * relative, burst, sigma)
         and (spread < WIDE or (spread < WIDEST and burst < MOST_BURST))
     ):
-        # a count is less skewed than that gamma (Cornish & Fisher 1938), and Pearson's residual is less than no score
+        # a count is less skewed than that gamma (Cornish & Fisher 1938), and Pearson's residual is smaller than the
+        # score
         start = max(mean * base * base * base - (sigma * sigma - 1.0) / 6.0, mean + mean * spread)
         sure = SURE + SURE_WIDE * spread * spread
         whole = _whole_at(mean, excess, sigma, start, sure, least, FAR)
@@ -147,7 +149,10 @@ def limit_above(mean: float, excess: float, sigma: float, least: float) -> float
 
 
 def limit_below(mean: float, excess: float, sigma: float, most: float) -> float:
-    """Return the less of `most` and `count_limit` (sigma < 0), likewise; 0 where even no event at all is normal."""
+    """Return the smaller of `most` and `count_limit` (sigma < 0), in the same way.
+
+    It is 0 if even a count of 0 is normal.
+    """
     if most <= 0.0:
         return 0.0
     relative = sqrt(1.0 / mean + excess)
@@ -167,15 +172,15 @@ def limit_below(mean: float, excess: float, sigma: float, most: float) -> float:
 
 
 def _is_held(deviation: float, burst: float, sigma: float) -> bool:
-    """Return whether count_limit's steps come as near as SURE says."""
+    """Return whether count_limit's steps come as close as SURE states."""
     return LEAST_SIGMA <= sigma <= MOST_SIGMA and deviation < MOST_DEVIATION and burst > LEAST_BURST
 
 
 def _whole_at(mean: float, excess: float, sigma: float, start: float, sure: float, least: float, most: float) -> float:
-    """The whole part of the count that scores `sigma`, if need be `least` or `most` instead; below 0 if it is not sure.
+    """Return the whole part of the count that scores `sigma`, limited to `least` and `most`, or below 0 if uncertain.
 
-    Newton's steps along `count_score` (half a count towards the mean, from `start`), until no doubt is left: of the
-    step's own error, and of `sure`, how far from `sigma` count_limit may leave off.
+    It takes Newton steps along `count_score` (half a count towards the mean, from `start`) until neither the step's
+    own error nor `sure` leaves a doubt. `sure` is how far from `sigma` count_limit may stop.
     """
     half = 0.5 if sigma > 0.0 else -0.5
     deviation = sqrt(mean + excess * mean * mean)
@@ -198,7 +203,7 @@ def _whole_at(mean: float, excess: float, sigma: float, start: float, sure: floa
         bend = step * step / y
         doubt = BEND_OFF * bend + sure / slope
         y += step + BEND * bend
-        # -1 may be asked for, and a whole part of what is below 0 is too large
+        # -1 may be requested, and the whole part of a negative number is too large
         whole: i64 = int(min(most, max(least, y + half - doubt)) + 1.0)
         if whole == int(min(most, max(least, y + half + doubt)) + 1.0):
             return float(whole) - 1.0
@@ -206,7 +211,7 @@ def _whole_at(mean: float, excess: float, sigma: float, start: float, sure: floa
 
 
 def _bisect(mean: float, excess: float, sigma: float, below: float, above: float) -> float:
-    """Return the count between the two whose score is `sigma`."""
+    """Return the count between `below` and `above` whose score is `sigma`."""
     for _ in range(60):
         middle = 0.5 * (below + above)
         if count_score(middle, mean, excess) < sigma:
@@ -217,9 +222,9 @@ def _bisect(mean: float, excess: float, sigma: float, below: float, above: float
 
 
 def normal_interval(expected: float, excess: float, gates: Thresholds) -> tuple[int, int]:
-    """Return the counts of one bucket, from and to, that do not alert by themselves.
+    """Return the lowest and the highest count of one bucket that do not alert by themselves.
 
-    expected: >= 0 transactions. excess: the squared relative error of that, as for `count_score`.
+    expected: transactions, 0 or more. excess: its squared relative error, as for `count_score`.
     """
     if expected <= 0.0:
         return 0, gates.min_count - 1

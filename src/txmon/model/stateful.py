@@ -1,20 +1,23 @@
-"""The protocol of every part whose state is saved and taken over: by a state file, a shard, or `Detector.snapshot`."""
+"""The protocol of every part whose state is saved and restored by a state file, a shard, or `Detector.snapshot`."""
 
 from typing import Any, Protocol
 
 
 class Stateful(Protocol):
-    """A part that can stop and go on.
+    """A part that can stop and continue later.
 
-    A fresh part that restores a snapshot, even one that went through JSON, goes on exactly as the part that gave the
-    snapshot. tests/integration/test_stateful.py holds every part to that.
+    A new part that restores a snapshot, also one that was converted to JSON and back, continues exactly like the part
+    that returned it. tests/integration/test_stateful.py checks this for every part.
     """
 
     def snapshot(self) -> Any:
-        """Return the state, made of what JSON takes. It may share containers with the part: copy or write it first."""
+        """Return the state as values that JSON can represent.
+
+        It may share containers with the part, so copy or write it first.
+        """
 
     def restore(self, state: Any) -> None:
-        """Become the part whose `snapshot` was `state`; KeyError, IndexError, TypeError or ValueError where it cannot.
+        """Restore a state that `snapshot` returned. Raise KeyError, IndexError, TypeError or ValueError if that fails.
 
-        A part with settings must have been made with the same settings. After an error the part is of no use.
+        The part must have been created with the same settings. After an error it must not be used.
         """

@@ -1,6 +1,6 @@
-"""What a status says of a transaction: its role, and the meaning of a response code.
+"""Finds the role of a status and the meaning of a response code.
 
-The words and codes are data, in statuses.toml beside this module. It is read once, when the first status is asked for.
+The words and codes are data in statuses.toml next to this module. The file is read once, at the first look-up.
 """
 
 import json
@@ -17,8 +17,8 @@ PENDING: Final = "pending"
 OTHER: Final = "other"
 ROLES: Final = (SUCCESS, DENIED, FAILED, REVERSED, REFUNDED, PENDING, OTHER)
 NO_ROLES: Final[Mapping[str, str]] = {}
-REMEMBERED: Final = 10_000  # statuses whose role and meaning are kept
-LONGEST: Final = 100  # characters of a status that is looked at: none that is known is longer
+REMEMBERED: Final = 10_000  # statuses whose role and meaning are cached
+LONGEST: Final = 100  # characters; no known status is longer, so longer ones are not looked up
 CHECKOUT: Final = "20"  # Checkout.com writes 20051 for the code 51
 
 
@@ -28,11 +28,11 @@ class Vocabulary:
     __slots__ = ("_ignored", "_meanings", "_roles", "codes", "words")
 
     def __init__(self, table: Mapping[str, Mapping[str, object]]) -> None:
-        """table: as the file has it."""
+        """Create it. table: the content of the file."""
         self.codes: dict[str, tuple[str, str]] = {}  # code in lower case -> role and meaning
         self.words: dict[str, str] = {}  # letters and digits of a word -> role
         self._ignored: set[str] = set()
-        self._roles: dict[str, str] = {}  # by status, what was asked for
+        self._roles: dict[str, str] = {}  # cached roles by status
         self._meanings: dict[str, str] = {}
         for code, entry in table["codes"].items():
             if isinstance(entry, list):
@@ -45,7 +45,7 @@ class Vocabulary:
             self._ignored.add(str(word))
 
     def role(self, status: str) -> str:
-        """Return the role of a status in lower case; empty where it has none."""
+        """Return the role of a status in lower case, or "" if it has none."""
         found = self._roles.get(status)
         if found is None:
             if len(self._roles) >= REMEMBERED:
@@ -54,7 +54,7 @@ class Vocabulary:
         return found
 
     def meaning(self, status: str) -> str:
-        """Return what a response code means; empty for any other status."""
+        """Return the meaning of a response code, or "" for any other status."""
         found = self._meanings.get(status)
         if found is None:
             if len(self._meanings) >= REMEMBERED:
@@ -64,7 +64,7 @@ class Vocabulary:
         return found
 
     def _code(self, status: str) -> str:
-        """Return the code that a status is; empty where it is none."""
+        """Return the response code in a status, or "" if there is none."""
         if status in self.codes:
             return status
         if not (status.isascii() and status.isdigit()):
@@ -81,14 +81,14 @@ class Vocabulary:
             return ""
         parts = _parts(status)
         found = self.words.get("".join(parts))
-        if found is None and parts and parts[-1].endswith("s"):  # columns of counts are often named in the plural
+        if found is None and parts and parts[-1].endswith("s"):  # columns of counts often have plural names
             found = self.words.get("".join(parts)[:-1])
         if found is None and len(parts) > 1:
             found = self._inside(parts)
         return found or ""
 
     def _inside(self, parts: list[str]) -> str | None:
-        """Return the role of a status of several words: without those that say nothing, or by the code before them."""
+        """Return the role of a status of several words, without words that have no role, or by the code before them."""
         kept = [part for part in parts if part not in self._ignored]
         found = self.words.get("".join(kept)) if kept else None
         if found is None and kept:
@@ -105,9 +105,10 @@ _LOADED: Final[list[Vocabulary]] = []
 
 
 def tables_of(text: str) -> dict[str, dict[str, object]]:
-    """Return the tables of a TOML file that has texts and lists of texts only, one key or part of a list per line.
+    """Return the tables of a TOML file that contains only texts and lists of texts, one key or part of a list per line.
 
-    JSON writes such values alike. tomllib reads any file, but it takes a quarter of the start of txmon for this one.
+    JSON has the same syntax for such values. tomllib reads any TOML, but for this file it would take a quarter of
+    txmon's start-up time.
     """
     tables: dict[str, dict[str, object]] = {}
     table: dict[str, object] = {}
@@ -123,7 +124,7 @@ def tables_of(text: str) -> dict[str, dict[str, object]]:
         else:
             name, _, value = line.partition(" = ")
         if value.startswith("[") and not value.endswith("]"):
-            continue  # the list goes on in the next line
+            continue  # the list continues in the next line
         table[name.strip('"')] = json.loads(value[:-2] + "]" if value.endswith(",]") else value)
         value = ""
     return tables
@@ -139,9 +140,9 @@ def vocabulary() -> Vocabulary:
 
 
 def role_of(status: str, own: Mapping[str, str] = NO_ROLES) -> str:
-    """Return the role of a status, as it is counted (in lower case); empty where it has none.
+    """Return the role of a status in lower case, or "" if it has none.
 
-    own: roles by status that come before those of the vocabulary.
+    own: roles by status that take precedence over the vocabulary.
     """
     if own:
         role = own.get(status)
@@ -151,14 +152,14 @@ def role_of(status: str, own: Mapping[str, str] = NO_ROLES) -> str:
 
 
 def meaning_of(status: str) -> str:
-    """Return what a response code means; empty for any other status."""
+    """Return the meaning of a response code, or "" for any other status."""
     if len(status) > 5:
         return ""
     return vocabulary().meaning(status)
 
 
 def shown(status: str) -> str:
-    """Return a status for people: a response code comes with its meaning."""
+    """Return a status for people: a response code together with its meaning."""
     meaning = meaning_of(status)
     return f"{status} {meaning}" if meaning else status
 
@@ -167,7 +168,7 @@ def _parts(text: str) -> list[str]:
     """Return the words of a text: lower case, without accents, letters and digits only."""
     if text.isascii():
         if text.isalnum():
-            return [text.lower()]  # most are one word
+            return [text.lower()]  # most statuses are one word
     else:
         text = "".join([one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)])
     return "".join([one if one.isalnum() else " " for one in text.lower()]).split()

@@ -1,4 +1,4 @@
-"""Verdicts, and the evidence that each of them is made from. Times are epoch seconds (UTC)."""
+"""Defines verdicts, and the evidence that each of them is made from. Times are epoch seconds (UTC)."""
 
 from typing import Final, Literal
 
@@ -19,7 +19,7 @@ BRACKET: Final[u8] = 41
 
 @mypyc_attr(acyclic=True)
 class Evidence:
-    """What the judgement of one series in one bucket rests on: a verdict's interval and text follow from it."""
+    """The basis for judging one series in one bucket. A verdict's interval and text are derived from it."""
 
     __slots__ = ("excess", "gate", "mean", "note", "seen", "thresholds", "together")
 
@@ -27,38 +27,40 @@ class Evidence:
         self, thresholds: Thresholds, excess: float, seen: float, mean: float, gate: str, together: bool, note: str
     ) -> None:
         self.thresholds = thresholds
-        self.excess = excess  # squared relative error of what was expected in the bucket
+        self.excess = excess  # squared relative error of the expected count of the bucket
         self.seen = seen  # transactions in the window of the strongest score
         self.mean = mean  # transactions expected in that window
-        self.gate = gate  # what held back a score over its threshold: "count", "ratio", "over", or ""
-        self.together = together  # all statuses together are odd
-        self.note = note  # added to the text; empty for none
+        # what prevented an alert although the score exceeded its threshold: "count", "ratio", "over", or ""
+        self.gate = gate
+        self.together = together  # whether all statuses together deviate
+        self.note = note  # added to the text; may be empty
 
 
 @mypyc_attr(acyclic=True)
 class Stated:
-    """An interval and a text that are known already: those of a verdict that was read, or that another one changes."""
+    """An interval and a text that are already known: those of a verdict that was read or changed."""
 
     __slots__ = ("excess", "high", "low", "text")
 
     def __init__(self, low: int, high: int, text: str, excess: float = 0.0) -> None:
-        self.excess = excess  # squared relative error of what was expected in the bucket
+        self.excess = excess  # squared relative error of the expected count of the bucket
         self.low = low  # the fewest transactions that are normal
-        self.high = high  # the most
+        self.high = high  # the most transactions that are normal
         self.text = text
 
 
 @mypyc_attr(acyclic=True)
 class Verdict:
-    """What was seen of one series in one bucket, what was expected, and what to do about it.
+    """The observed and expected count of one series in one bucket, and the recommendation.
 
-    A verdict is a value: `changed` makes another one. Its normal interval and its text follow from its evidence. They
-    are worked out when they are first asked for, since every series has a verdict in every bucket, and few are read.
+    A verdict is a value: `changed` returns a new one. Its normal interval and its text are computed from its evidence
+    when they are first used, because every series has a verdict in every bucket and few are read.
     """
 
     __slots__ = (
         "_evidence", "_high", "_is_bounded", "_low", "_text", "count", "drivers", "expected", "incident", "key",
-        "money", "partial", "reasons", "recommendation", "revises", "score", "status", "time", "total", "window",
+        "money", "partial", "rarity", "reasons", "recommendation", "revises", "score", "status", "time", "total",
+        "window",
     )  # fmt: skip
 
     def __init__(
@@ -87,14 +89,15 @@ class Verdict:
         self.score = score  # sigmas; positive above the expectation, negative below
         self.window = window  # buckets summed by the strongest score
         self.recommendation: Recommendation = recommendation
-        self.reasons = reasons  # why it is not ok: "score", "silence", "rule:NAME"; empty when ok
+        self.reasons = reasons  # why it is not ok: "score", "silence", "rule:NAME"; empty if it is ok
         self.incident = incident
-        self.partial = partial  # the bucket is still open
-        self.revises = revises  # replaces an earlier verdict of the same bucket
-        self.money: tuple[Money, ...] = ()  # beside what is normal; the largest currency first
-        self.drivers: Drivers | None = None  # what explains the excess; None where nothing looks for that
+        self.partial = partial  # whether the bucket is still open
+        self.revises = revises  # whether it replaces an earlier verdict of the same bucket
+        self.money: tuple[Money, ...] = ()  # against normal; the largest currency first
+        self.drivers: Drivers | None = None  # what explains the excess; None if no driver columns are configured
+        self.rarity = 0.0  # false alarms a year to expect if all series alerted at this score; 0 where nobody needs it
         self._evidence = evidence
-        # worked out from the evidence when they are asked for, and kept
+        # computed from the evidence at first use, then cached
         self._is_bounded = False
         self._low = 0
         self._high = 0
@@ -102,7 +105,7 @@ class Verdict:
 
     @property
     def window_expected(self) -> float:
-        """Transactions expected in all buckets of the window."""
+        """Return the transactions expected in all buckets of the window."""
         evidence = self._evidence
         if self.window > 1 and isinstance(evidence, Evidence):
             return evidence.mean
@@ -110,7 +113,10 @@ class Verdict:
 
     @property
     def window_excess(self) -> float:
-        """Transactions above what was expected in all buckets of the window; below 0 where some are missing."""
+        """Return the transactions above the expected ones in all buckets of the window.
+
+        It is negative if some are missing.
+        """
         evidence = self._evidence
         if self.window > 1 and isinstance(evidence, Evidence):
             return evidence.seen - evidence.mean
@@ -118,7 +124,7 @@ class Verdict:
 
     @property
     def relative_variance(self) -> float:
-        """Return the squared relative error of what was expected in the bucket."""
+        """Return the squared relative error of the expected count of the bucket."""
         evidence = self._evidence
         return evidence.excess
 
@@ -131,7 +137,7 @@ class Verdict:
 
     @property
     def high(self) -> int:
-        """Return the most that are."""
+        """Return the most transactions in this bucket that are normal."""
         if not self._is_bounded:
             self._bound()
         return self._high
@@ -146,7 +152,7 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """Return the verdict for people, in one line."""
+        """Return the text of the verdict for people, in one line."""
         found = self._text
         if found is None:
             evidence = self._evidence
@@ -158,7 +164,7 @@ class Verdict:
         return found
 
     def write_text(self, out: BytesWriter, status: bytes, json: bool) -> None:
-        """Write the text as UTF-8; json: as it stands within a JSON string, as `status`, its own, already does."""
+        """Write the text as UTF-8. json: escaped for a JSON string, as `status`, its own status, already is."""
         evidence = self._evidence
         if isinstance(evidence, Stated):
             out.write(_within(evidence.text, json))
@@ -166,7 +172,7 @@ class Verdict:
             self._explain(out, evidence, status, json)
 
     def _explain(self, out: BytesWriter, evidence: Evidence, status: bytes, json: bool) -> None:
-        """Write what was seen, what was expected, which gate decided, and the note."""
+        """Write the observed and expected counts, the gate that decided, and the note."""
         if self.reasons and "silence" in self.reasons:
             out.write(b"nothing arrived, ")
             write_number(out, self.expected)
@@ -181,7 +187,7 @@ class Verdict:
             out.write(_within(evidence.note, json))
 
     def _compare(self, out: BytesWriter, evidence: Evidence, status: bytes) -> None:
-        """Write what was seen beside what was expected."""
+        """Write the observed count next to the expected count."""
         self._write_count(out, status)
         out.write(b", ")
         write_number(out, self.expected)
@@ -198,7 +204,7 @@ class Verdict:
             self._remark(out, evidence)
 
     def _write_count(self, out: BytesWriter, status: bytes) -> None:
-        """Write what was seen."""
+        """Write the observed count."""
         write_whole(out, self.count)
         if self.status != TOTAL:
             out.append(BLANK)
@@ -211,7 +217,7 @@ class Verdict:
             out.write(b" transaction" if self.count == 1 else b" transactions")
 
     def _remark(self, out: BytesWriter, evidence: Evidence) -> None:
-        """Write what the numbers of the one bucket do not say."""
+        """Write what the numbers of this one bucket do not show."""
         if self.recommendation == "alert":
             if self.window != 1:
                 out.write(b"; ")
@@ -237,18 +243,18 @@ class Verdict:
         partial: bool = False,
         revises: bool = False,
     ) -> "Verdict":
-        """Return a verdict that differs in what is given; `partial` and `revises` can only be added."""
+        """Return a verdict with the given changes. `partial` and `revises` can only be set."""
         other = Verdict(
             self.time, self.status, self.key, self.count, self.total, self.expected, self.score, self.window,
             recommendation or self.recommendation, self.reasons if reasons is None else reasons,
             Stated(self.low, self.high, text or self.text, self.relative_variance), incident or self.incident,
             partial or self.partial, revises or self.revises,
         )  # fmt: skip
-        other.money, other.drivers = self.money, self.drivers
+        other.money, other.drivers, other.rarity = self.money, self.drivers, self.rarity
         return other
 
     def explained(self, money: tuple[Money, ...], drivers: Drivers | None) -> "Verdict":
-        """Return a verdict that says what it is worth and what drives it, in its text too."""
+        """Return a verdict that also states its money and its drivers, in its text too."""
         parts = [self.text]
         if drivers is not None:
             parts.append(drivers_text(drivers))
@@ -259,26 +265,26 @@ class Verdict:
         return other
 
     def values(self) -> tuple[object, ...]:
-        """Return all that the verdict says, in the order of its line."""
+        """Return all fields of the verdict, in the order of its line."""
         return (
             self.time, self.status, self.key, self.count, self.total, self.expected, self.low, self.high, self.score,
             self.window, self.recommendation, self.reasons, self.text, self.incident, self.partial, self.revises,
-            self.drivers, self.money,
+            self.drivers, self.money, self.rarity,
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        """Return all that the verdict says."""
+        """Return all fields of the verdict as text."""
         return f"Verdict{self.values()}"
 
     def __eq__(self, other: object) -> bool:
-        """Verdicts that say the same are the same."""
+        """Return whether the other object is a verdict with the same content."""
         return isinstance(other, Verdict) and self.values() == other.values()
 
     def __hash__(self) -> int:
-        """Goes with __eq__."""
+        """Return a hash that agrees with __eq__."""
         return hash((self.time, self.status, self.key))
 
 
 def _within(text: str, json: bool) -> bytes:
-    """`text` as UTF-8; json: as it stands within a JSON string."""
+    """Return `text` as UTF-8. json: escaped for a JSON string."""
     return quoted(text)[1:-1] if json else utf8(text)

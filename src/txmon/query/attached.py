@@ -1,7 +1,7 @@
-"""A SQL database beside the files of a query: its tables in the schema `db`, read-only.
+"""Makes a SQL database available next to the files of a query: its tables are in the schema `db`, read-only.
 
-duckdb attaches a file of its own. It would attach other databases with extensions that it downloads, so txmon reads
-those with the reader of `--sql`: each table that the SQL names, as a whole, before the SQL runs.
+duckdb attaches its own files directly. For other databases duckdb would have to download an extension. Instead txmon
+reads them with the reader of `--sql`. It copies each table that the SQL names before the SQL runs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,10 +28,10 @@ TYPES: Final[dict[type, str]] = {
 
 
 class Attached:
-    """One database, of which each table is copied when it is asked for."""
+    """A database whose tables are copied when a query names them."""
 
     def __init__(self, query: SqlQuery, connection: "duckdb.DuckDBPyConnection") -> None:
-        """query: whose address and password count. Raise ConfigError or IoFailure where it cannot be connected to."""
+        """Connect. query: its address and password are used. Raise ConfigError or IoFailure if that fails."""
         self._connection = connection
         self._source = Source(query)
         self._is_duckdb = self._source.kind == "duckdb"
@@ -49,7 +49,7 @@ class Attached:
         self._names = self._all_names()
 
     def load(self, sql: str | None) -> None:
-        """Copy the tables that `sql` names as db.TABLE; all of them without SQL. Raise UsageError or IoFailure."""
+        """Copy the tables that `sql` names as db.TABLE, or all of them without SQL. Raise UsageError or IoFailure."""
         if self._is_duckdb:
             return
         wanted = self._names if sql is None else self._named(sql)
@@ -67,7 +67,7 @@ class Attached:
 
         (found,) = self._connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone() or ("{}",)
         tree = json.loads(str(found))
-        # a statement that is no SELECT has no tree; what it cannot do, running it says
+        # only a SELECT has a tree; running any other statement gives the error
         return sorted(set(_tables(tree))) if not tree.get("error") else ()
 
     def _all_names(self) -> list[str]:
@@ -105,7 +105,7 @@ class Attached:
                 self._connection.unregister("txmon_rows")
 
     def _kinds(self, name: str) -> dict[str, str]:
-        """Return duckdb's types of the columns; texts are those of which nothing else is known."""
+        """Return duckdb's types of the columns; text for a column of unknown type."""
         import sqlalchemy
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -118,7 +118,7 @@ class Attached:
 
 
 def _type_of(kind: Any) -> str:
-    """Return duckdb's type for one of SQLAlchemy's; a text for what has no counterpart."""
+    """Return duckdb's type for one of SQLAlchemy's; text if there is no counterpart."""
     try:
         found = kind.python_type
     except NotImplementedError:

@@ -1,7 +1,7 @@
-"""SQL over files: duckdb in memory, loaded with the files named and then locked.
+"""Runs SQL over files, in duckdb in memory. The files are loaded first, then the connection is locked.
 
-Everything is read before the first statement of the user's runs; from then on the connection can read no file, write
-none, load no extension and reach no network, and those settings cannot be changed back.
+All files are read before the user's first statement runs. From then on, the connection can neither read nor write
+files, load no extension and use no network. These settings cannot be changed back.
 """
 
 import os
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STATUSES: Final = ("approved", "denied", "failed", "reversed", "backend_reversed", "processing", "refunded")
-MOST_STATUSES: Final = 50  # columns of per_minute; a file with more has them in `transactions`
-FILLED: Final = 400  # days: over a longer span, minutes in which nothing arrived have no row
+MOST_STATUSES: Final = 50  # columns of per_minute; with more statuses, use the table `transactions`
+FILLED: Final = 400  # days; over a longer span, minutes without transactions have no row
 ZONED: Final = "TIMESTAMP WITH TIME ZONE"
-RETRIES: Final = 4  # of reading a folder whose files change while it is read
+RETRIES: Final = 4  # of reading a folder whose files change while they are read
 CHANGES: Final = ("DROP", "DELETE", "UPDATE", "INSERT", "ALTER", "TRUNCATE")
 BATCH: Final = 2000  # rows fetched at a time
 
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """A table or view, for the list of them."""
+    """A table or view, for the list of tables."""
 
     name: str
     rows: int
@@ -56,7 +56,7 @@ class TableInfo:
 
 
 class Result:
-    """The rows of a statement: columns and types at once, rows as they are asked for."""
+    """The rows of a statement. Columns and types are known at once, and rows are fetched when they are needed."""
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self._connection = connection
@@ -65,7 +65,7 @@ class Result:
         self.types = tuple(str(column[1]) for column in description)
 
     def __iter__(self) -> Iterator[tuple[object, ...]]:
-        """Rows in order; BadData when the statement fails on its way."""
+        """Yield rows in order. Raise BadData if the statement fails while it runs."""
         while True:
             with _Explained():
                 rows = _interruptible(lambda: self._connection.fetchmany(BATCH))
@@ -85,20 +85,20 @@ class Database:
         sql: str | None = None,
         say: Callable[[Reading], None] = lambda reading: None,
     ) -> None:
-        """Read `paths` (files, or folders of logs) and lock the door.
+        """Read `paths` (files, or folders of logs) and lock the connection.
 
-        hints: what the settings say about reading. Its date, or today, is the date of times that have none. beside: a
-        database whose tables are there as db.TABLE; its query, if it has one, gives transactions. sql: the statements
-        to be run; None for a list of the tables. say: receives the reading of each file of transactions. Raises NoInput
-        or BadData for a file that cannot be read, UsageError for files that cannot be read together, IoFailure for a
-        database that does not answer.
+        hints: the settings for reading. Their date, or today, is the date of times without one. beside: a database
+        whose tables are available as db.TABLE; its query, if it has one, provides transactions. sql: the statements
+        that will run; None for a list of the tables. say: receives the reading of each file of transactions. Raise
+        NoInput or BadData for a file that cannot be read, UsageError for files that cannot be read together, IoFailure
+        for a database that does not answer.
         """
         import duckdb
 
         hints = hints or Hints()
         self._connection = duckdb.connect(":memory:")
         execute = self._connection.execute
-        # without these, a statement could read Python's variables, or spill to a folder it makes here
+        # without these settings, a statement could read Python's variables, or spill to a folder that it creates
         execute("SET python_enable_replacements=false; SET temp_directory=''; SET autoinstall_known_extensions=false")
         execute(f"SET TimeZone={literal(hints.tz)}")
         first = hints.date or datetime.now(UTC).date()
@@ -116,17 +116,17 @@ class Database:
                     Attached(beside, self._connection).load(sql)
                 execute("DROP TABLE IF EXISTS lines")
         self.rejected: Sequence[Rejected] = loader.rejected
-        # the one path that may be written: nobody can guess it, and it is there only while a result is written
+        # the only path that can be written: its name is random, and it exists only while a result is written
         self._out = _scratch_folder() / f"txmon-query-{secrets.token_hex(16)}" / "result.parquet"
         execute(f"SET allowed_paths=[{literal(str(self._out))}]")
         execute("SET enable_external_access=false; SET lock_configuration=true")
 
     def close(self) -> None:
-        """Forget everything."""
+        """Close the connection and drop all tables."""
         self._connection.close()
 
     def run(self, sql: str) -> Result:
-        """Return the rows of the last statement in `sql`; UsageError with duckdb's reason when one fails."""
+        """Return the rows of the last statement in `sql`. Raise UsageError with duckdb's reason if one fails."""
         with _Explained():
             statements = self._connection.extract_statements(sql)
             if not statements:
@@ -135,7 +135,7 @@ class Database:
                 _refuse_changes(statement.type.name)
                 _interruptible(partial(self._connection.execute, statement))
             result = Result(self._connection)
-            if ZONED in result.types:  # duckdb's Python client gives such moments to programs with pytz alone
+            if ZONED in result.types:  # duckdb's Python client returns such times only if pytz is installed
                 names = zip(map(quoted, result.columns), result.types, strict=True)
                 chosen = [f"{name} AT TIME ZONE 'UTC' AS {name}" if kind == ZONED else name for name, kind in names]
                 again = f"SELECT {', '.join(chosen)} FROM ({statements[-1].query.rstrip('; ')})"
@@ -144,13 +144,16 @@ class Database:
         return result
 
     def write_parquet(self, sql: str, path: str) -> None:
-        """The rows of `sql`, one SELECT, as a Parquet file; UsageError when it fails, IoFailure for the file."""
+        """Write the rows of `sql`, one SELECT, as a Parquet file.
+
+        Raise UsageError if it fails, IoFailure for the file.
+        """
         try:
             self._out.parent.mkdir(mode=0o700)
             with _Explained():
                 rows = self._connection.sql(sql)
                 _interruptible(lambda: rows.write_parquet(str(self._out)))
-            # duckdb may write to that folder alone, so a statement cannot reach the user's file
+            # duckdb may write only to that folder, so a statement cannot reach the user's file
             with create_bytes(path) as file:
                 file.write(self._out.read_bytes())
         except OSError as bad:
@@ -159,7 +162,7 @@ class Database:
             rmtree(self._out.parent, ignore_errors=True)
 
     def tables(self) -> list[TableInfo]:
-        """Return what there is to select from."""
+        """Return the tables and views that a query can select from."""
         names = self._connection.execute(
             "SELECT table_catalog, table_schema, table_name FROM information_schema.tables"
             " WHERE table_schema = 'main' OR table_catalog = 'db' OR table_schema = 'db' ORDER BY 1, 2, 3"
@@ -168,13 +171,13 @@ class Database:
 
     @staticmethod
     def _place(base: str, schema: str) -> tuple[str, ...]:
-        """Return how a table's name begins: with nothing for those of files."""
+        """Return the prefix of a table's name; it is empty for tables of files."""
         if base == "db" and schema != "main":
             return (base, schema)
         return ("db",) if "db" in (base, schema) else ()
 
     def check(self) -> None:
-        """Raise BadData where no row of the transactions could be read, or where more rows are left out than read."""
+        """Raise BadData if no row of the transactions could be read, or if more rows were left out than read."""
         left = sum(bad.count for bad in self.rejected)
         tables = [table for table in self.tables() if table.name not in ("per_minute", "per_hour")]
         read = sum(table.rows for table in tables)
@@ -206,9 +209,12 @@ class Database:
         loader: Loader,
         stack: ExitStack,
     ) -> QueryFile:
-        """What `path` is; transactions that duckdb would read in another way than replay are written anew first."""
+        """Return what `path` is.
+
+        Transactions that duckdb would read differently from replay are first converted to plain CSV.
+        """
         found, mapping = None, hints.options.mapping
-        with suppress(BadData):  # what duckdb cannot read, the reader may
+        with suppress(BadData):  # txmon's reader may understand what duckdb cannot read
             found = self._look(path, mapping)
         if found is not None and found.table in ("verdicts", "checkouts"):
             return found
@@ -227,7 +233,7 @@ class Database:
     def _plain(
         self, source: OpenedSource | AskedSource, path: str, hints: Hints, first: date, loader: Loader, stack: ExitStack
     ) -> QueryFile:
-        """Transactions of `source`, written anew as txmon reads them."""
+        """Return the transactions of `source`, converted to plain CSV as txmon reads them."""
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="txmon-query-"))
         plain = os.path.join(folder, "plain.csv")
         with open(plain, "w", encoding="utf-8", newline="") as out:
@@ -283,12 +289,12 @@ class Database:
             self._connection.execute(f"INSERT INTO checkouts ({names}) VALUES ({marks})", row)
 
     def _views(self) -> None:
-        """per_minute and per_hour: a column a status, minutes in which nothing arrived included."""
+        """Create per_minute and per_hour: one column per status, with rows for minutes without transactions."""
         rows = self._connection.execute(
             "SELECT status FROM transactions GROUP BY 1 ORDER BY sum(count) DESC, 1"
         ).fetchall()
         statuses = list(dict.fromkeys([*STATUSES, *(str(row[0]) for row in rows)]))[:MOST_STATUSES]
-        own = {"minute", "hour", "total"}  # a status of such a name gets another
+        own = {"minute", "hour", "total"}  # a status with one of these names gets another
         columns = []
         for status in statuses:
             seen = f"coalesce(sum(count) FILTER (WHERE status = {literal(status)}), 0)::BIGINT"
@@ -315,7 +321,7 @@ def open_database(
     sql: str | None = None,
     say: Callable[[Reading], None] = lambda reading: None,
 ) -> Database:
-    """Return a `Database`, made again when a folder's files changed meanwhile: a log deletes its old hours."""
+    """Return a `Database`. Open it again if a folder's files changed meanwhile, because a log deletes its old hours."""
     for _ in range(RETRIES):
         listed = expand(paths)
         try:
@@ -327,10 +333,10 @@ def open_database(
 
 
 def _interruptible(action: Callable[[], T]) -> T:
-    """Return what `action` returns, which runs in a thread of its own so that Ctrl-C is noticed at once.
+    """Return the result of `action`, which runs in its own thread so that Ctrl-C is noticed at once.
 
-    duckdb notices it at the end of a statement, and refuses `interrupt()` during one. So the statement goes on, and
-    whoever catches KeyboardInterrupt has to leave the process by `os._exit`.
+    duckdb notices Ctrl-C only at the end of a statement, and refuses `interrupt()` during one. The statement therefore
+    continues, and the caller that catches KeyboardInterrupt must leave the process with `os._exit`.
     """
     result: list[T] = []
     failure: list[BaseException] = []
@@ -338,7 +344,7 @@ def _interruptible(action: Callable[[], T]) -> T:
     def work() -> None:
         try:
             result.append(action())
-        except BaseException as bad:  # raised again below, in the thread that asked
+        except BaseException as bad:  # raised again below, in the calling thread
             failure.append(bad)
 
     worker = Thread(target=work, daemon=True)
@@ -350,7 +356,7 @@ def _interruptible(action: Callable[[], T]) -> T:
 
 
 class _Explained:
-    """Turns duckdb's errors into ours: the first line says it, the rest points into the SQL."""
+    """Turns duckdb's errors into txmon's. The first line is the reason, and the rest points into the SQL."""
 
     def __enter__(self) -> None:
         return None
@@ -368,12 +374,12 @@ class _Explained:
             ):
                 raise _with_lines(BadData(text), rest) from failure
             raise _with_lines(UsageError(text), rest) from failure
-        if isinstance(failure, RuntimeError) and "interrupted" in str(failure):  # how duckdb says Ctrl-C
+        if isinstance(failure, RuntimeError) and "interrupted" in str(failure):  # duckdb's error for Ctrl-C
             raise KeyboardInterrupt from failure
 
 
 def _scratch_folder() -> Path:
-    """Return the folder of temporary files; one that does not exist where nothing can be written, as in a container."""
+    """Return the folder of temporary files, or a missing path if nothing can be written, as in a container."""
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:
@@ -387,20 +393,20 @@ def _with_lines(error: TxmonError, rest: str) -> TxmonError:
 
 
 def _refuse_changes(kind: str) -> None:
-    """Raise UsageError for a statement that would change the tables: they are files that are only read."""
+    """Raise UsageError for a statement that would change tables, because txmon only reads files."""
     if kind in CHANGES:
         raise UsageError(f"{kind} is refused: a query reads its files and changes nothing. Use SELECT.")
 
 
 def shipped() -> dict[str, str]:
-    """Return the queries that come with txmon: name -> SQL, whose first line is a comment that says what it is for."""
+    """Return the queries that are part of txmon: name -> SQL. Their first line is a comment with their purpose."""
     folder = package_files(__package__) / "sql"
     found = {item.name.removesuffix(".sql"): item.read_text("utf-8") for item in folder.iterdir()}
     return {name: found[name] for name in sorted(found)}
 
 
 def shipped_query(name: str) -> str:
-    """Return the SQL of one of them; UsageError for another name."""
+    """Return the SQL of one of these queries. Raise UsageError for another name."""
     queries = shipped()
     if name not in queries:
         raise UsageError(f"no query {name!r}{nearest(name, queries)}; there are {', '.join(queries)}")

@@ -1,4 +1,4 @@
-"""Rows as CSV and as JSON lines, written as they come."""
+"""Writes rows as CSV and as JSON lines, one by one."""
 
 import csv
 import json
@@ -12,12 +12,12 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 
 def no_formula(text: str) -> str:
-    """`text` as a CSV cell that no spreadsheet computes: an apostrophe goes before what looks like a formula."""
+    """Return `text` as a CSV cell that a spreadsheet does not compute: formulas get a leading apostrophe."""
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def cell_text(value: object) -> str:
-    """Return a value as people read it: times as `2026-03-02 14:33:00`, lists with commas, nothing for NULL."""
+    """Return a value as text for people: times as `2026-03-02 14:33:00`, lists with commas, an empty text for NULL."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -32,7 +32,7 @@ def cell_text(value: object) -> str:
 
 
 class _Lines:
-    """Gets lines that end in CRLF, for then alone the csv module quotes a cell that holds a carriage return."""
+    """Receives lines that end in CRLF, because the csv module quotes cells with a carriage return only then."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -43,18 +43,18 @@ class _Lines:
 
 
 def write_csv(stream: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A header and the rows. A text that a spreadsheet would compute is kept from it by an apostrophe."""
+    """Write a header and the rows. A text that a spreadsheet would compute gets a leading apostrophe."""
     writer = csv.writer(_Lines(stream), lineterminator="\r\n")
     writer.writerow([no_formula(column) for column in columns])
     for row in rows:
-        # numbers may begin with a minus: they are not text
+        # numbers may begin with a minus, and are not texts
         writer.writerow(
             [cell_text(v) if isinstance(v, int | float | Decimal) else no_formula(cell_text(v)) for v in row]
         )
 
 
 def write_json_lines(stream: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write one JSON object per row: times as ISO 8601, NULL and what JSON has no number for as null."""
+    """Write one JSON object per row: times as ISO 8601, null for NULL and for numbers that JSON lacks."""
     for row in rows:
         stream.write(json.dumps({c: _plain(v) for c, v in zip(columns, row, strict=True)}, ensure_ascii=False) + "\n")
 

@@ -1,4 +1,4 @@
-"""What a file to query is: its packing, format, columns, and which table its rows belong to."""
+"""Detects the compression, format and columns of a file to query, and the table that its rows belong to."""
 
 import csv
 import json
@@ -17,27 +17,27 @@ from txmon.ingest.records import BOM, DELIMITERS
 Format = Literal["csv", "jsonl", "parquet"]
 Table = Literal["transactions", "verdicts", "checkouts", "other"]
 PARQUET: Final = b"PAR1"
-LOGS: Final = (".jsonl", ".parquet")  # what is read of a folder
+LOGS: Final = (".jsonl", ".parquet")  # the files of a folder that are read
 LOOKED_AT: Final = 1000  # lines of JSON that are searched for columns
-COUNTS: Final = ("today", "yesterday", "same_day_last_week")  # a checkout file has at least one of them
+COUNTS: Final = ("today", "yesterday", "same_day_last_week")  # a checkout file has at least one of these columns
 
 
 @dataclass(frozen=True, slots=True)
 class QueryFile:
-    """A file and what a look at its beginning told."""
+    """A file, and what its beginning shows."""
 
     path: str
     format: Format
     packing: str  # none, gzip or zstd
     delimiter: str  # of CSV; empty otherwise
-    columns: tuple[str, ...]  # as they are called in the file; empty for Parquet, which names its own
+    columns: tuple[str, ...]  # as named in the file; empty for Parquet, which names its own
     table: Table
-    plain: bool = False  # written anew: its columns are called as the fields are
+    plain: bool = False  # whether it was converted, so that its columns have the names of the fields
     first: str = ""  # the first line of JSON lines that begin with a byte order mark
 
 
 def expand(paths: Sequence[str]) -> list[str]:
-    """`paths` with every folder replaced by the logs in it, first name first; NoInput when one holds none."""
+    """Return `paths` with every folder replaced by the logs in it, sorted by name. Raise NoInput if one has none."""
     found: list[str] = []
     for path in paths:
         if not os.path.isdir(path):
@@ -51,7 +51,7 @@ def expand(paths: Sequence[str]) -> list[str]:
 
 
 def look(path: str, mapping: Mapping[str, str]) -> QueryFile:
-    """Return what `path` is. NoInput when it cannot be opened, BadData when it is not a table.
+    """Return what `path` is. Raise NoInput if it cannot be opened, BadData if it is not a table.
 
     mapping: field -> column, as `--map` gives it.
     """
@@ -93,9 +93,9 @@ def table_of(columns: Sequence[str], mapping: Mapping[str, str]) -> Table:
 
 
 def field_column(field: str, columns: Sequence[str], mapping: Mapping[str, str]) -> int | None:
-    """Return which of `columns` holds `field`, by `mapping` or by the accepted names; None when none does.
+    """Return the place of `field` among `columns`, by `mapping` or by the accepted names, or None.
 
-    BadData when the mapping names a column that is not there.
+    Raise BadData if the mapping names a missing column.
     """
     lower = [column.lower() for column in columns]
     mapped = mapping.get(field)
@@ -115,7 +115,7 @@ def _magic(path: str) -> bytes:
 
 
 def _first_lines(source: FileSource) -> list[bytes]:
-    """Return the first lines that are not blank; for a table without JSON the first alone matters."""
+    """Return the first lines that are not blank. For CSV only the first is needed."""
     found: list[bytes] = []
     for lines in source:
         found += [line for line in lines if line.strip()]
@@ -125,7 +125,7 @@ def _first_lines(source: FileSource) -> list[bytes]:
 
 
 def _json_columns(lines: Sequence[bytes]) -> tuple[str, ...]:
-    """All names in these lines, in the order in which they are first met; lines that are no JSON object name none."""
+    """Return all names in these lines, in order of first appearance. Lines that are not JSON objects have none."""
     found: dict[str, None] = {}
     for line in lines:
         try:

@@ -1,6 +1,8 @@
-"""SQL that turns a file's rows into typed tables. Text becomes times and numbers here, and rows that don't are counted.
+"""Builds the SQL that turns a file's rows into typed tables.
 
-The times are the ones of `times.TimeParser`, said in SQL: duckdb reads millions of lines a second that way.
+It converts text to times and numbers, and counts bad rows.
+
+It reads the same times as `timestamps.TimeParser`, but in SQL, because duckdb reads millions of lines per second.
 """
 
 import os
@@ -23,7 +25,7 @@ VERDICT: Final = {
     "time": "TIMESTAMP", "status": "VARCHAR", "key": "JSON", "count": "BIGINT", "total": "BIGINT",
     "expected": "DOUBLE", "low": "BIGINT", "high": "BIGINT", "score": "DOUBLE", "window": "BIGINT",
     "recommendation": "VARCHAR", "reasons": "VARCHAR[]", "text": "VARCHAR", "incident": "VARCHAR",
-    "partial": "BOOLEAN", "revises": "BOOLEAN",
+    "partial": "BOOLEAN", "revises": "BOOLEAN", "rarity": "DOUBLE",
 }  # fmt: skip
 INCIDENT: Final = {
     "time": "TIMESTAMP", "state": "VARCHAR", "id": "VARCHAR", "statuses": "VARCHAR[]", "key": "JSON",
@@ -32,14 +34,14 @@ INCIDENT: Final = {
     "total": "BIGINT", "times": "BIGINT",
 }  # fmt: skip
 
-# seconds since midnight of `14h05`, `14h 05`, `14h` and `14:05[:30[.5]]`, NULL of anything else
+# seconds since midnight of `14h05`, `14h 05`, `14h` and `14:05[:30[.5]]`; NULL for other texts
 OF_DAY: Final = r"""CREATE TEMP MACRO of_day(t) AS (
     SELECT CASE WHEN fits AND h < 24 AND m < 60 AND s < 61 THEN h * 3600 + m * 60 + least(s, 59) END
     FROM (SELECT regexp_matches(t, '^\d{1,2}(\s?h\s?(\d{1,2})?|:\d{2}(:\d{2}([.,]\d+)?)?)$') AS fits,
                  try_cast(regexp_extract(t, '^\d{1,2}') AS INT) AS h,
                  coalesce(try_cast(regexp_extract(t, '^\d{1,2}(\s?h\s?|:)(\d{1,2})', 2) AS INT), 0) AS m,
                  coalesce(try_cast(regexp_extract(t, '^\d{1,2}:\d{2}:(\d{2})', 1) AS INT), 0) AS s))"""
-# a moment in UTC of ISO 8601, a date, or epoch seconds or milliseconds
+# a moment in UTC from ISO 8601, a date, or epoch seconds or milliseconds
 MOMENT: Final = r"""CREATE TEMP MACRO moment(t) AS (
     CASE WHEN regexp_matches(t, '^\d+(\.\d*)?([eE]\+?\d{1,2})?$') AND length(t) <> 8
          THEN make_timestamp(CASE WHEN try_cast(t AS DOUBLE) BETWEEN 1e11 AND 253402300799999
@@ -51,7 +53,7 @@ MOMENT: Final = r"""CREATE TEMP MACRO moment(t) AS (
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Rows of one file that are in no table."""
+    """The rows of one file that are in no table."""
 
     path: str
     count: int
@@ -59,25 +61,28 @@ class Rejected:
 
 
 def quoted(name: str) -> str:
-    """`name` as an SQL identifier."""
+    """Return `name` as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """`text` as an SQL string."""
+    """Return `text` as an SQL string."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def path_literal(path: str) -> str:
-    """`path` as the SQL string for exactly that file: duckdb would take `*`, `?`, `[` for patterns and ~ for a home."""
+    """Return `path` as an SQL string for exactly that file. duckdb would read `*`, `?` and `[` as patterns."""
     return literal(re.sub(r"[*?\[]", r"[\g<0>]", os.path.abspath(path)))
 
 
 class Loader:
-    """Brings files into the tables of a duckdb connection, one after the other."""
+    """Loads files into the tables of a duckdb connection, one after the other."""
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection", mapping: Mapping[str, str], first: date) -> None:
-        """mapping: field -> column. first: the date of times that have none; they go on from file to file."""
+        """Create it. mapping: field -> column.
+
+        first: the date of times without one, which continues from file to file.
+        """
         self._connection = connection
         self._mapping = mapping
         self._first = first
@@ -86,7 +91,7 @@ class Loader:
         connection.execute(MOMENT)
 
     def transactions(self, files: Sequence[QueryFile]) -> None:
-        """The table `transactions`: time, status, count, then amount, id and all other columns that a file has."""
+        """Create the table `transactions`: time, status, count, then amount, id and all other columns of a file."""
         execute = self._connection.execute
         columns = list(dict.fromkeys(["time", "status", "count", *(c for file in files for c in self._fields(file))]))
         execute(f"CREATE TEMP TABLE texts (file INT, {', '.join(quoted(c) + ' VARCHAR' for c in columns)})")
@@ -96,13 +101,13 @@ class Loader:
             values = ", ".join(f"trim({fields[name]})" for name in fields)
             source, ignored = self._source(file)
             execute(f"INSERT INTO texts (file, {names}) SELECT {number}, {values} FROM {source}")
-            if "count" not in fields:  # a row is one transaction
+            if "count" not in fields:  # each row is one transaction
                 execute(f"UPDATE texts SET count = '1' WHERE file = {number}")
             self._note(file, ignored, "a line that is no row")
         self._type_transactions(files, columns)
 
     def _type_transactions(self, files: Sequence[QueryFile], columns: Sequence[str]) -> None:
-        # midnight has passed where the time of day steps back by half a day; a step forward is a late row
+        # if the time of day steps back by half a day, midnight has passed; a large step forward is a late row
         self._connection.execute(f"""
             CREATE TEMP TABLE typed AS
             WITH parsed AS (SELECT *, rowid AS place_, of_day(time) AS second FROM texts),
@@ -136,7 +141,7 @@ class Loader:
         self._connection.execute("DROP TABLE texts; DROP TABLE typed")
 
     def _fields(self, file: QueryFile) -> dict[str, str]:
-        """Our name -> how the file's rows are asked for it. Names are lower case, each once."""
+        """Return field -> SQL for its column. Names are in lower case, each once."""
         taken: dict[int, str] = {}
         for field in TYPES:
             column = field_column(field, file.columns, {} if file.plain else self._mapping)
@@ -157,12 +162,12 @@ class Loader:
         return f"json ->> {literal('/' + name.replace('~', '~0').replace('/', '~1'))}"
 
     def _source(self, file: QueryFile) -> tuple[str, int]:
-        """Return what to select the file's rows from, and how many of its lines are no rows."""
+        """Return what to select the file's rows from, and how many of its lines are not rows."""
         path = path_literal(file.path)
         if file.format == "parquet":
             return f"read_parquet({path})", 0
         if file.format == "jsonl":
-            # a line that is still being written is no JSON yet: it is left out, not read in half
+            # a line that is still being written is not JSON yet, and is left out
             self._connection.execute(
                 "CREATE OR REPLACE TEMP TABLE lines AS SELECT json FROM read_ndjson_objects("
                 f"{path}, ignore_errors=true, compression='{file.packing}', maximum_object_size={LONGEST_LINE})"
@@ -183,7 +188,7 @@ class Loader:
         return "lines", bad
 
     def verdicts(self, files: Sequence[QueryFile]) -> None:
-        """The tables `verdicts` and `incidents`, from the lines that txmon wrote."""
+        """Create the tables `verdicts` and `incidents` from lines that txmon wrote."""
         for table, columns in (("verdicts", VERDICT), ("incidents", INCIDENT)):
             described = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
             self._connection.execute(f"CREATE TABLE {table} ({described})")
@@ -204,7 +209,7 @@ class Loader:
 
     @staticmethod
     def _has(file: QueryFile, name: str) -> bool:
-        # a look at the first lines may have met no incident yet; a name that a line lacks is NULL there
+        # the first lines may contain no incident, and a column that a line lacks is NULL
         return file.format == "jsonl" or name in file.columns
 
     def _typed(self, file: QueryFile, name: str, kind: str) -> str:
@@ -217,7 +222,7 @@ class Loader:
         return f"try_cast({value} AS {kind})"
 
     def other(self, file: QueryFile, table: str) -> None:
-        """A table of its own, for a file that txmon did not write: types as duckdb finds them."""
+        """Create a separate table for a file that txmon did not write, with types as duckdb detects them."""
         source, ignored = self._source(file)
         if file.format == "parquet":
             self._connection.execute(f"CREATE TABLE {quoted(table)} AS SELECT * FROM {source}")
@@ -230,7 +235,7 @@ class Loader:
         self._note(file, ignored, "a line that is no row")
 
     def _narrow(self, table: str, name: str) -> None:
-        """Make a column of texts one of numbers or times where every value is one."""
+        """Convert a text column to numbers or times if every value is one."""
         column = quoted(name)
         for kind in ("BIGINT", "DOUBLE", "TIMESTAMP"):
             # duckdb casts 1.5 to 2
@@ -252,7 +257,7 @@ class Loader:
 
 
 def parquet_columns(connection: "duckdb.DuckDBPyConnection", path: str) -> tuple[str, ...]:
-    """Return the columns of a Parquet file; BadData when it is none."""
+    """Return the columns of a Parquet file. Raise BadData if it is not Parquet."""
     import duckdb
 
     try:

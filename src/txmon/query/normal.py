@@ -1,7 +1,7 @@
-"""Files that duckdb's own readers would read in another way than replay: written anew as a plain CSV first.
+"""Converts files that duckdb would read differently from replay into plain CSV.
 
-One module decides how a source is read (`ingest.reading`). Where duckdb finds the same, it reads the file itself.
-Anything else goes through txmon's own reader, so that a query counts what replay counts.
+One module, `ingest.reading`, decides how a source is read. If duckdb would read the file in the same way, it reads the
+file itself. All other files go through txmon's reader, so that a query counts what replay counts.
 """
 
 import csv
@@ -23,7 +23,7 @@ PLAIN: Final = ("ISO 8601", "time of day")  # kinds of times that both read alik
 
 
 def is_equal(reading: Reading, file: QueryFile, hints: Hints) -> bool:
-    """Return whether duckdb finds the same in the file as the reading says."""
+    """Return whether duckdb would read the file as `reading` describes."""
     mapping = hints.options.mapping
     if hints.order or hints.time_format or hints.encoding or hints.format not in ("auto", "csv", "jsonl"):
         return False
@@ -46,9 +46,9 @@ def is_equal(reading: Reading, file: QueryFile, hints: Hints) -> bool:
 def write_plain(
     source: OpenedSource | AskedSource, hints: Hints, day: date, out: IO[str]
 ) -> tuple[tuple[str, ...], int, str]:
-    """Write the records of `source` as CSV; return the columns, how many records were bad, and why the first was.
+    """Write the records of `source` as CSV. Return the columns, the number of bad records, and the reason of the first.
 
-    hints: as the source was opened with. day: the date of times that have none.
+    hints: the settings that the source was opened with. day: the date of times without one.
     """
     reading = source.reading
     others = [name for name in reading.unused if name.lower() not in FIELDS and name]

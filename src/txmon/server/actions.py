@@ -1,4 +1,4 @@
-"""What the API's requests about incidents and silences ask for, as words that a session obeys."""
+"""Parses the API's requests about incidents and silences into words for a session."""
 
 from collections.abc import Mapping
 from typing import Any, Final, cast
@@ -14,7 +14,7 @@ LONGEST_SILENCE: Final = 30 * DAY
 
 
 def acknowledgement_of(row: Mapping[str, Any], identity: str) -> Word:
-    """Return what is to be done with the incident `identity`; HttpError 422 where the request is not clear."""
+    """Return the action for the incident `identity`. Raise HttpError 422 if the request is not valid."""
     _known(row, ("action", "author", "note"))
     action = row.get("action", "ack")
     if action not in ACTIONS:
@@ -23,7 +23,7 @@ def acknowledgement_of(row: Mapping[str, Any], identity: str) -> Word:
 
 
 def silence_of(row: Mapping[str, Any], now: float) -> Word:
-    """Return the silence that is asked for, or the end of one; HttpError 422 where the request is not clear.
+    """Return the requested silence, or its end. Raise HttpError 422 if the request is not valid.
 
     now: epoch seconds.
     """

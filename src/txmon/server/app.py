@@ -1,4 +1,4 @@
-"""The API: what each path answers."""
+"""The API: the answer of each path."""
 
 import hashlib
 import re
@@ -42,7 +42,7 @@ from txmon.server.screens import Screens, time_of
 from txmon.support.terminal_text import printable
 
 NEWEST: Final = 10_000  # verdicts in one answer
-OPEN_BODY: Final = 4096  # bytes of a body that somebody without the token may send: a login
+OPEN_BODY: Final = 4096  # bytes of a body that a client without a token may send: a login
 KEY: Final = re.compile(r"[A-Za-z0-9_.:-]{1,200}")  # an Idempotency-Key
 BUSY: Final = HttpError(503, "earlier requests take long; try again later", headers=(("Retry-After", "5"),))
 
@@ -59,9 +59,11 @@ class App:
         journal: AccessLog | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """debug: show the traceback of what should not happen on standard error. journal: told of every request.
+        """Create it. debug: print tracebacks of unexpected errors on standard error.
 
-        say: told how bodies are read, once for each shape of them.
+        journal: is called for every request.
+
+        say: receives how bodies are read, once for each shape of them.
         """
         self._say = say
         self._engine = engine
@@ -98,10 +100,12 @@ class App:
         )
 
     def admit(self, request: Request, length: int) -> int:
-        """Return how long the body may be; HttpError, which ends the connection, for who may not send one.
+        """Return the allowed length of the body.
 
-        length: of the body, bytes, or CHUNKED. Without this, whoever has no token could still fill the memory with
-        bodies.
+        Raise HttpError, which ends the connection, if the client may not send one.
+
+        length: of the body in bytes, or CHUNKED. Without this check, a client without a token could fill the memory
+        with bodies.
         """
         route, _ = self._pass(self._arrived(request))
         if route.scope:
@@ -111,7 +115,7 @@ class App:
         return OPEN_BODY
 
     def handle(self, request: Request) -> Response:
-        """Return the answer to any request; never raises."""
+        """Return the answer to any request. It never raises."""
         try:
             request = self._arrived(request)
             if request.path == "" and self._base:
@@ -138,18 +142,18 @@ class App:
         return packed(request, response)
 
     def observe(self, request: Request | None, peer: str, status: int, size: int, seconds: float) -> None:
-        """Note that a request was answered: for the metrics and the access log. None: it could not be read."""
+        """Note an answered request for the metrics and the access log. request: None if it could not be read."""
         request = None if request is None else self._arrived(request)
         self.counters.count("other" if request is None else self._where(request), status, seconds)
         if self._journal is not None:
             self._journal.note(request, peer if request is None else request.peer, status, size, seconds)
 
     def urgent(self, request: Request) -> bool:
-        """Return whether a request is answered though all connections are taken."""
+        """Return whether to answer a request even if all connections are in use."""
         return is_probe(self._arrived(request))
 
     def _arrived(self, request: Request) -> Request:
-        """Return `request` as it was before the proxies between, as far as they are trusted."""
+        """Return `request` as it was before passing trusted proxies."""
         request = self._guard.seen_through(request)
         base = self._base
         if base and (request.path == base or request.path.startswith(base + "/")):
@@ -157,7 +161,7 @@ class App:
         return request
 
     def _pass(self, request: Request) -> tuple[Route, Mapping[str, str]]:
-        """Return the route that `request` may take, and the variables in its path; HttpError where it may take none."""
+        """Return the route of `request`, and the variables in its path. Raise HttpError if it is not allowed."""
         self._guard.check_origin(request)
         route, variables = self.router.find(request)
         if route.scope:
@@ -176,7 +180,7 @@ class App:
 
         def make() -> tuple[int, str]:
             source, width = "POST /v1/transactions", engine.settings.bucket
-            # the readings that this body made known are its answer's
+            # only this answer contains the readings that its body caused
             result = engine.take(self._intake.parse(payload, source, engine.latest(), width), news=self._news)
             for line in result.readings:
                 self._say(line)
@@ -185,11 +189,11 @@ class App:
         return self._once(request, make)
 
     def _news(self) -> list[str]:
-        """Return how rows were read, where nobody has heard it yet."""
+        """Return how rows were read, for readings that no answer has contained yet."""
         return [reading.statement() for reading in self._intake.readings.taken_news()]
 
     def _export(self, request: Request, _: Mapping[str, str]) -> Response:
-        """Take an OTLP export of metrics. The stream and the page show what it counts, not the answer."""
+        """Process an OTLP export of metrics. Its answer contains no verdicts; the stream and the page show them."""
         kind, engine, intake = content_type(request), self._engine, self._intake
         export = export_of(unpack(request, self._most), kind, engine.settings.otlp)
         for name in sorted(export.ignored):
@@ -203,7 +207,7 @@ class App:
         return Response(200, *answer_of_export(export, result.rejected, _first_reason(result), kind))
 
     def _once(self, request: Request, make: Callable[[], tuple[int, str]]) -> Response:
-        """`make`'s answer, or the one given before where the request says that it is the same again."""
+        """Return the answer of `make`, or the earlier answer if the request repeats an Idempotency-Key."""
         key = request.headers.get("idempotency-key")
         if key is None:
             status, body = make()
@@ -226,14 +230,14 @@ class App:
 
     def _send_transactions(self, request: Request, _: Mapping[str, str]) -> Response:
         rows = rows_of(decode_object(request, self._most))
-        with self._engine.turn():  # what it says of the minute is of these rows alone
+        with self._engine.turn():  # so that the answer about the minute covers only these rows
             receipt = self._take(rows, "POST /send_transactions")
             if receipt.rejects:
                 raise HttpError(400, receipt.rejects[0].reason)
             return as_json(about_minute(self._engine, receipt))
 
     def _take(self, rows: Sequence[Mapping[str, object]], source: str) -> IngestResult:
-        """Feed rows that belong together: all of them, or none where one is bad."""
+        """Feed rows that belong together: all of them, or none if one is bad."""
         engine = self._engine
         with engine.turn():
             items = list(self._intake.rows(rows, source, engine.latest()))
@@ -296,7 +300,7 @@ class App:
         if hub.full():
             raise HttpError(503, "too many listeners", headers=(("Retry-After", "10"),))
         last = request.headers.get("last-event-id") or query.text("after")
-        # nginx would collect the events, and hand them on by the block
+        # otherwise nginx would buffer the events
         headers = (("X-Accel-Buffering", "no"),)
         return Response(200, b"", "text/event-stream", headers, stream=hub.stream(last))
 

@@ -1,4 +1,4 @@
-"""The page's files, each by its own name: nothing else of the disk can be asked for."""
+"""Serves the page's files, each by its own name. No other file on the disk can be requested."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -55,13 +55,13 @@ PAGE: Final = partial(_load, "index.html", "text/html; charset=utf-8")
 
 
 def page_below() -> Response:
-    """Return the page for an address one folder below its own: its files are beside that folder."""
+    """Return the page for an address one folder below its own. Its files are next to that folder."""
     page = PAGE()
     return replace(page, body=page.body.replace(b'="assets/', b'="../assets/').replace(b'="./', b'="../'))
 
 
 def numbered_icon(count: int) -> Response:
-    """Return the icon with a number on a red ground: of open incidents, 9+ beyond nine."""
+    """Return the icon with the number of open incidents on a red ground; 9+ for more than nine."""
     text = str(count) if count < 10 else "9+"
     ground = '<rect width="32" height="32" rx="6" fill="#b8211a"/>'
     drawn = (

@@ -1,4 +1,4 @@
-"""The pipeline behind the endpoint: fed by requests in turn, kept going by a clock, asked and saved in between."""
+"""The pipeline behind the endpoint. Requests and a clock feed it in turn, and it is queried and saved in between."""
 
 import gc
 import math
@@ -32,24 +32,24 @@ from txmon.server.saving import Saving, save_in_child
 from txmon.settings.declarations import Settings
 
 ANSWERED: Final = 1000  # verdicts in one answer
-ASSESSED: Final = 200  # verdicts between two moments in which others may ask
-AGE: Final = 300.0  # seconds after which what did not happen again is no trouble any more
-REJECTS: Final = 100  # rejects of one request that are kept and answered; the others are counted
-LARGE: Final = 5000  # series from which on the state is written by another process, and buckets are judged in steps
-BEHIND: Final = 3  # buckets that wait to be judged, from which on who brings rows waits too
+ASSESSED: Final = 200  # verdicts processed between two moments in which other threads may read
+AGE: Final = 300.0  # seconds after which a trouble that did not recur is no longer reported
+REJECTS: Final = 100  # rejects of one request that are kept and returned; the others are only counted
+LARGE: Final = 5000  # series from which another process writes the state, and buckets are judged in steps
+BEHIND: Final = 3  # waiting buckets from which senders of rows must wait too
 TICK: Final = 0.5  # seconds between two ticks
-STEP: Final = 0.01  # seconds of work, about, between two moments in which others may ask
-SHOWN: Final = 100  # buckets that close at once and are sent one by one; after more, listeners ask anew
+STEP: Final = 0.01  # approximate seconds of work between two moments in which other threads may read
+SHOWN: Final = 100  # buckets closing together that are sent one by one; after more, listeners load everything again
 
 Sink = Callable[[Outcome], None]
 Parse = Callable[[Sequence[object]], Iterable[Item | Reject]]  # rows in txmon's own names
 
 
 class Engine:
-    """Feeds a live session from many threads, and tells sinks and the live feed what comes out.
+    """Feeds a live session from many threads, and passes its outcomes to sinks and the live feed.
 
-    One thread has the turn: it feeds, or saves, and all others that want to do so wait. What it changes it changes
-    under the lock, for a moment at a time, so that those who only ask are answered though it closes days of buckets.
+    One thread at a time may feed or save, and all others that want to do so wait. It changes shared data under a lock
+    for short moments only. Readers therefore receive answers even while it closes days of buckets.
     """
 
     def __init__(
@@ -60,15 +60,16 @@ class Engine:
         log: RejectLog | None = None,
         sinks: Sequence[Sink] = (),
     ) -> None:
-        """clock: epoch seconds. sinks: called in order, in turn; one that raises OSError is counted."""
+        """Create it. clock: epoch seconds. sinks: called in order; an OSError of a sink is counted."""
         self.settings = settings
         self.pipeline = pipeline
         self.clock = clock
-        self._at: float | None = None  # the time of the journal's entry that is taken again
-        # a server's stream goes on by the wall clock: its state is of use after a restart
+        self._at: float | None = None  # the time of the journal entry that is being replayed
+        # a server's stream continues by the wall clock, so its state stays useful after a restart
         self.session = LiveSession(settings, pipeline, log or RejectLog(), self._now, self._now, live_only=True)
         self._prepare(pipeline)
-        self.session.hold(2 * settings.bucket)  # after a restart, clients get time to send what they could not
+        # after a restart, clients have time to send what they could not send before
+        self.session.hold(2 * settings.bucket)
         self.lock = QueuedLock()
         self.turn = WriterLock()
         self.recent = Recent(settings.bucket)
@@ -78,26 +79,31 @@ class Engine:
         self._answers = IdempotencyCache()
         self.counters = Counters()
         self._begun = clock()
-        self._counted: dict[str, tuple[int, float]] = {}  # by trouble: how often, and the moment it was last noticed
+        # by trouble: how often it occurred, and when it was last noticed
+        self._counted: dict[str, tuple[int, float]] = {}
         self.journal: Journal | None = None
         if settings.state is not None and settings.durability != "none":
             self.journal = Journal(settings.state, shared=settings.durability == "batch")
-        self._segment = 0  # of the journal, that the next state names
-        self._key: tuple[str, str] | None = None  # Idempotency-Key and digest of the request at hand
+        self._segment = 0  # the segment of the journal that the next state names
+        self._key: tuple[str, str] | None = None  # Idempotency-Key and digest of the current request
         self._saving: Saving | None = None
-        self._looked = math.inf  # when the last tick ended, on a clock that goes on while the machine sleeps
-        self._positions: dict[str, Any] = {}  # where files go on that the state knows, followed now or not
+        self._looked = math.inf  # end of the last tick, on a clock that continues while the machine sleeps
+        # positions of all files in the state, whether they are followed now or not
+        self._positions: dict[str, Any] = {}
 
     def _now(self) -> float:
         return self.clock() if self._at is None else self._at
 
     def _prepare(self, pipeline: Pipeline) -> None:
-        """Let others do something now and then while a bucket of many keys is judged."""
+        """Prepare to let other threads run while a bucket of many keys is judged."""
         for judge in pipeline.judges():
             judge.breathe = self._breathe
 
     def _breathe(self) -> None:
-        """Let those look who wait, and those feed who bring rows that nothing at work depends on; under the lock."""
+        """Let waiting readers run, and senders of rows that do not affect the current work.
+
+        Call it with the lock held.
+        """
         self.lock.release()
         try:
             self.turn.lend()
@@ -107,10 +113,10 @@ class Engine:
     def take(
         self, items: Iterable[Item | Reject], journaled: bool = True, news: Callable[[], Sequence[str]] = tuple
     ) -> IngestResult:
-        """Parse and feed `items`; an exception of theirs, or Busy, is raised before anything is fed.
+        """Parse and feed `items`. Their exceptions, and Busy, are raised before anything is fed.
 
-        journaled: no source has them still, so that a crash would lose them. OSError where they cannot be kept.
-        news: called in the same turn, says how `items` were read where that is new.
+        journaled: no other source has the items, so a crash would lose them. Raise OSError if they cannot be saved.
+        news: called in the same turn, returns how `items` were read if that is new.
         """
         with self.turn.short() as lent:
             records, rejects, rejected = self._sorted(items)
@@ -120,11 +126,11 @@ class Engine:
             )
             if aside or not lent:
                 return self._keep_and_feed(records, rejects, rejected, readings, journaled, aside)
-        with self.turn():  # what is at work must end first
+        with self.turn():  # the current work must end first
             return self._keep_and_feed(records, rejects, rejected, readings, journaled, False)
 
     def _is_timely(self, records: Sequence[Item]) -> bool:
-        """Return whether no record is of a bucket that has closed: one may be judged at the moment."""
+        """Return whether all records belong to open buckets, because closed ones may be in the middle of judgement."""
         next_start = self.pipeline.bucketer.next_start
         return all(record.time >= next_start for record in records)
 
@@ -137,7 +143,7 @@ class Engine:
         journaled: bool,
         aside: bool,
     ) -> IngestResult:
-        """Write to the journal, and feed. aside: what closes is judged later, by the clock's thread."""
+        """Write to the journal and feed. aside: the clock's thread judges the closed buckets later."""
         if journaled and records:
             key, digest = self._key or (None, "")
             self._keep(Entry(self.clock(), "rows", records, rejects, rejected, key, digest, readings=readings))
@@ -150,9 +156,9 @@ class Engine:
     def take_export(
         self, points: Iterable[Point], status: Sequence[str], by: Sequence[str], parse: Parse
     ) -> IngestResult:
-        """Feed what the points of OTLP counters count. status, by: names of attributes. parse: rows to records.
+        """Feed the counts of OTLP counters. status, by: names of attributes. parse: turns rows into records.
 
-        OSError where the rows cannot be kept, or Busy; nothing is fed then, and the same points may come again.
+        Raise OSError if the rows cannot be saved, or Busy. Then nothing is fed, and the same points may be sent again.
         """
         with self.turn():
             rows, marks = self.counters.rows(points, self.settings.bucket, self._begun, status, by)
@@ -167,7 +173,7 @@ class Engine:
             self.journal.append(entry.pack())
 
     def commit(self) -> None:
-        """Return once all that this thread did would survive a crash; OSError where it may not."""
+        """Wait until everything that this thread fed would survive a crash. Raise OSError if it may not."""
         if self.journal is not None:
             try:
                 self.journal.commit()
@@ -180,9 +186,9 @@ class Engine:
     def _feed(self, records: list[Item], rejects: list[Reject], rejected: int) -> IngestResult:
         bucketer = self.pipeline.bucketer
         if not self.pipeline.defers:
-            self._tell(self.pipeline.settle())  # a late row is one of a bucket that was judged
+            self._tell(self.pipeline.settle())  # a late row may belong to a bucket that is waiting to be judged
         late, repeated = bucketer.late, bucketer.repeated
-        # before they are fed: a tally may become the bucket that others add to
+        # before feeding, because a tally may become a bucket that later rows are added to
         every = [place for item in records for place in places_of(item, bucketer.width)]
         places = dict.fromkeys([(start, bucketer.series_of(key), status) for start, key, status in every])
         accepted = sum([item.rows if isinstance(item, Tally) else 1 for item in records])
@@ -198,7 +204,10 @@ class Engine:
         )  # fmt: skip
 
     def _assessed(self, places: Sequence[Place], closed: Mapping[Place, Verdict]) -> list[Verdict]:
-        """Return the verdicts on `places` as they stand, in steps between which others may ask. closed: those known."""
+        """Return the current verdicts on `places`, in steps between which readers may run.
+
+        closed: verdicts already known.
+        """
         found: list[Verdict] = []
         for at in range(0, len(places), ASSESSED):
             with self.lock:
@@ -209,9 +218,9 @@ class Engine:
         return found
 
     def poll(self, ready: Collection[int], journaled: bool) -> bool:
-        """Take what has come to the sources beside the requests; return whether something had.
+        """Process new data of the sources besides the requests. Return whether there was any.
 
-        ready: the descriptors that hold something. journaled: no source has it still.
+        ready: the descriptors with data. journaled: no source has the data any more.
         """
         session = self.session
         with self.turn(math.inf):
@@ -226,7 +235,8 @@ class Engine:
                 self._tell(self.pipeline.settle())
                 self._tell(session.feed(records))
                 self.totals.records += sum([item.rows if isinstance(item, Tally) else 1 for item in records])
-                batch.feed.take(batch.after)  # in the same turn, or a state between them would count twice
+                # in the same turn, because a state saved in between would count the rows twice
+                batch.feed.take(batch.after)
         return came
 
     def latest(self) -> int:
@@ -234,7 +244,7 @@ class Engine:
         return self.session.latest()
 
     def _sorted(self, items: Iterable[Item | Reject]) -> tuple[list[Item], list[Reject], int]:
-        """Return the records, the first rejects, and how many rejects there are; the others are not kept anywhere."""
+        """Return the records, the first rejects, and the number of all rejects."""
         records: list[Item] = []
         rejects: list[Reject] = []
         rejected = 0
@@ -252,12 +262,12 @@ class Engine:
         return records, rejects, rejected
 
     def assess(self, place: Place) -> Verdict | None:
-        """Return the verdict on what a series has by now, on either side; None where its bucket is no longer known."""
+        """Return the current verdict on a series, above or below normal, or None if its bucket is no longer known."""
         with self.lock:
             return self.pipeline.assess(place)
 
     def _publish(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        """Tell what comes out and hand it on, in steps between which others may ask."""
+        """Yield the outcomes after publishing them, in steps between which readers may run."""
         rest, told = iter(outcomes), 0
         while step := self._step(rest, told):
             for outcome in step:
@@ -269,7 +279,7 @@ class Engine:
                 self.feed.reset()
 
     def _step(self, rest: Iterator[Outcome], told: int) -> list[Outcome]:
-        """Return the next outcomes of `rest`, as many as come within a moment; `told` came before them."""
+        """Return the next outcomes of `rest`, as many as arrive within a moment. `told` came before them."""
         step: list[Outcome] = []
         with self.lock:
             until = time.monotonic() + STEP
@@ -281,14 +291,15 @@ class Engine:
         return step
 
     def _note(self, outcome: Outcome, shown: bool) -> None:
-        """Remember an outcome for those who ask, and tell those who listen."""
+        """Store an outcome for queries, and send it to listeners."""
         verdicts = self.totals.verdicts
         assert verdicts is not None
         breathe = self._breathe if len(outcome.verdicts) > PACE else None
         for verdict in paced(outcome.verdicts, breathe):
             verdicts[verdict.recommendation] = verdicts.get(verdict.recommendation, 0) + 1
         points = self.recent.accept(outcome, breathe)
-        if not any(verdict.revises for verdict in outcome.verdicts[:1]):  # all of an outcome are, or none
+        # either all verdicts of an outcome are revised, or none
+        if not any(verdict.revises for verdict in outcome.verdicts[:1]):
             self.totals.close({status: point[1] for status, point in points.items()})
         self.feed.publish(outcome, points if shown else {}, self.recent)
 
@@ -297,14 +308,14 @@ class Engine:
             try:
                 sink(outcome)
                 self.session.troubles.clear("sink")
-            except OSError as bad:  # detection goes on; the page and /readyz say so
+            except OSError as bad:  # detection continues; the page and /readyz report it
                 self.totals.sink_failures += 1
                 self.session.troubles.add("sink", f"the output cannot be written: {bad.strerror}")
 
     def tick(self, patience: float | None = None) -> None:
-        """What time alone does: buckets close, early alerts go out, the state is written.
+        """Do the work of the clock: close buckets, send early alerts, write the state.
 
-        None of it where others have the turn for the next `patience` seconds.
+        Do nothing if other threads have the turn for the next `patience` seconds.
         """
         if uptime() - self._looked > TICK + AWAY:
             self.session.absent(uptime() - self._looked)
@@ -326,7 +337,7 @@ class Engine:
             self._looked = uptime()
 
     def _note_troubles(self) -> None:
-        """Say what is wrong with what comes: rows that come late, and more statuses than can be told apart."""
+        """Report troubles of the input: late rows, and too many different statuses."""
         troubles, now = self.session.troubles, time.monotonic()
         late, folded = self.pipeline.bucketer.late, self.pipeline.detector.folded
         for kind, count, text in (
@@ -343,11 +354,11 @@ class Engine:
     def _move_on(self) -> None:
         judged = self._tell(self.pipeline.settle())
         if told := self._tell(self.session.tick()):
-            with suppress(OSError):  # the next rows say so
+            with suppress(OSError):  # the next rows report it
                 self._keep(Entry(self.clock(), "tick"))
         self._tell(self.session.peek())
         if judged + told and self.pipeline.detector.size >= LARGE:
-            # what has lived for a minute lives on: the collector would look at millions of objects, for a second
+            # objects that lived for a minute are permanent; collecting millions of them would take a second
             gc.collect(1)
             gc.freeze()
         with self.lock:
@@ -356,21 +367,21 @@ class Engine:
                 self.feed.show(bucket.start, bucket.counts.values())
 
     def _tell(self, outcomes: Iterable[Outcome]) -> int:
-        """Publish `outcomes`; return how many there were."""
+        """Publish `outcomes`. Return how many there were."""
         return sum(1 for _ in self._publish(outcomes))
 
     def _obey(self, word: Word) -> None:
-        """Do what `txmon ack` or `txmon silence` asks for, which leaves word beside the state."""
+        """Execute a request of `txmon ack` or `txmon silence`, which they leave beside the state."""
         if self.act(word) is None:
             self.silence(word)
 
     def act(self, word: Word) -> Mapping[str, object] | None:
-        """Do what somebody wants of an open incident; its row, or None where none is open under that id."""
+        """Execute an action on an open incident. Return its row, or None if no incident with this id is open."""
         with self.turn(), self.lock:
             if not word.id or self.pipeline.tracker.find(word.id) is None:
                 return None
             self._keep(Entry(self.clock(), "word", word=word))
-            self.session.obey_word(word)  # an end that it asks for comes with the next bucket
+            self.session.obey_word(word)  # if it ends the incident, the next bucket shows that
             self._refresh()
             self.recent.incidents.obeyed(word, int(self._now()))
             row = self.recent.incidents.row(word.id)
@@ -378,15 +389,15 @@ class Engine:
             return row
 
     def acknowledge(self, identity: str) -> Mapping[str, object] | None:
-        """Stop the reminders of an open incident; its row, or None where none is open under that id."""
+        """Stop the reminders of an open incident. Return its row, or None if no incident with this id is open."""
         return self.act(Word("ack", identity))
 
     def now(self) -> float:
-        """Epoch seconds by the wall clock."""
+        """Return the epoch seconds of the wall clock."""
         return self.session.now()
 
     def silences(self) -> list[dict[str, object]]:
-        """Return the silences that hold, the first to end first."""
+        """Return the active silences, ordered by their end."""
         with self.lock:
             return self._silences()
 
@@ -404,7 +415,7 @@ class Engine:
         ]
 
     def silence(self, word: Word) -> bool:
-        """Silence a status until a time, or end that; whether there was one to end."""
+        """Silence a status until a time, or end a silence. Return whether there was one to end."""
         with self.turn(), self.lock:
             self._keep(Entry(self.clock(), "word", word=word))
             done = self.session.obey_word(word)
@@ -424,26 +435,26 @@ class Engine:
                 self.feed.incident(self.recent.incidents.row(incident.id))
 
     def incidents(self) -> list[dict[str, object]]:
-        """Incidents lately resolved and all open ones as they stand, newest last."""
+        """Return recently resolved incidents and all open ones in their current state, newest last."""
         with self.lock:
             return self._rows()
 
     def find_incidents(self, states: str, text: str, limit: int) -> tuple[list[dict[str, object]], bool]:
-        """Return incidents as `IncidentBook.find` does, as they stand."""
+        """Return incidents as `IncidentBook.find` does, in their current state."""
         with self.lock:
             self._refresh()
             rows, more = self.recent.incidents.find(states, text, limit)
             return [row.public() for row in rows], more
 
     def incident(self, identity: str) -> dict[str, object] | None:
-        """Return an incident of the last 30 days with its timeline; None where no incident has this id."""
+        """Return an incident of the last 30 days with its timeline, or None if the id is unknown."""
         with self.lock:
             self._refresh()
             row = self.recent.incidents.get(identity)
             return None if row is None else row.timeline()
 
     def notified(self, identities: Collection[str], step: str, channel: str, outcome: str) -> None:
-        """Note that a channel was given a step of incidents, and the result; may be called by any thread."""
+        """Note the result of notifying a channel about incidents. Any thread may call it."""
         with self.lock:
             self.recent.incidents.notified(identities, int(self.clock()), step, channel, outcome)
             self.session.changed = True
@@ -457,7 +468,7 @@ class Engine:
         return [row.public() for row in self.recent.incidents.rows()]
 
     def once(self, key: str | None, digest: str, make: Callable[[], tuple[int, str]]) -> tuple[int, str] | None:
-        """`make`'s answer, or the one given before under `key`; None where that was to another request."""
+        """Return the answer of `make`, or the earlier one for `key`. Return None if that was for another request."""
         if key is None:
             return make()
         with self.turn():
@@ -468,7 +479,7 @@ class Engine:
                 self._key = None
 
     def adopt(self, settings: Settings) -> list[str]:
-        """Go on with what can change of `settings`, as `LiveSession.adopt`, when it is this thread's turn."""
+        """Apply the changeable parts of `settings`, as `LiveSession.adopt`, when this thread has the turn."""
         with self.turn():
             self._tell(self.pipeline.settle())
             with self.lock:
@@ -481,19 +492,22 @@ class Engine:
         return lines
 
     def save_now(self) -> bool:
-        """Write the state, if there is one, though it is not time for that; whether it is written."""
+        """Write the state, if there is one, before it is due. Return whether it is written."""
         try:
             return self.settings.state is None or self.save()
         except Busy:
             return False
 
     def save(self, patience: float | None = None) -> bool:
-        """Write the state; whether that worked. A failure is a trouble, and tried again later. Or Busy."""
+        """Write the state. Return whether that worked. A failure is reported and retried later. Raise Busy."""
         self._finish_saving(wait=True)
         return self.session.save(self._quiet(patience))
 
     def _begin_saving(self, patience: float) -> None:
-        """Write the state in a process of its own where it is large: requests do not wait for that. Or Busy."""
+        """Start to write the state. A large state is written in a separate process, so that requests do not wait.
+
+        Raise Busy.
+        """
         assert self.settings.state is not None
         if self.pipeline.detector.size < LARGE:
             self.save(patience)
@@ -503,7 +517,7 @@ class Engine:
             self._saving = save_in_child(self.settings.state, self.session.copy)
 
     def _finish_saving(self, wait: bool = False) -> None:
-        """Note how the process that writes the state has ended, if it has."""
+        """Note the result of the process that writes the state, if it has ended."""
         saving = self._saving
         if saving is not None and saving.ended(wait):
             self._saving = None
@@ -511,16 +525,19 @@ class Engine:
 
     @contextmanager
     def _quiet(self, patience: float | None) -> Iterator[None]:
-        """Let nobody change or see anything; only while the state is copied, so that the disk does not hold them up."""
+        """Block all other threads, only while the state is copied, so that they do not wait for the disk."""
         with self.turn(patience):
-            self._tell(self.pipeline.settle())  # what has closed is in no state before it is judged
+            self._tell(self.pipeline.settle())  # buckets that have closed are in no state until they are judged
             with self.lock:
                 if self.journal is not None:
                     self._segment = self.journal.rotate()
                 yield
 
     def replay(self) -> int:
-        """Take again what the journal has and the state has not; return how many rows. ConfigError where damaged."""
+        """Replay the journal's entries that the state lacks. Return the number of rows.
+
+        Raise ConfigError for a damaged one.
+        """
         if self.settings.state is None:
             return 0
         journal = self.journal or Journal(self.settings.state, shared=True)
@@ -546,7 +563,7 @@ class Engine:
         return rows
 
     def _note_damage(self, journal: Journal, first: float) -> None:
-        """Say what the journal should have, and has not. first: when its first entry was written, epoch seconds."""
+        """Report what is missing from the journal. first: when its first entry was written, epoch seconds."""
         found = []
         if journal.torn:
             found.append(
@@ -582,7 +599,7 @@ class Engine:
         return 0
 
     def positions(self) -> dict[str, Any]:
-        """Return what the state is to keep of the server, by name."""
+        """Return the server's data for the state, by name."""
         session = self.session
         self._positions |= session.feeds.positions()
         own = {
@@ -598,34 +615,36 @@ class Engine:
         return {SERVE: own}
 
     def restore(self, found: Mapping[str, Any], state: str) -> None:
-        """Take over what the file `state` keeps of the server; ConfigError where that cannot be."""
+        """Restore the server's data from the file `state`. Raise ConfigError if it is not valid."""
         own = found.get(SERVE)
         if own is None:
             return
         session = self.session
         try:
             session.newest, session.live = int(own["newest"]), bool(own["live"])
-            session.clock.restore(own.get("ahead", 0.0))  # before it was kept, the stream's clock was the wall's
+            session.clock.restore(own.get("ahead", 0.0))  # in older states the stream's clock was the wall clock
             self.recent.restore(own["recent"])
             self._answers.restore(own["answers"])
-            self.counters.restore(own.get("counters", ()))  # not in older states
+            self.counters.restore(own.get("counters", ()))  # missing in older states
             self._positions = dict(own["positions"])
-            self._segment = int(own.get("journal", 0))  # not in older states
-            # a followed file holds what came while the server did not run; clients and a pipe do not
+            self._segment = int(own.get("journal", 0))  # missing in older states
+            # a followed file contains the rows that were written while the server was stopped; clients and pipes do
+            # not
             if self.journal is None or not self.journal.waits(self._segment):
                 session.begin(deaf=self.settings.tail in (None, "-"))
         except (KeyError, TypeError, ValueError, AttributeError) as bad:
             raise ConfigError(f"{state}: is damaged ({bad!r}). txmon did not change it.") from bad
 
     def kept(self, kept: bool) -> None:
-        """Delete what the journal need not keep any longer."""
+        """Delete the journal entries that are no longer needed."""
         if kept and self.journal is not None:
             self.journal.drop(self._segment)
 
     def finish(self, patience: float | None = None) -> bool:
-        """End: write the state, or close what is open where there is none; whether all was written.
+        """Finish: write the state, or close open buckets if there is none. Return whether everything was written.
 
-        Not where a request is still worked on after `patience` seconds: half of it is in no state that may be kept.
+        It writes no state if a request is still being processed after `patience` seconds, because a state must not
+        contain half a request.
         """
         try:
             with self.turn(patience):
@@ -644,11 +663,11 @@ class Engine:
 
     @property
     def trouble(self) -> str:
-        """Return what does not work now, on one line; empty where all does."""
+        """Return the current troubles on one line, or "" if there are none."""
         return self.session.troubles.text
 
     def report(self) -> list[str]:
-        """Return what the run has done so far, as `watch` says it, and what a server has besides; a line each."""
+        """Return lines about the run so far, as `watch` reports it, and about the server."""
         verdicts = self.totals.verdicts or {}
         given = ", ".join(f"{count} {word}" for word, count in verdicts.items()) or "none"
         with self.lock:
@@ -656,11 +675,11 @@ class Engine:
         return [*lines, f"verdicts: {given}; clients of the live feed: {len(self.feed.hub)}"]
 
     def farewell(self) -> list[str]:
-        """Return what was not counted, and why, a line each."""
+        """Return lines about what was not counted, and why."""
         return self.session.summary()
 
     def overview(self) -> dict[str, object]:
-        """Return all that the page begins with; events after `position` continue it."""
+        """Return the data that the page starts with. The events after `position` continue it."""
         with self.lock:
             recent = self.recent
             return {

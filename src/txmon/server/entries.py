@@ -1,4 +1,4 @@
-"""What the journal holds: rows that were taken, time that closed buckets, and acknowledgements, as JSON."""
+"""The entries of the journal, as JSON: accepted rows, clock ticks that closed buckets, and acknowledgements."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SOURCE: Final = "journal"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One step of the server, to be taken again."""
+    """One step of the server that can be replayed."""
 
     at: float  # the wall clock, epoch seconds
     kind: str  # rows, tick or word
@@ -25,9 +25,9 @@ class Entry:
     rejected: int = 0
     key: str | None = None  # an Idempotency-Key
     digest: str = ""
-    word: Word | None = None  # what somebody wants of an incident or a status
+    word: Word | None = None  # an action on an incident or a status
     marks: Sequence[Sequence[Any]] = ()  # the last points of OTLP counters
-    readings: Sequence[str] = ()  # how the rows were read, as the answer said it
+    readings: Sequence[str] = ()  # how the rows were read, as the answer stated it
 
     def pack(self) -> bytes:
         """Return the entry as bytes."""
@@ -49,7 +49,7 @@ class Entry:
 
 
 def unpack(raw: bytes) -> Entry:
-    """Return the entry that `pack` made `raw` of; KeyError, TypeError or ValueError where that cannot be."""
+    """Return the entry that `pack` converted. Raise KeyError, TypeError or ValueError if `raw` is not valid."""
     row = json.loads(raw)
     return Entry(
         float(row["at"]),

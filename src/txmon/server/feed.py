@@ -1,4 +1,4 @@
-"""What the live feed says of each outcome, event by event."""
+"""Sends events about each outcome to the live page."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -21,11 +21,11 @@ class PageFeed:
 
     def __init__(self) -> None:
         self.hub = Hub()
-        self.troubled = ""  # what was sent last
-        self.shown: dict[str, object] = {}  # the open bucket as it was last shown
+        self.troubled = ""  # the last trouble sent
+        self.shown: dict[str, object] = {}  # the counts of the open bucket that were sent last
 
     def publish(self, outcome: Outcome, points: Mapping[str, Point], recent: Recent) -> None:
-        """Send what one outcome brought."""
+        """Send the events of one outcome."""
         if points:
             trends = {status: {"slope": round(t.slope, 2), "name": t.name} for status, t in outcome.trends.items()}
             row = {"time": iso(outcome.time), "series": points, "trends": trends, "hour": recent.last_hour()}
@@ -41,11 +41,11 @@ class PageFeed:
             self.hub.publish("trend", rise_line(rise))
 
     def reset(self) -> None:
-        """Let those who listen ask again: so much came at once that it was not sent one by one."""
+        """Make listeners load everything again, because too much happened to send it one by one."""
         self.hub.publish("reset", "{}")
 
     def incident(self, row: Mapping[str, object]) -> None:
-        """Send an incident as it stands."""
+        """Send the current state of an incident."""
         self.hub.publish("incident", _text(row))
 
     def silences(self, rows: list[dict[str, object]]) -> None:
@@ -53,13 +53,13 @@ class PageFeed:
         self.hub.publish("silences", _text({"silences": rows}))
 
     def trouble(self, text: str) -> None:
-        """Send what does not work now, where that changed; empty where all does."""
+        """Send the current trouble if it changed; empty if there is none."""
         if text != self.troubled:
             self.troubled = text
             self.hub.publish("trouble", _text({"trouble": text}), keep=False)
 
     def show(self, start: int, counts: Iterable[Mapping[str, int]]) -> None:
-        """Send the counts of the bucket that is still open, where they changed."""
+        """Send the counts of the open bucket if they changed."""
         sums: dict[str, int] = {}
         for statuses in counts:
             for status, count in statuses.items():

@@ -1,4 +1,4 @@
-"""Who may ask: the Host allow-list, the token, the page's cookie, and no other site's forms."""
+"""Checks access: the Host allow-list, the token, the page's cookie, and forms of other sites."""
 
 import hashlib
 import hmac
@@ -13,41 +13,44 @@ from txmon.errors import ConfigError
 from txmon.server.http.message import HttpError, Request
 
 COOKIE: Final = "txmon_session"
-SESSION: Final = 7 * 86400  # seconds that a session lasts without use,
-RENEWED: Final = 86400  # and the age at which one that is used begins anew
+SESSION: Final = 7 * 86400  # seconds until an unused session ends
+RENEWED: Final = 86400  # age in seconds at which a session in use is renewed
 SHORTEST: Final = 16  # characters of a token
 LOGIN: Final = (("WWW-Authenticate", 'Bearer realm="txmon"'),)
-ADMIN: Final = "admin"  # has all scopes
+ADMIN: Final = "admin"  # this scope includes all others
 INGEST: Final = "ingest"
 READ: Final = "read"
 SCOPES: Final = (INGEST, READ, ADMIN)
 SAFE: Final = ("GET", "HEAD")
-TRIES: Final = 10  # wrong tokens from one address,
-WINDOW: Final = 60.0  # in so many seconds from the first of them; further wrong ones are then told to wait
-ADDRESSES: Final = 1024  # remembered; beyond, the one that began longest ago is forgotten
-NETWORK: Final = 64  # bits of an IPv6 address that one customer has: the rest is theirs to choose
+TRIES: Final = 10  # wrong tokens allowed from one address
+WINDOW: Final = 60.0  # seconds from the first of them; further wrong tokens are refused until then
+ADDRESSES: Final = 1024  # addresses remembered; beyond that, the oldest is forgotten
+NETWORK: Final = 64  # bits of an IPv6 address that identify a customer, who can choose the others
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A secret, and what its bearer may do."""
+    """A secret token and its scopes."""
 
     secret: bytes
     scopes: frozenset[str]
 
     @property
     def name(self) -> str:
-        """Return what a cookie calls it, without telling what it is."""
+        """Return the name of the token in a cookie. It does not reveal the token."""
         return hashlib.sha256(b"txmon token name " + self.secret).hexdigest()[:12]
 
     def sign(self, until: str) -> str:
         """Return the signature of a session that ends at `until`."""
-        # signed with the token itself: a restart keeps sessions, another token ends them
+        # signed with the token itself, so sessions survive a restart, but not a change of the token
         return hmac.new(b"txmon session " + self.secret, until.encode(), hashlib.sha256).hexdigest()
 
 
 def read_tokens(path: str) -> list[Token]:
-    """Return the tokens of a file with a line `SCOPE[,SCOPE] TOKEN` for each; ConfigError where one is not valid."""
+    """Return the tokens of a file with a line `SCOPE[,SCOPE] TOKEN` for each.
+
+    Raise ConfigError if a line is not valid.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
@@ -81,10 +84,10 @@ class Guard:
         proxies: Iterable[str] = (),
         base: str = "",
     ) -> None:
-        """token: it may everything; None, without `tokens`, where everyone on this machine may ask.
+        """Create it. token: has all scopes; None, without `tokens`: every client on this machine has access.
 
-        names: hosts allowed besides addresses and localhost. proxies: addresses and networks whose word is taken for
-        where a request comes from. base: the path under which they show the page.
+        names: allowed hosts besides addresses and localhost. proxies: trusted addresses and networks that may state
+        the origin of a request. base: the path under which they serve the page.
         """
         self._own = [] if token is None else [Token(token.encode(), frozenset((ADMIN,)))]
         self._tokens = [*tokens, *self._own]
@@ -95,11 +98,11 @@ class Guard:
         self._path = base or "/"
 
     def renew(self, tokens: Iterable[Token]) -> None:
-        """Let these tokens, and those of the environment, be the only ones; sessions of others end."""
+        """Replace the tokens, except that of the environment. Sessions of other tokens end."""
         self._tokens = [*tokens, *self._own]
 
     def is_proxy(self, address: str) -> bool:
-        """Return whether `address` is one of the proxies that are trusted."""
+        """Return whether `address` belongs to a trusted proxy."""
         if not self._proxies:
             return False
         try:
@@ -110,12 +113,12 @@ class Guard:
         return any((mapped or parsed) in network for network in self._proxies)
 
     def seen_through(self, request: Request) -> Request:
-        """Return `request` with the client, the scheme and the host that a trusted proxy says it came with."""
+        """Return `request` with the client, the scheme and the host that a trusted proxy states."""
         if not self.is_proxy(request.peer):
             return request
         headers = request.headers
         peer = request.peer
-        # from the nearest on: what lies beyond an address that is not trusted may be anybody's invention
+        # from the nearest proxy on: anything before the first untrusted address can be forged
         for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
             address = _address(hop)
             if address is None:
@@ -129,28 +132,28 @@ class Guard:
         return replace(request, peer=peer, secure=secure, origin_host=host)
 
     def check_origin(self, request: Request) -> None:
-        """Refuse names that are not ours (DNS rebinding), and writes that another site's page asks for."""
+        """Refuse unknown host names (DNS rebinding), and writes from pages of other sites."""
         host = request.headers.get("host", "localhost").lower()
         if not self._is_ours(host) or (request.origin_host and not self._is_ours(request.origin_host)):
             raise HttpError(421, "this host name is not served here; see --allow-host")
-        # a page cannot set a bearer token for another site; what a browser sends by itself (Basic) proves nothing
+        # a page cannot set a bearer token for another site, but browsers send Basic credentials by themselves
         if request.method in SAFE or _bearer(request) is not None:
             return
         site = request.headers.get("sec-fetch-site")
         if site == "same-origin":
-            return  # browsers do not let pages write this header; a proxy may have rewritten Host
+            return  # browsers do not let pages set this header, and a proxy may have rewritten Host
         if site not in (None, "none"):
             raise HttpError(403, "asked for by another site", code="other-site")
         origin = request.headers.get("origin")
         if origin is None:
             return
         place = origin.lower().partition("://")[2]
-        # an empty one is that of a page without an origin ("null"), and never ours
+        # "null" means a page without an origin, which is never txmon's page
         if not place or (place not in (host, request.origin_host) and not self._is_named(place)):
             raise HttpError(403, "asked for by another site", code="other-site")
 
     def _is_named(self, host: str) -> bool:
-        """Return whether `host` is a name of --allow-host: behind a proxy, the page has that one."""
+        """Return whether `host` is a name of --allow-host, for a page behind a proxy."""
         name = host.rpartition(":")[0] if ":" in host else host
         return name.rstrip(".") in self._names - {"localhost"} and not _is_address(name)
 
@@ -169,15 +172,16 @@ class Guard:
         return True
 
     def check_token(self, request: Request, scope: str) -> None:
-        """Refuse who has neither a token nor a session's cookie for `scope`.
+        """Refuse a request that has neither a token nor a session cookie for `scope`.
 
-        A right token is taken whatever came before it. Only wrong ones are counted, and refused unread after too many.
+        A valid token is always accepted. Wrong tokens are counted, and after too many they are refused without a
+        check.
         """
         if not self._tokens:
             return
         given = _bearer(request)
         found = [self._token(given)] if given is not None else []
-        session = self._session(request)  # counts also beside an Authorization that is the proxy's
+        session = self._session(request)  # also accepted if the Authorization header belongs to the proxy
         found.append(None if session is None else session[0])
         allowed = [token for token in found if token is not None]
         if any(scope in token.scopes or ADMIN in token.scopes for token in allowed):
@@ -190,9 +194,9 @@ class Guard:
         raise HttpError(401, "a token is needed" if given is None else "this is not a token", headers=LOGIN)
 
     def log_in(self, given: str, request: Request) -> tuple[tuple[str, str], ...]:
-        """Return the header that begins a session for the token `given`; none where no token is needed.
+        """Return the header that starts a session for the token `given`, or no header if no token is needed.
 
-        HttpError 401 where it is not one, 429 after too many that were not.
+        Raise HttpError 401 for a wrong token, 429 after too many of them.
         """
         if not self._tokens:
             return ()
@@ -209,7 +213,7 @@ class Guard:
         return ("Set-Cookie", f"{COOKIE}={value}; Max-Age={SESSION}; {self._attributes(request)}")
 
     def session(self, request: Request) -> tuple[bool, tuple[tuple[str, str], ...]]:
-        """Return whether the request has a session's cookie, and the header that lets a session in use go on."""
+        """Return whether the request has a session cookie, and the header that renews the session."""
         found = self._session(request)
         if found is None:
             return False, ()
@@ -223,12 +227,12 @@ class Guard:
         return ("Set-Cookie", f"{COOKIE}=; Max-Age=0; {self._attributes(request)}")
 
     def _attributes(self, request: Request) -> str:
-        # the page's own address says so too, where the proxy does not
+        # the page's own address shows it too, if the proxy does not
         secure = request.secure or request.headers.get("origin", "").lower().startswith("https://")
         return f"Path={self._path}; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
 
     def _token(self, given: str) -> Token | None:
-        """Return the token that `given` is; takes as long whichever it is, or none."""
+        """Return the token that equals `given`, or None. It takes the same time for every value."""
         raw, found = given.encode("utf-8", "replace"), None
         for token in self._tokens:
             if hmac.compare_digest(raw, token.secret):
@@ -236,7 +240,7 @@ class Guard:
         return found
 
     def _session(self, request: Request) -> tuple[Token, int] | None:
-        """Return the token of the session whose cookie the request has, and when it ends, epoch seconds."""
+        """Return the token of the request's session, and the end of the session in epoch seconds."""
         for part in request.headers.get("cookie", "").split(";"):
             name, _, value = part.strip().partition("=")
             until, _, rest = value.partition(".")
@@ -255,7 +259,7 @@ def _bearer(request: Request) -> str | None:
 
 
 def _address(text: str) -> str | None:
-    """Return the address in one part of X-Forwarded-For; None where it is not one."""
+    """Return the address in one part of X-Forwarded-For, or None if it is not one."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -273,16 +277,17 @@ def _is_address(text: str) -> bool:
 
 
 class Throttle:
-    """Refuses whoever has sent too many wrong tokens; may be asked from many threads."""
+    """Refuses clients after too many wrong tokens. Many threads may use it."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """clock: seconds; a step back lets everybody try again."""
+        """Create it. clock: seconds; after a step back all clients may try again."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()  # address -> how often, since when
+        # address -> number of wrong tokens, time of the first one
+        self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def check(self, address: str) -> None:
-        """HttpError 429 where too many wrong tokens came from `address`."""
+        """Raise HttpError 429 if too many wrong tokens came from `address`."""
         now = self._clock()
         with self._lock:
             tries, since = self._of(_customer(address), now)
@@ -300,7 +305,7 @@ class Throttle:
                 self._failed.popitem(last=False)
 
     def __len__(self) -> int:
-        """Addresses remembered."""
+        """Return the number of addresses remembered."""
         return len(self._failed)
 
     def _of(self, customer: str, now: float) -> tuple[int, float]:
@@ -312,7 +317,7 @@ class Throttle:
 
 
 def _customer(address: str) -> str:
-    """Return what one customer cannot change about their address: all of IPv4's, the first half of IPv6's."""
+    """Return the part of an address that a customer cannot change: all of IPv4, the first half of IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

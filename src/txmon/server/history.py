@@ -1,4 +1,4 @@
-"""What came out lately: verdict lines, a day of every status, incidents. What the queries and the page read."""
+"""Keeps recent results for queries and the page: verdict lines, a day of every status, incidents."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,16 +13,16 @@ from txmon.server.key_history import KeyHistory
 from txmon.sinks.lines import verdict_line
 
 DAY: Final = 86400
-PACE: Final = 250  # verdicts between two moments in which others may do something
+PACE: Final = 250  # verdicts between two moments in which other threads may run
 LINES: Final = 50_000  # verdicts kept
-STATUSES: Final = 100  # statuses that are drawn; a client may invent any number
+STATUSES: Final = 100  # statuses that are drawn, because a client may invent any number of them
 
 Point = list[float]  # time (epoch seconds), count, expected, low, high, score, mark (0 quiet, 1 pending, 2 alert)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A verdict as it left, with what queries ask for."""
+    """A verdict line with the fields that queries filter by."""
 
     time: int
     status: str
@@ -31,7 +31,7 @@ class Kept:
 
 @dataclass(slots=True)
 class Recent:
-    """A bounded memory of outcomes."""
+    """Remembers outcomes in bounded memory."""
 
     bucket: int  # seconds
     lines: deque[Kept] = field(default_factory=lambda: deque(maxlen=LINES))
@@ -45,9 +45,9 @@ class Recent:
         self.keys = KeyHistory(self.bucket)
 
     def accept(self, outcome: Outcome, breathe: Callable[[], None] | None = None) -> dict[str, Point]:
-        """Take one outcome; the points that it added or corrected, by status.
+        """Store one outcome. Return the points that it added or corrected, by status.
 
-        breathe: called now and then where there are many verdicts.
+        breathe: called from time to time while there are many verdicts.
         """
         verdicts = outcome.verdicts
         for verdict in paced(verdicts[-LINES:], breathe):
@@ -65,7 +65,7 @@ class Recent:
             if row is not None and verdict.recommendation == "alert":
                 row.take(verdict)
         sums = _sums(verdicts, breathe)
-        if verdicts and verdicts[0].revises:  # all of an outcome are, or none
+        if verdicts and verdicts[0].revises:  # either all verdicts of an outcome are revised, or none
             return {status: point for status, point in sums.items() if self._correct(status, point)}
         if verdicts and verdicts[0].partial:
             return {}
@@ -78,10 +78,11 @@ class Recent:
             if status not in self.series and len(self.series) < STATUSES:
                 self.series[status] = deque(maxlen=max(1, DAY // self.bucket))
         added: dict[str, Point] = {}
-        unjudged = min([0.0, *(point[6] for point in sums.values())])  # nobody observed the bucket, or it is closed
+        # below 0 if nobody observed the bucket, or it is in closed hours
+        unjudged = min([0.0, *(point[6] for point in sums.values())])
         for status, points in self.series.items():
             point = sums.get(status)
-            if point is None:  # no row: a zero, with the band that held before
+            if point is None:  # no row: a count of 0, with the band of the bucket before
                 before = points[-1] if points else [0.0] * 7
                 point = [time, 0, before[2], before[3], before[4], 0.0, unjudged]
             points.append(point)
@@ -100,7 +101,7 @@ class Recent:
         return False
 
     def verdicts(self, since: int | None, status: str | None, limit: int) -> tuple[list[str], bool]:
-        """The newest `limit` lines, oldest first, and whether there were more."""
+        """Return the newest `limit` lines, oldest first, and whether there were more."""
         found: list[str] = []
         for kept in reversed(self.lines):
             if (since is not None and kept.time < since) or (status is not None and kept.status != status):
@@ -111,12 +112,13 @@ class Recent:
         return found[::-1], False
 
     def last_hour(self) -> dict[str, dict[str, int]]:
-        """By status: transactions, and buckets that alerted, in the hour up to the newest closed bucket."""
+        """Return by status the transactions and the alerting buckets of the hour up to the newest closed bucket."""
         found: dict[str, dict[str, int]] = {}
         oldest = (self.last or 0) - 3600
         for status, points in self.series.items():
             total = alerts = 0.0
-            for point in reversed(points):  # from the newest: a day of buckets may close at once, and each asks
+            # from the newest on, because a day of buckets may close together and each calls this
+            for point in reversed(points):
                 if point[0] <= oldest:
                     break
                 total += point[1]
@@ -125,17 +127,17 @@ class Recent:
         return found
 
     def points(self, since: int, until: int) -> dict[str, list[Point]]:
-        """Return by status the points over all keys from `since` up to and with `until`, epoch seconds."""
+        """Return by status the points over all keys from `since` to `until` (included), epoch seconds."""
         return {
             status: [point for point in points if since <= point[0] <= until] for status, points in self.series.items()
         }
 
     def oldest(self) -> int | None:
-        """Return the time of the oldest point, epoch seconds; None where there is none."""
+        """Return the time of the oldest point, epoch seconds, or None if there is none."""
         return min((int(points[0][0]) for points in self.series.values() if points), default=None)
 
     def snapshot(self) -> dict[str, object]:
-        """All of it but the verdict lines and the keys' numbers, as JSON takes it."""
+        """Return everything except the verdict lines and the keys' numbers, as values that JSON can represent."""
         return {
             "series": {status: list(points) for status, points in self.series.items()},
             "incidents": self.incidents.snapshot(),
@@ -144,7 +146,7 @@ class Recent:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, TypeError or ValueError if it is not valid."""
         size = max(1, DAY // self.bucket)
         self.series = {status: deque(points, maxlen=size) for status, points in state["series"].items()}
         self.incidents.restore(state["incidents"])
@@ -152,18 +154,18 @@ class Recent:
         self.last = state["last"]
 
 
-UNJUDGED: Final[Mapping[str, int]] = {"unobserved": -1, "closed": -2}  # marks of buckets that say nothing
+UNJUDGED: Final[Mapping[str, int]] = {"unobserved": -1, "closed": -2}  # marks of buckets that were not judged
 
 
 def mark_of(verdict: Verdict) -> int:
-    """The gravity of a verdict; below 0 where its bucket is not judged."""
+    """Return the severity of a verdict. It is below 0 if its bucket was not judged."""
     if verdict.reasons and verdict.recommendation == "ok":
         return UNJUDGED.get(verdict.reasons[-1], 0)
     return MARKS[verdict.recommendation]
 
 
 def paced(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None) -> Iterator[Verdict]:
-    """Yield `verdicts`; between two thousands of them, others may do something."""
+    """Yield `verdicts`, and let other threads run every PACE of them."""
     for at in range(0, len(verdicts), PACE):
         if at and breathe is not None:
             breathe()
@@ -171,10 +173,10 @@ def paced(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None) -> It
 
 
 def _sums(verdicts: Sequence[Verdict], breathe: Callable[[], None] | None = None) -> dict[str, Point]:
-    """Return one point per status: counts and bands added up over the keys, the strongest score, the worst mark.
+    """Return one point per status: the sums of counts and bands over the keys, the strongest score, the worst mark.
 
-    Where all keys together are a series of their own, beside those of the keys, the point is that series': limits that
-    are added up allow far more than the sum does by chance, and an alert of one key is not an alert of the sum.
+    If all keys together are judged as a separate series, the point is that series'. Sums of limits would be far too
+    wide, and an alert of one key is not an alert of the sum.
     """
     sums: dict[str, Point] = {}
     keyed = any(verdict.key for verdict in verdicts)

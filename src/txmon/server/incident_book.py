@@ -1,4 +1,4 @@
-"""The incidents of the last 30 days: how each stands, and what happened to it step by step."""
+"""Keeps the incidents of the last 30 days, with their current state and their timelines."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,9 +12,9 @@ from txmon.pipeline.member import label_of
 from txmon.runtime.acknowledgements import Word
 from txmon.sinks.lines import where_they_apply
 
-KEPT: Final = 30 * 86400  # seconds that a resolved incident is kept
-INCIDENTS: Final = 1000  # kept; beyond, the resolved one that was told of longest ago goes first
-STEPS: Final = 60  # of one incident's timeline: the first, and the newest others
+KEPT: Final = 30 * 86400  # seconds for which a resolved incident is kept
+INCIDENTS: Final = 1000  # incidents; beyond that, the resolved one without news for the longest time is removed
+STEPS: Final = 60  # steps in a timeline: the first, and the newest others
 DETAILS: Final = 40  # statuses of one incident whose strongest alert is kept
 WORDS: Final = {
     "ack": "acknowledged", "undo": "acknowledgement taken back", "accept": "accepted as normal", "ignore": "ignored",
@@ -37,15 +37,15 @@ class IncidentRow:
     expected: float
     excess: float
     text: str
-    explanation: str = ""  # the strongest verdict that its label stands for
+    explanation: str = ""  # the strongest verdict that matches its label
     acknowledged: bool = False
     time: int = 0  # of the newest event
     severity: str = "warning"
-    author: str = ""  # who acknowledged it
+    author: str = ""  # the person who acknowledged it
     note: str = ""
     details: dict[str, dict[str, Any]] = field(default_factory=dict)  # by status: its strongest alert
-    more: dict[str, Any] = field(default_factory=dict)  # what only some incidents have, as their lines have it
-    steps: list[dict[str, str]] = field(default_factory=list)  # what happened, the first first
+    more: dict[str, Any] = field(default_factory=dict)  # fields that only some incidents have, as in their lines
+    steps: list[dict[str, str]] = field(default_factory=list)  # oldest first
 
     def take(self, verdict: Verdict) -> None:
         """Note an alert that belongs to the incident."""
@@ -63,13 +63,13 @@ class IncidentRow:
         self.explanation = strongest["text"]
 
     def add_step(self, kind: str, time: int, what: str, text: str, by: str = "") -> None:
-        """Add to the timeline; kind: `step` of the incident, `word` of a person, `notification`."""
+        """Add a step to the timeline. kind: `step` of the incident, `word` of a person, `notification`."""
         self.steps.append({"kind": kind, "time": iso(time), "what": what, "text": text, "by": by})
         if len(self.steps) > STEPS:
             del self.steps[1]
 
     def public(self) -> dict[str, object]:
-        """Return the row as JSON has it; not the timeline, which `timeline` adds."""
+        """Return the row for JSON without its timeline, which `timeline` adds."""
         row: dict[str, object] = asdict(self)
         for name in ("details", "more", "steps"):
             del row[name]
@@ -84,14 +84,14 @@ class IncidentRow:
         return self.public() | {"timeline": list(self.steps)}
 
     def matches(self, text: str) -> bool:
-        """Return whether the incident's id, words, statuses or key contain `text`, in any case."""
+        """Return whether the incident's id, words, statuses or key contain `text`, ignoring case."""
         parts = [self.id, self.label, self.explanation, self.note, self.author, self.severity, *self.statuses]
         parts += [f"{name}={value}" for name, value in self.key.items()]
         return text.casefold() in "\n".join(parts).casefold()
 
 
 class IncidentBook:
-    """A bounded memory of incidents, the one that was told of last at the end."""
+    """Remembers a limited number of incidents, ordered by their latest news."""
 
     def __init__(self) -> None:
         self._rows: dict[str, IncidentRow] = {}
@@ -100,7 +100,7 @@ class IncidentBook:
         return len(self._rows)
 
     def get(self, identity: str) -> IncidentRow | None:
-        """Return the row of an id; None where it is not known, or not any more."""
+        """Return the row of an id, or None if it is unknown or no longer kept."""
         return self._rows.get(identity)
 
     def row(self, identity: str) -> dict[str, object]:
@@ -112,7 +112,7 @@ class IncidentBook:
         return list(self._rows.values())
 
     def take(self, event: IncidentEvent) -> None:
-        """Note a step of an incident."""
+        """Note an event of an incident."""
         before = self._rows.pop(event.id, None)
         if before is not None and event.state == "reopened":  # what was acknowledged was the one before
             before.acknowledged, before.author, before.note = False, "", ""
@@ -128,7 +128,7 @@ class IncidentBook:
         self._drop(event.time)
 
     def _drop(self, now: int) -> None:
-        # a bucket may close an hour of event time late or early; a past that is replayed begins with its own clock
+        # a bucket may close an hour of event time late or early, and a replayed past has its own clock
         gone = [row.id for row in self._rows.values() if row.state == "resolved" and row.time < now - KEPT]
         for identity in gone:
             del self._rows[identity]
@@ -137,7 +137,7 @@ class IncidentBook:
             del self._rows[oldest or next(iter(self._rows))]
 
     def refresh(self, incident: Incident) -> None:
-        """Bring the row of an open incident up to date; make one where a state file brought the incident alone."""
+        """Update the row of an open incident, or create it if a state file contained only the incident."""
         row = self._rows.get(incident.id)
         if row is None:
             text = f"{incident.label}: {', '.join(incident.members)}"
@@ -158,23 +158,23 @@ class IncidentBook:
         row.explanation = incident.text or row.explanation
 
     def obeyed(self, word: Word, now: int) -> None:
-        """Note what a person wanted of an incident; now: epoch seconds."""
+        """Note a person's action on an incident. now: epoch seconds."""
         row = self._rows.get(word.id)
         if row is not None:
             until = f" until {iso(word.until)[:16].replace('T', ' ')} UTC" if word.action == "silence" else ""
             row.add_step("word", now, WORDS.get(word.action, word.action) + until, word.note, word.author)
 
     def notified(self, identities: Iterable[str], now: int, step: str, channel: str, outcome: str) -> None:
-        """Note that a channel was given a step of incidents; outcome: its result, in words."""
+        """Note that a channel was notified about incidents. outcome: the result, in words."""
         for identity in identities:
             row = self._rows.get(identity)
             if row is not None:
                 row.add_step("notification", now, step, outcome, channel)
 
     def find(self, states: str, text: str, limit: int) -> tuple[list[IncidentRow], bool]:
-        """Return incidents, the worst open ones first, then the newest, and whether there were more than `limit`.
+        """Return incidents, worst open ones first, then newest first, and whether there were more than `limit`.
 
-        states: `open`, `resolved` or `all`. text: what each contains.
+        states: `open`, `resolved` or `all`. text: that each must contain.
         """
         found = [
             row
@@ -185,16 +185,16 @@ class IncidentBook:
         return found[:limit], len(found) > limit
 
     def snapshot(self) -> list[dict[str, Any]]:
-        """Return all rows, as JSON takes them."""
+        """Return all rows as values that JSON can represent."""
         return [asdict(row) for row in self._rows.values()]
 
     def restore(self, state: Iterable[Mapping[str, Any]]) -> None:
-        """Take over what `snapshot` gave; KeyError or TypeError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError or TypeError if it is not valid."""
         self._rows = {row["id"]: IncidentRow(**row) for row in state}
 
 
 def _gravity(row: IncidentRow) -> tuple[float, float]:
-    """Return how early a row is listed: an open one by severity and excess, a resolved one by its end."""
+    """Return the sort key of a row: open ones by severity and excess, resolved ones by their end."""
     if row.state == "resolved":
         return 0.0, float(row.time)
     severity = SEVERITIES.index(row.severity) if row.severity in SEVERITIES else 0

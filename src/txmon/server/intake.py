@@ -1,4 +1,4 @@
-"""Bodies to records: one JSON object, an array of them, JSON lines or CSV, gzip-packed or not."""
+"""Parses bodies into records: one JSON object, an array of them, JSON lines or CSV, with or without gzip."""
 
 import json
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
@@ -33,14 +33,14 @@ LINES: Final = frozenset(
 )
 TABLES: Final = ("text/csv", "text/tab-separated-values")
 SPACE: Final = b" \t\r\n"
-STRETCH: Final = 10_000  # lines that are read before the next ones are
-MANY: Final = 20  # lines from which on adding up is worth its preparation
+STRETCH: Final = 10_000  # lines read at a time
+MANY: Final = 20  # lines from which adding up is worth its preparation
 TYPES: Final = "application/json, application/x-ndjson or text/csv"
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A body, taken apart as far as that needs no parser: decoded rows, or lines still raw."""
+    """A body, decoded as far as possible without a parser: rows, or raw lines."""
 
     rows: list[object]
     lines: list[bytes]
@@ -48,7 +48,7 @@ class Payload:
     body: bytes = b""  # of CSV, as a whole
 
     def parse(self, parser: RecordParser) -> Iterator[Record | Reject]:
-        """Yield the records and rejects, in order; HttpError 422 where CSV has no usable header."""
+        """Yield the records and rejects, in order. Raise HttpError 422 if CSV has no usable header."""
         rows = _at_once(self.lines) if self.format == "jsonl" and self.lines else self.rows
         if rows is None or self.format == "csv":
             with _as_http(parser):
@@ -57,7 +57,7 @@ class Payload:
             yield from parser.taken(rows)
 
     def has_ids(self, names: Collection[str]) -> bool:
-        """Whether JSON lines begin with one that has a field of these names, and so each must be read by itself."""
+        """Return whether the first JSON line has one of these fields, so that each line must be read by itself."""
         if self.format == "csv":
             return False
         try:
@@ -69,7 +69,7 @@ class Payload:
 
 @contextmanager
 def _as_http(parser: RecordParser) -> Iterator[None]:
-    """Yield what a file's reader says of a whole file, as the answer 422."""
+    """Turn errors of a file's reader into the answer 422."""
     try:
         yield
     except BadData as bad:
@@ -77,7 +77,10 @@ def _as_http(parser: RecordParser) -> Iterator[None]:
 
 
 def payload_of(request: Request, most: int) -> Payload:
-    """Return the body of a request for transactions; HttpError 400, 413, 415 or 422. most: bytes of a body unpacked."""
+    """Return the body of a request for transactions. Raise HttpError 400, 413, 415 or 422.
+
+    most: bytes after unpacking.
+    """
     body = _utf8(unpack(request, most))
     kind = content_type(request)
     if kind != "application/json" and kind not in LINES and kind not in TABLES:
@@ -96,7 +99,7 @@ def payload_of(request: Request, most: int) -> Payload:
 
 
 def _utf8(body: bytes) -> bytes:
-    """Return the body in UTF-8, where its first bytes say that it is UTF-16; HttpError 400 where it is not that."""
+    """Return the body in UTF-8. A body that starts like UTF-16 is converted. Raise HttpError 400 if that fails."""
     if not body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         return body
     try:
@@ -106,7 +109,7 @@ def _utf8(body: bytes) -> bytes:
 
 
 def _json_payload(body: bytes) -> Payload:
-    """The rows of one object, of an array of them, or of objects that follow each other; HttpError 400 or 422."""
+    """Return the rows of one object, of an array, or of objects in sequence. Raise HttpError 400 or 422."""
     elements = _elements(body)
     if elements is not None:
         return Payload([], elements)
@@ -127,7 +130,10 @@ def _json_payload(body: bytes) -> Payload:
 
 
 def _document_payload(body: bytes) -> Payload:
-    """Return the rows of a document, such as an answer of Prometheus or Elastic; HttpError 422 where it holds none."""
+    """Return the rows of a document, such as an answer of Prometheus or Elastic.
+
+    Raise HttpError 422 if it contains none.
+    """
     try:
         _, rows, _ = rows_of("the body", body)
         return Payload([], list(rows))
@@ -136,7 +142,7 @@ def _document_payload(body: bytes) -> Payload:
 
 
 def _elements(body: bytes) -> list[bytes] | None:
-    """Return the elements of a long array as JSON lines, which are read many times faster; None where it is not one."""
+    """Return the elements of a long array as JSON lines, which are read many times faster, or None for another body."""
     if not body.lstrip(SPACE).startswith(b"[") or body.count(b"{") <= MANY:
         return None
     import msgspec
@@ -144,18 +150,18 @@ def _elements(body: bytes) -> list[bytes] | None:
     try:
         found = msgspec.json.decode(body, type=list[msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return None  # Python's reader says what is wrong, or takes what only it takes
+        return None  # Python's reader reports the error, or accepts what only it accepts
     lines = [bytes(element) for element in found]
     if len(lines) <= MANY or not all(line[:1] == b"{" for line in lines):
         return None
-    # JSON lines have no line ends within
+    # JSON lines contain no line ends
     return [msgspec.json.format(line, indent=-1) for line in lines] if b"\n" in lines[0] else lines
 
 
 def _one_after_the_other(body: bytes) -> Payload | None:
-    """Return the rows of JSON lines, or of objects without anything between them, that came as application/json.
+    """Return the rows of JSON lines, or of adjacent objects, that were sent as application/json.
 
-    None where the first is not an object. Some log shippers send such bodies.
+    Return None if the first is not an object. Some log shippers send such bodies.
     """
     lines = body.split(b"\n")
     first = next((line for line in lines if line.strip()), b"")
@@ -188,12 +194,12 @@ def _value(text: bytes) -> object:
 
 
 def content_type(request: Request) -> str:
-    """Return the media type of the body, without parameters and in lower case; empty where none is named."""
+    """Return the media type of the body in lower case, without parameters, or "" if none is given."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def decode(body: bytes) -> object:
-    """JSON to values; HttpError 400 where it is none."""
+    """Return decoded JSON. Raise HttpError 400 if it is not JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as bad:
@@ -201,7 +207,7 @@ def decode(body: bytes) -> object:
 
 
 def decode_object(request: Request, most: int) -> Mapping[str, Any]:
-    """Return the JSON object that is the body; a JSON text that holds it does too. HttpError 400, 413, 415 or 422."""
+    """Return the JSON object in the body, which may be inside a JSON text. Raise HttpError 400, 413, 415 or 422."""
     if content_type(request) != "application/json":
         raise HttpError(415, "send application/json")
     value = decode(unpack(request, most))
@@ -213,11 +219,14 @@ def decode_object(request: Request, most: int) -> Mapping[str, Any]:
 
 
 def _at_once(lines: list[bytes]) -> list[object] | None:
-    """All `lines` decoded as one array, three times as fast as one by one; None where that may differ from it."""
+    """Return all `lines` decoded as one array, three times as fast as one by one.
+
+    Return None if the result might differ.
+    """
     lines = lines[:-1] if not lines[-1].strip() else lines
     together = b",\n".join(lines)
     if b"[" in together:
-        return None  # only an array could open in one line and close in another
+        return None  # only an array could start in one line and end in another
     if not all(line[:1] == b"{" and line.rstrip()[-1:] == b"}" for line in lines):
         return None
     try:
@@ -228,7 +237,7 @@ def _at_once(lines: list[bytes]) -> list[object] | None:
 
 
 def unpack(request: Request, most: int) -> bytes:
-    """Return the body as it was before packing; HttpError 400, 413 or 415."""
+    """Return the unpacked body. Raise HttpError 400, 413 or 415."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding == "identity":
         return request.body
@@ -243,7 +252,7 @@ def unpack(request: Request, most: int) -> bytes:
 
 
 class Intake:
-    """Parses payloads one after the other, with one sense of time; not for several threads at once."""
+    """Parses payloads one after the other with one parser of times. Only one thread may use it at a time."""
 
     def __init__(
         self,
@@ -254,9 +263,11 @@ class Intake:
         hints: Hints | None = None,
         most: int = 1 << 30,
     ) -> None:
-        """clock: epoch seconds. tz: times without a date are nearest to the clock; None: they follow each other.
+        """Create it. clock: epoch seconds.
 
-        hints: what the settings say about reading; None for what `options` say. most: bytes of a body unpacked.
+        tz: of times without a date, dated nearest to the clock; None: they follow each other.
+
+        hints: the settings for reading; None to read as `options` define. most: bytes of a body after unpacking.
         """
         self.readings = BodyReadings(hints or Hints(options))
         self._most = most
@@ -268,7 +279,7 @@ class Intake:
             times.go_live(int(clock()), HALF_DAY)
 
     def parser(self, source: str, kind: str = "jsonl", reading: Reading | None = None) -> RecordParser:
-        """Return a parser of one source. kind: auto, csv or jsonl. reading: what was decided of it."""
+        """Return a parser of one source. kind: auto, csv or jsonl. reading: the decision about the source."""
         options = self.options
         own = ParseOptions(
             kind, options.mapping, options.by, options.max_line, money=options.money, drivers=options.drivers
@@ -281,7 +292,7 @@ class Intake:
         return RecordParser(source, own, self._times)
 
     def _read(self, payload: Payload, source: str) -> tuple[Reading | None, Payload]:
-        """Return how a payload is read, and the payload in rows; HttpError 422 where the rows allow two readings."""
+        """Return how a payload is read, and its rows. Raise HttpError 422 if the rows allow two readings."""
         if payload.format == "csv":
             reading, lines = self.readings.of_csv(payload.body, payload.lines, source, self._most)
             return reading, replace(payload, lines=lines)
@@ -290,18 +301,20 @@ class Intake:
         return self.readings.of_rows(payload.rows, source), payload
 
     def rows(self, rows: Sequence[object], source: str, latest: int) -> Iterator[Record | Reject]:
-        """Return the records and rejects of rows in txmon's own names, whatever columns files have."""
+        """Return the records and rejects of rows with txmon's own names, whatever columns files have."""
         own = self.options
         options = ParseOptions("jsonl", {}, own.by, own.max_line, money=own.money, drivers=own.drivers)
         parser = RecordParser(source, options, self._times)
         return self.timely(parser, parser.taken(rows), latest)
 
     def parse(self, payload: Payload, source: str, latest: int, width: int) -> Iterator[Item | Reject]:
-        """Yield the records and rejects of `payload`, in order; those later than `latest` (epoch seconds) are rejects.
+        """Yield the records and rejects of `payload`, in order.
 
-        Of many lines, what comes in a row to one bucket of `width` seconds is added up. They are read a stretch at a
-        time, so that a body of rejects does not stand in memory as a whole. Nothing is read before the first is asked
-        for: the sense of time is shared.
+        Records later than `latest` (epoch seconds) are rejects.
+
+        Among many lines, consecutive ones of one bucket of `width` seconds are added up. They are read in parts, so
+        that a body of rejects is never completely in memory. Nothing is read before the first item is requested,
+        because the parser of times is shared.
         """
         reading, payload = self._read(payload, source)
         parser = self.parser(source, payload.format, reading)
@@ -317,7 +330,7 @@ class Intake:
             if all(isinstance(item, Reject) or item.time <= latest for item in found):
                 yield from found
                 continue
-            self._times.restore(before)  # again, line by line
+            self._times.restore(before)  # read again, line by line
             if at == 0:
                 parser = self.parser(source, payload.format, reading)
             parser.lines = at
@@ -325,7 +338,7 @@ class Intake:
             adding = Aggregator(parser, width)
 
     def timely(self, parser: RecordParser, items: Iterable[Record | Reject], latest: int) -> Iterator[Record | Reject]:
-        """Yield what `parser` gives, with a reject for each record later than `latest` (epoch seconds)."""
+        """Yield what `parser` returns, with a reject for each record later than `latest` (epoch seconds)."""
         self._wake()
         rest = iter(items)
         while True:
@@ -334,7 +347,8 @@ class Intake:
             if item is None:
                 return
             if isinstance(item, Record) and item.time > latest:
-                # nor does it move the date of the times that have none: 23:59 and 00:01 would, a day for each pair
+                # it must not change the date of times without one; otherwise 23:59 and 00:01 would add a day for each
+                # pair
                 self._times.restore(before)
                 reason = f"{iso(item.time)} is in the future"
                 yield Reject(parser.source, parser.lines, "future", reason, str(item).encode())
@@ -342,6 +356,6 @@ class Intake:
                 yield item
 
     def _wake(self) -> None:
-        """Let times without a date be those nearest to now."""
+        """Date times of day by the current time."""
         if self._live:
             self._times.look(int(self._clock()))

@@ -1,8 +1,8 @@
-"""An append-only journal beside the state: what was answered with 200 and is in no state file yet.
+"""An append-only journal beside the state, with all data that was answered with 200 and is in no state file yet.
 
-It consists of numbered segments, PATH.journal-N. Each holds frames: the length and the CRC-32 of a payload, four bytes
-each, and the payload. A copy of the state begins a segment, and names it. Once that state is on the disk, the segments
-before are deleted. A start reads the segments from the one on that the state names.
+It consists of numbered segments, PATH.journal-N. Each contains frames: the length and the CRC-32 of a payload, four
+bytes each, and the payload. A copy of the state starts a segment and names it. Once that state is on the disk, earlier
+segments are deleted. At the next start, the server reads all segments from the one that the state names.
 """
 
 import os
@@ -18,37 +18,41 @@ from typing import BinaryIO, Final
 from txmon.support.safe_open import open_file
 
 FRAME: Final = struct.Struct(">II")
-BEGIN: Final = b"begin "  # before the number that the state named when the segment was begun
-FIRST: Final = 64  # bytes that a segment without entries has at most
-PLAIN: Final = b'{"'  # how the payload of an entry begins
-LARGEST: Final = 256 << 20  # bytes of a payload; a longer one is damage
+BEGIN: Final = b"begin "  # precedes the number that the state named when the segment was started
+FIRST: Final = 64  # bytes of a segment without entries, at most
+PLAIN: Final = b'{"'  # the first bytes of an entry's payload
+LARGEST: Final = 256 << 20  # bytes of a payload; a longer one indicates damage
 
 
 class Journal:
-    """Takes payloads in turn from many threads, and lets each wait until its own is on the disk."""
+    """Appends payloads from many threads. Each thread can wait until its own payload is on the disk."""
 
     def __init__(self, state: str, shared: bool) -> None:
-        """state: path of the state file. shared: who waits at the same time shares one write to the disk."""
+        """Create it. state: path of the state file.
+
+        shared: threads that wait at the same time share one write to the disk.
+        """
         target = Path(os.path.realpath(state))
         self._folder = target.parent
         self._stem = f"{target.name}.journal-"
         self._shared = shared
         self._lock = threading.Condition()
         self._descriptor = -1
-        self._number = max(self._segments(), default=0)  # of the segment that is written
+        self._number = max(self._segments(), default=0)  # of the current segment
         self._size = 0
-        self._written = 0  # payloads,
-        self._synced = 0  # and how many of them are on the disk
+        self._written = 0  # payloads written
+        self._synced = 0  # payloads that are on the disk
         self._syncing = False
-        self._broken: OSError | None = None  # the disk has refused: what it holds of this segment is not known
-        self._lost = 0  # payloads up to which it is not known whether they are on the disk
-        self._named = 0  # the number that the newest state names
-        self.torn = 0  # bytes at the ends of segments that are no whole entry: nobody was told that they are kept
-        self.damaged = 0  # other bytes that could not be read at the start,
-        self.missing = 0  # and whether segments between the state and the first one are missing: its number
+        # a failure of the disk, after which the content of this segment is uncertain
+        self._broken: OSError | None = None
+        self._lost = 0  # payloads up to which it is uncertain whether they are on the disk
+        self._named = 0  # the number in the newest state
+        self.torn = 0  # bytes of incomplete entries at the ends of segments, which were never confirmed
+        self.damaged = 0  # other bytes that could not be read at the start
+        self.missing = 0  # number of the first missing segment between the state and the others; 0: none
 
     def append(self, payload: bytes) -> None:
-        """Add `payload`; OSError where it cannot be, which leaves the journal as it was."""
+        """Add `payload`. Raise OSError if that fails; the journal then stays unchanged."""
         with self._lock:
             if self._broken is not None:
                 raise self._broken
@@ -69,7 +73,7 @@ class Journal:
             self._written += 1
 
     def commit(self) -> None:
-        """Return once all that was added before is on the disk; OSError where it may not be."""
+        """Wait until everything added before is on the disk. Raise OSError if it may not be."""
         with self._lock:
             mine = self._written
             if 0 < mine <= self._lost:
@@ -85,7 +89,10 @@ class Journal:
                     return
 
     def _sync(self, until: int) -> None:
-        """Write what was added to the disk, while others may add more; with the lock, which is let go meanwhile."""
+        """Write added data to the disk while others may add more.
+
+        Call it with the lock held; it is released meanwhile.
+        """
         self._syncing = True
         descriptor = self._descriptor
         self._lock.release()
@@ -99,12 +106,12 @@ class Journal:
             self._syncing = False
             self._lock.notify_all()
         if failure is not None:
-            self._broken = failure  # a second attempt may succeed though the pages were dropped
+            self._broken = failure  # a second attempt could succeed although the kernel dropped the data
             raise failure
         self._synced = max(self._synced, until)
 
     def rotate(self) -> int:
-        """Begin a segment; return its number. All that was added before is to be in the state that names it."""
+        """Start a segment and return its number. The state that names it must contain everything added before."""
         with self._lock:
             while self._syncing:
                 self._lock.wait()
@@ -121,7 +128,7 @@ class Journal:
             return self._number
 
     def drop(self, before: int) -> None:
-        """Delete the segments before a number: their content is in the state."""
+        """Delete the segments before a number, because the state contains them."""
         for number in self._segments():
             if number < before:
                 with suppress(OSError):
@@ -132,14 +139,14 @@ class Journal:
         return any(number >= first and self._path(number).stat().st_size > FIRST for number in self._segments())
 
     def replay(self, first: int) -> Iterator[bytes]:
-        """Yield the payloads from the segment `first` on; the segment that is written next is a new one."""
+        """Yield the payloads from the segment `first` on. The next entry goes to a new segment."""
         numbers = [number for number in sorted(self._segments()) if number >= first]
         for number in numbers:
             for payload in self._read(self._path(number)):
                 if not payload.startswith(BEGIN):
                     yield payload
                 elif number == numbers[0] and int(payload[len(BEGIN) :]) > first:
-                    self.missing = number  # it follows on a later state than the one that is read
+                    self.missing = number  # it follows a later state than the one being read
         self._number = max(self._number, first)
         self._named = first
 
@@ -200,7 +207,7 @@ class Journal:
 
 
 def _entry(file: BinaryIO, at: int, size: int) -> bytes | None:
-    """Return the payload of the frame at a place of a segment; None where there is no whole one."""
+    """Return the payload of the frame at a position of a segment, or None if the frame is incomplete."""
     file.seek(at)
     head = file.read(FRAME.size)
     if len(head) < FRAME.size:
@@ -213,14 +220,14 @@ def _entry(file: BinaryIO, at: int, size: int) -> bytes | None:
 
 
 def _is_whole(file: BinaryIO, at: int, size: int) -> bool:
-    """Return whether a frame that ends where the segment does was written to its end, whatever its content is now."""
+    """Return whether the frame at the end of a segment was written completely, whatever its content is."""
     file.seek(at)
     head = file.read(FRAME.size)
     return len(head) == FRAME.size and at + FRAME.size + int(FRAME.unpack(head)[0]) == size
 
 
 def _next_entry(file: BinaryIO, at: int, size: int) -> int:
-    """Return where the next whole frame of an entry begins from `at` on; `size` where there is none."""
+    """Return the position of the next complete frame of an entry from `at` on, or `size` if there is none."""
     file.seek(at)
     rest = file.read(size - at)
     found = -1

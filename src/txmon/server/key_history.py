@@ -1,4 +1,4 @@
-"""The last hours of each key: what the heat map and the page of a key show."""
+"""Keeps the last hours of each key for the heat map and for the page of a key."""
 
 from array import array
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, quote
 from txmon.model.keys import TOTAL, Key, Series
 from txmon.model.verdict import Verdict
 
-BUCKETS: Final = 180  # of each series that are kept
-SERIES: Final = 5000  # series that are kept: of 500 merchants with ten statuses each
+BUCKETS: Final = 180  # buckets kept of each series
+SERIES: Final = 5000  # series kept, for example 500 merchants with ten statuses each
 FIELDS: Final = 6  # count, expected, low, high, score, mark
 
 Point = list[float]  # time (epoch seconds), count, expected, low, high, score, mark
@@ -18,30 +18,33 @@ Point = list[float]  # time (epoch seconds), count, expected, low, high, score, 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one status of a key had in a span of time."""
+    """The numbers of one status of a key in a span of time."""
 
     count: int
     expected: float
-    score: float  # the strongest
-    mark: int  # the gravest: 0 quiet, 1 pending, 2 alert
+    score: float  # the strongest score
+    mark: int  # the worst mark: 0 normal, 1 pending, 2 alert
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A key, and what each of its statuses had."""
+    """A key with the numbers of its statuses."""
 
     key: Key
     cells: dict[str, Cell]
 
     @property
     def excess(self) -> float:
-        """Return the largest excess of a status that alerts, or else of any; below 0 where transactions are missing."""
+        """Return the largest excess of an alerting status, or of any status if none alerts.
+
+        It is below 0 for missing transactions.
+        """
         cells = [cell for cell in self.cells.values() if cell.mark == self.mark] or list(self.cells.values())
         return max((cell.count - cell.expected for cell in cells), key=abs)
 
     @property
     def mark(self) -> int:
-        """Return the gravest mark of its statuses."""
+        """Return the worst mark of its statuses."""
         return max(cell.mark for cell in self.cells.values())
 
     @property
@@ -51,15 +54,15 @@ class KeyRow:
 
 
 class KeyHistory:
-    """A ring of numbers for each series of a key: 4 KB each, 20 MB at most."""
+    """A ring buffer of numbers for each series of a key: 4 KB each, 20 MB at most."""
 
     def __init__(self, bucket: int) -> None:
-        """bucket: seconds."""
+        """Create it. bucket: seconds."""
         self._bucket = bucket
         self._rings: dict[Series, array[float]] = {}
-        self._newest: dict[Series, int] = {}  # number of the newest bucket of each
+        self._newest: dict[Series, int] = {}  # number of the newest bucket of each series
         self._last = 0  # number of the newest bucket of all
-        self._tried = -1  # number of the bucket for which room was looked for
+        self._tried = -1  # number of the bucket for which room was last made
         self.left_out = 0  # verdicts of series beyond SERIES
 
     def __len__(self) -> int:
@@ -70,7 +73,7 @@ class KeyHistory:
         return self._rings.keys()
 
     def add(self, verdict: Verdict, mark: int) -> None:
-        """Note a verdict on a closed bucket of a key, the first or a corrected one; mark: its gravity."""
+        """Store a verdict on a closed bucket of a key, the first one or a correction. mark: its severity."""
         series = (verdict.key, verdict.status)
         number = verdict.time // self._bucket
         ring = self._rings.get(series)
@@ -83,7 +86,7 @@ class KeyHistory:
         newest = self._newest[series]
         if number <= newest - BUCKETS:
             return
-        # nobody wrote of the buckets between: what the ring still has there is a round old
+        # no verdict filled the buckets in between, so the ring still contains older values there
         for missed in range(max(newest + 1, number - BUCKETS + 1), number):
             slot = missed % BUCKETS * FIELDS
             ring[slot : slot + FIELDS] = EMPTY
@@ -95,9 +98,9 @@ class KeyHistory:
         self._last = max(self._last, number)
 
     def _make_room(self, number: int) -> bool:
-        """Forget the series that were not seen for as long as a ring reaches; whether there were any.
+        """Remove the series that are older than the length of a ring. Return whether there were any.
 
-        Only once for each bucket: with many keys, all those beyond SERIES ask.
+        It runs once per bucket, because with many keys every series beyond SERIES asks for room.
         """
         if number == self._tried:
             return False
@@ -108,7 +111,7 @@ class KeyHistory:
         return bool(gone)
 
     def points(self, key: Key, since: int, until: int) -> dict[str, list[Point]]:
-        """Return by status the points of a key from `since` up to and with `until`, epoch seconds."""
+        """Return by status the points of a key from `since` to `until` (included), epoch seconds."""
         found: dict[str, list[Point]] = {}
         for (own, status), ring in self._rings.items():
             if own == key:
@@ -128,13 +131,13 @@ class KeyHistory:
         return found
 
     def oldest(self) -> int | None:
-        """Return the time of the oldest bucket that may be known, epoch seconds; None where no key is known."""
+        """Return the time of the oldest bucket in the rings, epoch seconds, or None without keys."""
         return (self._last - BUCKETS + 1) * self._bucket if self._rings else None
 
     def rows(self, buckets: int, find: str = "") -> list[KeyRow]:
-        """Return the keys whose name contains `find`, the one that is furthest from normal first.
+        """Return the keys whose name contains `find`, largest deviation first.
 
-        buckets: how many of the newest ones count, at most BUCKETS.
+        buckets: how many of the newest buckets to include, at most BUCKETS.
         """
         found: dict[Key, dict[str, Cell]] = {}
         for (key, status), ring in self._rings.items():
@@ -164,11 +167,11 @@ def _cell(ring: Sequence[float], numbers: Iterable[int]) -> Cell:
 
 
 def key_text(key: Key) -> str:
-    """Return a key in an address: `merchant=m1&country=BR`, with `=`, `&` and `%` of its values escaped."""
+    """Return a key as part of an address: `merchant=m1&country=BR`, with `=`, `&` and `%` in its values escaped."""
     return "&".join(f"{quote(name, safe=' ')}={quote(value, safe=' ')}" for name, value in key)
 
 
 def parse_key(text: str) -> Key:
-    """Return the key that `key_text` wrote; ValueError where it is not one."""
+    """Return the key that `key_text` wrote. Raise ValueError for any other text."""
     pairs = parse_qsl(text.replace("+", "%2B"), keep_blank_values=True, strict_parsing=True, errors="strict")
     return tuple(pairs)

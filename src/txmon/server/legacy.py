@@ -1,4 +1,4 @@
-"""The calls of the two systems that txmon replaces, as they were: one count a call, and one minute a call."""
+"""The API calls of the two systems that txmon replaces: one with one count per call, one with one minute per call."""
 
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
@@ -18,22 +18,22 @@ POSSIBLE: Final = "TRANSACTION COMPLETED WITH POSSIBLE ANOMALY"
 
 
 LATE: Final = "TRANSACTION COMPLETED, BUT TOO LATE TO BE JUDGED"
-SHOWN: Final = ("Failed", "Reversed", "Denied")  # what the first system's page shows
+SHOWN: Final = ("Failed", "Reversed", "Denied")  # statuses on the page of the first system
 HOUR: Final = 3600
 STEPS: Final = {"rising a lot": 2, "rising": 1, "stable": 0, "falling": -1, "falling a lot": -2}
 
 
 def one_count(receipt: IngestResult) -> str:
-    """Return what /receive answers: whether the count may be an anomaly, or that it came too late."""
+    """Return the answer of /receive: whether the count may be an anomaly, or that it came too late."""
     if any(verdict.recommendation == "alert" for verdict in receipt.verdicts):
         return POSSIBLE
     return LATE if receipt.late else COMPLETED
 
 
 def page_data(recent: Recent, zone: tzinfo) -> dict[str, object]:
-    """Return what the first system's page asks for: the last hour by status, its anomalies, the trend, the sums.
+    """Return the data for the first system's page: the last hour by status, its anomalies, the trend, the sums.
 
-    zone: of the times, which are written as /receive takes them.
+    zone: of the times, which are written as /receive accepts them.
     """
     found: dict[str, object] = {}
     anomalies: dict[str, object] = {}
@@ -57,7 +57,7 @@ def _local(time: int, zone: tzinfo) -> str:
 
 
 def row_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the record of a call of /receive; HttpError 422 where a part is absent."""
+    """Return the record in a call of /receive. Raise HttpError 422 if a part is missing."""
     missing = [name for name in ("time", "status", "F1") if body.get(name) is None]
     if missing:
         raise HttpError(422, f"no {missing[0]}; /receive takes time, status and F1")
@@ -65,7 +65,10 @@ def row_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def rows_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the records of a call of /send_transactions: one a status; derived columns are ignored. HttpError 422."""
+    """Return the records in a call of /send_transactions, one per status. Derived columns are ignored.
+
+    Raise HttpError 422.
+    """
     time = body.get("time")
     if time is None:
         raise HttpError(422, "no time; /send_transactions takes time and a count a status")
@@ -78,9 +81,9 @@ def rows_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def about_minute(engine: Engine, receipt: IngestResult) -> Mapping[str, object]:
-    """What /send_transactions answers: by status a flag, its deviation in sigmas, its part of the whole deviation.
+    """Return the answer of /send_transactions by status: a flag, the deviation in sigmas, its share of all deviations.
 
-    The call brings a whole minute, so that too little counts as much as too much.
+    The call contains a whole minute, so that counts that are too low matter as much as counts that are too high.
     """
     verdicts = [_whole(engine, verdict) for verdict in receipt.verdicts]
     total = sum(verdict.score**2 for verdict in verdicts)

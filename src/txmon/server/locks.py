@@ -1,4 +1,4 @@
-"""Whose turn it is: to change what all share, for as long as that takes, and to look at it, for a moment."""
+"""Locks for shared data: a long one to change it, and a short one to read it."""
 
 import threading
 import time
@@ -9,16 +9,16 @@ from math import inf
 from types import TracebackType
 from typing import Final
 
-PATIENCE: Final = 10.0  # seconds that who brings records waits for those who came before
-LENT: Final = 0.02  # seconds after which a long work goes on, though others still wait
+PATIENCE: Final = 10.0  # seconds for which a sender of records waits for its turn
+LENT: Final = 0.02  # seconds after which long work continues, even if others still wait
 
 
 class Busy(Exception):
-    """What came before takes its time: try again in a moment."""
+    """Signals that earlier work takes long and that the caller should try again soon."""
 
 
 class _Waiter:
-    """A thread that waits for the turn."""
+    """A thread that waits for its turn."""
 
     def __init__(self, thread: int, short: bool) -> None:
         self.thread = thread
@@ -28,36 +28,36 @@ class _Waiter:
         self._gate.acquire()
 
     def grant(self) -> None:
-        """Let the thread go on; it has the turn."""
+        """Give the turn to the thread, which continues."""
         self.granted = True
         self._gate.release()
 
     def wait(self, seconds: float) -> None:
-        """Return once the turn was granted, or after so many seconds."""
+        """Wait until the turn was granted, for at most `seconds` seconds."""
         self._gate.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
 
 
 class WriterLock:
-    """The right to change what all share, one thread's at a time; that thread may take it again.
+    """The exclusive right to change shared data. The thread that has it may take it again.
 
-    It goes to who has waited longest. Who has long work to do may lend its turn at moments at which that does no harm,
-    to those who ask for a short one.
+    The thread that has waited longest is next. A thread with long work may lend its turn, at moments when that is
+    safe, to threads that ask for a short one.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
-        """patience: seconds that one waits for it who says nothing else."""
+        """Create it. patience: seconds to wait, if the caller gives none."""
         self.patience = patience
         self._guard = threading.Lock()
-        self._owner = 0  # thread that has the turn
+        self._owner = 0  # the thread that has the turn
         self._depth = 0  # how often it has taken it
         self._waiting: deque[_Waiter] = deque()
-        self._short = 0  # of them, those that want a short turn
-        self._back: _Waiter | None = None  # who has lent the turn, and wants it back
+        self._short = 0  # those of them that want a short turn
+        self._back: _Waiter | None = None  # the thread that lent its turn and wants it back
         self._until = 0.0  # until when others may have it
 
     @contextmanager
     def __call__(self, patience: float | None = None) -> Iterator[None]:
-        """Have it, or raise Busy after `patience` seconds; inf: wait as long as it takes."""
+        """Take the turn, or raise Busy after `patience` seconds; inf: wait without limit."""
         self._take(self.patience if patience is None else patience, short=False)
         try:
             yield
@@ -66,7 +66,7 @@ class WriterLock:
 
     @contextmanager
     def short(self, patience: float | None = None) -> Iterator[bool]:
-        """Have it, or have it lent: give whether it is lent, and somebody's work is under way. Or raise Busy."""
+        """Take the turn or borrow it. Yield whether it is borrowed, so that other work is unfinished. Raise Busy."""
         self._take(self.patience if patience is None else patience, short=True)
         try:
             yield self._back is not None
@@ -74,7 +74,7 @@ class WriterLock:
             self._give()
 
     def lend(self) -> None:
-        """Let those have it who wait for a short turn; by the thread that has it."""
+        """Lend the turn to threads that wait for a short one. Only the thread that has it may call this."""
         if not self._short:
             return
         with self._guard:
@@ -113,7 +113,7 @@ class WriterLock:
                 self._next()
 
     def _next(self) -> None:
-        """Hand the turn on; with the guard."""
+        """Pass the turn to the next thread. Call it with the guard held."""
         back = self._back
         if back is not None and (not self._short or time.monotonic() >= self._until):
             self._back = None
@@ -133,10 +133,10 @@ class WriterLock:
 
 
 class QueuedLock:
-    """A lock that is handed to who has waited longest; not for one thread to take twice.
+    """A lock that the longest waiting thread gets next. It is not reentrant.
 
-    A plain lock goes to whoever asks first after it was let go. A thread that lets it go only to give others a moment
-    is always that one, since those who wait must wake up before they can ask.
+    A plain lock goes to the first thread that asks after its release. If a thread releases it only to let others run,
+    that is always the same thread, because waiting threads must first wake up.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class QueuedLock:
         self._waiting: deque[threading.Lock] = deque()
 
     def acquire(self) -> None:
-        """Have it, after all who asked before."""
+        """Acquire the lock after all threads that asked before."""
         with self._guard:
             if not self._held:
                 self._held = True
@@ -156,7 +156,7 @@ class QueuedLock:
         mine.acquire()
 
     def release(self) -> None:
-        """Hand it to who has waited longest."""
+        """Release it to the thread that has waited longest."""
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().release()

@@ -1,4 +1,4 @@
-"""Points of the past, read from the folder of --log, and thinned to what a chart can show."""
+"""Reads points of the past from the folder of --log, and thins them for charts."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from txmon.model.clock import iso
 from txmon.model.keys import TOTAL, Key
 from txmon.query.export import write_csv
 
-POINTS: Final = 1500  # of a series in one answer
+POINTS: Final = 1500  # points of a series in one answer
 MOST_READ: Final = 64 << 20  # bytes of logs that one answer reads: about a second
 STATUSES: Final = 100
 HOUR: Final = 3600
@@ -41,14 +41,14 @@ class _Line(msgspec.Struct):
 
 
 class LoggedVerdicts:
-    """Reads verdict lines of a range of time."""
+    """Reads the verdict lines of a range of time."""
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
         self._decoder = msgspec.json.Decoder(_Line)
 
     def oldest(self) -> int | None:
-        """Return the time of the oldest hour that is kept, epoch seconds; None where there is none."""
+        """Return the time of the oldest hour in the folder, epoch seconds, or None if there is none."""
         hours = self._hours()
         return min(hours) if hours else None
 
@@ -64,16 +64,16 @@ class LoggedVerdicts:
                 continue
             try:
                 moment = datetime.strptime(match[1], "%Y%m%dT%H").replace(tzinfo=UTC)
-            except ValueError:  # a month 99
+            except ValueError:  # not a date, such as month 99
                 continue
             found[int(moment.timestamp())] = self._folder / name
         return found
 
     def points(self, key: Key | None, since: int, until: int) -> tuple[dict[str, list[Point]], int]:
-        """Return by status the points from `since` up to and with `until`, and where they begin, epoch seconds.
+        """Return by status the points from `since` to `until` (included), and their first time, epoch seconds.
 
-        key: None for all keys added up. The newest hours are read first; what is over MOST_READ is left out, and the
-        points begin later than asked for.
+        key: None for all keys added up. The newest hours are read first. If they exceed MOST_READ bytes, the points
+        begin later than requested.
         """
         hours = self._hours()
         wanted = [hour for hour in sorted(hours, reverse=True) if since - HOUR < hour <= until]
@@ -94,12 +94,13 @@ class LoggedVerdicts:
 
     def _read(self, path: Path, key: Key | None, since: int, until: int, series: dict[str, dict[int, Point]]) -> None:
         named = None if key is None else dict(key)
-        lines: dict[tuple[str, int, str], Point] = {}  # the last of each: a correction replaces
+        # the last one of each series and time, because corrections replace earlier verdicts
+        lines: dict[tuple[str, int, str], Point] = {}
         with path.open("rb") as file:
             for raw in file:
                 try:
                     line = self._decoder.decode(raw)
-                except msgspec.DecodeError:  # the last line, while it is written
+                except msgspec.DecodeError:  # the last line, still incomplete
                     continue
                 time = int(line.time.timestamp())
                 if not line.partial and since <= time <= until and (named is None or line.key == named):
@@ -115,7 +116,7 @@ def _point(line: _Line, time: int) -> Point:
 
 
 def _add_up(lines: Mapping[tuple[str, int, str], Point], series: dict[str, dict[int, Point]]) -> None:
-    """Add up the points of all keys; where all keys together are judged as well, that count and band are shown."""
+    """Add up the points of all keys. If all keys together are judged too, use that count and band instead."""
     whole = {(status, time) for status, time, name in lines if not name}
     for (status, time, name), point in lines.items():
         points = series.get(status)
@@ -137,7 +138,7 @@ def _add_up(lines: Mapping[tuple[str, int, str], Point], series: dict[str, dict[
 
 
 def thinned(points: Sequence[Point], step: int) -> list[Point]:
-    """Return a point for each `step` seconds: means of counts and bands, the strongest score, the gravest mark."""
+    """Return a point for each `step` seconds: means of counts and bands, the strongest score, the worst mark."""
     found: list[Point] = []
     members: list[Point] = []
     for point in points:
@@ -158,7 +159,7 @@ def _mean(members: Sequence[Point], step: int) -> Point:
 
 
 def step_of(since: int, until: int, bucket: int) -> int:
-    """Return the seconds of one point, a multiple of `bucket`, that keep a range within POINTS."""
+    """Return the seconds per point, a multiple of `bucket`, so that the range has at most POINTS points."""
     return max(1, ceil((until - since) / bucket / POINTS)) * bucket
 
 

@@ -1,4 +1,4 @@
-"""What the server says on standard error: lines for people, or JSON lines for machines."""
+"""Writes the server's messages on standard error, as text for people or as JSON lines for programs."""
 
 import json
 import sys
@@ -12,24 +12,24 @@ LEVELS: Final = ("info", "warning", "error")
 
 
 class ServerLog:
-    """Writes messages from a level on, each on one line."""
+    """Writes messages of a level or above, each on one line."""
 
     def __init__(self, form: str, level: str, clock: Callable[[], float]) -> None:
-        """form: text or json. level: the least that is written. clock: epoch seconds."""
+        """Create it. form: text or json. level: the lowest level that is written. clock: epoch seconds."""
         self._json = form == "json"
         self._least = LEVELS.index(level)
         self._clock = clock
 
     def info(self, text: str) -> None:
-        """Say what happens."""
+        """Write a message about normal operation."""
         self.write("info", text)
 
     def warning(self, text: str) -> None:
-        """Say what does not work, or works again."""
+        """Write a message about a failure or a recovery."""
         self.write("warning", text)
 
     def write(self, level: str, text: str) -> None:
-        """Write a message of `level`, one of LEVELS, unless it is below the least that is written."""
+        """Write a message of `level`, one of LEVELS, unless the level is too low."""
         if LEVELS.index(level) < self._least:
             return
         if self._json:

@@ -1,4 +1,4 @@
-"""The engine's counters as Prometheus reads them; the one module that imports prometheus-client, and late."""
+"""Exports the engine's counters for Prometheus. Only this module imports prometheus-client, and only when needed."""
 
 import platform
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ class _Counters(Collector):
             yield GaugeMetricFamily(name, text, number)
 
     def _by_status(self) -> Iterator[Metric]:
-        """Yield what the newest closed bucket had, by status over all keys; `*` is all statuses together."""
+        """Yield the counts of the newest closed bucket by status over all keys. `*` is all statuses together."""
         newest = {status: points[-1] for status, points in self._engine.recent.series.items() if points}
         for place, (name, text) in enumerate(
             (

@@ -1,4 +1,4 @@
-"""The API in its own words: the OpenAPI 3.1 document that /openapi.json answers."""
+"""Describes the API as the OpenAPI 3.1 document of /openapi.json."""
 
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ def array(items: Schema) -> Schema:
 
 
 def table(values: Schema) -> Schema:
-    """Return an object whose values are all alike."""
+    """Return an object whose values all have the same type."""
     return {"type": "object", "additionalProperties": values}
 
 
@@ -82,6 +82,7 @@ _VERDICT: Final[Schema] = record(
         "drivers": array(ref("Driver")) | {"description": "What explains the excess; empty: it is spread evenly."},
         "money": array(ref("Money"))
         | {"minItems": 1, "description": "Beside what is normal, one element per currency."},
+        "rarity": {"type": "number", "exclusiveMinimum": 0, "description": "False alarms a year at this score."},
     },
 )  # fmt: skip
 _RECEIPT: Final[Schema] = record(
@@ -300,7 +301,7 @@ def _operation(
     parameters: list[Schema] | None = None,
     everyone: bool = False,
 ) -> Schema:
-    """Return one operation; every error is a Problem, whatever its status."""
+    """Return one operation. Every error is a Problem, whatever its status."""
     found: Schema = {"operationId": name, "summary": summary}
     if parameters:
         found["parameters"] = parameters
@@ -321,7 +322,7 @@ def _variable(name: str) -> Schema:
 
 
 def _optional(operation: Schema) -> Schema:
-    """Return the operation, whose body may be left out."""
+    """Return the operation with an optional body."""
     operation["requestBody"]["required"] = False
     return operation
 

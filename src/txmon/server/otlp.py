@@ -1,8 +1,8 @@
-"""OTLP/HTTP counters to rows: what an OpenTelemetry SDK or collector exports, as counts of transactions.
+"""Converts OTLP/HTTP counters, as OpenTelemetry SDKs and collectors export them, to rows of transactions.
 
-A point of a cumulative counter says how much there was since the counter began, so that the row is the difference to
-the point before it. A point of a delta counter is the count of its interval. The format is that of
-opentelemetry-proto 1.x, `ExportMetricsServiceRequest`, in protobuf or in its JSON form.
+A point of a cumulative counter is the total since the counter's start, so the row is the difference to the point
+before it. A point of a delta counter is the count of its interval. The format is that of opentelemetry-proto 1.x,
+`ExportMetricsServiceRequest`, in protobuf or in its JSON form.
 """
 
 import json
@@ -19,8 +19,8 @@ from txmon.server.http.message import HttpError
 PROTOBUF: Final = "application/x-protobuf"
 DELTA: Final = (1, "AGGREGATION_TEMPORALITY_DELTA")
 CUMULATIVE: Final = (2, "AGGREGATION_TEMPORALITY_CUMULATIVE")
-STREAMS: Final = 100_000  # series whose last point is known; a client may invent any number of attributes
-LONGEST: Final = 86400  # seconds between two points of a series whose difference is still counted
+STREAMS: Final = 100_000  # series whose last point is remembered, because a client may invent any number of attributes
+LONGEST: Final = 86400  # seconds between two points of a series whose difference still counts
 SECOND: Final = 10**9  # nanoseconds
 
 Row = dict[str, object]
@@ -29,11 +29,11 @@ Mark = tuple[str, str, int, int, float]  # series, process, start and time in na
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One number of one counter."""
+    """One value of one counter."""
 
-    stream: str  # digest of all that tells the series from others
+    stream: str  # digest of everything that identifies the series
     process: str  # digest of the resource, the scope and the counter
-    start: int  # nanoseconds since 1970 at which the counter, or the interval, began; 0: not said
+    start: int  # nanoseconds since 1970 at which the counter, or the interval, started; 0: not given
     time: int  # nanoseconds since 1970
     value: float
     delta: bool
@@ -45,9 +45,9 @@ class Export:
     """The points of one request, and what was left out."""
 
     points: list[Point] = field(default_factory=list)
-    ignored: set[str] = field(default_factory=set)  # names of metrics that nobody asked for
-    bad: int = 0  # points
-    reason: str = ""  # of the first of them
+    ignored: set[str] = field(default_factory=set)  # names of metrics that are not configured
+    bad: int = 0  # points that cannot be used
+    reason: str = ""  # the reason of the first of them
 
     def refuse(self, reason: str) -> None:
         """Count a point that cannot be used."""
@@ -56,12 +56,12 @@ class Export:
 
 
 def can_read_protobuf() -> bool:
-    """Return whether opentelemetry-proto is installed; without it, only JSON is read."""
+    """Return whether opentelemetry-proto is installed. Without it, only JSON is read."""
     return find_spec("opentelemetry") is not None and find_spec("opentelemetry.proto") is not None
 
 
 def export_of(body: bytes, kind: str, names: Collection[str]) -> Export:
-    """Read a request's body. kind: its media type. names: of the counters to take. HttpError 400 or 415."""
+    """Parse a request's body. kind: its media type. names: of the counters to use. Raise HttpError 400 or 415."""
     if kind == PROTOBUF:
         return _points(_from_protobuf(body), names)
     if kind != "application/json":
@@ -74,7 +74,7 @@ def export_of(body: bytes, kind: str, names: Collection[str]) -> Export:
 
 
 def answer_of(export: Export, rejected: int, reason: str, kind: str) -> tuple[bytes, str]:
-    """Return the body that says which points were not taken, and its media type."""
+    """Return the body that reports rejected points, and its media type."""
     many, why = export.bad + rejected, export.reason or reason
     if kind == PROTOBUF:
         from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
@@ -89,7 +89,7 @@ def answer_of(export: Export, rejected: int, reason: str, kind: str) -> tuple[by
 
 
 class Counters:
-    """The last point of every series, and what the next one adds to it."""
+    """The last point of every series, from which the next one's count is computed."""
 
     def __init__(self) -> None:
         self._last: OrderedDict[str, Mark] = OrderedDict()
@@ -98,10 +98,10 @@ class Counters:
     def rows(
         self, points: Iterable[Point], width: int, begun: float, status: Sequence[str], by: Sequence[str]
     ) -> tuple[list[Row], list[Mark]]:
-        """Return what `points` count, and the marks that `adopt` takes once the rows are kept. Nothing changes here.
+        """Return the counts in `points`, and the marks for `adopt` once the rows are saved. Nothing changes here.
 
-        width: of a bucket, seconds. begun: when this server began, epoch seconds: of a counter that began before, the
-        first point counts nothing. status: names that the attribute of the status may have. by: attributes to keep.
+        width: of a bucket, seconds. begun: when this server started, epoch seconds; the first point of a counter that
+        started earlier counts nothing. status: possible names of the status attribute. by: attributes to keep.
         """
         rows: list[Row] = []
         marks: dict[str, Mark] = {}
@@ -121,10 +121,10 @@ class Counters:
         return rows, list(marks.values())
 
     def _count(self, point: Point, last: Mark | None, begun: float) -> tuple[int, int]:
-        """Return how many transactions a point adds, and the nanoseconds since which they came."""
+        """Return how many transactions a point adds, and the nanoseconds at which their interval starts."""
         if point.delta:
             if last is not None and point.time <= last[3]:
-                return 0, 0  # sent again, since the answer was lost
+                return 0, 0  # a repeated point, sent again because its answer was lost
             return _whole(point.value), point.start or (last[3] if last is not None else point.time)
         if last is None:
             known = self._seen.get(point.process)
@@ -135,12 +135,12 @@ class Counters:
             return 0, 0
         if point.time <= last[3]:
             return 0, 0
-        if point.start > last[3] or point.value < last[4]:  # the counter began anew
+        if point.start > last[3] or point.value < last[4]:  # the counter was reset
             return _whole(point.value), max(point.start, last[3])
         return _whole(point.value) - _whole(last[4]), last[3]
 
     def adopt(self, marks: Iterable[Sequence[Any]]) -> None:
-        """Take over marks that `rows` gave; TypeError or ValueError where they are none."""
+        """Apply marks that `rows` returned. Raise TypeError or ValueError for any other value."""
         for stream, process, start, time, value in marks:
             self._last[str(stream)] = (str(stream), str(process), int(start), int(time), float(value))
             self._last.move_to_end(str(stream))
@@ -152,20 +152,21 @@ class Counters:
             self._seen = {process: at for process, at in self._seen.items() if process in kept}
 
     def snapshot(self) -> list[list[object]]:
-        """Return all of it, as JSON takes it."""
+        """Return all marks as values that JSON can represent."""
         return [list(mark) for mark in self._last.values()]
 
     def restore(self, state: Iterable[Sequence[Any]]) -> None:
-        """Take over what `snapshot` gave; TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise TypeError or ValueError if it is not valid."""
         self._last.clear()
         self._seen.clear()
         self.adopt(state)
 
 
 def spread(since: int, until: int, count: int, width: int) -> Iterator[tuple[int, int]]:
-    """Yield times in epoch seconds and the part of `count` that belongs there. since, until: nanoseconds.
+    """Yield times in epoch seconds, and the part of `count` for each. since, until: nanoseconds.
 
-    What came within the width of a bucket counts at its middle. A longer interval is spread evenly over its buckets.
+    An interval up to the width of a bucket counts at its middle. A longer interval is distributed evenly over its
+    buckets.
     """
     begin, end = since / SECOND, until / SECOND
     if end - begin > LONGEST:
@@ -189,7 +190,7 @@ def _whole(value: float) -> int:
 
 
 def _from_json(found: Any) -> Iterator[tuple[str, str, dict[str, str], dict[str, Any], Any]]:
-    """Yield a metric's name, the digest of where it comes from, its resource's attributes, a point, the temporality."""
+    """Yield a metric's name, the digest of its origin, its resource's attributes, a point, the temporality."""
     for resource in found.get("resourceMetrics", ()):
         own = _attributes(resource.get("resource", {}).get("attributes", ()))
         for scope in resource.get("scopeMetrics", ()):
@@ -248,7 +249,7 @@ def _points(found: Iterable[tuple[str, str, dict[str, str], dict[str, Any], Any]
         if temporality is None:
             export.refuse(f"{name} is no counter: a monotonic sum is expected")
             continue
-        if point["flags"] & 1:  # no value was recorded
+        if point["flags"] & 1:  # the point has no recorded value
             continue
         if not math.isfinite(point["value"]) or point["value"] < 0 or point["time"] <= 0:
             export.refuse(f"{name}: {point['value']!r} at {point['time']} is no count")

@@ -1,4 +1,4 @@
-"""How bodies are read: decided once for each shape of them, by the module that decides it for files."""
+"""Decides how bodies are read, once for each shape of them, with the decision module that files use."""
 
 import json
 import re
@@ -16,13 +16,13 @@ from txmon.ingest.reading import Container, Hints, Reading
 from txmon.server.http.message import HttpError
 
 _NUMERIC_DAY: Final = re.compile(r"\d{1,2}[-/.]\d")
-SHAPES: Final = 64  # that are remembered
-ROWS: Final = 1000  # of a body that decide
-MANY: Final = 20  # rows from which on they can tell a count from one transaction
+SHAPES: Final = 64  # shapes that are remembered
+ROWS: Final = 1000  # rows of a body used to decide
+MANY: Final = 20  # rows from which a count can be recognized
 
 
 class BodyReadings:
-    """The readings of all shapes of bodies, the newest last; not for several threads at once."""
+    """The readings of all shapes of bodies, newest last. Only one thread may use it at a time."""
 
     def __init__(self, hints: Hints) -> None:
         self._hints = hints
@@ -30,7 +30,7 @@ class BodyReadings:
         self._news: list[Reading] = []
 
     def all(self) -> list[Reading]:
-        """Return the readings that were decided, oldest first."""
+        """Return all readings, oldest first."""
         return list({reading.statement(): reading for reading in self._known.values()}.values())
 
     def taken_news(self) -> list[Reading]:
@@ -39,7 +39,7 @@ class BodyReadings:
         return news
 
     def of_rows(self, rows: Sequence[object], source: str) -> Reading | None:
-        """Return how decoded rows are read; None where none of them is an object."""
+        """Return how decoded rows are read, or None if none of them is an object."""
         first = next((row for row in rows if isinstance(row, dict)), None)
         if first is None:
             return None
@@ -48,7 +48,7 @@ class BodyReadings:
         return known or self._decide(key, source, [json.dumps(row).encode() for row in rows[:ROWS]])
 
     def of_lines(self, lines: Sequence[bytes], source: str) -> Reading | None:
-        """Return how JSON lines are read; None where the first is not an object."""
+        """Return how JSON lines are read, or None if the first is not an object."""
         line = next(filter(bytes.strip, lines), b"")
         try:
             first = json.loads(line)
@@ -60,9 +60,9 @@ class BodyReadings:
         return self._known.get(key) or self._decide(key, source, lines[:ROWS])
 
     def of_csv(self, body: bytes, lines: list[bytes], source: str, most: int) -> tuple[Reading, list[bytes]]:
-        """Return how CSV is read, and its rows. HttpError 422 where that cannot be said, 413 where it is too long.
+        """Return how CSV is read, and its rows. Raise HttpError 422 if that is unclear, 413 if it is too long.
 
-        body: the whole text. lines: the same, split. most: bytes that it may have once it is unpacked.
+        body: the whole text. lines: the same, split. most: bytes allowed after unpacking.
         """
         header = next(filter(bytes.strip, lines), b"")
         many = len(lines) >= MANY
@@ -81,7 +81,7 @@ class BodyReadings:
                 reading = opened.reading
         except BadData as bad:
             raise HttpError(422, _bare(bad, source)) from None
-        # what is read in another way than line by line is looked at each time
+        # formats that are not read line by line are examined each time
         plain = reading.container.kind == "CSV" and reading.container.encoding == "UTF-8" and not reading.skip
         if plain and not reading.container.detail:
             self._keep(key, reading)
@@ -109,9 +109,9 @@ class BodyReadings:
 
 
 def _shape(row: Mapping[str, object]) -> object:
-    """What rows have in common that are read alike: their names, also within objects, and what kind of times they have.
+    """Return what rows that are read alike have in common: their names, also nested ones, and their kind of times.
 
-    A date in numbers is one of the reasons why two rows with the same names are not read alike.
+    For example, two rows with the same names may be read differently because of a numeric date.
     """
     found: list[object] = []
     for name, value in row.items():

@@ -1,4 +1,4 @@
-"""What a request gets back from the engine, and what the engine counts."""
+"""Defines the engine's result for a request, and its counters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,14 +21,17 @@ class IngestResult:
     accepted: int
     repeated: int
     late: int
-    verdicts: Sequence[Verdict]  # of each (bucket, series) touched, in order
-    omitted: int  # verdicts beyond those
-    rejects: Sequence[Reject]  # the first of them
-    rejected: int = 0  # all of them
-    readings: Sequence[str] = ()  # how the rows were read, where no answer has said it yet
+    verdicts: Sequence[Verdict]  # of each (bucket, series) that changed, in order
+    omitted: int  # verdicts beyond these
+    rejects: Sequence[Reject]  # the first rejects
+    rejected: int = 0  # number of all rejects
+    readings: Sequence[str] = ()  # how the rows were read, if no answer has stated it yet
 
     def recommendation(self) -> str:
-        """Return the gravest of all; never `ok` where a row was rejected, or came after its bucket had closed."""
+        """Return the worst recommendation.
+
+        It is never `ok` if a row was rejected, or arrived after its bucket had closed.
+        """
         found: set[str] = {verdict.recommendation for verdict in self.verdicts}
         if self.rejected:
             found.add("rejected")
@@ -37,7 +40,7 @@ class IngestResult:
         return next((word for word in GRAVEST if word in found), "ok")
 
 
-OTHERS: Final = "(other)"  # statuses beyond those that are drawn; a client may invent any number
+OTHERS: Final = "(other)"  # statuses beyond those that are drawn, because a client may invent any number of them
 GRAVEST: Final = ("alert", "pending", "rejected", "late", "warming")
 
 
@@ -52,7 +55,7 @@ class Totals:
     transactions: dict[str, int] = field(default_factory=dict)  # in closed buckets, by status over all keys
 
     def close(self, counts: Mapping[str, float]) -> None:
-        """Add the counts by status of a bucket that closed; what they do not say of TOTAL is added up as OTHERS."""
+        """Add the counts by status of a closed bucket. The part of TOTAL that they do not cover is added to OTHERS."""
         found = {status: int(count) for status, count in counts.items() if status != TOTAL}
         rest = int(counts.get(TOTAL, 0)) - sum(found.values())
         if rest > 0:
@@ -62,7 +65,7 @@ class Totals:
 
 
 def gravest(verdicts: Sequence[Verdict], most: int) -> list[Verdict]:
-    """Return at most so many of `verdicts`, in their order: the gravest, and of the others the newest."""
+    """Return at most `most` of `verdicts`, in their order: the worst, and of the others the newest."""
     if len(verdicts) <= most:
         return list(verdicts)
     ranks = {word: rank for rank, word in enumerate(GRAVEST)}
@@ -71,16 +74,16 @@ def gravest(verdicts: Sequence[Verdict], most: int) -> list[Verdict]:
 
 
 def places_of(item: Item, width: int) -> list[Place]:
-    """Return what a record, or each of those that were added up, counts to."""
+    """Return the buckets and series that a record, or each part of a tally, counts for."""
     if isinstance(item, Tally):
         return [(item.start, key, status) for key, statuses in item.counts.items() for status in statuses]
     return [(item.time - item.time % width, item.key, item.status)]
 
 
 def answer_of(result: IngestResult) -> tuple[int, str]:
-    """Return the status and the JSON text that a request gets for its records.
+    """Return the status and the JSON text of the answer for a request's records.
 
-    Where all of them are bad, that is a problem as RFC 9457 has it, with the receipt's members besides.
+    If all of them are bad, it is a problem as in RFC 9457, with the members of the receipt added.
     """
     rejects = [{"index": r.line - 1, "kind": r.kind, "reason": r.reason} for r in result.rejects]
     members: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""Writing the state in a process of its own: a copy of this one, which nobody changes while it writes."""
+"""Writes the state in a forked process, which is a copy that no other thread changes meanwhile."""
 
 import os
 import signal
@@ -9,19 +9,19 @@ from errno import EIO
 from txmon.errors import IoFailure
 from txmon.runtime import state_file
 
-NICE = 5  # so that requests come first
+NICE = 5  # so that requests have priority
 
 
 class Saving:
     """A process that writes the state."""
 
     def __init__(self, process: int, path: str) -> None:
-        self.failure: IoFailure | None = None  # once it has ended
+        self.failure: IoFailure | None = None  # set after the process has ended
         self._process = process
         self._path = path
 
     def ended(self, wait: bool) -> bool:
-        """Return whether it has ended. wait: until it has."""
+        """Return whether it has ended. wait: wait for its end."""
         found, status = os.waitpid(self._process, 0 if wait else os.WNOHANG)
         if not found:
             return False
@@ -34,17 +34,17 @@ class Saving:
 
 
 def save_in_child(path: str, copy: Callable[[], state_file.State]) -> Saving:
-    """Begin to write what `copy` gives, as it is at this moment, to `path`; the caller goes on at once."""
+    """Start to write the current result of `copy` to `path`. The caller continues immediately."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # other threads: the child touches nothing of theirs
+        warnings.simplefilter("ignore", DeprecationWarning)  # about other threads: the child does not use their data
         process = os.fork()
     if process:
         return Saving(process, path)
     code = EIO
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-            signal.signal(number, signal.SIG_IGN)  # what was begun is written, whoever ends the server meanwhile
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # or clients would wait for the end of their connections
+            signal.signal(number, signal.SIG_IGN)  # the child finishes writing even if the server is ended meanwhile
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # otherwise clients would wait for the end of their connections
         os.nice(NICE)
         state_file.save(path, copy())
         code = 0

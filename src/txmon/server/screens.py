@@ -1,4 +1,4 @@
-"""What the page shows, and the questions that it asks: overview, history, keys, incidents."""
+"""Answers the queries of the page: overview, history, keys, incidents."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -16,14 +16,14 @@ from txmon.server.key_history import BUCKETS, KeyRow, key_text, parse_key
 from txmon.server.logged import LoggedVerdicts, Point, csv_of, step_of, thinned
 
 LONGEST: Final = 400 * 86400  # seconds of one range
-BEFORE: Final = 3600  # seconds before an incident that its counts begin,
-AFTER: Final = 1800  # and after its end
+BEFORE: Final = 3600  # seconds of counts shown before an incident
+AFTER: Final = 1800  # seconds of counts shown after its end
 CSV: Final = "text/csv; charset=utf-8"
 STATES: Final = ("open", "resolved", "all")
 
 
 class Screens:
-    """Answers the page."""
+    """Answers the queries of the page."""
 
     def __init__(self, engine: Engine, guard: Guard) -> None:
         self._engine = engine
@@ -31,7 +31,7 @@ class Screens:
         self._log = None if engine.settings.log is None else LoggedVerdicts(engine.settings.log)
 
     def routes(self) -> list[Route]:
-        """Return the routes, the page's files among them."""
+        """Return the routes, including the page's files."""
         return [
             Route("GET", "/v1/overview", self._overview, READ),
             Route("GET", "/v1/history", self._history, READ),
@@ -55,7 +55,7 @@ class Screens:
         return as_json(row, headers=headers)
 
     def _oldest(self) -> int | None:
-        """Return the time of the oldest point that can be asked for, epoch seconds."""
+        """Return the time of the oldest available point, epoch seconds."""
         with self._engine.lock:
             recent = self._engine.recent.oldest()
         logged = None if self._log is None else self._log.oldest()
@@ -83,7 +83,7 @@ class Screens:
         )  # fmt: skip
 
     def _points(self, key: Key | None, since: int, until: int) -> tuple[dict[str, list[Point]], int]:
-        """The points of a range, and where they begin: what is in memory, and what the log has from before that."""
+        """Return the points of a range and their start, from memory and, before that, from the log."""
         with self._engine.lock:
             recent = self._engine.recent
             oldest = recent.oldest() if key is None else recent.keys.oldest()
@@ -175,7 +175,7 @@ def _key_of(text: str) -> Key:
 
 
 def time_of(query: Query, name: str) -> int | None:
-    """Return the time `name` in epoch seconds; None where it is absent, HttpError 422 where it cannot be read."""
+    """Return the time `name` in epoch seconds, or None if it is absent. Raise HttpError 422 if it is not valid."""
     text = query.text(name)
     if text is None:
         return None

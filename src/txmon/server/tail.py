@@ -1,4 +1,4 @@
-"""Files or standard input read beside the requests, as `watch` reads them: what they hold, and what is appended."""
+"""Reads files or standard input beside the requests, as `watch` does: their content, and what is appended."""
 
 import select
 import threading
@@ -8,17 +8,17 @@ from txmon.errors import TxmonError
 from txmon.ingest.follow import PipeSource
 from txmon.server.engine import Engine
 
-EACH: Final = 0.2  # seconds between two looks for more
+EACH: Final = 0.2  # seconds between two checks for more data
 TROUBLE: Final = "tail"
 
 
 class Tail(threading.Thread):
-    """Lets the engine take what one file, the files that match a pattern, or standard input give."""
+    """Feeds the engine from one file, from the files that match a pattern, or from standard input."""
 
     def __init__(self, path: str, engine: Engine, pattern: bool) -> None:
-        """NoInput when `path` cannot be read, ConfigError when the state has no place in it.
+        """Open it. Raise NoInput if `path` cannot be read, ConfigError if the state has no valid position for it.
 
-        path: `-` is standard input. A file that is not there yet is waited for, which is a trouble of the engine's.
+        path: `-` is standard input. A missing file is awaited, and reported as a trouble of the engine.
         """
         super().__init__(name="tail", daemon=True)
         self._path = path
@@ -35,7 +35,7 @@ class Tail(threading.Thread):
         self._note_absence()
 
     def run(self) -> None:
-        """Read until told to stop, or until standard input ends."""
+        """Read until `stop` is called, or until standard input ends."""
         feeds = self._engine.session.feeds
         try:
             while not self._ending.is_set() and not feeds.ended():
@@ -47,7 +47,7 @@ class Tail(threading.Thread):
             self._engine.session.troubles.add(TROUBLE, str(bad))
 
     def _ready(self) -> set[int]:
-        """Return the descriptor of standard input once it holds something, or nothing after a while."""
+        """Return the descriptor of standard input when it has data, or nothing after some time."""
         return set(select.select([0], [], [], EACH)[0]) if self._piped else set()
 
     def _note_absence(self) -> None:
@@ -58,6 +58,6 @@ class Tail(threading.Thread):
         self._engine.session.troubles.put(TROUBLE, "; ".join(awaited))
 
     def stop(self) -> None:
-        """End, once what was read is fed."""
+        """End after the data read so far was fed."""
         self._ending.set()
         self.join(5)

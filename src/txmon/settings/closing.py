@@ -1,6 +1,6 @@
-"""Closed hours ([[closed]]): times in which no transactions are due, by weekday, hours, date and public holiday.
+"""Closed hours ([[closed]]): times without expected transactions, by weekday, hours, date and public holiday.
 
-Parsers take what a flag, a variable or a TOML file holds and raise ValueError with a short reason.
+Parsers accept the value of a flag, a variable or a TOML file, and raise ValueError with a short reason.
 """
 
 from collections.abc import Mapping
@@ -14,22 +14,22 @@ from txmon.settings.schedule import WEEKDAYS, Hours, hours, weekday_of, words_of
 from txmon.support.suggest import choose, nearest
 
 FIELDS: Final = ("weekday", "time", "date", "holidays", "tz")
-LONGEST_RANGE: Final = 366  # days of a range of dates
+LONGEST_RANGE: Final = 366  # days in a range of dates
 EXAMPLE: Final = "weekday=sat+sun, time=22:00-08:00 or holidays=BR-SP"
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """One rule of the closed hours. All that is given must match; dates and holidays are one list of days."""
+    """One rule of the closed hours. All given conditions must match. Dates and holidays form one list of days."""
 
     weekdays: tuple[int, ...] = ()  # 0 is Monday; the day on which the hours begin
     hours: Hours | None = None  # None: the whole day
     dates: tuple[date, ...] = ()
-    holidays: tuple[str, ...] = ()  # countries, with a subdivision where one is meant: BR, BR-SP
-    tz: str | None = None  # None: as --tz says
+    holidays: tuple[str, ...] = ()  # countries, with an optional subdivision: BR, BR-SP
+    tz: str | None = None  # None: the zone of --tz
 
     def __str__(self) -> str:
-        """As the flag takes it: weekday=sat+sun;time=22:00-08:00."""
+        """Return the rule as its flag accepts it: weekday=sat+sun;time=22:00-08:00."""
         parts = []
         if self.weekdays:
             parts.append("weekday=" + "+".join(WEEKDAYS[day] for day in self.weekdays))
@@ -44,7 +44,7 @@ class Closed:
         return ";".join(parts)
 
     def active(self, time: int, tz: tzinfo) -> bool:
-        """Return whether it is closed at `time` (epoch seconds); tz: where the rule names no zone."""
+        """Return whether it is closed at `time` (epoch seconds). tz: for a rule without a zone."""
         local = datetime.fromtimestamp(time, ZoneInfo(self.tz) if self.tz is not None else tz)
         began = local if self.hours is None else self.hours.day_of(local)
         if began is None or (self.weekdays and began.weekday() not in self.weekdays):
@@ -56,7 +56,7 @@ class Closed:
 
 
 def closed_rules(value: object) -> tuple[Closed, ...]:
-    """Closed hours from TOML tables, or texts like `weekday=sat+sun;time=22:00-08:00`."""
+    """Return closed hours from TOML tables, or from texts like `weekday=sat+sun;time=22:00-08:00`."""
     items = [value] if isinstance(value, Mapping) else value
     if isinstance(items, str):
         items = [items]
@@ -109,7 +109,7 @@ def _closed(table: Mapping[Any, Any]) -> Closed:
 
 
 def _days(text: str) -> list[date]:
-    """Return the day that `text` names, or those of a range 2026-12-24..2027-01-01."""
+    """Return the day in `text`, or the days of a range such as 2026-12-24..2027-01-01."""
     first, dots, last = text.partition("..")
     try:
         begin = date.fromisoformat(first.strip())
@@ -128,7 +128,7 @@ def _country(code: str) -> str:
 
 @lru_cache(maxsize=64)
 def _calendar(code: str) -> Any:
-    """Return the public holidays of a country or of its subdivision, computed for each year when it is asked for."""
+    """Return the public holidays of a country or of its subdivision, which are computed for each year on demand."""
     try:
         import holidays
     except ImportError:

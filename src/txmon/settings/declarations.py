@@ -1,4 +1,4 @@
-"""Every setting, declared once: the flag, the environment variable, the TOML key and the help all come from here."""
+"""Declares every setting once. The flag, the environment variable, the TOML key and the help are derived from here."""
 
 import datetime
 from collections.abc import Callable, Mapping
@@ -45,18 +45,18 @@ HOUR: Final = 3600
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """How one setting is read and explained."""
+    """How one setting is parsed and explained."""
 
     section: str
     help: str
-    parse: Parser  # a text, or a value as TOML gives it, to the setting's value; ValueError says what is wrong
-    show: Callable[[Any], str]  # a value that is set to the text its flag takes
+    parse: Parser  # from a text or a TOML value to the setting's value; ValueError gives the reason
+    show: Callable[[Any], str]  # from a value that is set to the text that its flag accepts
     metavar: str | None
     many: bool  # the flag may be repeated
-    default_text: str | None  # for the help, where the default is not a value
+    default_text: str | None  # for the help, if the default is not a value
 
     def text(self, value: object) -> str:
-        """Return a value of this setting as the text its flag takes; empty for one that is not set."""
+        """Return a value of this setting as the text that its flag accepts, or "" if it is not set."""
         return "" if value is None or value == () or value == {} else self.show(value)
 
 
@@ -357,7 +357,7 @@ class Settings:
 DECLARATIONS: Final[Mapping[str, Declaration]] = {f.name: f.metadata["declaration"] for f in fields(Settings)}
 DEFAULTS: Final = Settings()
 SECTIONS: Final = ("input", "detection", "incidents", "output", "notifications", "state", "server")
-# the names that settings had before 0.2.0; flags, variables and files take them as well
+# the names that settings had before 0.2.0; flags, variables and files still accept them
 FORMER: Final[Mapping[str, str]] = {
     "by": "group_by",
     "confirm": "open_after",
@@ -369,9 +369,11 @@ FORMER: Final[Mapping[str, str]] = {
 
 
 def present_name(name: str, value: object) -> str:
-    """Return the present name of the setting `name` with this value. A name without a newer one is returned as it is.
+    """Return the current name of the setting `name` with this value.
 
-    `quiet` was the name of the quiet hours, and is a switch now.
+    A name that was never changed is returned as it is.
+
+    `quiet` was the name of the quiet hours. It is now a switch.
     """
     if name == "quiet" and isinstance(value, str) and ":" in value:
         return "quiet_hours"
@@ -379,21 +381,21 @@ def present_name(name: str, value: object) -> str:
 
 
 def flag(name: str) -> str:
-    """The command-line flag of a setting."""
+    """Return the command-line flag of a setting."""
     return "--" + name.replace("_", "-")
 
 
 def variable(name: str) -> str:
-    """The environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return "TXMON_" + name.upper()
 
 
 def text_of_setting(settings: Settings, name: str) -> str:
-    """Return what `settings` holds for `name` as the text its flag takes; empty for one that is not set."""
+    """Return the value of `name` in `settings` as the text that its flag accepts, or "" if it is not set."""
     return DECLARATIONS[name].text(getattr(settings, name))
 
 
 def default_text(name: str) -> str:
-    """The default of a setting as its help shows it."""
+    """Return the default of a setting as its help shows it."""
     declaration = DECLARATIONS[name]
     return declaration.default_text or text_of_setting(DEFAULTS, name) or "none"

@@ -1,4 +1,4 @@
-"""Settings from their layers: flags, TXMON_* variables, ./txmon.toml, the user's folder, defaults."""
+"""Loads settings from their layers: flags, TXMON_* variables, ./txmon.toml, the user's folder, defaults."""
 
 import os
 import stat
@@ -27,28 +27,29 @@ from txmon.support.suggest import nearest
 from txmon.support.terminal_text import printable
 
 FILE: Final = "txmon.toml"
-# read elsewhere, and never a setting: they are secrets, or say where settings are
+# not settings: they are secrets, or name the files with settings
 RESERVED: Final = frozenset(
     (
         "TXMON_CONFIG", "TXMON_TEAMS_WEBHOOK", "TXMON_WEBHOOK", "TXMON_WEBHOOK_SECRET", "TXMON_APPRISE", "TXMON_TOKEN",
         "TXMON_SQL", "TXMON_SQL_PASSWORD", "TXMON_OUT_PASSWORD", "TXMON_PROMETHEUS_TOKEN", "TXMON_PROMETHEUS_BASIC",
     )
 )  # fmt: skip
-BUILD: Final = frozenset(("TXMON_PURE", "TXMON_COMPILE", "TXMON_GOLDEN"))  # of txmon's own build and tests
+BUILD: Final = frozenset(("TXMON_PURE", "TXMON_COMPILE", "TXMON_GOLDEN"))  # used only by txmon's own build and tests
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The effective settings, and where each of them came from."""
+    """The effective settings, and the origin of each."""
 
     settings: Settings
     origin: Mapping[str, str]  # setting -> "--flag", "TXMON_NAME", a file's path, or "default"
 
 
 def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: Path | None) -> Config:
-    """Return the settings that hold for `flags` (None or empty: not given) in folder `here` for the user at `home`.
+    """Return the effective settings for `flags` (None or empty: not given) in folder `here` for the user at `home`.
 
-    home: None for a user without one. Raises UsageError for a bad flag, ConfigError for a bad variable or file.
+    home: None for a user without a home folder. Raise UsageError for a bad flag, ConfigError for a bad variable or
+    file.
     """
     values: dict[str, Any] = {}
     origin = dict.fromkeys(DECLARATIONS, "default")
@@ -62,7 +63,7 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: 
     given = {name: value for name, value in flags.items() if name in DECLARATIONS and value not in (None, (), False)}
     if "budget" in given and "sigma" in given:
         raise UsageError("--budget and --sigma both set the threshold. Give one of them.")
-    if "budget" in given:  # it outranks a threshold that stands in a file or a variable
+    if "budget" in given:  # it takes precedence over a threshold in a file or a variable
         values.pop("sigma", None)
         origin["sigma"] = "default"
     for name, value in given.items():
@@ -75,7 +76,7 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], here: Path, home: 
 
 
 def _check_dimensions(settings: Settings, name: str, origin: str) -> None:
-    """Refuse `group_by` and `drivers` for a column with a meaning of its own: it would make keys of statuses."""
+    """Refuse `group_by` and `drivers` for a column of txmon's own, because it would turn statuses into keys."""
     error = UsageError if origin == flag(name) else ConfigError
     twice = [column for column in settings.drivers if column.lower() in {one.lower() for one in settings.group_by}]
     if twice and name == "drivers":
@@ -90,7 +91,7 @@ def _check_dimensions(settings: Settings, name: str, origin: str) -> None:
 
 
 def _files(env: Mapping[str, str], here: Path, home: Path | None) -> list[tuple[Path, bool]]:
-    """Return the files that may hold settings and whether they must exist, weakest first."""
+    """Return the files that may contain settings, weakest first, and whether each must exist."""
     folder = home / ".config" if home is not None else None
     if env.get("XDG_CONFIG_HOME"):
         folder = Path(env["XDG_CONFIG_HOME"])
@@ -102,7 +103,7 @@ def _files(env: Mapping[str, str], here: Path, home: Path | None) -> list[tuple[
 def _read_toml(path: Path, required: bool) -> dict[str, object]:
     try:
         with path.open("rb") as file:
-            import tomllib  # here, because a run without a file does not need it
+            import tomllib  # imported here because a run without a file does not need it
 
             if not required:
                 _refuse_others(path, os.fstat(file.fileno()))
@@ -124,7 +125,7 @@ def _read_toml(path: Path, required: bool) -> dict[str, object]:
 
 
 def _renamed(path: Path, table: Mapping[str, object]) -> dict[str, object]:
-    """Return the settings of `table` under the names that they have now."""
+    """Return the settings of `table` under their current names."""
     found: dict[str, object] = {}
     for given, value in table.items():
         name = present_name(given, value)
@@ -137,7 +138,7 @@ def _renamed(path: Path, table: Mapping[str, object]) -> dict[str, object]:
 
 
 def _spread_drivers(table: dict[str, object], path: Path) -> None:
-    """Take the keys of the table [drivers] for what they are: settings."""
+    """Turn the keys of the table [drivers] into settings."""
     own = table.get("drivers")
     if not isinstance(own, dict):
         return
@@ -150,7 +151,7 @@ def _spread_drivers(table: dict[str, object], path: Path) -> None:
 
 
 def _refuse_others(path: Path, status: os.stat_result) -> None:
-    """A file that is read because it lies here can run a command (exec): it must not be anybody's, as in /tmp."""
+    """Refuse a file of another user, as in /tmp, because settings of a file found here can run a command (--exec)."""
     if not trusted(status) or status.st_mode & stat.S_IWOTH:
         whose = "can be written by anybody" if status.st_mode & stat.S_IWOTH else "belongs to another user"
         raise ConfigError(f"{path}: {whose}, so txmon does not use it. To use it, name it in TXMON_CONFIG.")
@@ -179,7 +180,10 @@ def _parse(name: str, value: object, place: str, error: type[TxmonError]) -> obj
 
 
 def as_toml(config: Config, secrets: Mapping[str, bool]) -> str:
-    """All settings with their origins as a TOML file that reads back to the same; `secrets`: name -> whether set."""
+    """Return all settings with their origins as TOML that loads to the same values.
+
+    secrets: name -> whether it is set.
+    """
     lines: list[str] = []
     for section in SECTIONS:
         lines += [f"# {section}", *(_line(config, n) for n, d in DECLARATIONS.items() if d.section == section), ""]
@@ -200,7 +204,7 @@ def _line(config: Config, name: str) -> str:
 
 
 def _rule(rule: Rule, number: int) -> str | dict[str, str]:
-    """Return a rule's text where that reads back to the rule, else (a name, a status of two words) its table."""
+    """Return a rule as text if that parses to the same rule, otherwise as a table (a name, a status of two words)."""
     try:
         if parse_rule(str(rule), number) == rule:
             return str(rule)
@@ -210,7 +214,7 @@ def _rule(rule: Rule, number: int) -> str | dict[str, str]:
 
 
 def as_json(config: Config) -> dict[str, dict[str, object]]:
-    """Return all settings with their origins, for machines."""
+    """Return all settings with their origins, for programs."""
     return {
         name: {"value": text_of_setting(config.settings, name) or None, "origin": config.origin[name]}
         for name in DECLARATIONS

@@ -1,6 +1,6 @@
-"""Settings' values: from texts and TOML values, and back to text.
+"""Parses values of settings from texts and TOML values, and formats them as text.
 
-Each parser takes what a flag, a variable or a TOML file holds and raises ValueError with a short reason.
+Each parser accepts the value of a flag, a variable or a TOML file, and raises ValueError with a short reason.
 """
 
 import re
@@ -16,53 +16,53 @@ from txmon.support.suggest import choose, nearest
 T = TypeVar("T")
 SIZES: Final = {"": 1, "B": 1, "KB": 1000, "MB": 10**6, "KIB": 1 << 10, "MIB": 1 << 20}
 PER_DAY: Final = {"hour": 24.0, "day": 1.0, "week": 1 / 7, "month": 1 / 30}
-BUDGET_UNITS: Final = ("day", "week", "month", "hour")  # of two that do as well, the first
+BUDGET_UNITS: Final = ("day", "week", "month", "hour")  # if two units are possible, the first is used
 
 
 @dataclass(frozen=True, slots=True)
 class Shown(Generic[T]):
-    """A parser whose values are shown by a function of their own, not by `text_of`."""
+    """A parser with its own function to format values, instead of `text_of`."""
 
     parse: Callable[[object], T]
-    show: Callable[[T], str]  # to the text that a flag takes
+    show: Callable[[T], str]  # to the text that a flag accepts
 
     def __call__(self, value: object) -> T:
-        """Return the value; ValueError says what is wrong with it."""
+        """Return the value. Raise ValueError with the reason if it is not valid."""
         return self.parse(value)
 
 
 @dataclass(frozen=True, slots=True)
 class ByStatus(Generic[T]):
-    """A value for every status, and others for some."""
+    """A value for every status, with exceptions for some."""
 
     default: T
     table: Mapping[str, T] = field(default_factory=dict)
 
     def of(self, status: str) -> T:
-        """Return the value that holds for `status`."""
+        """Return the value for `status`."""
         return self.table.get(status, self.default)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Takes one of `words`."""
+    """A parser that accepts one of `words`."""
 
     words: tuple[str, ...]
 
     def __call__(self, value: object) -> str:
-        """Return the word; ValueError for any other."""
+        """Return the word. Raise ValueError for any other."""
         if isinstance(value, str) and value in self.words:
             return value
         raise ValueError(choose(str(value), self.words))
 
 
 def choice(*words: str) -> Choice:
-    """Return one of `words`."""
+    """Return a parser that accepts one of `words`."""
     return Choice(words)
 
 
 def switch(value: object) -> bool:
-    """On or off."""
+    """Return whether a switch is on."""
     words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
     if isinstance(value, bool):
         return value
@@ -73,14 +73,14 @@ def switch(value: object) -> bool:
 
 
 def path(value: object) -> str:
-    """Return a file's name."""
+    """Return the name of a file."""
     if isinstance(value, str) and value:
         return value
     raise ValueError(f"{value!r} is not a file name")
 
 
 def secret_file(value: object) -> str:
-    """The name of a file that holds a secret; where the secret itself is given by mistake, it is not repeated."""
+    """Return the name of a file with a secret. An error does not repeat the value, which may be the secret itself."""
     found = path(value)
     if "://" in found:
         raise ValueError("this is an address, and it is a secret. Write it to a file, and name that file.")
@@ -96,7 +96,7 @@ def web_address(value: object) -> str:
 
 
 def command_line(value: object) -> str:
-    """Return a command and its arguments, quoted as for a shell (which it is not given to)."""
+    """Return a command and its arguments. They are quoted as for a shell, but no shell runs them."""
     import shlex
 
     try:
@@ -109,7 +109,7 @@ def command_line(value: object) -> str:
 
 
 def calendar_date(value: object) -> date:
-    """Return a day."""
+    """Return a date."""
     try:
         return value if isinstance(value, date) else date.fromisoformat(str(value))
     except ValueError:
@@ -128,7 +128,7 @@ def time_zone(value: object) -> str:
 
 
 def column_list(value: object) -> tuple[str, ...]:
-    """Names of columns, each once."""
+    """Return names of columns, each once."""
     items = [str(item) for item in value] if isinstance(value, list | tuple) else str(value).split(",")
     names = tuple(item.strip() for item in items if item.strip())
     if not names or len(set(names)) != len(names):
@@ -137,7 +137,7 @@ def column_list(value: object) -> tuple[str, ...]:
 
 
 def networks(value: object) -> tuple[str, ...]:
-    """Addresses and networks, each once: 10.0.0.1, 10.0.0.0/8, ::1."""
+    """Return addresses and networks, each once: 10.0.0.1, 10.0.0.0/8, ::1."""
     import ipaddress
 
     names = column_list(value)
@@ -150,7 +150,7 @@ def networks(value: object) -> tuple[str, ...]:
 
 
 def url_path(value: object) -> str:
-    """Return the path under which a proxy shows the page, without a slash at the end; empty for the root."""
+    """Return the path under which a proxy serves the page, without a trailing slash, or "" for the root."""
     text = str(value).rstrip("/")
     if text and (re.fullmatch(r"(/[A-Za-z0-9._~-]+){1,16}", text) is None or "/.." in text or "/./" in text + "/"):
         raise ValueError(f"{text[:60]!r} is not a path. Use for example /txmon.")
@@ -158,7 +158,7 @@ def url_path(value: object) -> str:
 
 
 def duration(least: int, most: int, divides_day: bool = False) -> Shown[int]:
-    """Return a duration between two, in seconds."""
+    """Return a parser of durations from `least` to `most`, in seconds."""
 
     def parse(value: object) -> int:
         found = seconds(value)
@@ -172,7 +172,7 @@ def duration(least: int, most: int, divides_day: bool = False) -> Shown[int]:
 
 
 def size(least: int, most: int) -> Callable[[object], int]:
-    """Return a number of bytes like 64KiB or 1MB."""
+    """Return a parser of sizes like 64KiB or 1MB, in bytes."""
 
     def parse(value: object) -> int:
         match = re.fullmatch(r"(\d+)\s*([A-Za-z]*)", str(value), re.ASCII)
@@ -187,7 +187,7 @@ def size(least: int, most: int) -> Callable[[object], int]:
 
 
 def _budget(value: object) -> float:
-    """False alarms a day, from 1/day, 2/week, 0.1/hour."""
+    """Return false alarms per day, from 1/day, 2/week or 0.1/hour."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*/\s*(hour|day|week|month)", str(value), re.ASCII)
     if match is None:
         raise ValueError(f"{value!r} is not a budget. Use for example 1/day, 2/week or 0.1/hour.")
@@ -198,7 +198,7 @@ def _budget(value: object) -> float:
 
 
 def number(least: float, most: float) -> Callable[[object], float]:
-    """Return a number between two."""
+    """Return a parser of numbers from `least` to `most`."""
 
     def parse(value: object) -> float:
         try:
@@ -217,7 +217,7 @@ def number(least: float, most: float) -> Callable[[object], float]:
 
 
 def whole(least: int, most: int) -> Callable[[object], int]:
-    """Return a whole number between two."""
+    """Return a parser of whole numbers from `least` to `most`."""
 
     def parse(value: object) -> int:
         found = number(least, most)(value)
@@ -229,7 +229,7 @@ def whole(least: int, most: int) -> Callable[[object], int]:
 
 
 def _items(value: object) -> list[tuple[str | None, object]]:
-    """(name, value) pairs from a TOML table, or from texts like NAME=VALUE,NAME=VALUE: one, or a list of them."""
+    """Return (name, value) pairs from a TOML table, or from one or several texts like NAME=VALUE,NAME=VALUE."""
     if isinstance(value, Mapping):
         return [(str(name), item) for name, item in value.items()]
     given = value if isinstance(value, list | tuple) else [value]
@@ -242,7 +242,7 @@ def _items(value: object) -> list[tuple[str | None, object]]:
 
 
 def by_status(parse_one: Callable[[object], T], default: T) -> Callable[[object], ByStatus[T]]:
-    """Return a value for all statuses, or for single ones (STATUS=VALUE), or a table with a `default`."""
+    """Return a parser of a value for all statuses, of single ones (STATUS=VALUE), or of a table with a `default`."""
 
     def parse(value: object) -> ByStatus[T]:
         general = default
@@ -258,7 +258,7 @@ def by_status(parse_one: Callable[[object], T], default: T) -> Callable[[object]
 
 
 def text_encoding(value: object) -> str:
-    """Return the name of an encoding that Python knows."""
+    """Return the name of an encoding that Python supports."""
     import codecs
 
     try:
@@ -270,7 +270,7 @@ def text_encoding(value: object) -> str:
 
 
 def time_form(value: object) -> str:
-    """Return a form of times as strptime takes it, or `epoch`, `epoch-ms`, `epoch-us`, `epoch-ns`, `excel`."""
+    """Return a form of times for strptime, or `epoch`, `epoch-ms`, `epoch-us`, `epoch-ns` or `excel`."""
     text = str(value)
     if text in ("epoch", "epoch-s", "epoch-ms", "epoch-us", "epoch-ns", "excel"):
         return text
@@ -289,9 +289,9 @@ def time_form(value: object) -> str:
 def pairs(
     keys: tuple[str, ...] = (), values: tuple[str, ...] = (), off: bool = False
 ) -> Callable[[object], dict[str, str]]:
-    """NAME=VALUE pairs; `keys` and `values` are all that is allowed, anything where they are empty.
+    """Return a parser of NAME=VALUE pairs. keys, values: the accepted words; empty for any.
 
-    off: a name may have no value, and `none` means the same.
+    off: a name may have no value, which means the same as `none`.
     """
 
     def parse(value: object) -> dict[str, str]:
@@ -310,7 +310,7 @@ def pairs(
 
 
 def status_roles(roles: tuple[str, ...]) -> Callable[[object], dict[str, str]]:
-    """STATUS=ROLE pairs, or a table of them; a table may also have a list of statuses for a role."""
+    """Return a parser of STATUS=ROLE pairs or a table of them. A table may also give a list of statuses for a role."""
 
     def parse(value: object) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -330,7 +330,7 @@ def status_roles(roles: tuple[str, ...]) -> Callable[[object], dict[str, str]]:
 
 
 def text_of(value: object) -> str:
-    """Return a setting's value as the text its flag takes, where the value's type alone decides that text."""
+    """Return a setting's value as the text that its flag accepts, if the value's type alone determines that text."""
     if isinstance(value, ByStatus):
         return ",".join([_shortest(value.default), *(f"{s}={_shortest(item)}" for s, item in value.table.items())])
     if isinstance(value, Mapping):
@@ -343,7 +343,7 @@ def text_of(value: object) -> str:
 
 
 def _budget_text(value: float) -> str:
-    """A budget in the unit that takes the fewest digits, of those that read back to it: as it was given, or simpler."""
+    """Return a budget in the unit with the fewest digits among those that parse to the same value."""
 
     def rank(unit: str) -> tuple[bool, int, int]:
         number = f"{value / PER_DAY[unit]:.12g}"
@@ -355,7 +355,7 @@ def _budget_text(value: float) -> str:
 
 
 def _shortest(value: object) -> str:
-    """Return a number's shortest text that reads back to it; any other value's own."""
+    """Return the shortest text that parses to the same number, or the text of any other value."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Who hears of what: routes ([[route]]) from incidents to channels, and the people whom a card names."""
+"""Routing of notifications: routes ([[route]]) from incidents to channels, and the people that a card mentions."""
 
 import re
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ _ADDRESS = re.compile(r"[^<>@\s]+@[^<>@\s]+")
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """Somebody whom a card calls."""
+    """A person whom a card mentions."""
 
     name: str
-    address: str  # of their account
+    address: str  # of their Teams account
 
     def __str__(self) -> str:
         return f"{self.name} <{self.address}>"
@@ -29,20 +29,20 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where an incident goes to; what is not given matches everything."""
+    """The destination of incidents. A condition that is not given matches everything."""
 
     to: tuple[str, ...]  # channels; empty for none
     when: Silence  # the statuses, the key and the hours
     severities: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """As the flag takes it: severity=critical;status=denied;to=teams."""
+        """Return the route as its flag accepts it: severity=critical;status=denied;to=teams."""
         parts = [f"severity={'+'.join(self.severities)}"] if self.severities else []
         parts += [str(self.when)] if str(self.when) else []
         return ";".join([*parts, f"to={'+'.join(self.to) or 'none'}"])
 
     def matches(self, event: IncidentEvent, time: int, tz: object) -> bool:
-        """Return whether it is for `event` at `time` (epoch seconds): one of its statuses is named."""
+        """Return whether the route applies to `event` at `time` (epoch seconds). One matching status is enough."""
         named = not self.when.statuses or bool(set(event.statuses) & set(self.when.statuses))
         right = named and (not self.severities or event.severity in self.severities)
         return right and _within(self.when.key, event.key) and self.when.active(time, tz)  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def _within(wanted: Key, key: Key) -> bool:
 
 
 def routes(value: object) -> tuple[Route, ...]:
-    """Routes from TOML tables, or texts like `severity=critical;status=denied;to=teams+exec`."""
+    """Return routes from TOML tables, or from texts like `severity=critical;status=denied;to=teams+exec`."""
     items = [value] if isinstance(value, Mapping) else value
     if isinstance(items, str):
         items = [item for item in items.split(",") if item.strip()]
@@ -64,7 +64,7 @@ def routes(value: object) -> tuple[Route, ...]:
 
 
 def _table(text: str) -> dict[str, object]:
-    """Return a route's text; what is a window's is left to `silences`, as text."""
+    """Return a route's text as a table. The conditions that `silences` parses stay text."""
     table: dict[str, object] = {}
     rest = []
     for part in text.split(";"):
@@ -105,7 +105,7 @@ def _words(value: object) -> tuple[str, ...]:
 
 
 def mentions(value: object) -> tuple[Mention, ...]:
-    """People as `Ana Lima <ana@bank.example>`, several with commas between them."""
+    """Return people from `Ana Lima <ana@bank.example>`, several separated by commas."""
     items = value if isinstance(value, list | tuple) else [value]
     found = []
     for item in items:

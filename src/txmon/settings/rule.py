@@ -19,7 +19,7 @@ from txmon.support.durations import seconds
 from txmon.support.suggest import nearest
 
 LONGEST: Final = 1000  # characters of a rule
-DEEPEST: Final = 50  # parentheses and signs within each other
+DEEPEST: Final = 50  # nested parentheses and signs
 NAMES: Final[Mapping[str, str]] = {
     "count": "transactions of the status in the bucket",
     "total": "transactions of all statuses in the bucket",
@@ -35,38 +35,38 @@ _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?|\.\d+)|([A-Za-z_]\w*)|(<=|>=|==|!=|[<
 _PREFIX = re.compile(r"\s*([^\s:<>=()]+)\s*:", re.ASCII)
 _FOR = re.compile(r"\bfor\s+(\w+)\s*$", re.ASCII)
 Values = Mapping[str, float]
-Node = Callable[[Values], float]  # truths are 0 and 1
+Node = Callable[[Values], float]  # true is 1, false is 0
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, ready to be asked."""
+    """A parsed rule."""
 
     name: str
     status: str  # "" for every status
     text: str  # of the expression
-    hold: int  # seconds the expression must hold before it alerts
+    hold: int  # seconds for which the expression must be true before it alerts
     names: frozenset[str]
     node: Node
 
     def __str__(self) -> str:
-        """Return the rule in one line that `parse_rule` reads back."""
+        """Return the rule in one line that `parse_rule` accepts."""
         from txmon.support.durations import duration_text
 
         status = f"{self.status}: " if self.status else ""
         return f"{status}{self.text}" + (f" for {duration_text(self.hold)}" if self.hold else "")
 
     def __eq__(self, other: object) -> bool:
-        """Rules that read alike are alike."""
+        """Return whether the other object is a rule with the same text."""
         return isinstance(other, Rule) and (self.name, str(self)) == (other.name, str(other))
 
     def __hash__(self) -> int:
-        """Goes with __eq__."""
+        """Return a hash that agrees with __eq__."""
         return hash((self.name, str(self)))
 
 
 def parse_rules(value: object) -> tuple[Rule, ...]:
-    """Rules from texts, or from TOML's [[rule]] tables; ValueError points at what is wrong."""
+    """Return rules from texts, or from TOML's [[rule]] tables. Raise ValueError with the position of an error."""
     items = value if isinstance(value, list | tuple) else [value]
     rules = [item if isinstance(item, Rule) else parse_rule(item, number) for number, item in enumerate(items, 1)]
     names = [rule.name for rule in rules]
@@ -77,12 +77,15 @@ def parse_rules(value: object) -> tuple[Rule, ...]:
 
 
 def rules_text(rules: tuple[Rule, ...]) -> str:
-    """Return rules in one line for people. A flag takes one rule, so only the text of a single rule reads back."""
+    """Return rules in one line for people.
+
+    A flag accepts one rule, so only the text of a single rule can be parsed again.
+    """
     return " ; ".join(map(str, rules))
 
 
 def parse_rule(item: object, number: int = 1) -> Rule:
-    """Return a rule from its text or its table {name, status, when, for}; `number` names one that has no name."""
+    """Return a rule from its text or its table {name, status, when, for}. number: names a rule without a name."""
     hold, status, name = 0, "", f"rule{number}"
     if isinstance(item, Mapping):
         for key in item:
@@ -99,7 +102,7 @@ def parse_rule(item: object, number: int = 1) -> Rule:
         prefix = _PREFIX.match(text)
         if prefix:
             status = prefix[1].lower()
-            text = " " * prefix.end() + text[prefix.end() :]  # so that columns stay what they are
+            text = " " * prefix.end() + text[prefix.end() :]  # keeps the column numbers of error messages
         last = _FOR.search(text)
         if last:
             hold, text = seconds(last[1]), text[: last.start()]
@@ -110,7 +113,7 @@ def parse_rule(item: object, number: int = 1) -> Rule:
 
 
 class _Parser:
-    """Recursive descent over one expression."""
+    """A recursive descent parser for one expression."""
 
     def __init__(self, text: str) -> None:
         if len(text) > LONGEST:
@@ -135,7 +138,7 @@ class _Parser:
         return self._tokens[self._at][0]
 
     def _take(self, *texts: str) -> str:
-        """Return the present token's text if it is one of `texts`, and on to the next; else an empty text."""
+        """Return the current token's text and move to the next token if it is one of `texts`, otherwise return ""."""
         _, text, _ = self._tokens[self._at]
         if text in texts and self._kind() in ("name", "sign"):
             self._at += 1
@@ -237,5 +240,5 @@ def _combine(sign: str, left: Node, right: Node) -> Node:
         return lambda values: left(values) - right(values)
     if sign == "*":
         return lambda values: left(values) * right(values)
-    # nothing in proportion to nothing is nothing: a share of an empty minute alerts nobody
+    # 0/0 counts as 0, so a share of an empty minute does not alert
     return lambda values: left(values) / divisor if (divisor := right(values)) else 0.0

@@ -1,6 +1,6 @@
-"""Recurring windows: hours of the day, and the maintenance windows ([[silence]]) in which incidents are not told.
+"""Recurring windows: hours of the day, and the maintenance windows ([[silence]]) that suppress notifications.
 
-Parsers take what a flag, a variable or a TOML file holds and raise ValueError with a short reason.
+Parsers accept the value of a flag, a variable or a TOML file, and raise ValueError with a short reason.
 """
 
 import re
@@ -31,7 +31,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """From one time of day to another, in minutes since midnight; over midnight when the end is not after the start."""
+    """A window of the day, in minutes since midnight. It spans midnight if its end is not after its start."""
 
     start: int
     end: int  # excluded
@@ -40,7 +40,7 @@ class Hours:
         return f"{clock_text(self.start)}-{clock_text(self.end)}"
 
     def day_of(self, local: datetime) -> datetime | None:
-        """Return the day on which the window that holds at `local` began; None when none holds."""
+        """Return the day on which the window that contains `local` began, or None if `local` is outside the window."""
         minute = local.hour * 60 + local.minute
         if self.start < self.end:
             return local if self.start <= minute < self.end else None
@@ -55,7 +55,7 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A maintenance window; what is not given matches everything."""
+    """A maintenance window. A condition that is not given matches everything."""
 
     statuses: tuple[str, ...] = ()
     key: Key = ()
@@ -63,7 +63,7 @@ class Silence:
     weekdays: tuple[int, ...] = ()  # 0 is Monday; the day on which the hours begin
 
     def __str__(self) -> str:
-        """As the flag takes it: status=denied;key=merchant:m1;time=02:00-04:00;weekday=sat+sun."""
+        """Return the window as its flag accepts it: status=denied;key=merchant:m1;time=02:00-04:00;weekday=sat+sun."""
         parts = []
         if self.statuses:
             parts.append("status=" + "+".join(map(_quoted, self.statuses)))
@@ -76,32 +76,32 @@ class Silence:
         return ";".join(parts)
 
     def active(self, time: int, tz: tzinfo) -> bool:
-        """Return whether the window holds at `time` (epoch seconds) in zone `tz`."""
+        """Return whether the window is active at `time` (epoch seconds) in zone `tz`."""
         local = datetime.fromtimestamp(time, tz)
         began = local if self.hours is None else self.hours.day_of(local)
         return began is not None and (not self.weekdays or began.weekday() in self.weekdays)
 
     def covers(self, statuses: tuple[str, ...], key: Key) -> bool:
-        """Return whether all of an incident is meant: one that also has another status is not silenced.
+        """Return whether all statuses of an incident match. An incident that also has another status is not silenced.
 
-        Total volume goes with whatever else is in the incident, since a status's dip is also one of the whole.
+        The total volume always matches, because a dip of one status is also a dip of the total.
         """
         named = {status for status in statuses if status != TOTAL} or {TOTAL}
         return (not self.statuses or named <= set(self.statuses)) and set(self.key) <= set(key)
 
 
 def silenced(silences: tuple[Silence, ...], event: IncidentEvent, time: int, tz: tzinfo) -> bool:
-    """Return whether a maintenance window keeps `event` back at `time` (epoch seconds)."""
+    """Return whether a maintenance window suppresses `event` at `time` (epoch seconds)."""
     return any(silence.covers(event.statuses, event.key) and silence.active(time, tz) for silence in silences)
 
 
 def clock_text(minute: int) -> str:
-    """Minutes since midnight as HH:MM."""
+    """Return minutes since midnight as HH:MM."""
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def time_of_day(value: object) -> int:
-    """HH:MM to minutes since midnight."""
+    """Return the minutes since midnight of HH:MM."""
     match = _CLOCK.fullmatch(str(value).strip())
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:
         raise ValueError(f"{value!r} is not a time of day. Use for example 09:00.")
@@ -109,12 +109,12 @@ def time_of_day(value: object) -> int:
 
 
 def clock(value: object) -> Clock:
-    """HH:MM."""
+    """Return the time of day in HH:MM."""
     return Clock(time_of_day(value))
 
 
 def hours(value: object) -> Hours:
-    """HH:MM-HH:MM."""
+    """Return the window in HH:MM-HH:MM."""
     first, dash, last = str(value).partition("-")
     if not dash:
         raise ValueError(f"{value!r} is not a range of hours. Use for example 22:00-06:00.")
@@ -125,7 +125,7 @@ def hours(value: object) -> Hours:
 
 
 def silences(value: object) -> tuple[Silence, ...]:
-    """Maintenance windows from TOML tables, or texts like `status=denied;time=02:00-04:00;weekday=sat+sun`."""
+    """Return maintenance windows from TOML tables, or from texts like `status=denied;time=02:00-04:00`."""
     items = [value] if isinstance(value, Mapping) else value
     if isinstance(items, str):
         items = [item for item in items.split(",") if item.strip()]
@@ -184,7 +184,7 @@ def _silence(table: object) -> Silence:
 
 
 def words_of(value: object) -> tuple[str, ...]:
-    """Return one text, or a list of them, as texts; ValueError where one is empty."""
+    """Return one text, or a list of texts, as a tuple. Raise ValueError if one is empty."""
     words = tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
     if not all(words):
         raise ValueError("a maintenance window has an empty value")
@@ -192,7 +192,7 @@ def words_of(value: object) -> tuple[str, ...]:
 
 
 def weekday_of(day: str) -> int:
-    """Return the number of a weekday, 0 for Monday; ValueError for what is none."""
+    """Return the number of a weekday, 0 for Monday. Raise ValueError for any other word."""
     if day.lower()[:3] not in WEEKDAYS:
         raise ValueError(choose(str(day), WEEKDAYS))
     return WEEKDAYS.index(day.lower()[:3])

@@ -1,4 +1,4 @@
-"""Settings as TOML, for every command that writes some. The standard library reads TOML and cannot write it."""
+"""Writes settings as TOML, for every command that needs it. The standard library can only read TOML."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ Value = str | bool | Sequence[str | Mapping[str, str]]
 
 
 def toml_line(name: str, value: Value) -> str:
-    """Return `name = value` as a line of a txmon.toml. `name` is a setting's name, which needs no quotes."""
+    """Return `name = value` as a line of a txmon.toml. name: a setting's name, which needs no quotes."""
     return f"{name} = {_literal(value)}"
 
 
@@ -21,7 +21,10 @@ def _literal(value: Value | Mapping[str, str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return `text` as a TOML string of printable ASCII; a lone surrogate, which TOML cannot spell, becomes U+FFFD."""
+    """Return `text` as a TOML string of printable ASCII.
+
+    A lone surrogate, which TOML cannot represent, becomes U+FFFD.
+    """
     found = []
     for character in text:
         code = ord(character)

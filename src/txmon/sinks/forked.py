@@ -1,8 +1,8 @@
-"""JSON lines made and written by forks of the process: half of a replay's work is making its lines.
+"""Writes JSON lines in forks of the process, because formatting lines takes half of the time of a replay.
 
-Verdicts are gathered; a fork then has them all, at no cost, and makes their lines while this process judges on. There
-is one fork at a time, so the lines stay in order. What stops a fork (a full disk, a reader who has enough) it tells
-over a pipe, and this process fails as if it had written the lines itself.
+Verdicts are collected. A fork then receives all of them without copying, and formats their lines while this process
+continues. Only one fork runs at a time, so the lines stay in order. If a fork fails (a full disk, a closed pipe), it
+reports the error over a pipe. This process then fails as if it had written the lines itself.
 """
 
 import os
@@ -13,24 +13,24 @@ from typing import Final, NoReturn
 from txmon.model.outcome import Outcome
 from txmon.sinks.jsonl import JsonLines, Writable
 
-MANY: Final = 20_000  # verdicts a fork: a fork takes about as long as the lines of some hundred
+MANY: Final = 20_000  # verdicts per fork; a fork takes as long as formatting a few hundred lines
 
 
 class ForkedLines:
-    """Takes outcomes like `JsonLines`; `close` waits until all of their lines are written."""
+    """Accepts outcomes like `JsonLines`. `close` waits until all of their lines are written."""
 
     def __init__(self, stream: Writable, only_alerts: bool = False) -> None:
-        """stream: shared with the forks; nobody else may write to it. only_alerts: as for `JsonLines`."""
+        """Create it. stream: shared with the forks; nothing else may write to it. only_alerts: as for `JsonLines`."""
         self._stream = stream
         self._lines = JsonLines(stream, only_alerts)
         self._gathered: list[Outcome] = []
         self._many = 0
-        self._warm = False  # lines were made here once: what that remembers, every fork has
+        self._warm = False  # lines were formatted here once, so that each fork starts with filled caches
         self._child = 0
         self._pipe = -1
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket's outcome."""
+        """Add the outcome of one bucket."""
         self._gathered.append(outcome)
         self._many += len(outcome.verdicts)
         if self._many >= MANY:
@@ -42,7 +42,7 @@ class ForkedLines:
             self._gathered, self._many = [], 0
 
     def close(self) -> None:
-        """Wait until everything is written; OSError with what stopped it."""
+        """Wait until everything is written. Raise the OSError that stopped a fork."""
         self._wait()
         self._write()
 
@@ -52,7 +52,7 @@ class ForkedLines:
 
     def _fork(self) -> None:
         self._wait()
-        self._stream.flush()  # or the fork would write it too
+        self._stream.flush()  # otherwise the fork would also write the buffered bytes
         self._pipe, told = os.pipe()
         self._child = os.fork()
         if not self._child:
@@ -61,10 +61,10 @@ class ForkedLines:
         os.close(told)
 
     def _be_child(self, told: int) -> NoReturn:
-        """Write what was gathered, and never come back: nothing else of the parent's may run here."""
+        """Write the collected lines and exit. No other code of the parent may run here."""
         code = 1
         try:
-            # the parent's to handle: what was judged is still written
+            # the parent handles the signal, and the collected verdicts are still written
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             self._write()
@@ -77,7 +77,7 @@ class ForkedLines:
             os._exit(code)
 
     def _wait(self) -> None:
-        """Wait for the fork, if there is one, and fail as it failed."""
+        """Wait for the fork, if there is one, and raise its error."""
         if not self._child:
             return
         child, self._child = self._child, 0

@@ -1,4 +1,4 @@
-"""Verdicts and incident events as JSON lines."""
+"""Writes verdicts and incident events as JSON lines."""
 
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -16,27 +16,27 @@ NEWLINE: Final[u8] = 10
 
 
 class Writable(Protocol):
-    """What lines are written to."""
+    """A stream that lines are written to."""
 
     def write(self, data: bytes, /) -> int:
-        """Write `data`, whole lines."""
+        """Write `data`, which consists of whole lines."""
 
     def flush(self) -> None:
-        """Hand on what was written."""
+        """Flush written data."""
 
 
 class JsonLines:
-    """Writes each outcome's lines, UTF-8, to a stream of bytes, which stays the caller's to close."""
+    """Writes the lines of each outcome, in UTF-8, to a binary stream. The caller closes the stream."""
 
     def __init__(self, stream: Writable, only_alerts: bool = False, flush: bool = False) -> None:
-        """only_alerts: leave out verdicts that are neither alert nor pending. flush: after every outcome."""
+        """Create it. only_alerts: leave out verdicts that are neither alert nor pending. flush: after every outcome."""
         self._stream = stream
         self._only_alerts = only_alerts
         self._flush = flush
-        self._out = BytesWriter()  # what is about to be written
+        self._out = BytesWriter()  # bytes not written yet
 
     def accept(self, outcome: Outcome) -> None:
-        """Write the outcome's verdicts, then its incident events and rises."""
+        """Write the verdicts of an outcome, then its incident events and rises."""
         verdicts = outcome.verdicts if not outcome.parts else [*outcome.verdicts, *outcome.parts]
         if self._only_alerts:
             verdicts = [verdict for verdict in verdicts if deviates(verdict)]
@@ -48,7 +48,7 @@ class JsonLines:
             self._stream.flush()
 
     def write(self, time: int, verdicts: Sequence[Verdict], others: Sequence[str]) -> None:
-        """Write the verdicts of the bucket at `time`, then `others`, lines already; not all in memory at once."""
+        """Write the verdicts of the bucket at `time`, then `others`, which are lines already. Memory stays bounded."""
         start = line_start(time)
         out = self._out
         for verdict in verdicts:
@@ -64,5 +64,5 @@ class JsonLines:
 
     def _hand_on(self) -> None:
         data = self._out.getvalue()
-        self._out.truncate(0)  # first: what cannot be written is not written twice
+        self._out.truncate(0)  # cleared first, so that nothing is written twice if a write fails
         self._stream.write(data)

@@ -1,7 +1,8 @@
-"""Lines to a Kafka topic, each under an identity, so that whoever reads one twice can tell.
+"""Sends lines to a Kafka topic. Each has an identity, so that a consumer can recognize duplicates.
 
-At least once: a batch that is run again after a crash sends the same lines with the same keys and headers. Transactions
-would need the batch's number committed in the same one, and no broker was at hand to show that it holds.
+Delivery is at least once: a batch that is repeated after a crash sends the same lines with the same keys and headers.
+Exactly-once delivery would need Kafka transactions that contain the batch's number. It was not built, because no
+broker was available to test it.
 """
 
 import json
@@ -11,26 +12,29 @@ from zlib import crc32
 
 from txmon.errors import ConfigError, IoFailure
 
-PATIENCE: Final = 120.0  # seconds in which a line must have arrived
+PATIENCE: Final = 120.0  # seconds within which a line must be delivered
 DEFAULTS: Final = {
     "acks": "all",
-    "enable.idempotence": True,  # the client's own retries neither repeat nor reorder anything
+    "enable.idempotence": True,  # the client's own retries then neither repeat nor reorder lines
     "compression.type": "zstd",
     "linger.ms": 20,
     "message.timeout.ms": int(1000 * PATIENCE),
     "client.id": "txmon",
-    "log_level": 2,  # what fails is raised, and not said each time it is tried
+    "log_level": 2,  # failures are raised, and not logged at each retry
 }
 
 
 class KafkaLines:
-    """A producer of lines; the headers `kind` and `batch` say what a message is, and in which batch it was made."""
+    """Sends lines to a topic.
+
+    The headers `kind` and `batch` give the kind of a line, and the batch that produced it.
+    """
 
     def __init__(self, servers: str, topic: str, options: Mapping[str, Any] | None = None) -> None:
-        """servers: HOST:PORT,...; options: librdkafka's own, which win.
+        """Connect. servers: HOST:PORT,...; options: librdkafka's, which take precedence.
 
-        Raises ConfigError when confluent-kafka is missing or refuses the options, IoFailure when no broker answers or
-        the topic is none.
+        Raise ConfigError if confluent-kafka is missing or refuses the options, IoFailure if no broker answers or the
+        topic is unusable.
         """
         try:
             from confluent_kafka import KafkaError, KafkaException, Producer
@@ -54,9 +58,9 @@ class KafkaLines:
         self._partitions = len(found.partitions)
 
     def send(self, kind: str, line: str, batch: int, lane: int) -> None:
-        """Send a line; those of one lane (a shard) stay in order, since they go to one partition.
+        """Send a line. Lines of one lane (a shard) stay in order, because they go to one partition.
 
-        Raises IoFailure for a line that no broker would take.
+        Raise IoFailure for a line that no broker accepts.
         """
         from confluent_kafka import KafkaException
 
@@ -66,14 +70,14 @@ class KafkaLines:
             try:
                 self._producer.produce(self._topic, line.encode(), headers=headers, on_delivery=self._told, **message)
                 break
-            except BufferError:  # the queue is full: let some of it go first
+            except BufferError:  # the queue is full; wait until some lines are delivered
                 self._producer.poll(0.5)
             except KafkaException as bad:
                 raise IoFailure(f"{self.name}: {bad.args[0].str()}") from bad
         self._producer.poll(0)
 
     def flush(self) -> None:
-        """Return once all lines have arrived; IoFailure when some have not."""
+        """Wait until all lines are delivered. Raise IoFailure if some are not."""
         left = self._producer.flush(PATIENCE)
         failed, self._failed = self._failed, []
         if failed or left:
@@ -87,10 +91,10 @@ class KafkaLines:
 
 
 def identity_of(kind: str, line: str) -> str:
-    """What a line is of: the same for the same line however often it is sent, another for any other of its batch.
+    """Return the identity of a line: equal for repeats of a line, and different for all other lines of a batch.
 
-    time/key's values/status of a verdict, with /revised where it corrects one; id/state/time of the step of an
-    incident; time/trend/status of a trend; source/line/checksum of a bad record.
+    It is time/key's values/status for a verdict, with /revised if it corrects one; id/state/time for a step of an
+    incident; time/trend/status for a trend; source/line/checksum for a bad record.
     """
     row = json.loads(line)
     if kind == "verdict":

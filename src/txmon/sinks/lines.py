@@ -1,7 +1,7 @@
-"""The JSON lines that verdicts, incident events and rises become.
+"""Formats verdicts, incident events and rises as JSON lines.
 
-A line's shape is the contract of docs/verdict.schema.json: keys in the order written here, optional ones absent where
-they do not apply. Times are ISO 8601 with `Z`.
+docs/verdict.schema.json defines the shape of a line: keys in the order written here, without optional keys that do not
+apply. Times are ISO 8601 with `Z`.
 """
 
 import json
@@ -11,7 +11,16 @@ from librt.strings import BytesWriter
 from mypy_extensions import u8
 
 from txmon.model.clock import iso
-from txmon.model.encoding import decoded, encoded, quoted, utf8, write_fixed, write_significant, write_whole
+from txmon.model.encoding import (
+    decoded,
+    encoded,
+    quoted,
+    utf8,
+    write_fixed,
+    write_number,
+    write_significant,
+    write_whole,
+)
 from txmon.model.keys import Key
 from txmon.model.outcome import IncidentEvent, Rise
 from txmon.model.statuses import shown
@@ -19,26 +28,26 @@ from txmon.model.verdict import Verdict
 
 QUOTE: Final[u8] = 34
 BRACE: Final[u8] = 125
-# the middle of a line that finds nothing, by window
+# the middle of a line without a finding, by window
 OK: Final = [f', "window": {window}, "recommendation": "ok", "reasons": [], "text": "'.encode() for window in range(16)]
 
 
 def verdict_line(v: Verdict) -> str:
-    """`v` as its JSON line, without the newline."""
+    """Return `v` as its JSON line, without the newline."""
     out = BytesWriter()
     write_verdict(out, v, line_start(v.time))
     return decoded(out.getvalue())
 
 
 def line_start(time: int) -> bytes:
-    """Return how the line of every verdict of the bucket at `time` begins."""
+    """Return the beginning that the lines of all verdicts of the bucket at `time` share."""
     return f'{{"time": "{iso(time)}", "status": '.encode()
 
 
 def write_verdict(out: BytesWriter, v: Verdict, start: bytes) -> None:
-    """Write `v` as its JSON line, without the newline; start: `line_start(v.time)`.
+    """Write `v` as its JSON line, without the newline. start: `line_start(v.time)`.
 
-    By hand and as bytes: json.dumps takes many times as long.
+    It formats bytes itself, because json.dumps takes many times as long.
     """
     status = encoded(v.status)
     out.write(start)
@@ -50,7 +59,7 @@ def write_verdict(out: BytesWriter, v: Verdict, start: bytes) -> None:
     out.write(b', "total": ')
     write_whole(out, v.total)
     out.write(b', "expected": ')
-    if v.expected < 9999.5:  # four significant digits, and no exponent that a whole number can do without
+    if v.expected < 9999.5:  # four significant digits, without an exponent for whole numbers
         write_significant(out, v.expected, 4)
     else:
         write_fixed(out, v.expected, 0)
@@ -79,6 +88,9 @@ def write_verdict(out: BytesWriter, v: Verdict, start: bytes) -> None:
     if v.money:
         out.write(b', "money": ')
         out.write(_json([one.row() for one in v.money]))
+    if v.rarity > 0.0 and v.recommendation == "alert":
+        out.write(b', "rarity": ')
+        write_number(out, v.rarity)
     out.append(BRACE)
 
 
@@ -98,7 +110,7 @@ def _write_key(out: BytesWriter, key: Key) -> None:
 
 
 def _write_finding(out: BytesWriter, v: Verdict) -> None:
-    """Write the middle of the line of a verdict that finds something, to where its text begins."""
+    """Write the middle of the line of a verdict with a finding, up to its text."""
     out.write(b', "window": ')
     write_whole(out, v.window)
     out.write(b', "recommendation": ')
@@ -128,7 +140,7 @@ def event_line(e: IncidentEvent) -> str:
 
 
 def where_they_apply(e: IncidentEvent) -> dict[str, object]:
-    """Return what only some incidents have, as JSON takes it: for incident lines and for notifications."""
+    """Return the fields that only some incidents have, as values that JSON can represent."""
     row: dict[str, object] = {}
     if e.times > 1:
         row["times"] = e.times

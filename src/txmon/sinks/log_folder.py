@@ -1,4 +1,4 @@
-"""Verdicts, incidents and counts kept in a folder, a file an hour of event time, for `txmon query` to read."""
+"""Keeps verdicts, incidents and counts in a folder, one file per hour of event time, for `txmon query`."""
 
 import json
 import os
@@ -19,29 +19,32 @@ from txmon.support.plurals import counted
 
 HOUR: Final = 3600
 NAME: Final = re.compile(r"(?:counts|incidents|verdicts)-(\d{8}T\d{2})\.jsonl", re.ASCII)
-CORRECTED: Final = 2 * HOUR  # how long counts are remembered, to log what a late row adds
+CORRECTED: Final = 2 * HOUR  # how long counts are remembered, to log what late rows add
 
 
 class LogFolder:
-    """A sink that appends to `verdicts-20260302T14.jsonl`, `incidents-...` and `counts-...`, in UTC.
+    """Appends to `verdicts-20260302T14.jsonl`, `incidents-...` and `counts-...`, in UTC.
 
-    Lines are written whole, with one call a file and outcome, so a reader meets at most a torn last line. A count line
-    is a row of transactions (time, status, count, dimensions). What cannot be written waits, and detection goes on.
+    Whole lines are written with one call per file and outcome, so a reader sees at most an incomplete last line. A
+    count line is a row of transactions (time, status, count, dimensions). Lines that cannot be written are kept and
+    retried while detection continues.
     """
 
     def __init__(self, folder: str, keep: int | None = None) -> None:
-        """folder: made when it is not there. keep: seconds of event time after which files go; None: without limit.
+        """Open the folder. folder: created if missing.
 
-        IoFailure when the folder cannot be written to.
+        keep: seconds of event time after which files are deleted; None: never.
+
+        Raise IoFailure if the folder is not writable.
         """
         self._folder = Path(folder)
         self._keep = keep
         self._files: dict[str, LineFile] = {}  # by kind
-        self._unfinished: list[LineFile] = []  # of hours before, with lines that wait for space
+        self._unfinished: list[LineFile] = []  # of earlier hours, with lines that wait for disk space
         self._hour = ""
         self._counts: dict[tuple[int, Key, str], int] = {}
         self.lost = 0  # lines that could not be written
-        self.failure = ""  # why
+        self.failure = ""  # the reason
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as bad:
@@ -59,13 +62,13 @@ class LogFolder:
         self._append("incidents", list(map(event_line, outcome.events)))
 
     def close(self) -> None:
-        """Close the files, after a last attempt to write what waits."""
+        """Close the files after a last attempt to write the waiting lines."""
         self._lose([*self._unfinished, *self._files.values()])
         self._files.clear()
         self._unfinished.clear()
 
     def retry(self) -> None:
-        """Write what waits for space, as far as that is possible now."""
+        """Write the waiting lines, as far as that is possible now."""
         for file in (*self._unfinished, *self._files.values()):
             file.retry()
         done = [file for file in self._unfinished if not file.trouble]
@@ -75,17 +78,17 @@ class LogFolder:
 
     @property
     def trouble(self) -> str:
-        """Why lines wait to be written; empty while none do."""
+        """Return why lines are waiting, or "" if none are."""
         return next((file.trouble for file in (*self._files.values(), *self._unfinished) if file.trouble), "")
 
     def summary(self) -> list[str]:
-        """A line when something could not be written; after `close`."""
+        """Return a line if something could not be written. Call it after `close`."""
         if not self.lost and not self.failure:
             return []
         return [f"{self._folder}: {counted(self.lost, 'line')} could not be written ({self.failure})"]
 
     def _turn(self, hour: str, time: int) -> None:
-        """Begin the files of another hour, and let go of those that are past their time."""
+        """Start the files of another hour, and delete files that are older than the limit."""
         waiting = [file for file in self._files.values() if file.trouble]
         self._lose([file for file in self._files.values() if not file.trouble])
         self._files.clear()
@@ -100,14 +103,14 @@ class LogFolder:
         oldest = iso(max(0, time - self._keep))[:13].replace("-", "")
         try:
             for path in self._folder.iterdir():
-                name = NAME.fullmatch(path.name)  # never a file that is not ours
+                name = NAME.fullmatch(path.name)  # only files with names that txmon writes
                 if name is not None and name[1] < oldest:
                     path.unlink()
         except OSError as bad:
             self.failure = bad.strerror or str(bad)
 
     def _recall(self, time: int) -> None:
-        """Know what was logged before a restart, so that nothing is counted in the log twice."""
+        """Read what was logged before a restart, so that nothing is logged twice."""
         for hour in range(time - CORRECTED, time + HOUR, HOUR):
             name = iso(hour)[:13].replace("-", "")
             try:
@@ -120,7 +123,7 @@ class LogFolder:
                     count, status, stamp = int(row.pop("count")), str(row.pop("status")), row.pop("time")
                     start = int(datetime.fromisoformat(stamp).timestamp())
                 except (ValueError, KeyError, TypeError, AttributeError):
-                    continue  # a torn last line
+                    continue  # an incomplete last line
                 slot = (start, tuple((str(name), str(value)) for name, value in row.items()), status)
                 self._counts[slot] = self._counts.get(slot, 0) + count
 
@@ -130,7 +133,7 @@ class LogFolder:
             if verdict.status == TOTAL or verdict.partial:
                 continue
             slot = (verdict.time, verdict.key, verdict.status)
-            more = verdict.count - self._counts.get(slot, 0)  # a corrected verdict holds the whole count again
+            more = verdict.count - self._counts.get(slot, 0)  # a corrected verdict has the whole count again
             if more > 0:
                 self._counts[slot] = verdict.count
                 row: Mapping[str, object] = {"time": iso(verdict.time), "status": verdict.status, "count": more}
@@ -147,10 +150,10 @@ class LogFolder:
         file.write(("\n".join(lines) + "\n").encode())
 
     def _note(self, line: str) -> None:
-        """Leave out what a file says of itself: the summary says it of the folder."""
+        """Ignore messages about single files, because the summary covers the folder."""
 
     def _lose(self, files: Sequence[LineFile]) -> None:
-        """Close files; what they still hold is lost."""
+        """Close files. Their unwritten lines are lost."""
         for file in files:
             file.close()
             if file.lost:

@@ -1,10 +1,10 @@
-"""Verdicts and incidents in Parquet files, a folder a day and a file an hour, each row once.
+"""Writes verdicts and incidents to Parquet files, one folder per day and one file per hour, each row once.
 
-    DIR/verdicts/day=2026-03-02/14.parquet    DIR/incidents/day=2026-03-02/14.parquet
+DIR/verdicts/day=2026-03-02/14.parquet DIR/incidents/day=2026-03-02/14.parquet
 
-A file is written as a whole and takes the place of the one before, so that a reader never meets half of one. What an
-hour's file holds already is read before the hour is written again: a run that is killed and repeated, and a line that
-revises another, leave one row. Times are in UTC.
+A file is written completely and then replaces the previous one, so a reader never sees a partial file. Before an hour
+is written again, the rows of its file are read. A run that is killed and repeated, and a line that revises another,
+therefore leave one row. Times are in UTC.
 """
 
 import fcntl
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import duckdb
 
 PREFIX: Final = "parquet:"
-EACH: Final = 60.0  # seconds after which a live run writes what it has, where no state asks for it sooner
-KEPT: Final = 3  # hours that stay in memory: late rows revise the newest ones
+EACH: Final = 60.0  # seconds after which a live run writes, unless writing the state requires it sooner
+KEPT: Final = 3  # hours kept in memory, because late rows revise the newest ones
 TYPES: Final[Mapping[Kind, str]] = {
     "time": "TIMESTAMPTZ", "text": "VARCHAR", "name": "VARCHAR", "whole": "BIGINT", "number": "DOUBLE",
     "flag": "BOOLEAN", "texts": "VARCHAR[]", "json": "JSON",
@@ -36,12 +36,14 @@ Hour = tuple[str, int]  # table, and the hour's start in epoch seconds
 
 
 class ParquetFolder:
-    """A sink that keeps rows in Parquet files. One process writes to a folder at a time."""
+    """Keeps rows in Parquet files. Only one process may write to a folder at a time."""
 
     def __init__(self, folder: str, only_alerts: bool, say: Callable[[str], None] | None = None) -> None:
-        """folder: made when it is not there. say: of a live run, which goes on though a disk is full; takes a line.
+        """Open the folder. folder: created if missing.
 
-        Raise IoFailure where the folder cannot be written to, ConfigError where another process does.
+        say: for a live run, which continues when a disk is full; receives a line.
+
+        Raise IoFailure if the folder is not writable, ConfigError if another process writes to it.
         """
         self._folder = Path(folder)
         self._only_alerts = only_alerts
@@ -62,7 +64,7 @@ class ParquetFolder:
             raise IoFailure(f"{folder}: {bad.strerror}") from bad
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket's outcome; IoFailure where a run that ends cannot write."""
+        """Add the outcome of one bucket. Raise IoFailure if a run that ends cannot write."""
         rows = Rows()
         rows.add(outcome, self._only_alerts)
         for place, row in rows.verdicts.items():
@@ -87,7 +89,10 @@ class ParquetFolder:
             self._dirty.add(hour)
 
     def flush(self) -> bool:
-        """Write each hour that has changed; return whether all is written. IoFailure in a run that ends."""
+        """Write each hour that has changed. Return whether everything is written.
+
+        Raise IoFailure in a run that ends.
+        """
         self._wrote = time.monotonic()
         try:
             for hour in sorted(self._dirty):
@@ -110,17 +115,17 @@ class ParquetFolder:
 
     @property
     def lost(self) -> int:
-        """Rows that are in no file."""
+        """Return the number of rows that are in no file."""
         return sum(len(self._hours[hour]) for hour in self._dirty)
 
     def close(self) -> None:
-        """Close the folder; what `flush` did not write is lost."""
+        """Close the folder. Rows that `flush` did not write are lost."""
         if self._database is not None:
             self._database.close()
         os.close(self._lock)
 
     def summary(self) -> list[str]:
-        """Return a line where rows could not be written."""
+        """Return a line if rows could not be written."""
         if not self._dirty or self._say is None:
             return []
         return [f"{self._folder}: {counted(self.lost, 'row')} could not be written ({self._failing})"]
@@ -140,7 +145,7 @@ class ParquetFolder:
         return self._database
 
     def _read(self, hour: Hour) -> dict[Place, Row]:
-        """Return the rows that the hour's file has, none where the file does not exist."""
+        """Return the rows in the hour's file, or an empty dict if the file does not exist."""
         path = self._path(hour)
         if not path.exists():
             return {}
@@ -178,7 +183,7 @@ class ParquetFolder:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             check_link(str(path))
-            part.unlink(missing_ok=True)  # of a run that was killed
+            part.unlink(missing_ok=True)  # left by a killed run
             base.register("txmon_rows", frame)
             base.execute(
                 f"COPY (SELECT {values} FROM txmon_rows) TO {_quoted(part)} (FORMAT parquet, COMPRESSION zstd)"
@@ -213,7 +218,7 @@ def _cells(kind: Kind, rows: Sequence[Row], place: int) -> list[Any]:
 
 
 def _dtype(kind: Kind) -> str:
-    """Return pandas' type of a column, of those that know what is not there."""
+    """Return the pandas type of a column, among the types that allow missing values."""
     return {"time": "Int64", "whole": "Int64", "number": "Float64", "flag": "boolean"}.get(kind, "object")
 
 

@@ -1,7 +1,8 @@
-"""Outcomes as rows of tables: what a database and Parquet files keep of verdicts, incidents and trends.
+"""Turns outcomes into rows of tables for databases and Parquet files.
 
-A row has a place: time, key and status of a verdict; time, kind, id and state of an event. Of all rows with one place
-the newest counts, so that a run that is killed and repeated, and a line that revises another, leave one row.
+A row has an identity: time, key and status for a verdict; time, kind, id and state for an event. Of all rows with one
+identity the newest replaces the others. A run that is killed and repeated, and a line that revises another, therefore
+leave one row.
 """
 
 import json
@@ -33,24 +34,27 @@ EVENTS: Final[Mapping[str, Kind]] = {
     "expected": "number", "excess": "number", "low": "whole", "high": "whole", "total": "whole", "text": "text",
     "line": "json",
 }  # fmt: skip
-VERDICT_PLACE: Final = 3  # leading columns that say which row it is
+VERDICT_PLACE: Final = 3  # leading columns that form the identity of a row
 EVENT_PLACE: Final = 4
 PARTIAL: Final = list(VERDICTS).index("partial")
 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows that wait to be written, one for each place."""
+    """Rows that wait to be written, one for each identity."""
 
     verdicts: dict[Place, Row] = field(default_factory=dict)
     events: dict[Place, Row] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of rows."""
         return len(self.verdicts) + len(self.events)
 
     def add(self, outcome: Outcome, only_alerts: bool) -> None:
-        """Add an outcome. only_alerts: leave out verdicts that are neither alert nor pending and correct no other."""
+        """Add an outcome.
+
+        only_alerts: leave out verdicts that are neither alert nor pending and correct no other verdict.
+        """
         for verdict in (*outcome.verdicts, *outcome.parts):
             if not only_alerts or verdict.revises or deviates(verdict):
                 self.put(verdict_row(verdict))
@@ -59,26 +63,26 @@ class Rows:
             self.events[row[:EVENT_PLACE]] = row
 
     def put(self, row: Row) -> None:
-        """Add the row of a verdict; an early one never takes the place of a whole one."""
+        """Add the row of a verdict. An early verdict never replaces one of a whole bucket."""
         place = row[:VERDICT_PLACE]
         before = self.verdicts.get(place)
         if before is None or before[PARTIAL] or not row[PARTIAL]:
             self.verdicts[place] = row
 
     def first(self, most: int) -> "Rows":
-        """Return at most `most` rows, the oldest ones first, and keep them."""
+        """Return at most `most` rows, oldest first, without removing them."""
         verdicts = dict(list(self.verdicts.items())[:most])
         return Rows(verdicts, dict(list(self.events.items())[: most - len(verdicts)]))
 
     def drop(self, written: "Rows") -> None:
-        """Let go of what is written, but for rows that have changed since."""
+        """Remove the rows that were written, except those that have changed since."""
         for own, theirs in ((self.verdicts, written.verdicts), (self.events, written.events)):
             for place, row in theirs.items():
                 if own.get(place) is row:
                     del own[place]
 
     def drop_oldest(self, most: int) -> int:
-        """Let go of the oldest rows beyond `most`; return how many."""
+        """Remove the oldest rows beyond `most`. Return how many were removed."""
         many = max(0, len(self) - most)
         for place in list(self.verdicts)[:many]:
             del self.verdicts[place]
@@ -86,8 +90,8 @@ class Rows:
 
 
 def verdict_row(v: Verdict) -> Row:
-    """Return a verdict as the columns of VERDICTS; times in epoch seconds, reasons as a tuple."""
-    expected = float(f"{v.expected:.4g}")  # as in its line
+    """Return a verdict as the columns of VERDICTS: times in epoch seconds, reasons as a tuple."""
+    expected = float(f"{v.expected:.4g}")  # as in its JSON line
     return (
         v.time, key_text(v.key), v.status, v.count, v.total, expected, v.low, v.high, round(v.score, 2), v.window,
         v.recommendation, v.reasons, v.text, v.incident, v.partial, v.revises,
@@ -129,12 +133,12 @@ def _epoch(text: str) -> int:
 
 
 def packed(rows: Rows) -> list[list[list[object]]]:
-    """Return rows as JSON takes them."""
+    """Return rows as values that JSON can represent."""
     return [[list(row) for row in rows.verdicts.values()], [list(row) for row in rows.events.values()]]
 
 
 def unpacked(found: Sequence[Sequence[Sequence[object]]]) -> Rows:
-    """Return the rows that `packed` packed; TypeError or ValueError where it packed none."""
+    """Return the rows that `packed` converted. Raise TypeError or ValueError for any other value."""
     rows = Rows()
     verdicts, events = found
     for one in verdicts:

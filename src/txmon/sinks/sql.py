@@ -1,7 +1,7 @@
-"""Verdicts and incidents in tables of a SQL database, each row once.
+"""Writes verdicts and incidents to tables of a SQL database, each row once.
 
-`sql:URL/TABLE` has the verdicts in TABLE, and incidents in TABLE_incidents. txmon creates both, and brings tables of an
-older version up to date: `txmon_migrations` says how far they are.
+With `sql:URL/TABLE`, verdicts are in TABLE and incidents in TABLE_incidents. txmon creates both, and upgrades tables
+of an older version. The table `txmon_migrations` records their versions.
 """
 
 import re
@@ -25,13 +25,13 @@ TABLE: Final = re.compile(r"(?:[A-Za-z_]\w{0,47}\.)?[A-Za-z_]\w{0,47}", re.ASCII
 MIGRATIONS: Final = "txmon_migrations"
 BATCH: Final = 5_000  # rows written at a time
 MOST: Final = 50_000  # rows kept while the database is away
-LAST: Final = 10.0  # seconds that the rows get at the end of a live run
-FIRST_WAIT: Final = 1.0  # seconds before a database that failed is tried again; doubled each time
+LAST: Final = 10.0  # seconds allowed for writing rows at the end of a live run
+FIRST_WAIT: Final = 1.0  # seconds before the first retry; doubled each time
 LONGEST_WAIT: Final = 60.0
 
 
 def place_of(out: str) -> tuple[str, str]:
-    """Return the address and the table of `sql:URL/TABLE`; UsageError for another text."""
+    """Return the address and the table of `sql:URL/TABLE`. Raise UsageError for another text."""
     address, _, table = out.removeprefix(PREFIX).rpartition("/")
     if "://" not in address or not TABLE.fullmatch(table):
         raise UsageError(f"--out {hidden(out)!r} is not sql:URL/TABLE. {FORM}")
@@ -43,10 +43,10 @@ def place_of(out: str) -> tuple[str, str]:
 
 
 class VerdictTable:
-    """The two tables of one name in one database."""
+    """The verdict table and the incident table of one name in one database."""
 
     def __init__(self, address: str, table: str, password: str | None) -> None:
-        """Raise ConfigError for an address that cannot be used. Nothing is connected to yet."""
+        """Create it without connecting. Raise ConfigError for an unusable address."""
         found = SqlEngine("--out", address, password, {})
         if not found.database or found.database == ":memory:":
             raise ConfigError(f"--out: {found.name} names no database. {FORM}")
@@ -59,7 +59,7 @@ class VerdictTable:
         self._statements: list[tuple[Any, Any]] = []
 
     def open(self) -> None:
-        """Connect, and create or migrate the tables; IoFailure, or ConfigError where they are not txmon's."""
+        """Connect, and create or upgrade the tables. Raise IoFailure, or ConfigError if the tables are not txmon's."""
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
@@ -71,11 +71,11 @@ class VerdictTable:
             self.close()
             raise IoFailure(f"{self.name}: {reason(bad)}") from None
         finally:
-            if self.kind == "duckdb":  # whoever has a duckdb file open keeps all others out
+            if self.kind == "duckdb":  # a process that has a duckdb file open locks out all others
                 self.close()
 
     def try_to_connect(self) -> None:
-        """Connect and disconnect; IoFailure where that fails."""
+        """Connect and disconnect. Raise IoFailure if that fails."""
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
@@ -86,7 +86,7 @@ class VerdictTable:
             self.close()
 
     def write(self, rows: Rows) -> None:
-        """Write all of `rows`, or nothing; IoFailure where that fails."""
+        """Write all of `rows` or nothing. Raise IoFailure if that fails."""
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
@@ -104,9 +104,9 @@ class VerdictTable:
                 self.close()
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
+        """Close the connection if there is one."""
         if self._connection is not None:
-            with suppress(Exception):  # what broke cannot be closed in good order
+            with suppress(Exception):  # closing a broken connection can fail
                 self._connection.close()
         self._connection = None
 
@@ -125,7 +125,7 @@ class VerdictTable:
             self._connection.execute(self._statements[number][early], values)
 
     def _put_frame(self, number: int, values: list[dict[str, Any]], early: bool) -> None:
-        """Insert through a frame: duckdb takes single rows a thousand times slower."""
+        """Insert through a data frame, because duckdb inserts single rows a thousand times slower."""
         import duckdb
         import pandas
 
@@ -154,7 +154,7 @@ class VerdictTable:
             return moment.replace(tzinfo=None) if self.kind in ("mysql", "mariadb") else moment
         return ",".join(value) if kind == "texts" else value
 
-    # the tables, and how they came to be
+    # the tables and their migrations
 
     def _verdicts(self) -> Any:
         return self._described(self._table, VERDICTS, VERDICT_PLACE)
@@ -168,7 +168,7 @@ class VerdictTable:
         mysql = ("mysql", "mariadb")
         types: Mapping[Kind, Any] = {
             "time": sql.Text() if self.kind == "sqlite" else sql.DateTime(timezone=True),
-            # an index of these servers has at most 3,072 bytes, and their texts are alike in any case
+            # an index of these servers has at most 3,072 bytes
             "name": sql.Text().with_variant(sql.String(700 // (place - 1), collation="utf8mb4_bin"), *mysql),
             "text": sql.Text(), "texts": sql.Text(), "json": sql.Text(), "whole": sql.BigInteger(),
             "number": sql.Double(), "flag": sql.Boolean(),
@@ -180,7 +180,7 @@ class VerdictTable:
         return sql.Table(name, sql.MetaData(), *made, schema=self._schema, mysql_charset="utf8mb4")
 
     def _inserts(self, table: Any) -> tuple[Any, Any]:
-        """Return the statements that put a row in its place, and that put one there if it is empty."""
+        """Return the statement that inserts or replaces a row, and the one that inserts it only if it is missing."""
         import sqlalchemy as sql
         from sqlalchemy.dialects import mysql, postgresql, sqlite
 
@@ -202,7 +202,7 @@ class VerdictTable:
         )
 
     def _migrate(self) -> None:
-        """Bring the tables up to the newest version; two processes that do so at once both end well."""
+        """Upgrade the tables to the newest version. Two processes may do so at the same time."""
         import warnings
 
         from sqlalchemy.exc import SQLAlchemyError
@@ -212,7 +212,7 @@ class VerdictTable:
             self._migrate_once()
         except SQLAlchemyError:
             self._connection.rollback()
-            time.sleep(0.2)  # another process was a moment earlier
+            time.sleep(0.2)  # another process was faster
             self._migrate_once()
 
     def _migrate_once(self) -> None:
@@ -235,7 +235,7 @@ class VerdictTable:
         connection.rollback()
         if version == len(steps):
             return
-        if version is None:  # first, since some servers keep a table whose transaction failed
+        if version is None:  # first, because some servers keep a table after its transaction failed
             with connection.begin():
                 noted.create(connection, checkfirst=True)
                 connection.execute(noted.insert().values(name=self._table, version=0))
@@ -245,12 +245,12 @@ class VerdictTable:
                 connection.execute(noted.update().where(noted.c.name == self._table).values(version=number))
 
     def _create(self) -> None:
-        """Version 1: the tables."""
+        """Create the tables (version 1)."""
         for table in (self._verdicts(), self._events()):
             table.create(self._connection, checkfirst=True)
 
     def _index(self) -> None:
-        """Version 2: a series over time is found without a look at all others."""
+        """Create the index for reading one series over time (version 2)."""
         import sqlalchemy as sql
 
         table = self._verdicts()
@@ -258,23 +258,23 @@ class VerdictTable:
 
 
 class SqlVerdicts:
-    """A sink of a run that ends: rows go out in batches, and a database that fails ends the run."""
+    """Writes rows of a run that ends, in batches. A database failure ends the run."""
 
     def __init__(self, table: VerdictTable, only_alerts: bool) -> None:
-        """Open the table; IoFailure or ConfigError."""
+        """Open the table. Raise IoFailure or ConfigError."""
         self._table = table
         self._only_alerts = only_alerts
         self._rows = Rows()
         table.open()
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket's outcome; IoFailure where rows cannot be written."""
+        """Add the outcome of one bucket. Raise IoFailure if rows cannot be written."""
         self._rows.add(outcome, self._only_alerts)
         if len(self._rows) >= BATCH:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits; IoFailure."""
+        """Write the waiting rows. Raise IoFailure if that fails."""
         if len(self._rows):
             self._table.write(self._rows)
             self._rows = Rows()
@@ -285,16 +285,15 @@ class SqlVerdicts:
 
 
 class LiveSqlVerdicts:
-    """A sink of a live run: a thread writes, so that a database that is slow or away holds nothing up.
+    """Writes rows of a live run in a thread, so that a slow or unreachable database does not delay detection.
 
-    The rows that are not written yet are part of the state. Without a state, or beyond MOST rows, they are lost, and
-    counted.
+    Unwritten rows are part of the state. Without a state, or beyond MOST rows, they are lost and counted.
     """
 
     def __init__(self, table: VerdictTable, only_alerts: bool, say: Callable[[str], None]) -> None:
-        """say: takes a line when writing begins to fail and when it works again; from another thread.
+        """Create it. say: receives a line, from another thread, when writing begins to fail and when it works again.
 
-        Raise ConfigError where the tables are not txmon's. A database that is away is waited for.
+        Raise ConfigError if the tables are not txmon's. If the database is away, writing is retried.
         """
         self._table = table
         self.name = table.name
@@ -311,26 +310,26 @@ class LiveSqlVerdicts:
         self._thread.start()
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket's outcome."""
+        """Add the outcome of one bucket."""
         with self._changed:
             self._rows.add(outcome, self._only_alerts)
             self.lost += self._rows.drop_oldest(MOST)
             self._changed.notify()
 
     def left(self) -> list[list[list[object]]]:
-        """Return the rows that are not written yet, as JSON takes them."""
+        """Return the unwritten rows as values that JSON can represent."""
         with self._changed:
             return packed(self._rows)
 
     def take_back(self, found: Sequence[Sequence[Sequence[object]]]) -> None:
-        """Take over what `left` gave; TypeError or ValueError where that cannot be."""
+        """Restore the rows that `left` returned. Raise TypeError or ValueError if they are not valid."""
         rows = unpacked(found)
         with self._changed:
             self._rows = rows
             self._changed.notify()
 
     def close(self, kept: bool = False) -> None:
-        """Write what is left, for a while. kept: a state holds it, so that nothing is lost."""
+        """Write the remaining rows, for a limited time. kept: the state contains them, so none are lost."""
         with self._changed:
             self._ending = True
             self._changed.notify()
@@ -340,7 +339,7 @@ class LiveSqlVerdicts:
                 self.lost += len(self._rows)
 
     def summary(self) -> list[str]:
-        """Return a line where rows were lost."""
+        """Return a line if rows were lost."""
         if not self.lost:
             return []
         return [f"{self._table.name}: {counted(self.lost, 'row')} could not be written ({self._failing or 'too many'})"]
@@ -371,7 +370,7 @@ class LiveSqlVerdicts:
                     self._table.open()
                     self._opened = True
                 self._table.write(batch)
-            except Exception as bad:  # the thread must not end: nobody would write any more
+            except Exception as bad:  # the thread must not end, because no other would write
                 known = isinstance(bad, TxmonError)
                 self._fail(str(bad) if known else f"{self._table.name}: unexpected {type(bad).__name__}: {reason(bad)}")
                 with self._changed:

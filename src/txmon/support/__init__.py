@@ -1,4 +1,4 @@
-"""Helps every package with safe files, safe terminals, durations and suggestions. It knows nothing of transactions.
+"""Provides safe files, safe terminals, durations and suggestions to all packages. It does not depend on transactions.
 
-It may import `errors` only. Start reading at any module: none needs another to be understood.
+It may import `errors` only. Start reading at any module, because they are independent of each other.
 """

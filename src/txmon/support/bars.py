@@ -1,6 +1,6 @@
-"""Numbers as bars of characters: one line of them, or a chart some lines high with a scale.
+"""Draws numbers as bars of characters: one line of them, or a chart of several lines with a scale.
 
-The terminal, the reports and the notifications all draw with these.
+The terminal, the reports and the notifications use it.
 """
 
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ ASCII_BARS: Final = "_.-=+*%#"
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One thing over time: a name and its values, NaN or None where there is none."""
+    """A name and its values over time; NaN or None for missing values."""
 
     name: str
     values: Sequence[float | None]
 
 
 def sparkline(counts: Sequence[int], top: int, ascii_only: bool = False, round_up: bool = False) -> str:
-    """Return `counts`, each >= 0, as one bar of eight heights each.
+    """Return `counts`, each >= 0, as bars of eight heights, one character each.
 
-    top: > 0, and at least the greatest count. It has a full bar with `round_up`; without it, a full bar begins at 7/8
-    of `top`. round_up: every count above 0 is higher than the lowest bar, which then means 0 alone.
+    top: > 0, and at least the greatest count. With `round_up`, only `top` has a full bar, and every count above 0 is
+    higher than the lowest bar. Without it, a full bar starts at 7/8 of `top`.
     """
     glyphs = ASCII_BARS if ascii_only else BARS
     last = len(glyphs) - 1
@@ -35,7 +35,7 @@ def sparkline(counts: Sequence[int], top: int, ascii_only: bool = False, round_u
 
 
 def squeeze(values: Sequence[float | None], width: int) -> list[float | None]:
-    """At most `width` values: the largest of each group, so that a spike of a minute is not lost."""
+    """Return at most `width` values: the largest of each group, so that a spike of one minute stays visible."""
     if len(values) <= width:
         return list(values)
     groups = [values[n * len(values) // width : (n + 1) * len(values) // width] for n in range(width)]
@@ -47,7 +47,7 @@ def _known(value: float | None) -> bool:
 
 
 def bars(values: Sequence[float | None], height: int, top: float, ascii_only: bool = False) -> list[str]:
-    """`height` lines of bars, the highest first; `top` is the value of a full bar. Unknown values are `·` or `.`."""
+    """Return `height` lines of bars, the highest first. top: the value of a full bar. Unknown values are `·` or `.`."""
     lines = []
     for level in range(height - 1, -1, -1):
         line = ""
@@ -57,7 +57,7 @@ def bars(values: Sequence[float | None], height: int, top: float, ascii_only: bo
                 continue
             eighths = round(max(0.0, value) / top * height * 8) if top > 0 else 0
             part = min(8, max(0, eighths - level * 8))
-            if level == 0 and value > 0:  # something is more than nothing
+            if level == 0 and value > 0:  # a value above 0 must be visible
                 part = max(1, part)
             line += ("#" if part >= 4 or (part and level == 0) else " ") if ascii_only else BLOCKS[part]
         lines.append(line.rstrip())
@@ -65,7 +65,7 @@ def bars(values: Sequence[float | None], height: int, top: float, ascii_only: bo
 
 
 def chart(series: Series, width: int, height: int = 6, ascii_only: bool = False) -> list[str]:
-    """Return a titled bar chart with its scale at the left, `width` characters wide at most."""
+    """Return a titled bar chart with its scale at the left, at most `width` characters wide."""
     known = [float(v) for v in series.values if v is not None and isfinite(v)]
     top = max(known, default=0.0)
     scale = [f"{top:,.6g}", "0"]

@@ -1,4 +1,4 @@
-"""Durations as text: `90s`, `15m`, `1h30m`."""
+"""Parses and formats durations: `90s`, `15m`, `1h30m`."""
 
 import re
 from typing import Final
@@ -9,7 +9,10 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII
 
 
 def seconds(text: object) -> int:
-    """Return a duration like 90s, 15m, 1h30m or 1d in seconds; ValueError for another, or one without a unit."""
+    """Return a duration like 90s, 15m, 1h30m or 1d in seconds.
+
+    Raise ValueError for any other text, also without a unit.
+    """
     number = str(text)
     if number.isascii() and number.isdigit() and not isinstance(text, bool):
         if int(number) == 0:
@@ -22,7 +25,7 @@ def seconds(text: object) -> int:
 
 
 def duration_text(value: int) -> str:
-    """Seconds as the shortest duration that `seconds` reads back."""
+    """Return seconds as the shortest duration that `seconds` parses to the same value."""
     if value == 0:
         return "0s"
     text = ""

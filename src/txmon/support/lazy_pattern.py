@@ -1,4 +1,4 @@
-"""Patterns that are compiled when they are first needed: one takes a millisecond, and most runs need few of them."""
+"""Patterns that are compiled at first use, because compiling takes a millisecond and most runs need few of them."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ class LazyPattern:
         self._found: re.Pattern[str] | None = None
 
     def compiled(self) -> re.Pattern[str]:
-        """Return the pattern itself."""
+        """Return the compiled pattern."""
         if self._found is None:
             self._found = re.compile(self._text, self._flags)
         return self._found
@@ -41,5 +41,5 @@ class LazyPattern:
         return self.compiled().findall(text)
 
     def sub(self, new: str | Callable[[re.Match[str]], str], text: str) -> str:
-        """Return `text` with `new` in the place of all matches."""
+        """Return `text` with all matches replaced by `new`."""
         return self.compiled().sub(new, text)

@@ -1,4 +1,4 @@
-"""Lines appended to a file by a run that must go on though its disk is full: they wait in memory for space."""
+"""Appends lines to a file for a run that must continue when its disk is full. Unwritten lines wait in memory."""
 
 import os
 import time
@@ -13,27 +13,27 @@ from txmon.support.plurals import counted
 from txmon.support.safe_open import open_file
 
 BLOCK: Final = 1 << 16  # bytes read at a time
-MOST_WAITING: Final = 16 << 20  # bytes of lines that wait; those that come then are lost
-AGAIN: Final = 0.5  # seconds between two attempts to write what waits
+MOST_WAITING: Final = 16 << 20  # bytes of waiting lines; later lines are lost
+AGAIN: Final = 0.5  # seconds between two attempts to write waiting lines
 
 
 class LineFile:
-    """Takes whole lines. One that could not be written waits, and never runs into the next; too many are counted."""
+    """Appends whole lines. An unwritten line waits, and is never joined with the next one. Lost lines are counted."""
 
     def __init__(self, path: str, say: Callable[[str], None], private: bool = False, patient: bool = False) -> None:
-        """Go on after the last whole line of `path`; a torn one that a kill left behind is cut off.
+        """Continue after the last whole line of `path`. An incomplete line that a killed run left is removed.
 
-        say: takes a line when writing begins to fail, and when it works again. private: for the owner's eyes only.
-        patient: the lines wait where it cannot be opened either; otherwise that is an OSError.
+        say: receives a line when writing begins to fail, and when it works again. private: readable by the owner only.
+        patient: lines also wait if the file cannot be opened; otherwise that raises OSError.
         """
         self.lost = 0  # lines
-        self.reason = ""  # why writing failed last
+        self.reason = ""  # reason of the last failure
         self._path = path
         self._say = say
         self._failing = False
-        self._waiting: deque[bytes] = deque()  # whole lines, the oldest first
-        self._size = 0  # bytes of them
-        self._done = 0  # bytes of the first of them that are on the disk
+        self._waiting: deque[bytes] = deque()  # whole lines, oldest first
+        self._size = 0  # bytes of these lines
+        self._done = 0  # bytes of the first line that are already written
         self._try_at = 0.0
         self._private = private
         self._descriptor = -1
@@ -46,27 +46,30 @@ class LineFile:
 
     def _open(self) -> int:
         descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666, self._private)
-        with suppress(OSError):  # a pipe or a device has nothing to go on after
+        with suppress(OSError):  # a pipe or a device cannot be continued
             _cut_torn_line(descriptor)
         status = os.fstat(descriptor)
         self._identity = (status.st_dev, status.st_ino) if S_ISREG(status.st_mode) else None
         return descriptor
 
     def reopen(self) -> None:
-        """Open the path anew: what was open may have been renamed. OSError leaves what is open."""
+        """Reopen the path, because the open file may have been renamed.
+
+        After an OSError, the open file stays in use.
+        """
         if self._descriptor < 0:
             self._descriptor = self._open()
         elif self._identity is not None:
             before = self._descriptor
             self._descriptor = self._open()
-            if self._done:  # the line that was begun there goes to the new file as a whole
+            if self._done:  # the line that was partly written goes to the new file as a whole
                 with suppress(OSError):
                     _cut_torn_line(before)
                 self._done = self._waiting[0].rfind(b"\n", 0, self._done) + 1
             os.close(before)
 
     def _renamed(self) -> bool:
-        """Return whether the path is no longer the file that is open: rotation renames it without a word."""
+        """Return whether the path is no longer the open file, because rotation renames files without notice."""
         if self._descriptor < 0:
             return True
         if self._identity is None:
@@ -79,11 +82,14 @@ class LineFile:
 
     @property
     def trouble(self) -> str:
-        """Why lines wait; empty while none do."""
+        """Return why lines are waiting, or "" if none are."""
         return f"{self._path}: {self.reason}; {self._size} bytes of lines wait" if self._waiting else ""
 
     def write(self, data: bytes) -> int:
-        """Append `data`, whole lines; BrokenPipeError where a pipe's reader is gone. Other failures let it wait."""
+        """Append `data`, which consists of whole lines. Raise BrokenPipeError if a pipe's reader is gone.
+
+        On other failures it waits.
+        """
         if self._size + len(data) > MOST_WAITING and self._waiting:
             self.lost += data.count(b"\n")
             return len(data)
@@ -94,7 +100,7 @@ class LineFile:
         return len(data)
 
     def retry(self) -> None:
-        """Write what waits, as far as that is possible now; BrokenPipeError as `write`."""
+        """Write waiting lines as far as that is possible now. Raise BrokenPipeError as `write` does."""
         if not self._waiting or (self._failing and time.monotonic() < self._try_at):
             return
         waited = len(self._waiting) > 1 or self._done > 0
@@ -122,25 +128,25 @@ class LineFile:
         self._failing = False
 
     def waiting(self) -> str:
-        """Return the lines that wait, for a state."""
+        """Return the waiting lines, for a state."""
         return b"".join(self._waiting)[self._whole() :].decode("utf-8", "replace")
 
     def take_back(self, lines: str) -> None:
-        """Write the lines first that waited when a run ended."""
+        """Write the lines first that waited when the last run ended."""
         if lines:
             self._waiting.appendleft(lines.encode())
             self._size += len(self._waiting[0])
             self.retry()
 
     def _whole(self) -> int:
-        """Return how many bytes of what waits are whole lines on the disk already."""
+        """Return how many bytes of the waiting data are whole lines that are already written."""
         return self._waiting[0].rfind(b"\n", 0, self._done) + 1 if self._waiting else 0
 
     def flush(self) -> None:
-        """Nothing: every line is written at once."""
+        """Do nothing, because every line is written at once."""
 
     def close(self) -> None:
-        """Close the file, after a last attempt to write what waits; what still waits is lost."""
+        """Close the file after a last attempt to write waiting lines. The others are lost."""
         self._try_at = 0.0
         with suppress(BrokenPipeError):
             self.retry()
@@ -154,14 +160,14 @@ class LineFile:
             self._descriptor = -1
 
     def summary(self) -> list[str]:
-        """Return a line when lines were lost, or would be if the run ended now."""
+        """Return a line if lines were lost, or would be if the run ended now."""
         with suppress(BrokenPipeError):
             self.retry()
         lost = self.lost + self._left()
         return [f"{self._path}: {counted(lost, 'line')} could not be written"] if lost else []
 
     def _left(self) -> int:
-        """Return how many lines wait."""
+        """Return the number of waiting lines."""
         return sum(data.count(b"\n") for data in self._waiting) - (
             self._waiting[0].count(b"\n", 0, self._done) if self._waiting else 0
         )

@@ -1,8 +1,8 @@
-"""Nouns in the number that a count asks for, in every message and report."""
+"""Forms the singular or plural of nouns in messages and reports."""
 
 
 def plural(count: int, noun: str) -> str:
-    """Return `noun` for a count of 1, else with an "s"."""
+    """Return `noun` for a count of 1, otherwise with an "s"."""
     return noun if count == 1 else f"{noun}s"
 
 

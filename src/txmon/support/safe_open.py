@@ -1,7 +1,7 @@
-"""Files opened for writing without walking into a trap that another user left at their path.
+"""Opens files for writing, and avoids traps that another user left at their path.
 
-Where several users can write (/tmp, a shared spool) one of them may put a link or a file of his own where txmon is
-going to write. Refusals are OSErrors whose `strerror` says what was met; every caller reports them as any other.
+In a folder that several users can write to (/tmp, a shared spool), one of them may place a link or a file where txmon
+is about to write. A refusal is an OSError whose `strerror` gives the reason. Callers report it like any other.
 """
 
 import errno
@@ -23,17 +23,17 @@ STANDARD_OUTPUT: Final = "-"
 
 
 def open_file(path: str, flags: int, mode: int = 0o666, private: bool = False) -> int:
-    """Return a descriptor of `path`, opened with `flags`; a file that is not there yet is made with `mode`.
+    """Return a descriptor of `path`, opened with `flags`. A missing file is created with `mode`.
 
-    private: for its owner alone. The mode is 0600 then, and a regular file of another user is refused. Nothing is
-    truncated before that is known. Raises OSError.
+    private: for its owner only. The mode is then 0600, and a regular file of another user is refused before it is
+    truncated. Raise OSError.
     """
     check_link(path)
     truncate = flags & os.O_TRUNC
     descriptor = os.open(path, flags & ~os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY, 0o600 if private else mode)
     try:
         status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode):  # a pipe or a device has no content that waits to be read
+        if stat.S_ISREG(status.st_mode):  # a pipe or a device has no content to truncate
             if private and status.st_uid != os.geteuid():
                 raise OSError(errno.EPERM, OTHERS_FILE, path)  # noqa: TRY301
             if truncate:
@@ -45,11 +45,11 @@ def open_file(path: str, flags: int, mode: int = 0o666, private: bool = False) -
 
 
 def check_link(path: str) -> None:
-    """Raise OSError where `path` is a link or a pipe of somebody who is neither this user nor root."""
+    """Raise OSError if `path` is a link or a pipe of a user other than this one and root."""
     try:
         status = os.lstat(path)
     except OSError:
-        return  # opening it says why
+        return  # opening it gives the reason
     if trusted(status):
         return
     if stat.S_ISLNK(status.st_mode):
@@ -59,13 +59,13 @@ def check_link(path: str) -> None:
 
 
 def trusted(status: os.stat_result) -> bool:
-    """Return whether what has this status is this user's or root's."""
+    """Return whether the file with this status belongs to this user or to root."""
     return status.st_uid in (os.geteuid(), 0)
 
 
 @contextmanager
 def create(path: str, at_once: bool = False) -> Iterator[TextIO]:
-    """Write the text file `path` anew, as `create_bytes` does."""
+    """Write the text file `path`, as `create_bytes` does."""
     if path == STANDARD_OUTPUT:
         yield sys.stdout
         sys.stdout.flush()
@@ -81,10 +81,10 @@ def create(path: str, at_once: bool = False) -> Iterator[TextIO]:
 
 @contextmanager
 def create_bytes(path: str, at_once: bool = False) -> Iterator[BinaryIO]:
-    """Write the file `path` anew; `-` is standard output. IoFailure where it cannot be made.
+    """Write the file `path`; `-` is standard output. Raise IoFailure if it cannot be created.
 
-    The file appears when all of it is written: until then, and after a failure, what was there is left as it was.
-    at_once: others read the file while it is written, so its content goes straight there.
+    The file appears when all of it is written. Until then, and after a failure, the previous file stays unchanged.
+    at_once: others read the file while it is written, so its content goes directly to the path.
     """
     if path == STANDARD_OUTPUT:
         yield sys.stdout.buffer
@@ -109,13 +109,13 @@ def create_bytes(path: str, at_once: bool = False) -> Iterator[BinaryIO]:
 
 
 def _beside(path: str) -> tuple[str, str, int]:
-    """Return a new file beside `path`, the path that it is to get, and its descriptor; -1 where there is none.
+    """Return a new file beside `path`, the path that it will be renamed to, and its descriptor; -1 for no new file.
 
-    A pipe and a device are written to as they are, and so is a file with several names, or in a folder in which no file
-    can be made.
+    A pipe and a device are written to directly. So is a file with several names, and a file in a folder where no file
+    can be created.
     """
     check_link(path)
-    target = os.path.realpath(path)  # a link stays a link
+    target = os.path.realpath(path)  # the link itself stays unchanged
     try:
         status = os.stat(target)
     except FileNotFoundError:
@@ -129,7 +129,7 @@ def _beside(path: str) -> tuple[str, str, int]:
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     except OSError:
-        return "", target, -1  # opening the file itself says why, or works
+        return "", target, -1  # opening the file itself works or gives the reason
     if status is not None:
         with suppress(OSError):
             os.fchmod(descriptor, stat.S_IMODE(status.st_mode))

@@ -1,4 +1,4 @@
-"""Addresses of SQL databases: how txmon connects to one, and what it may say of it without giving a secret away."""
+"""Addresses of SQL databases: how txmon connects to one, and how messages show one without its secrets."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from txmon.errors import ConfigError
 
 FORMS: Final = "Use for example postgresql://user@host/database, sqlite:////path/to/file or duckdb:////path/to/file."
 DRIVERS: Final = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
-# what a connection is opened with: times in UTC, and no endless wait for a server that is away
+# options of every connection: times in UTC, and a limit for waiting for an unreachable server
 CONNECT: Final[Mapping[str, Mapping[str, Any]]] = {
     "postgresql": {
         "options": "-c timezone=UTC -c client_encoding=UTF8 -c datestyle=ISO",
@@ -24,9 +24,9 @@ class SqlEngine:
     """A database that can be connected to. Nothing is opened before the first connection."""
 
     def __init__(self, flag: str, address: str, password: str | None, connect: Mapping[str, Any]) -> None:
-        """flag: that the address was given with, for messages. connect: more arguments for the driver.
+        """Create it. flag: that gave the address, for messages. connect: more arguments for the driver.
 
-        Raise ConfigError where SQLAlchemy or the driver is missing, or the address cannot be read.
+        Raise ConfigError if SQLAlchemy or the driver is missing, or the address is not valid.
         """
         try:
             import sqlalchemy
@@ -40,7 +40,7 @@ class SqlEngine:
             raise ConfigError(f"{flag} {hidden(address)!r} is not a database URL. {FORMS}") from bad
         shown = url.set(password=None)
         url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
-        if password is not None and url.host:  # a file has no login
+        if password is not None and url.host:  # a database file has no login
             url = url.set(password=password)
         self.name = hidden(shown.render_as_string(hide_password=True)).replace(":***", "")
         self.kind = url.get_backend_name()
@@ -53,24 +53,24 @@ class SqlEngine:
 
 
 def reason(bad: Exception) -> str:
-    """Return what a driver says, on one line, without the statement, its values and a password."""
+    """Return a driver's message on one line, without the statement, its values and the password."""
     text = str(getattr(bad, "orig", None) or bad).strip()
     return hidden(" ".join(text.split()))[:300]
 
 
 def hidden(text: str) -> str:
-    """Return `text` with the password of every address in it left out."""
+    """Return `text` without the passwords of the addresses in it."""
     return re.sub(r"(://[^\s:/@]+):[^\s@/]+@", r"\1@", re.sub(r"(?i)(password|pwd)\s*=\s*\S+", r"\1=***", text))
 
 
 def has_password(address: str) -> bool:
-    """Return whether a password stands in an address."""
+    """Return whether an address contains a password."""
     before, at, _ = address.partition("://")[2].rpartition("@")
     return bool(at) and ":" in before
 
 
 def file_of(address: str) -> str | None:
-    """Return the path of a database that is a file; None for another, and for one in memory."""
+    """Return the path of a database file, or None for a server and for a database in memory."""
     scheme, _, rest = address.partition("://")
     if not scheme.startswith(("sqlite", "duckdb")):
         return None

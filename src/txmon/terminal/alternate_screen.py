@@ -1,17 +1,17 @@
-"""The terminal's alternate screen: lines drawn in place, and everything as it was when it is left."""
+"""Draws on the terminal's alternate screen, and restores the normal screen afterwards."""
 
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
 
-ENTER = "\x1b[?1049h\x1b[?25l\x1b[2J"  # the other screen, no cursor, empty
+ENTER = "\x1b[?1049h\x1b[?25l\x1b[2J"  # switch to the alternate screen, hide the cursor, clear the screen
 LEAVE = "\x1b[?25h\x1b[?1049l"
-BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"  # a terminal that knows these shows the frame as a whole
+BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"  # terminals that support these codes show a frame at once
 
 
 class AlternateScreen:
-    """Draws frames on a console's terminal; only lines that changed are written."""
+    """Draws frames on a console's terminal. It writes only the lines that changed."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -26,7 +26,7 @@ class AlternateScreen:
         self._shown = []
 
     def leave(self) -> None:
-        """Show again what was there before."""
+        """Show the normal screen again."""
         if self._entered:
             self._entered = False
             self._write(LEAVE)
@@ -37,7 +37,7 @@ class AlternateScreen:
             return
         size = tuple(self._console.size)
         parts = []
-        if size != self._size:  # what a resize moved around is wiped out
+        if size != self._size:  # a resize moves lines, so the screen is cleared
             self._size, self._shown = (size[0], size[1]), []
             parts.append("\x1b[2J")
         for n in range(max(len(lines), len(self._shown))):

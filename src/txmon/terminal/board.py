@@ -1,4 +1,4 @@
-"""What the chart shows at a moment: the series, their histories and states, the incidents, the trends."""
+"""Collects what the chart shows: the series, their histories and states, the incidents, the trends."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -10,13 +10,13 @@ from txmon.model.verdict import Verdict
 from txmon.terminal.history import History, Point
 from txmon.terminal.incident_book import IncidentBook
 
-# the known status that stands for a role, where a system has other words
+# for systems with other statuses: the known status that represents a role
 LIKE: Final = {
     DENIED: "denied", FAILED: "failed", REVERSED: "reversed", SUCCESS: "approved", PENDING: "processing",
     REFUNDED: "refunded",
 }  # fmt: skip
 ORDER: Final = ("denied", "failed", "reversed", "backend_reversed", TOTAL, "approved", "processing", "refunded")
-MOST_SERIES: Final = 512  # with a history; beyond, those that alerted least recently are forgotten
+MOST_SERIES: Final = 512  # series with a history; beyond that, those with the oldest alerts are removed
 
 State = Literal["alert", "silence", "ending", "incident", "warming", "normal"]
 URGENT: Final[dict[State, int]] = {"silence": 0, "alert": 0, "ending": 1, "incident": 2, "warming": 3, "normal": 3}
@@ -24,23 +24,23 @@ URGENT: Final[dict[State, int]] = {"silence": 0, "alert": 0, "ending": 1, "incid
 
 @dataclass(slots=True)
 class Track:
-    """One series: its newest verdict and its history. Times are epoch seconds, 0 for never."""
+    """One series with its newest verdict and its history. Times are epoch seconds, 0 for never."""
 
     newest: Verdict
     history: History
-    began: int = 0  # first bucket of the alert that is not over; 0 while it is normal
+    began: int = 0  # first bucket of the current alert; 0 while the series is normal
     ended: int = 0  # first normal bucket after the last alert
     last_alert: int = 0
 
     @property
     def series(self) -> Series:
-        """Return what identifies it."""
+        """Return the identity of the series."""
         return self.newest.key, self.newest.status
 
 
 @dataclass(slots=True)
 class Volume:
-    """The transactions of one bucket, all keys together, and what was normal."""
+    """The transactions of one bucket over all keys, and their normal interval."""
 
     count: int = 0
     expected: float = 0.0
@@ -50,29 +50,30 @@ class Volume:
 
 
 class Board:
-    """Follows outcomes; what alerts now comes first, then the order in which analysts think."""
+    """Follows outcomes. Alerting series come first, then the order in which analysts read statuses."""
 
     def __init__(self, bucket: int) -> None:
-        """bucket: the width of a bucket, seconds."""
+        """Create it. bucket: the width of a bucket, seconds."""
         self.bucket = bucket
-        self.first = 0  # start of the first and of the newest bucket that closed, epoch seconds; 0 before the first
+        self.first = 0  # start of the first closed bucket, epoch seconds; 0 before it
         self.time = 0
-        self.volume = Volume()  # in the newest bucket
+        self.volume = Volume()  # of the newest bucket
         self.incidents = IncidentBook()
         self.trends: dict[str, TrendName] = {}
         self.tracks: dict[Series, Track] = {}
-        self.keyed = False  # there are keys
+        self.keyed = False  # whether there are keys
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket's outcome."""
+        """Update the board with one bucket's outcome."""
         for verdict in outcome.verdicts:
             self._take(verdict)
-        # what is partial, or corrects a bucket, is no whole bucket
+        # partial verdicts and corrections do not describe a whole bucket
         closed = [v for v in outcome.verdicts if v.status == TOTAL and not (v.partial or v.revises)]
         if closed and outcome.time >= self.time:
             self.time = outcome.time
             self.first = self.first or outcome.time
-            whole = [verdict for verdict in closed if not verdict.key]  # all keys together, where they are judged too
+            # verdicts for all keys together, if there are any
+            whole = [verdict for verdict in closed if not verdict.key]
             self.volume = _volume(whole or closed)
             self._settle()
         self.incidents.accept(outcome)
@@ -91,7 +92,7 @@ class Board:
         high = 0 if verdict.recommendation == "warming" else verdict.high
         track.history.add(verdict.time, Point(verdict.count, verdict.low, high, mark))
         if verdict.time < track.newest.time:
-            return  # it corrects the past
+            return  # it corrects an earlier bucket
         track.newest = verdict
         if mark == 2:
             track.began = track.began or verdict.time
@@ -100,13 +101,13 @@ class Board:
             track.began, track.ended = 0, verdict.time
 
     def _settle(self) -> None:
-        """End the alerts of series that have no verdict in the newest bucket: they are at zero, and that is normal."""
+        """End the alerts of series without a verdict in the newest bucket. Their count is 0, which is normal."""
         for track in self.tracks.values():
             if track.began and track.newest.time < self.time:
                 track.began, track.ended = 0, self.time
 
     def count(self, track: Track) -> int:
-        """Return the transactions of a series in the newest bucket; a rare one has no verdict where it is at zero."""
+        """Return the transactions of a series in the newest bucket. A rare series has no verdict if its count is 0."""
         return track.newest.count if track.newest.time >= self.time else 0
 
     def _forget(self) -> None:
@@ -114,9 +115,9 @@ class Board:
         self.tracks = {series: self.tracks[series] for series in keep}
 
     def ranked(self, words: str = "", by_past: bool = False) -> list[Track]:
-        """Return the tracks, what alerts now first. words: only series whose name holds each of them.
+        """Return the tracks, alerting ones first. words: only series whose name contains each of them.
 
-        by_past: what ever alerted comes first instead; for a picture of all that happened.
+        by_past: sort series that ever alerted first, for a picture of the whole run.
         """
         wanted = words.casefold().split()
         chosen = [track for track in self.tracks.values() if all(word in _searched(track) for word in wanted)]
@@ -125,12 +126,12 @@ class Board:
     def _rank(self, track: Track, by_past: bool) -> tuple[int, int, int, str, Key]:
         key, status = track.series
         urgent = URGENT[self.state(track)] if not by_past else 0 if track.last_alert else 1
-        # of many keys those that alerted last are the most interesting ones
+        # among many keys, the most recent alerts come first
         recent = -track.last_alert if key else 0
         return urgent, recent, place(status), status, key
 
     def state(self, track: Track) -> State:
-        """Return what a series is doing."""
+        """Return the state of a series."""
         newest = track.newest
         if newest.time < self.time and newest.recommendation != "warming":
             return "incident" if self.incidents.of(track.series) is not None else "normal"
@@ -144,7 +145,7 @@ class Board:
 
     def points(self, track: Track, start: int, end: int, slots: int) -> list[Point | None]:
         """Return the points to draw of `track` from `start` to before `end`, epoch seconds."""
-        if track.history.last < self.time:  # a series without a row is at zero
+        if track.history.last < self.time:  # a series without a row has a count of 0
             before = track.history.recent[-1]
             track.history.add(self.time, Point(0, before.low, before.high))
         return track.history.between(start, end, slots)
@@ -155,7 +156,7 @@ class Board:
 
 
 def _volume(verdicts: list[Verdict]) -> Volume:
-    """Return the sum over keys; deviations are added as if each key were independent of the others."""
+    """Return the sum over keys. Their deviations are added as independent ones."""
     expected = sum(v.expected for v in verdicts)
     below = sum((v.expected - v.low) ** 2 for v in verdicts) ** 0.5
     above = sum((v.high - v.expected) ** 2 for v in verdicts) ** 0.5
@@ -170,11 +171,11 @@ def _searched(track: Track) -> str:
 
 
 def place(status: str) -> int:
-    """Return where a status stands in the order of analysts."""
+    """Return the position of a status in the analysts' order."""
     known = like(status)
     return ORDER.index(known) if known else len(ORDER)
 
 
 def like(status: str) -> str:
-    """Return the status of ORDER that stands for `status`: itself, or the one of its role; empty for neither."""
+    """Return the status of ORDER that represents `status`: itself, or the one of its role, or ""."""
     return status if status in ORDER else LIKE.get(role_of(status), "")

@@ -1,7 +1,8 @@
-"""One frame of the live chart as lines of text: what is wrong now, the open incidents, the charts, the keys.
+"""Composes one frame of the live chart as lines of text: the current state, the open incidents, the charts, the keys.
 
-Pure functions from a board and a view. Braille and shades where there is UTF-8, ASCII elsewhere; colours only repeat
-what glyphs and words say. Below 60 columns, and for series that find no room, one line of bars a series.
+All functions are pure: they map a board and a view to lines. With UTF-8 they draw braille and shades, otherwise ASCII.
+Colours only repeat what characters and words show. Below 60 columns, and for series without room for a panel, each
+series is one line of bars.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,11 +25,11 @@ from txmon.terminal.incident_book import Followed, number, numbers_of
 from txmon.terminal.plots import Cell, axis, bar_line, draw, marks, points_across, top_of
 from txmon.terminal.view import KEYS, MORE_KEYS, SPEED_KEYS, View
 
-NARROW: Final = 60  # columns below which there is no room for panels
-MARGIN: Final = 8  # columns left of a drawing: its scale
+NARROW: Final = 60  # columns below which panels do not fit
+MARGIN: Final = 8  # columns to the left of a drawing, for its scale
 PLOT: Final = 3  # lines of the smallest drawing
-TALLEST: Final = 8  # of one of several
-STATED: Final = 80  # columns from which on a line of bars says its state in words
+TALLEST: Final = 8  # lines of the tallest drawing among several
+STATED: Final = 80  # columns from which a line of bars includes its state in words
 ARROWS: Final[dict[TrendName, tuple[str, str]]] = {
     "rising a lot": ("⇈", "^^"),
     "rising": ("↑", "^"),
@@ -45,7 +46,7 @@ COLORS: Final = {
 }
 SEVERITY: Final[dict[Severity, str]] = {"critical": "bold white on red", "warning": "bold yellow", "info": "bold cyan"}
 BAND: Final = "grey42"
-WITHIN: Final = " on grey15"  # a line within the band
+WITHIN: Final = " on grey15"  # style of a line within the band
 ALERT: Final = "bold red"
 STATE_STYLE: Final[dict[State, str]] = {
     "alert": ALERT, "silence": ALERT, "ending": "yellow", "incident": "yellow", "warming": "dim", "normal": "green",
@@ -54,17 +55,17 @@ STATE_STYLE: Final[dict[State, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the input is read."""
+    """How much of the input has been read."""
 
     name: str
     done: int = 0  # bytes
-    size: int | None = None  # None: not known
+    size: int | None = None  # None if unknown
     note: str = ""  # rate and time left
 
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What a frame is drawn on."""
+    """The surface that a frame is drawn on."""
 
     width: int
     height: int
@@ -77,9 +78,9 @@ class Paper:
 def frame(
     board: Board, view: View, paper: Paper, progress: Progress, keyed: bool, said: Sequence[str] = ()
 ) -> list[Text]:
-    """Return the present frame, `paper.height` lines at most.
+    """Return the current frame, at most `paper.height` lines.
 
-    keyed: keys are read, so that there is a footer. said: messages, of which the newest is shown.
+    keyed: keys are read, so a footer shows them. said: messages, of which the newest is shown.
     """
     head = [_header(board, view, paper)]
     foot = _foot(view, paper, progress, said, keyed)
@@ -105,7 +106,7 @@ def frame(
 
 
 def final_frame(board: Board, paper: Paper) -> list[Text]:
-    """Return a frame of all that happened, for the end of a run."""
+    """Return a frame of the whole run, for its end."""
     view = View(False)
     head = [_header(board, view, paper), *_incidents(board, paper, paper.height // 3)]
     if not board.time:
@@ -203,7 +204,7 @@ def _incident(incident: Followed, board: Board, paper: Paper, numbers: str) -> l
 
 
 def hanging(text: Text, paper: Paper, indent: int = 2) -> list[Text]:
-    """Return `text` in lines of at most the paper's width; those after the first are indented by so many columns."""
+    """Return `text` wrapped at the paper's width. Lines after the first are indented by `indent` columns."""
     first = text.wrap(paper.console, paper.width)[:1]
     if not first or first[0].cell_len >= text.cell_len:
         return [*first]
@@ -217,7 +218,7 @@ def hanging(text: Text, paper: Paper, indent: int = 2) -> list[Text]:
 
 
 def _short(paper: Paper, time: int, now: int = 0) -> str:
-    """Return the time of day, and the date before it where it is not that of `now`."""
+    """Return the time of day, preceded by the date if it differs from that of `now`."""
     moment = paper.clock(time)
     return moment[11:16] if not now or paper.clock(now)[:10] == moment[:10] else moment[5:16]
 
@@ -257,7 +258,7 @@ def _incident_list(board: Board, view: View, paper: Paper, room: int) -> list[Te
 
 
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], paper: Paper) -> list[Text]:
-    """Return a table of incidents as lines, of which the first is the header; the second column gives way."""
+    """Return a table of incidents as lines, the header first. The second column is shortened if necessary."""
     widths = [max(cell_len(row[n]) for row in (columns, *rows)) for n in range(len(columns))]
     fixed = sum(widths) - widths[1] + 2 * (len(widths) - 1)
     widths[1] = max(8, min(widths[1], paper.width - fixed))
@@ -307,17 +308,17 @@ def _index(tracks: Sequence[Track], view: View) -> int:
 
 
 def _layout(count: int, room: int, width: int, chosen: int) -> tuple[int, int, int]:
-    """Return how many series get a panel, how many a line, and which is the first that is shown."""
+    """Return how many series get a panel, how many get a line, and the index of the first one shown."""
     if width < NARROW or room < PLOT + 4:
         lines = min(count, max(1, room - 1))
         return 0, lines, max(0, min(chosen - lines + 1, count - lines))
     each = PLOT + 2  # a title, a drawing, marks
     panels = min(count, max(1, (room - 2) // each))
-    if panels < count:  # some room for the others
+    if panels < count:  # leaves some room for the other series
         few = min(count - panels, max(2, room // 5))
         panels = max(1, (room - 3 - few) // each)
     lines = max(0, min(count - panels, room - 3 - panels * each))
-    if count - panels - lines == 1:  # the place of the line that would count it
+    if count - panels - lines == 1:  # a line that counts one hidden series needs as much room as the series
         lines += 1
     first = max(0, min(chosen - panels - lines + 1, count - panels - lines)) if chosen >= panels + lines else 0
     return panels, lines, first
@@ -387,7 +388,7 @@ def _name(board: Board, track: Track) -> str:
 
 
 def state_text(board: Board, track: Track, paper: Paper, start: int) -> str:
-    """Return in words what a series does now. start: of the time that is shown, epoch seconds."""
+    """Return the state of a series in words. start: of the time range on screen, epoch seconds."""
     state = board.state(track)
     since = _short(paper, track.began or board.time, board.time)
     incident = board.incidents.of(track.series)
@@ -407,7 +408,7 @@ def state_text(board: Board, track: Track, paper: Paper, start: int) -> str:
 
 
 def key_text(key: Key) -> str:
-    """Return ` merchant=m1`, or nothing without --group-by."""
+    """Return ` merchant=m1`, or "" without --group-by."""
     return "".join(f" {printable(name, 20)}={printable(value, 30)}" for name, value in key)
 
 
@@ -438,7 +439,7 @@ def _lines(board: Board, tracks: Sequence[Track], view: View, paper: Paper, star
 
 
 def _cell(text: str, width: int, paper: Paper) -> str:
-    """Return `text` in exactly `width` columns."""
+    """Return `text` cut or padded to `width` columns."""
     return set_cell_size(text if cell_len(text) <= width else set_cell_size(text, width - 1) + _dots(paper), width)
 
 
@@ -469,7 +470,7 @@ def _axis(paper: Paper, start: int, end: int) -> Text:
 
 
 def _one(board: Board, view: View, paper: Paper, room: int, start: int, end: int) -> list[Text]:
-    """Return the chosen series in full height; nothing where there is none."""
+    """Return the chosen series in full height, or no lines if no series is chosen."""
     track = board.tracks.get(view.chosen) if view.chosen is not None else None
     if track is None:
         return []
@@ -555,7 +556,7 @@ def _progress(progress: Progress, view: View, paper: Paper) -> Text:
 
 
 def _cells(cells: Sequence[Cell], color: str) -> list[tuple[str, str]]:
-    """Return cells as runs of one style, since a style a character costs ten times as much to print."""
+    """Return cells as runs of one style, because printing a style for each character takes ten times as long."""
     runs: list[tuple[str, str]] = []
     for cell in cells:
         shade = cell.glyph in "░:" and cell.band

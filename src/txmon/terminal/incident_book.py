@@ -1,4 +1,4 @@
-"""The incidents of a run as a person wants them: open ones with the numbers of now, and those that are over."""
+"""Lists the incidents of a run: open ones with their current numbers, and closed ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from txmon.model.statuses import shown
 from txmon.model.verdict import Verdict
 from txmon.support.terminal_text import printable
 
-MOST_CLOSED: Final = 500  # incidents that are over and still listed; the largest stay
+MOST_CLOSED: Final = 500  # closed incidents that are listed; the largest are kept
 WEIGHT: Final = {name: n for n, name in enumerate(SEVERITIES)}
 
 
 @dataclass(slots=True)
 class Followed:
-    """One incident, from its opening on. Times are epoch seconds."""
+    """One incident since its start. Times are epoch seconds."""
 
-    event: IncidentEvent  # the newest step
+    event: IncidentEvent  # the newest event
     end: int = 0  # 0 while it is open
-    since: float = 0.0  # transactions against normal since that step
-    seen: int = 0  # the newest bucket that they hold
+    since: float = 0.0  # transactions above normal since that event
+    seen: int = 0  # the newest bucket that is included
 
     @property
     def excess(self) -> float:
@@ -31,7 +31,7 @@ class Followed:
 
     @property
     def root(self) -> Series:
-        """Return the series whose numbers these are."""
+        """Return the series that its numbers belong to."""
         return self.event.key, self.event.root or (self.event.statuses[0] if self.event.statuses else TOTAL)
 
 
@@ -40,12 +40,12 @@ class IncidentBook:
 
     def __init__(self) -> None:
         self.open: dict[str, Followed] = {}
-        self.closed: dict[str, Followed] = {}  # over, in the order in which they ended
-        self.count = 0  # all that ever opened
-        self._members: dict[Series, Followed] = {}  # the series of the open ones
+        self.closed: dict[str, Followed] = {}  # closed incidents, in the order in which they ended
+        self.count = 0  # all incidents so far
+        self._members: dict[Series, Followed] = {}  # the series of the open incidents
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket's outcome."""
+        """Update the book with one bucket's outcome."""
         if self.open:
             for verdict in outcome.verdicts:
                 if MARKS[verdict.recommendation] and verdict.incident in self.open:
@@ -67,7 +67,7 @@ class IncidentBook:
             self.count += 1
         if event.state != "resolved":
             self.open[event.id] = Followed(event)
-        elif not event.parent:  # the platform's incident reports what became a part of it
+        elif not event.parent:  # the platform incident reports the incidents that became part of it
             self.closed[event.id] = Followed(event, event.time)
             if len(self.closed) > MOST_CLOSED:
                 least = min(self.closed, key=lambda name: abs(self.closed[name].event.excess))
@@ -76,21 +76,21 @@ class IncidentBook:
             self.count -= 1
 
     def ranked(self) -> list[Followed]:
-        """Return the open incidents, the most severe first, and of those the newest."""
+        """Return the open incidents, most severe first, then newest first."""
         return sorted(self.open.values(), key=lambda one: (-WEIGHT[one.event.severity], -one.event.start, one.event.id))
 
     def all(self) -> list[Followed]:
-        """Return the open incidents as `ranked`, and after them those that are over, the newest first."""
+        """Return the open incidents as `ranked` does, then the closed ones, newest first."""
         over = sorted(self.closed.values(), key=lambda one: (-one.event.start, one.event.id))
         return [*self.ranked(), *over]
 
     def of(self, series: Series) -> Followed | None:
-        """Return the open incident that a series is a part of."""
+        """Return the open incident that contains a series, or None."""
         return self._members.get(series)
 
 
 def number(value: float) -> str:
-    """Return a count, or an expected count, as short as it can be read: 1,234 or 31 or 4.5."""
+    """Return a count, or an expected count, in its shortest readable form: 1,234 or 31 or 4.5."""
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
 
 
@@ -100,9 +100,9 @@ def named(status: str) -> str:
 
 
 def numbers_of(incident: Followed, newest: Mapping[Series, Verdict], clock: str, time: int) -> str:
-    """Return the numbers of an open incident: those of now, its peak, and all of it against normal.
+    """Return the numbers of an open incident: the current ones, its peak, and its total against normal.
 
-    clock: when its peak was. time: the newest bucket, epoch seconds.
+    clock: a function from epoch seconds to text. time: the newest bucket, epoch seconds.
     """
     event = incident.event
     status = named(incident.root[1])

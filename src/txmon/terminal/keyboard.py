@@ -1,4 +1,4 @@
-"""Keys pressed on the terminal while the chart is shown; standard input stays the stream's."""
+"""Reads keys from the terminal while the chart is shown. Standard input remains available for the stream."""
 
 import os
 import select
@@ -16,11 +16,11 @@ SINGLE: Final = {b"\x1b": "escape", b"\r": "enter", b"\n": "enter", b"\x7f": "ba
 
 
 class Keys:
-    """The terminal as a keyboard, put back as it was at the end; without a terminal, nothing."""
+    """Reads the terminal as a keyboard, and restores its settings afterwards. Without a terminal it reads nothing."""
 
     def __init__(self) -> None:
         self.descriptor: int | None = None
-        self.gone = False  # the terminal was closed
+        self.gone = False  # whether the terminal was closed
         self._before: list[Any] | None = None
 
     def __enter__(self) -> "Keys":
@@ -42,17 +42,17 @@ class Keys:
             self.descriptor = None
 
     def release(self) -> None:
-        """Give the terminal back as it was."""
+        """Restore the terminal's settings."""
         if self.descriptor is not None and self._before is not None and not self.gone:
             termios.tcsetattr(self.descriptor, termios.TCSADRAIN, self._before)
 
     def take(self) -> None:
-        """Take the terminal again after `release`."""
+        """Change the terminal's settings again after `release`."""
         if self.descriptor is not None and not self.gone:
             tty.setcbreak(self.descriptor)
 
     def pressed(self) -> list[str]:
-        """Return what was pressed since the last call, without waiting: characters, and names of other keys."""
+        """Return the keys pressed since the last call, without waiting: characters, and names of other keys."""
         if self.descriptor is None or self.gone or not select.select([self.descriptor], [], [], 0)[0]:
             return []
         try:
@@ -64,7 +64,7 @@ class Keys:
 
 
 def decoded(data: bytes) -> list[str]:
-    """Return the keys that `data` holds: characters as they are, others by name; unknown sequences are left out."""
+    """Return the keys in `data`: characters as they are, others by name. Unknown sequences are ignored."""
     found: list[str] = []
     at = 0
     while at < len(data):
@@ -79,9 +79,9 @@ def decoded(data: bytes) -> list[str]:
 
 
 def _one(data: bytes, at: int, found: list[str]) -> int:
-    """Add the key at `at` to `found`; return how many bytes it took."""
+    """Add the key at `at` to `found`. Return its length in bytes."""
     byte = data[at : at + 1]
-    if byte == b"\x1b" and data[at + 1 : at + 2] in (b"[", b"O"):  # a sequence that nobody here knows
+    if byte == b"\x1b" and data[at + 1 : at + 2] in (b"[", b"O"):  # an unknown sequence
         end = at + 2
         while end < len(data) and not 0x40 <= data[end] <= 0x7E:
             end += 1

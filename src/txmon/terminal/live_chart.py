@@ -1,7 +1,7 @@
-"""The live chart: follows a run, draws at most six frames a second, and obeys keys.
+"""Shows the live chart: it follows a run, draws at most six frames per second, and handles keys.
 
-On a terminal with keys it uses the alternate screen, so that nothing of it stays behind. At the end, and where there is
-no terminal, one frame shows all that happened.
+On a terminal with keys it uses the alternate screen, so nothing remains after it. At the end, and without a terminal,
+one frame shows the whole run.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,15 +25,18 @@ NONE: Final = Progress("")
 
 
 class Chart:
-    """Shows a board on a console, at most six frames a second."""
+    """Shows a board on a console, at most six frames per second."""
 
     def __init__(
         self, console: Console, bucket: int, clock: Callable[[], float], tz: tzinfo = UTC, paced: bool = False
     ) -> None:
-        """bucket: seconds. clock: seconds, monotonic. tz: of the times shown. paced: its speed can be changed."""
+        """Create it. bucket: seconds. clock: monotonic, seconds. tz: of the times shown.
+
+        paced: the speed can be changed.
+        """
         self.board = Board(bucket)
         self.view = View(paced)
-        self.keyed = False  # keys are read
+        self.keyed = False  # whether keys are read
         self.said: Sequence[str] = ()  # messages that the screen hides
         self._screen = AlternateScreen(console)
         self._console = console
@@ -45,7 +48,7 @@ class Chart:
         self._size = console.size
 
     def enter(self) -> None:
-        """Begin to draw on the terminal's alternate screen."""
+        """Start to draw on the terminal's alternate screen."""
         self._screen.enter()
         self._pressed = True
 
@@ -54,7 +57,7 @@ class Chart:
         self._screen.leave()
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket's outcome."""
+        """Update the chart with one bucket's outcome."""
         self.board.accept(outcome)
         self._changed = True
 
@@ -63,12 +66,12 @@ class Chart:
         return self._clock() - self._drawn >= FRAME
 
     def tick(self, progress: Callable[[], Progress]) -> None:
-        """Draw a frame if it is time for one and something changed."""
+        """Draw a frame if one is due and something changed."""
         if not self.due():
             return
         self._drawn = self._clock()
         size = self._console.size
-        held = self.view.paused and not self.view.paced  # the picture holds still; what comes is still taken
+        held = self.view.paused and not self.view.paced  # the picture does not change, but outcomes are still accepted
         read = self._progress if held else progress()
         changed = size != self._size or read != self._progress or (self._changed and not held)
         if changed or self._pressed:
@@ -77,17 +80,17 @@ class Chart:
             self._screen.draw(self.lines())
 
     def press(self, key: str) -> Wish:
-        """Obey a key, and show what it did at the next tick; return what the caller has to do about it."""
+        """Handle a key, and show its effect at the next tick. Return what the caller must do."""
         wish = self.view.press(key, self.board)
         self._pressed, self._drawn = True, -1e9
         return wish
 
     def lines(self) -> list[Text]:
-        """Return the present frame."""
+        """Return the current frame."""
         return frame(self.board, self.view, self._paper(), self._progress, self.keyed, self.said)
 
     def render(self) -> RenderableType:
-        """Return one picture of all that happened."""
+        """Return one picture of the whole run."""
         return Group(*final_frame(self.board, self._paper()))
 
     def _paper(self) -> Paper:

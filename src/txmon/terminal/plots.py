@@ -1,7 +1,7 @@
-"""Counts over time as cells: a braille line over the shaded normal band, one line of bars, or plain ASCII.
+"""Draws counts over time as cells: a braille line over the shaded normal band, one line of bars, or plain ASCII.
 
-Pure functions from points to cells; who shows them gives the cells their colours. Without colours the shades and the
-marks say the same.
+All functions are pure: they map points to cells. The caller adds colours. Without colours, shades and marks show the
+same.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 from txmon.support.bars import sparkline
 from txmon.terminal.history import Point, merge
 
-MARKS: Final = {False: " !^", True: " ·▲"}  # quiet, pending, alert; by whether there is UTF-8
+MARKS: Final = {False: " !^", True: " ·▲"}  # normal, pending, alert; by whether there is UTF-8
 SHADE: Final = {False: ":", True: "░"}  # the normal band
 TICK: Final = {False: "|", True: "╵"}
-# bits of a braille cell's dots: [row from the top][column]
+# bits of the dots of a braille cell: [row from the top][column]
 DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 # seconds between two ticks of the axis
 STEPS: Final = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 2 * 86400, 7 * 86400, 28 * 86400)
@@ -26,7 +26,7 @@ class Cell(NamedTuple):
     """One character of a drawing."""
 
     glyph: str
-    band: bool  # it is within the normal band
+    band: bool  # whether it is within the normal band
     mark: int  # worst mark of the points in its column
 
 
@@ -58,7 +58,7 @@ def _braille(points: Slots, columns: int, rows: int, top: int) -> list[list[Cell
             continue
         before = level[x - 1] if x else y
         before = y if before is None else before
-        # joined to the point before, or a spike would be two loose dots
+        # connected to the point before, because a spike would otherwise be two separate dots
         low, high = (y, max(y, before - 1)) if before > y else (min(y, before + 1), y)
         for dot in range(low, high + 1):
             row, sub = divmod(height - 1 - dot, 4)
@@ -91,7 +91,7 @@ def _ascii(points: Slots, columns: int, rows: int, top: int) -> list[list[Cell]]
 
 
 def _grouped(points: Slots, columns: int, each: int) -> list[Point | None]:
-    """Return the points of each column as one."""
+    """Return the points of each column merged into one."""
     found: list[Point | None] = []
     for at in range(0, min(len(points), columns * each), each):
         known = [point for point in points[at : at + each] if point is not None]
@@ -107,13 +107,13 @@ def _in_band(point: Point | None, row: int, rows: int, top: int) -> bool:
 
 
 def marks(points: Slots, columns: int, utf8: bool) -> str:
-    """Return a line of marks below a drawing: a glyph where something alerted or is not yet normal."""
+    """Return a line of marks below a drawing: a character under each alert or pending point."""
     grouped = _grouped(points, columns, 2 if utf8 else 1)
     return "".join(MARKS[utf8][point.mark if point is not None else 0] for point in grouped).rstrip()
 
 
 def bar_line(points: Slots, utf8: bool) -> list[Cell]:
-    """Return `points` as one line of bars, a character each."""
+    """Return `points` as one line of bars, one character per point."""
     known = [point.count if point is not None else 0 for point in points]
     glyphs = sparkline(known, max([1, *known]) + 1, ascii_only=not utf8)
     return [

@@ -1,4 +1,4 @@
-"""How fast an input is read, and how long the rest of it takes."""
+"""Measures how fast an input is read, and how long the rest takes."""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,19 +7,22 @@ AGE: Final = 5.0  # seconds over which the rate is measured
 
 
 class Rate:
-    """Measures one piece of work by what is done of it so far."""
+    """Measures the speed of one piece of work."""
 
     def __init__(self, name: str, clock: Callable[[], float], unit: str = "") -> None:
-        """name: of the work. clock: seconds, monotonic. unit: what is counted, in the plural; empty for bytes."""
+        """Create it. name: of the work. clock: monotonic, seconds.
+
+        unit: of the work, in the plural; empty for bytes.
+        """
         self.name = name
         self._unit = unit
         self._clock = clock
         self._marks: list[tuple[float, int]] = [(clock(), 0)]
 
     def note(self, done: int, size: int | None) -> str:
-        """Return the rate and the time left in words; empty before anything can be said.
+        """Return the rate and the time left in words, or "" at the start.
 
-        done: units so far. size: all units; None where nobody knows.
+        done: units so far. size: all units; None if unknown.
         """
         now = self._clock()
         if now - self._marks[-1][0] >= AGE / 10:
@@ -38,7 +41,7 @@ class Rate:
 
 
 def left_text(seconds: float) -> str:
-    """Return a length of time as 0:05 or 1:02:03."""
+    """Return a duration as 0:05 or 1:02:03."""
     whole = max(0, round(seconds))
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -1,4 +1,4 @@
-"""What stands at the end of a run: the incidents, and what every series did, worst first."""
+"""Prints the end of a run: the incidents, and the totals of every series, worst first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from txmon.terminal.incident_book import IncidentBook, number
 from txmon.terminal.plots import clock_of
 
 ROWS: Final = 20
-NARROW: Final = 72  # columns below which only the main ones are shown
-MOST_SERIES: Final = 100_000  # followed; those seen first
+NARROW: Final = 72  # columns below which only the main table columns are shown
+MOST_SERIES: Final = 100_000  # series that are counted, in order of appearance
 
 
 @dataclass(slots=True)
 class SeriesTotals:
-    """What one series did."""
+    """The totals of one series."""
 
-    minutes: int = 0  # buckets judged, warm-up left out
+    minutes: int = 0  # buckets judged, without warm-up
     alerts: int = 0  # buckets that alerted
     worst: Verdict | None = None
 
@@ -36,7 +36,7 @@ class Summary:
     """Counts a run's verdicts by series, and follows its incidents."""
 
     def __init__(self, tz: tzinfo = UTC) -> None:
-        """tz: of the times shown."""
+        """Create it. tz: of the times shown."""
         self.buckets = 0
         self.incidents = IncidentBook()
         self.lines: dict[tuple[Key, str], SeriesTotals] = {}
@@ -45,7 +45,7 @@ class Summary:
         self._days: set[str] = set()
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket's outcome."""
+        """Update the summary with one bucket's outcome."""
         self.buckets += 1
         self.incidents.accept(outcome)
         for verdict in outcome.verdicts:
@@ -67,7 +67,7 @@ class Summary:
                 line.worst = verdict
 
     def print(self, console: Console) -> None:
-        """Show the incidents in time, and by series the alerts and the worst moment."""
+        """Print the incidents in order of time, and for each series its alerts and its strongest moment."""
         utf8 = console.encoding.lower().startswith("utf")
         paper = Paper(console.width, 0, utf8, self._clock, self._zone, console)
         count = self.incidents.count
@@ -80,7 +80,7 @@ class Summary:
         self._print_series(console, paper)
 
     def _print_incidents(self, console: Console, paper: Paper) -> None:
-        """The largest ones, in time."""
+        """Print the largest incidents, in order of time."""
         found = sorted(self.incidents.all(), key=lambda one: -abs(one.excess))
         listed = sorted(found[:ROWS], key=lambda one: (one.event.start, one.event.id))
         dated = len({self._clock(time)[:10] for one in listed for time in (one.event.start, one.end) if time}) > 1

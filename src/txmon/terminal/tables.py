@@ -1,4 +1,4 @@
-"""Tables for people, drawn with rich on a given stream."""
+"""Draws tables for people with rich, on any stream."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,11 +11,11 @@ from rich.text import Text
 
 from txmon.support.terminal_text import printable
 
-PLAIN_WIDTH = 300  # columns where the output is no terminal: what reads a file or a pipe folds lines itself
+PLAIN_WIDTH = 300  # columns if the output is not a terminal, because the reader of a file or a pipe wraps lines itself
 
 
 def console_of(stream: TextIO) -> Console:
-    """Return a console on `stream`: colours and the window's width on a terminal, neither elsewhere."""
+    """Return a console on `stream`. On a terminal it has colours and the window's width."""
     return Console(file=stream, highlight=False, width=None if stream.isatty() else PLAIN_WIDTH, emoji=False)
 
 
@@ -27,7 +27,7 @@ def speaks_unicode(stream: TextIO) -> bool:
 def table_of(
     columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool], unicode: bool = True
 ) -> Table:
-    """Return a table of texts; `right` says which columns are aligned at the right. Nothing in them is obeyed."""
+    """Return a table of texts. right: whether each column is aligned at the right. Markup in texts has no effect."""
     table = Table(box=box.SIMPLE_HEAD if unicode else box.ASCII, pad_edge=False, show_edge=False)
     for column, numeric in zip(columns, right, strict=True):
         table.add_column(Text(printable(column, None)), justify="right" if numeric else "left", overflow="fold")
@@ -37,7 +37,7 @@ def table_of(
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """`rows` (the first is the header) as lines: the first column to the left, the others to the right."""
+    """Return `rows`, header first, as lines with the first column aligned at the left, the others at the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -49,5 +49,5 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def decimal(value: float | None, digits: int = 1) -> str:
-    """`value` with so many digits, or a dash where there is none."""
+    """Return `value` with `digits` decimals, or a dash for None."""
     return "-" if value is None else f"{value:.{digits}f}"

@@ -1,4 +1,7 @@
-"""What a person chose to see on the live chart, and what each key does to it. Nothing here draws."""
+"""Records what the user chose to see on the live chart, and applies the effect of each key.
+
+This module draws nothing.
+"""
 
 from typing import Final, Literal
 
@@ -8,7 +11,7 @@ from txmon.terminal.board import Board
 Mode = Literal["charts", "one", "incidents"]
 Wish = Literal["", "quit", "faster", "slower", "hold"]
 RANGES: Final = (3600, 6 * 3600, 86400)  # seconds
-# what the keys do, for the help and for the footer: keys, what they do, the footer's word; in order of importance
+# the keys, what they do, and the word in the footer, in order of importance
 KEYS: Final = (
     ("q", "quit", "quit"),
     ("?", "show or hide this help", "help"),
@@ -32,25 +35,25 @@ class View:
     """The state of the screen. Times are epoch seconds."""
 
     def __init__(self, paced: bool) -> None:
-        """paced: the speed can be changed, as in a replay."""
+        """Create it. paced: the speed can be changed, as in a replay."""
         self.paced = paced
         self.mode: Mode = "charts"
         self.help = False
-        self.range = 0  # which of RANGES
+        self.range = 0  # index in RANGES
         self.chosen: Series | None = None
         self.words = ""  # the filter
-        self.typing = False  # the filter is being typed
-        self.top = 0  # first incident of the list that is shown
+        self.typing = False  # whether the filter is being typed
+        self.top = 0  # index of the first incident shown in the list
         self.paused = False
         self.speed = ""  # of a replay, as text
 
     @property
     def seconds(self) -> int:
-        """Return the length of time that the charts show."""
+        """Return the time span of the charts, seconds."""
         return RANGES[self.range]
 
     def press(self, key: str, board: Board) -> Wish:
-        """Obey a key; return what the caller has to do about it."""
+        """Handle a key. Return what the caller must do."""
         if self.typing:
             self._type(key)
             return ""
@@ -94,7 +97,7 @@ class View:
             self.words += key
 
     def _back(self) -> None:
-        """Go back one step: to the charts, then to no choice, then to no filter."""
+        """Go back one step: from a series to the charts, then clear the choice, then clear the filter."""
         if self.mode != "charts":
             self.mode = "charts"
         elif self.chosen is not None:

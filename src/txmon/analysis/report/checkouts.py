@@ -1,4 +1,4 @@
-"""What the analysis of a day by the hour says, in plain words, a table, a picture, SQL and data."""
+"""Reports the analysis of a day by the hour in plain words, a table, a picture, SQL and data."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from txmon.query.load import literal, quoted
 
 
 def checkout_report(analysis: Analysis) -> Report:
-    """The report of one checkout file."""
+    """Return the report of one checkout file."""
     statements = [
         *_findings(analysis), *_doubtful(analysis), *_alike(analysis), *_about_references(analysis),
         *_notes(analysis), *_limits(analysis),
@@ -23,7 +23,7 @@ def checkout_report(analysis: Analysis) -> Report:
 
 
 def span_text(hours: Sequence[int]) -> str:
-    """`15h`, `15h and 16h`, `15h to 17h` for neighbours; a list for others."""
+    """Return hours as text: `15h`, `15h and 16h`, or `15h to 17h` for adjacent hours, otherwise a list."""
     names = [f"{hour:02d}h" for hour in hours]
     if len(names) > 2 and hours[-1] - hours[0] == len(hours) - 1:
         return f"{names[0]} to {names[-1]}"
@@ -31,17 +31,17 @@ def span_text(hours: Sequence[int]) -> str:
 
 
 def chance(p: float) -> str:
-    """A probability as people say it: 1 in 30."""
+    """Return a probability as text, for example "1 in 30"."""
     if p > 0.4:
         return "every other time"
     return f"1 in {1 / p:,.0f} times" if p > 1e-9 else "less than once in a billion times"
 
 
 def lost_against(analysis: Analysis, run: Run) -> tuple[str, float]:
-    """The reference that a loss or gain is counted against, and the transactions: the latest mean over a week or more.
+    """Return the reference for counting a loss or gain, and the transactions: the latest mean over a week or more.
 
-    A mean over whole weeks has every weekday in it once; single days are only one draw. Without such a mean, the
-    expectation at the day's own pace.
+    A mean over whole weeks contains every weekday, while a single day is only one sample. Without such a mean, the
+    reference is the expectation at the day's own level.
     """
     means = [reference for reference in analysis.references if reference.days >= 7]
     if not means:
@@ -212,7 +212,7 @@ def _grid(analysis: Analysis) -> Grid:
 
 
 def _references(analysis: Analysis) -> Grid:
-    """The day beside each reference, as the file has them."""
+    """Return the table of the day next to each reference, with the values of the file."""
     names = [reference.name.replace("_", " ") for reference in analysis.references]
     rows = tuple(
         (f"{hour.hour:02d}h", f"{hour.seen:g}", *(f"{value:g}" for value in hour.references)) for hour in analysis.hours
@@ -239,7 +239,7 @@ def _picture(analysis: Analysis) -> Picture:
 
 
 def sql_of(analysis: Analysis) -> str:
-    """SQL over `checkouts` that shows the findings: each hour against the means at the day's own pace, oddest first."""
+    """Return SQL over `checkouts` that shows the findings: each hour against the means, oddest first."""
     means = [reference for reference in analysis.references if reference.days > 1] or list(analysis.references)
     days = sum(reference.days for reference in means)
     usual = " + ".join(f"{reference.days} * {quoted(reference.name)}" for reference in means)
@@ -266,7 +266,7 @@ ORDER BY abs(judged.sigmas) DESC NULLS LAST, hour;
 
 
 def _data(analysis: Analysis) -> dict[str, object]:
-    """Everything, and for each finding the transactions lost or gained."""
+    """Return the analysis as data, with the transactions lost or gained for each finding."""
     data = asdict(analysis)
     for run, row in zip(analysis.findings, data["findings"], strict=True):
         name, difference = lost_against(analysis, run)

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs no other: style, script and data are in it, and it may fetch nothing."""
+"""Writes a report as one self-contained HTML file: style, script and data are inside, and it may fetch nothing."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from txmon.support.terminal_text import printable
 
 
 def write_html(reports: list[Report], stream: TextIO) -> None:
-    """All reports on one page. Its content policy names the script by its hash, so that no other can run."""
+    """Write all reports on one page. Its content policy allows the script by its hash, so no other script can run."""
     folder = files(__package__) / "page"
     script, style = (folder / "chart.js").read_text("utf-8"), (folder / "style.css").read_text("utf-8")
     pictures = [picture for report in reports for picture in report.pictures]
@@ -42,7 +42,7 @@ def _text(text: str) -> str:
 
 
 def _json(pictures: list[Picture]) -> str:
-    """Data that cannot end its script element."""
+    """Return JSON that cannot close its script element."""
     clean = [
         {
             **asdict(picture),

@@ -1,4 +1,4 @@
-"""The first five lines of a report, for a person who decides: what happened, how sure, what it cost, why, what next."""
+"""Writes the first five lines of a report, for a manager: what happened, how sure, what it cost, why, what next."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -15,13 +15,13 @@ SURE: Final = "How sure"
 COST: Final = "What it cost"
 CAUSE: Final = "Likely cause"
 NEXT: Final = "Next step"
-STOPPED: Final = 0.1  # of what was expected: below it, sales stopped
-# columns of a checkout file, as people call them
+STOPPED: Final = 0.1  # share of the expected count below which sales stopped
+# names of the columns of a checkout file in words
 NAMES: Final = {
     "yesterday": "yesterday", "same_day_last_week": "the same day last week",
     "avg_last_week": "an average day of last week", "avg_last_month": "an average day of last month",
 }  # fmt: skip
-# the role of the statuses that a label is of
+# label -> the role of its statuses
 MEANT: Final = {"failures": FAILED, "issuer declines": DENIED, "reversal wave": REVERSED}
 CAUSES: Final = {
     "silence": (
@@ -49,12 +49,12 @@ CAUSES: Final = {
 
 
 def words(text: str) -> str:
-    """Return the name of a column as people say it."""
+    """Return the name of a column in words."""
     return NAMES.get(text, text.replace("_", " "))
 
 
 def sure(q: float) -> str:
-    """Return in words how sure a finding is; q: the share of such findings that are false."""
+    """Return how sure a finding is, in words. q: the share of such findings that are false."""
     if q < 1e-6:
         return "practically certain"
     if q < 1e-3:
@@ -63,7 +63,7 @@ def sure(q: float) -> str:
 
 
 def listed(parts: Sequence[str]) -> str:
-    """Return a list as a sentence has it: a, b and c."""
+    """Return a list as part of a sentence: a, b and c."""
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]])) if parts else ""
 
 
@@ -162,7 +162,7 @@ def _checkout_step(analysis: Analysis, run: Run) -> str:
 
 
 def transaction_summary(analysis: TransactionAnalysis, clock: Mapping[int, str]) -> Lines:
-    """Return the five lines for a stream of transactions. clock: epoch seconds -> time as text, of its episodes."""
+    """Return the five lines for a stream of transactions. clock: a function from epoch seconds to text."""
     if not analysis.episodes:
         return (
             (WHAT, "Nothing unusual: no status is above or below what the file itself teaches."),
@@ -199,12 +199,12 @@ def _what(analysis: TransactionAnalysis, worst: Episode, label: str, clock: Mapp
 
 
 def main_incident(episode: Episode) -> IncidentSummary:
-    """Return the incident that an episode is named after: the one that moved the most transactions."""
+    """Return the incident that gives an episode its name: the one with the most transactions above or below normal."""
     return max(episode.incidents, key=lambda incident: abs(incident.excess))
 
 
 def main_numbers(analysis: TransactionAnalysis, episode: Episode) -> list[StatusNumbers]:
-    """Return the numbers that describe an episode: of what went wrong, or of the volume where that is what fell."""
+    """Return the numbers that describe an episode: of the problem statuses, or of the volume if the volume fell."""
     problems = [n for n in episode.numbers if role_of(n.status, analysis.roles) in (FAILED, REVERSED, DENIED)]
     if problems and episode.above >= episode.below / 4:
         label = main_incident(episode).label
@@ -216,7 +216,7 @@ def main_numbers(analysis: TransactionAnalysis, episode: Episode) -> list[Status
 
 
 def number_text(numbers: StatusNumbers) -> str:
-    """Return what was seen of a status, and what was expected."""
+    """Return the observed and the expected count of a status as text."""
     name = "transactions" if numbers.status == TOTAL else numbers.status
     expected = f"{numbers.expected:,.0f}" if numbers.expected >= 10 else f"{numbers.expected:.1f}"
     return f"{numbers.seen:,} {name} where {expected} were expected"

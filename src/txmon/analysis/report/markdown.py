@@ -1,4 +1,4 @@
-"""A report as Markdown and as JSON."""
+"""Writes a report as Markdown and as JSON."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from txmon.support.terminal_text import printable
 
 
 def write_markdown(report: Report, stream: TextIO) -> None:
-    """The report as Markdown: headings, lists, tables, the SQL."""
+    """Write the report as Markdown: headings, lists, tables, the SQL."""
     parts = [f"# {escaped(report.title)}"]
     if report.summary:
         parts.append("## Summary\n\n" + "\n".join(f"- **{name}**: {escaped(text)}" for name, text in report.summary))
@@ -23,7 +23,7 @@ def write_markdown(report: Report, stream: TextIO) -> None:
 
 
 def escaped(text: str) -> str:
-    """`text` with what Markdown and HTML would read as their own made plain."""
+    """Return `text` with the special characters of Markdown and HTML escaped."""
     return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", printable(text, None))
 
 
@@ -38,7 +38,7 @@ def _table(grid: Grid) -> str:
 
 
 def write_json(reports: list[Report], stream: TextIO) -> None:
-    """One JSON document: a list with a report a file."""
+    """Write one JSON document: a list with one report per file."""
     rows = [
         {
             **report.data,

@@ -1,4 +1,4 @@
-"""A report as PDF: its page, printed by a Chromium without a screen."""
+"""Writes a report as PDF: a headless Chromium prints its HTML page."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ PATIENCE: Final = 120  # seconds
 
 
 def write_pdf(reports: list[Report], path: str) -> None:
-    """Write all reports as one PDF. ConfigError where there is no Chromium, IoFailure where it does not print."""
+    """Write all reports as one PDF. Raise ConfigError if Chromium is missing, IoFailure if it fails."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
         raise ConfigError(
@@ -28,7 +28,7 @@ def write_pdf(reports: list[Report], path: str) -> None:
         page, printed = Path(folder) / "report.html", Path(folder) / "report.pdf"
         with page.open("w", encoding="utf-8") as file:
             write_html(reports, file)
-        root = ["--no-sandbox"] if os.geteuid() == 0 else []  # for root there is none
+        root = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has no sandbox for root
         command = [
             browser, "--headless", *root, "--disable-gpu", "--no-first-run", f"--user-data-dir={folder}/profile",
             "--no-pdf-header-footer", f"--print-to-pdf={printed}", page.as_uri(),

@@ -1,4 +1,4 @@
-"""A report's pictures as PNG or SVG, by matplotlib (the extra `txmon[plot]`)."""
+"""Draws a report's pictures as PNG or SVG with matplotlib (the extra `txmon[plot]`)."""
 
 from typing import TYPE_CHECKING
 
@@ -10,17 +10,17 @@ from txmon.support.terminal_text import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, HEIGHT = 11.0, 4.6  # inches a picture
+WIDTH, HEIGHT = 11.0, 4.6  # inches per picture
 SEEN, EXPECTED, BAND, FINDING = "#1b4f9c", "#444444", "#c9d7ea", "#d1495b"
 OTHERS = ("#8a9a5b", "#b08968", "#7c9eb2", "#a78bba", "#c08497", "#6b9080")
 MOST_LABELS = 24
 
 
 def write_plot(reports: list[Report], path: str, kind: str) -> None:
-    """The pictures of `reports`, one below the other, as `kind` (png or svg) in `path`.
+    """Write the pictures of `reports` to `path`, one below the other. kind: png or svg.
 
-    Raises ConfigError where matplotlib is not installed, IoFailure when the file cannot be written. The same reports
-    make the same bytes.
+    Raise ConfigError if matplotlib is not installed, IoFailure if the file cannot be written. The same reports produce
+    the same bytes.
     """
     try:
         import matplotlib as mpl
@@ -28,13 +28,13 @@ def write_plot(reports: list[Report], path: str, kind: str) -> None:
     except ImportError:
         raise ConfigError(f"--{kind} needs matplotlib: pip install 'txmon[plot]'") from None
     pictures = [(report, picture) for report in reports for picture in report.pictures]
-    mpl.rcParams["svg.hashsalt"] = "txmon"  # ids in an SVG would differ from run to run
-    mpl.rcParams["svg.fonttype"] = "none"  # text stays text: small, searchable
+    mpl.rcParams["svg.hashsalt"] = "txmon"  # otherwise the ids in an SVG would differ from run to run
+    mpl.rcParams["svg.fonttype"] = "none"  # text stays text, so the file is small and searchable
     figure = Figure(figsize=(WIDTH, HEIGHT * len(pictures)), layout="constrained")
     for n, (report, picture) in enumerate(pictures, 1):
         axes = figure.add_subplot(len(pictures), 1, n)
         _draw(axes, picture)
-        # a dollar sign in a name would begin a formula
+        # a dollar sign in a name would start a formula
         axes.set_title(printable(f"{report.title}: {picture.title}", None).replace("$", r"\$"), loc="left", fontsize=11)
     try:
         with create_bytes(path) as file:

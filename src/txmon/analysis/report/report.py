@@ -1,4 +1,4 @@
-"""A report: conclusions, tables and charts as values, whatever they are drawn with."""
+"""Defines a report as values: conclusions, tables and charts, independent of how they are drawn."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ class Grid:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    right: tuple[bool, ...]  # which columns are aligned at the right
+    right: tuple[bool, ...]  # whether each column is aligned at the right
     marked: frozenset[int] = frozenset()  # rows that belong to a finding
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A value at each place of a chart; None where there is none."""
+    """One value for each place of a chart; None for a missing value."""
 
     name: str
     values: tuple[float | None, ...]
@@ -47,29 +47,29 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Lines over common places, with a band of what is normal and spans that are findings."""
+    """Lines over common places, with a band of normal values, and spans for findings."""
 
     title: str
-    places: tuple[str, ...]  # names along the bottom
+    places: tuple[str, ...]  # labels along the bottom
     lines: tuple[Line, ...]
     unit: str
-    low: tuple[float, ...] = ()  # of the band, a value a place; () without a band
+    low: tuple[float, ...] = ()  # of the band, one value for each place; () without a band
     high: tuple[float, ...] = ()
     spans: tuple[tuple[int, int], ...] = ()  # first and last place of each finding
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of it, for one file or several that belong together."""
+    """The report of one file, or of several files that belong together."""
 
     title: str
     statements: tuple[Statement, ...]  # worst first within a kind
     grids: tuple[Grid, ...]
     pictures: tuple[Picture, ...]
-    sql: str  # shows the finding; runs as it stands in `txmon query` on the same file
-    data: Mapping[str, object]  # for programs: what --json prints
-    summary: tuple[tuple[str, str], ...] = ()  # for a person who decides: headings and a sentence or two each
+    sql: str  # shows the finding; runs unchanged in `txmon query` on the same file
+    data: Mapping[str, object]  # the data that --json prints
+    summary: tuple[tuple[str, str], ...] = ()  # for a manager: a heading and one or two sentences for each line
 
     def of(self, kind: Kind) -> Sequence[str]:
-        """The texts of one kind."""
+        """Return the texts of one kind."""
         return [statement.text for statement in self.statements if statement.kind == kind]

@@ -1,4 +1,4 @@
-"""A report in the terminal: conclusions first, then the charts, then the tables."""
+"""Prints a report in the terminal: conclusions first, then the charts, then the tables."""
 
 from textwrap import wrap
 from typing import TextIO
@@ -12,12 +12,12 @@ from txmon.support.terminal_text import printable
 from txmon.terminal.tables import console_of, speaks_unicode, table_of
 
 READING_WIDTH = 100
-PIPED_WIDTH = 80  # where nobody knows how wide it is read
+PIPED_WIDTH = 80  # columns if the width is unknown
 STYLES = {"finding": "bold red", "doubt": "yellow", "reference": "yellow"}
 
 
 def print_report(report: Report, stream: TextIO) -> None:
-    """Print `report` to `stream`, no wider than its window."""
+    """Print `report` to `stream`, at most as wide as its window."""
     console = console_of(stream)
     unicode = speaks_unicode(stream)
     console.print(Text(printable(report.title, None), style="bold"))
@@ -55,7 +55,7 @@ def _print_summary(report: Report, console: Console, width: int) -> None:
 
 
 def draw(picture: Picture, width: int, unicode: bool) -> list[str]:
-    """The picture in characters: two a place where a day of hours fits, else several places in one."""
+    """Return the picture as lines of characters: two characters per place if a day of hours fits, otherwise fewer."""
     if any(line.role == "seen" for line in picture.lines) and len(picture.places) * 3 + 8 > width:
         return _squeezed(picture, width, unicode)
     if not picture.high:
@@ -67,7 +67,7 @@ def draw(picture: Picture, width: int, unicode: bool) -> list[str]:
 
 
 def _bars_with_bounds(picture: Picture, unicode: bool) -> list[str]:
-    """Two characters of bar a place, a dash where the normal ends; findings are underlined."""
+    """Return bars of two characters per place, with a dash at the upper end of normal. Findings are underlined."""
     height = 10
     seen = next(line for line in picture.lines if line.role == "seen").values
     top = max([*(value or 0.0 for value in seen), *picture.high])
@@ -94,7 +94,7 @@ def _bars_with_bounds(picture: Picture, unicode: bool) -> list[str]:
 
 
 def _squeezed(picture: Picture, width: int, unicode: bool) -> list[str]:
-    """Bars, each of several places at its highest, under the upper end of what is normal; findings are underlined."""
+    """Return bars of several places each, at their highest, below the upper end of normal. Findings are underlined."""
     height = 4
     seen = next(line for line in picture.lines if line.role == "seen").values
     top = max([1.0, *(value or 0.0 for value in seen), *picture.high])

@@ -1,4 +1,4 @@
-"""What the analysis of transactions says, in plain words, tables, pictures, SQL and data."""
+"""Reports the analysis of transactions in plain words, tables, pictures, SQL and data."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,18 +14,19 @@ from txmon.model.statuses import DENIED, FAILED, REVERSED, SUCCESS, role_of
 from txmon.query.load import literal
 from txmon.support.durations import DAY, duration_text
 
-TOLD: Final = 8  # episodes told one by one; the table has all
+TOLD: Final = 8  # episodes described in sentences; the table has all
 MOST_PLACES: Final = 300  # points of a picture
-WIDTHS: Final = (60, 300, 600, 900, 1800, 3600, 4 * 3600, 86400)  # seconds a point
-PROBLEMS: Final = ("failed", "reversed", "backend_reversed", "denied")  # in this order, and others of their roles
-MOST_HOURS: Final = 72  # told one by one; over a longer time, days are
+WIDTHS: Final = (60, 300, 600, 900, 1800, 3600, 4 * 3600, 86400)  # seconds per point
+# in this order, followed by other statuses with their roles
+PROBLEMS: Final = ("failed", "reversed", "backend_reversed", "denied")
+MOST_HOURS: Final = 72  # hours in the table; a longer file gets a row per day
 CORRELATED: Final = 0.2
 MOST_PICTURES: Final = 8
-GAP: Final = 3  # columns between two of a table in a terminal
+GAP: Final = 3  # spaces between two columns of a table in a terminal
 
 
 def transaction_report(analysis: TransactionAnalysis) -> Report:
-    """The report of one stream of transactions."""
+    """Return the report of one stream of transactions."""
     title = f"{', '.join(map(basename, analysis.sources))}: {analysis.total:,} transactions"
     statements = (*_findings(analysis), *_notes(analysis), *_limits(analysis))
     grids = (
@@ -39,7 +40,7 @@ def transaction_report(analysis: TransactionAnalysis) -> Report:
 
 
 def clock(analysis: TransactionAnalysis, time: int) -> str:
-    """A time of day; with its date where the file has several."""
+    """Return a time of day, with its date if the file has several."""
     text = iso(time)
     return text[11:16] if analysis.first // 86400 == analysis.last // 86400 else f"{text[5:10]} {text[11:16]}"
 
@@ -121,7 +122,7 @@ def _incidents(analysis: TransactionAnalysis) -> Grid:
 
 
 def _changes(analysis: TransactionAnalysis) -> Grid:
-    """The shares that each incident moved most."""
+    """Return the table of the shares that each incident changed most."""
     rows = [
         (
             clock(analysis, incident.start),
@@ -139,7 +140,7 @@ def _changes(analysis: TransactionAnalysis) -> Grid:
 
 
 def _sums(analysis: TransactionAnalysis, width: int = HOUR) -> dict[int, dict[str, int]]:
-    """Transactions of each status in steps of `width` seconds, in time."""
+    """Return the transactions of each status in steps of `width` seconds, in order of time."""
     hours: dict[int, dict[str, int]] = {}
     for time, statuses in analysis.counts.items():
         sums = hours.setdefault(time - time % width, {})
@@ -164,7 +165,7 @@ def _by_hour(analysis: TransactionAnalysis) -> Grid:
 
 
 def _columns(analysis: TransactionAnalysis) -> list[str]:
-    """The statuses, most first, that a table of 80 columns has room for."""
+    """Return the largest statuses that fit into a table of 80 columns."""
     room = 80 - 2 * (GAP + 10) - (GAP + 6)  # hour or day, total, others
     names: list[str] = []
     for item in analysis.statuses:
@@ -225,7 +226,7 @@ def _pictures(analysis: TransactionAnalysis) -> tuple[Picture, ...]:
     troubles = (FAILED, REVERSED, DENIED)
     known += [s for s in sums if s not in PROBLEMS and role_of(s, analysis.roles) in troubles]
     alerted = {one.status for episode in analysis.episodes for one in episode.numbers}
-    # what went wrong first, then the volume
+    # problem statuses first, then the volume
     shown = [*sorted(known, key=lambda status: status not in alerted), "*"]
     shown += [s for s in sums if s not in shown and role_of(s, analysis.roles) == SUCCESS]
     return tuple(
@@ -243,7 +244,7 @@ def _picture(
     unit: str,
     spans: tuple[tuple[int, int], ...],
 ) -> Picture:
-    """One status over time, with what was expected and the band of what was normal."""
+    """Return the picture of one status over time, with its expected count and the band of normal counts."""
     normal = analysis.normal.get(status)
     known = [None if normal is None else normal.over(place, place + width) for place in places]
     lines = [Line("seen", tuple(values), "seen")]
@@ -258,7 +259,7 @@ def _picture(
 
 
 def _sql(analysis: TransactionAnalysis) -> str:
-    """The minutes of the worst episode and the half hour before it."""
+    """Return SQL for the minutes of the worst episode and the half hour before it."""
     if not analysis.episodes:
         return "-- No incident was found: transactions by hour\nSELECT * FROM per_hour ORDER BY hour;\n"
     worst = analysis.episodes[0]

@@ -1,4 +1,4 @@
-"""`txmon ack`: say that somebody knows of an open incident, or what it is."""
+"""`txmon ack`: acknowledge an open incident, or declare what it is."""
 
 import getpass
 
@@ -57,8 +57,8 @@ def ack(identity: str, note: str, author: str, undo: bool, accept: bool, ignore:
 
 
 def user() -> str:
-    """Return the name of the user who runs the command; empty where the system knows none."""
+    """Return the name of the user who runs the command, or "" if the system has none."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a user without an entry, as in containers
+    except (KeyError, OSError):  # a user id without an entry, as in containers
         return ""

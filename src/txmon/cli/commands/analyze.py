@@ -1,4 +1,4 @@
-"""`txmon analyze`: the analyst's half hour with a file of checkouts or of transactions."""
+"""`txmon analyze`: a report on a file of checkouts or of transactions."""
 
 import os
 import sys
@@ -79,7 +79,7 @@ def analyze(
     reports, unread = _reports(files, observed, references, false_rate, config)
     _to_files(reports, html, pdf, png, svg)
     if "-" in (html, pdf, png, svg):
-        pass  # standard output has the page or the picture
+        pass  # standard output receives the page or the picture
     elif as_json:
         from txmon.analysis.report.markdown import write_json
 
@@ -99,9 +99,9 @@ def analyze(
 def _reports(
     paths: Sequence[str], observed: str | None, references: tuple[str, ...], rate: float | None, config: Config
 ) -> tuple[list[Report], BadData | None]:
-    """A report a file of checkouts, and one for all files of transactions: they are one stream, as for replay.
+    """Return one report per file of checkouts, and one for all files of transactions, because they are one stream.
 
-    With them, what is to be raised once they are printed: less than half of the transactions could be read.
+    The second value is an error to raise after printing, if less than half of the transactions could be read.
     """
     from txmon.analysis.checkouts import FALSE_RATE, analyze_checkouts
     from txmon.analysis.report.checkouts import checkout_report
@@ -130,7 +130,7 @@ def _reports(
 
 
 def _is_stream(path: str, settings: Settings) -> bool:
-    """Whether `path` holds transactions, and not the checkouts of a day by the hour. NoInput, BadData."""
+    """Return whether `path` contains transactions rather than checkouts by the hour. Raise NoInput or BadData."""
     from txmon.ingest.formats.opened import OpenedSource
     from txmon.query.files import look
     from txmon.runtime.reader import hints_of
@@ -147,7 +147,7 @@ def _is_stream(path: str, settings: Settings) -> bool:
     except BadData as bad:
         columns = {name.lower() for name in found.columns} if found is not None else set()
         if columns & set(HOUR_NAMES) and len(columns) > 1 and "no column for 'status'" in str(bad):
-            return False  # a table of hours whose columns have names of their own
+            return False  # a table of hours whose columns have unknown names
         raise
 
 
@@ -166,7 +166,7 @@ def _transactions(paths: Sequence[str], config: Config) -> tuple[Report, BadData
         with progress(reading(reader)):
             found = analyze_transactions(tallies, pipeline_of(settings, live=False), settings.bucket, paths)
     except BadData:
-        reader.check(paths)  # it has more to say
+        reader.check(paths)  # its error message is more precise
         raise
     finally:
         for line in [*log.summary(), *reader.summary()]:
@@ -179,7 +179,7 @@ def _transactions(paths: Sequence[str], config: Config) -> tuple[Report, BadData
 
 
 def _plots(plot: str | None, png: str | None, svg: str | None) -> tuple[str | None, str | None]:
-    """The files for --png and --svg, --plot being one of them by its name."""
+    """Return the files for --png and --svg. --plot is one of them, by its extension."""
     if plot is None:
         return png, svg
     kind = os.path.splitext(plot)[1].lower()

@@ -1,4 +1,4 @@
-"""`txmon completion`: prints the script with which a shell completes txmon's commands, options and values."""
+"""`txmon completion`: prints the script that lets a shell complete txmon's commands, options and values."""
 
 import click
 

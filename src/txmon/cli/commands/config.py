@@ -1,4 +1,4 @@
-"""`txmon config`: the effective settings, and where each came from."""
+"""`txmon config`: prints the effective settings and their origins."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`txmon doctor`: can this installation, with these settings, do its work?"""
+"""`txmon doctor`: checks whether this installation works with these settings."""
 
 import json
 import os

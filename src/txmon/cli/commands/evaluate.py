@@ -1,4 +1,4 @@
-"""`txmon evaluate`: verdicts scored against labels."""
+"""`txmon evaluate`: scores verdicts against labels."""
 
 import json
 from os.path import basename
@@ -15,7 +15,7 @@ from txmon.ingest.files import FileSource
 from txmon.support.terminal_text import printable
 from txmon.terminal.tables import aligned, decimal
 
-SHOWN = 10  # missed incidents, and false episodes, that the text names
+SHOWN = 10  # missed incidents, and false episodes, that the text lists
 
 
 @click.command(cls=Command, short_help="Score verdicts against labels.")
@@ -51,7 +51,8 @@ def evaluate(verdicts: tuple[str, ...], labels: tuple[str, ...], machine: bool) 
         raise UsageError("standard input (-) can be read only once. Name a file instead.")
     scores = []
     for path, truth in zip(verdicts, labels, strict=True):
-        known = load_labels(truth)  # first: it is small, and its faults should not wait for the verdicts
+        # first, because the labels are small, and their errors should not wait for the verdicts
+        known = load_labels(truth)
         with FileSource(path) as source, progress(lambda: Where(basename(source.name), source.consumed, source.size)):
             scores.append(score(read_alerts((line for lines in source for line in lines), source.name), known))
     result = total(scores)
@@ -59,13 +60,13 @@ def evaluate(verdicts: tuple[str, ...], labels: tuple[str, ...], machine: bool) 
 
 
 def load_labels(path: str) -> Labels:
-    """The labels in the file `path`; NoInput or BadData say what is wrong with it."""
+    """Return the labels in the file `path`. Raise NoInput or BadData with the reason."""
     with FileSource(path) as source:
         return read_labels(b"\n".join(line for lines in source for line in lines), source.name)
 
 
 def as_text(result: Score) -> list[str]:
-    """The score for people: a table by kind of incident, the figures, and what went wrong by name."""
+    """Return the score for people: a table by kind of incident, the totals, and a list of the mistakes."""
     rows = [("kind", "incidents", "caught", "median delay (min)")]
     for kind, delays in result.kinds.items():
         hit = [delay for delay in delays if delay is not None]

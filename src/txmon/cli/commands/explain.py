@@ -1,4 +1,4 @@
-"""`txmon explain`: one incident afterwards, on one page."""
+"""`txmon explain`: describes one past incident on one page."""
 
 import json
 import sys

@@ -73,7 +73,7 @@ def _topics() -> str:
 
 
 def _page_of(group: click.Group, root: click.Context, words: tuple[str, ...]) -> str | None:
-    """Return the whole help of the command that `words` name, as `state show`; None where they name no command."""
+    """Return the full help of the command that `words` name, such as `state show`, or None if they name no command."""
     command: click.Command | None = group
     context = root
     for word in words:
@@ -87,7 +87,7 @@ def _page_of(group: click.Group, root: click.Context, words: tuple[str, ...]) ->
 
 
 def _setting(word: str) -> str | None:
-    """Return the name of the setting that `word` names: a flag, a key or a variable; None where it names none."""
+    """Return the name of the setting that `word` names by flag, key or variable, or None."""
     name = word.lstrip("-").replace("-", "_").lower().removeprefix("txmon_")
     name = FORMER.get(name, name)
     return name if name in DECLARATIONS else None

@@ -1,4 +1,4 @@
-"""`txmon inspect`: how a file is read, before anything is judged."""
+"""`txmon inspect`: shows how a file is read, without judging it."""
 
 import json
 from collections import Counter
@@ -23,7 +23,7 @@ from txmon.support.durations import duration_text
 from txmon.support.terminal_text import printable
 from txmon.terminal.tables import aligned
 
-SHOWN = 5  # records that are shown
+SHOWN = 5  # records shown
 STATUSES = 30  # statuses whose totals are shown
 
 

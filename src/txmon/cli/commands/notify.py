@@ -1,4 +1,4 @@
-"""`txmon notify`: try the ways to people before they are needed."""
+"""`txmon notify`: tests the notification channels."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`txmon query`: SQL over transactions, checkouts and verdicts."""
+"""`txmon query`: runs SQL over transactions, checkouts and verdicts."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ from txmon.support.terminal_text import for_people, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-# --format and --group-by are of the result here, not of the input
+# here, --format and --group-by apply to the result, not to the input
 PARSING = tuple(name for name in UNDERSTANDING if name not in ("format", "group_by"))
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGEINT")
@@ -107,11 +107,11 @@ def query(
 
 @contextmanager
 def _at_once() -> Iterator[None]:
-    """Ctrl-C ends the process here and now."""
+    """Let Ctrl-C end the process immediately."""
     try:
         yield
     except KeyboardInterrupt:
-        # duckdb cannot be stopped in mid-statement, and would take an ordinary end of Python for a crash
+        # duckdb cannot be stopped within a statement, and an ordinary end of Python would crash it
         fail("interrupted")
         os._exit(ExitCode.INTERRUPTED)
 
@@ -128,7 +128,10 @@ def _answer(database: Database, sql: str | None, how: str, out: str | None, char
 
 
 def _split(arguments: Sequence[str], name: str | None, beside: bool) -> tuple[str | None, Sequence[str]]:
-    """The SQL, None for a list of the tables, and the files. beside: there is a database, and need be no file."""
+    """Return the SQL (None for a list of the tables) and the files.
+
+    beside: a database is given, so no file is needed.
+    """
     if name is not None:
         sql: str | None = shipped_query(name)
     elif arguments and not os.path.exists(arguments[0]):

@@ -1,4 +1,4 @@
-"""`txmon replay`: judge files as fast as they can be read."""
+"""`txmon replay`: judges files as fast as they can be read."""
 
 import os
 import sys
@@ -136,7 +136,7 @@ def replay(
         outputs = Outputs(
             settings, stack, notify, live=False, reader=reader, jobs=jobs or _jobs(files), pace=pace, typed=typed
         )
-        if inject or partial:  # what an experiment changes, and early alerts come after, are single records
+        if inject or partial:  # experiments change single records, and early alerts follow single records
             from txmon.ingest.order import in_time_order
 
             outcomes = judge(pipeline, _noting(in_time_order(reader.records(inputs)), inputs, pipeline))
@@ -157,7 +157,7 @@ def replay(
 
 
 def _detail(path: str, settings: Settings, log: RejectLog, today: date) -> "DetailCounts":
-    """The counts of a second table, whose column of statuses has what explains an alert."""
+    """Return the counts of a second table, whose column of statuses contains details that explain alerts."""
     from txmon.detection.detail import DetailCounts
 
     plain = replace(settings, map={}, group_by=(), drivers=(), wide=())
@@ -175,7 +175,7 @@ def _code(outputs: Outputs, settings: Settings) -> ExitCode:
 
 
 def _noting(items: Iterable[T], inputs: Iterable[object], pipeline: Pipeline) -> Iterable[T]:
-    """Return `items`, and tell the pipeline which times nobody observed, where an input knows that."""
+    """Return `items`, and tell the pipeline which times were not observed, if an input knows that."""
     asked = [one.unobserved for one in inputs if isinstance(one, PartlyObserved)]
     return _noted(items, asked, pipeline) if asked else items
 
@@ -188,7 +188,7 @@ def _noted(items: Iterable[T], asked: Sequence[Callable[[], list[tuple[int, int]
 
 
 def _check(specs: Sequence[str]) -> None:
-    """Raise UsageError where one of `specs` is no incident."""
+    """Raise UsageError if one of `specs` is not a valid incident."""
     if specs:
         from txmon.evaluation.incident_spec import parse_incident
 
@@ -199,10 +199,13 @@ def _check(specs: Sequence[str]) -> None:
 def _judge(
     specs: Sequence[str], settings: Settings, files: Sequence[str], today: date, stack: ExitStack, judge: Judge
 ) -> Judge:
-    """`judge` with the incidents of `specs` in what it judges, and their report at the end of `stack`."""
+    """Return `judge` with the incidents of `specs` added to its input.
+
+    Their report is printed at the end of `stack`.
+    """
     if not specs:
         return judge
-    from txmon.cli.experiment import Experiment  # here, because few replays have an incident of their own
+    from txmon.cli.experiment import Experiment  # imported here because few replays inject incidents
 
     experiment = Experiment(specs, settings, files, today)
     stack.callback(experiment.report)
@@ -210,13 +213,13 @@ def _judge(
 
 
 def _jobs(files: tuple[str, ...]) -> int:
-    """As many processes as are of use: for less than LARGE, starting a second one takes as long as it saves."""
+    """Return how many processes to use. Below LARGE bytes, starting a second one takes as long as it saves."""
     size = sum(os.path.getsize(path) for path in files if os.path.isfile(path))
     return 2 if size >= LARGE and len(os.sched_getaffinity(0)) > 1 else 1
 
 
 def _peeking(pipeline: Pipeline, records: Iterable[Record]) -> Iterator[Outcome]:
-    """All outcomes, with a look at the open buckets after every record."""
+    """Yield all outcomes, and look at the open buckets after every record."""
     for record in records:
         yield from pipeline.feed([record])
         yield from pipeline.peek()

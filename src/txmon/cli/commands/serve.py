@@ -1,4 +1,4 @@
-"""`txmon serve`: the endpoint and the live page."""
+"""`txmon serve`: runs the HTTP endpoint and the live page."""
 
 import os
 import sys
@@ -42,15 +42,16 @@ from txmon.support.plurals import counted
 if TYPE_CHECKING:
     from txmon.server.http.tls import Tls
 
-PARSING = tuple(name for name in READING if name != "strict")  # a bad record is an answer to its sender
+# the sender receives an answer for a bad record, so --strict does not apply
+PARSING = tuple(name for name in READING if name != "strict")
 SERVING = (
     "host", "port", "allow_host", "base_path", "trusted_proxy", "tokens_file", "tls_cert", "tls_key", "state",
     "durability", "tail", "otlp", "max_ahead", "max_body", "max_unpacked", "connections", "per_address", "drain_delay",
     "access_log", "log_level", *MESSAGES,
 )  # fmt: skip
-PATIENCE = 20.0  # seconds that requests in flight get at the end,
-SWITCH = 0.001  # seconds after which a thread that computes lets one go on that answers
-LAST = 5.0  # and a request that is still worked on then, before the state is left as it was
+PATIENCE = 20.0  # seconds for requests in flight at the end
+SWITCH = 0.001  # seconds after which a computing thread lets another one answer
+LAST = 5.0  # further seconds for a request that is still being processed, before the state is left as it was
 
 
 @click.command(
@@ -91,7 +92,7 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         log = RejectLog(settings.rejects, say=lambda line: tell([line]))
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=True, partial=True, detailed=True)
-        # the live page is this command's chart
+        # this command shows the live page instead of a chart
         outputs = Outputs(replace(settings, chart="never"), stack, notify, live=True, reader=None)
         engine = Engine(settings, pipeline, time.time, log, (outputs.accept,))
         outputs.pause = engine.turn.lend
@@ -129,19 +130,19 @@ def _tokens(settings: Settings) -> tuple[str | None, list[Token]]:
 
 
 def _renewed(guard: Guard, path: str) -> str:
-    """Read the tokens again; return what to say of that."""
+    """Read the tokens again. Return a message about them."""
     tokens = read_tokens(path)
     guard.renew(tokens)
     return f"{path}: {counted(len(tokens), 'token')} read again"
 
 
 def _encryption(settings: Settings) -> "Tls | None":
-    """TLS as the settings ask for it; UsageError or ConfigError where it cannot be had."""
+    """Return TLS as configured, or None. Raise UsageError or ConfigError if it is not possible."""
     if settings.tls_cert is None and settings.tls_key is None:
         return None
     if settings.tls_cert is None or settings.tls_key is None:
         raise UsageError("--tls-cert and --tls-key belong together; give both")
-    from txmon.server.http.tls import Tls  # OpenSSL takes its time to load
+    from txmon.server.http.tls import Tls  # imported here because OpenSSL is slow to load
 
     return Tls(settings.tls_cert, settings.tls_key)
 
@@ -167,7 +168,7 @@ def _run(
     controls: LiveControls,
     stop: Stop,
 ) -> tuple[ExitCode, bool]:
-    """Serve until SIGTERM or SIGINT; answer what is under way, and write what is known: whether that worked."""
+    """Serve until SIGTERM or SIGINT, answer the requests in flight, and write the state. Return whether that worked."""
     sys.setswitchinterval(SWITCH)
     encryption = _encryption(settings)
     if encryption is not None:
@@ -209,13 +210,13 @@ def _run(
 
 
 def _until_ended(engine: Engine, app: App, stop: Stop, say: ServerLog, controls: LiveControls, vitals: Vitals) -> str:
-    """Do what time and signals ask for until the server is to end; return the trouble that was said last."""
+    """Handle time and signals until the server ends. Return the trouble that was reported last."""
     trouble = ""
     ended: float | None = None
     while ended is None or (not stop.hurry and time.monotonic() < ended):
         stop.wait(TICK)
         if stop.signal and ended is None:
-            app.draining = True  # who balances the load sees it in /readyz, and sends the next requests elsewhere
+            app.draining = True  # a load balancer sees this at /readyz and sends the next requests to another server
             ended = time.monotonic() + engine.settings.drain_delay
             continue
         if stop.hangup():

@@ -1,4 +1,4 @@
-"""`txmon silence`: notify nobody of a status for a while."""
+"""`txmon silence`: suppresses notifications of a status for a time."""
 
 import time
 

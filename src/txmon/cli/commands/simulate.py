@@ -183,7 +183,7 @@ def _scenario(
 
 
 def _check_scenario(context: click.Context) -> None:
-    """Refuse the options that a scenario decides itself."""
+    """Refuse the options that a scenario sets itself."""
     for name, why in FIXED_BY_SCENARIO.items():
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = "--incident" if name == "incidents" else f"--{name}"

@@ -1,4 +1,4 @@
-"""`txmon spark`: the same detector on a cluster, and the care of its state."""
+"""`txmon spark`: runs the same detector on a cluster, and maintains its state."""
 
 import os
 from collections.abc import Callable
@@ -19,14 +19,14 @@ from txmon.settings.declarations import Settings
 from txmon.settings.parsers import duration
 from txmon.spark.shards import Plan, plan_of
 
-# bad records are lines of the output, in kind=reject: they have no file of their own, and none of them ends the job
+# bad records are lines of the output, in kind=reject; they have no separate file and never end the job
 PARSING: Final = tuple(name for name in READING if name not in ("strict", "rejects"))
 SHARDS: Final = 16
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def planning(command: F) -> F:
-    """Gives a command what a plan is made of."""
+    """Add the options of a plan to a command."""
     for add in (
         option("--no-totals", section="Spark", is_flag=True, help="Do not judge the platform as a whole."),
         option(
@@ -170,7 +170,7 @@ def backfill(
 
 
 def _tasks(running: Any) -> Where | None:
-    """Return how many tasks of the present stages of a Spark session are done."""
+    """Return how many tasks of the current stages of a Spark session are finished."""
     tracker = running.sparkContext.statusTracker()
     stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
     known = [stage for stage in stages if stage is not None and stage.numTasks]

@@ -1,4 +1,4 @@
-"""`txmon state show`: what a state file knows."""
+"""`txmon state show`: shows the content of a state file."""
 
 import click
 
@@ -61,5 +61,5 @@ def show(file: str, rows: int) -> None:
         console.print(f"open: {printable(incident.id)} {printable(incident.label)} since {iso(incident.start)}")
     for name, position in found.sources.items():
         if name == OWN:
-            continue  # of the run, not of a source
+            continue  # it belongs to the run, not to a source
         console.print(f"source: {printable(name)} at byte {position.get('offset')}")

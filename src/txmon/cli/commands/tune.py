@@ -1,4 +1,4 @@
-"""`txmon tune`: settings proposed from a stream and its labels, or from an alarm budget."""
+"""`txmon tune`: proposes settings from a stream and its labels, or from an alarm budget."""
 
 import json
 import os
@@ -38,7 +38,7 @@ SETTINGS = tuple(
     for name, declaration in DECLARATIONS.items()
     if declaration.section in ("input", "detection", "incidents") and name not in ("budget", "rejects")
 )
-SHOWN = 10  # alerts gained, and alerts lost, that the text names
+SHOWN = 10  # gained and lost alerts that the text lists
 
 
 @click.command(
@@ -105,7 +105,7 @@ def _limit(truths: Sequence[str], budget: str | None) -> float | None:
 
 
 def _old(path: str, present: Settings) -> Settings:
-    """The settings of another file, alone; they must read the same transactions."""
+    """Return the settings of another file, without flags. They must read the same transactions."""
     if not os.path.exists(path):
         raise NoInput(f"{path}: no such file")
     nowhere = Path(os.devnull)
@@ -117,7 +117,7 @@ def _old(path: str, present: Settings) -> Settings:
 
 
 def _read(config: Config, groups: Sequence[Sequence[str]]) -> tuple[list[list[Record]], Settings]:
-    """Every group of files as one stream, in memory: it is judged many times. With the settings that they ask for."""
+    """Return every group of files as one stream in memory, to be judged several times, and the resulting settings."""
     settings = config.settings
     log = RejectLog(None, settings.strict)
     streams, repeats, read = [], list[str](), 0
@@ -136,13 +136,13 @@ def _read(config: Config, groups: Sequence[Sequence[str]]) -> tuple[list[list[Re
 
 
 class _Trials:
-    """Judges the streams under one candidate after the other, and knows how far that is."""
+    """Judges the streams under one candidate after the other, and measures the progress."""
 
     def __init__(self, streams: Sequence[Sequence[Record]]) -> None:
         self._streams = streams
         self._size = sum(map(len, streams))  # records
         self._begun = 0  # trials
-        self._left: list[Iterator[Record]] = []  # of the present trial
+        self._left: list[Iterator[Record]] = []  # of the current trial
 
     def judge(self, tried: Settings) -> list[Alerts]:
         """Return the alerts of each stream under the settings `tried`."""
@@ -151,24 +151,24 @@ class _Trials:
         return [alerts_of(pipeline_of(tried, live=False).run(records)) for records in self._left]
 
     def where(self, most: int) -> Where:
-        """Return how far the work is. most: trials that it may take."""
+        """Return the progress. most: the largest number of trials."""
         done = self._begun * self._size - sum(map(length_hint, self._left))
         return Where(f"settings {self._begun} of at most {most}", done, most * self._size, "records")
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What was found, and how it is shown."""
+    """The proposed settings, and how they are shown."""
 
     tuner: Tuner
-    name: str  # of the settings that are compared with
-    before: Trial  # under them
+    name: str  # of the settings used for comparison
+    before: Trial  # the result under them
     best: Trial
-    limit: float | None  # episodes a day
-    files: Sequence[str]  # of each stream; empty where there is one stream only
+    limit: float | None  # episodes per day
+    files: Sequence[str]  # of each stream; empty if there is only one stream
 
     def as_json(self) -> dict[str, object]:
-        """All of it, for machines."""
+        """Return the proposal as data, for programs."""
         gained, lost = self._changes()
         return {
             "compared": {**_trial_json(self.before), "settings": self.name},
@@ -180,7 +180,7 @@ class Proposal:
         }
 
     def as_text(self) -> list[str]:
-        """A txmon.toml: all but the proposal are comments."""
+        """Return a txmon.toml in which everything except the proposal is a comment."""
         labelled = self.tuner.labels is not None
         figures = ["caught", "median delay (min)", "false a day"] if labelled else ["alerts a day"]
         rows = [["settings", *figures, "pages"]]

@@ -1,4 +1,4 @@
-"""`txmon watch`: judge a stream as it comes, and never lose its place."""
+"""`txmon watch`: judges a live stream and resumes after a restart."""
 
 import math
 import os
@@ -37,14 +37,14 @@ from txmon.settings.declarations import Settings
 from txmon.support.kafka_address import topic_of
 
 FRAME: Final = 0.15  # seconds between two frames of the chart
-IDLE: Final = 0.5  # seconds after which the clock is looked at, without a chart
+IDLE: Final = 0.5  # seconds between two looks at the clock, without a chart
 
 
 class _Watch(Command):
-    """Says what to do instead where a file is given as to replay."""
+    """A command that suggests --follow or replay if a file is given."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does; UsageError."""
+        """Parse the arguments as click does. Raise UsageError."""
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as wrong:
@@ -145,7 +145,7 @@ def watch(
         verbose.finish(session.read, outputs.buckets, outputs.alerting)
         if stop.signal == signal.SIGINT:
             raise KeyboardInterrupt
-        # a run that was stopped, or goes on from a state, may have had nothing new to read
+        # a run that was stopped, or that continues from a state, may have had no new rows
         nothing = not session.read and not stop.signal and settings.state is None
         unread = nothing or session.log.count > session.read
     if unread:
@@ -189,7 +189,7 @@ def _open(
         source = other.live(lambda line: tell([line]), session.position, hints_of(session.settings))
         stack.callback(source.close)
         feed = session.read_from(source, kind="jsonl")
-        feed.taken = session.position(source.name)  # until there is a newer one
+        feed.taken = session.position(source.name)  # until a newer position is known
     piped = not session.feeds.all and not patterns
     if piped:
         if sys.stdin.isatty():
@@ -199,7 +199,7 @@ def _open(
 
 
 def _begin(session: LiveSession, begin: str | None, paths: tuple[str, ...], kafka: str | None) -> None:
-    """Begin where --from says; UsageError where that cannot be."""
+    """Start where --from says. Raise UsageError if that is not possible."""
     if begin in (None, "start"):
         return
     if begin == "end":
@@ -223,13 +223,13 @@ def _topic(session: LiveSession, address: str, group: str) -> KafkaSource:
 
 
 def _loop(session: LiveSession, outputs: Outputs, stop: Stop, live: LiveControls, vitals: Vitals) -> None:
-    """Go on until every source has ended or a signal asks for the end."""
+    """Run until every source has ended or a signal requests the end."""
     display, came = outputs.display, False
     sources = [feed.source for feed in session.feeds.all]
     keyboard = display.descriptor if display is not None else None
     others = (stop.reader, keyboard)
     with Waiting(sources, others, IDLE if display is None else FRAME, session.feeds.open_ended) as waiting:
-        session.awake(math.inf)  # opening the sources was no absence, however long it took
+        session.awake(math.inf)  # opening the sources does not count as an absence, even if it took long
         while not stop.signal and not session.feeds.ended():
             patience = waiting.patience(came)
             ready = waiting.wait(patience)

@@ -1,5 +1,5 @@
-"""Adds lines up to counts without making a record of each: the same result as `records` and the buckets, faster.
+"""Counts lines without making a record of each: the same result as `records` and the buckets, but faster.
 
-Delete it, and only speed is lost. It may import `ingest` and `model`. Start reading at `aggregator`, which chooses
-the fast way that a line allows.
+If you delete this package, txmon only becomes slower. It may import `ingest` and `model`. Start reading at
+`aggregator`, which chooses the fastest way that a line allows.
 """

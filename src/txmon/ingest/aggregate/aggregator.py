@@ -1,9 +1,9 @@
-"""Lines to counts without a `Record` a line, where nothing but the counts is asked for.
+"""Turns lines into counts without a `Record` for each line, for commands that need only the counts.
 
-Most lines of a stream look like the line before: the same second, one of a few statuses, a key seen already. Their
-cells are looked up as they are. What cannot be looked up (a new status, a quote, a bad line, another shape) goes to the
-`RecordParser`, which alone knows what lines mean. So do the lines of a live stream that have an id: each must be told
-from the others when it is counted.
+Most lines of a stream resemble the line before: the same second, one of a few statuses, a known key. Their cells are
+looked up in tables. Everything else (a new status, a quote, a bad line, another shape) goes to the `RecordParser`, the
+only place that defines what a line means. Lines of a live stream that have an id also go there, because each id must
+be compared when its line is counted.
 """
 
 from typing import Final
@@ -13,23 +13,26 @@ from txmon.ingest.aggregate.json_lines import JsonAggregator
 from txmon.ingest.aggregate.ledger import Item, Ledger
 from txmon.ingest.records import CsvLayout, RecordParser, Reject
 
-TOGETHER: Final = 1 << 14  # lines looked at together: their cells take 200 bytes a line besides, and more where wide
+TOGETHER: Final = 1 << 14  # lines processed together; their cells take about 200 bytes per line, and more in wide files
 
 
 class Aggregator:
-    """Reads one source's lines through its parser, adding up by bucket, key and status what can be added up."""
+    """Reads the lines of one source through its parser, and adds them up by bucket, key and status."""
 
     def __init__(self, parser: RecordParser, width: int, whole: bool = False) -> None:
-        """width: of a bucket, seconds. whole: the input is read before it is judged, so ids are added up too."""
+        """Create it. width: of a bucket, seconds.
+
+        whole: the input is read before it is judged, so lines with ids are added up too.
+        """
         self._parser = parser
         self._whole = whole
         self._ledger = Ledger(parser, width, whole)
         self._csv: CsvAggregator | None = None
-        self._layout: CsvLayout | None = None  # that `_csv` reads by: another file may have another header
+        self._layout: CsvLayout | None = None  # the layout of `_csv`; another file may have another header
         self._json = JsonAggregator(self._ledger, whole)
 
     def take(self, lines: list[bytes]) -> list[Item | Reject]:
-        """Return what `lines` come to, in order of arrival; BadData as the parser raises it."""
+        """Return the counts and rejects of `lines`, in order of arrival. Raise BadData as the parser does."""
         self._ledger.out = []
         at = 0
         while at < len(lines) and not self._parser.ready():
@@ -42,7 +45,7 @@ class Aggregator:
         return self._ledger.out
 
     def rest(self) -> list[Item | Reject]:
-        """Return what was kept back of a whole input: it has ended."""
+        """Return what was kept back of a whole input. Call it when the input has ended."""
         self._ledger.out = []
         self._ledger.gather()
         return self._ledger.out

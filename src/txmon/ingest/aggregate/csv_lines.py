@@ -1,4 +1,4 @@
-"""CSV lines to counts: where what follows a line's time is new, all the cells of many lines are split off at once."""
+"""Counts CSV lines. Where the text after a line's time is new, it splits the cells of many lines at once."""
 
 from typing import Final
 
@@ -11,11 +11,11 @@ from txmon.ingest.records import CsvLayout
 from txmon.model.keys import Key
 from txmon.model.money import NO_AMOUNT, units_of
 
-QUOTE: Final = ord('"')  # a number: looking for a byte in bytes raises and catches an error first
+QUOTE: Final = ord('"')  # an int, because a search for a byte in bytes first raises and catches an error inside CPython
 RETURN: Final = ord("\r")
 MINUS: Final = ord("-")
 POINT: Final = ord(".")
-FEW: Final = 64  # lines looked at together where there is something odd among more
+FEW: Final = 64  # lines processed together when some of them have quotes or other irregular text
 
 
 class CsvAggregator(EndingAggregator):
@@ -26,7 +26,7 @@ class CsvAggregator(EndingAggregator):
         self._layout = layout
         self._delimiter = layout.delimiter
         columns = (layout.status, layout.count, layout.amount, layout.id, *layout.by)
-        # lines that have an id have no end in common
+        # a line with an id is different from every other, so remembering its end saves nothing
         self._time_first = layout.time == 0 and 0 not in columns and layout.id < 0
 
     def add(self, lines: list[bytes]) -> None:
@@ -37,7 +37,7 @@ class CsvAggregator(EndingAggregator):
             self._add_together(lines)
 
     def start(self, raw: bytes) -> bytes:
-        """Up to the second cell."""
+        """Return the line up to its second cell."""
         return raw[: find(raw, self._delimiter[0], 0) + 1]
 
     def time_in(self, start: bytes) -> bytes:
@@ -45,7 +45,7 @@ class CsvAggregator(EndingAggregator):
         return start[:-1]
 
     def read(self, rest: bytes) -> Rest | None:
-        """Return what the cells after the first say."""
+        """Return the meaning of the cells after the first."""
         layout = self._layout
         if QUOTE in rest or not _is_text(rest):
             return None
@@ -60,18 +60,18 @@ class CsvAggregator(EndingAggregator):
         return Rest(status, self._key(cells, 0) if layout.by else (), count, units)
 
     def add_one(self, raw: bytes) -> None:
-        """Count a line by its cells."""
+        """Count a line cell by cell."""
         self._add_together([raw])
 
     def _add_together(self, lines: list[bytes]) -> None:
-        """Count lines together; where there are quotes and the like in any of them, in smaller parts."""
+        """Count lines together. Where some of them have quotes or other irregular text, count smaller parts."""
         together = self._delimiter.join(lines)
         fits = len(together) <= self.max_line or max(map(len, lines)) <= self.max_line
         if fits and QUOTE not in together and _is_text(together):
             if RETURN not in together:
                 self._add_rows(lines, lines, together)
             else:
-                # only for looking: a bad record is kept as it came, with its carriage return
+                # this copy is only inspected: a reject keeps the line as it arrived, with its carriage return
                 texts = [raw.rstrip(b"\r\n") for raw in lines]
                 self._add_rows(lines, texts, self._delimiter.join(texts))
         elif len(lines) == 1:
@@ -82,7 +82,7 @@ class CsvAggregator(EndingAggregator):
                 self._add_together(lines[start : start + step])
 
     def _add_rows(self, lines: list[bytes], texts: list[bytes], together: bytes) -> None:
-        """Count lines without quotes. texts: the same without line ends. together: these, a delimiter between them."""
+        """Count lines without quotes. texts: the lines without line ends. together: `texts` joined by the delimiter."""
         ledger, layout, delimiter = self.ledger, self._layout, self._delimiter
         at_time: i64 = layout.time
         at_status: i64 = layout.status
@@ -93,7 +93,7 @@ class CsvAggregator(EndingAggregator):
         parser, statuses = ledger.parser, ledger.statuses
         last, time, count, units = b"\n", -1, 1, NO_AMOUNT
         cells: list[bytes] = together.split(delimiter)
-        at: i64 = 0  # the first cell of the line
+        at: i64 = 0  # place of the line's first cell in `cells`
         for i in range(len(lines)):
             text = texts[i]
             if _length(cells, at, width) != len(text):
@@ -136,7 +136,7 @@ class CsvAggregator(EndingAggregator):
 
 
 def _length(cells: list[bytes], at: i64, width: i64) -> i64:
-    """Bytes of so many cells with what is between them; -1 where there are not as many."""
+    """Return the length in bytes of `width` cells and the delimiters between them, or -1 if there are fewer cells."""
     end = at + width
     if end > len(cells):
         return -1
@@ -148,7 +148,7 @@ def _length(cells: list[bytes], at: i64, width: i64) -> i64:
 
 
 def _number(cell: bytes) -> int:
-    """Return the number in a cell; -1 where the parser must look at it."""
+    """Return the number in a cell, or -1 if the parser must read it."""
     size: i64 = len(cell)
     if size == 0 or size > 15:
         return -1
@@ -162,11 +162,11 @@ def _number(cell: bytes) -> int:
 
 
 def _units(cell: bytes) -> int:
-    """Return the amount in a cell, in units; NO_AMOUNT where it holds none."""
+    """Return the amount in a cell, in units of `model.money`, or NO_AMOUNT if it contains none."""
     size: i64 = len(cell)
     at: i64 = 1 if size > 0 and cell[0] == MINUS else 0
     found: i64 = 0
-    places: i64 = -1  # after the point
+    places: i64 = -1  # digits after the point; -1 before the point
     if size == at or size > 16:
         return _other_units(cell)
     negative = at == 1
@@ -190,7 +190,7 @@ def _units(cell: bytes) -> int:
 
 
 def _other_units(cell: bytes) -> int:
-    """Return the same, as the parser reads it."""
+    """Return the amount in a cell as the parser reads it, in the same units."""
     amount = amount_of(cell.decode())
     return NO_AMOUNT if amount is None else units_of(amount)
 

@@ -1,4 +1,7 @@
-"""JSON lines to counts: what follows a line's time is looked up as a whole, or decoded with all lines of its shape."""
+"""Counts JSON lines.
+
+It looks up the text after a line's time as a whole, or decodes many lines of one shape together.
+"""
 
 import json
 import re
@@ -12,18 +15,22 @@ from txmon.model.keys import Key
 from txmon.model.money import CURRENCY, NO_AMOUNT, units_of
 
 QUOTE: Final = ord('"')
-RELEARN: Final = 64  # lines of another shape before the shape is learned anew
-# an object that begins with a text: all up to the text, its name, the text, and what is before the next field
+RELEARN: Final = 64  # lines of another shape before the shape is determined again
+# an object whose first value is a text: everything up to the value, the field's name, the value, and the text before
+# the next field
 _BEGINS: Final = re.compile(rb'(\{[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*")[^"\\]*("[ \t\r\n]*,[ \t\r\n]*)"')
 
 
 class Shape:
-    """How lines look that have the fields of one seen before, and no others."""
+    """The fields that lines have in common, so that they can be decoded together."""
 
     __slots__ = ("decode", "decode_lines", "decode_rest", "has_amount", "has_id", "head", "middle", "names")
 
     def __init__(self, fields: Sequence[tuple[str, Any] | tuple[str, Any, Any]], names: Mapping[str, str]) -> None:
-        """fields: name, type, default. names: the columns they are called. ValueError for names that cannot be."""
+        """Create it. fields: name, type, default. names: the columns of the fields.
+
+        Raise ValueError for unusable names.
+        """
         import msgspec
 
         def decoder(some: Sequence[Any]) -> Any:
@@ -36,18 +43,19 @@ class Shape:
         self.has_id = "id" in [field[0] for field in fields]
         self.decode = whole.decode
         self.decode_lines = whole.decode_lines
-        self.decode_rest = decoder([field for field in fields if field[0] != "time"]).decode  # what follows the time
-        self.head = b""  # lines begin with it and their time, where that comes first,
-        self.middle = b""  # and go on with this
+        # reads the text after the time
+        self.decode_rest = decoder([field for field in fields if field[0] != "time"]).decode
+        self.head = b""  # the text before the time, if the time is the first field
+        self.middle = b""  # the text between the time and the next field
 
 
 def shape_of(
     raw: bytes, mapping: Mapping[str, str], by: Sequence[str], ids: bool = False, money: bool = False
 ) -> Shape | None:
-    """Return the shape of a line; None where each line of its kind must be read by itself.
+    """Return the shape of a line, or None if each line of its kind must be read by itself.
 
-    mapping: columns that fields are read from instead of those in NAMES. by: the dimensions. ids: also of a line that
-    has an id. money: whether an amount has a currency, which is then one more dimension.
+    mapping: columns that fields are read from instead of those in NAMES. by: the dimensions. ids: accept lines that
+    have an id. money: whether an amount has a currency, which is then one more dimension.
     """
     try:
         row = json.loads(raw)
@@ -69,7 +77,7 @@ def shape_of(
     columns.setdefault("count", "(none)")
     try:
         shape = Shape(fields, columns | {f"other{i}": name for i, name in enumerate(others)})
-    except ValueError:  # columns whose names it does not take
+    except ValueError:  # msgspec does not accept these column names
         return None
     shape.names = names
     shape.has_amount = money and shape.has_amount
@@ -80,7 +88,7 @@ def shape_of(
 
 
 def _columns(row: Mapping[str, object], mapping: Mapping[str, str], by: Sequence[str]) -> dict[str, str] | None:
-    """Which column of `row` each field and dimension is read from; None where that is not the same for all rows."""
+    """Return the column of `row` for each field and dimension, or None if the columns can differ between rows."""
     lower = {name.lower(): name for name in row}
     columns = {field: names[0] for field, names in choose(row, mapping).items()}
     if "date" in columns or "zone" in columns:
@@ -96,16 +104,16 @@ class JsonAggregator(EndingAggregator):
     """Counts JSON lines in a ledger."""
 
     def __init__(self, ledger: Ledger, ids: bool = False) -> None:
-        """ids: whether lines that have an id are added up too."""
+        """Create it. ids: whether lines that have an id are added up too."""
         super().__init__(ledger)
         self._ids = ids
-        self._shape: Shape | None = None  # of the lines before
-        self._odd = RELEARN  # lines that looked different since
+        self._shape: Shape | None = None  # of the most recent lines
+        self._odd = RELEARN  # lines of another shape since then
 
     def add(self, lines: list[bytes]) -> None:
         """Count `lines`."""
         if self._shape is None:
-            self.add_one(lines[0])  # its shape may be that of the others
+            self.add_one(lines[0])  # the next lines may share its shape
             lines = lines[1:]
         shape = self._shape
         if shape is not None and shape.head and not shape.has_id and self.repeating:
@@ -115,7 +123,7 @@ class JsonAggregator(EndingAggregator):
                 self.add_one(raw)
 
     def start(self, raw: bytes) -> bytes:
-        """Up to the second field."""
+        """Return the line up to its second field."""
         shape = self._shape
         if shape is None or not shape.head or not raw.startswith(shape.head):
             return b""
@@ -129,7 +137,7 @@ class JsonAggregator(EndingAggregator):
         return start[len(shape.head) : len(start) - len(shape.middle)]
 
     def read(self, rest: bytes) -> Rest | None:
-        """Return what the fields after the first say."""
+        """Return the meaning of the fields after the first."""
         shape = self._shape
         if shape is None or not rest.isascii():
             return None
@@ -145,11 +153,11 @@ class JsonAggregator(EndingAggregator):
         return Rest(status, self._key(row), count, units)
 
     def _add_together(self, lines: list[bytes], shape: Shape) -> bool:
-        """Count lines that all have the usual shape together; False, with nothing done, where they do not."""
+        """Count lines together if all have the usual shape. Return False, and count nothing, if one differs."""
         if self._odd >= RELEARN:
             return False
         together = b"\n".join(lines)
-        # so every line ends what it begins: as many objects as lines is one each
+        # every line is one complete object, because there are as many objects as lines and each line ends with "}"
         usual = together.startswith(b"{") and together.count(b"}\n{") == len(lines) - 1
         if not usual or not together.isascii() or len(together) > self.max_line:
             return False
@@ -164,7 +172,7 @@ class JsonAggregator(EndingAggregator):
         return True
 
     def add_one(self, raw: bytes) -> None:
-        """Count a line as msgspec decodes it."""
+        """Count a line that msgspec decodes."""
         if self._odd >= RELEARN:
             self._odd = 0
             options = self.ledger.parser.options
@@ -177,7 +185,7 @@ class JsonAggregator(EndingAggregator):
         if self._shape is not None and plain:
             try:
                 row = self._shape.decode(raw)
-            except (ValueError, RecursionError):  # another shape, or no JSON at all
+            except (ValueError, RecursionError):  # another shape, or not JSON
                 row = None
         if row is None:
             self._odd += plain
@@ -198,7 +206,7 @@ class JsonAggregator(EndingAggregator):
         identity = ""
         shape = self._shape
         if shape is not None and shape.has_id:
-            if isinstance(row.id, str) and not row.id.isascii():  # half of a character, perhaps
+            if isinstance(row.id, str) and not row.id.isascii():  # JSON escapes can produce half of a surrogate pair
                 ledger.one(raw)
                 return
             identity = str(row.id).strip()

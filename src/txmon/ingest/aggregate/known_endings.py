@@ -1,6 +1,6 @@
-"""Lines that begin with their time to counts: what follows the time is looked up as a whole.
+"""Counts lines that begin with their time. It looks up the text after the time as a whole.
 
-The lines of a stream differ in their times, and say of them one of a few thousand things.
+The lines of a stream have different times, but after the time most of them repeat one of a few thousand texts.
 """
 
 from typing import Final
@@ -11,14 +11,14 @@ from txmon.ingest.aggregate.ledger import Ledger, Status
 from txmon.model.keys import Key
 from txmon.model.money import NO_AMOUNT
 
-RESTS: Final = 1 << 14  # ends of lines remembered,
-LONGEST_REST: Final = 256  # as far as they have no more bytes than this
+RESTS: Final = 1 << 14  # ends of lines that are remembered
+LONGEST_REST: Final = 256  # bytes; a longer end is not remembered
 LONGEST_TIME: Final = 64  # bytes
 
 
 @mypyc_attr(acyclic=True)
 class Rest:
-    """What a line says after its time; the same for all lines that end so."""
+    """The meaning of the text after a line's time, shared by all lines with that text."""
 
     __slots__ = ("count", "key", "status", "units")
 
@@ -26,22 +26,22 @@ class Rest:
         self.status = status
         self.key = key
         self.count = count
-        self.units = units  # of its amount
+        self.units = units  # amount, in units of `model.money`
 
 
 class EndingAggregator:
-    """Counts lines of one kind in a ledger; which kind, its subclasses say."""
+    """Counts lines of one format in a ledger. Each subclass reads one format."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.max_line = ledger.parser.options.max_line
-        self.repeating = True  # whether ends come again
+        self.repeating = True  # whether ends of lines repeat often enough to be worth a look-up
         self.rests: dict[bytes, Rest] = {}
-        self._missed = 0  # ends that had not come before, since the line `_since`
+        self._missed = 0  # ends that were not known, since line number `_since`
         self._since = 0
 
     def start(self, raw: bytes) -> bytes:
-        """Return a line up to what follows its time; empty where it does not begin with a time."""
+        """Return a line up to the text after its time, or b"" if the line does not begin with a time."""
         raise NotImplementedError
 
     def time_in(self, start: bytes) -> bytes:
@@ -49,19 +49,19 @@ class EndingAggregator:
         raise NotImplementedError
 
     def read(self, rest: bytes) -> Rest | None:
-        """Return what the end of a line says; None where the line must be read as a whole."""
+        """Return the meaning of the text after the time, or None if the parser must read the whole line."""
         raise NotImplementedError
 
     def add_one(self, raw: bytes) -> None:
-        """Count a line as a whole."""
+        """Count a line that the look-up cannot handle."""
         raise NotImplementedError
 
     def add_by_rest(self, lines: list[bytes]) -> None:
-        """Count `lines`; best where what follows their times has come before."""
+        """Count `lines` by looking up the text after each time. This is fast if those texts repeat."""
         ledger, rests, longest = self.ledger, self.rests, self.max_line
         parser = ledger.parser
         start, time = b"", -1
-        size: i64 = 0  # of `start`, with which lines of this time begin; 0: not known
+        size: i64 = 0  # length of `start`, which the lines of this time share; 0 if unknown
         for raw in lines:
             if size == 0 or not raw.startswith(start):
                 start, time = self.start(raw), -1
@@ -71,7 +71,8 @@ class EndingAggregator:
             if found is None and size > 0:
                 found = self._learn(rest)
             fits = found is not None and size > 0 and len(raw) <= longest
-            # the time last: the parser sees none where anything else is wrong, and one without a date moves its clock
+            # read the time last: the parser reads no time of a bad line, and a time without a date changes the
+            # parser's date
             if fits and time < 0:
                 time = ledger.cell_time(self.time_in(start))
             if found is None or not fits or time < 0:
@@ -90,7 +91,7 @@ class EndingAggregator:
             return None
         self._missed += 1
         if self._missed >= RESTS:
-            # where few come again, lines are better taken apart together
+            # if few ends repeat, splitting many lines together is faster
             self.repeating = self.ledger.parser.lines - self._since > 2 * self._missed
             self._missed, self._since = 0, self.ledger.parser.lines
             self.rests.clear()
@@ -100,7 +101,7 @@ class EndingAggregator:
 
 
 def find(raw: bytes, byte: i64, at: i64) -> i64:
-    """Return where `byte` is in `raw` from `at` on, as near as the end of a time; -1 where it is not."""
+    """Return the position of `byte` in `raw` from `at` on, within LONGEST_TIME bytes, or -1."""
     for i in range(at, min(len(raw), at + LONGEST_TIME)):
         if raw[i] == byte:
             return i

@@ -1,4 +1,4 @@
-"""Lines added up without a `Record` a line: what comes of a stretch of them, and what is known of their cells."""
+"""Adds up lines without a `Record` for each line, and remembers the meaning of cells."""
 
 from typing import Final
 
@@ -9,21 +9,22 @@ from txmon.ingest.timestamps import LONGEST_CACHED
 from txmon.model.keys import Counts, Key
 from txmon.model.money import NO_AMOUNT, NO_MONEY, MoneyTable, add_money
 
-CACHED: Final = 1 << 16  # cells remembered of a kind
+CACHED: Final = 1 << 16  # cells of one kind that are remembered
 HOUR: Final = 3600  # seconds: the widest bucket
-FEW: Final = 3  # rows of a tally
-SHORT: Final = 16  # tallies with fewer rows than that, one after the other, from which the lines are in no order
-MOST_SPREAD: Final = 200_000  # such lines that are kept back
-BACKSLASH: Final = ord("\\")  # a number: looking for a byte in bytes raises and catches an error first
+FEW: Final = 3  # rows; a tally with fewer of them is short
+SHORT: Final = 16  # consecutive short tallies after which the lines count as unordered
+MOST_SPREAD: Final = 200_000  # rows that are kept back while lines are unordered
+# an int, because a search for a byte in bytes first raises and catches an error inside CPython
+BACKSLASH: Final = ord("\\")
 
 
-# of rows with an id: by key and status a number for each, which stands for its id and its time
+# by key and status: a number for each row with an id, made of its id and its time
 Marks = dict[Key, dict[str, list[int]]]
 
 
 @mypyc_attr(acyclic=True)
 class Tally:
-    """Records of one bucket that arrived one after the other, added up.
+    """The sums of records of one bucket that arrived one after the other.
 
     A tally owns its counts until `surrender` gives them to the caller.
     """
@@ -31,19 +32,19 @@ class Tally:
     __slots__ = ("_surrendered", "amounts", "counts", "first", "marks", "money", "rows", "start", "time", "weights")
 
     def __init__(self, start: int, time: int) -> None:
-        self.start = start  # of the bucket, epoch seconds
-        self.first = time  # of the first of them to arrive
-        self.time = time  # of the newest
+        self.start = start  # start of the bucket, epoch seconds
+        self.first = time  # time of the first record that arrived
+        self.time = time  # newest time
         self.rows = 0
         self.counts: Counts = {}  # of rows without an id
-        self.marks: Marks = NO_MARKS  # of those with one, where the whole input is read before it is judged
-        self.weights: dict[int, int] = NO_WEIGHTS  # by mark: the transactions of those that have not exactly one
-        self.money: MoneyTable = NO_MONEY  # of rows without an id; whoever takes the counts owns it too
-        self.amounts: dict[int, int] = NO_WEIGHTS  # by mark: the units of those that say an amount
+        self.marks: Marks = NO_MARKS  # of rows with an id, if the whole input is read before it is judged
+        self.weights: dict[int, int] = NO_WEIGHTS  # by mark: the transactions of rows that count more or fewer than one
+        self.money: MoneyTable = NO_MONEY  # of rows without an id; the owner of the counts owns it too
+        self.amounts: dict[int, int] = NO_WEIGHTS  # by mark: the amount of rows that have one, in units
         self._surrendered = False
 
     def surrender(self) -> Counts:
-        """Give the counts to the caller, who owns them from now on and may change them; RuntimeError at a second call.
+        """Give the counts to the caller, who may change them. Raise RuntimeError at a second call.
 
         The tally is empty afterwards, so that two owners never change one table.
         """
@@ -60,41 +61,42 @@ Item = Record | Tally
 
 
 def mark_of(identity: str, status: str, time: int) -> int:
-    """Return a number for an id with a status at a time (epoch seconds), of 64 bits: no two in one bucket share it.
+    """Return a number of 64 bits for an id with a status at a time (epoch seconds).
 
-    The number differs from process to process, so it must not leave this one.
+    Two rows of a bucket share a number only with negligible probability. The number differs from process to process,
+    so it must not leave this one.
     """
     return hash(identity) ^ hash(status) ^ (time % HOUR)
 
 
 @mypyc_attr(acyclic=True)
 class Counter:
-    """How often one status came in the tally in the making, where there are no keys; of use to its ledger only."""
+    """The count of one status in the current tally, for input without keys. Only its ledger uses it."""
 
     __slots__ = ("count", "name", "seen")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.seen = False  # in this tally
+        self.seen = False  # in the current tally
         self.count = 0
 
 
 @mypyc_attr(acyclic=True)
 class Status:
-    """The status that a cell is known to say. It does not change, so lines and their endings may share it."""
+    """The status in a cell. It never changes, so lines and remembered ends may share it."""
 
     __slots__ = ("counter", "name")
 
     def __init__(self, name: str, counter: Counter) -> None:
         self.name = name
-        self.counter = counter  # where the ledger counts it: found without a look-up for every line
+        self.counter = counter  # where the ledger counts this status, to save a look-up for every line
 
 
 class Ledger:
-    """Adds up by bucket, key and status what comes of one source's lines."""
+    """Adds up the lines of one source by bucket, key and status."""
 
     def __init__(self, parser: RecordParser, width: int, whole: bool = False) -> None:
-        """width: of a bucket, seconds. whole: the order of what comes out need not be that of the lines."""
+        """Create it. width: of a bucket, seconds. whole: the tallies may come out in another order than the lines."""
         self.parser = parser
         self.statuses: dict[object, Status] = {}  # by cell or JSON value
         self.out: list[Item | Reject] = []
@@ -102,18 +104,18 @@ class Ledger:
         self._width = width
         self._whole = whole
         self._spread_money: dict[int, MoneyTable] = {}
-        self._short = 0  # tallies of few rows in a row: the lines are in no order
-        self._spread: dict[int, Counts] = {}  # of such lines, by the start of the bucket,
+        self._short = 0  # consecutive short tallies; many of them mean that the lines are unordered
+        self._spread: dict[int, Counts] = {}  # counts of unordered lines, by the start of the bucket
         self._spread_rows = 0
         self._times: dict[object, int] = {}  # cell or value -> epoch seconds
         self._keys: dict[object, Key] = {}
-        self._last: object = None  # the time before, which a time of day may repeat
+        self._last: object = None  # the previous time; the next time of day may equal it
         self._last_time = 0
         self._tally = Tally(-1, -1)
         self._counters: dict[str, Counter] = {}  # by status
-        self._seen: list[Counter] = []  # those of the tally, in the order of arrival
-        self._before: list[Counter] = []  # the same of a tally before,
-        self._empty: dict[str, int] = {}  # and its counts, each 0
+        self._seen: list[Counter] = []  # of the current tally, in the order of arrival
+        self._before: list[Counter] = []  # of an earlier tally
+        self._empty: dict[str, int] = {}  # counts of 0 for the statuses of `_before`
 
     def add(self, time: int, status: Status, key: Key, count: int) -> None:
         """Count a line."""
@@ -134,7 +136,7 @@ class Ledger:
             self._seen.append(counter)
 
     def add_amount(self, time: int, status: Status, key: Key, count: int, units: int) -> None:
-        """Count a line that says an amount."""
+        """Count a line that has an amount."""
         if self._short >= SHORT:
             start = time - time % self._width
             money = self._spread_money.get(start)
@@ -175,7 +177,7 @@ class Ledger:
             tally.amounts.setdefault(mark, units)
 
     def _at(self, time: int) -> Tally:
-        """Return the tally that a line of this time belongs to, with the line among its rows."""
+        """Return the tally for a line of this time, and count the line as one of its rows."""
         tally = self._tally
         if time != tally.time:
             if time < tally.start or time >= tally.start + self._width or tally.start < 0:
@@ -187,7 +189,7 @@ class Ledger:
         return tally
 
     def _add_spread(self, time: int, status: Status, key: Key, count: int) -> None:
-        """Count a line that has no neighbours of its bucket."""
+        """Count an unordered line."""
         start = time - time % self._width
         counts = self._spread.get(start)
         if counts is None:
@@ -201,7 +203,7 @@ class Ledger:
             self.gather()
 
     def gather(self) -> None:
-        """Give out what was kept of lines in no order."""
+        """Release the counts of unordered lines as tallies."""
         for start, counts in self._spread.items():
             tally = Tally(start, start)
             tally.counts = counts
@@ -214,7 +216,7 @@ class Ledger:
         self._short = 0
 
     def flush(self) -> None:
-        """Give the tally out, if anything is in it."""
+        """Release the current tally if it is not empty."""
         tally = self._tally
         if not tally.rows:
             return
@@ -226,9 +228,9 @@ class Ledger:
         self._tally = Tally(-1, -1)
 
     def _counts(self) -> dict[str, int]:
-        """Return what the tally has of each status, where there are no keys."""
+        """Return the current tally's count of each status, for input without keys."""
         seen, self._seen = self._seen, []
-        if seen == self._before:  # as in most minutes: to fill a copy is half the work
+        if seen == self._before:  # true for most minutes; filling a copy takes half the time
             counts = self._empty.copy()
             for counter in seen:
                 counts[counter.name] = counter.count
@@ -238,12 +240,12 @@ class Ledger:
         for counter in seen:
             counts[counter.name] = counts.get(counter.name, 0) + counter.count
             counter.count, counter.seen = 0, False
-        if len(counts) == len(seen):  # else a status has two counters, since the cells were forgotten in between
+        if len(counts) == len(seen):  # otherwise a status has two counters, because the cells were forgotten in between
             self._before, self._empty = seen, dict.fromkeys(counts, 0)
         return counts
 
     def one(self, raw: bytes, status: bytes | str | None = None, time: object = None) -> None:
-        """Let the parser read a line; remember what it made of its status and its time."""
+        """Let the parser read a line. Remember the meaning of its status cell and its time cell."""
         found = self.parser.one(raw)
         if found is None:
             return
@@ -259,7 +261,7 @@ class Ledger:
                 self._remember(time, found.time)
 
     def _learn(self, cell: object, name: str) -> None:
-        """Know from now on that `cell` says this status; spellings of one status share its counter."""
+        """Remember the status of `cell`. All spellings of one status share its counter."""
         if len(self.statuses) >= CACHED:
             self.statuses.clear()
             self._counters.clear()
@@ -269,16 +271,16 @@ class Ledger:
         self.statuses[cell] = Status(name, counter)
 
     def cell_time(self, cell: bytes) -> int:
-        """Epoch seconds of a cell; -1 where the parser must say what is wrong."""
+        """Return the epoch seconds of a cell, or -1 if the parser must say what is wrong."""
         found = self.parser.plain_time(cell)
         if found >= 0:
             return found
-        # what may mean something else where it stands, an escape or a control in JSON, is the parser's
+        # an escape or a control character can have another meaning inside JSON, so the parser must read it
         plain = cell.isascii() and BACKSLASH not in cell and cell.decode().isprintable()
         return self._text_time(cell) if plain else -1
 
     def value_time(self, value: object) -> int:
-        """Epoch seconds of a JSON value; -1 where the parser must look at it."""
+        """Return the epoch seconds of a JSON value, or -1 if the parser must read it."""
         return self._text_time(value) if isinstance(value, str) else self._times.get(value, -1)
 
     def _text_time(self, text: bytes | str) -> int:
@@ -299,18 +301,18 @@ class Ledger:
         self._times[time] = found
 
     def name_dimensions(self, names: tuple[str, ...]) -> None:
-        """Let keys be made of these dimensions from now on."""
+        """Build keys from these dimensions from now on."""
         if names != self.by:
             self.flush()
             self.by = names
             self._keys.clear()
 
     def key(self, cell: object) -> Key | None:
-        """Return the key that a cell or a JSON value is known to be."""
+        """Return the key that is remembered for a cell or a JSON value, or None."""
         return self._keys.get(cell)
 
     def new_key(self, cell: object, values: list[str]) -> Key:
-        """Return the key that these values of the dimensions are; from now on `cell` is known to be it."""
+        """Return the key with these values of the dimensions, and remember it for `cell`."""
         key = tuple([(name, value.strip()) for name, value in zip(self.by, values, strict=True)])
         if len(self._keys) >= CACHED:
             self._keys.clear()

@@ -1,8 +1,8 @@
-"""A whole input in the order of event time, whatever the order of its rows, in bounded memory.
+"""Sorts a whole input by event time in bounded memory, whatever the order of its rows.
 
-Rows are added up by bucket, key and status as they come. What is counted lies in memory up to HOT counts. Beyond that
-it is packed into a run that is sorted by time, beyond PACKED bytes the runs go to a temporary file, and at the end the
-runs are merged. So memory does not grow with the number of rows, and a file that is in order is read only once.
+Rows are added up by bucket, key and status as they arrive. Up to HOT counts stay in memory as they are. Beyond that,
+they are packed into runs that are sorted by time. Beyond PACKED bytes, the runs go to a temporary file. At the end the
+runs are merged. Memory therefore does not grow with the number of rows, and a sorted file is read only once.
 """
 
 import heapq
@@ -20,47 +20,50 @@ from txmon.ingest.records import Record
 from txmon.model.keys import Counts
 from txmon.model.money import NO_AMOUNT, MoneyTable, Sums, add_money, merge_money, units_of
 
-HOT: Final = 200_000  # counts, and ids, that lie in memory as they are: about 40 MB
-PACKED: Final = 64 << 20  # bytes of runs that lie in memory
-PIECE: Final = 1 << 18  # bytes that are read of a run at a time
+HOT: Final = 200_000  # counts and ids in memory before they are packed: about 40 MB
+PACKED: Final = 64 << 20  # bytes of packed runs in memory
+PIECE: Final = 1 << 18  # bytes read from a run at a time
 HEAD: Final = 16  # bytes before a bucket's content: its start and its length
 Entry = tuple[int, int, bytes]  # start of the bucket, number of the run, content
 
 
 @mypyc_attr(acyclic=True)
 class Held:
-    """What is known so far of one bucket."""
+    """The counts of one bucket so far."""
 
     __slots__ = ("amounts", "counts", "marks", "money", "weights")
 
     def __init__(self) -> None:
         self.counts: Counts = {}
         self.marks: Marks = {}  # of rows that have an id
-        self.weights: dict[int, int] = {}  # by mark: the transactions of those that have not exactly one
-        self.money: MoneyTable = {}  # of rows that have no id
-        self.amounts: dict[int, int] = {}  # by mark: the units of those that say an amount
+        self.weights: dict[int, int] = {}  # by mark: the transactions of rows that count more or fewer than one
+        self.money: MoneyTable = {}  # of rows without an id
+        self.amounts: dict[int, int] = {}  # by mark: the amount of rows that have one, in units
 
 
 class WholeInput:
-    """Takes what is read of all files, and gives one tally for each bucket, oldest first."""
+    """Collects the rows of all files, and yields one tally for each bucket, oldest first."""
 
     def __init__(self, width: int, hot: int = HOT, packed: int = PACKED) -> None:
-        """width: of a bucket, seconds. hot: counts and ids in memory. packed: bytes in memory besides."""
+        """Create it. width: of a bucket, seconds. hot: counts and ids in memory.
+
+        packed: bytes of packed runs in memory.
+        """
         self.rows = 0  # records taken
-        self.marked = 0  # those of them that have an id
-        self.repeated = 0  # those of these that repeated another one; known once `settle` was called
+        self.marked = 0  # records that have an id
+        self.repeated = 0  # records that repeat another one; known after `settle`
         self._width = width
         self._limit = hot
         self._most = packed
         self._hot: dict[int, Held] = {}
         self._size = 0  # counts and ids in `_hot`
-        self._runs: list[list[Entry]] = []  # in memory
-        self._bytes = 0  # in them
+        self._runs: list[list[Entry]] = []  # runs in memory
+        self._bytes = 0  # bytes of the runs in memory
         self._file: IO[bytes] | None = None
-        self._spilled: list[tuple[int, int]] = []  # runs in the file: where each begins and ends
+        self._spilled: list[tuple[int, int]] = []  # the start and end of each run in the file
 
     def take(self, items: Iterable[Item]) -> None:
-        """Add records, or what came of them; IoFailure where the temporary folder cannot hold them."""
+        """Add records and tallies. Raise IoFailure if the temporary folder has no room for them."""
         for item in items:
             if isinstance(item, Tally):
                 self.rows += item.rows
@@ -134,7 +137,7 @@ class WholeInput:
             add_money(held.money, record.key, record.status, units, record.count)
 
     def settle(self) -> None:
-        """Count rows with an id, each once: all has been taken. A repeat has the same id, status and time."""
+        """Count each row with an id once, after all rows were added. A repeat has the same id, status and time."""
         if not self.marked:
             return
         before = self.marked
@@ -170,7 +173,7 @@ class WholeInput:
         self.marked = 0
 
     def tallies(self) -> Iterator[Tally]:
-        """Yield one for each bucket in which something arrived, oldest first; the caller owns their counts."""
+        """Yield a tally for each bucket in which something arrived, oldest first. The caller owns the counts."""
         for start, held in self._held():
             tally = Tally(start, start)
             tally.rows = 1
@@ -180,7 +183,7 @@ class WholeInput:
         self.close()
 
     def close(self) -> None:
-        """Give the temporary file back."""
+        """Delete the temporary file."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -205,8 +208,8 @@ class WholeInput:
             yield at, held
 
     def _pack(self) -> None:
-        """Make a sorted run of what lies in memory as it is."""
-        number = len(self._runs) + (1 << 20)  # above those that are in the file: no two runs have one number
+        """Make a sorted run of the counts in memory."""
+        number = len(self._runs) + (1 << 20)  # larger than any number of a run in the file, so that all numbers differ
         run: list[Entry] = []
         for start in sorted(self._hot):
             content = _packed(self._hot[start])
@@ -219,7 +222,7 @@ class WholeInput:
             self._spill()
 
     def _spill(self) -> None:
-        """Write the runs in memory to the temporary file, merged into one."""
+        """Merge the runs in memory and write them to the temporary file."""
         import tempfile
 
         try:
@@ -260,10 +263,10 @@ class WholeInput:
 
 
 def _packed(held: Held) -> bytes:
-    """Return a bucket as bytes; ids take eight bytes each, and those that are the same in it, status by status, one."""
+    """Return a bucket as bytes. An id takes eight bytes, once for each status."""
     marks: dict[Any, dict[str, bytes]] = {}
     for key, by_status in held.marks.items():
-        # a repeat costs nothing more: its mark is there once, and how often it came is known from the rows
+        # a repeated mark is stored once, because the number of rows gives the number of repeats
         marks[key] = {status: array("q", set(found)).tobytes() for status, found in by_status.items()}
     if not held.money and not held.amounts:
         return marshal.dumps((held.counts, marks, held.weights))
@@ -275,7 +278,7 @@ def _packed(held: Held) -> bytes:
 
 
 def _unpack(held: Held, content: bytes) -> None:
-    """Add to a bucket what was packed."""
+    """Add packed content to a bucket."""
     row = marshal.loads(content)
     counts, marks, weights = row[0], row[1], row[2]
     if len(row) > 3:
@@ -302,7 +305,7 @@ def _unpack(held: Held, content: bytes) -> None:
 
 
 def _interned(key: Any) -> Any:
-    """Return a key whose texts are those of all other keys: each is looked up often from here on."""
+    """Return an equal key that shares its texts with all other keys, which makes look-ups faster."""
     return tuple([(sys.intern(name), sys.intern(value)) for name, value in key]) if key else ()
 
 

@@ -1,4 +1,5 @@
-"""From a file's bytes to the lines that the parser reads: CSV with a header, or one JSON object per line.
+"""Turns a file's bytes into the lines that the parser reads: CSV with a header, or one JSON object per line.
 
-It may import `ingest`. Start reading at `opened`, which finds out what a file is. Each other module reads one kind.
+It may import `ingest`. Start reading at `opened`, which detects the format of a file. Each other module reads one
+format.
 """

@@ -1,6 +1,6 @@
-"""Saved answers of monitoring systems to rows: a time series for each status, hits, log events, aggregations.
+"""Turns saved answers of monitoring systems into rows: a time series for each status, hits, log events, aggregations.
 
-Each function yields the rows of one kind of document, and fails in any way with another kind.
+Each function yields the rows of one kind of document. For another kind it yields nothing or raises any error.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 
 def _counted(value: object) -> tuple[object, bool]:
-    """Return a value of a time series as a count, and whether it was rounded: increase() gives fractions."""
+    """Return a value of a time series as a count, and whether it was rounded, because increase() gives fractions."""
     number = float(value)  # type: ignore[arg-type]
     whole = round(number) if number == number and abs(number) < 1e15 else value
     return whole, whole != value and whole != number
@@ -69,12 +69,12 @@ def _aggregations(document: Any) -> Iterator[dict[str, Any]]:
     only = labels.pop() if len(labels) == 1 else ""
     for row in found:
         if only:
-            row["status"] = row.pop(only)  # whatever the aggregation was called
+            row["status"] = row.pop(only)  # whatever the name of the aggregation was
         yield row
 
 
 def _buckets(aggregations: Any, outer: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the innermost buckets of aggregations within each other, with the keys of all that they lie in."""
+    """Yield the innermost buckets of nested aggregations, with the keys of all buckets around them."""
     for name, found in aggregations.items():
         if not isinstance(found, dict) or "buckets" not in found:
             continue
@@ -154,7 +154,7 @@ def _new_relic(document: Any) -> Iterator[dict[str, Any]]:
 
 
 def _frames(document: Any) -> Iterator[dict[str, Any]]:
-    """Grafana: of each frame a column of times, and columns of values or labels."""
+    """Yield the rows of Grafana's data frames: each has a column of times, and columns of values or labels."""
     for result in document["results"].values():
         for frame in result["frames"]:
             fields, columns = frame["schema"]["fields"], frame["data"]["values"]
@@ -178,7 +178,7 @@ def _victoria(document: Any) -> Iterator[dict[str, Any]]:
 
 
 def _graphite(document: Any) -> Iterator[dict[str, Any]]:
-    """Series by their targets; what all targets have around the part that differs is not the status."""
+    """Yield the rows of Graphite's series. The status is the part of a target's name that differs between targets."""
     targets = [series["target"].split(".") for series in document]
     alike = len({len(parts) for parts in targets}) == 1 and len(targets) > 1
     own = [i for i in range(len(targets[0])) if len({parts[i] for parts in targets}) > 1] if alike else []

@@ -1,4 +1,4 @@
-"""The data files in a zip or a tar, one after the other; what else lies in it is left out."""
+"""Reads the data files in a zip or a tar, one after the other, and skips all other files."""
 
 import io
 import itertools
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     import zipfile
 
 BLOCK: Final = 1 << 16
-MAGIC: Final = (b"ustar", 257)  # of a tar, and where it stands
+MAGIC: Final = (b"ustar", 257)  # the magic of a tar, and its offset
 _DATA: Final = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".log", ".parquet", ".xlsx", ".tab", ".dat")
 _PACKED: Final = (".gz", ".zst")
 _WORDS: Final = ("readme", "license", "licence", "copying", "manifest", "metadata", "changelog", "notice")
 
 
 def is_tar(head: bytes) -> bool:
-    """Return whether `head` is how a tar begins."""
+    """Return whether `head` is the beginning of a tar."""
     return head[MAGIC[1] : MAGIC[1] + len(MAGIC[0])] == MAGIC[0]
 
 
 def zip_blocks(source: str, archive: "zipfile.ZipFile") -> tuple[str, Iterator[bytes]]:
-    """Return the names of the data files in a zip, and their content. BadData where they do not go together."""
+    """Return the names of the data files in a zip, and their content. Raise BadData if they have different formats."""
     members = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_hidden(entry.filename)]
     data = [entry for entry in members if _kind(entry.filename) in _DATA] or [
         entry for entry in members if not _kind(entry.filename) and not _is_about(entry.filename)
@@ -49,7 +49,7 @@ def zip_blocks(source: str, archive: "zipfile.ZipFile") -> tuple[str, Iterator[b
 
 
 def tar_blocks(source: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the content of the data files of a tar, as they come. BadData where they do not go together."""
+    """Yield the content of the data files of a tar. Raise BadData if they have different formats."""
     import tarfile
 
     first: tuple[str, str, bytes] | None = None
@@ -98,7 +98,7 @@ def _zip_member(source: str, archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo
 
 
 def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
-    """Blocks of a member; one that is packed with gzip or zstd is unpacked."""
+    """Yield the blocks of a member. A member that is packed with gzip or zstd is unpacked."""
     first = file.read(BLOCK)
     unpacker = unpacker_of(first) if first.startswith((GZIP, ZSTD)) else None
     block = first
@@ -115,7 +115,7 @@ def _first_line(head: bytes) -> bytes:
 
 
 def _kind(name: str) -> str:
-    """Return a name's ending, in lower case, without that of a packing."""
+    """Return a name's extension in lower case, without that of a compression."""
     stem, ending = os.path.splitext(name.lower())
     return os.path.splitext(stem)[1] if ending in _PACKED else ending
 
@@ -129,7 +129,7 @@ def _is_about(name: str) -> bool:
 
 
 class _Stream(io.RawIOBase):
-    """Blocks as a file that can be read once."""
+    """Presents blocks as a file that can be read once."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -140,7 +140,7 @@ class _Stream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill `buffer` as far as the next block goes."""
+        """Fill `buffer` with at most the next block."""
         while not self._rest:
             block = next(self._blocks, None)
             if block is None:

@@ -1,7 +1,7 @@
-"""JSON arrays and documents to one JSON object per row: what APIs and monitoring systems save.
+"""Turns JSON arrays and documents, as APIs and monitoring systems save them, into one JSON object per row.
 
-A Prometheus or Loki range, Elastic hits and aggregations, CloudWatch, Datadog, InfluxDB, pandas, and any document that
-holds one list of objects.
+It reads Prometheus or Loki ranges, Elastic hits and aggregations, CloudWatch, Datadog, InfluxDB, pandas, and any
+document that contains one list of objects.
 """
 
 import json
@@ -12,16 +12,16 @@ from txmon.errors import BadData
 from txmon.ingest.fields import choose, plain_name
 from txmon.ingest.formats import answers, tables
 
-DEEPEST: Final = 6  # objects within objects that are searched for rows
+DEEPEST: Final = 6  # levels of nested objects that are searched for rows
 KINDS: Final = (*answers.KINDS, ("JSON table", tables.by_column), ("JSON table", tables.tabular))
-# what an element of an array has that is a series or a table, and no row
+# fields that show that an element of an array is a series or a table, not a row
 _SERIES: Final = (("datapoints", "target"), ("dps", "metric"), ("columns", "rows"), ("columns", "values"))
 _BEGINS: Final = frozenset(("begin_time_seconds", "start_time", "time_generated", "timestamps"))
-Rows = tuple[str, Iterator[bytes], tuple[str, ...]]  # what the document is, its rows, notes
+Rows = tuple[str, Iterator[bytes], tuple[str, ...]]  # the kind of document, its rows, notes
 
 
 def rows_of(source: str, data: bytes) -> Rows:
-    """Return what kind of document `data` is, and its rows as JSON lines. BadData when it holds no rows."""
+    """Return the kind of document in `data`, and its rows as JSON lines. Raise BadData if it contains no rows."""
     import msgspec
 
     if data.lstrip()[:1] == b"[":
@@ -61,7 +61,7 @@ def _objects(rows: Any) -> Iterator[bytes]:
 
 
 def _concatenated(source: str, data: bytes) -> Iterator[bytes]:
-    """The objects of a text that holds several, one after the other, as jq prints them."""
+    """Yield the objects of a text with several objects in sequence, as jq prints them."""
     decoder = json.JSONDecoder()
     try:
         text = data.decode()
@@ -102,15 +102,15 @@ def _document(source: str, document: Any) -> Rows:
 
 
 def is_series(element: dict[str, Any]) -> bool:
-    """Return whether an element of an array is a series or a table, and no row."""
+    """Return whether an element of an array is a series or a table rather than a row."""
     return any(all(key in element for key in keys) for keys in _SERIES)
 
 
 def is_document(value: object) -> bool:
-    """Return whether a JSON object is a document that holds rows, and not a row itself."""
+    """Return whether a JSON object is a document that contains rows, rather than a row."""
     if not isinstance(value, dict):
         return False
-    # a row has a time and a status of its own, and what lists it holds are parts of it
+    # a row has its own time and status, and lists inside it are parts of the row
     own = choose([name for name, inner in value.items() if not isinstance(inner, dict | list)], {})
     if "time" in own and "status" in own:
         return False
@@ -125,7 +125,7 @@ def is_document(value: object) -> bool:
 
 
 def rows_of_lines(lines: list[bytes]) -> Iterator[bytes]:
-    """Yield the rows of lines that are a document each; a line that is none stays as it is."""
+    """Yield the rows of lines that are one document each. Other lines stay as they are."""
     for line in lines:
         try:
             value = json.loads(line)
@@ -136,7 +136,10 @@ def rows_of_lines(lines: list[bytes]) -> Iterator[bytes]:
 
 
 def _best(document: Any) -> tuple[str, list[Any]] | None:
-    """The list of objects that are most likely the rows, and its path: they name a time, or there are most of them."""
+    """Return the list of objects that is most likely the rows, and its path.
+
+    Its objects have a time, or it is the longest list.
+    """
     found = list(_lists(document, DEEPEST, ""))
     return max(found, key=lambda some: (_timed(some[1][0]), len(some[1])), default=None)
 
@@ -149,7 +152,7 @@ def _timed(row: dict[str, Any]) -> bool:
 
 
 def _lists(value: Any, depth: int, path: str) -> Iterator[tuple[str, list[Any]]]:
-    """Every list of objects within a document, with its path."""
+    """Yield every list of objects within a document, with its path."""
     if isinstance(value, list):
         if value and all(isinstance(row, dict) for row in value):
             yield path or ".", value

@@ -1,6 +1,6 @@
-"""Tables that are drawn with characters, to CSV lines: what psql, mysql, sqlcmd, Spark and Markdown print.
+"""Turns tables drawn with characters into CSV lines: the output of psql, mysql, sqlcmd, Spark and Markdown.
 
-Their lines keep their numbers: a line that only draws becomes a blank one.
+Line numbers do not change, because a line that only draws becomes a blank one.
 """
 
 import csv
@@ -17,7 +17,7 @@ Convert = Callable[[bytes], bytes]
 _BARS: Final = str.maketrans("│┃║", "|||")
 _RULE: Final = LazyPattern(r"[\s|+\-=:_.┌┐└┘├┤┬┴┼─═╞╪╡━┏┓┗┛┳┻╋┡╇┩╔╗╚╝╠╣╦╩╬┃│║╒╕╘╛╤╧╟╢╫]+")
 _STROKES: Final = LazyPattern(r"[-=─═━]{3}")
-_DASHES: Final = LazyPattern(r"-+(?:\s+-+)+\s*")  # a rule that has the widths of the columns
+_DASHES: Final = LazyPattern(r"-+(?:\s+-+)+\s*")  # a rule with the widths of the columns
 _FOOTER: Final = LazyPattern(
     r"\s*\(?[\d.,]+ (?:rows?|row\(s\)|records?|record\(s\)|tuples?|linhas?|filas?|registros?)\b.{0,80}", re.IGNORECASE
 )
@@ -33,7 +33,7 @@ _QUOTED: Final = LazyPattern(r"'[^']*'(?:([,;\t|])'[^']*')+\s*")
 
 
 def converter(lines: Sequence[bytes]) -> tuple[str, Convert] | None:
-    """Return what kind of drawn table these first lines are, and what makes CSV of a line; None where it is none."""
+    """Return the kind of drawn table in these first lines, and a function from a line to CSV, or None."""
     texts = [line.decode("utf-8", "replace").rstrip("\r\n") for line in lines[:LOOKED_AT]]
     for at, text in enumerate(texts):
         if not _STROKES.search(text) or at + 1 >= len(texts):
@@ -57,7 +57,7 @@ def _csv(cells: Sequence[str]) -> bytes:
 
 
 def _is_drawn(text: str) -> bool:
-    """Whether a line holds no cells."""
+    """Return whether a line has no cells."""
     return (_RULE.fullmatch(text) is not None and _STROKES.search(text) is not None) or bool(_FOOTER.fullmatch(text))
 
 
@@ -80,7 +80,10 @@ def _by_bars(texts: Sequence[str]) -> Convert:
 
 
 def _by_width(rule: str) -> Convert:
-    """Cells as far as the dashes of the rule go; the last goes on to the end."""
+    """Return a function that cuts cells where the dashes of the rule end.
+
+    The last cell extends to the end of the line.
+    """
     begins = [found.start() for found in re.finditer(r"-+", rule)]
     pieces = [slice(a, b) for a, b in zip(begins, [*begins[1:], None], strict=True)]
 
@@ -94,7 +97,7 @@ def _by_width(rule: str) -> Convert:
 
 
 def _by_spaces(texts: Sequence[str]) -> tuple[str, Convert] | None:
-    """Columns that stand apart by spaces, as R, `column -t` and data frames print them."""
+    """Recognize columns separated by spaces, as R, `column -t` and data frames print them."""
     if len(texts) < 2 or any(mark in texts[0] for mark in ",;\t|"):
         return None
     names = [word.strip('"') for word in _WORD.findall(texts[0])]
@@ -113,7 +116,7 @@ def _by_spaces(texts: Sequence[str]) -> tuple[str, Convert] | None:
 
 
 def _words(text: str, width: int) -> list[str]:
-    """The words of a line, a date and its time of day as one; without the number that a frame writes before a row."""
+    """Return the words of a line, a date and its time as one word, without a data frame's row number."""
     found = [word.strip('"') for word in _WORD.findall(text)]
     if len(found) > width:
         for i in range(len(found) - 1):

@@ -1,4 +1,4 @@
-"""Lines of a live stream that are no CSV and no JSON lines yet: logfmt, and the elements of JSON arrays."""
+"""Converts lines of a live stream to JSON lines if they are logfmt or elements of JSON arrays."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -14,7 +14,10 @@ CONTAINERS: Final[Mapping[str, Container]] = {
 
 
 def form_of(lines: Sequence[bytes], asked: str) -> str:
-    """Return LOGFMT or ARRAY where the first lines of a stream are that; else an empty text. asked: by --format."""
+    """Return LOGFMT or ARRAY if the first lines of a stream have that form, otherwise "".
+
+    asked: the value of --format.
+    """
     if asked == LOGFMT:
         return LOGFMT
     first = next(filter(bytes.strip, lines), b"").lstrip()
@@ -26,12 +29,15 @@ def form_of(lines: Sequence[bytes], asked: str) -> str:
 
 
 def json_of(form: str) -> Callable[[list[bytes]], list[bytes]]:
-    """Return what makes JSON lines of lines that have this form."""
+    """Return a function that turns lines of this form into JSON lines."""
     return _elements if form == ARRAY else lambda lines: list(json_lines(lines))
 
 
 def _elements(lines: list[bytes]) -> list[bytes]:
-    """The elements of arrays: one on each line, or a whole array on one. A line that is neither stays as it is."""
+    """Return the elements of arrays with one element on each line, or a whole array on one.
+
+    Other lines stay as they are.
+    """
     found: list[bytes] = []
     for line in lines:
         text = line.strip().rstrip(b",").strip()
@@ -40,13 +46,13 @@ def _elements(lines: list[bytes]) -> list[bytes]:
         elif text.startswith(b"[") and text.endswith(b"]"):
             found += _apart(text) or [line]
         else:
-            # the first element may stand behind the bracket, and the last one before it
+            # the first element may be on the line of the bracket, and the last one before it
             found.append(text[1:].lstrip() if text.startswith(b"[{") else text[:-1] if text.endswith(b"}]") else text)
     return found
 
 
 def _apart(text: bytes) -> list[bytes]:
-    import msgspec  # here, because few streams need it
+    import msgspec  # imported here because few streams need it
 
     try:
         return [bytes(element) for element in msgspec.json.decode(text, type=list[msgspec.Raw])]

@@ -1,9 +1,10 @@
-"""Opens any source: finds out what it is, and gives its lines with the reading that was decided of them."""
+"""Opens any source, detects its format, and provides its lines together with the reading that was decided for them."""
 
 import codecs
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Final
@@ -21,16 +22,16 @@ from txmon.ingest.sample import names_known
 from txmon.ingest.timestamps import TimeParser
 
 if TYPE_CHECKING:
-    pass
+    from txmon.ingest.formats.columnar import ColumnFile
 
-LARGEST: Final = 1 << 30  # bytes of a document: it is read as a whole
-TOGETHER: Final = 4096  # rows of a document given at a time
-LOOKED_AT: Final = 60  # lines in which a drawn table is looked for
-_STROKES: Final = (b"--", b"==", b"\xe2\x94", b"\xe2\x95")  # dashes, and what Unicode has to draw boxes
-HEAD: Final = 1 << 16  # bytes that are looked at
-SAMPLED: Final = 4 << 20  # bytes of the first rows that a reading is decided from: long rows must not fill the memory
-SPOOLED: Final = 16 << 20  # bytes of a stream that are kept in memory where it must be read twice
-# what cannot be read, by how it begins, and what to do about it
+LARGEST: Final = 1 << 30  # bytes of a document; it is read as a whole
+TOGETHER: Final = 4096  # rows of a document per list
+LOOKED_AT: Final = 60  # lines among which a drawn table is searched
+_STROKES: Final = (b"--", b"==", b"\xe2\x94", b"\xe2\x95")  # dashes, and Unicode's characters for boxes
+HEAD: Final = 1 << 16  # bytes that are examined
+SAMPLED: Final = 4 << 20  # bytes of the first rows from which a reading is decided; long rows must not fill the memory
+SPOOLED: Final = 16 << 20  # bytes of a stream kept in memory if it must be read twice; more go to a temporary file
+# formats that cannot be read, by their first bytes, and advice
 REFUSED: Final = (
     (b"\xd0\xcf\x11\xe0", "is an Excel 97 workbook; save it as .xlsx or CSV"),
     (b"BZh", "is packed with bzip2; unpack it: bzip2 -dc FILE | txmon replay -"),
@@ -41,11 +42,10 @@ REFUSED: Final = (
     (b"SQLite format 3\0", "is an SQLite database; export a table as CSV: sqlite3 -header -csv FILE 'SELECT ...'"),
     (b"Obj\x01", "is an Avro file; save it as Parquet, CSV or JSON lines"),
     (b"ORC", "is an ORC file; save it as Parquet, CSV or JSON lines"),
-    (b"ARROW1", "is an Arrow file; save it as Parquet, CSV or JSON lines"),
     (b"%PDF", "is a PDF document; export the table as CSV"),
     (b"{\\rtf", "is an RTF document; save it as CSV"),
 )
-# letters and signs of Western Europe and the Americas in windows-1252, which no valid UTF-8 has alone
+# letters and signs of Western Europe and the Americas in windows-1252; alone, none of these bytes is valid UTF-8
 _WESTERN: Final = frozenset(
     "áàâãäåæçéèêëíìîïñóòôõöøúùûüýßÁÀÂÃÄÅÆÇÉÈÊËÍÌÎÏÑÓÒÔÕÖØÚÙÛÜªº°§€–—‘’“”…¿¡«»·£®\xa0".encode("cp1252")
 )
@@ -58,24 +58,24 @@ _MARKS: Final = (
 
 
 class OpenedSource:
-    """One source with its reading: iterate over it for lists of lines, and parse them with `parser`."""
+    """One source with its reading. Iterate over it for lists of lines, and parse them with `parser`."""
 
     def __init__(self, path: str, hints: Hints, file: IO[bytes] | None = None, live: bool = False) -> None:
-        """Open `path` (- is standard input) and decide how it is read.
+        """Open `path` (`-` is standard input) and decide how it is read.
 
-        file: a text that is read instead, and `path` is its name. live: its rows are too few to tell counts by.
-
-        Raises NoInput when it cannot be opened, BadData when it cannot be read, IoFailure when reading fails.
+        file: is read instead, and `path` is only its name. live: its rows are too few to recognize counts. Raise
+        NoInput if it cannot be opened, BadData if it cannot be understood, IoFailure if reading fails.
         """
         self._hints = hints
         self._file = FileSource(path, file)
         self._text_only = file is not None
         self.name = self._file.name
         self._path = path
-        self._held: list[list[bytes]] = []  # lines read for the sample
-        self._sampled: list[bytes] = []  # the same, whole rows
-        self._converted = False  # whether the lines were made here, so that the file does not tell of their quotes
+        self._held: list[list[bytes]] = []  # lines that were read for the sample
+        self._sampled: list[bytes] = []  # the same lines, as whole rows
+        self._converted = False  # whether the lines were made here, so that the file does not know about their quotes
         self._spooled: list[IO[bytes]] = []
+        self.file: ColumnFile | None = None  # where the source has columns instead of lines
         try:
             self._chunks, container = self._open()
             sample = self._sample()
@@ -88,12 +88,12 @@ class OpenedSource:
 
     @property
     def consumed(self) -> int:
-        """Bytes of the file read so far, packed as they are."""
+        """Return the bytes of the file read so far, before unpacking."""
         return self._file.consumed
 
     @property
     def size(self) -> int | None:
-        """Bytes of the file; None where nobody knows, as for a pipe."""
+        """Return the bytes of the file, or None if unknown, as for a pipe."""
         return self._file.size
 
     def __enter__(self) -> "OpenedSource":
@@ -109,13 +109,20 @@ class OpenedSource:
             file.close()
 
     def parser(self, times: TimeParser) -> RecordParser:
-        """Return the parser of the lines. times: of all sources of a run, since times without a date go on."""
+        """Return the parser of the lines. times: the parser of times that all sources of a run share."""
         order = self.reading.order if self.reading.order in ("dmy", "mdy") else ""
         times.decide(order, self.reading.time_form)
         return RecordParser(self.name, self.reading.options(self._hints.options), times)
 
+    def head(self) -> bytes:
+        """Return the first line; only before the lines are iterated over."""
+        return next((line for lines in self._held for line in lines), b"")
+
     def __iter__(self) -> Iterator[list[bytes]]:
-        """Lists of lines; IoFailure when reading or unpacking fails, after all lines before have been given."""
+        """Yield lists of lines.
+
+        If reading or unpacking fails, yield all lines before the failure, then raise IoFailure.
+        """
         joiner = None
         if self.reading.container.format == "csv":
             joiner = QuoteJoiner(self.reading.delimiter, self._hints.options.max_line)
@@ -124,17 +131,17 @@ class OpenedSource:
                 yield some
         self._held = []
         for lines in self._chunks:
-            # most chunks have no quote, and are not looked at again
+            # most chunks contain no quote, and are not examined again
             asked = joiner is not None and (self._file.quoted or self._converted or joiner.waiting())
             if some := joiner.join(lines) if asked and joiner is not None else lines:
                 yield some
         if joiner is not None and (rest := joiner.flush()):
             yield rest
 
-    # what it is
+    # the detection of the format
 
     def _open(self) -> tuple[Iterator[list[bytes]], Container]:
-        """Return the lines, and what they come out of."""
+        """Return the lines, and the format around them."""
         blocks = self._file.blocks()
         head = b""
         packed = ""
@@ -156,13 +163,13 @@ class OpenedSource:
 
             head, rest = _begun(archives.tar_blocks(self.name, rest))
             return self._text(head, rest, Container(compression=f"tar.{packed}" if packed else "tar"))
-        if head.startswith(b"PAR1"):
-            from txmon.ingest.formats import parquet
+        if head.startswith((b"PAR1", b"ARROW1")):
+            from txmon.ingest.formats import columnar
 
+            kind = columnar.PARQUET if head.startswith(b"PAR1") else columnar.ARROW
             path = self._path if self._path != "-" and not packed else self._spool(rest, named=True).name
-            return lines_of(parquet.blocks(self.name, path), self._file), Container(
-                "csv", "Parquet", compression=packed
-            )
+            self.file = columnar.ColumnFile(self.name, path, kind)
+            return lines_of(self.file.blocks(), self._file), Container("csv", kind, compression=packed)
         return self._text(head, rest, Container(compression=packed))
 
     def _archive(self, blocks: Iterable[bytes], packed: str) -> tuple[Iterator[list[bytes]], Container]:
@@ -197,7 +204,7 @@ class OpenedSource:
             head = b"".join(_transcoded(self.name, [head], codec, partly=True))
         elif b"\0" in head[:4096]:
             raise BadData(f"{self.name}: is binary, not CSV or JSON lines")
-        if b"\n" not in head and b"\r" in head:  # of an old Macintosh
+        if b"\n" not in head and b"\r" in head:  # line ends of an old Macintosh
             head, blocks = head.replace(b"\r", b"\n"), (block.replace(b"\r", b"\n") for block in blocks)
             self._converted = True
             found = replace(found, detail=", ".join(filter(None, (found.detail, "lines end with CR"))))
@@ -205,8 +212,12 @@ class OpenedSource:
         lower = begin[:200].lower()
         if lower.startswith((b"<!doctype html", b"<html", b"<table")):
             raise BadData(f"{self.name}: is an HTML page; open it in a spreadsheet and save it as CSV")
-        if lower.startswith(b"<?xml") or (lower.startswith(b"<") and b">" in lower):
+        if re.match(rb"<[?!a-z][^>]*>", lower):
             raise BadData(f"{self.name}: is an XML document; save it as CSV or JSON lines")
+        if lower.startswith((b"# help ", b"# type ")):
+            raise BadData(
+                f"{self.name}: has one moment of Prometheus metrics. To read their history, use --prometheus URL."
+            )
         base = replace(found, encoding=encoding)
         asked = self._hints.format
         if asked == "jsonl" or (asked in ("auto", "json") and begin[:1] in (b"[", b"{")):
@@ -229,12 +240,12 @@ class OpenedSource:
         return lines_of(blocks, self._file), replace(base, format="jsonl", kind="JSON lines")
 
     def _lines(self, begin: bytes, blocks: Iterable[bytes], base: Container) -> tuple[Iterator[list[bytes]], Container]:
-        """The lines of a text that is not JSON: logfmt, a drawn table or CSV."""
+        """Return the lines of a text that is not JSON: logfmt, a drawn table or CSV."""
         asked = self._hints.format
         first = begin[:HEAD].split(b"\n")[:LOOKED_AT]
         first = first[:-1] or first
         if asked == "logfmt" or (asked == "auto" and _is_logfmt(first[:5])):
-            from txmon.ingest.formats.logfmt import json_lines  # here, because few sources need it
+            from txmon.ingest.formats.logfmt import json_lines  # imported here because few sources need it
 
             chunks = (list(json_lines(lines)) for lines in lines_of(blocks, self._file))
             return chunks, replace(base, format="jsonl", kind="logfmt")
@@ -246,7 +257,7 @@ class OpenedSource:
         return lines_of(blocks, self._file), base
 
     def _encoding(self, head: bytes) -> tuple[str | None, str]:
-        """Return the codec that makes the text UTF-8, None where it is, and the encoding's name."""
+        """Return the codec to decode the text (None for UTF-8), and the encoding's name."""
         asked = self._hints.encoding
         if asked is not None:
             plain = codecs.lookup(asked).name
@@ -275,7 +286,7 @@ class OpenedSource:
         return b"".join(parts).removeprefix(BOM)
 
     def _spool(self, blocks: Iterable[bytes], named: bool = False) -> IO[bytes]:
-        """A file of its own with these blocks, which can be read anywhere."""
+        """Return a temporary file with these blocks, which can be read again."""
         import tempfile
 
         made = tempfile.NamedTemporaryFile() if named else tempfile.SpooledTemporaryFile(SPOOLED)  # noqa: SIM115
@@ -287,10 +298,10 @@ class OpenedSource:
         file.seek(0)
         return file
 
-    # how it is read
+    # the reading
 
     def _sample(self) -> bool:
-        """Read the first lines; return whether these are all."""
+        """Read the first lines. Return whether the source has no more."""
         joiner = QuoteJoiner("", self._hints.options.max_line)
         size = 0
         while len(self._sampled) < 1000 and size < SAMPLED:
@@ -304,11 +315,11 @@ class OpenedSource:
         return False
 
     def _decided(self) -> Reading:
-        """The reading with the order of day and month that the rest of the file proves."""
+        """Return the reading, with the order of day and month that the rest of the file proves."""
         if self._path == "-" or self._text_only or not os.path.isfile(self._path):
             lines: Iterable[bytes] = (line for chunk in self._all_held() for line in chunk)
             return decide_order(self.reading, row_orders(self.reading, lines))
-        # the same file once more, with an order to read on
+        # the file is opened again to read on for the order of day and month
         hints = replace(self._hints, order=calendar_texts.DAY_FIRST)
         with OpenedSource(self._path, hints) as again:
             orders = row_orders(self.reading, (line for chunk in again for line in chunk))
@@ -318,19 +329,19 @@ class OpenedSource:
         return decide_order(self.reading, [first])
 
     def _all_held(self) -> list[list[bytes]]:
-        """All lines of a stream that cannot be read twice."""
+        """Return all lines of a stream that cannot be read twice."""
         self._held += list(self._chunks)
         return self._held
 
 
 def _is_western(head: bytes) -> bool:
-    """Whether the text is no UTF-8, and all that is not ASCII in it are letters of windows-1252."""
+    """Return whether the text is not UTF-8, and all its characters outside ASCII are letters of windows-1252."""
     try:
         head[:-3].decode()
     except UnicodeDecodeError as bad:
         high = {byte for byte in head if byte >= 0x80}
         try:
-            head[: bad.start].decode("ascii")  # what is partly UTF-8 is not this
+            head[: bad.start].decode("ascii")  # a text that is partly UTF-8 is not windows-1252
         except UnicodeDecodeError:
             return False
         return high <= _WESTERN
@@ -338,7 +349,10 @@ def _is_western(head: bytes) -> bool:
 
 
 def _drawn(lines: list[bytes]) -> tuple[str, Callable[[bytes], bytes]] | None:
-    """What makes CSV of a drawn table; None for what is none, as most sources are seen to be at once."""
+    """Return the kind of a drawn table and a function from a line to CSV, or None.
+
+    The check is fast for other texts.
+    """
     first = next(filter(bytes.strip, lines), b"")
     divided = any(mark in first for mark in (b",", b";", b"\t"))
     if divided and not first.startswith(b"'") and not any(mark in line for line in lines for mark in _STROKES):
@@ -349,7 +363,7 @@ def _drawn(lines: list[bytes]) -> tuple[str, Callable[[bytes], bytes]] | None:
 
 
 def _begun(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """How `blocks` begin, and all of them."""
+    """Return the beginning of `blocks`, and all of them."""
     head = next(blocks, b"")
     return head, itertools.chain([head], blocks)
 
@@ -366,7 +380,7 @@ def _transcoded(name: str, blocks: Iterable[bytes], codec: str, partly: bool = F
 
 
 def _json_kind(begin: bytes) -> str:
-    """What JSON begins so: lines, rows (an array with an object on each line), or a document to read as a whole."""
+    """Return the kind of JSON: lines, rows (an array, one object on each line), or a document to read as a whole."""
     from txmon.ingest.formats import documents
 
     lines = [line.strip() for line in begin.split(b"\n")]
@@ -380,7 +394,7 @@ def _json_kind(begin: bytes) -> str:
     try:
         value = json.loads(first)
     except (ValueError, RecursionError):
-        # pretty-printed, or one long line: a document; else a bad line among others
+        # pretty-printed, or one long line: a document; otherwise it is a bad line among good ones
         others = complete[1:]
         pretty = first in (b"{", b"{ ") or (first[-1:] in b"{[," and bool(others) and others[0][:1] != b"{")
         single = len(complete) == 1 and not begin.rstrip().endswith(b"}")
@@ -398,7 +412,10 @@ def _is_object(line: bytes) -> bool:
 
 
 def _array_lines(chunks: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
-    """The objects of an array that has one on each line; the brackets become blank, so that line numbers stay right."""
+    """Yield the objects of an array with one object on each line.
+
+    Brackets become blank, so line numbers do not change.
+    """
     for lines in chunks:
         yield [line if line[-1:] == b"}" else _element(line) for line in lines]
 

@@ -1,4 +1,4 @@
-"""Rows of CSV that go over several lines, because a quoted cell has a newline in it (RFC 4180)."""
+"""Joins CSV rows that span several lines because a quoted cell contains a newline (RFC 4180)."""
 
 import csv
 from typing import Final
@@ -7,17 +7,17 @@ QUOTE: Final = b'"'
 
 
 class QuoteJoiner:
-    """Joins the lines of a row. A quote that never closes costs its own line, and no other."""
+    """Joins the lines of a row. A quote that is never closed affects only its own line."""
 
     def __init__(self, delimiter: str, most: int) -> None:
-        """most: bytes that a row may have."""
+        """Create it. most: bytes that a row may have."""
         self._delimiter = delimiter or ","
         self._most = most
         self._waiting: list[bytes] = []  # the lines of a row whose quote is open
         self._size = 0
 
     def join(self, lines: list[bytes]) -> list[bytes]:
-        """Return whole rows; a row that has not ended yet is kept for the next call."""
+        """Return whole rows. An incomplete row is kept for the next call."""
         if not self._waiting and QUOTE not in b"".join(lines):
             return lines
         found: list[bytes] = []
@@ -26,15 +26,15 @@ class QuoteJoiner:
         return found
 
     def waiting(self) -> bool:
-        """Return whether a row has begun and not ended."""
+        """Return whether a row is incomplete."""
         return bool(self._waiting)
 
     def held(self) -> list[bytes]:
-        """Return the lines of a row that has begun and not ended."""
+        """Return the lines of the incomplete row."""
         return list(self._waiting)
 
     def flush(self) -> list[bytes]:
-        """Return the lines whose quote has never closed, as they are."""
+        """Return the lines of the row whose quote was never closed, as they are."""
         found: list[bytes] = []
         while self._waiting:
             first, *others = self._waiting

@@ -1,6 +1,6 @@
-"""JSON tables to rows: names of columns in one place, and lists of values in another.
+"""Turns JSON tables, with names of columns in one place and lists of values in another, into rows.
 
-ClickHouse, Elastic SQL, OpenSearch, Kusto, BigQuery, Trino and pandas write them, each with names of its own.
+ClickHouse, Elastic SQL, OpenSearch, Kusto, BigQuery, Trino and pandas write them, each with its own names.
 """
 
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from txmon.ingest.fields import choose
 
-DEEPEST: Final = 6  # objects within objects that are searched
+DEEPEST: Final = 6  # levels of nested objects that are searched
 _NAMED: Final = ("name", "field", "columnName", "ColumnName", "Name", "label", "text", "title", "id")
 Objects = Iterator[dict[str, Any]]
 
 
 def tabular(document: Any) -> Objects:
-    """Yield the rows of the largest table within `document`; nothing where there is none."""
+    """Yield the rows of the largest table within `document`, if there is one."""
     found = max(_tables(document, DEEPEST, None), key=lambda table: len(table[1]), default=None)
     if found is not None:
         names, rows = found
@@ -23,7 +23,7 @@ def tabular(document: Any) -> Objects:
 
 
 def _tables(value: Any, depth: int, above: list[str] | None) -> Iterator[tuple[list[str], list[list[Any]]]]:
-    """Yield every list of lists with names for their values. above: names that an object around it has."""
+    """Yield every list of lists that has names for its values. above: names from an object around it."""
     if depth == 0:
         return
     if isinstance(value, list):
@@ -41,7 +41,7 @@ def _tables(value: Any, depth: int, above: list[str] | None) -> Iterator[tuple[l
 
 
 def _names(value: dict[str, Any], depth: int) -> list[str] | None:
-    """Return the names of columns that stand in an object, or in one within it."""
+    """Return the names of columns in an object, or in one inside it."""
     for inner in value.values():
         if isinstance(inner, list) and inner:
             if all(isinstance(one, str) for one in inner):
@@ -57,7 +57,7 @@ def _names(value: dict[str, Any], depth: int) -> list[str] | None:
 
 
 def _cells(value: Any) -> list[list[Any]] | None:
-    """Rows of plain values; None where `value` is something else. BigQuery has them as `{"f": [{"v": 1}]}`."""
+    """Return rows of plain values, or None if `value` is something else. BigQuery writes `{"f": [{"v": 1}]}`."""
     if not isinstance(value, list) or not value:
         return None
     if isinstance(value[0], dict) and set(value[0]) == {"f"}:
@@ -68,7 +68,7 @@ def _cells(value: Any) -> list[list[Any]] | None:
 
 
 def by_column(document: Any) -> Objects:
-    """Yield the rows of an object that has an object, or a list, for each column or for each row."""
+    """Yield the rows of an object that contains an object or a list for each column, or for each row."""
     columns: dict[str, Any] = {name: value for name, value in document.items() if isinstance(value, dict | list)}
     if len(columns) != len(document) or len(columns) < 2:
         return

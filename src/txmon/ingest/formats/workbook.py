@@ -1,4 +1,4 @@
-"""Excel workbooks (.xlsx): the first sheet that holds a table, as CSV lines."""
+"""Reads the first sheet with a table of an Excel workbook (.xlsx), as CSV lines."""
 
 import csv
 import io
@@ -10,17 +10,17 @@ from typing import IO, Any, Final
 
 from txmon.errors import BadData
 
-LOOKED_AT: Final = 40  # rows of a sheet in which a header is looked for
-TOGETHER: Final = 4096  # rows given at a time
+LOOKED_AT: Final = 40  # rows of a sheet among which a header is searched
+TOGETHER: Final = 4096  # rows per list
 MOST_UNPACKED: Final = 4 << 30  # bytes of a workbook's parts
 
 
 def sheet_lines(
     source: str, file: IO[bytes], known: Callable[[list[bytes]], int]
 ) -> tuple[str, Iterator[list[bytes]], tuple[str, ...]]:
-    """Return the sheet's name, its rows as CSV lines, and notes. BadData when the workbook has no table.
+    """Return the sheet's name, its rows as CSV lines, and notes. Raise BadData if the workbook has no table.
 
-    known: how many fields a header within lines names; the first sheet that names most of them is read.
+    known: returns how many fields a header among lines names; the first sheet with the most is read.
     """
     try:
         from openpyxl import load_workbook
@@ -73,7 +73,7 @@ def _text(cell: object) -> str:
     if cell is None:
         return ""
     if isinstance(cell, datetime):
-        # Excel's times are fractions of a day in binary: a second may be some microseconds away
+        # Excel stores times as binary fractions of a day, so a second may be off by some microseconds
         near = cell.replace(microsecond=0)
         if cell.microsecond >= 999_000:
             from datetime import timedelta

@@ -1,4 +1,4 @@
-"""One connection: requests read from its socket within limits and deadlines, answers written to it."""
+"""Serves one connection: it reads requests from the socket within limits and deadlines, and writes the answers."""
 
 import socket
 import time
@@ -10,10 +10,10 @@ from typing import Final, Protocol
 
 from txmon.server.http.message import CHUNKED, HEAD, Chunks, HttpError, Request, Response, as_error, parse_head, render
 
-READ: Final = 64 << 10  # bytes at once
-LINGER: Final = 1.0  # seconds that a client gets to read an answer it did not wait for
+READ: Final = 64 << 10  # bytes per read
+LINGER: Final = 1.0  # seconds for the client to read an early answer
 END: Final = b"\r\n\r\n"
-HELLO: Final = b"\x16\x03"  # how TLS begins
+HELLO: Final = b"\x16\x03"  # the first bytes of TLS
 COMMON: Final = (
     b"X-Content-Type-Options: nosniff\r\n"
     b"X-Frame-Options: DENY\r\n"
@@ -27,53 +27,54 @@ COMMON: Final = (
 )
 
 Handler = Callable[[Request], Response]
-# of a request whose body is still to come, and its length or CHUNKED: how many bytes it may have; raises HttpError
+# the arguments are a request without its body, and the body's length or CHUNKED; returns the allowed bytes or raises
+# HttpError
 Admit = Callable[[Request, int], int]
-# the request (None where none could be read), the client's address, the status of the answer, its bytes, and the
-# seconds from the request's first byte on
+# the request (None if it could not be read), the client's address, the answer's status and bytes, and the
+# seconds since the request's first byte
 Observe = Callable[[Request | None, str, int, int, float], None]
 
 
 def admit_all(request: Request, length: int) -> int:
-    """Let everybody send what the limits allow."""
+    """Allow every body within the limits."""
     return 1 << 40
 
 
 def unobserved(request: Request | None, peer: str, status: int, size: int, seconds: float) -> None:
-    """Note nothing of an answer."""
+    """Ignore an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a client may ask of the server. Seconds and bytes."""
+    """The limits for a client, in seconds and bytes."""
 
     body: int = 1 << 20
     head: float = 5.0  # from a request's first byte to the end of its headers
-    request: float = 15.0  # from a request's first byte to its last, however slowly they come
+    request: float = 15.0  # from a request's first byte to its last
     idle: float = 60.0  # between requests
     send: float = 15.0  # for an answer
     connections: int = 512
     each: int = 256  # connections of one address
-    reserved: int = 8  # connections beside those, for probes of the server's health alone
+    reserved: int = 8  # further connections, only for health probes
     backlog: int = 1024
 
 
 class Encryption(Protocol):
-    """What puts a connection under TLS."""
+    """Puts a connection under TLS."""
 
     def greet(self, sock: socket.socket, seconds: float) -> socket.socket:
-        """Return `sock` under TLS, once keys are agreed on within so many seconds; OSError where that fails."""
+        """Return `sock` under TLS after a handshake within `seconds`. Raise OSError if it fails."""
 
     def part(self, sock: socket.socket) -> None:
-        """Tell the client of a socket under TLS that nothing more will come."""
+        """Tell the client of a socket under TLS that no more data follows."""
 
 
 class Hangup(Exception):
-    """The client is gone, or was too slow: there is no one to answer."""
+    """Signals that the client is gone or too slow, so that no answer is possible."""
 
 
 class Connection:
-    """Serves one client until either side hangs up."""
+    """Serves one client until either side closes the connection."""
 
     def __init__(
         self,
@@ -86,16 +87,15 @@ class Connection:
         peer: str = "",
         encryption: Encryption | None = None,
     ) -> None:
-        """draining: whether the answer to the request at hand is to be the last. admit: asked before a body is read.
+        """Create it. draining: returns whether the current answer is the last. admit: called before a body is read.
 
-        observe: told of each answer. peer: the address of the client. encryption: of a listener that
-        speaks TLS.
+        observe: called for each answer. peer: the address of the client. encryption: of a listener with TLS.
         """
-        self.idle = True  # between two requests, and so free to be hung up on
-        self.head_since = 0.0  # monotonic moment from which on it sends a head; 0 while it does not
-        self.since = time.monotonic()  # when it came
+        self.idle = True  # between two requests, so the connection may be closed
+        self.head_since = 0.0  # monotonic time at which the current head began; 0 if none
+        self.since = time.monotonic()  # when the connection was accepted
         self.served = 0  # requests answered
-        self.leaving = False  # was asked to make room
+        self.leaving = False  # whether it was asked to close, to make room
         self.peer = peer
         self._observe = observe
         self._began = 0.0
@@ -123,15 +123,16 @@ class Connection:
             self._sock.close()
 
     def hang_up(self) -> None:
-        """Wake the thread that waits for a next request, or for the rest of a head, if it does."""
+        """Wake the thread if it waits for the next request or for the rest of a head, so that it ends."""
         if self.idle or self.head_since:
             try:
-                socket.socket.shutdown(self._sock, socket.SHUT_RD)  # under TLS too, whose own belongs to the thread
+                # also under TLS, whose own shutdown belongs to the thread
+                socket.socket.shutdown(self._sock, socket.SHUT_RD)
             except OSError:
-                return  # the client was faster
+                return  # the client closed it first
 
     def _one(self) -> bool:
-        """Answer one request; whether another may follow."""
+        """Answer one request. Return whether another may follow."""
         try:
             request = self._read()
         except HttpError as wrong:
@@ -158,7 +159,7 @@ class Connection:
 
     def _read(self) -> Request:
         self._refused: Request | None = None
-        # line ends before a request are those of old clients, after a body (RFC 9112, 2.2)
+        # old clients send line ends before a request, after a body (RFC 9112, 2.2)
         self._rest = self._rest.lstrip(b"\r\n")
         if not self._rest:
             self._began = time.monotonic()
@@ -223,7 +224,10 @@ class Connection:
         return chunks.body()
 
     def _more(self, deadline: float) -> None:
-        """Read something; Hangup at the end of the connection, or HttpError 408 past `deadline` in mid-request."""
+        """Read more data.
+
+        Raise Hangup at the end of the connection, or HttpError 408 after `deadline` within a request.
+        """
         left = deadline - time.monotonic()
         if left <= 0:
             raise self._too_late()
@@ -235,7 +239,7 @@ class Connection:
         if not block:
             if self.idle:
                 raise Hangup
-            # who has only ended its own direction may still hear of it
+            # a client that closed only its own direction can still receive the answer
             raise HttpError(400, "the request ended before all of it had come", close=True)
         self._rest += block
 
@@ -251,12 +255,12 @@ class Connection:
         self._write(render(response, head_only, close, _date(int(time.time())), COMMON))
 
     def _write(self, block: bytes) -> None:
-        """Send all of `block` within the limit; OSError where the client does not take it."""
+        """Send all of `block` within the time limit. Raise OSError if the client does not accept it."""
         self._sock.settimeout(self._limits.send)
         self._sock.sendall(block)
 
     def _linger(self) -> None:
-        """Let the client read the answer: closing with unread data would reset the connection under it."""
+        """Let the client read the answer, because closing with unread data would reset the connection."""
         if self._encryption is not None:
             self._encryption.part(self._sock)
         socket.socket.shutdown(self._sock, socket.SHUT_WR)

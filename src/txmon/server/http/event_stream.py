@@ -1,4 +1,4 @@
-"""Server-sent events: one publisher, many bounded listeners, and a memory for those who come back."""
+"""Server-sent events: one publisher, many listeners with limits, and a memory for reconnecting clients."""
 
 import queue
 import secrets
@@ -8,27 +8,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-KEPT: Final = 2000  # events that a returning client is given
-WAITING: Final = 500  # events a slow client may be behind before it is hung up on
+KEPT: Final = 2000  # events that a reconnecting client can receive
+WAITING: Final = 500  # events by which a slow client may lag before it is disconnected
 LISTENERS: Final = 256
 HEARTBEAT: Final = 5.0  # seconds
-BEAT: Final = b"event: beat\ndata: {}\n\n"  # an event, since a page cannot see comments
+BEAT: Final = b"event: beat\ndata: {}\n\n"  # an event rather than a comment, because a page cannot see comments
 RETRY: Final = b"retry: 2000\n\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event as it goes over the wire."""
+    """One event in its wire format."""
 
     number: int
     raw: bytes
 
 
 class Hub:
-    """Gives every event to every listener; a listener that does not keep up is dropped, and may come back."""
+    """Sends every event to every listener. A listener that is too slow is disconnected and may reconnect."""
 
     def __init__(self, heartbeat: float = HEARTBEAT) -> None:
-        self._boot = secrets.token_hex(4)  # numbers of another process mean nothing here
+        self._boot = secrets.token_hex(4)  # ids of another process are not valid here
         self._number = 0
         self._kept: deque[Event] = deque(maxlen=KEPT)
         self._listeners: list[queue.SimpleQueue[Event | None]] = []
@@ -40,11 +40,11 @@ class Hub:
         return len(self._listeners)
 
     def position(self) -> str:
-        """Return the id of the newest event: where one who knows everything up to now goes on."""
+        """Return the id of the newest event, from which a client that knows everything so far continues."""
         return f"{self._boot}-{self._number}"
 
     def publish(self, kind: str, data: str, keep: bool = True) -> None:
-        """Send `data` (one line) as an event of `kind`; keep: also to those who come back later."""
+        """Send `data` (one line) as an event of `kind`. keep: also for clients that reconnect later."""
         with self._lock:
             if keep:
                 self._number += 1
@@ -60,11 +60,14 @@ class Hub:
                     waiting.put(event)
 
     def full(self) -> bool:
-        """Return whether no more listeners are taken."""
+        """Return whether the number of listeners has reached its limit."""
         return self._closed or len(self._listeners) >= LISTENERS
 
     def stream(self, last: str | None) -> Callable[[Callable[[bytes], None]], None]:
-        """What writes the events after the one with the id `last` until the hub closes or the client falls behind."""
+        """Return a function that writes the events after the id `last`.
+
+        It ends when the hub closes or the client is too slow.
+        """
 
         def stream(write: Callable[[bytes], None]) -> None:
             waiting: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
@@ -91,7 +94,7 @@ class Hub:
         known = boot == self._boot and number.isascii() and number.isdigit() and len(number) < 16
         oldest = self._kept[0].number if self._kept else self._number + 1
         if not known or int(number) + 1 < oldest or int(number) > self._number:
-            return [b"event: reset\ndata: {}\n\n"]  # start again from a query
+            return [b"event: reset\ndata: {}\n\n"]  # the client must load everything again
         return [event.raw for event in self._kept if event.number > int(number)]
 
     def _blocks(self, waiting: "queue.SimpleQueue[Event | None]") -> Iterator[bytes]:
@@ -106,7 +109,7 @@ class Hub:
             yield event.raw
 
     def close(self) -> None:
-        """End all streams, and take no more."""
+        """End all streams and accept no more."""
         with self._lock:
             self._closed = True
             for waiting in self._listeners:

@@ -1,4 +1,4 @@
-"""The listening socket: accepts connections, a thread each up to a cap, and drains them at the end."""
+"""The listening socket: it accepts connections, one thread each up to a limit, and finishes them at the end."""
 
 import ipaddress
 import selectors
@@ -25,22 +25,23 @@ from txmon.server.http.connection import (
 )
 from txmon.server.http.message import HttpError, Request, Response, as_error, render
 
-TICK: Final = 0.25  # seconds between two looks at who has left, and waited for one who is asked to leave
-REFUSED: Final = 64  # connections over the cap that are still told so
+TICK: Final = 0.25  # seconds between two checks for ended connections, and of waiting for one that was asked to close
+REFUSED: Final = 64  # connections over the limit that still receive an error
 BUSY = HttpError(503, "too many connections", close=True, headers=(("Retry-After", "1"),), code="connections")
 PROBES: Final = ("/healthz", "/readyz")
-PROBE: Final = 1.0  # seconds that a connection in the reserved places gets for its head
+PROBE: Final = 1.0  # seconds within which a connection in a reserved place must send its head
 
 
 BUSIEST: Final = 4
-SLACK: Final = 1.25  # times the connections allowed, with those that have been asked to leave
+SLACK: Final = 1.25  # factor of the connection limit, including those that were asked to close
 
 
 def _worth(client: Connection) -> tuple[int, float]:
-    """Return how much a connection is worth keeping where there are too many; the least goes first.
+    """Return the priority of a connection if there are too many. The lowest is closed first.
 
-    Who has sent a head for a second is not in earnest. Then come those who never asked anything, those who wait between
-    two requests, and those who have just begun a head. Who is being answered stays.
+    A client that has been sending a head for more than a second comes first. Then follow clients without any request
+    so far, clients between two requests, and clients that have just started a head. A client that is being answered
+    stays.
     """
     now, since, began = time.monotonic(), client.head_since, client.since
     if since:
@@ -51,17 +52,17 @@ def _worth(client: Connection) -> tuple[int, float]:
 
 
 def _no_bodies(request: Request, length: int) -> int:
-    """Let nobody send a body; HttpError 503."""
+    """Raise HttpError 503, because no bodies are allowed here."""
     raise BUSY
 
 
 def is_probe(request: Request) -> bool:
-    """Return whether a request asks how the server is, and nothing else."""
+    """Return whether a request is a health probe."""
     return request.path in PROBES
 
 
 class Listener:
-    """Serves HTTP on one address; `start` and `stop` are called once each, from one thread."""
+    """Serves HTTP on one address. `start` and `stop` are called once each, from one thread."""
 
     def __init__(
         self,
@@ -75,11 +76,11 @@ class Listener:
         shared: Callable[[str], bool] = lambda _: False,
         encryption: Encryption | None = None,
     ) -> None:
-        """Binds at once; IoFailure when the address cannot be had. port 0: any free one.
+        """Bind to the address. Raise IoFailure if it is not available. port 0: any free port.
 
-        admit: may refuse a request before its body is read. observe: told of each answer. urgent: whether a request is
-        answered though all places are taken. shared: whether many clients come from an address, as from a proxy.
-        encryption: where clients speak TLS.
+        admit: may refuse a request before its body is read. observe: called for each answer. urgent: whether to answer
+        a request even if all places are taken. shared: whether many clients share an address, as behind a proxy.
+        encryption: for TLS.
         """
         self._observe = observe
         self._urgent = urgent
@@ -90,10 +91,10 @@ class Listener:
         self._admit = admit
         self._socket = _bind(host, port, self._limits.backlog)
         self.port: int = self._socket.getsockname()[1]
-        self.refused = 0  # connections over the cap
+        self.refused = 0  # connections over the limit
         self._lock = threading.Lock()
         self._live: dict[Connection, threading.Thread] = {}
-        self._lane: dict[Connection, threading.Thread] = {}  # in the reserved places
+        self._lane: dict[Connection, threading.Thread] = {}  # connections in reserved places
         self._leaving: deque[tuple[float, socket.socket]] = deque()
         self._draining = False
         self._wake, self._waker = socket.socketpair()
@@ -101,15 +102,15 @@ class Listener:
 
     @property
     def connections(self) -> int:
-        """Connections being served."""
+        """Return the number of connections being served."""
         return len(self._live)
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Start to accept connections."""
         self._acceptor.start()
 
     def stop(self, patience: float) -> bool:
-        """Accept no more, answer what was asked, within `patience` seconds; whether everyone was answered."""
+        """Stop accepting, and finish requests within `patience` seconds. Return whether all were answered."""
         self._draining = True
         self._waker.send(b".")
         self._acceptor.join()
@@ -134,7 +135,7 @@ class Listener:
                 selector.select(TICK)
                 self._take_all()
                 self._let_go(time.monotonic())
-        self._take_all()  # who is in the backlog has been promised an answer
+        self._take_all()  # connections in the backlog are already established from the client's view
         self._socket.close()
         self._let_go(float("inf"))
 
@@ -145,7 +146,7 @@ class Listener:
             except BlockingIOError:
                 return
             except OSError:
-                time.sleep(0.05)  # out of file descriptors: some will come back
+                time.sleep(0.05)  # out of file descriptors: some will be closed soon
                 return
             peer = str(address[0])
             if self._is_full(peer):
@@ -154,7 +155,7 @@ class Listener:
                 self._serve(sock, peer)
 
     def _is_full(self, peer: str) -> bool:
-        """Return whether there is no place for a client from `peer`, though others have been asked to leave."""
+        """Return whether there is no place for a client from `peer`, after others were asked to close."""
         with self._lock:
             staying = [client for client in self._live if not client.leaving]
         theirs = [client for client in staying if client.peer == peer]
@@ -163,13 +164,13 @@ class Listener:
         return len(staying) >= self._limits.connections and not self._make_room(staying)
 
     def _make_room(self, clients: list[Connection]) -> bool:
-        """Hang up on one of `clients` that keeps a place without using it; return whether there was one."""
+        """Close one of `clients` that uses a place without a request. Return whether there was one."""
         found = min(clients, key=_worth, default=None)
         if found is None or _worth(found)[0] == BUSIEST:
             return False
         found.leaving = True
         found.hang_up()
-        if len(self._live) > SLACK * self._limits.connections:  # they leave within a moment; here they do not
+        if len(self._live) > SLACK * self._limits.connections:  # the others end soon, so this one need not be closed
             with self._lock:
                 thread = self._live.get(found)
             if thread is not None:
@@ -184,7 +185,7 @@ class Listener:
         self._begin(sock, connection, self._live)
 
     def _reserve(self, sock: socket.socket, peer: str) -> None:
-        """Give a client one of the reserved places, in which only probes are answered."""
+        """Give a client one of the reserved places, where only probes are answered."""
         with self._lock:
             lane = list(self._lane)
         if len(lane) >= self._limits.reserved:
@@ -192,7 +193,7 @@ class Listener:
             if _worth(slowest)[0] == BUSIEST:
                 self._refuse(sock)
                 return
-            slowest.hang_up()  # it ends within a moment; meanwhile there is one more than reserved
+            slowest.hang_up()  # it ends soon; until then there is one more than reserved
         limits = replace(self._limits, head=PROBE, idle=PROBE)
         self.refused += 1
         connection = Connection(
@@ -210,7 +211,7 @@ class Listener:
             places[connection] = thread
         try:
             thread.start()
-        except RuntimeError:  # no more threads in this machine
+        except RuntimeError:  # the machine allows no more threads
             self._forget(connection)
             self._refuse(sock)
 
@@ -226,10 +227,13 @@ class Listener:
             self._lane.pop(connection, None)
 
     def _refuse(self, sock: socket.socket) -> None:
-        """Say that there are too many; the socket stays open for a moment, or the client would not read it."""
+        """Send an error about too many connections.
+
+        The socket stays open for a moment so that the client can read it.
+        """
         self.refused += 1
         sock.setblocking(False)
-        if self._encryption is not None:  # nobody waits for keys to be agreed on, only to be refused
+        if self._encryption is not None:  # a TLS handshake only to refuse the client would cost too much
             sock.close()
             return
         try:

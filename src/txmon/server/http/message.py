@@ -1,7 +1,7 @@
-"""HTTP messages: a request's bytes to a `Request`, strictly, and a `Response` to its bytes. No sockets here.
+"""HTTP messages: it parses a request's bytes strictly into a `Request`, and renders a `Response`. It uses no sockets.
 
-Strict on purpose: whatever two readers of one connection might understand differently (a length beside chunks, repeated
-or odd lengths, folded lines, bare line feeds) is refused, so that nothing can be smuggled past a proxy in front.
+It refuses everything that two readers of one connection could understand differently: a length with chunks, repeated
+or unusual lengths, folded lines, bare line feeds. Requests therefore cannot be smuggled past a proxy.
 """
 
 import gzip
@@ -23,9 +23,9 @@ ONCE: Final = frozenset(
         "transfer-encoding",
     )
 )  # fmt: skip
-CHUNKED: Final = -1  # the length of a body that comes in chunks
+CHUNKED: Final = -1  # the length of a chunked body
 JSON: Final = "application/json"
-WORTH: Final = 1400  # bytes of a body from which on packing saves a packet
+WORTH: Final = 1400  # bytes of a body from which compression saves a packet
 TEXTS: Final = ("application/", "text/", "image/svg")
 PROBLEM: Final = "application/problem+json"
 TEXT: Final = "text/plain; charset=utf-8"
@@ -40,7 +40,7 @@ _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class HttpError(Exception):
-    """A request that is answered with an error: its status, what was wrong in words, and whether to hang up."""
+    """Signals a request that gets an error as its answer: the status, the reason in words, and whether to close."""
 
     def __init__(
         self,
@@ -51,17 +51,20 @@ class HttpError(Exception):
         code: str = "",
         more: Mapping[str, object] | None = None,
     ) -> None:
-        """code: the kind of error for programs; without one it follows from the status. more: further members."""
+        """Create it. code: the kind of error for programs; by default it follows from the status.
+
+        more: further members.
+        """
         super().__init__(reason)
         self.status = status
         self.reason = reason
-        self.close = close  # where the rest of the connection can no longer be understood
+        self.close = close  # if the rest of the connection can no longer be understood
         self.headers = headers
         self.code = code or CODES.get(status, "error")
         self.more = more or {}
 
 
-# what an error is called for programs, where its status says enough
+# names of errors for programs, if the status is specific enough
 CODES: Final[Mapping[int, str]] = {
     400: "bad-request", 401: "token-needed", 403: "forbidden", 404: "not-found", 405: "method", 408: "too-slow",
     409: "conflict", 413: "too-large", 414: "address-too-long", 415: "media-type", 417: "expectation", 421: "host",
@@ -72,26 +75,26 @@ CODES: Final[Mapping[int, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, its body still packed as it came."""
+    """One request. Its body is still compressed as it arrived."""
 
     method: str
-    path: str  # as it came, its escapes checked; `segments` decodes them
-    query: str  # as it came, without the question mark
+    path: str  # as received, with valid escapes; `segments` decodes them
+    query: str  # as received, without the question mark
     headers: Mapping[str, str]  # names in lower case
     body: bytes = b""
     keep_alive: bool = True
-    peer: str = ""  # the address that it came from, or that a trusted proxy names
-    secure: bool = False  # whether it came over TLS, as far as a trusted proxy says so
-    origin_host: str = ""  # the name that the client used, where a trusted proxy says that it was another
+    peer: str = ""  # the client's address, or the one that a trusted proxy states
+    secure: bool = False  # whether it used TLS, according to a trusted proxy
+    origin_host: str = ""  # the host name that the client used, if a trusted proxy states another one
 
     def segments(self) -> tuple[str, ...]:
-        """Return the parts of the path, percent-decoded one by one: an escaped slash is no separator."""
+        """Return the parts of the path, each percent-decoded, so that an escaped slash does not separate parts."""
         return tuple([unquote(part) for part in self.path[1:].split("/")])
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer; `stream` takes over the connection after the head, and ends it."""
+    """One answer. `stream` writes the rest of the connection after the head, and ends it."""
 
     status: int = 200
     body: bytes = b""
@@ -101,13 +104,13 @@ class Response:
 
 
 def as_json(value: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
-    """`value` as a JSON answer."""
+    """Return `value` as a JSON answer."""
     return Response(status, _encode(value).encode(), JSON, headers)
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A JSON value that is text already."""
+    """A JSON value that is already text."""
 
     text: str
 
@@ -118,7 +121,7 @@ class Encoded:
 
 
 def object_text(members: Mapping[str, object]) -> str:
-    """Return `members` as the text of a JSON object; a member that is `Encoded` goes in as it is."""
+    """Return `members` as the text of a JSON object. An `Encoded` member is inserted unchanged."""
     shown = [
         f"{_encode(name)}: {value.text if isinstance(value, Encoded) else _encode(value)}"
         for name, value in members.items()
@@ -127,7 +130,7 @@ def object_text(members: Mapping[str, object]) -> str:
 
 
 def as_error(error: HttpError) -> Response:
-    """Return the answer to a bad request: problem details as RFC 9457 has them, with a `code` for programs."""
+    """Return the answer for an error: problem details as in RFC 9457, with a `code` for programs."""
     row = {
         "type": "about:blank", "title": _phrase(error.status), "status": error.status, "code": error.code,
         "detail": error.reason, **error.more,
@@ -136,7 +139,7 @@ def as_error(error: HttpError) -> Response:
 
 
 def packed(request: Request, response: Response) -> Response:
-    """Return `response`, gzip-packed where the client takes that and it saves something."""
+    """Return `response`, compressed with gzip if the client accepts that and it saves something."""
     if response.stream is not None or len(response.body) < WORTH or not response.type.startswith(TEXTS):
         return response
     headers = (*response.headers, ("Vary", "Accept-Encoding"))
@@ -147,7 +150,7 @@ def packed(request: Request, response: Response) -> Response:
 
 
 def _takes_gzip(accepted: str) -> bool:
-    """Return whether an Accept-Encoding names gzip, or anything, with a weight above 0."""
+    """Return whether an Accept-Encoding allows gzip, or anything, with a weight above 0."""
     found: dict[str, bool] = {}
     for part in accepted.lower().split(","):
         name, _, weight = part.partition(";")
@@ -156,9 +159,9 @@ def _takes_gzip(accepted: str) -> bool:
 
 
 def parse_head(raw: bytes) -> tuple[Request, int]:
-    """Return the request whose head is `raw` (without the empty line), and the length of its body; HttpError otherwise.
+    """Return the request with the head `raw` (without the empty line), and the length of its body. Raise HttpError.
 
-    The length is CHUNKED where the body says its own end.
+    The length is CHUNKED if the body marks its own end.
     """
     line, *lines = raw.split(b"\r\n")
     match = _REQUEST.fullmatch(line)
@@ -172,7 +175,7 @@ def parse_head(raw: bytes) -> tuple[Request, int]:
     modern = match[4] == b"1"
     target = match[2].decode("ascii")
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is not None:  # RFC 9112, 3.2.2: its name counts, and not that of the header
+    if absolute is not None:  # RFC 9112, 3.2.2: the host in the request line takes precedence over the header
         headers["host"], target = absolute[1], absolute[2] or "/"
     if modern and "host" not in headers:
         raise HttpError(400, "no Host header", close=True)
@@ -218,7 +221,7 @@ def _length(headers: Mapping[str, str], modern: bool) -> int:
     text = headers.get("content-length")
     coding = headers.get("transfer-encoding")
     if coding is not None:
-        # RFC 9112, 6.1: a length beside it may be an attempt to smuggle a request, and HTTP/1.0 does not know it
+        # RFC 9112, 6.1: an additional length may be an attempt at smuggling, and HTTP/1.0 does not know chunks
         if text is not None:
             raise HttpError(400, "Content-Length and Transfer-Encoding exclude each other", close=True)
         if not modern:
@@ -234,7 +237,7 @@ def _length(headers: Mapping[str, str], modern: bool) -> int:
 
 
 def render(response: Response, head_only: bool, close: bool, date: str, common: bytes) -> bytes:
-    """Return the bytes of `response`; `common`: header lines that every answer has."""
+    """Return the bytes of `response`. common: header lines of every answer."""
     lines = [f"HTTP/1.1 {response.status} {_phrase(response.status)}", f"Date: {date}"]
     if response.status != 204:
         lines.append(f"Content-Type: {response.type}")
@@ -255,21 +258,21 @@ def _phrase(status: int) -> str:
 
 
 class Chunks:
-    """Puts a body together that comes in chunks (RFC 9112, 7.1), strictly: sizes in hex, no extensions, CRLF."""
+    """Assembles a chunked body (RFC 9112, 7.1). It is strict: hexadecimal sizes, no extensions, CRLF."""
 
     def __init__(self, most: int) -> None:
-        """most: bytes of the whole body."""
+        """Create it. most: bytes of the whole body."""
         self._most = most
         self._parts: list[bytes] = []
         self._size = 0
-        self._missing = 0  # bytes of the chunk at hand, with the line end that follows it
+        self._missing = 0  # missing bytes of the current chunk, including its line end
         self._trailer = -1  # bytes of the trailer section so far; below 0 before it
         self.rest = b""
 
     def take(self, block: bytes) -> bytes | None:
-        """Read from `block` what it has of the body; return what follows the body, None while it has not ended.
+        """Read the body's part of `block`. Return what follows the body, or None if it has not ended.
 
-        What was begun but cannot be read yet is in `rest`, and belongs before the next block. HttpError 400 or 413.
+        Incomplete data stays in `rest`, and must be prepended to the next block. Raise HttpError 400 or 413.
         """
         at = 0
         while self._trailer < 0:
@@ -303,11 +306,11 @@ class Chunks:
             self._missing = size + 2
 
     def body(self) -> bytes:
-        """Return the body, once it has ended."""
+        """Return the body. Call it after the body has ended."""
         return b"".join(self._parts)
 
     def _data(self, block: bytes, at: int) -> int:
-        """Take what `block` has from `at` on of the chunk at hand; return where that ends."""
+        """Take the part of the current chunk that `block` has from `at` on. Return where it ends."""
         if self._missing > 2:
             part = block[at : at + self._missing - 2]
             self._parts.append(part)

@@ -1,4 +1,4 @@
-"""Paths to handlers, and the questions that come with them."""
+"""Maps paths to handlers, and parses queries."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from urllib.parse import parse_qsl
 from txmon.server.http.message import HttpError, Request, Response
 
 Handler = Callable[[Request, Mapping[str, str]], Response]
-FIELDS: Final = 16  # in a query
+FIELDS: Final = 16  # parameters in a query
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path, whose parts in braces are variables, what it takes, and who may call it."""
+    """A path with variables in braces, its method, and the scope that it requires."""
 
     method: str
     path: str
     handle: Handler
-    scope: str = ""  # that a token needs; empty: open to those without a token, too
+    scope: str = ""  # required scope of the token; empty: no token needed
     listed: bool = True  # in /openapi.json
 
 
@@ -37,7 +37,7 @@ class Router:
                 self._patterns.append((parts, {route.method: route}))
 
     def find(self, request: Request) -> tuple[Route, Mapping[str, str]]:
-        """Return the route of `request` and the variables in its path; HttpError 404 or 405."""
+        """Return the route of `request` and the variables in its path. Raise HttpError 404 or 405."""
         methods = self._fixed.get(request.path)
         variables: dict[str, str] = {}
         if methods is None:
@@ -51,7 +51,10 @@ class Router:
         return route, variables
 
     def options(self, request: Request) -> Response:
-        """Return what may be done with a path, or with `*`; HttpError 404. Never what another site's page may do."""
+        """Return the methods of a path, or of `*`. Raise HttpError 404.
+
+        Pages of other sites get no permission (CORS).
+        """
         if request.path == "*":
             return Response(204, headers=(("Allow", "GET, HEAD, OPTIONS, POST"),))
         methods = self._fixed.get(request.path)
@@ -76,7 +79,7 @@ def _allowed(methods: Iterable[str]) -> list[str]:
 
 
 class Query:
-    """The parameters after the question mark, each once and none unknown; HttpError 422 otherwise."""
+    """The parameters after the question mark. Raise HttpError 422 if one is repeated or unknown."""
 
     def __init__(self, request: Request, *known: str) -> None:
         try:
@@ -91,7 +94,7 @@ class Query:
             raise HttpError(422, "a parameter is given twice")
 
     def text(self, name: str) -> str | None:
-        """Return a text, or None where it is absent."""
+        """Return a text, or None if it is absent."""
         return self._values.get(name)
 
     def whole(self, name: str, default: int, least: int, most: int) -> int:

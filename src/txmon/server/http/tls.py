@@ -1,4 +1,4 @@
-"""TLS on the listener itself: a certificate and its key, read again when they were renewed."""
+"""TLS of the listener: it uses a certificate and its key, and reads them again after they were renewed."""
 
 import socket
 import ssl
@@ -7,7 +7,7 @@ from typing import Final
 
 from txmon.errors import ConfigError
 
-PARTING: Final = 0.2  # seconds that a client gets to say that it has heard the end
+PARTING: Final = 0.2  # seconds for a client to acknowledge the end
 PLAIN: Final = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 36\r\nConnection: close\r\n\r\n"
     b"This port speaks TLS. Use https://.\n"
@@ -18,18 +18,21 @@ class Tls:
     """Puts connections under TLS 1.2 or later, with the certificate that was read last."""
 
     def __init__(self, certificate: str, key: str) -> None:
-        """Read both files, PEM; ConfigError where they cannot be used."""
+        """Read both files (PEM). Raise ConfigError if they cannot be used."""
         self._certificate = certificate
         self._key = key
         self._context = self._read()
 
     def reload(self) -> str:
-        """Read both files again, for connections to come; return what to say. ConfigError leaves what was read."""
+        """Read both files again for new connections. Return a message.
+
+        After ConfigError, the old certificate stays in use.
+        """
         self._context = self._read()
         return f"{self._certificate}: read again"
 
     def greet(self, sock: socket.socket, seconds: float) -> socket.socket:
-        """Return `sock` under TLS, once keys are agreed on within so many seconds; OSError where that fails."""
+        """Return `sock` under TLS after a handshake within `seconds`. Raise OSError if it fails."""
         sock.settimeout(seconds)
         encrypted = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         try:
@@ -43,7 +46,7 @@ class Tls:
         return encrypted
 
     def part(self, sock: socket.socket) -> None:
-        """Tell the client of a socket under TLS that nothing more will come."""
+        """Tell the client of a socket under TLS that no more data follows."""
         assert isinstance(sock, ssl.SSLSocket)
         with suppress(OSError, ValueError):
             sock.settimeout(PARTING)
