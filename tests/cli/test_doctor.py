@@ -167,7 +167,7 @@ def test_notifications_that_wait_are_counted(tmp_path: Path) -> None:
             "no colours (NO_COLOR), ASCII lines",
         ),
         (Screen(True, "utf-8", 90, 30), {"TERM": "dumb"}, "note", "TERM is dumb"),
-        (Screen(False, "utf-8", 90, 30), {"TERM": "xterm"}, "note", "standard error is none"),
+        (Screen(False, "utf-8", 90, 30), {"TERM": "xterm"}, "note", "standard error is not a terminal"),
     ],
 )
 def test_what_the_terminal_can_show(screen: Screen, env: dict[str, str], level: str, text: str) -> None:

@@ -220,7 +220,7 @@ class TimeParser:
                 return self._absolute(inner)
             if worded is None:
                 raise ValueError(
-                    f"{text[:60]!r} is not a time in a known form; --time-format says how it is written"
+                    f"{text[:60]!r} is not a time in a known form. Describe its form with --time-format"
                 ) from None
             if worded[1] is not None:
                 return bounded(worded[0].replace(tzinfo=worded[1]).timestamp(), text), True
