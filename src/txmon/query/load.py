@@ -25,7 +25,7 @@ VERDICT: Final = {
     "time": "TIMESTAMP", "status": "VARCHAR", "key": "JSON", "count": "BIGINT", "total": "BIGINT",
     "expected": "DOUBLE", "low": "BIGINT", "high": "BIGINT", "score": "DOUBLE", "window": "BIGINT",
     "recommendation": "VARCHAR", "reasons": "VARCHAR[]", "text": "VARCHAR", "incident": "VARCHAR",
-    "partial": "BOOLEAN", "revises": "BOOLEAN",
+    "partial": "BOOLEAN", "revises": "BOOLEAN", "rarity": "DOUBLE",
 }  # fmt: skip
 INCIDENT: Final = {
     "time": "TIMESTAMP", "state": "VARCHAR", "id": "VARCHAR", "statuses": "VARCHAR[]", "key": "JSON",

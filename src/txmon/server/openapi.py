@@ -82,6 +82,7 @@ _VERDICT: Final[Schema] = record(
         "drivers": array(ref("Driver")) | {"description": "What explains the excess; empty: it is spread evenly."},
         "money": array(ref("Money"))
         | {"minItems": 1, "description": "Compared with normal, one element per currency."},
+        "rarity": {"type": "number", "exclusiveMinimum": 0, "description": "False alarms a year at this score."},
     },
 )  # fmt: skip
 _RECEIPT: Final[Schema] = record(
