@@ -239,7 +239,7 @@ def test_latin_1_names() -> None:
         (HEAD + "00h,1,,3\n", "x:2: yesterday is empty"),
         (HEAD + "00h,-1,2,3\n", "'-1' is not a count"),
         (HEAD + "00h,1,2,nan\n", "'nan' is not a count"),
-        (HEAD + "24h,1,2,3\n", "x:2: '24h' is no hour"),
+        (HEAD + "24h,1,2,3\n", "x:2: '24h' is not an hour"),
         (HEAD + "\n".join([*ROWS, ROWS[7]]), "x:26: hour 07h is there twice"),
         (HEAD + "00h,1,2\n", "x:2: the line has 3 columns, but the header has 4"),
         (HEAD + "00h,1,2,3,5\n", "decimal commas need another separator"),

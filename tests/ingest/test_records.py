@@ -58,7 +58,7 @@ def test_quoted_cells_tabs_bom_and_blank_lines() -> None:
         ("14:33:05,denied,1.5", "count", "'1.5' is not a whole number"),
         ("14:33:05,denied,nan", "count", "'nan' is not a whole number"),
         ("14:33:05,denied,inf", "count", "'inf' is not a whole number"),
-        ("14:33:05,denied,9999999999999999", "count", "no whole number from 0 to 10^15"),
+        ("14:33:05,denied,9999999999999999", "count", "not a whole number from 0 to 10^15"),
         ("noon,denied,1", "time", "'noon' is not a time in a known form"),
         ("14:33:05,,1", "status", "the status is empty"),
         ("14:33:05,*,1", "status", "'*' stands for all statuses together"),

@@ -110,7 +110,7 @@ def test_a_cut_without_a_copy_is_said(follow: Following) -> None:
     os.truncate(follow.log, 0)
     follow.append(rows(60, 70))
     assert follow.end() == 50
-    assert "app.log: the file that was read to byte 1298 is not found" in follow.said()
+    assert "app.log: cannot find the file that was read to byte 1298" in follow.said()
 
 
 def test_a_writer_that_goes_on_in_the_renamed_file(follow: Following) -> None:
