@@ -134,9 +134,9 @@ def test_events_are_those_of_the_last_call() -> None:
     ((0, "denied", None), "count: 'None' is not a whole number"),
     ((0, "denied", 1, {"merchant": "\ud800"}), "encoding: half of a surrogate pair is not a character"),
     ((0, "denied", 1, {}, "\ud800"), "encoding: half of a surrogate pair is not a character"),
-    ((-1, "denied"), "'-1' is not between 1970 and 9999"),
-    ((1e300, "denied"), "'1e\\+300' is not between 1970 and 9999"),
-    ((float("nan"), "denied"), "'nan' is not between 1970 and 9999"),
+    ((-1, "denied"), "'-1' is not between 1970 and 2100"),
+    ((1e300, "denied"), "'1e\\+300' is not between 1970 and 2100"),
+    ((float("nan"), "denied"), "'nan' is not between 1970 and 2100"),
 ])  # fmt: skip
 def test_a_value_outside_the_limits_is_refused_and_not_counted(arguments: tuple[Any, ...], message: str) -> None:
     detector = Detector(by=("merchant",)) if len(arguments) > 3 else Detector()

@@ -84,6 +84,15 @@ def test_a_weak_alert_must_come_back_within_three_buckets() -> None:
     assert far == []
 
 
+def test_an_alert_as_rare_as_once_in_fifty_years_opens_at_once() -> None:
+    """5.7 sigmas among eight series are that rare, though less than 6."""
+    for rarity, opened in ((0.0088, [("opened", 3), ("resolved", 8)]), (13.7, []), (0.0, [])):
+        rare = verdict(3, "failed", 5.67)
+        rare.rarity = rarity
+        events, _ = play(IncidentTracker(), {3: [rare]}, 15)
+        assert states(events) == opened
+
+
 def test_confirm_asks_for_a_time() -> None:
     tracker = IncidentTracker(IncidentPolicy(open_after=180))
     events, _ = play(tracker, {m: [verdict(m, "denied", 9)] for m in range(2, 7)}, 8)

@@ -640,8 +640,8 @@ def test_a_typed_frame_has_the_limits_of_lines(spark: Any) -> None:
             ("count", f"'{part}' {whole}"),
             ("count", f"'many' {whole}" if kind == "string" else "no count"),
             ("count", "no count"),
-            ("time", "the time is not between 1970 and 9999"),
-            ("time", "the time is not between 1970 and 9999"),
+            ("time", "the time is not between 1970 and 2100"),
+            ("time", "the time is not between 1970 and 2100"),
         ]
 
 

@@ -53,9 +53,12 @@ _CLOCK_ONLY: Final = LazyPattern(
 _OWN_ZONE: Final = LazyPattern(r"(?:\d(?:[zZ]|\s?[+-]\d{2}:?\d{2})|\s[A-Z]{3,4})(?:\s\(.*\))?$")
 _MARKED: Final = LazyPattern(r"\d[-/.:]\d")  # separators of a time, which no plain number contains
 _AT_MIDNIGHT: Final = LazyPattern(r"\d[T ]0?0:00(?::00(?:[.,]0+)?)?(?:\s?(?:Z|UTC|[+-]00:?00))?\s*$")
+_NUMERIC: Final = LazyPattern(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+_ACCESS_LOG: Final = LazyPattern(r'\S+ \S+ \S+ \[\d+/\w+/\d+:\d+:\d+:\d+ [+-]\d+\] "', re.ASCII)  # of a web server
 _SERIAL: Final = LazyPattern(r"(?:3[3-9]|[4-6]\d|7[0-2])\d{3}(?:[.,]\d+)?", re.ASCII)  # 1990 to 2099 as days in Excel
 _TIMELY: Final = LazyPattern(
-    r"(^|_)(time|timestamp|date|datetime|ts|created|hora|fecha|data|slice|epoch|at|on|minute)(_|$)"
+    r"(^|_)(time|timestamp|date|datetime|ts|created|hora|fecha|data|slice|epoch|at|on|minute|"
+    r"datum|zeit|uhrzeit|heure|jour|ora|giorno|budat|cpudt|erdat|udate)(_|$)"
 )
 _BEGINNING: Final = LazyPattern(
     r"(^|_)(creat\w*|start\w*|begin\w*|event|transac\w*|trans|txn|tx|book\w*|order|auth\w*|process\w*|log\w*|sale|"
@@ -287,6 +290,8 @@ class _Decision:
         if "time" in self.given:
             if "time" in self.columns and self._kind(self.columns["time"]) == "clock":
                 self._date_beside()
+            elif "time" in self.columns and "date" not in self.given and self._kind(self.columns["time"]) == "date":
+                self.notes.append(f"its times are days alone, from {self.columns['time']}")
         else:
             self._choose_time()
         if "time" in self.columns and "zone" not in self.given:
@@ -343,6 +348,14 @@ class _Decision:
 
     def _clock_beside(self, day: str) -> None:
         """Find the time of day for a column of dates. It may be digits only: 100500, or just the hour."""
+        clocks = [
+            column for column in self.table.names
+            if column not in self.columns.values() and self._kind(column) == "clock" and not is_later(column)
+        ]  # fmt: skip
+        if clocks:
+            named = [column for column in clocks if set(plain_name(column).split("_")) & CLOCK_WORDS]
+            self.columns |= {"time": self._sole_time(named or clocks) or clocks[0], "date": day}
+            return
         unread = ""
         for column in self.table.names:
             words = set(plain_name(column).split("_"))
@@ -529,7 +542,17 @@ class _Decision:
             self._refuse_nested()
         if not missing or (not self.table.names and self.container.format == "jsonl"):
             return
+        if any("\ufffd" in name for name in self.table.names):
+            raise BadData(
+                f"{self.source}: its text is not UTF-8. Name its encoding, for example --encoding cp932 (Japanese),"
+                " gb18030 (Chinese) or cp1251 (Cyrillic)."
+            )
         if self.container.format == "csv":
+            if self.table.names and _ACCESS_LOG.match(" ".join(self.table.names)):
+                raise BadData(
+                    f"{self.source}: is the access log of a web server. Let the server write JSON lines with a time and"
+                    " a status (in nginx: log_format with escape=json)."
+                )
             for cell in self.table.names:
                 if self._kind_of(cell) != "none":
                     raise BadData(
@@ -675,11 +698,32 @@ class _Decision:
         if sure and (self.live or not self.table.rows):  # the name is the only evidence
             self.columns["count"] = sure[0]
             return "a count"
+        if not self.live and not maybe and not identified:
+            self._refuse_rates(free)
         if self.live or not maybe or (identified and not (sure and sure[0] in named)):
             return "one transaction"
         if named or (grouped and (len(free) == 1 or self._regular())):
             self._ask(named or maybe)
         return "one transaction"
+
+    def _refuse_rates(self, free: Sequence[str]) -> None:
+        """Raise BadData for rows that a query has summed up, where their only number is a rate or a share."""
+        rates = [name for name in free if self._is_rate(name)]
+        if not rates or not self._aggregated(rates) or not self._regular():
+            return
+        times = Counter(self.table.values[self.columns["time"]])
+        statuses = set(self.table.values[self.columns["status"]])
+        if len(times) > 2 and len(statuses) > 1 and all(rows == len(statuses) for rows in times.values()):
+            value = next(value for value in self.table.values[rates[0]] if value)
+            raise BadData(
+                f"{self.source}: each time has one row for each status, but no column has counts: {rates[0]!r} is"
+                f" {value[:20]!r}. Export counts, or use --map count= if each row is one transaction."
+            )
+
+    def _is_rate(self, name: str) -> bool:
+        """Return whether a column has numbers that are not whole, or shares in per cent."""
+        seen = [value.strip().removesuffix("%").replace(",", ".", 1) for value in self.table.values[name] if value]
+        return len(seen) == self.table.rows and all(_NUMERIC.fullmatch(value) for value in seen)
 
     def _may_count(self, name: str) -> bool:
         plain = plain_name(name)

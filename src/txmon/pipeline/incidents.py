@@ -15,7 +15,7 @@ from txmon.model.outcome import IncidentEvent, IncidentState
 from txmon.model.verdict import Verdict
 from txmon.pipeline.incident import FIELDS, Incident
 from txmon.pipeline.incident_text import with_text
-from txmon.pipeline.member import AGAIN, STRONG, Member
+from txmon.pipeline.member import AGAIN, Member
 from txmon.pipeline.platform import add_up, attribute, gather
 
 RESERVED_IDS: Final = 1000  # ids remembered so that none is used twice
@@ -272,7 +272,7 @@ class IncidentTracker:
         if self.policy.open_after is not None:
             return time + self.policy.bucket - incident.start >= self.policy.open_after
         recent = [alert for alert in incident.alerts if alert > time - AGAIN * self.policy.bucket]
-        return len(recent) > 1 or any(m.last == time and abs(m.newest) >= STRONG for m in incident.members.values())
+        return len(recent) > 1 or any(m.last == time and m.is_strong() for m in incident.members.values())
 
     def _begin_platform(self, same: list[Incident], label: str) -> Incident:
         """Begin the platform's incident of keys that fail in the same way."""

@@ -21,7 +21,7 @@ from txmon.ingest.sample import names_known
 from txmon.ingest.timestamps import TimeParser
 
 if TYPE_CHECKING:
-    pass
+    from txmon.ingest.formats.columnar import ColumnFile
 
 LARGEST: Final = 1 << 30  # bytes of a document; it is read as a whole
 TOGETHER: Final = 4096  # rows of a document per list
@@ -38,10 +38,9 @@ REFUSED: Final = (
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive. Unpack it: 7z x -so FILE | txmon replay -"),
     (b"Rar!", "is a RAR archive. Unpack it: unrar p -inul FILE | txmon replay -"),
     (b"\x04\x22\x4d\x18", "is packed with LZ4. Unpack it: lz4 -dc FILE | txmon replay -"),
-    (b"SQLite format 3\0", "is an SQLite database; export a table as CSV: sqlite3 -header -csv FILE 'SELECT ...'"),
+    (b"SQLite format 3\0", "is an SQLite database. Export a table as CSV: sqlite3 -header -csv FILE 'SELECT ...'"),
     (b"Obj\x01", "is an Avro file. Save it as Parquet, CSV or JSON lines"),
     (b"ORC", "is an ORC file. Save it as Parquet, CSV or JSON lines"),
-    (b"ARROW1", "is an Arrow file. Save it as Parquet, CSV or JSON lines"),
     (b"%PDF", "is a PDF document. Export the table as CSV"),
     (b"{\\rtf", "is an RTF document. Save it as CSV"),
 )
@@ -75,6 +74,7 @@ class OpenedSource:
         self._sampled: list[bytes] = []  # the same lines, as whole rows
         self._converted = False  # whether the lines were made here, so that the file does not know about their quotes
         self._spooled: list[IO[bytes]] = []
+        self.file: ColumnFile | None = None  # where the source has columns instead of lines
         try:
             self._chunks, container = self._open()
             sample = self._sample()
@@ -112,6 +112,10 @@ class OpenedSource:
         order = self.reading.order if self.reading.order in ("dmy", "mdy") else ""
         times.decide(order, self.reading.time_form)
         return RecordParser(self.name, self.reading.options(self._hints.options), times)
+
+    def head(self) -> bytes:
+        """Return the first line; only before the lines are iterated over."""
+        return next((line for lines in self._held for line in lines), b"")
 
     def __iter__(self) -> Iterator[list[bytes]]:
         """Yield lists of lines.
@@ -158,13 +162,13 @@ class OpenedSource:
 
             head, rest = _begun(archives.tar_blocks(self.name, rest))
             return self._text(head, rest, Container(compression=f"tar.{packed}" if packed else "tar"))
-        if head.startswith(b"PAR1"):
-            from txmon.ingest.formats import parquet
+        if head.startswith((b"PAR1", b"ARROW1")):
+            from txmon.ingest.formats import columnar
 
+            kind = columnar.PARQUET if head.startswith(b"PAR1") else columnar.ARROW
             path = self._path if self._path != "-" and not packed else self._spool(rest, named=True).name
-            return lines_of(parquet.blocks(self.name, path), self._file), Container(
-                "csv", "Parquet", compression=packed
-            )
+            self.file = columnar.ColumnFile(self.name, path, kind)
+            return lines_of(self.file.blocks(), self._file), Container("csv", kind, compression=packed)
         return self._text(head, rest, Container(compression=packed))
 
     def _archive(self, blocks: Iterable[bytes], packed: str) -> tuple[Iterator[list[bytes]], Container]:
