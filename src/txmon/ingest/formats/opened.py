@@ -4,6 +4,7 @@ import codecs
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Final
@@ -211,8 +212,12 @@ class OpenedSource:
         lower = begin[:200].lower()
         if lower.startswith((b"<!doctype html", b"<html", b"<table")):
             raise BadData(f"{self.name}: is an HTML page. Open it in a spreadsheet and save it as CSV")
-        if lower.startswith(b"<?xml") or (lower.startswith(b"<") and b">" in lower):
+        if re.match(rb"<[?!a-z][^>]*>", lower):
             raise BadData(f"{self.name}: is an XML document. Save it as CSV or JSON lines")
+        if lower.startswith((b"# help ", b"# type ")):
+            raise BadData(
+                f"{self.name}: has one moment of Prometheus metrics. To read their history, use --prometheus URL."
+            )
         base = replace(found, encoding=encoding)
         asked = self._hints.format
         if asked == "jsonl" or (asked in ("auto", "json") and begin[:1] in (b"[", b"{")):
