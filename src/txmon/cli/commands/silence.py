@@ -21,12 +21,12 @@ from txmon.support.terminal_text import printable
 LONGEST = 30 * DAY
 
 
-@click.command(cls=Command, short_help="Notify nobody of a status for a while.")
+@click.command(cls=Command, short_help="Stop notifications of a status for a time.")
 @click.argument("status", metavar="STATUS|all", required=False, shell_complete=a_status)
 @option("--for", "span", metavar="TIME", help="How long: 30m, 2h, 1d; at most 30d.")
 @option("--key", "pairs", multiple=True, metavar="COLUMN=VALUE", help="Only of this key (repeatable).")
-@option("--note", default="", metavar="TEXT", help="Why; the page shows it.")
-@option("--author", default="", metavar="NAME", help="Who. [default: the user who runs the command]")
+@option("--note", default="", metavar="TEXT", help="Reason. The page shows it.")
+@option("--author", default="", metavar="NAME", help="Your name. [default: the user who runs the command]")
 @option("--end", is_flag=True, help="End a silence before its time.")
 @options("state")
 def silence(
@@ -35,7 +35,7 @@ def silence(
     """Stop notifications of STATUS for a time. Without STATUS, list the silences.
 
     txmon continues to detect. When the silence ends, it notifies you of an incident that is still open. It
-    always notifies you of an incident that has another status besides.
+    always notifies you of an incident that also has another status.
 
     \b
     Examples:
