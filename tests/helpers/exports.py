@@ -889,6 +889,31 @@ def _neighbours() -> None:
     export("Japanese", japanese.encode("cp932"), "not UTF-8.*--encoding cp932")
     log = "".join(f'10.0.0.1 - - [{m:%d/%b/%Y:%H:%M:%S} +0000] "POST /pay HTTP/1.1" 200 512\n' for m, _, _ in march)
     export("access log", log.encode(), "access log of a web server.*JSON")
+    logged = single(("approved", "approved", "denied"), LATER)
+    syslog = "".join(f"<34>1 {m:%Y-%m-%dT%H:%M:%S}Z host pay 12 ID47 - status={s} amount=5\n" for m, s, _ in logged)
+    export("syslog of RFC 5424", syslog.encode(), counts(logged), says="logfmt; time=time")
+    older = "".join(f"{m:%b %d %H:%M:%S} host pay[12]: status={s} amount=5\n" for m, s, _ in logged).encode()
+    export("syslog of RFC 3164", older, "has no year; --time-format")
+    export(
+        "syslog of RFC 3164 with flags",
+        older,
+        counts(logged),
+        "--time-format",
+        "%b %d %H:%M:%S",
+        "--date",
+        f"{LATER:%F}",
+    )
+    metrics = b'# HELP pay_total x\n# TYPE pay_total counter\npay_total{status="approved"} 1027\n'
+    export("Prometheus text", metrics, "one moment of Prometheus metrics.*--prometheus")
+    rounded = [(f"{epoch(m):.4E}", s, n) for m, s, n in minutes(LATER, 40)]
+    export("rounded epochs", table([("ts", "status", "count"), *rounded]), "rounded to 100,000 s.*whole number")
+    sums: Counter[str] = Counter()
+    rising = []
+    for m, s, n in march:
+        sums[s] += n
+        rising.append((m, s, sums[s]))
+    export("running totals", table([("time", "status", "count"), *((f"{m:%F %H:%M}", s, n) for m, s, n in rising)]),
+           counts(rising), says="may be a running total")  # fmt: skip
 
 
 for _some in (_sql, _frames, _monitoring, _processors, _texts, _times, _neighbours):

@@ -192,7 +192,7 @@ def _written(text: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise Fault("encoding", "half of a surrogate pair is no character") from None
+            raise Fault("encoding", "half of a surrogate pair is not a character") from None
     return text
 
 
@@ -200,7 +200,7 @@ def status_of(value: object) -> str:
     """Return a status in lower case without surrounding spaces. Raise Fault if it is not valid."""
     if not isinstance(value, str):
         if type(value) is not int:
-            raise Fault("status", f"a {type(value).__name__} is no status")
+            raise Fault("status", f"a {type(value).__name__} is not a status")
         value = str(value)  # a response code
     return _spelled(value) if len(value) <= MAX_STATUS else _new_status(value)
 
@@ -233,7 +233,7 @@ def count_of(value: object, decimal: str = "") -> int:
     shown = str(value)[:60] if not isinstance(value, int) or abs(value) < MAX_COUNT else "a huge number"
     number = float(value) if isinstance(value, float) else -1.0
     if not (0 <= number <= MAX_COUNT and number == int(number)):
-        raise Fault("count", f"{shown!r} is no whole number from 0 to 10^15")
+        raise Fault("count", f"{shown!r} is not a whole number from 0 to 10^15")
     return int(number)
 
 
@@ -259,7 +259,7 @@ def _written_count(text: str, decimal: str) -> int:
     except ValueError:
         number = -1.0
     if not (0 <= number <= MAX_COUNT and number == int(number)):
-        raise Fault("count", f"{plain[:60]!r} is no whole number from 0 to 10^15" if plain else "the count is empty")
+        raise Fault("count", f"{plain[:60]!r} is not a whole number from 0 to 10^15" if plain else "the count is empty")
     return int(number)
 
 

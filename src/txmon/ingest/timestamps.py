@@ -31,6 +31,7 @@ _LEAP = re.compile(r"(:\d\d):60", re.ASCII)  # a leap second counts in its minut
 # the midnight of a date whose time is in another column
 _MIDNIGHT = re.compile(r"[T ]0?0:00(?::00(?:\.0+)?)?$", re.ASCII)
 _DIGITS = re.compile(r"\d+", re.ASCII)
+_WITHOUT_YEAR = re.compile(r"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d", re.ASCII)  # as syslog writes a time
 _NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE]\+?\d{1,2})?", re.ASCII)
 
 
@@ -221,9 +222,7 @@ class TimeParser:
             if worded is None and (inner := calendar_texts.unwrapped(text)):
                 return self._absolute(inner)
             if worded is None:
-                raise ValueError(
-                    f"{text[:60]!r} is not a time in a known form; --time-format says how it is written"
-                ) from None
+                raise _unknown(text) from None
             if worded[1] is not None:
                 return bounded(worded[0].replace(tzinfo=worded[1]).timestamp(), text, EARLIEST), True
             moment = worded[0]
@@ -305,6 +304,13 @@ class TimeParser:
         chosen = second if first < self._newest - LATE else first
         self._newest = max(self._newest, floor(chosen))
         return chosen, False
+
+
+def _unknown(text: str) -> ValueError:
+    """Return the error of a time in no known form."""
+    if _WITHOUT_YEAR.fullmatch(text):
+        return ValueError(f"{text!r} has no year; --time-format '%b %d %H:%M:%S' takes that of --date, or this year")
+    return ValueError(f"{text[:60]!r} is not a time in a known form; --time-format says how it is written")
 
 
 def _epoch_in(value: float) -> float | None:
