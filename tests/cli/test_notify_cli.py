@@ -210,7 +210,7 @@ def test_dry_run_prints_and_sends_nothing(tmp_path: Path, receiver: Start) -> No
             78,
             "is not an address. It begins with http:// or https://.",
         ),
-        (["notify", "--test"], {"TXMON_WEBHOOK": f"file:///{SIGNATURE}"}, 78, "TXMON_WEBHOOK or webhook_file is not an address"),
+        (["notify", "--test"], {"TXMON_WEBHOOK": f"file:///{SIGNATURE}"}, 78, "webhook_file is not an address"),
         (["notify", "--test", "--teams-webhook-file", "gone"], {}, 78, "gone: No such file or directory"),
         (["notify", "--test"], {"TXMON_APPRISE": f"bad://{SIGNATURE}"}, 78, "Apprise does not know"),
         (["notify", "--test", "--teams-webhook-file", f"https://h/?sig={SIGNATURE}"], {}, 2, "this is an address"),
