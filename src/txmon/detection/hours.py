@@ -23,6 +23,7 @@ EDGE: Final = 2  # parts before and after those in which nobody knows whether it
 KEPT: Final = 0xFFFF  # days, a bit each: today is the lowest
 HOUR: Final = 3600
 DAYS: Final = 15  # that a key's hours are kept, today among them
+FULL: Final = (1 << PARTS) - 1  # a day in which something arrived in every part
 
 
 class ClosedHours:
@@ -156,6 +157,8 @@ class KeyHours:
         """Begin a new day."""
         if day > self._day:
             past = min(DAYS, day - self._day)
+            if self._arrived[0] == FULL:
+                self._arrived[0] = FULL  # one number for all such days of all keys
             self._arrived = [*([0] * past), *self._arrived][:DAYS]
             self._day = day
 
@@ -173,6 +176,15 @@ class KeyHours:
         if max(self._arrived) >> PARTS or min(self._arrived) < 0:
             raise ValueError(f"a day has {PARTS} parts")
         self._asked = -1
+
+
+def hours_since(begin: int, last: int) -> KeyHours:
+    """Return the hours of a key of which something arrived in every bucket from `begin` to `last`, epoch seconds."""
+    hours = KeyHours(begin)
+    first = max(begin, (last // DAY - DAYS + 1) * DAY)
+    for part in range(first // PART, last // PART + 1):
+        hours.note(max(begin, part * PART))
+    return hours
 
 
 def _usually_shut(shut: int, known: int, empty: bool) -> bool:

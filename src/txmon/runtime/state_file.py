@@ -11,11 +11,12 @@ import os
 import stat
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
 from txmon.errors import ConfigError, IoFailure
+from txmon.support.frozen import frozen
 from txmon.support.safe_open import check_link
 from txmon.version import __version__
 
@@ -27,7 +28,7 @@ SMALL: Final = 64 << 20  # bytes that any state file may unpack to; more than th
 RATIO: Final = 200  # so many times its own size: baselines pack to a tenth, a bomb to a thousandth
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """What a state file holds."""
 
