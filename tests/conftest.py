@@ -17,8 +17,8 @@ from paths import SHARED, TESTS
 # Commands that tests start do not say how they read their input; tests of the reading ask for it. What a run says
 # besides is then all that it says.
 os.environ["TXMON_NO_READING"] = "1"
-# A shell starts what runs in the background, as under nohup or in CI, with Ctrl-C ignored, and every command that a test
-# starts would inherit that.
+# A shell starts background jobs, for example under nohup or in CI, with SIGINT ignored. The commands that tests start
+# would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTHONPATH" in os.environ:  # the commands run in folders of their own

@@ -70,7 +70,7 @@ class Detector:
     ) -> list[Verdict]:
         """Count transactions; the verdicts of the buckets that this closes, oldest first (often none).
 
-        time: epoch seconds, ISO 8601 (UTC where it names no zone) or a datetime, from 1970 to 9999. status: 1 to 256
+        time: epoch seconds, ISO 8601 (UTC where it names no zone) or a datetime, from 1970 to 2100. status: 1 to 256
         characters, not "*". count: a whole number from 0 to 10^15. key: the values of dimensions, such as
         {"merchant": "m1"}, judged by themselves. id: a repeat within 15 buckets counts once.
         Raises ValueError, and counts nothing, for a value outside these limits. They are those of the command line.

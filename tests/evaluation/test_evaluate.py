@@ -259,7 +259,7 @@ def test_the_text_names_what_was_missed_and_what_was_false(tmp_path: Path) -> No
     assert f"missed: step from {at(100)} to {at(120)}\n" in done.output
     assert f"false: failed?[31m from {at(0)} to {at(0)}\n" in done.output
     assert "false: 5 more (--json names all)\n" in done.output
-    assert "pages: the verdicts hold no incident lines\n" in done.output
+    assert "pages: the verdicts contain no incident lines\n" in done.output
     assert "\x1b" not in done.output
 
 

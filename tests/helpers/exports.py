@@ -857,5 +857,64 @@ def _times() -> None:
     )
 
 
-for _some in (_sql, _frames, _monitoring, _processors, _texts, _times):
+def _neighbours() -> None:
+    """Reports of French, Italian and German systems and of SAP, placeholders, and tables without counts."""
+    march = minutes(LATER)
+    found = counts(march)
+    french = {"approved": "Accepté", "denied": "Refusé", "failed": "Échoué"}
+    export("French", table([("Date et heure", "Statut", "Nombre"), *((f"{m:%d/%m/%Y %H:%M}", french[s], f"{n + 1000:,}".replace(",", "\u202f")) for m, s, n in march)], ";"),
+           counts((m, french[s], n + 1000) for m, s, n in march), says="count=Nombre")  # fmt: skip
+    words = ("Autorizzata", "Negata", "Stornata")
+    rows = single(words, LATER)
+    export("Italian", table([("Data/Ora", "Codice transazione", "Importo", "Esito"), *((f"{m:%d/%m/%Y %H:%M:%S}", f"{i:08}", "10,00", s) for i, (m, s, _) in enumerate(rows))], ";"),
+           counts(rows), says="status=Esito")  # fmt: skip
+    rows = single(("Genehmigt", "Abgelehnt", "Storniert"), LATER)
+    export("German", table([("Datum", "Uhrzeit", "Terminal", "Betrag", "Ergebnis"), *((f"{m:%d.%m.%Y}", f"{m:%H:%M:%S}", f"T{i % 4}", "1'200.00", s) for i, (m, s, _) in enumerate(rows))], ";"),
+           counts(rows), says="time=Uhrzeit \\+ Datum")  # fmt: skip
+    export(
+        "SAP", table([("BUDAT", "CPUTM", "STATUS", "ANZAHL"), *((f"{m:%Y%m%d}", f"{m:%H%M%S}", s, n) for m, s, n in march)], ";"),
+        found, says="time=CPUTM \\+ BUDAT",
+    )  # fmt: skip
+    named = [(f"{m:%Y-%m-%d %H:%M}", s, n) for m, s, n in march]
+    plain = table([("time", "status", "count"), *named])
+    for placeholder in ("1970-01-01 00:00", "9999-12-31 23:59", "1900-01-01T00:00:00Z"):
+        export(f"placeholder {placeholder[:4]}", plain + f"{placeholder},denied,4\n".encode(), found)
+    thai = [(f"{m.year + 543}-{m:%m-%d %H:%M}", s, n) for m, s, n in march]
+    export("Buddhist years", table([("time", "status", "count"), *thai]), "Subtract 543")
+    rates = [(time, s, f"{n / 60:.4f}") for time, s, n in named]
+    export("rates", table([("time", "status", "rate"), *rates]), "no column has counts: 'rate'.*--map count=")
+    shares = [(time, s, f"{n / 130:.1%}") for time, s, n in named]
+    export("shares", table([("time", "status", "share"), *shares]), "no column has counts: 'share'")
+    japanese = "日時,状態,件数\n" + "".join(f"{time},承認,{n}\n" for time, _, n in named)
+    export("Japanese", japanese.encode("cp932"), "not UTF-8.*--encoding cp932")
+    log = "".join(f'10.0.0.1 - - [{m:%d/%b/%Y:%H:%M:%S} +0000] "POST /pay HTTP/1.1" 200 512\n' for m, _, _ in march)
+    export("access log", log.encode(), "access log of a web server.*JSON")
+    logged = single(("approved", "approved", "denied"), LATER)
+    syslog = "".join(f"<34>1 {m:%Y-%m-%dT%H:%M:%S}Z host pay 12 ID47 - status={s} amount=5\n" for m, s, _ in logged)
+    export("syslog of RFC 5424", syslog.encode(), counts(logged), says="logfmt; time=time")
+    older = "".join(f"{m:%b %d %H:%M:%S} host pay[12]: status={s} amount=5\n" for m, s, _ in logged).encode()
+    export("syslog of RFC 3164", older, "has no year; --time-format")
+    export(
+        "syslog of RFC 3164 with flags",
+        older,
+        counts(logged),
+        "--time-format",
+        "%b %d %H:%M:%S",
+        "--date",
+        f"{LATER:%F}",
+    )
+    metrics = b'# HELP pay_total x\n# TYPE pay_total counter\npay_total{status="approved"} 1027\n'
+    export("Prometheus text", metrics, "one moment of Prometheus metrics.*--prometheus")
+    rounded = [(f"{epoch(m):.4E}", s, n) for m, s, n in minutes(LATER, 40)]
+    export("rounded epochs", table([("ts", "status", "count"), *rounded]), "rounded to 100,000 s.*whole number")
+    sums: Counter[str] = Counter()
+    rising = []
+    for m, s, n in march:
+        sums[s] += n
+        rising.append((m, s, sums[s]))
+    export("running totals", table([("time", "status", "count"), *((f"{m:%F %H:%M}", s, n) for m, s, n in rising)]),
+           counts(rising), says="may be a running total")  # fmt: skip
+
+
+for _some in (_sql, _frames, _monitoring, _processors, _texts, _times, _neighbours):
     _some()

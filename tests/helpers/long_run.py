@@ -85,7 +85,7 @@ class Followed:
         self.env = {**os.environ, "TXMON_WEBHOOK": "http://127.0.0.1:1/", "TXMON_NO_READING": "1"}
         shim = folder / "clock.so"
         (folder / "clock.c").write_text(CLOCK)
-        compiler = ["cc", "-shared", "-fPIC", "-o", shim, folder / "clock.c", "-ldl"]
+        compiler = ["cc", "-shared", "-fPIC", "-o", str(shim), str(folder / "clock.c"), "-ldl"]
         # without a C compiler, the clock of the process makes no steps
         if shutil.which("cc") and subprocess.run(compiler, check=False).returncode == 0:
             self.env |= {"LD_PRELOAD": str(shim), "CLOCK_STEP": str(folder / "step")}

@@ -73,7 +73,20 @@ def test_a_naive_time_is_in_the_given_zone() -> None:
     assert TimeParser(zone).parse("2026-03-02T14:33:05Z") == SECONDS
 
 
-@given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)))
+@pytest.mark.parametrize(
+    "text", ["1970-01-01T00:00:00Z", "1989-12-31 23:59:59", "2101-01-01 00:00:00", "9999-12-31T23:59:59Z", "1900-01-01"]
+)
+def test_a_placeholder_is_not_a_time(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not between 1990 and 2100$"):
+        TimeParser().parse(text)
+
+
+def test_a_year_of_the_buddhist_calendar_is_named() -> None:
+    with pytest.raises(ValueError, match="Subtract 543"):
+        TimeParser().parse("2567-03-15 10:00:00")
+
+
+@given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 12, 31, 23), timezones=st.just(UTC)))
 def test_every_iso_time_is_read_back(moment: datetime) -> None:
     assert TimeParser().parse(moment.isoformat()) == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
 

@@ -629,7 +629,7 @@ def test_a_typed_frame_has_the_limits_of_lines(spark: Any) -> None:
         ]  # fmt: skip
         rejects = [json.loads(row.reject) for row in found if row.reject is not None]
         huge, below, part = ("1e17", "-1", "1.5") if kind == "string" else ("1.0E17", "-1.0", "1.5")
-        whole = "is no whole number from 0 to 10^15"
+        whole = "is not a whole number from 0 to 10^15"
         assert [(row["kind"], row["reason"]) for row in rejects] == [
             ("status", "a status of 257 characters, at most 256 are accepted"),
             ("status", "'*' stands for all statuses together"),
@@ -640,8 +640,8 @@ def test_a_typed_frame_has_the_limits_of_lines(spark: Any) -> None:
             ("count", f"'{part}' {whole}"),
             ("count", f"'many' {whole}" if kind == "string" else "no count"),
             ("count", "no count"),
-            ("time", "the time is not between 1970 and 9999"),
-            ("time", "the time is not between 1970 and 9999"),
+            ("time", "the time is not between 1970 and 2100"),
+            ("time", "the time is not between 1970 and 2100"),
         ]
 
 

@@ -153,7 +153,7 @@ def _io_text(failure: OSError) -> str:
     """Return the reason of a failure, and the file if known."""
     if failure.errno == EBADF:
         return "standard output is closed. Use --out FILE."
-    limits = {EMFILE: " (ulimit -n says how many)", ENFILE: "", ENOMEM: ""}
+    limits = {EMFILE: " (ulimit -n shows the limit)", ENFILE: "", ENOMEM: ""}
     reason = f"{failure.strerror or failure}{limits.get(failure.errno or 0, '')}"
     if failure.filename is not None:
         return f"{os.fsdecode(failure.filename)}: {reason}"

@@ -139,8 +139,8 @@ def attached(address: str | None, text: str | None, password_file: str | None) -
 def _refuse_password(address: str | None) -> None:
     if address and has_password(address):
         raise UsageError(
-            "--sql must not hold a password: it shows in the process list. Set TXMON_SQL to the whole address, or"
-            " TXMON_SQL_PASSWORD, or use --password-file."
+            "--sql must not contain a password, because other users see it in the process list. Set TXMON_SQL to the"
+            " whole address, or TXMON_SQL_PASSWORD, or use --password-file."
         )
 
 

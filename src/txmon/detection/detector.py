@@ -242,19 +242,13 @@ class BucketJudge:
         reasons = SCORE if seen.passed else NO_REASON
         excess = excess_of(series, expected, surety, self._lag)
         evidence = Evidence(raised(gates, seen.ratio), excess, seen.seen, seen.window_mean, seen.gate, False, "")
-        return Verdict(
-            time,
-            status,
-            key,
-            count,
-            bucket.total,
-            expected,
-            seen.score / seen.ratio,
-            1,
-            recommendation,
-            reasons,
+        verdict = Verdict(
+            time, status, key, count, bucket.total, expected, seen.score / seen.ratio, 1, recommendation, reasons,
             evidence,
-        )
+        )  # fmt: skip
+        if seen.passed:
+            verdict.rarity = self._rarity(series, seen)
+        return verdict
 
     def _judge_key(self, time: int, key: Key, volume: KeyVolume, counts: dict[str, int], out: list[Verdict]) -> None:
         bucket = self._bucket_of(time, key, volume, counts)
@@ -447,6 +441,8 @@ class BucketJudge:
         if judgement.together or (self._explain and distance > 0.0):
             note = _joined(note, f"together {format(distance, '.1f')} sigmas: {odd.parts()}")
         verdict = self._conclude(bucket, TOTAL, bucket.total, expected, series, judgement, gates, None, note)
+        if judgement.together:
+            verdict.rarity = self._gates.rarity(distance)
         if bucket.span == 0.0 or recurs:
             return verdict
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
@@ -507,10 +503,23 @@ class BucketJudge:
         gates = raised(gates, series.tail.one.ratio) if series.tail is not None else gates
         note = _noted(note, seen.ratio, alerts)
         evidence = Evidence(gates, excess, seen.seen, seen.window_mean, seen.gate, seen.together, note)
-        return Verdict(
+        verdict = Verdict(
             bucket.time, status, bucket.key, count, bucket.total, expected, seen.score / seen.ratio, seen.window,
             recommendation, reasons, evidence,
         )  # fmt: skip
+        if seen.passed and alerts:
+            verdict.rarity = self._rarity(series, seen)
+        return verdict
+
+    def _rarity(self, series: Baseline, seen: Judgement) -> float:
+        """Return how many false alarms a year to expect if every series alerted at this one's score.
+
+        The larger of two estimates counts: that of a normal distribution, to whose threshold the series is calibrated,
+        and that of the series' own tail. Only the second one knows that the highest ratio may not be high enough.
+        """
+        tail = series.tail
+        own = tail.beyond(seen.window, abs(seen.score)) if tail is not None else 0.0
+        return self._gates.rarity(seen.score / seen.ratio, own)
 
     def _calibrate(self, bucket: Bucket, status: str, series: Baseline, seen: Judgement) -> None:
         """Let the series learn how far its scores reach: one has been beyond what is usual, now or before."""

@@ -10,8 +10,8 @@ from math import log, sqrt
 from typing import Any, Final
 
 from txmon.detection.drivers import BucketParts, DriverBook
-from txmon.detection.normal import upper_quantile
-from txmon.detection.thresholds import DAY, LEAST_TAIL, TESTS_A_BUCKET, WORST_TAIL, DetectorConfig
+from txmon.detection.normal import upper_quantile, upper_tail
+from txmon.detection.thresholds import LEAST_TAIL, WORST_TAIL, DetectorConfig, rarity_of, tests_a_day
 from txmon.detection.value_table import ValueTable
 from txmon.model.drivers import Driver
 from txmon.model.keys import TOTAL, Key, pack_key, unpack_key
@@ -76,6 +76,9 @@ class DriverWatch:
                     if verdict is not None and verdict.recommendation == "alert":
                         found.append((verdict.score, (place, value, status), verdict))
         found.sort(key=lambda one: (-one[0], one[1]))
+        tests = tests_a_day(self._config, self._series_in(bucket))
+        for score, _, verdict in found:
+            verdict.rarity = rarity_of(upper_tail(score), tests)
         alerts = self._without_repeats(found, set(busy))
         self._odd = {key: last for key, last in self._odd.items() if time - last <= FOLLOWED}
         self._odd.update({verdict.key: time for _, _, verdict in found})
@@ -149,9 +152,12 @@ class DriverWatch:
         """The score that alerts, such that all values together keep to their part of the budget."""
         if self._config.sigma is not None:
             return self._config.sigma
-        values = sum([len(rows) for rows in bucket])
-        tests = max(1, values * len(BAD)) * TESTS_A_BUCKET * DAY / self._config.bucket
+        tests = tests_a_day(self._config, self._series_in(bucket))
         return upper_quantile(max(LEAST_TAIL, min(WORST_TAIL, self._config.budget * self._part / tests)))
+
+    def _series_in(self, bucket: list[dict[str, Row]]) -> int:
+        """Return how many series share this part of the budget."""
+        return sum([len(rows) for rows in bucket]) * len(BAD)
 
     def _verdict(
         self, time: int, place: int, value: str, status: str, table: ValueTable, sigma: float

@@ -1,6 +1,6 @@
 """The normal distribution's tail. The standard library has it in `statistics`, which takes long to import."""
 
-from math import erf, log, sqrt
+from math import erfc, log, sqrt
 from typing import Final
 
 ROOT_2: Final = sqrt(2.0)
@@ -9,7 +9,7 @@ FAR: Final = 5.0  # of the root of -log p, where the second approximation begins
 
 def upper_tail(sigma: float) -> float:
     """Return the probability that a standard normal value exceeds `sigma`."""
-    return 1.0 - 0.5 * (1.0 + erf(sigma / ROOT_2))
+    return 0.5 * erfc(sigma / ROOT_2)
 
 
 def upper_quantile(p: float) -> float:

@@ -83,18 +83,36 @@ class WindowTail:
 
         seen: buckets; rate: clusters a bucket of a normal; sigma: the threshold for that; tail: its probability.
         """
+        reached, scale, shape = self._pareto(seen, rate)
+        odds = log(max(1.0, reached / tail))
+        limit = FROM + (scale * odds if abs(shape) < 1e-3 else scale / shape * (exp(shape * odds) - 1.0))
+        self.ratio = min(most, 1.0 + self._known() * max(0.0, min(limit, REACH * self.top) / sigma - 1.0))
+
+    def _pareto(self, seen: float, rate: float) -> tuple[float, float, float]:
+        """Return how probable FROM is, and the scale and the shape of what is beyond it."""
         prior = PRIOR * rate
         over = self.over + prior
         mean = (self.sum + prior * MEAN) / over
         variance = (self.squares + prior * SQUARES) / over - mean * mean
         square = mean * mean / max(variance, 1e-9)
         shape = min(MOST_SHAPE, max(LEAST_SHAPE, 0.5 * (1.0 - square)))
-        scale = mean * (1.0 - shape)
-        odds = log(max(1.0, over / (seen + PRIOR) / rate * RATE / tail))
-        limit = FROM + (scale * odds if abs(shape) < 1e-3 else scale / shape * (exp(shape * odds) - 1.0))
-        # a cluster or two are no tail yet
-        known = max(0.0, self.over - FEW) / max(self.over, 1.0)
-        self.ratio = min(most, 1.0 + known * max(0.0, min(limit, REACH * self.top) / sigma - 1.0))
+        return over / (seen + PRIOR) / rate * RATE, mean * (1.0 - shape), shape
+
+    def _known(self) -> float:
+        """Return how much of the tail is known, 0..1: a cluster or two are no tail yet."""
+        return max(0.0, self.over - FEW) / max(self.over, 1.0)
+
+    def beyond(self, seen: float, rate: float, score: float) -> float:
+        """Return how probable a score of at least `score` sigmas is, by what was seen; 0 where too little was."""
+        known = self._known()
+        if known <= 0.0 or score <= FROM:
+            return known
+        reached, scale, shape = self._pareto(seen, rate)
+        excess = (score - FROM) / scale
+        if abs(shape) < 1e-3:
+            return known * min(1.0, reached * exp(-excess))
+        rest = 1.0 + shape * excess
+        return known * min(1.0, reached * exp(-log(rest) / shape)) if rest > 0.0 else 0.0
 
 
 @mypyc_attr(acyclic=True)
@@ -210,6 +228,14 @@ class Tail:
         self.one.fit(self.seen, RATE if self.shared else RATES[0], sigma, tail, most)
         self.five.fit(self.seen, RATE if self.shared else RATES[1], sigma, tail, most)
         self.fifteen.fit(self.seen, RATE if self.shared else RATES[2], sigma, tail, most)
+
+    def beyond(self, window: int, score: float) -> float:
+        """Return how probable a score of at least `score` sigmas is in sums of `window` buckets, by what was seen."""
+        if window == 1:
+            return self.one.beyond(self.seen, RATE if self.shared else RATES[0], score)
+        if window == 5:
+            return self.five.beyond(self.seen, RATE if self.shared else RATES[1], score)
+        return self.fifteen.beyond(self.seen, RATE if self.shared else RATES[2], score)
 
     def snapshot(self) -> list[float]:
         """Return all of the state as plain numbers, for `restore`."""

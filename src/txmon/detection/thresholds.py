@@ -16,6 +16,8 @@ TESTS_A_BUCKET: Final = 0.3
 WORST_TAIL: Final = 1e-3  # no budget is so large that less than 3.1 sigmas alert: nearer, models err more than counts
 LEAST_TAIL: Final = 1e-12  # of a threshold that someone set very high
 DAY: Final = 86400
+YEAR: Final = 365.25  # days
+RAREST: Final = 1e-6  # a year: no model of counts is right about less
 
 
 @frozen
@@ -42,12 +44,21 @@ class DetectorConfig:
     pooled: bool = True  # rare series of one status share what their scores taught; not where others have some of them
 
 
+def tests_a_day(config: DetectorConfig, series: int) -> float:
+    """Return how many independent tests so many series make in a day."""
+    return max(1, series) * TESTS_A_BUCKET * DAY / config.bucket
+
+
+def rarity_of(tail: float, tests: float) -> float:
+    """Return how many false alarms to expect in a year of so many tests a day, each with probability `tail`."""
+    return max(RAREST, tail * tests * YEAR)
+
+
 def sigma_for(config: DetectorConfig, series: int) -> float:
     """Return the score that alerts among so many series: as given, or such that all of them keep to the budget."""
     if config.sigma is not None:
         return config.sigma
-    tests = max(1, series) * TESTS_A_BUCKET * DAY / config.bucket
-    return upper_quantile(min(WORST_TAIL, config.budget / tests))
+    return upper_quantile(min(WORST_TAIL, config.budget / tests_a_day(config, series)))
 
 
 def thresholds_for(config: DetectorConfig, sigma: float, status: str) -> Thresholds:
@@ -72,11 +83,12 @@ def raised(gates: Thresholds, ratio: float) -> Thresholds:
 class ThresholdTable:
     """What each status must exceed among so many series."""
 
-    __slots__ = ("_config", "_known", "_series", "sigma", "tail")
+    __slots__ = ("_config", "_known", "_series", "_tests", "sigma", "tail")
 
     def __init__(self, config: DetectorConfig) -> None:
         self._config = config
         self._series = -1
+        self._tests = 0.0  # that all series make in a day
         self.sigma = 0.0  # the score that alerts
         self.tail = 0.5  # its probability where scores are normal
         self._known: dict[str, Thresholds] = {}
@@ -85,9 +97,17 @@ class ThresholdTable:
         """Let so many series share the budget."""
         if series != self._series:
             self._series = series
+            self._tests = tests_a_day(self._config, series)
             self.sigma = sigma_for(self._config, series)
             self.tail = max(LEAST_TAIL, upper_tail(self.sigma))
             self._known.clear()
+
+    def rarity(self, score: float, tail: float = 0.0) -> float:
+        """Return how many false alarms a year to expect over all series if each alerted at `score` sigmas.
+
+        tail: how probable the score is by what the series' own tail has seen, where that is more than a normal's.
+        """
+        return rarity_of(max(upper_tail(abs(score)), tail), self._tests)
 
     def of(self, status: str) -> Thresholds:
         """Return what a series of this status must exceed."""

@@ -70,7 +70,7 @@ class Draft:
             raise UsageError(f"--days {self.days} is not valid. A scenario has from 1 to {MOST_DAYS} whole days.")
         self.start -= self.start % 86400
         if self.start < 0 or self.start + self.days * 86400 > LATEST:
-            raise UsageError("the stream is not between the years 1970 and 9999")
+            raise UsageError("the stream is not between the years 1970 and 2100")
         self.warmup = min(self.warmup, self.days * MINUTES // 2)
 
     @property

@@ -40,7 +40,7 @@ BY_WEEKDAY = (0.97, 0.94, 0.95, 0.97, 1.0, 0.8, 0.63)  # Monday first; share of 
 MOST_PEAK = 1e6  # transactions per minute
 MOST_MEAN = 1e8  # transactions per bucket, whatever the factors of the incidents are
 WARMUP = 7 * 3600  # seconds; a quarter of a stream that is shorter than 28 h
-LATEST = 253402214400  # 9999-12-31
+LATEST = 4133894400  # 2100-12-31, the last day that txmon reads
 
 
 class Bucket(NamedTuple):
@@ -79,7 +79,7 @@ class Simulation:
             raise UsageError(f"seed {self.seed} is below 0")
         object.__setattr__(self, "start", self.start - self.start % self.width)
         if self.start < 0 or self.start + self.days * DAY > LATEST:
-            raise UsageError("the stream is not between the years 1970 and 9999")
+            raise UsageError("the stream is not between the years 1970 and 2100")
         for spec in self.incidents:
             self._check(spec)
 

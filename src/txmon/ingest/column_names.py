@@ -25,13 +25,13 @@ STATUS_WORDS: Final = frozenset(
 MAYBE_COUNTS: Final = (
     "value", "total", "quantity", "qty", "n", "size", "volume", "sum", "number", "num", "metric_value", "y",
     "len", "requests", "records", "rows", "trx", "txns", "tx", "sum_value", "value_sum", "quantidade", "qtd", "qtde",
-    "cantidad",
+    "cantidad", "nombre", "numero", "stueck", "stuck",
 )  # fmt: skip
 # words in the names of numeric columns that are not counts
 NO_COUNT: Final = (  # compiled at first use
     r"(^|_)(id|ids|code|codigo|cod|mcc|bin|pan|card|cartao|tarjeta|zip|cep|terminal|tid|nsu|merchant|loja|shop|store|"
     r"customer|client|account|user|phone|age|year|month|day|hour|minute|second|lat|long|lon|latitude|longitude|"
-    r"installments?|parcelas?|cuotas?|price|amount|valor|fee|tax|balance|gross|net|rate|ratio|pct|percent|share|"
+    r"installments?|parcelas?|cuotas?|price|amount|valor|betrag|montant|importo|fee|tax|balance|gross|net|rate|ratio|pct|percent|share|"
     r"line|seq|sequence|index|position|version|port|ip|priority|level|latency|duration|ms|seconds|"
     r"response|reason|init|offset|init_offset|span|spandays|table|currency|order|invoice|batch|lote|ref|reference|unix|unix_time|epoch|timestamp|time|date|row|"
     r"unnamed|city_pop|pop|is|flag|dow|weekday|week|avg|mean|min|max|std|median|p50|p90|p95|p99)(_|$|\d)"
@@ -44,7 +44,9 @@ BOOLEAN_NAMES: Final = frozenset(
     ("success", "successful", "succeeded", "is_success", "is_successful", "approved", "is_approved", "ok", "paid",
      "is_paid", "accepted", "sucesso", "aprovado", "aprovada", "aprobado", "aprobada", "exitoso")
 )  # fmt: skip
-CLOCK_WORDS: Final = frozenset(("time", "hora", "horario", "hour", "hr", "clock"))
+CLOCK_WORDS: Final = frozenset(
+    ("time", "hora", "horario", "hour", "hr", "clock", "uhrzeit", "zeit", "heure", "ora", "cputm", "erzet", "uzeit")
+)
 # among several columns of times: names for the time of something else than the transaction
 _LATER: Final = LazyPattern(
     r"(^|_)(end|ended|stop|finish\w*|complet\w*|updat\w*|modif\w*|changed|settle\w*|payout|paid|refund\w*|captur\w*|"
@@ -67,7 +69,9 @@ def is_detail(column: str) -> bool:
     return _DETAIL.search(plain_name(column)) is not None
 
 
-DAY_NAMES: Final = frozenset(("date", "data", "fecha", "dia", "day"))
+DAY_NAMES: Final = frozenset(
+    ("date", "data", "fecha", "dia", "day", "datum", "jour", "giorno", "budat", "cpudt", "erdat", "udate")
+)
 # functions of SQL and of log query languages after which a column of times may be named
 TRUNCATED: Final = LazyPattern(
     r"(?:\w+\.)?(?:bin|date_?trunc|date_bin|date_format|time_bucket|strftime|tostartof\w*|(?:timestamp|datetime)_trunc|"

@@ -53,9 +53,13 @@ _CLOCK_ONLY: Final = LazyPattern(
 _OWN_ZONE: Final = LazyPattern(r"(?:\d(?:[zZ]|\s?[+-]\d{2}:?\d{2})|\s[A-Z]{3,4})(?:\s\(.*\))?$")
 _MARKED: Final = LazyPattern(r"\d[-/.:]\d")  # separators of a time, which no plain number contains
 _AT_MIDNIGHT: Final = LazyPattern(r"\d[T ]0?0:00(?::00(?:[.,]0+)?)?(?:\s?(?:Z|UTC|[+-]00:?00))?\s*$")
+_ROUNDED: Final = LazyPattern(r"\d(?:\.(\d*))?[eE]\+?(\d{1,2})", re.ASCII)
+_NUMERIC: Final = LazyPattern(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+_ACCESS_LOG: Final = LazyPattern(r'\S+ \S+ \S+ \[\d+/\w+/\d+:\d+:\d+:\d+ [+-]\d+\] "', re.ASCII)  # of a web server
 _SERIAL: Final = LazyPattern(r"(?:3[3-9]|[4-6]\d|7[0-2])\d{3}(?:[.,]\d+)?", re.ASCII)  # 1990 to 2099 as days in Excel
 _TIMELY: Final = LazyPattern(
-    r"(^|_)(time|timestamp|date|datetime|ts|created|hora|fecha|data|slice|epoch|at|on|minute)(_|$)"
+    r"(^|_)(time|timestamp|date|datetime|ts|created|hora|fecha|data|slice|epoch|at|on|minute|"
+    r"datum|zeit|uhrzeit|heure|jour|ora|giorno|budat|cpudt|erdat|udate)(_|$)"
 )
 _BEGINNING: Final = LazyPattern(
     r"(^|_)(creat\w*|start\w*|begin\w*|event|transac\w*|trans|txn|tx|book\w*|order|auth\w*|process\w*|log\w*|sale|"
@@ -72,6 +76,7 @@ _TOTALS: Final = frozenset(
 )
 _PLAIN: Final = frozenset(("true", "false", "yes", "no", "y", "n", "ok", "0", "1", "sim", "não", "nao", "si", "sí"))
 LONGEST_CLOCK: Final = 19  # characters; a longer text is a date with a time
+RISES: Final = 8  # of the counts of each status in the sample, from which on they look like running totals
 EARLIEST_MS: Final = 631152000000  # 1990; 12 digits below it are a calendar time
 
 
@@ -133,6 +138,8 @@ class _Decision:
         self._refuse_missing()
         self._order_of_dates()
         meaning = self._row()
+        if meaning == "a count":
+            self._note_running_totals()
         counted = [value for column in self._counted() for value in self.table.values.get(column, ())]
         decimal = decimal_of(dict.fromkeys(counted))
         default = choose(self._parsers_names(), self.given)
@@ -287,6 +294,8 @@ class _Decision:
         if "time" in self.given:
             if "time" in self.columns and self._kind(self.columns["time"]) == "clock":
                 self._date_beside()
+            elif "time" in self.columns and "date" not in self.given and self._kind(self.columns["time"]) == "date":
+                self.notes.append(f"its times are days alone, from {self.columns['time']}")
         else:
             self._choose_time()
         if "time" in self.columns and "zone" not in self.given:
@@ -343,6 +352,14 @@ class _Decision:
 
     def _clock_beside(self, day: str) -> None:
         """Find the time of day for a column of dates. It may be digits only: 100500, or just the hour."""
+        clocks = [
+            column for column in self.table.names
+            if column not in self.columns.values() and self._kind(column) == "clock" and not is_later(column)
+        ]  # fmt: skip
+        if clocks:
+            named = [column for column in clocks if set(plain_name(column).split("_")) & CLOCK_WORDS]
+            self.columns |= {"time": self._sole_time(named or clocks) or clocks[0], "date": day}
+            return
         unread = ""
         for column in self.table.names:
             words = set(plain_name(column).split("_"))
@@ -529,7 +546,17 @@ class _Decision:
             self._refuse_nested()
         if not missing or (not self.table.names and self.container.format == "jsonl"):
             return
+        if any("\ufffd" in name for name in self.table.names):
+            raise BadData(
+                f"{self.source}: its text is not UTF-8. Name its encoding, for example --encoding cp932 (Japanese),"
+                " gb18030 (Chinese) or cp1251 (Cyrillic)."
+            )
         if self.container.format == "csv":
+            if self.table.names and _ACCESS_LOG.match(" ".join(self.table.names)):
+                raise BadData(
+                    f"{self.source}: is the access log of a web server. Let the server write JSON lines with a time and"
+                    " a status (in nginx: log_format with escape=json)."
+                )
             for cell in self.table.names:
                 if self._kind_of(cell) != "none":
                     raise BadData(
@@ -593,6 +620,7 @@ class _Decision:
         self.time_kind = _time_kind(shown) if "date" not in self.columns else "ISO 8601"
         if "zone" not in self.columns and shown:
             self._name_zone(self.table.values.get(self.columns.get("time", ""), []))
+        self._refuse_rounded(column, values)
         orders = {calendar_texts.order_of(value) for value in dict.fromkeys(values)} - {""}
         if not orders:
             return
@@ -612,6 +640,19 @@ class _Decision:
             self.order = calendar_texts.UNDECIDED
             example = next(value for value in values if calendar_texts.order_of(value) == calendar_texts.UNDECIDED)
             self.example = example
+
+    def _refuse_rounded(self, column: str, values: Sequence[str]) -> None:
+        """Raise BadData for epochs that a spreadsheet has rounded, such as 1.7105E+09: a minute needs eight digits."""
+        seen = [found for value in dict.fromkeys(values) if value and (found := _ROUNDED.fullmatch(value.strip()))]
+        if seen and len(values) > 1 and len(seen) == len({value for value in values if value}):
+            steps = [int(found[2]) - len(found[1] or "") for found in seen]
+            unit = int(seen[0][2]) - 9  # 0 for seconds, 3 for milliseconds
+            if min(steps) - unit >= 2:
+                rounded = f"{10 ** (min(steps) - unit):,} s"
+                raise BadData(
+                    f"{self.source}: the times in {column!r} are rounded to {rounded}, for example {seen[0][0]}."
+                    " Show the column as a whole number in the spreadsheet, and export it again."
+                )
 
     def _name_zone(self, values: Sequence[str]) -> None:
         seen = [value for value in values[:50] if value]
@@ -675,11 +716,56 @@ class _Decision:
         if sure and (self.live or not self.table.rows):  # the name is the only evidence
             self.columns["count"] = sure[0]
             return "a count"
+        if not self.live and not maybe and not identified:
+            self._refuse_rates(free)
         if self.live or not maybe or (identified and not (sure and sure[0] in named)):
             return "one transaction"
         if named or (grouped and (len(free) == 1 or self._regular())):
             self._ask(named or maybe)
         return "one transaction"
+
+    def _note_running_totals(self) -> None:
+        """Add a note where the counts of no status ever fall, as those of a counter that is not reset."""
+        last: dict[tuple[str, ...], int] = {}
+        rises: Counter[tuple[str, ...]] = Counter()
+        kept = [self.columns[name] for name in ("status", *self.hints.options.by) if name in self.columns]
+        counts = self.table.values[self.columns["count"]]
+        decimal = decimal_of(dict.fromkeys(counts))
+        for labels, text in zip(zip(*(self.table.values[name] for name in kept), strict=True), counts, strict=True):
+            try:
+                count = count_of(text, decimal)
+            except BadValue:
+                return
+            before = last.get(labels)
+            if before is not None:
+                if count < before:
+                    return
+                rises[labels] += count > before
+            last[labels] = count
+        if len(last) > 1 and all(rises[labels] >= RISES for labels in last):
+            self.notes.append(
+                f"no count of {self.columns['count']!r} ever falls, so it may be a running total; txmon needs the"
+                " counts of each interval"
+            )
+
+    def _refuse_rates(self, free: Sequence[str]) -> None:
+        """Raise BadData for rows that a query has summed up, where their only number is a rate or a share."""
+        rates = [name for name in free if self._is_rate(name)]
+        if not rates or not self._aggregated(rates) or not self._regular():
+            return
+        times = Counter(self.table.values[self.columns["time"]])
+        statuses = set(self.table.values[self.columns["status"]])
+        if len(times) > 2 and len(statuses) > 1 and all(rows == len(statuses) for rows in times.values()):
+            value = next(value for value in self.table.values[rates[0]] if value)
+            raise BadData(
+                f"{self.source}: each time has one row for each status, but no column has counts: {rates[0]!r} is"
+                f" {value[:20]!r}. Export counts, or use --map count= if each row is one transaction."
+            )
+
+    def _is_rate(self, name: str) -> bool:
+        """Return whether a column has numbers that are not whole, or shares in per cent."""
+        seen = [value.strip().removesuffix("%").replace(",", ".", 1) for value in self.table.values[name] if value]
+        return len(seen) == self.table.rows and all(_NUMERIC.fullmatch(value) for value in seen)
 
     def _may_count(self, name: str) -> bool:
         plain = plain_name(name)

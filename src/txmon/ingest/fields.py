@@ -40,7 +40,7 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         "txn_date", "trans_date", "payment_date", "date", "data", "fecha", "dia", "day", "date_utc", "data_da_venda",
         "data_venda", "data_transacao", "data_da_transacao", "fecha_de_creacion", "fecha_transaccion", "hora",
         "hora_da_venda", "hora_venda", "hora_transacao", "time_of_day", "start_time", "start", "window_start_time",
-        "local_time",
+        "local_time", "zeitstempel", "zeitpunkt", "datum", "date_et_heure", "date_heure", "data_ora", "data_e_ora",
     ),
     "status": (
         "transaction_status", "payment_status", "txn_status", "tx_status", "trans_status", "order_status",
@@ -50,7 +50,8 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         "estado_transaccion", "estado_pago", "resultado", "transaction_state", "transaction_result", "payment_state",
         "payment_result", "outcome", "decision", "response_code", "auth_code", "resp_code", "responsecode",
         "authcode", "iso_response_code", "result_code", "response", "resposta", "codigo_resposta", "codigo_de_resposta",
-        "codigo_respuesta", "series", "event_type",
+        "codigo_respuesta", "series", "event_type", "statut", "esito", "stato", "ergebnis", "de39", "de_39",
+        "field39", "field_39", "f39", "bit39", "p39",
     ),
     "count": (
         "count_1", "count_star", "counts", "cnt", "ct", "f0", "txn_count", "tx_count", "trx_count", "transaction_count",
@@ -58,11 +59,12 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         "no_of_transactions", "number_of_transactions", "total_transactions", "total_count", "row_count", "num_rows",
         "record_count", "event_count", "events", "occurrences", "hits", "doc_count", "frequency", "freq",
         "count_distinct", "sum_count", "count_sum", "contagem", "quantidade", "quantidade_de_transacoes", "qtd", "qtde",
-        "qtd_transacoes", "cantidad", "cantidad_de_transacciones", "conteo",
+        "qtd_transacoes", "cantidad", "cantidad_de_transacciones", "conteo", "anzahl",
+        "nombre_de_transactions", "numero_transazioni",
     ),
     "amount": (
         "transaction_amount", "payment_amount", "amt", "amount_usd", "gross", "valor", "valor_da_venda", "importe",
-        "monto",
+        "monto", "betrag", "montant", "importo",
     ),
     "id": ("transactionid", "txn_id", "payment_id", "psp_reference"),
     "date": (),
@@ -190,7 +192,7 @@ def _written(text: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise Fault("encoding", "half of a surrogate pair is no character") from None
+            raise Fault("encoding", "half of a surrogate pair is not a character") from None
     return text
 
 
@@ -198,7 +200,7 @@ def status_of(value: object) -> str:
     """Return a status in lower case without surrounding spaces. Raise Fault if it is not valid."""
     if not isinstance(value, str):
         if type(value) is not int:
-            raise Fault("status", f"a {type(value).__name__} is no status")
+            raise Fault("status", f"a {type(value).__name__} is not a status")
         value = str(value)  # a response code
     return _spelled(value) if len(value) <= MAX_STATUS else _new_status(value)
 
@@ -231,7 +233,7 @@ def count_of(value: object, decimal: str = "") -> int:
     shown = str(value)[:60] if not isinstance(value, int) or abs(value) < MAX_COUNT else "a huge number"
     number = float(value) if isinstance(value, float) else -1.0
     if not (0 <= number <= MAX_COUNT and number == int(number)):
-        raise Fault("count", f"{shown!r} is no whole number from 0 to 10^15")
+        raise Fault("count", f"{shown!r} is not a whole number from 0 to 10^15")
     return int(number)
 
 
@@ -257,7 +259,7 @@ def _written_count(text: str, decimal: str) -> int:
     except ValueError:
         number = -1.0
     if not (0 <= number <= MAX_COUNT and number == int(number)):
-        raise Fault("count", f"{plain[:60]!r} is no whole number from 0 to 10^15" if plain else "the count is empty")
+        raise Fault("count", f"{plain[:60]!r} is not a whole number from 0 to 10^15" if plain else "the count is empty")
     return int(number)
 
 

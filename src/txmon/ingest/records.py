@@ -416,7 +416,7 @@ class RecordParser:
         columns, by = self._columns, self.names
         assert columns is not None
         if len(cells) != self._width and not self._nearly(cells):
-            raise Fault("columns", f"{len(cells)} columns, the header has {self._width}")
+            raise Fault("columns", f"the line has {len(cells)} columns, but the header has {self._width}")
         if self._in_parts or self._wide:
             return self._from_parts(cells, columns)
         where, amount, identity = columns.get("count"), columns.get("amount"), columns.get("id")

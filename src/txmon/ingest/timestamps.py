@@ -11,8 +11,9 @@ from mypy_extensions import i64
 from txmon.ingest import calendar_texts
 from txmon.support.lazy_pattern import LazyPattern
 
-EARLIEST_EPOCH = 631152000  # 1990-01-01; a number outside this and the next limit is not an epoch
-LATEST_EPOCH = 4133980799  # 2100-12-31T23:59:59Z
+EARLIEST = 631152000  # 1990-01-01: no payment in a file is earlier, but placeholders such as 1970-01-01 are
+LATEST = 4133980799  # 2100-12-31T23:59:59Z: no payment is later, but placeholders such as 9999-12-31 are
+BUDDHIST = 17135452800  # 2513-01-01T00:00:00Z, as a calendar writes 1970 whose years are 543 higher
 UNITS = (1.0, 1e3, 1e6, 1e9)  # units of epoch numbers per second
 SERIAL = "excel"  # the form of serial dates: days since the end of 1899, as in spreadsheets
 EPOCHS = {"epoch": 1.0, "epoch-s": 1.0, "epoch-ms": 1e3, "epoch-us": 1e6, "epoch-ns": 1e9}
@@ -20,7 +21,6 @@ ACCEPTED = (
     "accepted are epochs in s (10 digits), ms (13), us (16) or ns (19), and yyyymmdd with HHMM or HHMMSS;"
     " --time-format says how others are written"
 )
-LATEST = 253402300799  # 9999-12-31T23:59:59Z
 HALF_DAY = 43200
 HOUR = 3600
 LATE = 1200  # seconds by which a row may be late within the hour that a clock change repeats
@@ -32,6 +32,7 @@ _LEAP = LazyPattern(r"(:\d\d):60", re.ASCII)  # a leap second counts in its minu
 # the midnight of a date whose time is in another column
 _MIDNIGHT = LazyPattern(r"[T ]0?0:00(?::00(?:\.0+)?)?$", re.ASCII)
 _DIGITS = LazyPattern(r"\d+", re.ASCII)
+_WITHOUT_YEAR = LazyPattern(r"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d", re.ASCII)  # as syslog writes a time
 _NUMBER = LazyPattern(r"\d+(?:\.\d*)?(?:[eE]\+?\d{1,2})?", re.ASCII)
 
 
@@ -159,6 +160,8 @@ class TimeParser:
                 midnight = int(datetime.combine(date.fromisoformat(day.decode()), time(), UTC).timestamp())
             except ValueError:
                 return -1
+            if not EARLIEST <= midnight <= LATEST:
+                return -1
             if len(self._midnights) >= CACHED:
                 self._midnights.clear()
             self._midnights[day] = midnight
@@ -220,19 +223,17 @@ class TimeParser:
             if worded is None and (inner := calendar_texts.unwrapped(text)):
                 return self._absolute(inner)
             if worded is None:
-                raise ValueError(
-                    f"{text[:60]!r} is not a time in a known form; --time-format says how it is written"
-                ) from None
+                raise _unknown(text) from None
             if worded[1] is not None:
-                return bounded(worded[0].replace(tzinfo=worded[1]).timestamp(), text), True
+                return bounded(worded[0].replace(tzinfo=worded[1]).timestamp(), text, EARLIEST), True
             moment = worded[0]
         if moment.tzinfo is not None:
-            return bounded(moment.timestamp(), text), True
+            return bounded(moment.timestamp(), text, EARLIEST), True
         return self._local(moment, text)
 
     def _local(self, moment: datetime, text: str) -> tuple[int, bool]:
         seconds, certain = self._moment(moment.replace(tzinfo=self._tz))
-        return bounded(seconds, text), certain
+        return bounded(seconds, text, EARLIEST), certain
 
     def _formed(self, text: str) -> tuple[int, bool]:
         """Return the same for a text in the form that the user gave."""
@@ -306,10 +307,17 @@ class TimeParser:
         return chosen, False
 
 
+def _unknown(text: str) -> ValueError:
+    """Return the error of a time in no known form."""
+    if _WITHOUT_YEAR.fullmatch(text):
+        return ValueError(f"{text!r} has no year; --time-format '%b %d %H:%M:%S' takes that of --date, or this year")
+    return ValueError(f"{text[:60]!r} is not a time in a known form; --time-format says how it is written")
+
+
 def _epoch_in(value: float) -> float | None:
     """Return the epoch seconds of a number of s, ms, us or ns from 1990 to 2100, or None for any other number."""
     for unit in UNITS:
-        if EARLIEST_EPOCH <= value / unit <= LATEST_EPOCH:
+        if EARLIEST <= value / unit <= LATEST:
             return value / unit
     return None
 
@@ -343,10 +351,12 @@ def _of_serial(text: str) -> datetime:
     return datetime(1899, 12, 30) + timedelta(days=int(whole), seconds=floor(seconds + max(inexact, 0.001)))
 
 
-def bounded(seconds: float, text: str) -> int:
-    """Return `seconds`, fractions floored. Raise ValueError, with `text` in it, if they are not from 0 to LATEST."""
-    if not isfinite(seconds) or not 0 <= seconds <= LATEST:
-        raise ValueError(f"{text[:60]!r} is not between 1970 and 9999")
+def bounded(seconds: float, text: str, earliest: int = 0) -> int:
+    """Return `seconds`, fractions floored. Raise ValueError, with `text` in it, if not from `earliest` to LATEST."""
+    if not isfinite(seconds) or not earliest <= seconds <= LATEST:
+        year = 1990 if earliest else 1970
+        hint = ". Subtract 543 from years of the Buddhist calendar" if BUDDHIST <= seconds <= BUDDHIST + LATEST else ""
+        raise ValueError(f"{text[:60]!r} is not between {year} and 2100{hint}")
     return floor(seconds)
 
 

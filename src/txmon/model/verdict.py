@@ -59,7 +59,8 @@ class Verdict:
 
     __slots__ = (
         "_evidence", "_high", "_is_bounded", "_low", "_text", "count", "drivers", "expected", "incident", "key",
-        "money", "partial", "reasons", "recommendation", "revises", "score", "status", "time", "total", "window",
+        "money", "partial", "rarity", "reasons", "recommendation", "revises", "score", "status", "time", "total",
+        "window",
     )  # fmt: skip
 
     def __init__(
@@ -94,6 +95,7 @@ class Verdict:
         self.revises = revises  # whether it replaces an earlier verdict of the same bucket
         self.money: tuple[Money, ...] = ()  # against normal; the largest currency first
         self.drivers: Drivers | None = None  # what explains the excess; None if no driver columns are configured
+        self.rarity = 0.0  # false alarms a year to expect if all series alerted at this score; 0 where nobody needs it
         self._evidence = evidence
         # computed from the evidence at first use, then cached
         self._is_bounded = False
@@ -248,7 +250,7 @@ class Verdict:
             Stated(self.low, self.high, text or self.text, self.relative_variance), incident or self.incident,
             partial or self.partial, revises or self.revises,
         )  # fmt: skip
-        other.money, other.drivers = self.money, self.drivers
+        other.money, other.drivers, other.rarity = self.money, self.drivers, self.rarity
         return other
 
     def explained(self, money: tuple[Money, ...], drivers: Drivers | None) -> "Verdict":
@@ -267,7 +269,7 @@ class Verdict:
         return (
             self.time, self.status, self.key, self.count, self.total, self.expected, self.low, self.high, self.score,
             self.window, self.recommendation, self.reasons, self.text, self.incident, self.partial, self.revises,
-            self.drivers, self.money,
+            self.drivers, self.money, self.rarity,
         )  # fmt: skip
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ A notification is on the disk before `tell` returns and leaves it after it was s
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -392,10 +392,10 @@ class Deliveries:
         for delivery in self._all:
             delivery.courier.ended = ended
 
-    def refresh(self, firing: list[IncidentEvent]) -> None:
-        """Note which incidents are open, for channels that have to be told again and again."""
+    def refresh(self, firing: Mapping[str, tuple[IncidentEvent, ...]]) -> None:
+        """Note which incidents are open, by channel: some channels have to be told again and again."""
         for delivery in self._all:
-            delivery.courier.refresh(tuple(firing))
+            delivery.courier.refresh(firing.get(delivery.courier.channel.name, ()))
 
     def names(self) -> list[str]:
         """Return the channels' names."""

@@ -59,16 +59,23 @@ class Router:
     def _channels(self, event: IncidentEvent, time: int) -> list[str]:
         route = next((one for one in self._routes if one.matches(event, time, self._tz)), None)
         found = list(self._names) if route is None else [one for name in route.to for one in self._meant(name)]
-        heard = self._heard.get(event.id, ())
         if event.state == "resolved":
-            self._heard.pop(event.id, None)
-            return list(heard) or found
+            return list(self._heard.pop(event.id, found))
+        heard = self._heard.get(event.id, ())
         together = tuple(dict.fromkeys([*heard, *found]))
         self._heard[event.id] = together
         while len(self._heard) > REMEMBERED:
             del self._heard[next(iter(self._heard))]
         # a reminder goes where it began as well, so that everybody who knew of it gets it
         return list(together)
+
+    def firing(self, events: Sequence[IncidentEvent]) -> dict[str, tuple[IncidentEvent, ...]]:
+        """Return open incidents by the channel that heard of them; without routes every channel did."""
+        if not self._routes:
+            return dict.fromkeys(self._names, tuple(events))
+        return {
+            name: tuple([event for event in events if name in self._heard.get(event.id, ())]) for name in self._names
+        }
 
     def snapshot(self) -> dict[str, Any]:
         """Who heard of which open incident, as JSON takes it."""

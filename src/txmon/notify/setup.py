@@ -115,7 +115,9 @@ def notifications(
     deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.flush_timeout)
     age = settings.max_age
     oldest = (lambda: time.time() - age) if live and age else None
-    notifier = Notifier(policy_of(settings), router.tell, oldest, deliveries.refresh)
+    notifier = Notifier(
+        policy_of(settings), router.tell, oldest, lambda firing: deliveries.refresh(router.firing(firing))
+    )
     telling = NotificationSink(notifier, say, router, sent, age)
     telling.hear = deliveries.hear
 

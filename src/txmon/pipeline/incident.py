@@ -174,9 +174,10 @@ class Incident:
             self.silent = 0
         else:
             self.gap += bucket
-        holds = False
+        holds = explained = False
         for member in self.members.values():
-            member.settle(time, self.total if data else -1, quiet, bucket, resolve_after)
+            if member.settle(time, self.total if data else -1, quiet, bucket, resolve_after):
+                explained = True
             if self.opened:
                 holds = holds or member.holds(time)
             elif not self.closed and member.last == time:  # what may open is held by any alert
@@ -186,7 +187,7 @@ class Incident:
                 self.times += 1
             self.clear_seconds = 0
             self.last = time
-        else:
+        elif not explained:
             self.clear_seconds += quiet
         total = self.members.get(TOTAL)
         if total is not None and total.last == time and total.label == "silence" and not data and not self.silent:

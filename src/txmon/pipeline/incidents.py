@@ -15,7 +15,7 @@ from txmon.model.outcome import IncidentEvent, IncidentState
 from txmon.model.verdict import Verdict
 from txmon.pipeline.incident import FIELDS, Incident
 from txmon.pipeline.incident_text import with_text
-from txmon.pipeline.member import AGAIN, STRONG, Member
+from txmon.pipeline.member import AGAIN, Member
 from txmon.pipeline.platform import add_up, attribute, gather
 from txmon.support.frozen import frozen
 
@@ -102,14 +102,17 @@ class IncidentTracker:
 
     def silence(self, order: SilenceOrder) -> None:
         """Obey a silence from now on; it takes the place of one of the same status and key."""
-        self.end_silence(order.status, order.key)
+        self._silences = [one for one in self._silences if (one.status, one.key) != (order.status, order.key)]
         self._silences.append(order)
 
     def end_silence(self, status: str, key: Key) -> bool:
-        """End a silence before its time; whether there was one."""
-        before = len(self._silences)
+        """End a silence before its time; whether there was one. What it kept back is told with the next bucket."""
+        ended = [one for one in self._silences if (one.status, one.key) == (status, key)]
         self._silences = [one for one in self._silences if (one.status, one.key) != (status, key)]
-        return len(self._silences) < before
+        for incident in self.open():
+            if any(one.covers(incident, self._time) for one in ended):
+                incident.told = self._time - PATIENT * self.policy.remind_every  # a reminder is due
+        return bool(ended)
 
     def silences(self) -> list[SilenceOrder]:
         """Return the silences that were ordered and are not over."""
@@ -200,7 +203,9 @@ class IncidentTracker:
         if incident.opened:
             return False
         if incident.closed:
-            return time - incident.last >= RELAPSE * self.policy.resolve_after and time > incident.closed
+            # an incident that stayed open for long after its last alert may relapse as well as any other
+            over_since = max(incident.last + self.policy.resolve_after, incident.closed)
+            return time - over_since >= (RELAPSE - 1) * self.policy.resolve_after and time > incident.closed
         return (
             incident.clear_seconds >= self.policy.resolve_after
             or time - incident.last >= RELAPSE * self.policy.resolve_after
@@ -273,7 +278,7 @@ class IncidentTracker:
         if self.policy.open_after is not None:
             return time + self.policy.bucket - incident.start >= self.policy.open_after
         recent = [alert for alert in incident.alerts if alert > time - AGAIN * self.policy.bucket]
-        return len(recent) > 1 or any(m.last == time and abs(m.newest) >= STRONG for m in incident.members.values())
+        return len(recent) > 1 or any(m.last == time and m.is_strong() for m in incident.members.values())
 
     def _begin_platform(self, same: list[Incident], label: str) -> Incident:
         """Begin the platform's incident of keys that fail in the same way."""

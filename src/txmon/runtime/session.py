@@ -242,7 +242,7 @@ class LiveSession:
     def _follow(self, path: str, parser: RecordParser | None = None, history: Collection[str] = ()) -> Feed:
         found = self.position(path)
         if found is not None and not isinstance(found, Mapping):
-            raise ConfigError(f"{path}: the state has no place in it to go on at")
+            raise ConfigError(f"{path}: the state has no valid position for it")
         source = FollowSource(path, found, self.say, self.from_end, self._others, history)
         feed = self.read_from(source, parser)
         if found is not None:
@@ -263,7 +263,7 @@ class LiveSession:
                 continue
             self._follow(path, history=() if not first or self.from_end else known)
             if not first:
-                self.say(f"{path}: is new, and is followed")
+                self.say(f"{path}: is new. txmon follows it")
 
     def _is_a_rest(self, path: str) -> bool:
         """Whether `path` is a file that was followed under another name; looked into again only when it changes."""
@@ -457,7 +457,9 @@ class LiveSession:
             return False
         if self._starved_since is None:
             self._starved_since = moment
-            self.troubles.add(CLOCK, f"{', '.join(lost)}: not connected; no silence is judged meanwhile")
+            self.troubles.add(
+                CLOCK, f"{', '.join(lost)}: not connected. Until then, txmon does not alert about silence"
+            )
             self._say(self.troubles.text)
         if moment - self._starved_since < STARVED:
             self._hold = max(self._hold, moment + CATCH_UP)
@@ -581,7 +583,7 @@ class LiveSession:
             self.changed = True
             self.save_failures += 1
             if self.troubles.add("state", str(failure)) and self._warn is not None:
-                self._warn(f"{failure}; going on without")
+                self._warn(f"{failure}. txmon continues without it")
         else:
             self.saved = self._wall()
             self.troubles.clear("state")

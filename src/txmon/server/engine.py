@@ -341,7 +341,7 @@ class Engine:
         troubles, now = self.session.troubles, time.monotonic()
         late, folded = self.pipeline.bucketer.late, self.pipeline.detector.folded
         for kind, count, text in (
-            ("late", late, "rows come after their minute has closed; check the senders' clocks, or raise --lateness"),
+            ("late", late, "rows arrive after their minute has closed. Check the senders' clocks, or raise --lateness"),
             ("statuses", folded, "counts of statuses beyond 1000 of a key were added up as (other)"),
         ):
             before, since = self._counted.get(kind, (0, now - AGE))
@@ -567,10 +567,10 @@ class Engine:
         found = []
         if journal.torn:
             found.append(
-                f"{journal.torn} bytes at the end of the journal are no whole entry; nobody was told they are kept"
+                f"{journal.torn} bytes at the end of the journal are an incomplete entry, which was never confirmed"
             )
         if journal.damaged:
-            found.append(f"{journal.damaged} bytes of the journal are damaged; the rows in them are lost")
+            found.append(f"{journal.damaged} bytes of the journal are damaged. The rows in them are lost")
         if journal.missing:
             since = iso(int(self.session.heard)) if self.session.heard else "the state was written"
             until = iso(int(first)) if first else "the start"

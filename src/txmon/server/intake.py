@@ -83,7 +83,7 @@ def payload_of(request: Request, most: int) -> Payload:
     if kind in LINES:
         return Payload([], lines)
     if sum(1 for _ in islice(filter(bytes.strip, lines), 2)) < 2:
-        raise HttpError(422, "there is a header, but no row after it")
+        raise HttpError(422, "the body has a header, but no row after it")
     return Payload([], lines, "csv", body)
 
 
@@ -231,7 +231,7 @@ def unpack(request: Request, most: int) -> bytes:
     if coding == "identity":
         return request.body
     if coding not in ("gzip", "x-gzip"):
-        raise HttpError(415, "only gzip is unpacked", headers=(("Accept-Encoding", "gzip"),))
+        raise HttpError(415, "gzip is the only supported Content-Encoding", headers=(("Accept-Encoding", "gzip"),))
     try:
         return gunzip(request.body, most)
     except OverflowError as bad:

@@ -86,7 +86,7 @@ def _check_dimensions(settings: Settings, name: str, origin: str) -> None:
         names = {field, settings.map.get(field, field).lower()}
         column = next((column for column in columns if column.lower() in names), None)
         if column is not None:
-            why = "Every status is judged by itself already." if field == "status" else f"It holds the {field}."
+            why = "Every status is judged by itself already." if field == "status" else f"It contains the {field}."
             raise error(f"{origin}: {column!r} cannot be a dimension. {why} Use columns like merchant.")
 
 

@@ -11,7 +11,16 @@ from librt.strings import BytesWriter
 from mypy_extensions import u8
 
 from txmon.model.clock import iso
-from txmon.model.encoding import decoded, encoded, quoted, utf8, write_fixed, write_significant, write_whole
+from txmon.model.encoding import (
+    decoded,
+    encoded,
+    quoted,
+    utf8,
+    write_fixed,
+    write_number,
+    write_significant,
+    write_whole,
+)
 from txmon.model.keys import Key
 from txmon.model.outcome import IncidentEvent, Rise
 from txmon.model.statuses import shown
@@ -79,6 +88,9 @@ def write_verdict(out: BytesWriter, v: Verdict, start: bytes) -> None:
     if v.money:
         out.write(b', "money": ')
         out.write(_json([one.row() for one in v.money]))
+    if v.rarity > 0.0 and v.recommendation == "alert":
+        out.write(b', "rarity": ')
+        write_number(out, v.rarity)
     out.append(BRACE)
 
 

@@ -53,11 +53,13 @@ def outcomes(lines: Iterable[str]) -> list[Outcome]:
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:
     plain = {name: row[name] for name in ("status", "count", "total", "expected", "score", "window")}
-    return Verdict(
+    verdict = Verdict(
         time=_epoch(row["time"]), key=_key(row), recommendation=row["recommendation"], reasons=tuple(row["reasons"]),
         evidence=Stated(row["low"], row["high"], row["text"]), incident=row.get("incident"),
         revises=row.get("revises", False), **plain,
     )  # fmt: skip
+    verdict.rarity = row.get("rarity", 0.0)
+    return verdict
 
 
 def _event(row: Mapping[str, Any]) -> IncidentEvent:

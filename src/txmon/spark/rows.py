@@ -102,10 +102,10 @@ def _fault(
 
     length = f.length(status)
     too_long = f.concat(f.lit("a status of "), length, f.lit(f" characters, at most {MAX_STATUS} are accepted"))
-    not_whole = f.concat(f.lit("'"), given, f.lit("' is no whole number from 0 to 10^15"))
+    not_whole = f.concat(f.lit("'"), given, f.lit("' is not a whole number from 0 to 10^15"))
     faults = [
         (time.isNull(), "time", f.lit("no time")),
-        (~time.between(0, LATEST), "time", f.lit("the time is not between 1970 and 9999")),
+        (~time.between(0, LATEST), "time", f.lit("the time is not between 1970 and 2100")),
         (status.isNull(), "status", f.lit("no status")),
         (status == "", "status", f.lit("the status is empty")),
         (length > MAX_STATUS, "status", too_long),

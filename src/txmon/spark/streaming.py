@@ -36,8 +36,8 @@ STATE: Final = "state binary"
 FIELDS: Final = (
     "time timestamp, status string, key map<string,string>, count long, total long, expected double, low long, "
     "high long, score double, window int, recommendation string, reasons array<string>, text string, incident string, "
-    "revises boolean, state string, id string, statuses array<string>, label string, start timestamp, peak timestamp, "
-    "observed long, excess double, trend string, slope double"
+    "revises boolean, rarity double, state string, id string, statuses array<string>, label string, start timestamp, "
+    "peak timestamp, observed long, excess double, trend string, slope double"
 )
 
 
