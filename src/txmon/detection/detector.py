@@ -418,10 +418,8 @@ class BucketJudge:
     def _judge_volume(
         self, bucket: Bucket, series: KeyVolume, odd: JointDeviation, alone: bool, excess: float
     ) -> Verdict:
-        if series.alerting and bucket.total > 0 and series.newest() == 0.0:
-            # the silence is over; what the volume is now is judged without it
-            series.alerting = 0
-            series.clear_windows()
+        if series.alerting and bucket.total > 0:
+            series.end_silence()
         expected = bucket.usual
         pulses = series.pulses
         if pulses is not None and bucket.span == 1.0:
@@ -435,9 +433,7 @@ class BucketJudge:
         recurs = ""
         if bucket.span == 1.0:
             recurs = self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None, gates)
-        note = recurs
-        if bucket.span <= 0.0:
-            note = _joined(note, CLOSED if bucket.closed else WAITING)
+        note = recurs if bucket.span > 0.0 else _joined(recurs, CLOSED if bucket.closed else WAITING)
         if judgement.together or (self._explain and distance > 0.0):
             note = _joined(note, f"together {format(distance, '.1f')} sigmas: {odd.parts()}")
         verdict = self._conclude(bucket, TOTAL, bucket.total, expected, series, judgement, gates, None, note)
