@@ -153,6 +153,10 @@ class KeyHours:
                 shut |= 1 << back
         return _usually_shut(shut, known, empty)
 
+    def fill(self, day: int, arrived: list[int]) -> None:
+        """Take the parts of each day in which something arrived, newest first; day: the newest, since the epoch."""
+        self._day, self._arrived = day, arrived
+
     def _turn(self, day: int) -> None:
         """Begin a new day."""
         if day > self._day:
@@ -181,10 +185,16 @@ class KeyHours:
 def hours_since(begin: int, last: int) -> KeyHours:
     """Return the hours of a key of which something arrived in every bucket from `begin` to `last`, epoch seconds."""
     hours = KeyHours(begin)
-    first = max(begin, (last // DAY - DAYS + 1) * DAY)
-    for part in range(first // PART, last // PART + 1):
-        hours.note(max(begin, part * PART))
+    newest = last // DAY
+    days = range(newest, max(begin // DAY, newest - DAYS + 1) - 1, -1)
+    hours.fill(newest, [_parts(max(begin, day * DAY), min(last, day * DAY + DAY - 1)) for day in days])
     return hours
+
+
+def _parts(begin: int, end: int) -> int:
+    """Return the parts of one day from that of `begin` to that of `end`, a bit each."""
+    first, last = begin % DAY // PART, end % DAY // PART
+    return FULL if last - first == PARTS - 1 else (1 << last + 1) - (1 << first)
 
 
 def _usually_shut(shut: int, known: int, empty: bool) -> bool:
