@@ -652,12 +652,12 @@ def test_rows_of_a_typed_frame_with_an_empty_id_are_no_repeats(spark: Any) -> No
 
 
 def test_the_driver_states_how_each_file_is_read(spark: Any, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("time,status,n\n" + "2026-03-02 10:00,ok,3\n2026-03-02 10:01,ok,4\n" * 20)
+    (tmp_path / "a.csv").write_text("time,status,count\n" + "2026-03-02 10:00,ok,3\n2026-03-02 10:01,ok,4\n" * 20)
     (tmp_path / "b.csv").write_text("time,status,count\n05/03/2024 10:00,ok,3\n")
     said: list[str] = []
     job = Job(f"files:{tmp_path}", "checkpoint", "out")
     state_reading(spark, job, Settings(), said.append)
-    assert said[0] == "a.csv: CSV; time=time (UTC), status=status, count=n"
+    assert said[0] == "a.csv: CSV; time=time (UTC), status=status, count=count"
     assert said[1].startswith("b.csv: no row decides whether the dates in 'time' are day-first or month-first")
     assert len(said) == 2
     said.clear()
