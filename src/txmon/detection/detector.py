@@ -549,8 +549,8 @@ class BucketJudge:
                 series.accept_level()
                 self._episodes.count(key, status, series, False, self._before)
 
-    def snapshot(self) -> dict[str, object]:
-        """All of the state, as JSON takes it, for `restore`."""
+    def snapshot(self, *, lazy: bool = False) -> dict[str, object]:
+        """All of the state, as JSON takes it, for `restore`. lazy: as `Roster.snapshot` has it."""
         return {
             "before": self._before,
             "age": self._age,
@@ -574,7 +574,7 @@ class BucketJudge:
                 if series.pulses is not None
             ],
             **self._episodes.snapshot(),
-            **self._roster.snapshot(),
+            **self._roster.snapshot(lazy=lazy),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """One key's baselines, what is expected of its statuses, and how all of them are packed for a restart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -218,17 +218,29 @@ def describe(volumes: Mapping[Key, KeyVolume]) -> list[SeriesState]:
 
 def pack(volumes: Mapping[Key, KeyVolume]) -> list[object]:
     """All volumes as JSON takes them."""
+    return [_packed(key, volume) for key, volume in volumes.items()]
+
+
+class PackedVolumes:
+    """All volumes as JSON takes them, each packed only when it is asked for: a million at once would need gigabytes."""
+
+    def __init__(self, volumes: Mapping[Key, KeyVolume]) -> None:
+        self._volumes = volumes
+
+    def __iter__(self) -> Iterator[object]:
+        for key, volume in self._volumes.items():
+            yield _packed(key, volume)
+
+
+def _packed(key: Key, volume: KeyVolume) -> list[object]:
     return [
-        [
-            pack_key(key),
-            volume.seen,
-            volume.buckets,
-            volume.mix_exposure,
-            volume.snapshot(),
-            {status: series.snapshot() for status, series in volume.statuses.items()},
-            [volume.empty, volume.gaps],
-        ]
-        for key, volume in volumes.items()
+        pack_key(key),
+        volume.seen,
+        volume.buckets,
+        volume.mix_exposure,
+        volume.snapshot(),
+        {status: series.snapshot() for status, series in volume.statuses.items()},
+        [volume.empty, volume.gaps],
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from txmon.detection.baseline import Baseline
 from txmon.detection.cardinality import SharedSeriesCount
-from txmon.detection.key_series import OTHER, STATUSES, KeyVolume, StatusLayout, Sum, pack, unpack
+from txmon.detection.key_series import OTHER, STATUSES, KeyVolume, PackedVolumes, StatusLayout, Sum, pack, unpack
 from txmon.detection.thresholds import DetectorConfig
 from txmon.model.keys import Key
 
@@ -184,11 +184,14 @@ class Roster:
         self._roll.drop_key(key, series)
         self.forgotten += 1
 
-    def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it, for `restore`."""
+    def snapshot(self, *, lazy: bool = False) -> dict[str, object]:
+        """Return all of the state, as JSON takes it, for `restore`.
+
+        lazy: the keys are packed while somebody iterates over them, and nothing may change until then.
+        """
         return {
             "seen": self._seen,
-            "groups": pack(self.volumes),
+            "groups": PackedVolumes(self.volumes) if lazy else pack(self.volumes),
             "whole": pack({(): self.whole} if self.whole is not None else {}),
             "roll": self._roll.snapshot(),
         }

@@ -322,11 +322,11 @@ class Pipeline:
         judge.accept(incident.key, tuple([one.status for one in incident.members.values() if not one.over]))
         return True
 
-    def snapshot(self) -> dict[str, object]:
-        """All of the state, as JSON takes it; between two outcomes only."""
+    def snapshot(self, *, lazy: bool = False) -> dict[str, object]:
+        """All of the state, as JSON takes it; between two outcomes only. lazy: as `Roster.snapshot` has it."""
         return {
             "buckets": self.bucketer.snapshot(),
-            "detector": self.detector.snapshot(),
+            "detector": self.detector.snapshot(lazy=lazy),
             "rules": self.rules.snapshot(),
             "incidents": self.tracker.snapshot(),
             "trends": self._trends.snapshot(),

@@ -564,7 +564,7 @@ class LiveSession:
         path = self.settings.state
         assert path is not None
         if quiet is None:
-            whole = self._state()
+            whole = self.copy()
         else:
             with quiet:
                 found = self._state()
@@ -591,16 +591,21 @@ class LiveSession:
             part.kept(failure is None)
         return failure is None
 
-    def copy(self) -> state.State:
-        """Return the state as it is now; parts of it are the run's own tables, not copies."""
-        return self._state()
+    @property
+    def save_failing(self) -> bool:
+        """Whether the state could not be written the last time."""
+        return "state" in self.troubles
 
-    def _state(self) -> state.State:
+    def copy(self) -> state.State:
+        """Return the state as it is now; parts of it are the run's own tables, so nothing may change until its end."""
+        return self._state(lazy=True)
+
+    def _state(self, lazy: bool = False) -> state.State:
         self.changed = False
         sources = {name: value for part in self._parts for name, value in part.positions().items()}
         wall = int(self._wall())
         sources[OWN] = {"heard": wall, **self.lag.learned(self.clock.now(self._moment()) or wall)}
-        return state.State(depended_on(self.settings), self.pipeline.snapshot(), sources)
+        return state.State(depended_on(self.settings), self.pipeline.snapshot(lazy=lazy), sources)
 
     def finish(self) -> Iterator[Outcome]:
         """Close what is still open, where the stream has ended and no state keeps it for the records to come."""
