@@ -69,7 +69,7 @@ class Courier:
     """One channel's queue, and what to do next with it. `add` and `step` may be called from two threads."""
 
     def __init__(self, channel: Channel, spool: Spool, clock: Callable[[], float], log: Log) -> None:
-        """clock: seconds that never go back. log: takes a line each time that the channel fails or works again."""
+        """clock: seconds that never go back. log: takes one line each time that the channel fails or works again."""
         self.channel = channel
         self.counts = Counts()
         self.progress = clock()  # when something was last sent or refused

@@ -44,12 +44,12 @@ class Spool:
         self._next = int(names[-1].partition("-")[0]) + 1 if names else 1
 
     def names(self) -> list[str]:
-        """Return all that wait, the first first."""
+        """Return all that wait, oldest first."""
         found = (path.name for path in self.folder.glob(f"*{ENDING}"))
         return sorted(name for name in found if name.partition("-")[0].isdecimal())
 
     def waiting(self) -> list[tuple[str, str]]:
-        """Return the id and the file's name of all that wait, the first first."""
+        """Return the id and the file's name of all that wait, oldest first."""
         return [(name.partition("-")[2].removesuffix(ENDING), name) for name in self.names()]
 
     def put(self, identity: str, body: str, told: dict[str, Any] | None = None) -> str:
@@ -95,7 +95,7 @@ class Spool:
             old.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Leave the folder to whoever comes next."""
+        """Release the folder for the next process."""
         os.close(self._lock)
 
     def _sync(self) -> None:

@@ -22,7 +22,7 @@ Labels = dict[str, str]
 class Alertmanager:
     """Posts incidents as alerts, whose labels stay the same from the first to the last post of one severity.
 
-    Daily summaries, trends and tests are no alerts; a test is one that ends at once.
+    Daily summaries, trends and tests are not alerts. A test is an alert that ends at once.
     """
 
     name = "alertmanager"

@@ -20,7 +20,7 @@ QUOTED: Final = 200  # characters of an answer's body that are shown
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one attempt to send."""
+    """The result of one attempt to send."""
 
     outcome: Literal["sent", "retry", "refused"]  # refused: this notification will never be taken
     text: str  # for people; never a secret
