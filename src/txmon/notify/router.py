@@ -1,4 +1,4 @@
-"""From a notification to the channels that are to have it, incident by incident."""
+"""Chooses the channels of a notification, incident by incident."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ class Router:
         return [one for one in self._names if one == name or one.rpartition("-")[0] == name]
 
     def tell(self, notification: Notification) -> None:
-        """Give a notification to its channels; one with several incidents may become several."""
+        """Send a notification to its channels; one of several incidents may become several."""
         if not self._routes or not notification.events:
             self._send(notification, None)
             return
@@ -66,7 +66,6 @@ class Router:
         self._heard[event.id] = together
         while len(self._heard) > REMEMBERED:
             del self._heard[next(iter(self._heard))]
-        # a reminder goes where it began as well, so that everybody who knew of it gets it
         return list(together)
 
     def firing(self, events: Sequence[IncidentEvent]) -> dict[str, tuple[IncidentEvent, ...]]:
@@ -78,7 +77,7 @@ class Router:
         }
 
     def snapshot(self) -> dict[str, Any]:
-        """Return which channel was notified of which open incident, as values of JSON."""
+        """Return the channels that heard of each open incident, as values of JSON."""
         return {identity: list(names) for identity, names in self._heard.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
