@@ -259,6 +259,12 @@ class Baseline:
         self.clear_windows()
         self.observe(count, expected)
 
+    def end_silence(self) -> None:
+        """End an episode whose newest bucket was empty: what the volume is from now on is judged without it."""
+        if self.newest() == 0.0:
+            self.alerting = 0
+            self.clear_windows()
+
     def clear_windows(self) -> None:
         """Forget all buckets."""
         self._newer, self._middle, self._older, self._wide = 0, 0, 0, None

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from txmon.model.clock import iso
 from txmon.model.keys import Key
 from txmon.model.outcome import SEVERITIES, IncidentEvent, Severity, Trend
+from txmon.support.frozen import frozen
 
 Kind = Literal[
     "opened",
@@ -25,7 +26,7 @@ Kind = Literal[
 Series = tuple[str, Key]  # (status, key)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recent:
     """Holds the newest counts of some series, for a sparkline; all of the same length, oldest first."""
 
@@ -38,7 +39,7 @@ class Recent:
         return self.counts.get((status, () if self.over_all_keys else key), ())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Day:
     """Holds the figures of a daily summary. Times are epoch seconds."""
 
@@ -51,7 +52,7 @@ class Day:
     trends: int  # trend notifications
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notification:
     """Holds incidents that took the same step together, a trend, a daily summary, a digest, or a test."""
 

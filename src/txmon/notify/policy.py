@@ -6,7 +6,7 @@ take the same step together share one notification.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from txmon.notify.notification import Day, Kind, Notification, worst_first
 from txmon.notify.pending import DayTally, Known, Memory
 from txmon.notify.recent_counts import RecentCounts
 from txmon.settings.schedule import Hours, Silence, silenced
+from txmon.support.frozen import frozen
 
 # in the order in which they are sent
 STEPS: Final[tuple[IncidentState, ...]] = (
@@ -29,7 +30,7 @@ WORST_OF_DAY: Final = 10
 REMEMBERED: Final = 20_000  # incidents of a day that its summary compares
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """Holds what is sent, and when. Times are seconds, times of day minutes since midnight in `tz`."""
 

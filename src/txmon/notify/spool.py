@@ -3,17 +3,17 @@
 import fcntl
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from txmon.errors import ConfigError, IoFailure
+from txmon.support.frozen import frozen
 
 ENDING: Final = ".json"  # of a notification's file: NUMBER-ID.json
 MOST_REFUSED: Final = 100  # files kept of what a receiver would not take
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spooled:
     """Holds one notification that waits."""
 

@@ -3,7 +3,6 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Final, Literal
 
@@ -16,6 +15,7 @@ from txmon.notify.notification import Day, Notification
 from txmon.pipeline.incident_text import seen_text, times_usual
 from txmon.support.bars import sparkline
 from txmon.support.durations import duration_words
+from txmon.support.frozen import frozen
 from txmon.support.plurals import counted
 
 Tone = Literal["bad", "warning", "good", "plain"]
@@ -46,7 +46,7 @@ MOST_KEYS: Final = 8
 MOST_CURRENCIES: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Section:
     """Holds the facts of one incident, a trend or a day."""
 
@@ -54,7 +54,7 @@ class Section:
     facts: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """Holds a notification in words. Nothing in it is markdown."""
 

@@ -5,8 +5,9 @@ although transactions are expected. Unobserved: txmon was not running or not con
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
+
+from txmon.support.frozen import frozen
 
 KEPT: Final = 3600  # seconds for which the time that nobody observed is remembered after it: late records ask for it
 PART: Final = 0.1  # of a bucket, from which on the time that nobody observed in it counts
@@ -15,7 +16,7 @@ Mark = Literal["unobserved", "closed"]
 REASONS: Final[Mapping[Mark, tuple[str, ...]]] = {"unobserved": ("unobserved",), "closed": ("closed",)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Missed:
     """Time that nobody observed, epoch seconds."""
 

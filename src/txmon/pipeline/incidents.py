@@ -6,7 +6,7 @@ times as long as it takes to end, a relapse opens the same incident again. `inci
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from txmon.model.clock import iso
@@ -17,6 +17,7 @@ from txmon.pipeline.incident import FIELDS, Incident
 from txmon.pipeline.incident_text import with_text
 from txmon.pipeline.member import AGAIN, Member
 from txmon.pipeline.platform import add_up, attribute, gather
+from txmon.support.frozen import frozen
 
 RESERVED_IDS: Final = 1000  # ids remembered so that none is used twice
 WORSEN_EACH: Final = 900  # seconds at least between two such steps
@@ -27,7 +28,7 @@ PATIENT: Final = 4  # times --remind-every between reminders of what is known to
 SHOWN_KEYS: Final = 20  # of a platform's incident that its events name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IncidentPolicy:
     """Holds when alerts are one incident, when it opens and when it is over. Times are seconds."""
 
@@ -40,7 +41,7 @@ class IncidentPolicy:
     platform: bool = True  # whether the same failure at many keys is one incident; not where a part sees some keys only
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SilenceOrder:
     """Holds a person's order to send nothing about a status, or about all of them, until a time."""
 

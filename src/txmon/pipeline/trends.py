@@ -44,14 +44,20 @@ class TrendTracker:
     def observe(self, time: int, totals: dict[str, int]) -> tuple[dict[str, Trend], list[Rise]]:
         """Take the counts by status, over all keys, of the bucket at `time`; every status's trend so far, and news."""
         total = self._line(TOTAL, time)
-        # sorted where one is new: the order in which the rows of a bucket came must not show
-        new = [status for status in totals if status not in self._lines]
-        for status in sorted(new) if len(new) > 1 else ():
-            self._line(status, time)
+        lines = self._lines
+        new: list[str] = []
+        every = 0
         for status, count in totals.items():
-            line = self._line(status, time)
-            line.open += count
-            total.open += count
+            line = lines.get(status)
+            if line is None:
+                new.append(status)
+            else:
+                line.open += count
+            every += count
+        # sorted: the order in which the rows of a bucket came must not show
+        for status in sorted(new) if new else new:
+            self._line(status, time).open += totals[status]
+        total.open += every
         # a copy and new values for its keys are half the work of a new dictionary
         trends = self._trends = self._trends.copy()
         rises: list[Rise] = []

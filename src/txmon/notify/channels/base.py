@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from socket import gaierror
@@ -10,6 +9,7 @@ from typing import Final, Literal, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from txmon.notify.notification import Notification
+from txmon.support.frozen import frozen
 
 HIDDEN: Final = "[secret]"
 SHORTEST_SECRET: Final = 8  # characters; a shorter part of an address is not told from ordinary words
@@ -18,7 +18,7 @@ ADDRESS_AT_FAULT: Final = frozenset((401, 403, 404, 405, 410))  # the next card 
 QUOTED: Final = 200  # characters of an answer's body that are shown
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """Holds the result of one attempt to send."""
 
