@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pexpect
@@ -156,13 +157,13 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def environment(folder: Path, more: dict[str, str]) -> dict[str, str]:
+def environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
     """The variables of a command in the folder."""
     env = {name: text for name, text in os.environ.items() if not name.startswith("TXMON_")}
     return env | {"HOME": str(folder), "TXMON_NO_READING": "1", **more}
 
 
-def run(folder: Path, words: str, limited: bool = False, **more: str) -> tuple[int, str]:
+def run(folder: Path, words: str, more: Mapping[str, str] = {}, limited: bool = False) -> tuple[int, str]:
     """Run a command line in the folder, as a shell does; the exit code and standard error.
 
     limited: root, too, may read and write only files that their permissions allow.
@@ -205,7 +206,7 @@ def test_a_mistake_costs_nothing(words: str, code: int, message: str, folder: Pa
     ],
 )
 def test_a_mistake_in_the_settings_costs_nothing(variables: dict[str, str], message: str, folder: Path) -> None:
-    code, text = run(folder, "replay transactions.csv", **variables)
+    code, text = run(folder, "replay transactions.csv", variables)
     assert code == 78
     assert message in text
 
@@ -262,14 +263,14 @@ CHART = "replay transactions.csv --chart always --out verdicts.jsonl"
 
 
 def test_a_locale_without_utf_8_gets_a_chart_in_ascii(folder: Path) -> None:
-    code, text = run(folder, CHART, LANG="C", LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0", COLUMNS="80")
+    code, text = run(folder, CHART, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "COLUMNS": "80"})
     assert code == 0
     assert text.isascii()
     assert ":: normal" in text
 
 
 def test_a_narrow_terminal_gets_lines_that_fit(folder: Path) -> None:
-    code, text = run(folder, CHART, COLUMNS="40", LINES="20")
+    code, text = run(folder, CHART, {"COLUMNS": "40", "LINES": "20"})
     assert code == 0
     assert text
     assert max(len(line) for line in text.splitlines()) <= 40
@@ -279,7 +280,7 @@ def test_a_narrow_terminal_gets_lines_that_fit(folder: Path) -> None:
 def test_colours_can_be_switched_off(variables: dict[str, str], folder: Path) -> None:
     child = pexpect.spawn(
         TXMON, ["inspect", "transactions.csv"], cwd=str(folder), encoding="utf-8", timeout=60,
-        env=environment(folder, {"TERM": "xterm-256color", **variables}),  # type: ignore[arg-type]
+        env=environment(folder, {"TERM": "xterm-256color", **variables}),
     )  # fmt: skip
     text = child.read()
     child.close()
