@@ -217,7 +217,7 @@ def test_blank_lines_are_nothing_and_lines_without_a_verdict_are_wrong() -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b'{"warmup": ', "l: line 1, column 12:"),
+        (b'{"warmup": ', "l: is not JSON (line 1, column 12:"),
         (b"[]", "l: is not an object with `warmup` and a list of `incidents`"),
         (b'{"incidents": []}', "l: warmup: nothing is not an ISO 8601 time"),
         (truth({"kind": "a"}), "l: incidents[0].statuses: nothing is not a list of statuses"),

@@ -335,7 +335,10 @@ def read_labels(content: bytes, name: str) -> Labels:
     try:
         truth = json.loads(content)
     except json.JSONDecodeError as bad:
-        raise BadData(f"{name}: line {bad.lineno}, column {bad.colno}: {bad.msg}") from None
+        place = f"line {bad.lineno}, column {bad.colno}: {bad.msg}"
+        raise BadData(
+            f"{name}: is not JSON ({place}). Use labels as `txmon simulate --labels FILE` writes them"
+        ) from None
     except (ValueError, RecursionError) as bad:  # not UTF-8, a number with thousands of digits, or nested too deeply
         raise BadData(f"{name}: is not JSON ({bad})") from None
     rows = truth.get("incidents") if isinstance(truth, dict) else None

@@ -295,7 +295,7 @@ class Pipeline:
         return self.platform if self.platform is not None and not key else self.detector
 
     def summary(self) -> list[str]:
-        """What was not counted or was forgotten, a line each."""
+        """Return what was not counted or was forgotten, one line each."""
         lines = self.bucketer.summary()
         if self.detector.forgotten:
             lines.append(f"{self.detector.forgotten} keys were forgotten: idle (--idle), or too many (--max-series)")
@@ -325,7 +325,7 @@ class Pipeline:
         return True
 
     def snapshot(self, *, lazy: bool = False) -> dict[str, object]:
-        """All of the state, as JSON takes it; between two outcomes only. lazy: as `Roster.snapshot` has it."""
+        """Return all of the state, as values of JSON; between two outcomes only. lazy: as `Roster.snapshot` has it."""
         return {
             "buckets": self.bucketer.snapshot(),
             "detector": self.detector.snapshot(lazy=lazy),
@@ -341,7 +341,7 @@ class Pipeline:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, TypeError or ValueError if it is not valid."""
         self.bucketer.restore(state["buckets"])
         self.detector.restore(state["detector"])
         self.rules.restore(state["rules"])
