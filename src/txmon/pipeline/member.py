@@ -18,9 +18,10 @@ STRONG: Final = 6.0  # sigmas of a score that needs no second one
 # sigmas among eight series). Sigmas alone do not tell it: a threshold grows with the number of series, and a calibrated
 # series has its score divided by how far its own scores reach.
 RARE: Final = 0.02  # false alarms a year at most at a score that needs no second one
-GONE: Final = -1.0  # log-likelihood of the incident's level against the normal one, below which it seems over
+GONE: Final = -3.0  # log-likelihood of the incident's level against the normal one, below which it seems over: 1 in 20
 SLOW: Final = 3  # times --resolve-after without an alert, after which the normal level need only be the likelier one
 LONGEST: Final = 6  # times --resolve-after without an alert, after which it is over in any case
+BATCH: Final = 1.5  # times the usual count, from which on a count that is expected to the transaction is a batch
 ALIKE: Final = 0.1  # relative difference of the two levels, below which counts cannot tell them apart
 LOSS: Final = 0.3  # of the volume: above it the loss is what matters most
 # what matters most, first; of labels in one class the largest excess
@@ -45,7 +46,7 @@ NEW: Final = ("calm_due", "calm_seen", "now_due", "rarity")  # not in older stat
 
 
 class Member:
-    """A status (or the total volume) in an incident. Times are epoch seconds."""
+    """Follows a status (or the total volume) in an incident. Times are epoch seconds."""
 
     __slots__ = (*FIELDS, "count", "status")
 
@@ -178,16 +179,19 @@ class Member:
             self.confirmed = True
             self.over = False
 
-    def settle(self, time: int, total: int, quiet: int, bucket: int, clear: int) -> None:
-        """Conclude the bucket at `time`.
+    def settle(self, time: int, total: int, quiet: int, bucket: int, clear: int) -> bool:
+        """Conclude the bucket at `time`; return whether it says nothing of this status, whose alerts hold.
 
         total: its transactions, -1 without data. quiet: the seconds that count as normal ones.
         """
         self.minute = bucket / 60.0
+        explained = False
         if self.last == time:
             self.quiet = 0
             self.calm_seen = self.calm_due = 0.0
             self.confirm(time, bucket)
+        elif self._is_explained(total):
+            explained = self.confirmed and not self.over
         else:
             self.quiet += quiet
             if total >= 0:
@@ -200,6 +204,16 @@ class Member:
             if time - self.last >= clear:
                 self.strong = []
         self.count = 0
+        return explained
+
+    def _is_explained(self, total: int) -> bool:
+        """Return whether the bucket says nothing: a batch that recurs there explains the count, whatever it is.
+
+        The detector expects just that count then (`Pulses.usual`), so it is not evidence of the normal level.
+        """
+        if total < 0 or self.shifted or self.seen <= self.due or self.now_due != self.count:
+            return False
+        return self.count * max(1, self.buckets) > BATCH * self.due
 
     def seems_gone(self, clear: int) -> bool:
         """Return whether the counts since the last alert are those of the normal level, and not of the incident's.
@@ -221,7 +235,7 @@ class Member:
             self.recent = []
 
     def _follow(self, total: int, most: int) -> None:
-        """Look whether the old level is back: over the newest buckets it is nearer than the new one."""
+        """End the shift where the old level is back: over the newest buckets it is nearer than the new one."""
         newest = [float(self.count), float(total)]
         self.recent = [*self.recent[1 - most :], newest] if most > 1 else [newest]
         if len(self.recent) < most:
@@ -233,7 +247,7 @@ class Member:
             self.shifted = 0
 
     def _levels(self) -> tuple[float, float, float]:
-        """Of the newest buckets: transactions seen, those that would be usual, and those of the new level."""
+        """Return of the newest buckets the transactions seen, those of the usual level, and those of the new level."""
         count = sum([row[0] for row in self.recent])
         volume = sum([row[1] for row in self.recent])
         if self.status == TOTAL or self.volume <= 0.0:  # the volume itself has no share in a volume
@@ -265,7 +279,7 @@ class Member:
         """Return how bad it is at its worst: by the share of the volume and the transactions a minute.
 
         Money makes it one step worse, by its share of what all statuses usually bring, in the currency where that is
-        largest. It makes no two: a few large amounts in a small feed are no reason to wake anybody.
+        largest. It never makes it two steps worse, because a few large amounts in a small feed are not critical.
         """
         if self.label == "silence":
             return "critical"
@@ -288,14 +302,14 @@ class Member:
         return "warning" if share >= WARNING_SHARE and rate >= WARNING_RATE else "info"
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it."""
+        """Return all of the state, as values of JSON."""
         row = {name: getattr(self, name) for name in FIELDS}
         row["money"], row["drivers"] = pack_amounts(self.money), pack_drivers(self.drivers)
         return row
 
     @staticmethod
     def of(status: str, state: Any, older: Mapping[str, Any] | None) -> "Member":
-        """The member that `snapshot` gave. Of an earlier version: when it last alerted, and the root's incident."""
+        """Return the member that `snapshot` gave. older: the root's incident, in a state of an earlier version."""
         if isinstance(state, Mapping):
             member = Member(status, state["first"])
             for name in FIELDS:
