@@ -306,7 +306,7 @@ class IncidentTracker:
             time, state, incident.id, statuses, incident.key, incident.label, incident.start, root.peak,
             root.observed, root.expected, root.excess, "", incident.severity, root.status, root.low, root.high,
             root.total, incident.times, tuple(keys[:SHOWN_KEYS]), len(keys), incident.silent, usual,
-            incident.ended or incident.note, part, root.text, until, root.drivers, root.money,
+            incident.ended or incident.note, part, root.text, until, incident.drivers, root.money,
         )  # fmt: skip
         if incident.ended and state == "resolved":
             incident.ended = ""
