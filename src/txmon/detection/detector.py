@@ -38,7 +38,7 @@ OPENING: Final = 0.3  # squared relative error of a level when closed hours end:
 NOISE: Final = 1.5  # sigmas from what is usual, within which a bucket's volume may differ by chance
 MOST_NOISE: Final = 0.25  # of what is usual, likewise
 FEW: Final = 3.0  # buckets that a level counts for when the hours in which its key is closed end
-BUSY: Final = 5.0  # transactions of a key expected in the shortest closed time, so that none of them is no chance
+BUSY: Final = 5.0  # transactions of a key expected in the shortest closed time, so that a count of 0 cannot be chance
 NOTHING: Final[dict[str, int]] = {}
 WAITING: Final = "comes in bursts"
 CLOSED: Final = "closed at this time on the days before"
@@ -331,7 +331,7 @@ class BucketJudge:
                 volume.hours = hours_since(volume.busy_since, before)
 
     def _is_busy(self, volume: KeyVolume) -> bool:
-        """Return whether none at all in the shortest closed time is no chance.
+        """Return whether a count of 0 in the shortest closed time cannot be chance.
 
         In a slower key, zeros that are left out would raise the level.
         """
@@ -393,7 +393,7 @@ class BucketJudge:
         if not bucket.warm:
             return ""
         pulses = series.pulses
-        # what is no problem, or was there from the start, is no outage that goes on and off
+        # a deviation that is not a problem, or existed from the start, is not an outage that comes and goes
         at_once = gates.sign * (count - level) < 0.0 or bucket.age <= self._warmup + self._first_hour
         if pulses is None:
             if abs(seen.newest) < ODD or (bucket.key and self._books >= MOST_BOOKS):
@@ -410,7 +410,7 @@ class BucketJudge:
             and series.tail is not None
             and not series.tail.shared
         ):
-            series.tail = None  # what a pulse explains is no part of the tail
+            series.tail = None  # a count that a pulse explains is not part of the tail
         if not pulses.named or abs(score) < ODD:
             return ""
         return f"recurs at this minute of the {pulses.named}"
@@ -443,7 +443,7 @@ class BucketJudge:
             return verdict
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
-            # an attack is no part of the usual volume, or its end would look like a loss
+            # an attack is not part of the usual volume, because its end would look like a loss
             usual = max(0.0, bucket.total - excess)
             surging = judgement.longest > RELIEF
             if bucket.warm and bucket.span == 1.0:
@@ -562,7 +562,7 @@ class BucketJudge:
                 self._episodes.count(key, status, series, False, self._before)
 
     def snapshot(self, *, lazy: bool = False) -> dict[str, object]:
-        """All of the state, as JSON takes it, for `restore`. lazy: as `Roster.snapshot` has it."""
+        """Return all of the state, as values of JSON, for `restore`. lazy: as `Roster.snapshot` has it."""
         return {
             "before": self._before,
             "age": self._age,
@@ -590,7 +590,7 @@ class BucketJudge:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be."""
+        """Restore what `snapshot` returned. Raise ValueError, KeyError or TypeError if it is not valid."""
         self._episodes.restore(state)
         self._season.restore(state["season"])
         self._surges.restore(state.get("surges", []))

@@ -1,6 +1,6 @@
 """When the feed is closed: parts of the day in which nothing arrived on the days before.
 
-A shop that closes at night sends nothing then, and that is no silence. For each five minutes of the day it is known on
+A shop that closes at night sends nothing then, which is not a silence. For each five minutes of the day it is known on
 which of the last fifteen days anything arrived. They are closed where nothing did on the last two days and a week ago,
 or a week and two weeks ago, or a week ago while the feed has been empty for an hour now. Only runs of fifteen minutes
 count, since five minutes of a small feed may be empty by chance. Nobody opens and closes to the minute, so ten minutes

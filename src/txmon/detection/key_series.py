@@ -219,12 +219,12 @@ def describe(volumes: Mapping[Key, KeyVolume]) -> list[SeriesState]:
 
 
 def pack(volumes: Mapping[Key, KeyVolume]) -> list[object]:
-    """All volumes as JSON takes them."""
+    """Return all volumes as values of JSON."""
     return [_packed(key, volume) for key, volume in volumes.items()]
 
 
 class PackedVolumes:
-    """All volumes as JSON takes them, each packed only when it is asked for: a million at once would need gigabytes."""
+    """Yield all volumes as values of JSON, packed one by one, because a million at once would need gigabytes."""
 
     def __init__(self, volumes: Mapping[Key, KeyVolume]) -> None:
         self._volumes = volumes
@@ -247,7 +247,7 @@ def _packed(key: Key, volume: KeyVolume) -> list[object]:
 
 
 def unpack(rows: Sequence[Any], discount: float, layout: StatusLayout, sums: dict[str, Sum]) -> dict[Key, KeyVolume]:
-    """The volumes that `pack` packed; ValueError or TypeError where that cannot be.
+    """Return the volumes that `pack` packed. Raise ValueError or TypeError if they are not valid.
 
     layout: that of no status; sums: of all statuses, by name.
     """

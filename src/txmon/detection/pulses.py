@@ -7,7 +7,7 @@ then on anything between the series' level and that height is expected at that p
 absence is an alert, and what exceeds it is one. A job that comes a bucket too early or too late is expected, too, once
 in its hour.
 
-A long incident is no pulse: a place in the hour is learned only from the first buckets of a run of odd ones. Nor is an
+A long incident is not a pulse: only the first buckets of a run of odd ones teach a place in the hour. Nor is an
 outage that goes on and off one. What is a problem (too many failures, too little volume) and was not there when the
 feed began becomes usual at a place of the hour only after it has come for a whole day.
 
@@ -31,7 +31,7 @@ DAYS: Final = 2.0  # or weeks, likewise
 CROWD: Final = (24, 300, 400)  # usual places of a table, beyond which none is a pulse
 REST: Final = 1440  # buckets in which nothing is remembered then
 MOST: Final = 512  # places remembered in a table
-RUN: Final = 12  # buckets of a run of odd ones, beyond which it is no pulse of the hour
+RUN: Final = 12  # buckets of a run of odd ones, beyond which it is not a pulse of the hour
 ODD: Final = 3.0  # sigmas
 AGAIN: Final = 1.5  # sigmas, from which on what is usual came again
 KEEP: Final = 0.8  # what one time leaves of the weight of those before
@@ -175,7 +175,7 @@ class Pulses:
     def note(self, time: int, height: float, score: float, at_once: bool = True, width: int = 60) -> bool:
         """Take the bucket at `time`, so far from the level, in transactions and in sigmas.
 
-        width: of a bucket, seconds. at_once: what is odd is no problem, or was there when the feed began. Returns
+        width: of a bucket, seconds. at_once: the deviation is not a problem, or existed when the feed began. Returns
         whether that made it usual.
         """
         if self._rest > 0:
@@ -244,7 +244,7 @@ class Pulses:
         return found
 
     def snapshot(self) -> list[object]:
-        """All of the state, as JSON takes it, for `restore`."""
+        """Return all of the state, as values of JSON, for `restore`."""
         tables = [
             [
                 [place, one.height, one.spread, one.times, one.weight, one.since, int(one.known), one.fired, one.often]

@@ -1,4 +1,4 @@
-"""The keys that a detector knows: who is new, who was idle too long, and how many series share the budget."""
+"""The keys that a detector knows: which are new, which were idle too long, and how many series share the budget."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -187,7 +187,7 @@ class Roster:
         self.forgotten += 1
 
     def snapshot(self, *, lazy: bool = False) -> dict[str, object]:
-        """Return all of the state, as JSON takes it, for `restore`.
+        """Return all of the state, as values of JSON, for `restore`.
 
         lazy: the keys are packed while somebody iterates over them, and nothing may change until then.
         """
@@ -199,7 +199,7 @@ class Roster:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be.
+        """Restore what `snapshot` returned. Raise ValueError, KeyError or TypeError if it is not valid.
 
         A state from before all keys were known as one begins anew with that.
         """

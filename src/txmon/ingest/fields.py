@@ -84,6 +84,7 @@ _COUNTABLE: Final = (
 _NUMBER_OF: Final = LazyPattern(
     rf"(?:count|number|num|no|nr|n|total|qtd|qtde|quantidade|cantidad)_(?:(?:of|de|distinct)_)?{_COUNTABLE}"
     rf"|{_COUNTABLE}_(?:count|total|number)"
+    r"|(?:distinct_)?count_(?:distinct_)?of_.+"  # Power BI and Tableau: `Count of id`, `Distinct count of Txn Id`
 )
 NEEDED: Final = ("time", "status")
 MAX_COUNT: Final = 10**15  # above it, sums are no longer exact in a float

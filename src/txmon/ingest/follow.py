@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Final, Protocol
 
 from txmon.errors import ConfigError, IoFailure, NoInput
@@ -204,6 +204,8 @@ class FollowSource:
         if not S_ISREG(status.st_mode) or not os.access(self.name, os.R_OK):
             if self._found:
                 return self._trouble
+            if S_ISDIR(status.st_mode):
+                raise NoInput(f"{self.name}: is a directory. Name a file, or a quoted pattern like '{self.name}/*.log'")
             raise NoInput(f"{self.name}: the file is missing or not readable")
         self._found = True
         return ""

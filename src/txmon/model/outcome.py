@@ -111,7 +111,7 @@ class Outcome:
         for verdict in self.verdicts:
             if verdict.recommendation == "alert":
                 return True
-        for verdict in self.parts:  # noqa: SIM110 - a generator is slower, and there is a bucket a minute
+        for verdict in self.parts:  # noqa: SIM110 - a generator is slower
             if verdict.recommendation == "alert":
                 return True
         return False

@@ -55,7 +55,7 @@ class Memory:
     stale: int = 0  # incidents that ended too long ago to be sent
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all of it, as JSON takes it."""
+        """Return all of it, as values of JSON."""
         grouped = [one for _, group in self.groups.values() for one in group]
         # an incident may be in several of them, and is one incident still
         all_of_them = {id(one): one for one in (*self.known.values(), *self.due.values(), *grouped)}
@@ -77,7 +77,7 @@ class Memory:
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, IndexError, TypeError or ValueError if it is not valid."""
         everyone = []
         for event, due, told, held in state["incidents"]:
             one = Known(unpack_event(event))
@@ -99,7 +99,7 @@ class Memory:
 
 
 def pack_event(event: IncidentEvent) -> list[Any]:
-    """Return an event as JSON takes it."""
+    """Return an event as values of JSON."""
     values = [getattr(event, one.name) for one in fields(event)]
     values[3], values[4] = list(event.statuses), pack_key(event.key)
     values[KEYS] = [[pack_key(key), excess] for key, excess in event.keys]
@@ -127,7 +127,7 @@ def _step(state: str | None) -> IncidentState | None:
 
 
 def pack_notification(told: Notification) -> dict[str, Any]:
-    """Return a notification of incidents as JSON takes it, without its pictures, to merge it with others later."""
+    """Return a notification of incidents as values of JSON, without its pictures, to merge it with others later."""
     return {
         "kind": told.kind, "time": told.time, "events": [pack_event(event) for event in told.events],
         "link": told.link, "held": told.held,

@@ -114,11 +114,11 @@ class Notifier:
         return self._oldest is not None and now < self._oldest()
 
     def snapshot(self) -> dict[str, object]:
-        """Return what is not sent yet and what a summary needs, as JSON takes it; not the counts of pictures."""
+        """Return what is not sent yet and what a summary needs, as values of JSON; not the counts of pictures."""
         return self._memory.snapshot()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, IndexError, TypeError or ValueError if it is not valid."""
         memory = Memory()
         memory.restore(state)  # a state that is not valid leaves what is known as it is
         self._memory = memory

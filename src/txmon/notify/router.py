@@ -18,7 +18,7 @@ Send = Callable[[Notification, Collection[str] | None], None]
 class Router:
     """Sends each incident to the channels of the first route that matches it; without one to all.
 
-    Whoever heard of an incident hears of its end, whatever route it matches by then.
+    A channel that was notified of an incident is notified of its end, whatever route it matches by then.
     """
 
     def __init__(self, routes: Sequence[Route], names: Sequence[str], tz: tzinfo, send: Send) -> None:
@@ -77,9 +77,9 @@ class Router:
         }
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the channels that heard of each open incident, as JSON takes them."""
+        """Return the channels that heard of each open incident, as values of JSON."""
         return {identity: list(names) for identity, names in self._heard.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise TypeError or ValueError if it is not valid."""
         self._heard = {str(identity): tuple(map(str, names)) for identity, names in state.items()}

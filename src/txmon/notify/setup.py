@@ -53,11 +53,11 @@ class NotificationSink:
             self._guarded(self._notifier.close)
 
     def snapshot(self) -> dict[str, object]:
-        """Return what is not sent yet, as JSON takes it."""
+        """Return what is not sent yet, as values of JSON."""
         return {**self._notifier.snapshot(), "heard": self._router.snapshot()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, IndexError, TypeError or ValueError if it is not valid."""
         self._notifier.restore(state)
         self._router.restore(state.get("heard", {}))  # not in older states
 

@@ -422,7 +422,7 @@ class Bucketer:
     def note(
         self, start: int, whole: Mapping[str, int], sample: tuple[int, Mapping[str, Sequence[str]]] | None = None
     ) -> None:
-        """Take what came of all keys, those elsewhere among them, in the bucket at `start`; late, it is left out.
+        """Take the counts of all keys, including those elsewhere, in the bucket at `start`; late, it is left out.
 
         sample: a level, and the keys of that level and above with their statuses (census). The bucket is open from
         then on, though none of the keys here has a row in it.
@@ -454,7 +454,7 @@ class Bucketer:
         """Close all that is open: the stream has ended.
 
         Rows of a live stream that were ahead of it to the end, with others after them, are in buckets of their own.
-        The time between is no silence, and those buckets are not whole.
+        The time between is not a silence, and those buckets are not complete.
         """
         if not self._open:
             return
@@ -529,7 +529,7 @@ class Bucketer:
         return self._open[max(self._open)] if self._open else None
 
     def summary(self) -> list[str]:
-        """Return what was not counted, and why, a line each."""
+        """Return what was not counted, and why, one line each."""
         lines = []
         if self.late:
             begun = f"{counted(self.late, 'record')} came after {'their' if self.late > 1 else 'its'} bucket had closed"
@@ -622,7 +622,7 @@ class Bucketer:
         return False
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it; between two calls of `add` only."""
+        """Return all of the state, as values of JSON; between two calls of `add` only."""
         return {
             "late": self.late,
             "first_late": self.first_late,
@@ -649,7 +649,7 @@ class Bucketer:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, TypeError or ValueError if it is not valid."""
         self.late, self.first_late, self.repeated = state["late"], state["first_late"], state["repeated"]
         self._open = {row[0]: _reopened(row) for row in state["open"]}
         self._closed = [OpenBucket(start, unpack_counts(counts)) for start, counts in state["closed"]]
@@ -680,8 +680,9 @@ def _mark(time: int, text: str) -> int:
     """
     first: i64 = time % FIRST_PRIME
     second: i64 = time % SECOND_PRIME
-    for byte in text.encode("utf-8", "surrogatepass"):
-        value: i64 = byte
+    raw = text.encode("utf-8", "surrogatepass")
+    for i in range(len(raw)):  # not over the bytes themselves: that makes an object of each
+        value: i64 = raw[i]
         first = (first * FIRST_BASE + value) % FIRST_PRIME
         second = (second * SECOND_BASE + value) % SECOND_PRIME
     return int(first << 31 | second)

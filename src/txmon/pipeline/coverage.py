@@ -57,9 +57,9 @@ class Coverage:
             self._missed = [missed for missed in self._missed if missed.end > start - KEPT]
 
     def snapshot(self) -> list[list[Any]]:
-        """Return the time that nobody observed, as JSON takes it."""
+        """Return the time that nobody observed, as values of JSON."""
         return [[missed.begin, missed.end, missed.partial] for missed in self._missed]
 
     def restore(self, state: Sequence[Sequence[Any]]) -> None:
-        """Take over what `snapshot` gave; TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise TypeError or ValueError if it is not valid."""
         self._missed = [Missed(int(begin), int(end), bool(partial)) for begin, end, partial in state]

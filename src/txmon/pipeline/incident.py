@@ -102,8 +102,8 @@ class Incident:
 
     @property
     def drivers(self) -> Drivers | None:
-        """Return what explains the excess of the root status; None where nothing looks for that."""
-        return self.root_member().drivers
+        """Return what explains the excess of the root status; None where nothing looks for that, or no data comes."""
+        return None if self.silent else self.root_member().drivers
 
     @property
     def money(self) -> tuple[Money, ...]:

@@ -106,7 +106,7 @@ class IncidentTracker:
         self._silences.append(order)
 
     def end_silence(self, status: str, key: Key) -> bool:
-        """End a silence before its time; whether there was one. What it kept back is told with the next bucket."""
+        """End a silence early. Return whether there was one. Its notifications follow with the next bucket."""
         ended = [one for one in self._silences if (one.status, one.key) == (status, key)]
         self._silences = [one for one in self._silences if (one.status, one.key) != (status, key)]
         for incident in self.open():
@@ -306,14 +306,14 @@ class IncidentTracker:
             time, state, incident.id, statuses, incident.key, incident.label, incident.start, root.peak,
             root.observed, root.expected, root.excess, "", incident.severity, root.status, root.low, root.high,
             root.total, incident.times, tuple(keys[:SHOWN_KEYS]), len(keys), incident.silent, usual,
-            incident.ended or incident.note, part, root.text, until, root.drivers, root.money,
+            incident.ended or incident.note, part, root.text, until, incident.drivers, root.money,
         )  # fmt: skip
         if incident.ended and state == "resolved":
             incident.ended = ""
         return with_text(event)
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it."""
+        """Return all of the state, as values of JSON."""
         rows = []
         for incident in self._open.values():
             row = {name: getattr(incident, name) for name in FIELDS}
@@ -327,12 +327,12 @@ class IncidentTracker:
         return {"open": rows, "used": list(self._used), "silences": silences}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, TypeError or ValueError if it is not valid."""
         self._open = {}
         for row in state["open"]:
             key = unpack_key(row["key"])
             incident = Incident(row["id"], key, row["start"])
-            old = "clear_seconds" not in row  # of a version that kept an incident a status
+            old = "clear_seconds" not in row  # of a version with one incident per status
             for name in FIELDS:
                 if name not in ("key", "members", "children") and name in row:
                     setattr(incident, name, row[name])

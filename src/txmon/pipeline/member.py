@@ -209,7 +209,7 @@ class Member:
     def _is_explained(self, total: int) -> bool:
         """Return whether the bucket says nothing: a batch that recurs there explains the count, whatever it is.
 
-        The detector expects just that count then (`Pulses.usual`), so it is no evidence of the normal level.
+        The detector expects just that count then (`Pulses.usual`), so it is not evidence of the normal level.
         """
         if total < 0 or self.shifted or self.seen <= self.due or self.now_due != self.count:
             return False
@@ -302,7 +302,7 @@ class Member:
         return "warning" if share >= WARNING_SHARE and rate >= WARNING_RATE else "info"
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it."""
+        """Return all of the state, as values of JSON."""
         row = {name: getattr(self, name) for name in FIELDS}
         row["money"], row["drivers"] = pack_amounts(self.money), pack_drivers(self.drivers)
         return row

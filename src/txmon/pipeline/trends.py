@@ -35,7 +35,7 @@ class TrendTracker:
         self._roles = roles
         self._bucket = bucket
         self._length = max(3, SPAN // bucket)
-        self._scale = (60 / bucket) ** 2  # of a slope a bucket per bucket, to minutes
+        self._scale = (60 / bucket) ** 2  # converts a slope per bucket and bucket to minutes
         self._lines: dict[str, SlopeWindow] = {}  # by status
         self._all: list[SlopeWindow] = []  # the same
         self._trends: dict[str, Trend] = {}  # of the last bucket
@@ -116,7 +116,7 @@ class TrendTracker:
         return True
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it."""
+        """Return all of the state, as values of JSON."""
         return {
             "counts": {status: line.counts() for status, line in self._lines.items()},
             "times": {status: line.time for status, line in self._lines.items()},

@@ -177,7 +177,7 @@ def state_of(text: bytes, path: str, decode: Callable[[bytes], Any]) -> State:
 
 
 def _unpacked(path: str) -> bytes:
-    """The JSON of the state at `path`; OSError when it cannot be read, ConfigError when it is no gzip or a bomb."""
+    """Return the JSON of the state at `path`. Raise OSError, or ConfigError if it is not gzip, or a bomb."""
     check_link(path)
     # a pipe put there would be waited for, and a device read without end
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

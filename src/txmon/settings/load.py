@@ -115,7 +115,7 @@ def _read_toml(path: Path, required: bool) -> dict[str, object]:
     except OSError as bad:
         raise ConfigError(f"{path}: {bad.strerror}") from bad
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as bad:
-        raise ConfigError(f"{path}: {bad}") from bad
+        raise ConfigError(f'{path}: {bad}. A line is NAME = VALUE, and texts need quotes: bucket = "5m"') from bad
     if "statuses" in table:  # [statuses], the table of --role
         if "role" in table:
             raise ConfigError(f"{path}: has both [statuses] and role. Keep one of them.")
