@@ -73,7 +73,6 @@ def analyze(
       txmon analyze checkouts.csv --observed today --reference avg_last_week:7 --reference yesterday
       txmon analyze checkouts.csv --sql | txmon query - checkouts.csv
       txmon analyze transactions.csv --markdown
-      txmon analyze --incident last --log logs
     """
     if sql + as_json + markdown > 1:
         raise UsageError("--sql, --json and --markdown exclude each other. Give one of them.")
