@@ -275,7 +275,7 @@ def test_nobody_is_told_of_what_ended_long_ago(tmp_path: Path, receiver: Start) 
     (tmp_path / "app.csv").write_text("time,status,count\n" + table(START, 0, 400, rows))
     watch = Watch(tmp_path, "--notify", TXMON_WEBHOOK=endpoint.url)
     watch.until(lambda: [one["state"] for one in watch.events()].count("resolved") == 2)
-    assert "2 incidents not told: over for more than 1h (--max-age)" in watch.stop()
+    assert "2 incidents not sent, over for more than 1h (--max-age)" in watch.stop()
     assert endpoint.requests == []
 
 

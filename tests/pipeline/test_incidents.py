@@ -216,7 +216,7 @@ def test_a_new_level_is_reminded_of_more_seldom() -> None:
 def test_a_level_that_was_held_for_a_day_is_the_usual_one() -> None:
     events = changed_level(end=20 + 1500)
     assert states(events)[-1] == ("resolved", 20 + 1440)
-    assert events[-1].note == "the new level was held for a day and is the usual one now"
+    assert events[-1].note == "the new level lasted a day and is normal now"
 
 
 def test_a_level_that_is_accepted_ends_the_incident() -> None:

@@ -49,6 +49,9 @@ class LazyGroup(Group):
         module = import_module(f".commands.{cmd_name}", __package__)
         command = getattr(module, "help_" if cmd_name == "help" else cmd_name)
         assert isinstance(command, click.Command)
+        if not gc.isenabled():  # as the process begins: what was imported stays, and is never looked through
+            gc.freeze()
+            gc.enable()
         return command
 
 

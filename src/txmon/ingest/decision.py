@@ -67,6 +67,7 @@ _BEGINNING: Final = LazyPattern(
 )
 _PREFIX: Final = LazyPattern(r"\w*(?:status|state|result|outcome|estado|situacao)\w*\s?[=:]\s?", re.IGNORECASE)
 # wrappers around values in the JSON of MongoDB and DynamoDB
+_SHORTENED: Final = LazyPattern(r"[+-]?\d+(?:[.,]\d+)?\s?(?:k|mil|mio|mn|m|b|bil)", re.IGNORECASE)  # counts of charts
 _INNER: Final = LazyPattern(
     r"(?:^|[\s{,])\"?(?:\w+_)?(?:status|outcome)\"?\s?[=:]\s?\"?[A-Za-z0-9]"
 )  # a record inside a text
@@ -449,6 +450,7 @@ class _Decision:
             self._take_wide([(column, word) for column in self.table.names if (word := self._wide_word(column))])
             if not self.wide:
                 self._status_by_words()
+            self._refuse_shortened()
         self._strip_prefix()
 
     def _refuse_rivals(self, rivals: list[str]) -> None:
@@ -511,6 +513,19 @@ class _Decision:
         word = status_named(column) if column not in self.columns.values() else None
         unused = not any(self.table.values[column])
         return word if word is not None and (unused or self._is_whole(column, empty=True)) else None
+
+    def _refuse_shortened(self) -> None:
+        """Raise BadData if the column of a status has counts that a chart rounded, such as `1.12 K`."""
+        for column in self.table.names if self.wide else ():
+            if column in dict(self.wide) or status_named(column) is None:
+                continue
+            rounded = [value for value in self.table.values[column] if _SHORTENED.fullmatch(value.strip())]
+            if rounded:
+                raise BadData(
+                    f"{self.source}: column {column!r} has rounded counts, for example {rounded[0]!r}. Export the whole"
+                    " numbers (in Grafana: switch off `Formatted data`), or choose the columns with --wide"
+                    f" {','.join(name for name, _ in self.wide)}."
+                )
 
     def _asked_wide(self) -> list[tuple[str, str]]:
         lower = {name.lower(): name for name in self.table.names}

@@ -7,15 +7,15 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Final, Protocol
 
 from txmon.errors import ConfigError, IoFailure, NoInput
 from txmon.ingest.compression import unpacker_of
 from txmon.ingest.followed_file import BAD_PACKED, BLOCK, FollowedFile, Rewritten, split
 from txmon.ingest.rotation import moved_files, rotated
+from txmon.support.frozen import frozen
 
 ROTATE_WAIT: Final = 5.0  # seconds for which a renamed file is still read, as fluent-bit's rotate_wait
 FINISHED: Final = 16  # files that a source remembers after it has closed them
@@ -24,7 +24,7 @@ LOOK: Final = 0.2  # seconds, at most, between two looks at a followed file
 UNPACKED: Final = 1 << 20  # bytes unpacked at a time
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chunk:
     """Whole lines of one file, in order."""
 
@@ -204,6 +204,8 @@ class FollowSource:
         if not S_ISREG(status.st_mode) or not os.access(self.name, os.R_OK):
             if self._found:
                 return self._trouble
+            if S_ISDIR(status.st_mode):
+                raise NoInput(f"{self.name}: is a directory. Name a file, or a quoted pattern like '{self.name}/*.log'")
             raise NoInput(f"{self.name}: the file is missing or not readable")
         self._found = True
         return ""

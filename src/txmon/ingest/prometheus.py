@@ -14,7 +14,6 @@ import urllib.parse
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from txmon.errors import BadData, IoFailure
@@ -22,13 +21,14 @@ from txmon.ingest.asked import POINTS as POINTS_OF_QUERY
 from txmon.ingest.fields import NAMES
 from txmon.ingest.follow import Chunk
 from txmon.ingest.patience import Patience
+from txmon.support.frozen import frozen
 
 POINTS: Final = 10_000  # steps per request; Prometheus refuses more than 11,000
 PATIENCE: Final = 30.0  # seconds for an answer
 LARGEST_ANSWER: Final = 256 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PromQuery:
     """A PromQL query and the server that answers it."""
 

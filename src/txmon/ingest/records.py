@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mypy_extensions import mypyc_attr
+
 from txmon.errors import BadData
 from txmon.ingest.fields import (
     NAMES,
@@ -42,16 +44,40 @@ class Left(Exception):
     """Signals a row that is not a record and not faulty either."""
 
 
-@dataclass(frozen=True, slots=True)
+@mypyc_attr(acyclic=True)
 class Record:
-    """The transactions of one status at one time."""
+    """The transactions of one status at one time. It does not change: there may be one for every line."""
 
-    time: int  # epoch seconds
-    status: str  # lower case
-    count: int
-    key: Key = ()
-    amount: float | None = None
-    id: str | None = None
+    __slots__ = ("amount", "count", "id", "key", "status", "time")
+
+    def __init__(
+        self,
+        time: int,
+        status: str,
+        count: int,
+        key: Key = (),
+        amount: float | None = None,
+        id: str | None = None,  # noqa: A002 - as the column is called
+    ) -> None:
+        self.time = time  # epoch seconds
+        self.status = status  # lower case
+        self.count = count
+        self.key = key
+        self.amount = amount
+        self.id = id
+
+    def values(self) -> tuple[object, ...]:
+        """Return all that the record says."""
+        return self.time, self.status, self.count, self.key, self.amount, self.id
+
+    def __repr__(self) -> str:
+        return f"Record{self.values()}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and self.values() == other.values()
+
+    def __hash__(self) -> int:
+        return hash(self.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,14 +299,11 @@ class RecordParser:
         """Return whether the lines are JSON. It is known once `ready`."""
         return self._json
 
-    def layout(self, ids: bool = False) -> CsvLayout | None:
-        """Return the layout of CSV lines once `ready`, or None.
-
-        It is None for JSON lines, and for records with ids unless `ids` is true.
-        """
+    def layout(self) -> CsvLayout | None:
+        """Return the layout of CSV lines once `ready`, or None for JSON lines."""
         if self._in_parts or self._wide:
             return None
-        if self._layout is None and self._columns is not None and (ids or "id" not in self._columns):
+        if self._layout is None and self._columns is not None:
             self._layout = CsvLayout(self._columns, self.names, self._delimiter, self._width, self.options.money)
         return self._layout
 

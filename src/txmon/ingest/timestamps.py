@@ -9,6 +9,7 @@ from typing import Any
 from mypy_extensions import i64
 
 from txmon.ingest import calendar_texts
+from txmon.support.lazy_pattern import LazyPattern
 
 EARLIEST = 631152000  # 1990-01-01: no payment in a file is earlier, but placeholders such as 1970-01-01 are
 LATEST = 4133980799  # 2100-12-31T23:59:59Z: no payment is later, but placeholders such as 9999-12-31 are
@@ -26,13 +27,13 @@ LATE = 1200  # seconds by which a row may be late within the hour that a clock c
 CACHED = 4096
 LONGEST_CACHED = 64  # characters; longer texts are not cached, because padded times could fill the memory
 
-_TIME_OF_DAY = re.compile(r"(\d{1,2})\s?h\s?(\d{1,2})?|(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?", re.ASCII)
-_LEAP = re.compile(r"(:\d\d):60", re.ASCII)  # a leap second counts in its minute
+_TIME_OF_DAY = LazyPattern(r"(\d{1,2})\s?h\s?(\d{1,2})?|(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?", re.ASCII)
+_LEAP = LazyPattern(r"(:\d\d):60", re.ASCII)  # a leap second counts in its minute
 # the midnight of a date whose time is in another column
-_MIDNIGHT = re.compile(r"[T ]0?0:00(?::00(?:\.0+)?)?$", re.ASCII)
-_DIGITS = re.compile(r"\d+", re.ASCII)
-_WITHOUT_YEAR = re.compile(r"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d", re.ASCII)  # as syslog writes a time
-_NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE]\+?\d{1,2})?", re.ASCII)
+_MIDNIGHT = LazyPattern(r"[T ]0?0:00(?::00(?:\.0+)?)?$", re.ASCII)
+_DIGITS = LazyPattern(r"\d+", re.ASCII)
+_WITHOUT_YEAR = LazyPattern(r"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d", re.ASCII)  # as syslog writes a time
+_NUMBER = LazyPattern(r"\d+(?:\.\d*)?(?:[eE]\+?\d{1,2})?", re.ASCII)
 
 
 class TimeParser:

@@ -46,7 +46,7 @@ NEW: Final = ("calm_due", "calm_seen", "now_due", "rarity")  # not in older stat
 
 
 class Member:
-    """A status (or the total volume) in an incident. Times are epoch seconds."""
+    """Follows a status (or the total volume) in an incident. Times are epoch seconds."""
 
     __slots__ = (*FIELDS, "count", "status")
 
@@ -209,7 +209,7 @@ class Member:
     def _is_explained(self, total: int) -> bool:
         """Return whether the bucket says nothing: a batch that recurs there explains the count, whatever it is.
 
-        The detector expects just that count then (`Pulses.usual`), so it is no evidence of the normal level.
+        The detector expects just that count then (`Pulses.usual`), so it is not evidence of the normal level.
         """
         if total < 0 or self.shifted or self.seen <= self.due or self.now_due != self.count:
             return False
@@ -235,7 +235,7 @@ class Member:
             self.recent = []
 
     def _follow(self, total: int, most: int) -> None:
-        """Look whether the old level is back: over the newest buckets it is nearer than the new one."""
+        """End the shift where the old level is back: over the newest buckets it is nearer than the new one."""
         newest = [float(self.count), float(total)]
         self.recent = [*self.recent[1 - most :], newest] if most > 1 else [newest]
         if len(self.recent) < most:
@@ -247,7 +247,7 @@ class Member:
             self.shifted = 0
 
     def _levels(self) -> tuple[float, float, float]:
-        """Of the newest buckets: transactions seen, those that would be usual, and those of the new level."""
+        """Return of the newest buckets the transactions seen, those of the usual level, and those of the new level."""
         count = sum([row[0] for row in self.recent])
         volume = sum([row[1] for row in self.recent])
         if self.status == TOTAL or self.volume <= 0.0:  # the volume itself has no share in a volume
@@ -279,7 +279,7 @@ class Member:
         """Return how bad it is at its worst: by the share of the volume and the transactions a minute.
 
         Money makes it one step worse, by its share of what all statuses usually bring, in the currency where that is
-        largest. It makes no two: a few large amounts in a small feed are no reason to wake anybody.
+        largest. It never makes it two steps worse, because a few large amounts in a small feed are not critical.
         """
         if self.label == "silence":
             return "critical"
@@ -302,14 +302,14 @@ class Member:
         return "warning" if share >= WARNING_SHARE and rate >= WARNING_RATE else "info"
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it."""
+        """Return all of the state, as values of JSON."""
         row = {name: getattr(self, name) for name in FIELDS}
         row["money"], row["drivers"] = pack_amounts(self.money), pack_drivers(self.drivers)
         return row
 
     @staticmethod
     def of(status: str, state: Any, older: Mapping[str, Any] | None) -> "Member":
-        """The member that `snapshot` gave. Of an earlier version: when it last alerted, and the root's incident."""
+        """Return the member that `snapshot` gave. older: the root's incident, in a state of an earlier version."""
         if isinstance(state, Mapping):
             member = Member(status, state["first"])
             for name in FIELDS:

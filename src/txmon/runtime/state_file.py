@@ -11,12 +11,13 @@ import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from txmon.errors import ConfigError, IoFailure
+from txmon.support.frozen import frozen
 from txmon.support.safe_open import check_link
 from txmon.version import __version__
 
@@ -30,7 +31,7 @@ KEYS: Final = 1000  # packed at a time
 RATIO: Final = 200  # so many times its own size: baselines pack to a tenth, a bomb to a thousandth
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """What a state file holds."""
 
@@ -176,7 +177,7 @@ def state_of(text: bytes, path: str, decode: Callable[[bytes], Any]) -> State:
 
 
 def _unpacked(path: str) -> bytes:
-    """The JSON of the state at `path`; OSError when it cannot be read, ConfigError when it is no gzip or a bomb."""
+    """Return the JSON of the state at `path`. Raise OSError, or ConfigError if it is not gzip, or a bomb."""
     check_link(path)
     # a pipe put there would be waited for, and a device read without end
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

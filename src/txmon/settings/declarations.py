@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import partial
 from typing import Any, Final
 
@@ -37,13 +37,14 @@ from txmon.settings.parsers import (
 from txmon.settings.routing import Mention, Route, mentions, routes
 from txmon.settings.rule import Rule, parse_rules, rules_text
 from txmon.settings.schedule import Clock, Hours, Silence, clock, hours, silences
+from txmon.support.frozen import frozen
 
 Parser = Callable[[object], object]
 MINUTE: Final = 60
 HOUR: Final = 3600
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declaration:
     """How one setting is parsed and explained."""
 
@@ -86,7 +87,7 @@ _state = partial(_setting, "state")
 _server = partial(_setting, "server")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """The settings of one run. Durations are in seconds."""
 

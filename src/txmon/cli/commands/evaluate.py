@@ -8,6 +8,7 @@ import click
 
 from txmon.cli.completing import a_file
 from txmon.cli.help_page import Command, option
+from txmon.cli.messages import tell
 from txmon.cli.progress_bar import Where, progress
 from txmon.errors import UsageError
 from txmon.evaluation.evaluate import Labels, Score, read_alerts, read_labels, score, stamp, total
@@ -54,7 +55,9 @@ def evaluate(verdicts: tuple[str, ...], labels: tuple[str, ...], machine: bool) 
         # first, because the labels are small, and their errors should not wait for the verdicts
         known = load_labels(truth)
         with FileSource(path) as source, progress(lambda: Where(basename(source.name), source.consumed, source.size)):
-            scores.append(score(read_alerts((line for lines in source for line in lines), source.name), known))
+            alerts = read_alerts((line for lines in source for line in lines), source.name)
+        tell([alerts.lines.statement(source.name, alerts)])
+        scores.append(score(alerts, known))
     result = total(scores)
     click.echo(json.dumps(result.as_json()) if machine else "\n".join(as_text(result)))
 

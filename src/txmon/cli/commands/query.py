@@ -144,6 +144,8 @@ def _split(arguments: Sequence[str], name: str | None, beside: bool) -> tuple[st
         sql = sys.stdin.read() if sql == "-" else sql
     else:
         sql = None
+    if sql is None and len(arguments) > 1 and " " in arguments[-1] and not os.path.exists(arguments[-1]):
+        raise UsageError(f"{arguments[-1]!r} is not a file. Put the SQL before the files.")
     if not arguments and not beside:
         raise UsageError("no FILE to query. Use for example: txmon query --name per-minute transactions.csv")
     return sql, arguments
