@@ -108,7 +108,7 @@ class WholeInput:
     """Collects the rows of all files, and yields one tally for each bucket, oldest first."""
 
     def __init__(self, width: int, hot: int = HOT, packed: int = PACKED, names: Names | None = None) -> None:
-        """Create it. width: of a bucket, seconds. hot: counts and ids in memory.
+        """Create it. width: of a bucket, seconds. hot: counts and ids in memory. names: for the counts in packed runs.
 
         packed: bytes of packed runs in memory.
         """
@@ -333,7 +333,7 @@ def _packed(held: Held, names: Names) -> bytes:
         # a repeated mark is stored once, because the number of rows gives the number of repeats
         marks[key] = {status: array("q", set(found)).tobytes() for status, found in by_status.items()}
     numbers = names.pack(held.counts)
-    counts: object = held.counts if numbers is None else numbers
+    counts: Any = held.counts if numbers is None else numbers
     if not held.money and not held.amounts:
         return marshal.dumps((counts, marks, held.weights))
     money = {
