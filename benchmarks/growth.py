@@ -30,9 +30,15 @@ def rows_of(keys: int, statuses: int, minutes: int) -> Iterator[str]:
 
 
 def cost(path: Path, runs: int, *words: str) -> float:
-    start = min(txmon("--version") for _ in range(runs))
-    work = ("replay", "-q", str(path), "--jobs", "1", "--out", str(path.with_suffix(".out")), *words)
-    return min(txmon(*work) for _ in range(runs)) - start
+    least = path.with_suffix(".least.csv")
+    with open(path) as given:
+        least.write_text("".join([given.readline(), given.readline()]))
+
+    def quickest(source: Path) -> float:
+        work = ("replay", "-q", str(source), "--jobs", "1", "--out", str(path.with_suffix(".out")), *words)
+        return min(txmon(*work) for _ in range(runs))
+
+    return quickest(path) - quickest(least)
 
 
 def keys(path: Path, step: int, runs: int) -> float:
@@ -41,7 +47,7 @@ def keys(path: Path, step: int, runs: int) -> float:
 
 
 def statuses(path: Path, step: int, runs: int) -> float:
-    path.write_text("".join(rows_of(1, 7 * step, 1440)))
+    path.write_text("".join(rows_of(1, 7 * step, 5 * 1440)))
     return cost(path, runs)
 
 

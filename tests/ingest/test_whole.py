@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txmon.errors import IoFailure
-from txmon.ingest.aggregate.whole import Names, WholeInput
+from txmon.ingest.aggregate.whole import WholeInput
 from txmon.ingest.order import in_time_order
 from txmon.ingest.records import Record
 from txmon.model.keys import Key
@@ -20,7 +20,7 @@ rows = st.lists(
     st.tuples(
         st.integers(-300, 3000),
         st.sampled_from(["approved", "denied", "failed"]),
-        st.sampled_from([0, 1, 2, 3, 1 << 33]),
+        st.integers(0, 3),
         st.sampled_from([(), (("merchant", "m1"),), (("merchant", "m2"),)]),
         st.sampled_from([None, None, "a", "b", "c"]),
     ),
@@ -44,17 +44,13 @@ def expected(found: Sequence[Row]) -> tuple[Counter[tuple[int, Key, str]], int]:
     return counts, sum(row[4] is not None for row in found) - sum(known[0] is not None for known in seen)
 
 
-@given(
-    rows, st.integers(0, 40), st.sampled_from([0, 100, 1 << 20]), st.integers(0, 3), st.randoms(use_true_random=False)
-)
-def test_any_order_gives_the_counts_of_the_rows(
-    found: list[Row], hot: int, packed: int, names: int, rng: random.Random
-) -> None:
+@given(rows, st.integers(0, 40), st.sampled_from([0, 100, 1 << 20]), st.randoms(use_true_random=False))
+def test_any_order_gives_the_counts_of_the_rows(found: list[Row], hot: int, packed: int, rng: random.Random) -> None:
     # one count and one key for each id and time: which of two repeats is counted is not to decide here
     first: dict[tuple[object, ...], Row] = {}
     found = [first.setdefault((row[4], row[1], row[0]) if row[4] else (n,), row) for n, row in enumerate(found)]
     rng.shuffle(found)
-    whole = WholeInput(60, hot, packed, Names(names))
+    whole = WholeInput(60, hot, packed)
     for record in records(found):
         whole.take([record])
     whole.settle()

@@ -12,18 +12,17 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import IO, Any, Final
 
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import mypyc_attr
 
 from txmon.errors import IoFailure
 from txmon.ingest.aggregate.ledger import Item, Marks, Tally, mark_of
 from txmon.ingest.records import Record
-from txmon.model.keys import Counts, Key
+from txmon.model.keys import Counts
 from txmon.model.money import NO_AMOUNT, MoneyTable, Sums, add_money, merge_money, units_of
 
 HOT: Final = 200_000  # counts and ids in memory before they are packed: about 40 MB
 PACKED: Final = 64 << 20  # bytes of packed runs in memory
 PIECE: Final = 1 << 18  # bytes read from a run at a time
-MOST_NAMES: Final = 1_000_000  # keys that have numbers in the runs; other keys stand there as texts
 HEAD: Final = 16  # bytes before a bucket's content: its start and its length
 Entry = tuple[int, int, bytes]  # start of the bucket, number of the run, content
 
@@ -42,73 +41,11 @@ class Held:
         self.amounts: dict[int, int] = {}  # by mark: the amount of rows that have one, in units
 
 
-@mypyc_attr(acyclic=True)
-class Names:
-    """The keys and statuses of packed counts, each with a number. Numbers are faster to read and write than texts."""
-
-    __slots__ = ("_key_numbers", "_keys", "_most", "_status_numbers", "_statuses")
-
-    def __init__(self, most: int = MOST_NAMES) -> None:
-        """most: keys that get a number."""
-        self._most = most
-        self._keys: list[Key] = []
-        self._key_numbers: dict[Key, int] = {}
-        self._statuses: list[str] = []
-        self._status_numbers: dict[str, int] = {}
-
-    def pack(self, counts: Counts) -> bytes | None:
-        """Return counts as numbers of 32 bits: a key, how many statuses, and each status with its count.
-
-        None if there are too many keys, or a count does not fit.
-        """
-        flat: list[int] = []
-        for key, statuses in counts.items():
-            number = self._key_numbers.get(key)
-            if number is None:
-                number = len(self._keys)
-                if number >= self._most:
-                    return None
-                self._key_numbers[key] = number
-                self._keys.append(_interned(key))
-            flat.append(number)
-            flat.append(len(statuses))
-            for status, count in statuses.items():
-                place = self._status_numbers.get(status)
-                if place is None:
-                    place = self._status_numbers[status] = len(self._statuses)
-                    self._statuses.append(sys.intern(status))
-                flat.append(place)
-                flat.append(count)
-        try:
-            return array("I", flat).tobytes()
-        except OverflowError:
-            return None
-
-    def unpack(self, content: bytes) -> Counts:
-        """Return the packed counts."""
-        numbers: array[int] = array("I")
-        numbers.frombytes(content)
-        flat: list[int] = numbers.tolist()
-        counts: Counts = {}
-        keys, names = self._keys, self._statuses
-        at: i64 = 0
-        end: i64 = len(flat)
-        while at < end:
-            statuses: dict[str, int] = {}
-            counts[keys[flat[at]]] = statuses
-            last: i64 = at + 2 * flat[at + 1]
-            at += 2
-            while at <= last:
-                statuses[names[flat[at]]] = flat[at + 1]
-                at += 2
-        return counts
-
-
 class WholeInput:
     """Collects the rows of all files, and yields one tally for each bucket, oldest first."""
 
-    def __init__(self, width: int, hot: int = HOT, packed: int = PACKED, names: Names | None = None) -> None:
-        """Create it. width: of a bucket, seconds. hot: counts and ids in memory. names: for the counts in packed runs.
+    def __init__(self, width: int, hot: int = HOT, packed: int = PACKED) -> None:
+        """Create it. width: of a bucket, seconds. hot: counts and ids in memory.
 
         packed: bytes of packed runs in memory.
         """
@@ -119,7 +56,6 @@ class WholeInput:
         self._limit = hot
         self._most = packed
         self._hot: dict[int, Held] = {}
-        self._names = Names() if names is None else names
         self._size = 0  # counts and ids in `_hot`
         self._runs: list[list[Entry]] = []  # runs in memory
         self._bytes = 0  # bytes of the runs in memory
@@ -206,7 +142,7 @@ class WholeInput:
             return
         before = self.marked
         kept = 0
-        counted = WholeInput(self._width, self._limit, self._most, self._names)
+        counted = WholeInput(self._width, self._limit, self._most)
         for start, held in self._held():
             tally = Tally(start, start)
             seen: dict[str, set[int]] = {}
@@ -267,7 +203,7 @@ class WholeInput:
                 yield at, held
                 held = Held()
             at, some = start, True
-            _unpack(held, content, self._names)
+            _unpack(held, content)
         if some:
             yield at, held
 
@@ -276,7 +212,7 @@ class WholeInput:
         number = len(self._runs) + (1 << 20)  # larger than any number of a run in the file, so that all numbers differ
         run: list[Entry] = []
         for start in sorted(self._hot):
-            content = _packed(self._hot[start], self._names)
+            content = _packed(self._hot[start])
             self._bytes += len(content)
             run.append((start, number, content))
         self._hot, self._size = {}, 0
@@ -326,24 +262,22 @@ class WholeInput:
             rest = rest[whole:]
 
 
-def _packed(held: Held, names: Names) -> bytes:
+def _packed(held: Held) -> bytes:
     """Return a bucket as bytes. An id takes eight bytes, once for each status."""
     marks: dict[Any, dict[str, bytes]] = {}
     for key, by_status in held.marks.items():
         # a repeated mark is stored once, because the number of rows gives the number of repeats
         marks[key] = {status: array("q", set(found)).tobytes() for status, found in by_status.items()}
-    numbers = names.pack(held.counts)
-    counts: Any = held.counts if numbers is None else numbers
     if not held.money and not held.amounts:
-        return marshal.dumps((counts, marks, held.weights))
+        return marshal.dumps((held.counts, marks, held.weights))
     money = {
         key: {status: (sums.units, sums.squares) for status, sums in statuses.items()}
         for key, statuses in held.money.items()
     }
-    return marshal.dumps((counts, marks, held.weights, money, held.amounts))
+    return marshal.dumps((held.counts, marks, held.weights, money, held.amounts))
 
 
-def _unpack(held: Held, content: bytes, names: Names) -> None:
+def _unpack(held: Held, content: bytes) -> None:
     """Add packed content to a bucket."""
     row = marshal.loads(content)
     counts, marks, weights = row[0], row[1], row[2]
@@ -353,10 +287,13 @@ def _unpack(held: Held, content: bytes, names: Names) -> None:
             merge_money(held.money, {_interned(key): held_sums})
         for mark, units in row[4].items():
             held.amounts.setdefault(mark, units)
-    if isinstance(counts, bytes):
-        _add_counts(held, names.unpack(counts))
+    if not held.counts:
+        held.counts = {_interned(key): _named(statuses) for key, statuses in counts.items()}
     else:
-        _add_counts(held, {_interned(key): _named(statuses) for key, statuses in counts.items()})
+        for key, statuses in counts.items():
+            known = held.counts.setdefault(_interned(key), {})
+            for status, count in statuses.items():
+                known[sys.intern(status)] = known.get(status, 0) + count
     for mark, count in weights.items():
         held.weights.setdefault(mark, count)
     for key, by_status in marks.items():
@@ -365,16 +302,6 @@ def _unpack(held: Held, content: bytes, names: Names) -> None:
             numbers: array[int] = array("q")
             numbers.frombytes(raw)
             found.setdefault(sys.intern(status), []).extend(numbers)
-
-
-def _add_counts(held: Held, counts: Counts) -> None:
-    if not held.counts:
-        held.counts = counts
-        return
-    for key, statuses in counts.items():
-        known = held.counts.setdefault(key, {})
-        for status, count in statuses.items():
-            known[status] = known.get(status, 0) + count
 
 
 def _interned(key: Any) -> Any:
