@@ -15,8 +15,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # folders are compiled whole, all but their __init__
 COMPILED = (
     "model", "detection", "ingest/aggregate", "ingest/fields", "ingest/timestamps", "ingest/records",
-    "pipeline/buckets", "pipeline/trends", "pipeline/incident", "pipeline/incident_text", "pipeline/incidents",
-    "pipeline/member", "pipeline/platform", "pipeline/pipeline", "sinks/lines", "sinks/jsonl",
+    "pipeline/buckets", "pipeline/coverage", "pipeline/trends", "pipeline/incident", "pipeline/incident_text",
+    "pipeline/incidents", "pipeline/member", "pipeline/platform", "pipeline/pipeline", "sinks/lines", "sinks/jsonl",
 )  # fmt: skip
 # types of the modules that are compiled, and no others': a clean build has none of the libraries that the others import
 CHECKS = (

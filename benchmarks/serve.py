@@ -65,17 +65,25 @@ def batch(start: int, size: int, ids: bool = False) -> bytes:
     return request("".join(lines).encode(), "application/x-ndjson")
 
 
-def exchange(sock: socket.socket, raw: bytes) -> None:
-    """Send a request and read its whole answer."""
+def exchange(sock: socket.socket, raw: bytes, patient: bool = False) -> None:
+    """Send a request and read its whole answer. patient: send it again where the server is busy."""
+    while patient and not taken(sock, raw):
+        time.sleep(1.0)
+    assert patient or taken(sock, raw)
+
+
+def taken(sock: socket.socket, raw: bytes) -> bool:
+    """Send a request and read its whole answer; whether the server took it, and was not busy."""
     sock.sendall(raw)
     found = b""
     while b"\r\n\r\n" not in found:
         found += sock.recv(65536)
-    assert found.startswith(b"HTTP/1.1 200"), found
+    assert found.startswith((b"HTTP/1.1 200", b"HTTP/1.1 503")), found
     head, _, body = found.partition(b"\r\n\r\n")
     missing = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]) - len(body)
     while missing > 0:
         missing -= len(sock.recv(65536))
+    return found.startswith(b"HTTP/1.1 200")
 
 
 def connect(port: int) -> socket.socket:
@@ -188,7 +196,7 @@ def warm_merchants(port: int) -> None:
                     else [chance.randrange(MERCHANTS) for _ in range(20_000)]
                 )
                 rows = "\n".join(f"{moment},{chance.choice(STATUSES)},m{name}" for name in names)
-                exchange(sock, request(f"time,status,merchant\n{rows}".encode(), "text/csv"))
+                exchange(sock, request(f"time,status,merchant\n{rows}".encode(), "text/csv"), patient=True)
 
 
 def merchants(seconds: float, *options: str) -> list[float]:

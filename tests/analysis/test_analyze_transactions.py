@@ -174,3 +174,22 @@ def test_the_real_afternoon_is_one_episode() -> None:
     assert worst.end is not None
     assert "18:20" <= iso(worst.end)[11:16] <= "19:10"
     assert {change.status for change in worst.changes[:2]} == {"approved", "reversed"}
+
+
+def test_a_sum_over_keys_does_not_count_the_transactions_of_its_keys_again(tmp_path: Path) -> None:
+    """--group-by gives each alert twice: at its key, and over all keys together."""
+    path = tmp_path / "keys.csv"
+    rows = ["time,status,merchant,count"]
+    for minute in range(600):
+        for merchant in ("m1", "m2"):
+            bad = 100 if 400 <= minute < 420 else 5 + minute % 3
+            time = iso(DAY + 60 * minute)
+            rows += [f"{time},approved,{merchant},{100 + minute % 7}", f"{time},denied,{merchant},{bad}"]
+    path.write_text("\n".join(rows) + "\n")
+    settings = Settings(group_by=("merchant",))
+    reader = reader_of(settings, RejectLog(), date(2026, 3, 2))
+    found = analyze_transactions(
+        reader.tallies([str(path)], 60), pipeline_of(settings, live=False), 60, [str(path)]
+    )  # fmt: skip
+    (episode,) = found.episodes
+    assert 0.85 * 20 * 2 * 94 < episode.above < 1.1 * 20 * 2 * 94

@@ -38,7 +38,7 @@ def test_the_page_says_what_where_and_how_much(folder: Path) -> None:
     row = incident_of(folder)
     page = txmon("explain", row["id"], "--log", str(folder / "logs")).stdout
     assert page.startswith(f"# Incident {row['id']}: issuer declines\n")
-    for part in ("## Timeline", "## Counts against normal", "## Where", "## Money", "## Who was to hear of it"):
+    for part in ("## Timeline", "## Counts against normal", "## Where", "## Money", "## Notifications"):
         assert part in page
     assert f"{row['excess']:,.0f} denied above normal" in page
     assert "of the excess is issuer B2 (" in page

@@ -121,7 +121,7 @@ def test_a_state_is_read_and_summed_up(tmp_path: Path) -> None:
     ("raw", "text"),
     [
         (b"x", "is not a txmon state"),
-        (gzip.compress(b'{"txmon": 7, "written_by": "8.8"}'), "has format 7, written by txmon 8.8"),
+        (gzip.compress(b'{"txmon": 7, "written_by": "8.8"}', mtime=0), "has format 7, written by txmon 8.8"),
     ],
 )
 def test_a_bad_state_is_bad(raw: bytes, text: str, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_notifications_that_wait_are_counted(tmp_path: Path) -> None:
             "no colours (NO_COLOR), ASCII lines",
         ),
         (Screen(True, "utf-8", 90, 30), {"TERM": "dumb"}, "note", "TERM is dumb"),
-        (Screen(False, "utf-8", 90, 30), {"TERM": "xterm"}, "note", "standard error is none"),
+        (Screen(False, "utf-8", 90, 30), {"TERM": "xterm"}, "note", "standard error is not a terminal"),
     ],
 )
 def test_what_the_terminal_can_show(screen: Screen, env: dict[str, str], level: str, text: str) -> None:

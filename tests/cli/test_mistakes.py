@@ -2,10 +2,14 @@
 
 import hashlib
 import os
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+import pexpect
 import pytest
 from paths import ROOT
 
@@ -18,6 +22,10 @@ FILES = {
     "junk.state": "not a state",
     "junk.json": "labels",
     "bad.toml": 'min_count = "x"\n',
+    "key.toml": 'buket = "5m"\n',
+    "quotes.toml": "bucket = 5m\n",
+    "page.pdf": "%PDF-1.4\n",
+    "page.html": "<html><table><tr><td>time</td></tr></table></html>\n",
 }
 KEPT = (".csv", ".json", ".jsonl", ".state", ".toml")  # a lock beside a state is no loss
 MISTAKES = [
@@ -26,7 +34,9 @@ MISTAKES = [
     ("transactions.csv", 2, "no command 'transactions.csv'. To judge the file, use: txmon replay transactions.csv"),
     ("rplay transactions.csv", 2, "no command 'rplay'; did you mean 'replay'?"),
     ("replay transaction.csv", 66, "transaction.csv: no such file; did you mean 'transactions.csv'?"),
-    ("replay folder", 66, "folder: is a directory"),
+    ("replay folder", 66, "folder: is a directory. Name the files in it"),
+    ("replay page.pdf", 65, "page.pdf: is a PDF document. Export the table as CSV"),
+    ("replay page.html", 65, "page.html: is an HTML page. Open it in a spreadsheet and save it as CSV"),
     ("replay empty.csv", 65, "empty.csv: is empty"),
     ("replay other.csv", 65, "columns found: a, b, c. Name it with --map time=COLUMN --map status=COLUMN"),
     ("replay both.csv", 65, "is 1 February 2026 with --day-first, and 2 January 2026 with --month-first"),
@@ -86,6 +96,7 @@ MISTAKES = [
     ("replay transactions.csv --state s", 2, "No such option '--state'"),
     # live
     ("watch transactions.csv", 2, "`txmon replay FILE` as it is"),
+    ("watch --follow folder", 66, "folder: is a directory. Name a file, or a quoted pattern like 'folder/*.log'"),
     ("watch --follow x --follow x", 2, "--follow names a file twice. Name each file once."),
     ("watch --from yesterday --follow x", 2, "Use start, end, or a time like 2026-03-02T10:00Z."),
     ("watch --kafka broker", 2, "is not SERVERS/TOPIC. Use for example broker:9092/transactions."),
@@ -104,11 +115,13 @@ MISTAKES = [
     ("query", 2, "no FILE to query. Use for example: txmon query --name per-minute transactions.csv"),
     ("query 'DROP TABLE transactions' transactions.csv", 2, "a query reads its files and changes nothing. Use SELECT."),
     ("query 'SELEC 1' transactions.csv", 2, "LINE 1: SELEC 1"),
+    ("query transactions.csv 'SELECT 1'", 2, "'SELECT 1' is not a file. Put the SQL before the files."),
     ("query --name per-minut transactions.csv", 2, "did you mean 'per-minute'?"),
     ("query 'SELECT 1' transactions.csv --out transactions.csv", 2, "txmon never writes to its input."),
     # trying
     ("evaluate transactions.csv", 2, "Missing option '--labels'."),
-    ("evaluate transactions.csv --labels junk.json", 65, "junk.json: line 1, column 1"),
+    ("evaluate transactions.csv --labels junk.json", 65, "junk.json: is not JSON (line 1, column 1"),
+    ("tune transactions.csv --labels junk.json", 65, "Use labels as `txmon simulate --labels FILE` writes them"),
     ("tune transactions.csv", 2, "--labels or --budget is missing. Use --labels FILE, or for example --budget 1/day."),
     ("simulate --scenario shp", 2, "--scenario 'shp' is not valid. Choose one of shop"),
     ("simulate --start yesterday", 2, "is not a time. Use for example 2026-03-02T00:00:00Z."),
@@ -144,17 +157,30 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def run(folder: Path, words: str, **more: str) -> tuple[int, str]:
-    """Run a command line in the folder, as a shell does; the exit code and standard error."""
-    import shlex
-
+def environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a command in the folder."""
     env = {name: text for name, text in os.environ.items() if not name.startswith("TXMON_")}
-    env |= {"HOME": str(folder), "TXMON_NO_READING": "1", **more}
+    return env | {"HOME": str(folder), "TXMON_NO_READING": "1", **more}
+
+
+def run(folder: Path, words: str, more: Mapping[str, str] = {}, limited: bool = False) -> tuple[int, str]:
+    """Run a command line in the folder, as a shell does; the exit code and standard error.
+
+    limited: root, too, may read and write only files that their permissions allow.
+    """
     done = subprocess.run(
-        [TXMON, *shlex.split(words)], cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=60, check=False,
+        [TXMON, *shlex.split(words)], cwd=folder, env=environment(folder, more), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=False, preexec_fn=_drop_override if limited else None,
     )  # fmt: skip
     return done.returncode, done.stderr
+
+
+def _drop_override() -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, as prctl's PR_CAPBSET_DROP takes them
+        libc.prctl(24, capability, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("words", "code", "message"), MISTAKES, ids=[words for words, *_ in MISTAKES])
@@ -172,12 +198,103 @@ def test_a_mistake_costs_nothing(words: str, code: int, message: str, folder: Pa
     ("variables", "message"),
     [
         ({"TXMON_CONFIG": "bad.toml"}, "bad.toml: min_count: 'x' is not a number"),
+        ({"TXMON_CONFIG": "key.toml"}, "key.toml: unknown setting 'buket'; did you mean 'bucket'?"),
+        ({"TXMON_CONFIG": "quotes.toml"}, 'A line is NAME = VALUE, and texts need quotes: bucket = "5m"'),
         ({"TXMON_CONFIG": "none.toml"}, "none.toml: no such file (TXMON_CONFIG)"),
         ({"TXMON_MIN_COUNT": "x"}, "TXMON_MIN_COUNT: 'x' is not a number"),
         ({"TXMON_MINCOUNT": "5"}, "did you mean 'TXMON_MIN_COUNT'?"),
     ],
 )
 def test_a_mistake_in_the_settings_costs_nothing(variables: dict[str, str], message: str, folder: Path) -> None:
-    code, text = run(folder, "replay transactions.csv", **variables)
+    code, text = run(folder, "replay transactions.csv", variables)
     assert code == 78
     assert message in text
+
+
+@pytest.mark.parametrize(
+    ("words", "option"), [("--direction approvd=below", "--direction"), ("--rule 'approvd: count > 900'", "--rule")]
+)
+def test_a_misspelt_status_is_reported_and_the_run_goes_on(words: str, option: str, folder: Path) -> None:
+    code, text = run(folder, f"replay transactions.csv --out verdicts.jsonl {words}")
+    assert code == 0
+    assert f"{option}: no row had the status 'approvd'; did you mean 'approved'?" in text
+
+
+def test_an_output_through_a_descriptor_of_the_input_is_refused(folder: Path) -> None:
+    before = contents(folder)
+    with (folder / "transactions.csv").open("r+b") as file:
+        done = subprocess.run(
+            [TXMON, "replay", "transactions.csv", "--out", f"/dev/fd/{file.fileno()}"], cwd=folder, check=False,
+            env=environment(folder, {}), pass_fds=(file.fileno(),), capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert "is the input transactions.csv. txmon never writes to its input." in done.stderr
+    assert contents(folder) == before
+
+
+def test_a_file_without_permission_is_named(tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("time,status\n")
+    (tmp_path / "secret.csv").chmod(0)
+    assert run(tmp_path, "replay secret.csv", limited=True) == (66, "txmon: secret.csv: Permission denied\n")
+
+
+def test_a_folder_without_permission_keeps_what_is_in_it(tmp_path: Path, folder: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / "verdicts.jsonl").write_text("kept")
+    (closed / "verdicts.jsonl").chmod(0o400)
+    closed.chmod(0o500)
+    code, text = run(folder, f"replay transactions.csv --out {closed}/verdicts.jsonl", limited=True)
+    closed.chmod(0o700)
+    assert (code, text) == (74, f"txmon: {closed}/verdicts.jsonl: Permission denied\n")
+    assert (closed / "verdicts.jsonl").read_text() == "kept"
+
+
+def test_a_closed_pipe_is_success_without_a_message(folder: Path) -> None:
+    words = f"set -o pipefail; {shlex.quote(TXMON)} replay transactions.csv | head -1"
+    done = subprocess.run(
+        ["bash", "-c", words], cwd=folder, env=environment(folder, {}), capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b'{"time": ')
+
+
+CHART = "replay transactions.csv --chart always --out verdicts.jsonl"
+
+
+def test_a_locale_without_utf_8_gets_a_chart_in_ascii(folder: Path) -> None:
+    code, text = run(folder, CHART, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "COLUMNS": "80"})
+    assert code == 0
+    assert text.isascii()
+    assert ":: normal" in text
+
+
+def test_a_narrow_terminal_gets_lines_that_fit(folder: Path) -> None:
+    code, text = run(folder, CHART, {"COLUMNS": "40", "LINES": "20"})
+    assert code == 0
+    assert text
+    assert max(len(line) for line in text.splitlines()) <= 40
+
+
+@pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_colours_can_be_switched_off(variables: dict[str, str], folder: Path) -> None:
+    child = pexpect.spawn(
+        TXMON, ["inspect", "transactions.csv"], cwd=str(folder), encoding="utf-8", timeout=60,
+        env=environment(folder, {"TERM": "xterm-256color", **variables}),
+    )  # fmt: skip
+    text = child.read()
+    child.close()
+    assert child.exitstatus == 0
+    assert "approved" in text
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9][0-9;]*m", text)
+
+
+def test_windows_line_ends_in_a_config_file_are_read(tmp_path: Path) -> None:
+    (tmp_path / "txmon.toml").write_bytes(b'bucket = "5m"\r\n[statuses]\r\nsuccess = ["paid"]\r\n')
+    done = subprocess.run(
+        [TXMON, "config"], cwd=tmp_path, env=environment(tmp_path, {}), capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'bucket = "5m"' in done.stdout
+    assert "paid" in done.stdout

@@ -170,11 +170,11 @@ def test_a_query_answers_and_then_says_that_most_rows_are_missing(tmp_path: Path
     path = write(tmp_path / "t.csv", [*ROWS[:4], *["yesterday,approved,1"] * 5])
     done = run("query", "SELECT count(*) AS n FROM transactions", path, "--format", "csv")
     assert (done.returncode, done.stdout) == (65, b"n\n4\n")
-    assert b"only 4 of 9 records could be read: a time that is none. Use --map FIELD=COLUMN" in done.stderr
+    assert b"only 4 of 9 records could be read: a time that cannot be read. Use --map FIELD=COLUMN" in done.stderr
     write(path, [])
     done = run("query", "SELECT count(*) AS n FROM transactions", path, "--format", "csv")
     assert (done.returncode, done.stdout) == (65, b"n\n0\n")
-    assert b"no record could be read: there is none after the header" in done.stderr
+    assert b"no record could be read, because no line follows the header" in done.stderr
     write(path, [*ROWS[:5], *["yesterday,approved,1"] * 5])
     assert run("query", "SELECT count(*) AS n FROM transactions", path).returncode == 0
 

@@ -1,7 +1,12 @@
 """The hours in which a feed is closed."""
 
+from typing import Any
+
+import pytest
+
 from txmon.detection.detector import BucketJudge
-from txmon.detection.hours import ClosedHours
+from txmon.detection.hours import ClosedHours, KeyHours, hours_since
+from txmon.detection.key_series import KeyVolume
 from txmon.detection.thresholds import DetectorConfig
 from txmon.model.keys import Counts
 from txmon.model.verdict import Verdict
@@ -41,6 +46,37 @@ def test_the_second_sunday_is_closed_and_the_monday_after_is_not() -> None:
     for minute in range(480):
         hours.learn(sunday + DAY + minute * 60, False)
     assert not hours.closed(sunday + DAY + 490 * 60)
+
+
+@pytest.mark.parametrize("width", [10, 60, 300])
+@pytest.mark.parametrize("days", [0.001, 0.3, 2.2, 20])
+def test_the_hours_of_a_key_that_always_brought_something_are_those_noted_bucket_by_bucket(
+    width: int, days: float
+) -> None:
+    begin = MONDAY + 7 * 3600 + 2 * width
+    last = begin + int(days * DAY) // width * width
+    noted = KeyHours(begin)
+    for time in range(begin, last + 1, width):
+        noted.note(time)
+    assert hours_since(begin, last).snapshot() == noted.snapshot()
+
+
+def test_a_key_that_never_stops_has_no_hours_in_memory_and_has_them_in_a_state() -> None:
+    judge, key = BucketJudge(), (("merchant", "m"),)
+    for minute in range(400):
+        judge.judge(MONDAY + 60 * minute, {key: {"approved": 9}, (("merchant", "o"),): {"approved": 9}})
+    volume = judge._roster.volumes[key]
+    assert hours_of(volume) is None
+    rows: Any = judge.snapshot()["key_hours"]
+    assert len(rows) == 2
+    judge.judge(MONDAY + 60 * 400, {(("merchant", "o"),): {"approved": 9}})
+    hours = hours_of(volume)
+    assert hours is not None
+    assert hours.snapshot() == rows[0][1]
+
+
+def hours_of(volume: KeyVolume) -> KeyHours | None:
+    return volume.hours
 
 
 def merchants(days: int, open_at: int, last_open_at: int) -> list[Verdict]:

@@ -217,7 +217,7 @@ def test_blank_lines_are_nothing_and_lines_without_a_verdict_are_wrong() -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b'{"warmup": ', "l: line 1, column 12:"),
+        (b'{"warmup": ', "l: is not JSON (line 1, column 12:"),
         (b"[]", "l: is not an object with `warmup` and a list of `incidents`"),
         (b'{"incidents": []}', "l: warmup: nothing is not an ISO 8601 time"),
         (truth({"kind": "a"}), "l: incidents[0].statuses: nothing is not a list of statuses"),
@@ -259,7 +259,7 @@ def test_the_text_names_what_was_missed_and_what_was_false(tmp_path: Path) -> No
     assert f"missed: step from {at(100)} to {at(120)}\n" in done.output
     assert f"false: failed?[31m from {at(0)} to {at(0)}\n" in done.output
     assert "false: 5 more (--json names all)\n" in done.output
-    assert "pages: the verdicts hold no incident lines\n" in done.output
+    assert "pages: the verdicts contain no incident lines\n" in done.output
     assert "\x1b" not in done.output
 
 
@@ -334,3 +334,17 @@ def test_incidents_of_another_key_are_pages_on_no_label() -> None:
     labels = truth(incident("step", ["denied"], 100, 120, key={"merchant": "m1"}))
     result = scored([keyed(105, "m1"), page(105, "m1"), page(106, "m2"), verdict(1440, recommendation="ok")], labels)
     assert (result["pages"], result["false_pages"]) == (2, 1)
+
+
+def test_the_reading_of_the_verdicts_is_stated(tmp_path: Path) -> None:
+    event = {"event": "incident", "state": "opened", "id": "i", "time": at(103), "statuses": ["denied"]}
+    trend = {"event": "trend", "time": at(5)}
+    rows = [verdict(1, "approved", "ok"), verdict(103), event, trend, verdict(200, recommendation="ok")]
+    (tmp_path / "v.jsonl").write_bytes(b"\n".join(lines(*rows)))
+    (tmp_path / "l.json").write_bytes(truth(incident("step", ["denied"], 100, 120)))
+    done = CliRunner().invoke(evaluate, [str(tmp_path / "v.jsonl"), "--labels", str(tmp_path / "l.json")])
+    assert done.stderr.splitlines() == [
+        f"txmon: {tmp_path / 'v.jsonl'}: verdict lines; 3 verdicts of 2 series from {at(1)} to {at(200)}; 1 alert, "
+        "1 incident; not scored: 1 trend line"
+    ]
+    assert "verdict lines" not in done.stdout

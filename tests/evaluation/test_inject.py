@@ -154,7 +154,7 @@ def test_late_records_are_changed_too_and_disturb_nothing() -> None:
 def test_no_records_no_incident() -> None:
     injector = Injector([parse_incident("denied:x2@01:00/20m")], 60)
     assert list(injector.apply([])) == []
-    assert report(injector, Watch(injector), None) == ["inject: the input holds no record"]
+    assert report(injector, Watch(injector), None) == ["inject: the input contains no record"]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_the_report_is_of_the_incidents_own_time_and_status() -> None:
 
 def test_the_report_says_when_the_input_alerts_by_itself() -> None:
     hit = verdict(60, "denied", 5, "alert")
-    told = "denied alerts at once, but as soon without it: the input is no place to tell"
+    told = "denied alerts at once, but equally early without the incident. Choose a quieter part of the input"
     assert reported(hit, without=(hit,)) == told
     assert reported(hit, without=(verdict(61, "denied", 5, "alert"),)).startswith("caught at once by denied")
     assert reported(hit, without=(verdict(60, "failed", 5, "alert"),)).startswith("caught at once by denied")
@@ -242,7 +242,9 @@ def test_replay_tells_what_became_of_it() -> None:
 def test_replay_compares_with_the_input_as_it_is() -> None:
     # the sample's own surge of reversed begins at 11:20
     _, err = run(SAMPLE, "--inject", "reversed:x2@11:20/10m", "--inject", "denied:x2@d2,14:00/5m")
-    assert "reversed alerts after 1 min, but as soon without it: the input is no place to tell" in err
+    assert (
+        "reversed alerts after 1 min, but equally early without the incident. Choose a quieter part of the input" in err
+    )
     assert "lies outside the input, which is from 2026-03-02T00:00:00Z to 2026-03-03T00:00:00Z" in err
 
 

@@ -100,7 +100,7 @@ def test_half_a_surrogate_pair() -> None:
     assert done.code == 0
     assert [line["status"] for line in done.lines] == ["failed", "😀", "*"]
     assert done.err.splitlines()[0] == (
-        "txmon: <stdin>:1: half of a surrogate pair is no character (1 bad record of this kind: encoding)"
+        "txmon: <stdin>:1: half of a surrogate pair is not a character (1 bad record of this kind: encoding)"
     )
 
 

@@ -44,7 +44,7 @@ def test_watch_goes_on_and_writes_again_when_there_is_space(tmp_path: Path) -> N
     child.stdin.write(table(rows[:80]))
     child.stdin.flush()
     assert child.stderr is not None
-    said = f"txmon: {out}: File too large; going on, and up to 16 MB of lines wait for space\n"
+    said = f"txmon: {out}: File too large. txmon continues, and up to 16 MB of lines wait for space\n"
     assert child.stderr.readline().decode() == said
     wait_until_idle(child.pid)
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
@@ -123,7 +123,7 @@ def test_a_state_on_a_full_file_system(tmp_path: Path) -> None:
     last, *files = done.stdout.splitlines()
     assert json.loads(last)["time"].startswith("2026-03-03")
     assert files == ["ballast", "state", "state.lock", "same"]
-    assert done.stderr.count("the state cannot be written: No space left on device; going on without") == 1
+    assert done.stderr.count("the state cannot be written: No space left on device. txmon continues without it") == 1
 
 
 @pytest.fixture
@@ -148,7 +148,10 @@ def test_a_readonly_folder_is_said_at_once(name: str, readonly: Path) -> None:
 def test_a_readonly_folder_for_the_state(readonly: Path) -> None:
     done = txmon("watch", "--state", readonly / "state", stdin=table(ordinary(40)), bound=True)
     assert done.code == 0
-    assert done.err == f"txmon: {readonly}/state: the state cannot be written: Permission denied; going on without\n"
+    assert (
+        done.err
+        == f"txmon: {readonly}/state: the state cannot be written: Permission denied. txmon continues without it\n"
+    )
     assert len(done.volume()) == 38  # the last two may still get rows
 
 
@@ -156,7 +159,7 @@ def test_a_readonly_folder_for_the_state(readonly: Path) -> None:
 def test_too_few_descriptors_to_begin() -> None:
     done = txmon("watch", stdin=table(ordinary(3)), limits={resource.RLIMIT_NOFILE: 5})
     assert (done.code, done.out) == (74, b"")
-    assert "Too many open files (ulimit -n says how many)\n" in done.err
+    assert "Too many open files (ulimit -n shows the limit)\n" in done.err
     assert done.err.count("\n") == 1
 
 
@@ -170,7 +173,7 @@ def test_too_few_descriptors_later(tmp_path: Path) -> None:
     resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (4, 4))
     out, err = child.communicate(timeout=20)
     assert child.returncode == 0
-    assert err.decode().count("Too many open files; going on without") == 1
+    assert err.decode().count("Too many open files. txmon continues without it") == 1
     assert len([line for line in strict(out) if line["status"] == "*"]) == 38
 
 

@@ -90,7 +90,7 @@ def test_ten_minutes_without_the_server_are_no_silence_and_count_nothing_twice(s
     gap = [totals[BEGIN + 60 * minute] for minute in range(50, 60)]
     assert {one.count for one in gap} == {0}
     assert {one.reasons for one in gap} == {("unobserved",)}
-    assert any("not connected; no silence is judged meanwhile" in line for line in said)
+    assert any("not connected. Until then, txmon does not alert about silence" in line for line in said)
     assert any("answers again" in line for line in said)
     assert Postgres.PASSWORD not in "".join(said)
 

@@ -147,8 +147,8 @@ def test_a_state_that_is_no_file(tmp_path: Path) -> None:
 def test_a_damaged_gzip_on_a_pipe() -> None:
     packed = gzip.compress(SAMPLE.read_bytes())
     short, torn = txmon("watch", stdin=packed[:-9]), txmon("watch", stdin=packed[:9000] + b"\0" * 90 + packed[9090:])
-    assert (short.code, short.err) == (74, "txmon: <stdin>: the packed data ends too early\n")
+    assert (short.code, short.err) == (74, "txmon: <stdin>: the compressed data ends too early\n")
     assert torn.code == 74
-    assert "txmon: <stdin>: the packed data is damaged" in torn.err
+    assert "txmon: <stdin>: the compressed data is damaged" in torn.err
     assert len(short.volume()) > 1000
     assert zlib.decompress(packed, 31) == SAMPLE.read_bytes()

@@ -887,8 +887,54 @@ def _neighbours() -> None:
     export("shares", table([("time", "status", "share"), *shares]), "no column has counts: 'share'")
     japanese = "日時,状態,件数\n" + "".join(f"{time},承認,{n}\n" for time, _, n in named)
     export("Japanese", japanese.encode("cp932"), "not UTF-8.*--encoding cp932")
+    power = [("Start of Minute", "status", "Count of transaction_id"), *((us(m), s, n) for m, s, n in march)]
+    export("Power BI", table(power), found, says="count=Count of transaction_id")
+    tableau = [("Minute of Time", "Status", "Distinct count of Txn Id"), *named]
+    export("Tableau distinct count", table(tableau, "\t").decode().encode("utf-16"), found, says="count=Distinct count")
+    bank = [("Buchungstag", "Wertstellung", "Uhrzeit", "Status", "Betrag"),
+            *((f"{m:%d.%m.%y}", f"{m + timedelta(days=2):%d.%m.%y}", f"{m:%H:%M:%S}", s, "-4,99") for m, s, _ in single(words, LATER))]  # fmt: skip
+    export("German bank", table(bank, ";"), counts(single(words, LATER)), says="time=Uhrzeit \\+ Buchungstag")
+    shortened = [
+        ("Time", "approved", "denied"),
+        *((time, f"{n / 100:.2f} K", 5) for time, s, n in named if s == "approved"),
+    ]
+    export(
+        "Grafana formatted",
+        table(shortened),
+        "column 'approved' has rounded counts, for example '1.18 K'.*Formatted data",
+    )
+    adyen = [
+        ("eventDate", "eventCode", "success"),
+        *((f"{time}:00Z", "AUTHORISATION", str(n % 3 > 0).lower()) for time, _, n in named),
+    ]
+    export("Adyen notifications", table(adyen), "two columns may be the status: 'eventCode' .* or 'success'")
     log = "".join(f'10.0.0.1 - - [{m:%d/%b/%Y:%H:%M:%S} +0000] "POST /pay HTTP/1.1" 200 512\n' for m, _, _ in march)
     export("access log", log.encode(), "access log of a web server.*JSON")
+    logged = single(("approved", "approved", "denied"), LATER)
+    syslog = "".join(f"<34>1 {m:%Y-%m-%dT%H:%M:%S}Z host pay 12 ID47 - status={s} amount=5\n" for m, s, _ in logged)
+    export("syslog of RFC 5424", syslog.encode(), counts(logged), says="logfmt; time=time")
+    older = "".join(f"{m:%b %d %H:%M:%S} host pay[12]: status={s} amount=5\n" for m, s, _ in logged).encode()
+    export("syslog of RFC 3164", older, "has no year; --time-format")
+    export(
+        "syslog of RFC 3164 with flags",
+        older,
+        counts(logged),
+        "--time-format",
+        "%b %d %H:%M:%S",
+        "--date",
+        f"{LATER:%F}",
+    )
+    metrics = b'# HELP pay_total x\n# TYPE pay_total counter\npay_total{status="approved"} 1027\n'
+    export("Prometheus text", metrics, "one moment of Prometheus metrics.*--prometheus")
+    rounded = [(f"{epoch(m):.4E}", s, n) for m, s, n in minutes(LATER, 40)]
+    export("rounded epochs", table([("ts", "status", "count"), *rounded]), "rounded to 100,000 s.*whole number")
+    sums: Counter[str] = Counter()
+    rising = []
+    for m, s, n in march:
+        sums[s] += n
+        rising.append((m, s, sums[s]))
+    export("running totals", table([("time", "status", "count"), *((f"{m:%F %H:%M}", s, n) for m, s, n in rising)]),
+           counts(rising), says="may be a running total")  # fmt: skip
 
 
 for _some in (_sql, _frames, _monitoring, _processors, _texts, _times, _neighbours):

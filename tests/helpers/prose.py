@@ -30,9 +30,14 @@ FORBIDDEN: Final = (
 # of code besides: what reads as if a module or a value were a person, and contracted grammar
 IN_CODE: Final = (
     *FORBIDDEN,
-    r"\b(?<!there )(?:is|are|was) no (?:number|text|table|list|object|file|date|address|duration|budget)\b",
     r"\bnobody can be told\b", r"\bgo(?:es)? on as if\b", r"\bwhat became of\b", r"\bhas a moment\b", r"\bhas a turn\b",
     r"\bnothing is as\b", r"\ball is well\b", r"\bsays its name\b", r"\bof a kind of its own\b",
+    r"(?<!there )\b(?:is|are|was|were) no (?!longer\b|such\b|more\b)\w+",
+    r"\b(?:a|one) \w+ an? (?:line|kind|minute|day|bucket|file|key|status)\b", r"\bwhoever\b",
+    r"\bwho (?:reads|asks|has|waits?|brings|listens?)\b", r"\bas \w+ takes (?:it|them)\b", r"\ba line each\b",
+    r"\bwhat (?:came|comes) of\b", r"\blets? go of\b", r"\bthe first first\b", r"\bof (?:no )?use(?=[:;.,]|$)",
+    r"\bhears? (?:of|whether)\b", r"\bwhere (?:that|it) cannot be\b(?! \w+ed)", r"\bif need be\b",
+    r"\bgave; \w+(?:, \w+)*(?: or \w+)? where\b",
 )  # fmt: skip
 _FENCE: Final = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.MULTILINE | re.DOTALL)
 _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)

@@ -82,6 +82,36 @@ def test_json_lines(rows: list[tuple[Any, ...]], by: tuple[str, ...], cut: int, 
     check(json_lines(rows), by, cut, lateness)
 
 
+IDS = st.lists(st.sampled_from(["a", "b", "", " a", "ü", "4"]), min_size=40, max_size=40)
+
+
+@given(ROWS, IDS, BY, st.integers(0, 20), st.sampled_from([0, 90]))
+def test_csv_lines_with_ids(
+    rows: list[tuple[str, ...]], ids: list[str], by: tuple[str, ...], cut: int, lateness: int
+) -> None:
+    lines = csv_lines(rows)
+    named = [line + b"," + name.encode() for line, name in zip(lines, ["id", *ids], strict=False)]
+    check(named, by, cut, lateness)
+
+
+@given(VALUES, IDS, BY, st.integers(0, 20), st.sampled_from([0, 90]))
+def test_json_lines_with_ids(
+    rows: list[tuple[Any, ...]], ids: list[str], by: tuple[str, ...], cut: int, lateness: int
+) -> None:
+    found = [{**json.loads(line), "id": name} for line, name in zip(json_lines(rows), ids, strict=False)]
+    check([json.dumps(row).encode() for row in found], by, cut, lateness)
+
+
+def test_lines_with_ids_are_records_of_which_repeats_are_counted_once() -> None:
+    lines = [b"time,status,id", *[f"2026-03-02T10:00:{i % 3:02}Z,denied,{i % 4}".encode() for i in range(24)]]
+    parser = RecordParser("x", ParseOptions(), TimeParser(first_date=date(2026, 3, 2)))
+    bucketer = Bucketer(60)
+    assert not list(bucketer.add([item for item in Aggregator(parser, 60).take(lines) if not isinstance(item, Reject)]))
+    (bucket,) = bucketer.flush()
+    assert bucket.counts == {(): {"denied": 12}}
+    assert bucketer.repeated == 12
+
+
 # what a CSV line may be besides: ragged, quoted, blank, no UTF-8, ended as on Windows, too long
 CSV_ODD = [
     b"", b"\r", b"  ", b",,,", b"2026-03-02T10:00:00Z,denied,1", b"2026-03-02T10:00:00Z,denied,1,m1,", b"x",

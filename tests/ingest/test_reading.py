@@ -207,7 +207,7 @@ def test_ambiguity_and_absence_are_errors_with_the_flag(text: str, says: str | N
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
-        ("a.xls", b"\xd0\xcf\x11\xe0" + bytes(600), "is an Excel 97 workbook; save it as .xlsx or CSV"),
+        ("a.xls", b"\xd0\xcf\x11\xe0" + bytes(600), "is an Excel 97 workbook. Save it as .xlsx or CSV"),
         ("a.csv", b"BZh91AY", "is packed with bzip2"),
         ("a.xls", b"<html><body><table>", "is an HTML page"),
         ("a.xml", b"<?xml version='1.0'?><a/>", "is an XML document"),

@@ -2,9 +2,12 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
+from time import sleep
 from typing import Any, Final
 
 import pytest
@@ -66,6 +69,15 @@ def test_without_the_flag_the_same_alerts_say_nothing_of_it(stream: Path) -> Non
     assert [(row["time"], row.get("score")) for row in plain] == [(row["time"], row.get("score")) for row in found]
 
 
+def test_a_silence_has_no_drivers(tmp_path: Path) -> None:
+    """An empty list would read as "spread evenly", but where nothing comes there are no values."""
+    path = simulated(tmp_path / "silent.csv", "--incident", "silence@04:00/20m", hours=5)
+    found = told(txmon("replay", str(path), "--drivers", "issuer", "--only", "alerts").stdout)
+    silent = [row for row in found if row.get("label") == "silence" or "silence" in row.get("reasons", [])]
+    assert [row["state"] for row in silent if row.get("event") == "incident"][:1] == ["opened"]
+    assert not any("drivers" in row for row in silent)
+
+
 def test_the_configuration_file_has_a_table(stream: Path, replayed: list[dict[str, Any]], tmp_path: Path) -> None:
     config = tmp_path / "txmon.toml"
     config.write_text('[drivers]\ncolumns = ["issuer", "merchant", "code"]\nkeep = 5000\n')
@@ -86,35 +98,39 @@ def test_a_live_stream_names_the_same(stream: Path, replayed: list[dict[str, Any
     assert told(done.stdout) == replayed
 
 
-def test_a_kill_and_a_restart_give_the_same_drivers(
-    stream: Path, replayed: list[dict[str, Any]], tmp_path: Path
+@pytest.mark.parametrize("number", range(2))
+def test_kills_at_random_moments_and_restarts_give_the_same_drivers(
+    stream: Path, replayed: list[dict[str, Any]], tmp_path: Path, number: int
 ) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    chance = random.Random(seed)
     lines = stream.read_bytes().splitlines(keepends=True)
-    cut = next(i for i, line in enumerate(lines) if line.startswith(b"2026-03-02T05:05"))
+    begin = next(i for i, line in enumerate(lines) if line.startswith(b"2026-03-02T04:55"))
+    end = next(i for i, line in enumerate(lines) if line.startswith(b"2026-03-02T05:20"))
+    # one kill at any time, two near the incident
+    cuts = sorted([chance.randrange(len(lines)), *(chance.randrange(begin, end) for _ in range(2))])
     log, out = tmp_path / "app.log", tmp_path / "out.jsonl"
-    log.write_bytes(b"".join(lines[:cut]))
+    log.write_bytes(b"")
     arguments = command(
         "watch", "--follow", str(log), "--from", "start", "--state", str(tmp_path / "state"), "--out", str(out),
         "--only", "alerts", "--drivers", COLUMNS,
     )  # fmt: skip
-    first = subprocess.Popen(arguments)
-    try:
-        assert until(lambda: out.exists() and b'"recommendation": "alert"' in out.read_bytes(), 60)
-        assert until((tmp_path / "state").exists, 60)
-    finally:
-        first.kill()
-        first.wait()
+    for first, last in pairwise([0, *cuts]):
+        with log.open("ab") as file:
+            file.write(b"".join(lines[first:last]))
+        watch = subprocess.Popen(arguments)
+        sleep(chance.uniform(0.2, 3.0))
+        watch.kill()
+        watch.wait()
     with log.open("ab") as file:
-        file.write(b"".join(lines[cut:]))
-    second = subprocess.Popen(arguments)
+        file.write(b"".join(lines[cuts[-1] :]))
+    watch = subprocess.Popen(arguments)
     try:
-        assert until(lambda: b'"state": "resolved"' in out.read_bytes(), 60)
+        assert until(lambda: out.exists() and b'"state": "resolved"' in out.read_bytes(), 90)
     finally:
-        second.terminate()
-        second.wait(30)
-    found = {json.dumps(row) for row in told(out.read_bytes())}
-    wanted = {json.dumps(row) for row in replayed}
-    assert found == wanted
+        watch.terminate()
+        watch.wait(30)
+    assert {json.dumps(row) for row in told(out.read_bytes())} == {json.dumps(row) for row in replayed}, (number, seed)
 
 
 @pytest.mark.parametrize(

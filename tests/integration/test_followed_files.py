@@ -110,7 +110,7 @@ def test_a_cut_without_a_copy_is_said(follow: Following) -> None:
     os.truncate(follow.log, 0)
     follow.append(rows(60, 70))
     assert follow.end() == 50
-    assert "app.log: the file that was read to byte 1298 is not found" in follow.said()
+    assert "app.log: cannot find the file that was read to byte 1298" in follow.said()
 
 
 def test_a_writer_that_goes_on_in_the_renamed_file(follow: Following) -> None:
@@ -186,7 +186,7 @@ def test_an_inode_that_is_used_again_is_another_file(follow: Following) -> None:
     text = HEADER + rows(100, 160)
     follow.log.write_text(text)  # the same inode, as after a deletion and a new file; longer than what was read
     assert follow.end() == 100
-    assert "is not found, neither renamed nor copied" in follow.said()
+    assert ", neither renamed nor copied" in follow.said()
 
 
 def test_a_file_that_cannot_be_read_for_a_moment(follow: Following) -> None:
@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_read_for_a_moment(follow: Following) -> None:
     assert follow.reads(39)
     follow.log.rename(f"{follow.log}.1")
     follow.log.mkdir()
-    assert until(lambda: "app.log: cannot be read: is no regular file; txmon tries again" in follow.said())
+    assert until(lambda: "app.log: cannot be read: is not a regular file; txmon tries again" in follow.said())
     follow.log.rmdir()
     follow.append(HEADER + rows(40, 60))
     assert follow.end() == 60
@@ -209,7 +209,7 @@ def test_a_pattern_finds_new_files_and_reads_none_twice(follow: Following) -> No
     assert until(follow.out.exists)
     (follow.folder / "app-1.log").rename(follow.folder / "app-1-old.log")
     follow.append(HEADER + rows(40, 60), "app-3.log")
-    assert until(lambda: "app-3.log: is new, and is followed" in follow.said())
+    assert until(lambda: "app-3.log: is new. txmon follows it" in follow.said())
     follow.append(rows(600, 620), "app-3.log")
     assert follow.reads(540)
     assert follow.stop() == 0

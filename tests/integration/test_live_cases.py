@@ -207,7 +207,7 @@ def test_the_first_start_notifies_nobody_of_last_week(tmp_path: Path) -> None:
     ended = len([line for line in written(tmp_path) if line.get("state") == "resolved"])
     assert ended >= 3
     assert cards(tmp_path / "spool") == []
-    assert f"notifications: {ended} incidents not told: over for more than 1h (--max-age)" in said
+    assert f"notifications: {ended} incidents not sent, over for more than 1h (--max-age)" in said
 
 
 def test_what_is_still_open_at_the_first_start_is_told(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_what_is_still_open_at_the_first_start_is_told(tmp_path: Path) -> None:
     said = watched(tmp_path, "--level-shift", "1d")
     assert cards(tmp_path / "spool")[0]["kind"] == "opened"
     assert {card["kind"] for card in cards(tmp_path / "spool")} <= {"opened", "reminder", "escalated"}
-    assert "notifications: 1 incident not told: over for more than 1h" in said
+    assert "notifications: 1 incident not sent, over for more than 1h" in said
 
 
 def test_an_age_can_be_chosen(tmp_path: Path) -> None:

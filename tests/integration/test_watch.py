@@ -82,7 +82,7 @@ def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
 def test_what_is_no_file_cannot_be_followed(tmp_path: Path) -> None:
     child = follow(tmp_path, tmp_path)
     _, told = child.communicate(timeout=30)
-    assert (child.returncode, told) == (66, f"txmon: {tmp_path}: no file, or not to be read\n".encode())
+    assert (child.returncode, told) == (66, f"txmon: {tmp_path}: the file is missing or not readable\n".encode())
 
 
 def test_kill_9_at_random_moments_loses_and_changes_nothing(tmp_path: Path, replayed: bytes) -> None:
@@ -148,7 +148,7 @@ def test_a_state_that_cannot_be_written_is_said_and_detection_goes_on(tmp_path: 
             [TXMON, "watch", "--state", str(state)], stdin=file, capture_output=True, timeout=60, check=False
         )
     assert done.returncode == 0
-    assert done.stderr.count(b"the state cannot be written: No such file or directory; going on without") == 1
+    assert done.stderr.count(b"the state cannot be written: No such file or directory. txmon continues without it") == 1
     assert len(verdicts(done.stdout)) == len(
         [v for v in verdicts(replayed) if b"T23:59:00Z" not in v and b"T23:58:00Z" not in v]
     )

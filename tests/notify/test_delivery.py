@@ -392,7 +392,7 @@ def test_steps_that_were_overtaken_while_the_receiver_was_away_are_one(tmp_path:
     desk.run()
     assert desk.channel.tried == ["opened a", "resolved a after opened after worsened", "resolved b after opened"]
     assert desk.spool.names() == []
-    assert "fake: 3 overtaken steps told together with later ones" in desk.courier.summary()
+    assert "fake: 3 overtaken steps sent together with later ones" in desk.courier.summary()
 
 
 def test_steps_are_told_one_by_one_to_a_receiver_that_is_there(tmp_path: Path) -> None:

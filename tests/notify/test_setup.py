@@ -61,7 +61,7 @@ def test_a_notifier_that_breaks_is_said_once_and_counted() -> None:
         telling.accept(Outcome(time, []))
     telling.close()
     assert said == ["notifications: unexpected ValueError; detection goes on"]
-    assert telling.summary() == ["notifications: 3 buckets were not told of in full"]
+    assert telling.summary() == ["notifications: 3 buckets failed; their notifications are not complete"]
 
 
 def test_what_was_told_is_delivered_as_the_stack_closes(tmp_path: Path) -> None:

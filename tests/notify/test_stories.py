@@ -253,6 +253,18 @@ def test_silences_are_listed_and_ended(stopped: tuple[Path, str]) -> None:
     assert "failed until " in run(folder, "silence", "--state", "s").stdout
     run(folder, "silence", "refunded", "--for", "1h", "--key", "merchant=m1", "--state", "s")
     assert "refunded merchant=m1 until " in run(folder, "silence", "--state", "s").stdout
+    narrower = (
+        ("refunded", "--key", "merchant=m1", "--key", "country=BR", "--for", "30m"),
+        ("failed", "--key", "a=b", "--for", "1h"),
+    )  # fmt: skip
+    for arguments in narrower:
+        done = subprocess.run(
+            [TXMON, "silence", *arguments, "--state", "s"], cwd=folder, env=environment(folder), capture_output=True,
+            text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "already, by the silence of " in done.stderr
+    run(folder, "silence", "failed", "--key", "a=b", "--for", "3h", "--state", "s")  # longer than the other
     run(folder, "silence", "refunded", "--key", "merchant=m1", "--end", "--state", "s")
     assert "refunded" not in run(folder, "silence", "--state", "s").stdout
 
@@ -263,7 +275,7 @@ def test_nobody_is_told_of_what_ended_long_ago(tmp_path: Path, receiver: Start) 
     (tmp_path / "app.csv").write_text("time,status,count\n" + table(START, 0, 400, rows))
     watch = Watch(tmp_path, "--notify", TXMON_WEBHOOK=endpoint.url)
     watch.until(lambda: [one["state"] for one in watch.events()].count("resolved") == 2)
-    assert "2 incidents not told: over for more than 1h (--max-age)" in watch.stop()
+    assert "2 incidents not sent, over for more than 1h (--max-age)" in watch.stop()
     assert endpoint.requests == []
 
 
@@ -358,7 +370,8 @@ class Manager:
         with (folder / "alertmanager.log").open("w") as log:
             self.process = subprocess.Popen(
                 [
-                    "prometheus-alertmanager", f"--config.file={config}", f"--storage.path={folder / 'am'}",
+                    "prometheus-alertmanager", "--log.level=debug", f"--config.file={config}",
+                    f"--storage.path={folder / 'am'}",
                     f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.listen-address=",
                 ],
                 stdout=log, stderr=log,
@@ -432,6 +445,26 @@ def test_alertmanager_gets_alerts_that_group_are_silenced_and_resolve(tmp_path: 
     with (tmp_path / "app.csv").open("a") as file:
         file.write("".join(rows(m) for m in range(128, 139)))
     manager.until(lambda: [one["labels"]["merchant"] for one in manager.get("alerts")] == ["m2"])
+    watch.stop()
+
+
+def test_alertmanager_hears_only_of_what_is_routed_there(tmp_path: Path, manager: Manager) -> None:
+    """Also in what is repeated for as long as it is open, which Alertmanager would take for new."""
+    (tmp_path / "txmon.toml").write_text(
+        'exec = "tee -a told"\n[[route]]\nstatus = ["failed"]\nto = ["alertmanager"]\n\n[[route]]\nto = ["exec"]\n'
+    )
+    start = recent(130)
+
+    def rows(m: int) -> str:
+        bad = {"failed,m1": 30 if m >= 125 else 0, "denied,m2": 80 if m >= 120 else 7}
+        return table(start, m, m + 1, lambda _: {"approved,m1": busy(m), "approved,m2": busy(m), **bad})
+
+    (tmp_path / "app.csv").write_text("time,status,merchant,count\n" + "".join(rows(m) for m in range(129)))
+    watch = Watch(tmp_path, "--notify", "--group-by", "merchant", "--alertmanager", manager.url, "--trend-every", "0")
+    manager.until(lambda: manager.get("alerts") and (tmp_path / "told").exists())
+    log = tmp_path / "alertmanager.log"
+    manager.until(lambda: log.read_text().count("component=dispatcher") >= 3)  # the first post, and what repeats it
+    assert {one["labels"]["merchant"] for one in manager.get("alerts")} == {"m1"}
     watch.stop()
 
 

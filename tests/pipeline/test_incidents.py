@@ -84,6 +84,15 @@ def test_a_weak_alert_must_come_back_within_three_buckets() -> None:
     assert far == []
 
 
+def test_an_alert_as_rare_as_once_in_fifty_years_opens_at_once() -> None:
+    """5.7 sigmas among eight series are that rare, though less than 6."""
+    for rarity, opened in ((0.0088, [("opened", 3), ("resolved", 8)]), (13.7, []), (0.0, [])):
+        rare = verdict(3, "failed", 5.67)
+        rare.rarity = rarity
+        events, _ = play(IncidentTracker(), {3: [rare]}, 15)
+        assert states(events) == opened
+
+
 def test_confirm_asks_for_a_time() -> None:
     tracker = IncidentTracker(IncidentPolicy(open_after=180))
     events, _ = play(tracker, {m: [verdict(m, "denied", 9)] for m in range(2, 7)}, 8)
@@ -129,6 +138,14 @@ def test_a_relapse_within_three_times_clear_is_the_same_incident(minute: int, re
     assert last.state == ("reopened" if reopened else "opened")
     assert (last.id == events[0].id) is reopened
     assert last.times == (2 if reopened else 1)
+
+
+def test_a_relapse_after_a_late_end_is_the_same_incident() -> None:
+    """Ten minutes after its end, however long it stayed open after its last alert."""
+    minutes = {m: [denied(m, 30, True)] for m in (3, 4, 40)} | {m: [denied(m, 29, False)] for m in range(5, 35)}
+    minutes |= {m: [denied(m, 20, False)] for m in range(35, 40)} | {41: [denied(41, 30, True)]}
+    events, _ = play(IncidentTracker(), minutes, 42)
+    assert states(events) == [("opened", 3), ("resolved", 34), ("reopened", 40)]
 
 
 def test_what_goes_on_and_off_is_told_once_and_then_its_end() -> None:
@@ -199,7 +216,7 @@ def test_a_new_level_is_reminded_of_more_seldom() -> None:
 def test_a_level_that_was_held_for_a_day_is_the_usual_one() -> None:
     events = changed_level(end=20 + 1500)
     assert states(events)[-1] == ("resolved", 20 + 1440)
-    assert events[-1].note == "the new level was held for a day and is the usual one now"
+    assert events[-1].note == "the new level lasted a day and is normal now"
 
 
 def test_a_level_that_is_accepted_ends_the_incident() -> None:
@@ -266,6 +283,19 @@ def test_a_silence_holds_for_its_status_alone() -> None:
     assert event.silent_until == 0
     assert tracker.end_silence("denied", ())
     assert not tracker.end_silence("denied", ())
+
+
+def test_a_silence_that_ends_early_lets_people_hear_of_what_is_open() -> None:
+    tracker = IncidentTracker()
+    tracker.silence(SilenceOrder("denied", (), 7200, "ana", "load test"))
+    for minute in (3, 4, 5):
+        tracker.observe(minute * MINUTE, [verdict(minute, "denied", 9)])
+    assert not tracker.end_silence("failed", ())
+    assert tracker.observe(360, [verdict(6, "denied", 9)])[1] == []
+    assert tracker.end_silence("denied", ())
+    _, [event] = tracker.observe(420, [verdict(7, "denied", 9)])
+    assert (event.state, event.silent_until) == ("reminder", 0)
+    assert tracker.observe(480, [verdict(8, "denied", 9)])[1] == []
 
 
 @pytest.mark.parametrize(
@@ -507,7 +537,7 @@ def denied(minute: int, count: int, alerts: bool) -> Verdict:
     ("after", "ends"),
     [
         (20, 9),  # normal: at once
-        (24, 9),  # nearer to normal than to the incident
+        (24, 17),  # nearer to normal than to the incident, which takes more minutes to show
         (29, 34),  # still that of the incident, though too small to alert: half an hour
     ],
 )
@@ -515,6 +545,24 @@ def test_counts_too_small_to_alert_do_not_resolve_what_goes_on(after: int, ends:
     minutes = {m: [denied(m, 30, True)] for m in (3, 4)} | {m: [denied(m, after, False)] for m in range(5, 60)}
     events, _ = play(IncidentTracker(), minutes, 60)
     assert states(events) == [("opened", 3), ("resolved", ends)]
+
+
+def test_a_batch_that_explains_any_count_is_no_end() -> None:
+    """A job runs each quarter of an hour: in its minutes, whatever is seen is expected."""
+
+    def of(minute: int) -> list[Verdict]:
+        batch = minute % 15 in (5, 6, 7)
+        count = 30 if minute < 50 else 20
+        expected = 100.0 if batch else 20.0
+        said: Recommendation = "ok" if batch or minute >= 50 or minute % 15 == 8 else "alert"
+        seen = 100 if batch else count
+        return [
+            Verdict(minute * MINUTE, "denied", (), seen, 200, expected, 0.0, 1, said, (), Stated(0, 29, "text")),
+            calm(minute),
+        ]
+
+    events, _ = play(IncidentTracker(IncidentPolicy(resolve_after=180)), {m: of(m) for m in range(3, 80)}, 80)
+    assert states(events) == [("opened", 4), ("resolved", 55)]
 
 
 def test_few_transactions_resolve_it_when_they_say_enough() -> None:

@@ -122,7 +122,7 @@ def test_a_post_that_is_sent_again_counts_once_and_a_refusal_is_said(language: s
         refused = run(client, tmp_path, sample, address, TXMON_TOKEN="another")
         assert refused.returncode == 1
         assert refused.stderr.startswith("401: ")
-        assert '"code": "token-needed", "detail": "this is not a token"' in refused.stderr
+        assert '"code": "token-needed", "detail": "the token is wrong"' in refused.stderr
 
 
 def test_the_receiver_takes_only_what_was_signed(tmp_path: Path) -> None:

@@ -117,7 +117,8 @@ def test_rows_that_are_none_are_counted(write: Callable[[str, str], Path]) -> No
         assert list(database.run("SELECT sum(count)::INT FROM transactions")) == [(7,)]
         found = {bad.reason: bad.count for bad in database.rejected}
     assert found == {
-        "a line that is no row": 1, "a time that is none": 1, "no status": 1, "a count that is no whole number": 2,
+        "a line that is not a row": 1, "a time that cannot be read": 1, "no status": 1,
+        "a count that is not a whole number": 2,
     }  # fmt: skip
 
 

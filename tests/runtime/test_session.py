@@ -192,7 +192,7 @@ def test_a_state_that_cannot_be_written_is_told_once_and_again_after_it_worked(t
     (folder / "state").unlink()
     folder.rmdir()
     assert not run.save()
-    assert [line.endswith("; going on without") for line in told] == [True, True]
+    assert [line.endswith(". txmon continues without it") for line in told] == [True, True]
     assert kept == [False, False, True, False]
 
 

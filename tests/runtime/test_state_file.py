@@ -4,14 +4,16 @@ import gzip
 import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from txmon.errors import ConfigError, IoFailure
 from txmon.ingest.records import Record
+from txmon.runtime import state_file
 from txmon.runtime.factory import pipeline_of, restore, save
-from txmon.runtime.state_file import Saver, State, load
+from txmon.runtime.state_file import Saver, State, load, pack
 from txmon.runtime.state_file import save as write
 from txmon.settings.declarations import Settings
 
@@ -25,6 +27,37 @@ def test_what_is_saved_is_restored(tmp_path: Path) -> None:
     assert restore(other, Settings(), path) == {"f": {"offset": 3}}
     assert other.snapshot() == pipeline.snapshot()
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["state"]
+
+
+@pytest.mark.parametrize("keys", [0, 1, 3])
+def test_keys_that_are_packed_piece_by_piece_are_those_of_a_whole_snapshot(
+    keys: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_file, "KEYS", 2)
+    settings = Settings(group_by=("shop",))
+    pipeline = pipeline_of(settings, live=True)
+    rows = [Record(60 * m, 'de"n\nied', 3, (("shop", f"s\u00e9{k}"),)) for m in range(40) for k in range(keys)]
+    list(pipeline.feed(rows))
+    whole = State({}, json.loads(json.dumps(pipeline.snapshot())), {"f": {"offset": 3}})
+    write(str(tmp_path / "whole"), whole)
+    write(str(tmp_path / "lazy"), State({}, pipeline.snapshot(lazy=True), {"f": {"offset": 3}}))
+    assert load(str(tmp_path / "lazy")) == load(str(tmp_path / "whole")) == whole
+    assert len(pipeline.snapshot()["detector"]["groups"]) == keys  # type: ignore[index]
+    assert (tmp_path / "lazy").read_bytes() == pack(State({}, pipeline.snapshot(lazy=True), {"f": {"offset": 3}}))
+
+
+def test_a_failure_while_keys_are_packed_leaves_the_state_that_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_bytes(good())
+
+    def rows() -> Iterator[object]:
+        yield [1.5]
+        raise RuntimeError("dictionary changed size during iteration")
+
+    with pytest.raises(RuntimeError):
+        write(str(path), State({}, {"detector": {"groups": rows()}}))
+    assert path.read_bytes() == good()
     assert os.listdir(tmp_path) == ["state"]
 
 

@@ -458,7 +458,7 @@ def test_a_failure_inside_is_a_500_that_tells_nothing(server: Server, capsys: py
     answer = server.client.get("/v1/incidents")
     problem = answer.json()
     assert (answer.status, problem["status"], problem["code"]) == (500, 500, "internal")
-    assert problem["detail"] == "unexpected failure; the server's log has it"
+    assert problem["detail"] == "unexpected failure. See the server's log"
     assert answer.headers["content-type"] == "application/problem+json"
     assert "unexpected TypeError in /v1/incidents" in capsys.readouterr().err
     assert server.client.get("/healthz").status == 200

@@ -44,7 +44,7 @@ def test_clients_that_speak_oddly(tmp_path: Path) -> None:
     bomb = gzip.compress(b"0" * (64 << 20))
     with running(tmp_path) as (process, port):
         for data, half, status, part in (
-            (post(row, length=len(row) + 9), True, 400, b"the request ended before all of it had come"),
+            (post(row, length=len(row) + 9), True, 400, b"the request ended too early"),
             (post(row, extra="") + b"\r\n" + post(row), False, 200, b'"count": 2,'),  # a line end after the body
             (post(row, extra="") + post(row, extra="") + post(row), False, 200, b'"count": 5,'),  # pipelined
             (b"GET http://localhost/healthz HTTP/1.1\r\nHost: x\r\n" + CLOSE.encode() + b"\r\n", False, 200, b"ok"),
@@ -52,7 +52,7 @@ def test_clients_that_speak_oddly(tmp_path: Path) -> None:
             (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n" + CLOSE.encode() + b"\r\n", False, 204, b"Allow: GET, HEAD"),
             (b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4" + b"x" * 200, False, 400, b"speaks HTTP without TLS"),
             (post(b""), False, 422, b"the body is empty"),
-            (post(b"time,status,count\n", "text/csv"), False, 422, b"there is a header, but no row after it"),
+            (post(b"time,status,count\n", "text/csv"), False, 422, b"the body has a header, but no row after it"),
             (post(table.encode(), "text/csv"), False, 200, b'"accepted": 2, "rejected": 0'),
             (post(table.encode("utf-16"), "text/csv"), False, 200, b'"accepted": 2, "rejected": 0'),
             (post(b'{"time":"x","status":"a"}\n' * 9, "application/x-ndjson"), False, 400, b'"accepted": 0'),
@@ -116,7 +116,7 @@ def test_rows_in_a_damaged_part_of_the_journal_are_said_to_be_lost(tmp_path: Pat
     with serving(settings) as server:
         assert server.post(ROW).json()["verdicts"][0]["count"] == 5
         trouble = server.client.get("/healthz").json()["trouble"]
-        assert "bytes of the journal are damaged; the rows in them are lost" in trouble
+        assert "bytes of the journal are damaged. The rows in them are lost" in trouble
 
 
 def test_a_state_of_a_backup_is_older_than_the_journal(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_no_input_is_written_to(tmp_path: Path) -> None:
     inside.parent.mkdir()
     inside.write_text(SAMPLE.read_text())
     done = run("replay", str(inside), "--out", f"parquet:{inside.parent}")
-    assert (done.returncode, "holds the input" in done.stderr) == (2, True)
+    assert (done.returncode, "contains the input" in done.stderr) == (2, True)
 
 
 def test_one_process_writes_to_a_folder_at_a_time(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from txmon.settings.declarations import Settings
 from txmon.settings.rule import parse_rules
 from txmon.sinks.jsonl import JsonLines
 from txmon.sinks.lines import event_line
-from txmon.spark.job import Job, files, run, session
+from txmon.spark.job import Job, files, run, session, state_reading
 from txmon.spark.job import read as read_stream
 from txmon.spark.rows import canonical
 from txmon.spark.shards import file_of, plan_of
@@ -629,7 +629,7 @@ def test_a_typed_frame_has_the_limits_of_lines(spark: Any) -> None:
         ]  # fmt: skip
         rejects = [json.loads(row.reject) for row in found if row.reject is not None]
         huge, below, part = ("1e17", "-1", "1.5") if kind == "string" else ("1.0E17", "-1.0", "1.5")
-        whole = "is no whole number from 0 to 10^15"
+        whole = "is not a whole number from 0 to 10^15"
         assert [(row["kind"], row["reason"]) for row in rejects] == [
             ("status", "a status of 257 characters, at most 256 are accepted"),
             ("status", "'*' stands for all statuses together"),
@@ -649,3 +649,18 @@ def test_rows_of_a_typed_frame_with_an_empty_id_are_no_repeats(spark: Any) -> No
     frame = spark.createDataFrame([(1772445600, "failed", found) for found in ("", " ", None, " a ")],
                                   "time long, status string, id string")  # fmt: skip
     assert [row.id for row in canonical(frame, ()).collect()] == [None, None, None, "a"]
+
+
+def test_the_driver_states_how_each_file_is_read(spark: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("time,status,count\n" + "2026-03-02 10:00,ok,3\n2026-03-02 10:01,ok,4\n" * 20)
+    (tmp_path / "b.csv").write_text("time,status,count\n05/03/2024 10:00,ok,3\n")
+    said: list[str] = []
+    job = Job(f"files:{tmp_path}", "checkpoint", "out")
+    state_reading(spark, job, Settings(), said.append)
+    assert said[0] == "a.csv: CSV; time=time (UTC), status=status, count=count"
+    assert said[1].startswith("b.csv: no row decides whether the dates in 'time' are day-first or month-first")
+    assert len(said) == 2
+    said.clear()
+    (tmp_path / "empty").mkdir()
+    state_reading(spark, Job(f"files:{tmp_path}/empty", "checkpoint", "out"), Settings(), said.append)
+    assert said == [f"{tmp_path}/empty: no files yet, so the reading of their lines cannot be stated"]

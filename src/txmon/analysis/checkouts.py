@@ -114,7 +114,9 @@ def analyze_checkouts(
     days = _references(table, name, references)
     counts = np.array(table.columns[name])
     if any(value != int(value) for value in table.columns[name]):
-        raise BadData(f"{table.source}: {name} holds means, not counts of one day; --observed names another column")
+        raise BadData(
+            f"{table.source}: {name} contains means, not counts of one day. Choose another column with --observed"
+        )
     values = np.array([table.columns[reference] for reference in days])
     if not values.sum():
         raise BadData(f"{table.source}: every reference is 0 all day")

@@ -149,7 +149,7 @@ def page_of(story: IncidentStory, tz: tzinfo = UTC) -> str:
         parts += ["## Keys", page.keys()]
     if "money" in newest:
         parts += ["## Money", page.money()]
-    parts += ["## Who was to hear of it", page.told()]
+    parts += ["## Notifications", page.told()]
     parts += ["## Reproduce it", f"```sql\n{sql_of(story)}\n```"]
     parts.append(f'Run it with `txmon query "..." {story.folder}`.')
     return "\n\n".join(parts) + "\n"
@@ -258,6 +258,6 @@ class _Page:
     def told(self) -> str:
         steps = [row for row in self._story.events if "silent_until" not in row]
         if not steps:
-            return "Nobody: it was silenced."
+            return "None: the incident was silenced."
         named = ", ".join(f"{row['state']} {self._clock(row['time'])}" for row in steps)
         return f"Where notifications are set up: {named}. The log does not hold what a receiver answered."

@@ -9,7 +9,7 @@ from txmon.analysis.normal import Normal, NormalBook
 from txmon.errors import BadData
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.model.keys import TOTAL, Key
-from txmon.model.outcome import IncidentEvent
+from txmon.model.outcome import IncidentEvent, without_sums
 from txmon.model.statuses import DENIED, FAILED, REVERSED, SUCCESS, role_of
 from txmon.model.verdict import Verdict
 from txmon.pipeline.pipeline import Pipeline
@@ -172,7 +172,20 @@ def _counted(items: Iterable[Item], bucket: int, counts: dict[int, dict[str, int
 
 
 def _moved(verdicts: Sequence[Verdict]) -> tuple[float, float]:
-    """Return the transactions above and below normal in the alerts of one bucket."""
+    """Return the transactions above and below normal in the alerts of one bucket.
+
+    With keys, the verdicts for all keys together count the same transactions as those of single keys. Whichever has
+    more counts: an alert can be visible in only one of them.
+    """
+    keyed = without_sums(verdicts)
+    if keyed is verdicts:
+        return _sides(verdicts)
+    above, below = zip(_sides(keyed), _sides([one for one in verdicts if not one.key]), strict=True)
+    return max(above), max(below)
+
+
+def _sides(verdicts: Sequence[Verdict]) -> tuple[float, float]:
+    """Return the transactions above and below normal in the alerts among `verdicts`, which have none in common."""
     above = 0.0
     below: dict[Key, float] = {}
     for verdict in verdicts:

@@ -57,7 +57,7 @@ def installation() -> Iterator[Finding]:
     yield Finding("version", "ok", describe())
     if not compiled():
         yield Finding(
-            "core", "note", "interpreted: right but slower; a wheel built where there is a C compiler is compiled"
+            "core", "note", "interpreted: same results, but slower. A wheel built with a C compiler is compiled"
         )
     try:
         needed, optional = libraries(requires(PACKAGE) or ())
@@ -119,7 +119,7 @@ def machine(screen: Screen, env: Mapping[str, str]) -> Iterator[Finding]:
 def _terminal(screen: Screen, env: Mapping[str, str]) -> Finding:
     if not screen.terminal:
         return Finding(
-            "terminal", "note", "standard error is none: no live chart (--chart always draws one all the same)"
+            "terminal", "note", "standard error is not a terminal, so there is no live chart (--chart always draws one)"
         )
     if env.get("TERM") in (None, "", "dumb"):
         return Finding("terminal", "note", f"TERM is {env.get('TERM') or 'not set'}: no live chart")
@@ -174,7 +174,11 @@ def memory(config: Config) -> Iterator[Finding]:
     """Yield whether the state is readable, matches the settings, and is private."""
     path = config.settings.state
     if path is None:
-        yield Finding("state", "note", "none: a restart learns anew (--state FILE keeps what was learned)")
+        yield Finding(
+            "state",
+            "note",
+            "none: after a restart, txmon learns from the beginning. --state FILE keeps what it learned",
+        )
         return
     try:
         found = load(path)

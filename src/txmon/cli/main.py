@@ -49,6 +49,9 @@ class LazyGroup(Group):
         module = import_module(f".commands.{cmd_name}", __package__)
         command = getattr(module, "help_" if cmd_name == "help" else cmd_name)
         assert isinstance(command, click.Command)
+        if not gc.isenabled():  # as the process begins: what was imported stays, and is never looked through
+            gc.freeze()
+            gc.enable()
         return command
 
 
@@ -150,7 +153,7 @@ def _io_text(failure: OSError) -> str:
     """Return the reason of a failure, and the file if known."""
     if failure.errno == EBADF:
         return "standard output is closed. Use --out FILE."
-    limits = {EMFILE: " (ulimit -n says how many)", ENFILE: "", ENOMEM: ""}
+    limits = {EMFILE: " (ulimit -n shows the limit)", ENFILE: "", ENOMEM: ""}
     reason = f"{failure.strerror or failure}{limits.get(failure.errno or 0, '')}"
     if failure.filename is not None:
         return f"{os.fsdecode(failure.filename)}: {reason}"

@@ -76,7 +76,7 @@ def _spare_log(inputs: Iterable[str], log: str | None) -> None:
     for path in inputs if log is not None else ():
         if NAME.fullmatch(os.path.basename(path)) and _same_folder(os.path.dirname(path), str(log)):
             raise UsageError(
-                f"--log {log} holds the input {path}. txmon never writes to its input. Name another folder."
+                f"--log {log} contains the input {path}. txmon never writes to its input. Name another folder."
             )
 
 
@@ -85,7 +85,7 @@ def _spare_folder(inputs: Iterable[str], folder: str) -> None:
     whole = os.path.realpath(folder)
     for path in inputs:
         if os.path.commonpath([whole, os.path.realpath(path)]) == whole:
-            raise UsageError(f"--out parquet:{folder} holds the input {path}. txmon never writes to its input.")
+            raise UsageError(f"--out parquet:{folder} contains the input {path}. txmon never writes to its input.")
 
 
 def _files(paths: Iterable[str]) -> Iterable[str]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import environ
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +10,7 @@ from txmon.cli.help_page import option
 from txmon.errors import ConfigError, UsageError
 from txmon.settings.declarations import Settings
 from txmon.support.durations import seconds
+from txmon.support.frozen import frozen
 from txmon.support.sql_address import has_password
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def source_options(live: bool) -> Callable[[F], F]:
     return decorate
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """The database or Prometheus server that the flags name."""
 
@@ -139,8 +139,8 @@ def attached(address: str | None, text: str | None, password_file: str | None) -
 def _refuse_password(address: str | None) -> None:
     if address and has_password(address):
         raise UsageError(
-            "--sql must not hold a password: it shows in the process list. Set TXMON_SQL to the whole address, or"
-            " TXMON_SQL_PASSWORD, or use --password-file."
+            "--sql must not contain a password, because other users see it in the process list. Set TXMON_SQL to the"
+            " whole address, or TXMON_SQL_PASSWORD, or use --password-file."
         )
 
 

@@ -114,4 +114,4 @@ class TableOut:
             elif many:
                 self._say(f"{counted(many, 'row')} of the run before were not written to {name}, and are dropped")
         except (KeyError, TypeError, ValueError) as bad:
-            raise ConfigError(f"{state}: the rows that wait do not hold together ({bad!r})") from bad
+            raise ConfigError(f"{state}: the waiting rows in it are damaged ({bad!r})") from bad

@@ -25,7 +25,7 @@ BLOCK: Final = 8.0  # transactions expected before a residual is worth a look: b
 RARE: Final = 1.0  # transactions expected in a bucket, below which squares are looked at
 BLOCK_SQUARES: Final = 4.0  # transactions expected whose squares are worth a look
 FASTER: Final = 1.4  # times the gain where a block is quieter than usual
-SQUARES_CLIP: Final = 16.0  # times the variance: a square is no larger
+SQUARES_CLIP: Final = 16.0  # times the variance: the limit of a square
 SQUARES_FLOOR: Final = 64.0  # but a single cluster of eight transactions is always believed
 MAD_FIRST: Final = 1.0  # over the residuals seen: the gain of the first ones, which know nothing better
 MAD_MOST: Final = 0.1  # that it is
@@ -259,6 +259,12 @@ class Baseline:
         self.clear_windows()
         self.observe(count, expected)
 
+    def end_silence(self) -> None:
+        """End an episode whose newest bucket was empty: what the volume is from now on is judged without it."""
+        if self.newest() == 0.0:
+            self.alerting = 0
+            self.clear_windows()
+
     def clear_windows(self) -> None:
         """Forget all buckets."""
         self._newer, self._middle, self._older, self._wide = 0, 0, 0, None
@@ -306,14 +312,14 @@ class Baseline:
         self.blocks = state[OLD_LENGTH] if len(state) > OLD_LENGTH else MAD_FIRST / MAD_GAIN
         self.tail = None
         if len(state) == OLD_LENGTH + 2:
-            self.tail = Tail(shared=True)  # whoever has that of its status puts it in this one's place
+            self.tail = Tail(shared=True)  # the caller replaces it with that of its status
         elif len(state) > OLD_LENGTH + 2:
             self.tail = Tail()
             self.tail.restore(state[OLD_LENGTH + 1 :])
 
 
 def restored(state: Sequence[float], least: float = MIN_DISPERSION) -> Baseline:
-    """Return the baseline whose `snapshot` was `state`; ValueError where that cannot be. least: as for a new one."""
+    """Return the baseline whose `snapshot` was `state`. Raise ValueError. least: as for a new one."""
     series = Baseline(0.5, 0.0, least)  # its pace is part of the state
     series.restore(state)
     return series

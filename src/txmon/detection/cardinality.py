@@ -89,7 +89,7 @@ class Sample:
     def take(self, time: int, level: int, keys: Mapping[str, Iterable[str]]) -> None:
         """The keys of `level` and above, with their statuses, that came in the bucket at `time`.
 
-        Whoever left out those below had too many, so they would be too many here too.
+        A sample that left out those below had too many, so they would be too many here too.
         """
         census = self.census
         self._raise(level)
@@ -126,11 +126,14 @@ class Sample:
             self.census.drop_key(level_of(key), 1 + len(self._keys.pop(key)[1]))
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it."""
+        """Return all of the state, as values of JSON."""
         return {"level": self.census.level, "keys": [[key, seen, names] for key, (seen, names) in self._keys.items()]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Become the sample whose `snapshot` was `state`; KeyError, TypeError or ValueError where that cannot be."""
+        """Become the sample whose `snapshot` was `state`.
+
+        Raise KeyError, TypeError or ValueError if it is not valid.
+        """
         census = Census()
         census.rise(int(state["level"]))
         known: dict[str, tuple[int, list[str]]] = {}
@@ -184,7 +187,7 @@ class SharedSeriesCount:
         return {"level": self._census.level, "sample": self._sample.snapshot() if self._sample is not None else None}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be.
+        """Restore what `snapshot` returned. Raise KeyError, TypeError or ValueError if it is not valid.
 
         The detector's own keys are not part of the state. Enter them anew, with `add_key`.
         """

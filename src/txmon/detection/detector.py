@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from txmon.detection.baseline import Baseline
 from txmon.detection.episodes import Episodes, Surges
-from txmon.detection.hours import PART, RUN, ClosedHours, KeyHours
+from txmon.detection.hours import PART, RUN, ClosedHours, KeyHours, hours_since
 from txmon.detection.joint import JointDeviation
 from txmon.detection.judgement import LAG, Judgement, excess_of, judge, judge_one
 from txmon.detection.key_series import STATUSES, Bucket, KeyVolume, SeriesState, describe, expect
@@ -38,7 +38,7 @@ OPENING: Final = 0.3  # squared relative error of a level when closed hours end:
 NOISE: Final = 1.5  # sigmas from what is usual, within which a bucket's volume may differ by chance
 MOST_NOISE: Final = 0.25  # of what is usual, likewise
 FEW: Final = 3.0  # buckets that a level counts for when the hours in which its key is closed end
-BUSY: Final = 5.0  # transactions of a key expected in the shortest closed time, so that none of them is no chance
+BUSY: Final = 5.0  # transactions of a key expected in the shortest closed time, so that a count of 0 cannot be chance
 NOTHING: Final[dict[str, int]] = {}
 WAITING: Final = "comes in bursts"
 CLOSED: Final = "closed at this time on the days before"
@@ -55,6 +55,10 @@ class BucketJudge:
 
     def __init__(self, config: DetectorConfig | None = None) -> None:
         self.config = config or DetectorConfig()
+        # of the configuration what every bucket or series asks for
+        self._width: int = self.config.bucket
+        self._rowless: bool = self.config.rowless
+        self._explain: bool = self.config.explain
         self._discount: float = 0.5 ** (self.config.bucket / self.config.half_life)
         self._mix_discount: float = 0.5 ** (self.config.bucket / self.config.mix_half_life)
         self._warmup = int(self.config.warmup // self.config.bucket)
@@ -121,16 +125,20 @@ class BucketJudge:
             self._episodes.release(self._roster.knows)
         verdicts: list[Verdict] = []
         self._closed = not whole and self._age > 0 and self._hours.closed(time)
+        self._note_gap(time)
         growth = self._growth(time)
         if growth != 1.0:
             self._surges.grow(growth)
         self._gates.share(self._roster.sharing)
         self._span = 1.0
         expected = self._judge_whole(time, whole, growth)
-        breathe, breath = self.breathe, self.breath
-        for judged, (key, volume) in enumerate(self._roster.volumes.items(), 1):
-            if breathe is not None and judged % breath == 0:
-                breathe()
+        breathe, waits = self.breathe, self.breath
+        for key, volume in self._roster.volumes.items():
+            if breathe is not None:
+                waits -= 1
+                if waits == 0:
+                    breathe()
+                    waits = self.breath
             if volume.hours is None or not volume.hours.shut:
                 volume.grow(growth)  # else it waits for the hour in which its key opens
             if expected < 0.0:
@@ -152,7 +160,7 @@ class BucketJudge:
 
     def _learn_day(self, time: int, whole: dict[str, int], expected: float) -> None:
         """Learn the hours in which something arrives, and the day's shape."""
-        if self.config.bucket <= PART:
+        if self._width <= PART:
             self._hours.learn(time, bool(whole))
         if self._age <= self._warmup:
             expected = 0.0  # nothing yet that a bucket could be reined in to
@@ -300,21 +308,34 @@ class BucketJudge:
         """Return whether nothing of a key arrived, and that is usual at this time. Learns when something does."""
         hours = volume.hours
         if hours is None:
-            if total == 0 or self.config.bucket > PART or not self._is_busy(volume):
+            if volume.busy_since < 0:
+                if total > 0 and self._width <= PART and self._is_busy(volume):
+                    volume.busy_since = time
                 return False
-            hours = volume.hours = KeyHours(time)
+            if total > 0:
+                return False  # as in all buckets since it became busy: nothing is kept of that yet
+            hours = volume.hours = hours_since(volume.busy_since, time - self._width)
         if total > 0:
             if hours.note(time):
                 volume.doubt_level(FEW)  # it is that of the hour of closing
             return False
-        return self._is_busy(volume) and hours.closed(time, self._hours, volume.empty * self.config.bucket >= HOUR)
+        return self._is_busy(volume) and hours.closed(time, self._hours, volume.empty * self._width >= HOUR)
+
+    def _note_gap(self, time: int) -> None:
+        """Begin to keep the hours of all busy keys where buckets before `time` were not judged, or it is closed."""
+        before = self._before
+        if not self._closed and (before < 0 or time - before <= self._width):
+            return
+        for volume in self._roster.volumes.values():
+            if volume.hours is None and volume.busy_since >= 0:
+                volume.hours = hours_since(volume.busy_since, before)
 
     def _is_busy(self, volume: KeyVolume) -> bool:
-        """Return whether none at all in the shortest closed time is no chance.
+        """Return whether a count of 0 in the shortest closed time cannot be chance.
 
         In a slower key, zeros that are left out would raise the level.
         """
-        return volume.rate() * RUN * PART >= BUSY * self.config.bucket
+        return volume.rate() * RUN * PART >= BUSY * self._width
 
     def _judge_row(
         self, bucket: Bucket, volume: KeyVolume, place: int, series: Baseline, odd: JointDeviation, out: list[Verdict]
@@ -325,7 +346,7 @@ class BucketJudge:
         count = bucket.counts.get(status, -1)  # below 0: no row
         verdict = self._judge_status(bucket, status, max(0, count), series, layout.gates[place], volume, odd)
         quiet = verdict.recommendation == "ok" or verdict.recommendation == "warming"
-        if not quiet or count >= 0 or self.config.rowless:
+        if not quiet or count >= 0 or self._rowless:
             out.append(verdict)
         return -1.0 if quiet else max(0.0, verdict.count - verdict.expected)
 
@@ -343,11 +364,13 @@ class BucketJudge:
         level = expected
         pulses = series.pulses
         if pulses is not None:
-            expected = pulses.usual(bucket.time, count, level, self.config.bucket)
+            expected = pulses.usual(bucket.time, count, level, self._width)
         series.observe(count, expected)
         surety = volume if by_volume else None
         judgement = judge(series, gates, surety, self._lag)
-        recurs = self._note_pulse(bucket, series, count, level, judgement, surety, gates)
+        recurs = ""
+        if bucket.warm and (pulses is not None or abs(judgement.newest) >= ODD):
+            recurs = self._note_pulse(bucket, series, count, level, judgement, surety, gates)
         verdict = self._conclude(bucket, status, count, expected, series, judgement, gates, surety, recurs)
         newest = judgement.newest if series.tail is None else judgement.newest / series.tail.one.ratio
         odd.add(status, -newest if gates.direction == "below" else newest)
@@ -370,14 +393,14 @@ class BucketJudge:
         if not bucket.warm:
             return ""
         pulses = series.pulses
-        # what is no problem, or was there from the start, is no outage that goes on and off
+        # a deviation that is not a problem, or existed from the start, is not an outage that comes and goes
         at_once = gates.sign * (count - level) < 0.0 or bucket.age <= self._warmup + self._first_hour
         if pulses is None:
             if abs(seen.newest) < ODD or (bucket.key and self._books >= MOST_BOOKS):
                 return ""
             pulses = series.pulses = Pulses()
             self._books += 1
-            pulses.note(bucket.time, count - level, seen.newest, at_once, self.config.bucket)
+            pulses.note(bucket.time, count - level, seen.newest, at_once, self._width)
             return ""
         score = seen.newest
         if pulses.named and level > 0.0:
@@ -387,7 +410,7 @@ class BucketJudge:
             and series.tail is not None
             and not series.tail.shared
         ):
-            series.tail = None  # what a pulse explains is no part of the tail
+            series.tail = None  # a count that a pulse explains is not part of the tail
         if not pulses.named or abs(score) < ODD:
             return ""
         return f"recurs at this minute of the {pulses.named}"
@@ -395,14 +418,12 @@ class BucketJudge:
     def _judge_volume(
         self, bucket: Bucket, series: KeyVolume, odd: JointDeviation, alone: bool, excess: float
     ) -> Verdict:
-        if series.alerting and bucket.total > 0 and series.newest() == 0.0:
-            # the silence is over; what the volume is now is judged without it
-            series.alerting = 0
-            series.clear_windows()
+        if series.alerting and bucket.total > 0:
+            series.end_silence()
         expected = bucket.usual
         pulses = series.pulses
         if pulses is not None and bucket.span == 1.0:
-            expected = pulses.usual(bucket.time, bucket.total, bucket.usual, self.config.bucket)
+            expected = pulses.usual(bucket.time, bucket.total, bucket.usual, self._width)
         series.observe(bucket.total, expected)
         gates = self._gates.of(TOTAL)
         judgement = judge(series, gates, None, self._lag)
@@ -412,10 +433,9 @@ class BucketJudge:
         recurs = ""
         if bucket.span == 1.0:
             recurs = self._note_pulse(bucket, series, bucket.total, bucket.usual, judgement, None, gates)
-        notes = [recurs, self._note_of(bucket)]
-        if judgement.together or (self.config.explain and distance > 0.0):
-            notes.append(f"together {format(distance, '.1f')} sigmas: {odd.parts()}")
-        note = "; ".join([one for one in notes if one])
+        note = recurs if bucket.span > 0.0 else _joined(recurs, CLOSED if bucket.closed else WAITING)
+        if judgement.together or (self._explain and distance > 0.0):
+            note = _joined(note, f"together {format(distance, '.1f')} sigmas: {odd.parts()}")
         verdict = self._conclude(bucket, TOTAL, bucket.total, expected, series, judgement, gates, None, note)
         if judgement.together:
             verdict.rarity = self._gates.rarity(distance)
@@ -423,7 +443,7 @@ class BucketJudge:
             return verdict
         # An empty bucket teaches nothing where transactions were due; where few are, it is an ordinary zero
         if bucket.total > 0 or judgement.newest > -gates.sigma / 2:
-            # an attack is no part of the usual volume, or its end would look like a loss
+            # an attack is not part of the usual volume, because its end would look like a loss
             usual = max(0.0, bucket.total - excess)
             surging = judgement.longest > RELIEF
             if bucket.warm and bucket.span == 1.0:
@@ -433,12 +453,6 @@ class BucketJudge:
         else:
             series.forget()
         return verdict
-
-    def _note_of(self, bucket: Bucket) -> str:
-        """Why nothing is expected in a bucket, or nothing yet; an empty text where something is."""
-        if bucket.span > 0.0:
-            return ""
-        return CLOSED if bucket.closed else WAITING
 
     def _conclude(
         self,
@@ -480,7 +494,7 @@ class BucketJudge:
                 self._episodes.come_back(
                     bucket.key, status, series, 1.0 if status == TOTAL else bucket.usual, bucket.time
                 )
-        if bucket.warm:
+        if bucket.warm and (series.tail is not None or seen.over1 > 0.0 or seen.over5 > 0.0 or seen.over15 > 0.0):
             self._calibrate(bucket, status, series, seen)
         gates = raised(gates, series.tail.one.ratio) if series.tail is not None else gates
         note = _noted(note, seen.ratio, alerts)
@@ -504,11 +518,9 @@ class BucketJudge:
         return self._gates.rarity(seen.score / seen.ratio, own)
 
     def _calibrate(self, bucket: Bucket, status: str, series: Baseline, seen: Judgement) -> None:
-        """Let the series learn how far its scores reach."""
+        """Let the series learn how far its scores reach: one has been beyond what is usual, now or before."""
         tail = series.tail
         if tail is None:
-            if seen.over1 <= 0.0 and seen.over5 <= 0.0 and seen.over15 <= 0.0:
-                return
             tail = Tail()
             if bucket.key and self.config.pooled and series.expectations[0] < POOLED:
                 tail = self._tails.setdefault(status, Tail(shared=True))
@@ -549,8 +561,8 @@ class BucketJudge:
                 series.accept_level()
                 self._episodes.count(key, status, series, False, self._before)
 
-    def snapshot(self) -> dict[str, object]:
-        """All of the state, as JSON takes it, for `restore`."""
+    def snapshot(self, *, lazy: bool = False) -> dict[str, object]:
+        """Return all of the state, as values of JSON, for `restore`. lazy: as `Roster.snapshot` has it."""
         return {
             "before": self._before,
             "age": self._age,
@@ -561,9 +573,9 @@ class BucketJudge:
             "opened": self._opened,
             "hours": self._hours.snapshot(),
             "key_hours": [
-                [pack_key(key), volume.hours.snapshot()]
+                [pack_key(key), (volume.hours or hours_since(volume.busy_since, self._before)).snapshot()]
                 for key, volume in self._roster.volumes.items()
-                if volume.hours is not None
+                if volume.hours is not None or volume.busy_since >= 0
             ],
             "season": self._season.snapshot(),
             "surges": self._surges.snapshot(),
@@ -574,11 +586,11 @@ class BucketJudge:
                 if series.pulses is not None
             ],
             **self._episodes.snapshot(),
-            **self._roster.snapshot(),
+            **self._roster.snapshot(lazy=lazy),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be."""
+        """Restore what `snapshot` returned. Raise ValueError, KeyError or TypeError if it is not valid."""
         self._episodes.restore(state)
         self._season.restore(state["season"])
         self._surges.restore(state.get("surges", []))
@@ -645,5 +657,9 @@ def _noted(note: str, ratio: float, alerts: bool) -> str:
     """The note of a verdict, with how much further than a model's its series' scores reach, where that matters."""
     if not alerts or ratio <= TELLING:
         return note
-    reach = f"its scores reach {format(ratio, '.1f')} times as far as the model's"
-    return f"{note}; {reach}" if note else reach
+    return _joined(note, f"its scores reach {format(ratio, '.1f')} times as far as the model's")
+
+
+def _joined(note: str, more: str) -> str:
+    """A note with another one after it."""
+    return f"{note}; {more}" if note else more

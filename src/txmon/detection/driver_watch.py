@@ -30,7 +30,9 @@ PAUSE: Final = 3  # buckets without an alert, after which the windows of another
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an alert goes on
 SAME: Final = 0.5  # of a value's failures, from which on another value that has them too explains them
 FOLLOWED: Final = 1800  # seconds without an alert, after which a value has no verdicts of its own any more
-ORDINARY: Final = 5.0  # failures expected in the longest window, up to which fewer than that are no sign of a new one
+ORDINARY: Final = (
+    5.0  # failures expected in the longest window, up to which a smaller number is not a sign of a new one
+)
 NOTHING: Final[dict[str, int]] = {}
 BAD: Final = frozenset((DENIED, FAILED, REVERSED))
 REASON: Final = ("driver",)
@@ -243,7 +245,7 @@ class DriverWatch:
         return found
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of it, as JSON takes it."""
+        """Return all of it, as values of JSON."""
         return {
             "columns": list(self._columns),
             "newest": self._newest,

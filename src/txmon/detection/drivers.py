@@ -5,7 +5,7 @@ The method follows three papers:
 - Adtributor (Bhagwan et al., NSDI 2014): each column by itself, the expected count of a value being its usual share of
   the expected total, and the smallest set of values that explains a given part of the excess, preferred by surprise.
 - Squeeze (Li et al., ISSRE 2019): what the values of a true cause have in common is that all of them deviate alike
-  while all others do not; a set that leaves the rest as far off normal as before is no cause.
+  while all others do not; a set that leaves the rest as far off normal as before is not a cause.
 - RiskLoc (Kalander 2022): most of the other values are normal, so a cause is judged by how it stands out from them.
 
 A set of values explains the excess when it holds two thirds of it (`ENOUGH`), each value in it is off normal by itself,
@@ -102,7 +102,7 @@ class DriverBook:
         return case.drivers() if case.excess > 0.0 else None
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of it, as JSON takes it."""
+        """Return all of it, as values of JSON."""
         return {
             "columns": list(self.columns),
             "tables": [

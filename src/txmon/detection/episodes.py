@@ -144,14 +144,14 @@ class Episodes:
         return False
 
     def release(self, known: Callable[[Key], bool]) -> None:
-        """Let go of keys that are not known any more."""
+        """Remove keys that are no longer known."""
         self._kept = {(key, status): kept for (key, status), kept in self._kept.items() if known(key)}
         self._left = {(key, status): left for (key, status), left in self._left.items() if known(key)}
         self._excluded = {(key, status) for key, status in self._excluded if known(key)}
         self._flapping = {(key, status): one for (key, status), one in self._flapping.items() if known(key)}
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it, for `restore`."""
+        """Return all of the state, as values of JSON, for `restore`."""
         return {
             "kept": [[pack_key(key), status, list(known)] for (key, status), known in self._kept.items()],
             "left": [[pack_key(key), status, time, list(known)] for (key, status), (time, known) in self._left.items()],
@@ -163,7 +163,7 @@ class Episodes:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be."""
+        """Restore what `snapshot` returned. Raise ValueError, KeyError or TypeError if it is not valid."""
         kept = {(unpack_key(key), str(status)): known_of(known) for key, status, known in state["kept"]}
         self._excluded = {(unpack_key(key), str(status)) for key, status in state["excluded"]}
         self._kept = kept
@@ -179,7 +179,7 @@ class Episodes:
 
 
 def known_of(numbers: Sequence[float]) -> Known:
-    """Return what `Baseline.known` gave, from a state; ValueError or TypeError where it cannot be that."""
+    """Return what `Baseline.known` gave, from a state. Raise ValueError or TypeError if it is not valid."""
     events, exposure, median, slope = numbers
     return float(events), float(exposure), float(median), float(slope)
 
@@ -252,7 +252,7 @@ class Surges:
         self._surges = {key: surge for key, surge in self._surges.items() if known(key)}
 
     def snapshot(self) -> list[object]:
-        """Return all of the state, as JSON takes it, for `restore`."""
+        """Return all of the state, as values of JSON, for `restore`."""
         return [
             [
                 pack_key(key),
@@ -264,7 +264,7 @@ class Surges:
         ]
 
     def restore(self, state: Sequence[Sequence[Any]]) -> None:
-        """Take over what `snapshot` gave; ValueError or TypeError where that cannot be."""
+        """Restore what `snapshot` returned. Raise ValueError or TypeError if it is not valid."""
         self._surges = {
             unpack_key(key): Surge(
                 float(usual), known_of(volume), {str(status): known_of(known) for status, known in statuses.items()}

@@ -1,6 +1,6 @@
 """When the feed is closed: parts of the day in which nothing arrived on the days before.
 
-A shop that closes at night sends nothing then, and that is no silence. For each five minutes of the day it is known on
+A shop that closes at night sends nothing then, which is not a silence. For each five minutes of the day it is known on
 which of the last fifteen days anything arrived. They are closed where nothing did on the last two days and a week ago,
 or a week and two weeks ago, or a week ago while the feed has been empty for an hour now. Only runs of fifteen minutes
 count, since five minutes of a small feed may be empty by chance. Nobody opens and closes to the minute, so ten minutes
@@ -23,6 +23,7 @@ EDGE: Final = 2  # parts before and after those in which nobody knows whether it
 KEPT: Final = 0xFFFF  # days, a bit each: today is the lowest
 HOUR: Final = 3600
 DAYS: Final = 15  # that a key's hours are kept, today among them
+FULL: Final = (1 << PARTS) - 1  # a day in which something arrived in every part
 
 
 class ClosedHours:
@@ -152,10 +153,16 @@ class KeyHours:
                 shut |= 1 << back
         return _usually_shut(shut, known, empty)
 
+    def fill(self, day: int, arrived: list[int]) -> None:
+        """Take the parts of each day in which something arrived, newest first; day: the newest, since the epoch."""
+        self._day, self._arrived = day, arrived
+
     def _turn(self, day: int) -> None:
         """Begin a new day."""
         if day > self._day:
             past = min(DAYS, day - self._day)
+            if self._arrived[0] == FULL:
+                self._arrived[0] = FULL  # one number for all such days of all keys
             self._arrived = [*([0] * past), *self._arrived][:DAYS]
             self._day = day
 
@@ -173,6 +180,21 @@ class KeyHours:
         if max(self._arrived) >> PARTS or min(self._arrived) < 0:
             raise ValueError(f"a day has {PARTS} parts")
         self._asked = -1
+
+
+def hours_since(begin: int, last: int) -> KeyHours:
+    """Return the hours of a key of which something arrived in every bucket from `begin` to `last`, epoch seconds."""
+    hours = KeyHours(begin)
+    newest = last // DAY
+    days = range(newest, max(begin // DAY, newest - DAYS + 1) - 1, -1)
+    hours.fill(newest, [_parts(max(begin, day * DAY), min(last, day * DAY + DAY - 1)) for day in days])
+    return hours
+
+
+def _parts(begin: int, end: int) -> int:
+    """Return the parts of one day from that of `begin` to that of `end`, a bit each."""
+    first, last = begin % DAY // PART, end % DAY // PART
+    return FULL if last - first == PARTS - 1 else (1 << last + 1) - (1 << first)
 
 
 def _usually_shut(shut: int, known: int, empty: bool) -> bool:

@@ -1,7 +1,6 @@
 """One key's baselines, what is expected of its statuses, and how all of them are packed for a restart."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
@@ -12,6 +11,7 @@ from txmon.model.keys import TOTAL, Key
 from txmon.model.keys import pack_key as pack_key
 from txmon.model.keys import unpack_key as unpack_key
 from txmon.model.scores import Thresholds
+from txmon.support.frozen import frozen
 
 SHARED: Final = 16  # statuses up to which volumes share a layout
 STATUSES: Final = 1000  # statuses of one key that are counted on their own; the others are counted together
@@ -83,7 +83,7 @@ class KeyVolume(Baseline):
     million keys, and most of them have one status.
     """
 
-    __slots__ = ("buckets", "empty", "gaps", "held", "hours", "layout", "mix_exposure", "seen")
+    __slots__ = ("buckets", "busy_since", "empty", "gaps", "held", "hours", "layout", "mix_exposure", "seen")
 
     def __init__(self, discount: float, layout: StatusLayout, keyed: bool = False) -> None:
         """layout: that of no status; keyed: it is one key's, and not that of all."""
@@ -91,7 +91,9 @@ class KeyVolume(Baseline):
         self.seen = 0  # when something of it last arrived, epoch seconds
         self.layout = layout
         self.held: Baseline | tuple[Baseline, ...] | None = None  # of its statuses, as the layout has them
-        self.hours: KeyHours | None = None  # when it is closed; None for a key that is not busy enough
+        # when it is closed; None for a key that is not busy enough, or has brought something in every bucket since then
+        self.hours: KeyHours | None = None
+        self.busy_since = -1  # epoch seconds; -1 for never
         self.buckets = 0  # judged so far
         self.empty = 0  # buckets without a transaction since the last one
         self.gaps = 0.0  # part of the buckets with transactions that came after a short gap: a feed of bursts has many
@@ -169,7 +171,7 @@ class Bucket:
         self.span = 1.0  # buckets over which its transactions were gathered; 0 where they come with a later one
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SeriesState:
     """What is known of one series, for people."""
 
@@ -217,23 +219,35 @@ def describe(volumes: Mapping[Key, KeyVolume]) -> list[SeriesState]:
 
 
 def pack(volumes: Mapping[Key, KeyVolume]) -> list[object]:
-    """All volumes as JSON takes them."""
+    """Return all volumes as values of JSON."""
+    return [_packed(key, volume) for key, volume in volumes.items()]
+
+
+class PackedVolumes:
+    """Yield all volumes as values of JSON, packed one by one, because a million at once would need gigabytes."""
+
+    def __init__(self, volumes: Mapping[Key, KeyVolume]) -> None:
+        self._volumes = volumes
+
+    def __iter__(self) -> Iterator[object]:
+        for key, volume in self._volumes.items():
+            yield _packed(key, volume)
+
+
+def _packed(key: Key, volume: KeyVolume) -> list[object]:
     return [
-        [
-            pack_key(key),
-            volume.seen,
-            volume.buckets,
-            volume.mix_exposure,
-            volume.snapshot(),
-            {status: series.snapshot() for status, series in volume.statuses.items()},
-            [volume.empty, volume.gaps],
-        ]
-        for key, volume in volumes.items()
+        pack_key(key),
+        volume.seen,
+        volume.buckets,
+        volume.mix_exposure,
+        volume.snapshot(),
+        {status: series.snapshot() for status, series in volume.statuses.items()},
+        [volume.empty, volume.gaps],
     ]
 
 
 def unpack(rows: Sequence[Any], discount: float, layout: StatusLayout, sums: dict[str, Sum]) -> dict[Key, KeyVolume]:
-    """The volumes that `pack` packed; ValueError or TypeError where that cannot be.
+    """Return the volumes that `pack` packed. Raise ValueError or TypeError if they are not valid.
 
     layout: that of no status; sums: of all statuses, by name.
     """

@@ -132,7 +132,7 @@ class MoneyBook:
             known[1] += sums.squares / (SCALE * SCALE)
 
     def snapshot(self) -> list[object]:
-        """Return all of it, as JSON takes it."""
+        """Return all of it, as values of JSON."""
         rows: list[object] = []
         for (key, status), worth in self._known.items():
             amounts = [[name, *sums] for name, sums in worth.by_currency.items()]
@@ -140,7 +140,7 @@ class MoneyBook:
         return rows
 
     def restore(self, state: list[Any]) -> None:
-        """Take over what `snapshot` gave; TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise TypeError or ValueError if it is not valid."""
         self._known = {}
         for key, status, time, count, amounts in state:
             worth = self._known[unpack_key(key), str(status)] = Worth(int(time))

@@ -7,7 +7,7 @@ then on anything between the series' level and that height is expected at that p
 absence is an alert, and what exceeds it is one. A job that comes a bucket too early or too late is expected, too, once
 in its hour.
 
-A long incident is no pulse: a place in the hour is learned only from the first buckets of a run of odd ones. Nor is an
+A long incident is not a pulse: only the first buckets of a run of odd ones teach a place in the hour. Nor is an
 outage that goes on and off one. What is a problem (too many failures, too little volume) and was not there when the
 feed began becomes usual at a place of the hour only after it has come for a whole day.
 
@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-HOUR: Final = 3600  # seconds
+MINUTE: Final = 60  # seconds
+HOUR: Final = 3600
 DAY: Final = 86400
 WEEK: Final = 604800
 SPANS: Final = (HOUR, DAY, WEEK)
@@ -30,7 +31,7 @@ DAYS: Final = 2.0  # or weeks, likewise
 CROWD: Final = (24, 300, 400)  # usual places of a table, beyond which none is a pulse
 REST: Final = 1440  # buckets in which nothing is remembered then
 MOST: Final = 512  # places remembered in a table
-RUN: Final = 12  # buckets of a run of odd ones, beyond which it is no pulse of the hour
+RUN: Final = 12  # buckets of a run of odd ones, beyond which it is not a pulse of the hour
 ODD: Final = 3.0  # sigmas
 AGAIN: Final = 1.5  # sigmas, from which on what is usual came again
 KEEP: Final = 0.8  # what one time leaves of the weight of those before
@@ -108,7 +109,7 @@ class Pulse:
 class Pulses:
     """The pulses of one series."""
 
-    __slots__ = ("_day", "_hour", "_rest", "_run", "_week", "named")
+    __slots__ = ("_day", "_hour", "_minutes", "_now", "_rest", "_run", "_week", "named")
 
     def __init__(self) -> None:
         self._hour: dict[int, Pulse] = {}  # by place in the hour, and so on
@@ -116,6 +117,9 @@ class Pulses:
         self._week: dict[int, Pulse] = {}
         self._rest = 0  # buckets until something is remembered again
         self._run = 0  # odd buckets in a row
+        # most buckets have no place that is remembered: this tells them without a look at three tables
+        self._now = -1  # an hour, in hours since the epoch
+        self._minutes = 0  # of its minutes those that may have a place, a bit each
         self.named = ""  # of the pulse that `usual` found: hour, day, week, or empty
 
     def usual(self, time: int, count: float, level: float, width: int = 60) -> float:
@@ -124,6 +128,8 @@ class Pulses:
         width: of a bucket, seconds.
         """
         self.named = ""
+        if not self._remembers(time):
+            return self._beside(time, count, level, width)
         hour, day, week = self._hour.get(time % HOUR), self._day.get(time % DAY), self._week.get(time % WEEK)
         if hour is None and day is None and week is None:
             return self._beside(time, count, level, width)  # so it is of most buckets
@@ -169,7 +175,7 @@ class Pulses:
     def note(self, time: int, height: float, score: float, at_once: bool = True, width: int = 60) -> bool:
         """Take the bucket at `time`, so far from the level, in transactions and in sigmas.
 
-        width: of a bucket, seconds. at_once: what is odd is no problem, or was there when the feed began. Returns
+        width: of a bucket, seconds. at_once: the deviation is not a problem, or existed when the feed began. Returns
         whether that made it usual.
         """
         if self._rest > 0:
@@ -181,8 +187,21 @@ class Pulses:
         return self._note(time, height, abs(score), AT_ONCE if at_once else time, width)
 
     def _remembers(self, time: int) -> bool:
-        """Whether something came at a place of `time` before: not in most buckets."""
-        return time % HOUR in self._hour or time % DAY in self._day or time % WEEK in self._week
+        """Whether something may have come at a place of `time` before: not in most buckets."""
+        if time // HOUR != self._now:
+            self._now = time // HOUR
+            self._minutes = self._minutes_of(time - time % HOUR)
+        return self._minutes >> time % HOUR // MINUTE & 1 != 0
+
+    def _minutes_of(self, begin: int) -> int:
+        """Of the hour that begins at `begin`, the minutes that have a place, a bit each."""
+        minutes = 0
+        for i in range(3):
+            for place in self._table(i):
+                past = (place - begin) % SPANS[i]
+                if past < HOUR:
+                    minutes |= 1 << past // MINUTE
+        return minutes
 
     def _note(self, time: int, height: float, score: float, since: int, width: int) -> bool:
         usual = False
@@ -206,6 +225,7 @@ class Pulses:
                 elif len(table) < MOST:
                     pulse = table[place] = Pulse(height, since)
                     pulse.fired = time
+                    self._minutes |= 1 << time % HOUR // MINUTE
             elif pulse is not None and abs(time - pulse.fired) > LOOSE * width:
                 pulse.miss()
                 if pulse.is_over(i):
@@ -224,7 +244,7 @@ class Pulses:
         return found
 
     def snapshot(self) -> list[object]:
-        """All of the state, as JSON takes it, for `restore`."""
+        """Return all of the state, as values of JSON, for `restore`."""
         tables = [
             [
                 [place, one.height, one.spread, one.times, one.weight, one.since, int(one.known), one.fired, one.often]
@@ -239,7 +259,7 @@ class Pulses:
         run, rest, *tables = state
         if len(tables) != len(SPANS):
             raise ValueError(f"pulses have {len(SPANS)} tables, not {len(tables)}")
-        self._run, self._rest = int(run), int(rest)
+        self._run, self._rest, self._now = int(run), int(rest), -1
         wanted = (HOURS, DAYS, DAYS)
         for table, rows, times_wanted in zip((self._hour, self._day, self._week), tables, wanted, strict=True):
             table.clear()

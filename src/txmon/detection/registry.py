@@ -1,11 +1,11 @@
-"""The keys that a detector knows: who is new, who was idle too long, and how many series share the budget."""
+"""The keys that a detector knows: which are new, which were idle too long, and how many series share the budget."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from txmon.detection.baseline import Baseline
 from txmon.detection.cardinality import SharedSeriesCount
-from txmon.detection.key_series import OTHER, STATUSES, KeyVolume, StatusLayout, Sum, pack, unpack
+from txmon.detection.key_series import OTHER, STATUSES, KeyVolume, PackedVolumes, StatusLayout, Sum, pack, unpack
 from txmon.detection.thresholds import DetectorConfig
 from txmon.model.keys import Key
 
@@ -18,7 +18,9 @@ class Roster:
 
     def __init__(self, config: DetectorConfig, discount: float, mix_discount: float) -> None:
         """discount, mix_discount: what a bucket leaves of the evidence on a volume, and on a status's share."""
-        self._config = config
+        self._width: int = config.bucket
+        self._idle: float = config.idle
+        self._most: int = config.max_series
         self._discount = discount
         self._mix_discount = mix_discount
         self.volumes: dict[Key, KeyVolume] = {}
@@ -160,19 +162,19 @@ class Roster:
         before = self.forgotten
         if arrived:
             self._seen = time
-        if time % DAY // self._config.bucket % DROP_EACH == 0:
-            oldest = time - self._config.idle
+        if time % DAY // self._width % DROP_EACH == 0:
+            oldest = time - self._idle
             # while nothing at all arrives it is the feed that is silent, and goes on being that, not its keys
             if self._seen >= oldest:
                 for key in [key for key, volume in self.volumes.items() if volume.seen < oldest]:
                     self._forget(key)
                 self._roll.forget(int(oldest))
         # what is new counts from the next bucket on: until then nothing tells which of the new keys is the busiest
-        if self._series - self._fresh > self._config.max_series:
+        if self._series - self._fresh > self._most:
             # of those that are seen the busiest stays: the feed would be forgotten with it, again and again
             of_use = [(volume.seen, volume.mix_exposure, key) for key, volume in self.volumes.items()]
             for _, _, key in sorted(of_use)[:-1]:
-                if self._series <= self._config.max_series * 0.9:
+                if self._series <= self._most * 0.9:
                     break
                 self._forget(key)
         self.sharing = self._roll.series()
@@ -184,17 +186,20 @@ class Roster:
         self._roll.drop_key(key, series)
         self.forgotten += 1
 
-    def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it, for `restore`."""
+    def snapshot(self, *, lazy: bool = False) -> dict[str, object]:
+        """Return all of the state, as values of JSON, for `restore`.
+
+        lazy: the keys are packed while somebody iterates over them, and nothing may change until then.
+        """
         return {
             "seen": self._seen,
-            "groups": pack(self.volumes),
+            "groups": PackedVolumes(self.volumes) if lazy else pack(self.volumes),
             "whole": pack({(): self.whole} if self.whole is not None else {}),
             "roll": self._roll.snapshot(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; ValueError, KeyError or TypeError where that cannot be.
+        """Restore what `snapshot` returned. Raise ValueError, KeyError or TypeError if it is not valid.
 
         A state from before all keys were known as one begins anew with that.
         """

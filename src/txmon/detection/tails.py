@@ -8,7 +8,7 @@ threshold, Pickands 1975; by moments, Hosking & Wallis 1987) says which score is
 normal distribution's own numbers stand behind it as evidence, so a series that behaves keeps the threshold that the
 budget asks.
 
-An outage must not be calibrated away. What alerts for more than ten buckets is no noise and teaches nothing. A short
+An outage must not be calibrated away. What alerts for more than ten buckets is not noise and teaches nothing. A short
 alert teaches only after FREE others within about a day. All of it is halved in two days.
 """
 
@@ -99,7 +99,7 @@ class WindowTail:
         return over / (seen + PRIOR) / rate * RATE, mean * (1.0 - shape), shape
 
     def _known(self) -> float:
-        """Return how much of the tail is known, 0..1: a cluster or two are no tail yet."""
+        """Return how much of the tail is known, 0..1: one or two clusters are not a tail yet."""
         return max(0.0, self.over - FEW) / max(self.over, 1.0)
 
     def beyond(self, seen: float, rate: float, score: float) -> float:
@@ -183,7 +183,7 @@ class Tail:
             self.one.now = max(self.one.now, one)
             self.five.now = max(self.five.now, five)
             self.fifteen.now = max(self.fifteen.now, fifteen)
-            if self.length >= LONG:  # what never ends is no single incident: it is taken hour by hour
+            if self.length >= LONG:  # a deviation that never ends is not a single incident, so it is split hour by hour
                 self._close(sigma, tail)
         elif self.length > 0:
             self.quiet += 1

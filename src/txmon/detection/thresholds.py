@@ -1,13 +1,14 @@
 """How a detector is set, and what that asks of a series before it alerts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from txmon.detection.normal import upper_quantile, upper_tail
 from txmon.model.keys import TOTAL
 from txmon.model.scores import Thresholds
 from txmon.model.statuses import SUCCESS, role_of
+from txmon.support.frozen import frozen
 
 # Effective independent tests a series makes in a bucket: its windows overlap, its gates hold much back, and alarms in
 # a row are one. Measured on clean streams at 3 to 4 sigmas (docs/methods.md).
@@ -19,7 +20,7 @@ YEAR: Final = 365.25  # days
 RAREST: Final = 1e-6  # a year: no model of counts is right about less
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DetectorConfig:
     """How the detector judges. Durations are in seconds."""
 

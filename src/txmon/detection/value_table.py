@@ -213,7 +213,7 @@ class ValueTable:
         return names, came, due
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of it, as JSON takes it."""
+        """Return all of it, as values of JSON."""
         n = len(self._names)
         return {
             "names": self._names,
@@ -226,7 +226,7 @@ class ValueTable:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, TypeError or ValueError if it is not valid."""
         np = self._np
         self._known_shares.clear()
         self._sums = None

@@ -1,7 +1,7 @@
 """The last fifteen buckets of a series, newest first: as numbers, and, where they are small whole ones, packed.
 
 Packed they are three words of five buckets each, twelve bits a bucket: 24 bytes instead of 120. There are two rings for
-every series, and a million series must fit; expectations are no whole numbers, counts nearly always are small ones.
+every series, and a million series must fit; expectations are fractions, and counts are mostly small whole numbers.
 """
 
 from typing import Final

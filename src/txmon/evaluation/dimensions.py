@@ -8,7 +8,6 @@ transactions, and only those, have the code 00.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 from typing import Final, Literal
@@ -17,6 +16,7 @@ from txmon.errors import UsageError
 from txmon.evaluation.incident_spec import IncidentSpec, changed_mean, resolve
 from txmon.evaluation.simulate import Batch, Bucket, Simulation
 from txmon.model.clock import iso
+from txmon.support.frozen import frozen
 from txmon.support.suggest import nearest
 
 MOST_VALUES: Final = 1_000_000
@@ -33,7 +33,7 @@ TAKEN: Final = ("time", "status", "id")
 Values = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dimension:
     """A column and its values, the most frequent first."""
 

@@ -12,7 +12,7 @@ label.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Final
@@ -80,6 +80,35 @@ Series = tuple[Key, str]  # (key, status)
 
 
 @dataclass(frozen=True, slots=True)
+class VerdictLines:
+    """What the lines of a file of verdicts are."""
+
+    verdicts: int = 0
+    series: int = 0  # different keys and statuses of the verdicts
+    incidents: int = 0  # lines
+    others: Mapping[str, int] = field(default_factory=dict)  # lines that are not scored, by what they are
+
+    def statement(self, name: str, alerts: "Alerts") -> str:
+        """Return what was read of the file `name`, as one line without the program's name."""
+        count = sum(len(times) for times in alerts.times.values())
+        parts = [f"verdict lines; {_some(self.verdicts, 'verdict')} of {self.series} series"]
+        if alerts.first is not None and alerts.last is not None:
+            parts[0] += f" from {stamp(alerts.first)} to {stamp(alerts.last)}"
+        parts.append(f"{_some(count, 'alert')}, {_some(len(alerts.pages), 'incident')}")
+        if not self.incidents and count:
+            parts.append("no incident lines, so pages are not scored")
+        if self.others:
+            parts.append(
+                "not scored: " + ", ".join(_some(n, f"{kind} line") for kind, n in sorted(self.others.items()))
+            )
+        return f"{name}: {'; '.join(parts)}"
+
+
+def _some(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Alerts:
     """The alerts and incidents of a run, as far as they are scored."""
 
@@ -89,6 +118,7 @@ class Alerts:
     pages: tuple[Page, ...] = ()
     told: bool = True  # whether the run reports incidents at all
     keyed: Mapping[Series, Sequence[datetime]] = field(default_factory=dict)  # the same times by key; empty: no keys
+    lines: VerdictLines = VerdictLines()  # what they were read from
 
     def series(self, by_key: bool) -> Mapping[Series, Sequence[datetime]]:
         """Return the times by series. Unless `by_key`, each status of all keys is one series."""
@@ -249,7 +279,9 @@ def read_alerts(lines: Iterable[bytes], name: str) -> Alerts:
     keyed: defaultdict[Series, list[datetime]] = defaultdict(list)
     pages: list[Page] = []
     first = last = None
-    number, events = 0, 0
+    number, events, verdicts = 0, 0, 0
+    others: Counter[str] = Counter()
+    series: set[Series] = set()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -258,16 +290,24 @@ def read_alerts(lines: Iterable[bytes], name: str) -> Alerts:
             if row.get("event") == "incident":
                 events += 1
                 pages += _page(row, f"{name}: line {number}")
+            else:
+                kind = row.get("event")
+                others[kind[:40] if isinstance(kind, str) else "other"] += 1
             continue
+        verdicts += 1
         moment = _moment(row.get("time"), f"{name}: line {number}: time")
         first = moment if first is None or moment < first else first
         last = moment if last is None or moment > last else last
+        place = f"{name}: line {number}"
+        status = row.get("status")
         if row["recommendation"] == "alert":
-            place = f"{name}: line {number}"
-            keyed[_key(row, place), _text(row.get("status"), f"{place}: status")].append(moment)
+            keyed[_key(row, place), _text(status, f"{place}: status")].append(moment)
+        if isinstance(status, str):
+            series.add((_key(row, place) if row.get("key") else NO_KEY, status))
     if number and last is None and not events:
         raise BadData(f"{name}: none of its {number} lines is a verdict (none has a `recommendation`)")
-    return alerts_by(keyed, first, last, pages, bool(events) or not keyed)
+    found = alerts_by(keyed, first, last, pages, bool(events) or not keyed)
+    return replace(found, lines=VerdictLines(verdicts, len(series), events, others))
 
 
 def alerts_by(
@@ -295,7 +335,10 @@ def read_labels(content: bytes, name: str) -> Labels:
     try:
         truth = json.loads(content)
     except json.JSONDecodeError as bad:
-        raise BadData(f"{name}: line {bad.lineno}, column {bad.colno}: {bad.msg}") from None
+        place = f"line {bad.lineno}, column {bad.colno}: {bad.msg}"
+        raise BadData(
+            f"{name}: is not JSON ({place}). Use labels as `txmon simulate --labels FILE` writes them"
+        ) from None
     except (ValueError, RecursionError) as bad:  # not UTF-8, a number with thousands of digits, or nested too deeply
         raise BadData(f"{name}: is not JSON ({bad})") from None
     rows = truth.get("incidents") if isinstance(truth, dict) else None

@@ -10,13 +10,13 @@ start, `2026-03-03T14:00` that very moment.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from math import isfinite
 
 from txmon.errors import UsageError
 from txmon.support.durations import seconds
+from txmon.support.frozen import frozen
 
 DAY = 86400
 EVERY = "*"
@@ -48,7 +48,7 @@ class Origin(StrEnum):
     EPOCH = "epoch"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IncidentSpec:
     """A change of one status, or of all of them ("*"), for some time."""
 

@@ -203,7 +203,7 @@ def shows(spec: IncidentSpec, status: str) -> bool:
 def report(injector: Injector, found: Watch, without: Watch | None) -> list[str]:
     """Return one line per incident. without: a watch over the unchanged input; None if it cannot be read again."""
     if not injector.spans:
-        return ["inject: the input holds no record"]
+        return ["inject: the input contains no record"]
     lines = []
     for n, (spec, span) in enumerate(zip(injector.specs, injector.spans, strict=True)):
         usual = without.findings[n] if without is not None else Finding()
@@ -239,7 +239,8 @@ def _fate(spec: IncidentSpec, span: Span, finding: Finding, usual: Finding) -> s
         return f"{text} {_after(first, span)} by {_series(first)} ({iso(first.time)}: {first.text})"
     if finding.alerts and not sale:
         first = min(finding.alerts.values(), key=lambda alert: alert.time)
-        return f"{_series(first)} alerts {_after(first, span)}, but as soon without it: the input is no place to tell"
+        known = f"{_series(first)} alerts {_after(first, span)}, but equally early without the incident"
+        return f"{known}. Choose a quieter part of the input"
     text = "no alert of its own, as it should be" if sale else "not caught"
     best = finding.strongest
     if finding.alerts:  # alerts of the input itself; their scores say nothing about the sale

@@ -190,7 +190,7 @@ def hump(centre: float, width: float) -> "Floats":
 def volume(draft: Draft, level: float, shapes: "Sequence[Floats]", by_weekday: Sequence[float]) -> "Floats":
     """Return expected transactions by minute.
 
-    level: transactions in the busiest minute. shapes: one of a day, or seven (Monday first). Days differ by about 3 %,
+    level: transactions in the busiest minute. shapes: one per feed, or seven (Monday first). Days differ by about 3 %,
     and quarters of a day by another 2 %, as real days do.
     """
     import numpy as np

@@ -1,7 +1,6 @@
 """Defines the kinds of feed of `txmon simulate --scenario`, each with its usual length, its incidents and its traps."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +25,7 @@ from txmon.evaluation.scenario import (
     rise,
     volume,
 )
+from txmon.support.frozen import frozen
 from txmon.support.suggest import nearest
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ WEEKDAYS: Final = (0.97, 0.94, 0.95, 0.98, 1.0, 0.85, 0.7)  # Monday first
 PULSES: Final = ("reversed", "backend_reversed", "refunded", "denied")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scenario:
     """A kind of feed."""
 

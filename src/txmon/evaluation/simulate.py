@@ -6,13 +6,13 @@ other buckets unchanged, and memory does not grow with the days.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from txmon.errors import UsageError
 from txmon.evaluation.incident_spec import DAY, EVERY, Change, IncidentSpec, changed_mean, resolve
 from txmon.model.clock import iso
+from txmon.support.frozen import frozen
 from txmon.support.suggest import nearest
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Batch(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Simulation:
     """A simulated stream. Equal values produce equal transactions. Raise UsageError if a value is out of range."""
 

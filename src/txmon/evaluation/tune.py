@@ -1,8 +1,8 @@
-"""Settings proposed from a stream: the budget or the sigma, then the gates, each tried on all of it.
+"""Proposes settings from a stream: first the budget or sigma, then the gates, each tried on the whole stream.
 
-A trial judges every stream under changed settings and scores the alerts. With labels the best is the highest F1 of
-incidents caught and false episodes (van Rijsbergen, 1979): F1 = 2 caught / (incidents + caught + false). Without labels
-every episode counts as false, and the least sigma is sought under which they keep to a budget.
+A trial judges every stream under changed settings and scores the alerts. With labels, the best trial has the highest
+F1 of caught incidents and false episodes (van Rijsbergen, 1979): F1 = 2 caught / (incidents + caught + false). Without
+labels, every episode counts as false. The best trial then has the lowest sigma whose episodes are within the budget.
 """
 
 from collections import Counter
@@ -31,36 +31,36 @@ from txmon.settings.declarations import DECLARATIONS, Settings, text_of_setting
 from txmon.settings.toml import toml_line
 
 BUDGETS: Final = ("1/month", "1/week", "1/day", "3/day", "10/day")
-WILD: Final = (5.0, 6.0, 8.0)  # sigmas beyond what budgets ask for: streams that are wilder than counts should be
+WILD: Final = (5.0, 6.0, 8.0)  # sigmas beyond those of budgets, for streams that vary more than counts should
 LADDER: Final = (2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 8.0, 12.0, 20.0)
 BISECTIONS: Final = 6  # trials between two steps of the ladder, at most
-STEP: Final = 0.1  # sigmas to which the least sigma is found
+STEP: Final = 0.1  # precision of the lowest sigma
 GATED: Final = 3  # statuses whose gates are tried
 STRICTER: Final = (("min_count", "5"), ("min_count", "8"), ("min_ratio", "2"), ("min_ratio", "3"))
 LOOSER: Final = (("min_count", "2"), ("min_ratio", "1.25"))
 
-Judge = Callable[[Settings], Sequence[Alerts]]  # the alerts of every stream under these settings
+Judge = Callable[[Settings], Sequence[Alerts]]  # returns the alerts of every stream under these settings
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Settings that differ from the present ones."""
+    """A set of changes to the current settings."""
 
-    changes: Mapping[str, str] = field(default_factory=dict)  # setting -> value as its flag takes it
+    changes: Mapping[str, str] = field(default_factory=dict)  # setting -> value as its flag accepts it
 
     def settings(self, base: Settings) -> Settings:
-        """`base` with the changes."""
+        """Return `base` with the changes."""
         parsed: dict[str, Any] = {name: DECLARATIONS[name].parse(text) for name, text in self.changes.items()}
         return replace(base, **parsed)
 
     def name(self) -> str:
-        """Its changes in words."""
+        """Return its changes in words."""
         return ", ".join(f"{name} {text}" for name, text in self.changes.items()) or "present"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of a candidate."""
+    """The result of a candidate."""
 
     candidate: Candidate
     alerts: tuple[Alerts, ...]  # of every stream
@@ -68,70 +68,71 @@ class Trial:
 
     @property
     def rate(self) -> float:
-        """False episodes a day; without labels, episodes."""
+        """Return false episodes per day. Without labels, every episode is false."""
         return len(self.score.false) / self.score.days if self.score.days > 0 else 0.0
 
     @property
     def f1(self) -> float:
-        """0 to 1: incidents caught against those missed and what was false."""
+        """Return the F1 score, 0 to 1."""
         caught = self.score.caught
         whole = len(self.score.catches) + caught + len(self.score.false)
         return 2 * caught / whole if whole else 1.0
 
     @property
     def delay(self) -> float:
-        """Mean minutes to an alert, of the incidents caught."""
+        """Return the mean delay in minutes of the caught incidents."""
         delays = self.score.delays
         return sum(delays) / len(delays) if delays else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeDifference:
-    """An episode of alerts that one of two trials has alone."""
+    """An episode of alerts that only one of two trials has."""
 
-    stream: int  # which, from 0
+    stream: int  # index of the stream, from 0
     episode: Episode
-    truth: str | None  # the kind of incident that it belongs to; None: false, or there are no labels
+    truth: str | None  # the kind of incident that it belongs to; None: it is false, or there are no labels
 
 
 class Tuner:
-    """Tries candidates on streams and remembers what came of each."""
+    """Tries candidates on streams and remembers the results."""
 
     def __init__(self, base: Settings, judge: Judge, labels: Sequence[Labels] | None) -> None:
-        """labels: one a stream; None: there are none, and every alert counts."""
+        """Create it. labels: one for each stream; None: there are none, and every alert counts as false."""
         self.base = base
         self.labels = labels
         self.trials: dict[str, Trial] = {}  # by the candidate's name, in the order of trying
         self._judge = judge
 
     def run(self, candidate: Candidate) -> Trial:
-        """The trial of `candidate`, once only."""
+        """Return the trial of `candidate`. It is run at most once."""
         name = candidate.name()
         if name not in self.trials:
             self.trials[name] = self.judged(candidate, candidate.settings(self.base))
         return self.trials[name]
 
     def judged(self, candidate: Candidate, settings: Settings) -> Trial:
-        """What comes of `settings`; not remembered."""
+        """Return the result of `settings` without remembering it."""
         alerts = tuple(self._judge(settings))
         truths = self.truths(alerts)
         return Trial(candidate, alerts, total([score(one, truth) for one, truth in zip(alerts, truths, strict=True)]))
 
     def most(self) -> int:
-        """Return how many trials the search takes at most."""
+        """Return the largest number of trials that the search can take."""
         if self.labels is None:
             return 1 + len(LADDER) + BISECTIONS
         return 1 + sum(1 for _ in self._thresholds()) + GATED * (len(STRICTER) + len(LOOSER))
 
     def truths(self, alerts: Sequence[Alerts]) -> Sequence[Labels]:
-        """The labels of each stream; empty ones where there are none."""
+        """Return the labels of each stream, or empty ones if there are none."""
         return self.labels or [Labels(one.first or datetime(1970, 1, 1, tzinfo=UTC), ()) for one in alerts]
 
     def by_labels(self, budget: float | None) -> Trial:
-        """The best trial by the labels; within `budget` false episodes a day where one is given and one can be."""
+        """Return the best trial by the labels. If possible, it has at most `budget` false episodes per day."""
 
         def worth(trial: Trial) -> tuple[float, ...]:
-            # whole minutes, and the present settings first among equals: a few incidents prove no more than that
+            # delays in whole minutes, and the current settings first among equals, because a few incidents prove no
+            # more
             delay = -float(round(trial.delay))
             if budget is None:
                 return (round(trial.f1, 3), delay)
@@ -172,17 +173,18 @@ class Tuner:
 
     def _thresholds(self) -> Iterator[Candidate]:
         found = [Candidate({"budget": budget}) for budget in BUDGETS] + [_sigma(sigma) for sigma in WILD]
-        if self.base.sigma is not None:  # which a file cannot unset, and which overrules every budget
+        if self.base.sigma is not None:  # a file cannot unset it, and it takes precedence over every budget
             found = [_sigma(sigma) for sigma in LADDER]
         yield Candidate()
         yield from (candidate for candidate in found if candidate.settings(self.base) != self.base)
 
     def _doubtful(self, trial: Trial) -> Iterator[tuple[str, Sequence[tuple[str, str]]]]:
-        """(status, gates to try): stricter where it was false, looser where something was missed."""
+        """Yield (status, gates to try): stricter gates after false alarms, looser ones after missed incidents."""
         false = Counter(episode.status for episode in trial.score.false)
         missed = Counter(s for catch in trial.score.catches if catch.delay is None for s in catch.label.statuses)
         for counter, gates in ((false, STRICTER), (missed, LOOSER)):
-            named = [item for item in counter.items() if not set(item[0]) & set(",=")]  # a gate cannot name others
+            # a gate cannot name statuses with other characters
+            named = [item for item in counter.items() if not set(item[0]) & set(",=")]
             for status, _ in sorted(named, key=lambda item: (-item[1], item[0]))[:GATED]:
                 yield status, gates
 
@@ -195,7 +197,7 @@ class Tuner:
 def changes(
     new: Trial, old: Trial, truths: Sequence[Labels]
 ) -> tuple[list[EpisodeDifference], list[EpisodeDifference]]:
-    """(gained, lost): the episodes after the warm-up that only `new` has, and those that only `old` has."""
+    """Return (gained, lost): the episodes after the warm-up that only `new` has, and those that only `old` has."""
     gained: list[EpisodeDifference] = []
     lost: list[EpisodeDifference] = []
     for n, (mine, theirs, truth) in enumerate(zip(new.alerts, old.alerts, truths, strict=True)):
@@ -206,12 +208,12 @@ def changes(
 
 
 def as_toml(candidate: Candidate) -> list[str]:
-    """The candidate's changes as lines of a txmon.toml."""
+    """Return the candidate's changes as lines of a txmon.toml."""
     return [toml_line(name, text) for name, text in candidate.changes.items()]
 
 
 def alerts_of(outcomes: Iterable[Outcome]) -> Alerts:
-    """What a run of the pipeline said, as far as it is scored."""
+    """Return the alerts and incidents of a pipeline's outcomes."""
     keyed: dict[Series, list[datetime]] = {}
     pages = []
     first = last = None
@@ -225,7 +227,7 @@ def alerts_of(outcomes: Iterable[Outcome]) -> Alerts:
 
 
 def as_records(tallies: Iterable[Tally]) -> Iterator[Record]:
-    """Yield the counts of `tallies` as records, one for each bucket and series: they can be judged more than once."""
+    """Yield the counts of `tallies` as records, one for each bucket and series. They can be judged several times."""
     for tally in tallies:
         for key, statuses in tally.surrender().items():
             for status, count in statuses.items():

@@ -172,7 +172,7 @@ def _ordered(first: int, second: int, mark: str, order: str, text: str) -> tuple
         elif second > 12 or first == second:
             order = MONTH_FIRST
         else:
-            raise ValueError(f"{text[:60]!r} may be day-first or month-first; use --day-first or --month-first")
+            raise ValueError(f"{text[:60]!r} may be day-first or month-first. Use --day-first or --month-first")
     return (second, first) if order == DAY_FIRST else (first, second)
 
 
@@ -215,5 +215,5 @@ def zone_of(text: str) -> tzinfo:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):
         raise ValueError(
-            f"{text.strip()[:40]!r} is not a known time zone; name one with --tz, and --map zone= off"
+            f"{text.strip()[:40]!r} is not a known time zone. Name one with --tz, and skip the column with --map zone="
         ) from None

@@ -56,7 +56,9 @@ def parse_checkouts(source: str, data: bytes) -> Checkouts:
         cells = _cells(line, separator)
         if len(cells) != len(names):
             hint = "; decimal commas need another separator, or quotes" if separator == "," else ""
-            raise BadData(f"{source}:{number}: {len(cells)} columns, the header has {len(names)}{hint}")
+            raise BadData(
+                f"{source}:{number}: the line has {len(cells)} columns, but the header has {len(names)}{hint}"
+            )
         hour = _hour(source, number, cells[where])
         if hour in rows:
             raise BadData(f"{source}:{number}: hour {hour:02d}h is there twice")
@@ -106,7 +108,7 @@ def _check_names(source: str, names: Sequence[str]) -> int:
 def _hour(source: str, number: int, cell: str) -> int:
     match = _HOUR.fullmatch(cell.strip())
     if match is None or int(match[1]) > 23:
-        raise BadData(f"{source}:{number}: {cell.strip()[:40]!r} is no hour like 00h to 23h")
+        raise BadData(f"{source}:{number}: {cell.strip()[:40]!r} is not an hour from 00h to 23h")
     return int(match[1])
 
 
@@ -115,6 +117,6 @@ def _number(source: str, number: int, name: str, cell: str) -> float:
     text = cell.strip()
     plain = text.replace(",", ".") if text.count(",") == 1 and "." not in text else text
     if not _NUMBER.fullmatch(plain) or not isfinite(float(plain)) or float(plain) > 1e12:
-        what = "is empty" if not text else f"{text[:40]!r} is no count"
+        what = "is empty" if not text else f"{text[:40]!r} is not a count"
         raise BadData(f"{source}:{number}: {name} {what}")
     return float(plain)

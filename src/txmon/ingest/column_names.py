@@ -70,7 +70,21 @@ def is_detail(column: str) -> bool:
 
 
 DAY_NAMES: Final = frozenset(
-    ("date", "data", "fecha", "dia", "day", "datum", "jour", "giorno", "budat", "cpudt", "erdat", "udate")
+    (
+        "date",
+        "data",
+        "fecha",
+        "dia",
+        "day",
+        "datum",
+        "jour",
+        "giorno",
+        "budat",
+        "cpudt",
+        "erdat",
+        "udate",
+        "buchungstag",
+    )
 )
 # functions of SQL and of log query languages after which a column of times may be named
 TRUNCATED: Final = LazyPattern(

@@ -53,6 +53,7 @@ _CLOCK_ONLY: Final = LazyPattern(
 _OWN_ZONE: Final = LazyPattern(r"(?:\d(?:[zZ]|\s?[+-]\d{2}:?\d{2})|\s[A-Z]{3,4})(?:\s\(.*\))?$")
 _MARKED: Final = LazyPattern(r"\d[-/.:]\d")  # separators of a time, which no plain number contains
 _AT_MIDNIGHT: Final = LazyPattern(r"\d[T ]0?0:00(?::00(?:[.,]0+)?)?(?:\s?(?:Z|UTC|[+-]00:?00))?\s*$")
+_ROUNDED: Final = LazyPattern(r"\d(?:\.(\d*))?[eE]\+?(\d{1,2})", re.ASCII)
 _NUMERIC: Final = LazyPattern(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _ACCESS_LOG: Final = LazyPattern(r'\S+ \S+ \S+ \[\d+/\w+/\d+:\d+:\d+:\d+ [+-]\d+\] "', re.ASCII)  # of a web server
 _SERIAL: Final = LazyPattern(r"(?:3[3-9]|[4-6]\d|7[0-2])\d{3}(?:[.,]\d+)?", re.ASCII)  # 1990 to 2099 as days in Excel
@@ -66,6 +67,7 @@ _BEGINNING: Final = LazyPattern(
 )
 _PREFIX: Final = LazyPattern(r"\w*(?:status|state|result|outcome|estado|situacao)\w*\s?[=:]\s?", re.IGNORECASE)
 # wrappers around values in the JSON of MongoDB and DynamoDB
+_SHORTENED: Final = LazyPattern(r"[+-]?\d+(?:[.,]\d+)?\s?(?:k|mil|mio|mn|m|b|bil)", re.IGNORECASE)  # counts of charts
 _INNER: Final = LazyPattern(
     r"(?:^|[\s{,])\"?(?:\w+_)?(?:status|outcome)\"?\s?[=:]\s?\"?[A-Za-z0-9]"
 )  # a record inside a text
@@ -75,6 +77,7 @@ _TOTALS: Final = frozenset(
 )
 _PLAIN: Final = frozenset(("true", "false", "yes", "no", "y", "n", "ok", "0", "1", "sim", "não", "nao", "si", "sí"))
 LONGEST_CLOCK: Final = 19  # characters; a longer text is a date with a time
+RISES: Final = 8  # of the counts of each status in the sample, from which on they look like running totals
 EARLIEST_MS: Final = 631152000000  # 1990; 12 digits below it are a calendar time
 
 
@@ -136,6 +139,8 @@ class _Decision:
         self._refuse_missing()
         self._order_of_dates()
         meaning = self._row()
+        if meaning == "a count":
+            self._note_running_totals()
         counted = [value for column in self._counted() for value in self.table.values.get(column, ())]
         decimal = decimal_of(dict.fromkeys(counted))
         default = choose(self._parsers_names(), self.given)
@@ -445,6 +450,7 @@ class _Decision:
             self._take_wide([(column, word) for column in self.table.names if (word := self._wide_word(column))])
             if not self.wide:
                 self._status_by_words()
+            self._refuse_shortened()
         self._strip_prefix()
 
     def _refuse_rivals(self, rivals: list[str]) -> None:
@@ -507,6 +513,19 @@ class _Decision:
         word = status_named(column) if column not in self.columns.values() else None
         unused = not any(self.table.values[column])
         return word if word is not None and (unused or self._is_whole(column, empty=True)) else None
+
+    def _refuse_shortened(self) -> None:
+        """Raise BadData if the column of a status has counts that a chart rounded, such as `1.12 K`."""
+        for column in self.table.names if self.wide else ():
+            if column in dict(self.wide) or status_named(column) is None:
+                continue
+            rounded = [value for value in self.table.values[column] if _SHORTENED.fullmatch(value.strip())]
+            if rounded:
+                raise BadData(
+                    f"{self.source}: column {column!r} has rounded counts, for example {rounded[0]!r}. Export the whole"
+                    " numbers (in Grafana: switch off `Formatted data`), or choose the columns with --wide"
+                    f" {','.join(name for name, _ in self.wide)}."
+                )
 
     def _asked_wide(self) -> list[tuple[str, str]]:
         lower = {name.lower(): name for name in self.table.names}
@@ -616,6 +635,7 @@ class _Decision:
         self.time_kind = _time_kind(shown) if "date" not in self.columns else "ISO 8601"
         if "zone" not in self.columns and shown:
             self._name_zone(self.table.values.get(self.columns.get("time", ""), []))
+        self._refuse_rounded(column, values)
         orders = {calendar_texts.order_of(value) for value in dict.fromkeys(values)} - {""}
         if not orders:
             return
@@ -635,6 +655,19 @@ class _Decision:
             self.order = calendar_texts.UNDECIDED
             example = next(value for value in values if calendar_texts.order_of(value) == calendar_texts.UNDECIDED)
             self.example = example
+
+    def _refuse_rounded(self, column: str, values: Sequence[str]) -> None:
+        """Raise BadData for epochs that a spreadsheet has rounded, such as 1.7105E+09: a minute needs eight digits."""
+        seen = [found for value in dict.fromkeys(values) if value and (found := _ROUNDED.fullmatch(value.strip()))]
+        if seen and len(values) > 1 and len(seen) == len({value for value in values if value}):
+            steps = [int(found[2]) - len(found[1] or "") for found in seen]
+            unit = int(seen[0][2]) - 9  # 0 for seconds, 3 for milliseconds
+            if min(steps) - unit >= 2:
+                rounded = f"{10 ** (min(steps) - unit):,} s"
+                raise BadData(
+                    f"{self.source}: the times in {column!r} are rounded to {rounded}, for example {seen[0][0]}."
+                    " Show the column as a whole number in the spreadsheet, and export it again."
+                )
 
     def _name_zone(self, values: Sequence[str]) -> None:
         seen = [value for value in values[:50] if value]
@@ -705,6 +738,30 @@ class _Decision:
         if named or (grouped and (len(free) == 1 or self._regular())):
             self._ask(named or maybe)
         return "one transaction"
+
+    def _note_running_totals(self) -> None:
+        """Add a note where the counts of no status ever fall, as those of a counter that is not reset."""
+        last: dict[tuple[str, ...], int] = {}
+        rises: Counter[tuple[str, ...]] = Counter()
+        kept = [self.columns[name] for name in ("status", *self.hints.options.by) if name in self.columns]
+        counts = self.table.values[self.columns["count"]]
+        decimal = decimal_of(dict.fromkeys(counts))
+        for labels, text in zip(zip(*(self.table.values[name] for name in kept), strict=True), counts, strict=True):
+            try:
+                count = count_of(text, decimal)
+            except BadValue:
+                return
+            before = last.get(labels)
+            if before is not None:
+                if count < before:
+                    return
+                rises[labels] += count > before
+            last[labels] = count
+        if len(last) > 1 and all(rises[labels] >= RISES for labels in last):
+            self.notes.append(
+                f"no count of {self.columns['count']!r} ever falls, so it may be a running total; txmon needs the"
+                " counts of each interval"
+            )
 
     def _refuse_rates(self, free: Sequence[str]) -> None:
         """Raise BadData for rows that a query has summed up, where their only number is a rate or a share."""

@@ -14,6 +14,7 @@ from math import isfinite
 from typing import Final
 
 from txmon.model.keys import TOTAL
+from txmon.support.lazy_pattern import LazyPattern
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "time": ("time", "timestamp", "ts", "datetime", "created_at"),
@@ -76,25 +77,26 @@ FIELDS: Final = (*NAMES, "date", "zone", "currency")
 CURRENCIES: Final = (
     "currency", "currency_code", "amount_currency", "transaction_currency", "ccy", "moeda", "moneda", "divisa",
 )  # fmt: skip
-_COUNTED: Final = re.compile(r"\s*count\s*\(.*\)\s*", re.IGNORECASE)  # SQL and Splunk name a count of rows like this
+_COUNTED: Final = LazyPattern(r"\s*count\s*\(.*\)\s*", re.IGNORECASE)  # SQL and Splunk name a count of rows like this
 _COUNTABLE: Final = (
     r"(?:records|rows|events|transactions?|transacoes|transacciones|txns?|trxs?|payments|pagamentos|pagos|operations)"
 )
-_NUMBER_OF: Final = re.compile(
+_NUMBER_OF: Final = LazyPattern(
     rf"(?:count|number|num|no|nr|n|total|qtd|qtde|quantidade|cantidad)_(?:(?:of|de|distinct)_)?{_COUNTABLE}"
     rf"|{_COUNTABLE}_(?:count|total|number)"
+    r"|(?:distinct_)?count_(?:distinct_)?of_.+"  # Power BI and Tableau: `Count of id`, `Distinct count of Txn Id`
 )
 NEEDED: Final = ("time", "status")
 MAX_COUNT: Final = 10**15  # above it, sums are no longer exact in a float
 MAX_STATUS: Final = 256
 
 
-_HUMP: Final = re.compile(r"([a-z0-9])([A-Z])")
-_OTHER: Final = re.compile(r"[^a-z0-9]+")
+_HUMP: Final = LazyPattern(r"([a-z0-9])([A-Z])")
+_OTHER: Final = LazyPattern(r"[^a-z0-9]+")
 # a number with thousands separators: commas, points, quotes or spaces (Unicode has three of them)
-_GROUPED: Final = re.compile(r"\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3})+|(?:[ '’\xa0\u2009\u202f]\d{3})+)", re.ASCII)
+_GROUPED: Final = LazyPattern(r"\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3})+|(?:[ '’\xa0\u2009\u202f]\d{3})+)", re.ASCII)
 _NOTHING: Final = frozenset(("null", "none", "nan", "na", "n/a", "\\n", "<na>", "undefined", "-", ""))
-_MONEY: Final = re.compile(r"[^\d.,()+-]+")  # signs and codes of currencies, spaces
+_MONEY: Final = LazyPattern(r"[^\d.,()+-]+")  # signs and codes of currencies, spaces
 
 
 class Fault(Exception):
@@ -191,7 +193,7 @@ def _written(text: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise Fault("encoding", "half of a surrogate pair is no character") from None
+            raise Fault("encoding", "half of a surrogate pair is not a character") from None
     return text
 
 
@@ -199,7 +201,7 @@ def status_of(value: object) -> str:
     """Return a status in lower case without surrounding spaces. Raise Fault if it is not valid."""
     if not isinstance(value, str):
         if type(value) is not int:
-            raise Fault("status", f"a {type(value).__name__} is no status")
+            raise Fault("status", f"a {type(value).__name__} is not a status")
         value = str(value)  # a response code
     return _spelled(value) if len(value) <= MAX_STATUS else _new_status(value)
 
@@ -232,7 +234,7 @@ def count_of(value: object, decimal: str = "") -> int:
     shown = str(value)[:60] if not isinstance(value, int) or abs(value) < MAX_COUNT else "a huge number"
     number = float(value) if isinstance(value, float) else -1.0
     if not (0 <= number <= MAX_COUNT and number == int(number)):
-        raise Fault("count", f"{shown!r} is no whole number from 0 to 10^15")
+        raise Fault("count", f"{shown!r} is not a whole number from 0 to 10^15")
     return int(number)
 
 
@@ -258,7 +260,7 @@ def _written_count(text: str, decimal: str) -> int:
     except ValueError:
         number = -1.0
     if not (0 <= number <= MAX_COUNT and number == int(number)):
-        raise Fault("count", f"{plain[:60]!r} is no whole number from 0 to 10^15" if plain else "the count is empty")
+        raise Fault("count", f"{plain[:60]!r} is not a whole number from 0 to 10^15" if plain else "the count is empty")
     return int(number)
 
 

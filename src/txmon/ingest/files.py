@@ -109,7 +109,7 @@ def _open(path: str) -> io.BufferedReader:
         if path == "-":
             return open(os.dup(0), "rb")
         if os.path.isdir(path):
-            raise NoInput(f"{path}: is a directory")
+            raise NoInput(f"{path}: is a directory. Name the files in it")
         return open(path, "rb")
     except FileNotFoundError:
         raise NoInput(f"{path}: no such file{_similar(path)}") from None

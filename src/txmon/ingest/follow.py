@@ -7,15 +7,15 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Final, Protocol
 
 from txmon.errors import ConfigError, IoFailure, NoInput
 from txmon.ingest.compression import unpacker_of
 from txmon.ingest.followed_file import BAD_PACKED, BLOCK, FollowedFile, Rewritten, split
 from txmon.ingest.rotation import moved_files, rotated
+from txmon.support.frozen import frozen
 
 ROTATE_WAIT: Final = 5.0  # seconds for which a renamed file is still read, as fluent-bit's rotate_wait
 FINISHED: Final = 16  # files that a source remembers after it has closed them
@@ -24,7 +24,7 @@ LOOK: Final = 0.2  # seconds, at most, between two looks at a followed file
 UNPACKED: Final = 1 << 20  # bytes unpacked at a time
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chunk:
     """Whole lines of one file, in order."""
 
@@ -105,7 +105,7 @@ class PipeSource:
                 pieces.append(piece)
                 size += len(piece)
         except Exception as bad:  # zlib.error and zstandard's errors share no base class
-            raise IoFailure(f"{self.name}: the packed data is damaged ({bad})") from bad
+            raise IoFailure(f"{self.name}: the compressed data is damaged ({bad})") from bad
         lines, self._rest = split(self._rest, b"".join(pieces))
         return Chunk(lines) if lines else None
 
@@ -118,7 +118,7 @@ class PipeSource:
         if not block:
             self.ended = True
             if self._unpacker is not None and self._unpacker.unfinished():
-                raise IoFailure(f"{self.name}: the packed data ends too early")
+                raise IoFailure(f"{self.name}: the compressed data ends too early")
             return False
         if self._unpacker is None:
             self._unpacker = unpacker_of(block)
@@ -204,7 +204,9 @@ class FollowSource:
         if not S_ISREG(status.st_mode) or not os.access(self.name, os.R_OK):
             if self._found:
                 return self._trouble
-            raise NoInput(f"{self.name}: no file, or not to be read")
+            if S_ISDIR(status.st_mode):
+                raise NoInput(f"{self.name}: is a directory. Name a file, or a quoted pattern like '{self.name}/*.log'")
+            raise NoInput(f"{self.name}: the file is missing or not readable")
         self._found = True
         return ""
 
@@ -307,7 +309,7 @@ class FollowSource:
         except BAD_PACKED as bad:
             if isinstance(bad, OSError) and bad.errno is not None:
                 raise
-            raise OSError(0, f"the packed data is damaged ({bad})") from bad
+            raise OSError(0, f"the compressed data is damaged ({bad})") from bad
 
     def _read_older(self, file: FollowedFile) -> Chunk | None:
         """Return the rest of a renamed or copied file. Close it when no more can come."""
@@ -317,7 +319,7 @@ class FollowSource:
             self._leave(file)
             return None
         except BAD_PACKED as bad:
-            self._say(f"{file.path}: the packed data is damaged ({bad}); what follows byte {file.offset} is lost")
+            self._say(f"{file.path}: the compressed data is damaged ({bad}); what follows byte {file.offset} is lost")
             self._leave(file)
             return None
         if block:
@@ -429,10 +431,10 @@ class FollowSource:
             if place["weak"]:
                 complete = self._add_between(None, place) or complete
         if not complete:
-            torn = f", {len(file.rest)} bytes of an unfinished line among it" if file.rest else ""
+            torn = f", including {len(file.rest)} bytes of an unfinished line" if file.rest else ""
             self._say(
-                f"{self.name}: was cut short after byte {file.offset} and is read from its start;"
-                f" what was written between the last look, {LOOK} s before at most, and the cut is lost{torn}"
+                f"{self.name}: was truncated after byte {file.offset}. txmon reads it from its start. Rows that were"
+                f" written in the last {LOOK} s before the truncation may be lost{torn}"
             )
         self._number += 1
         new.number = self._number
@@ -520,7 +522,7 @@ class FollowSource:
                 _identity_of(place), int(place["offset"]), bool(place["begins"]), int(place.get("number", 0))
                 bool(place.get("weak")), int(place.get("changed") or 0), place.get("head"), place.get("tail")
         except (KeyError, TypeError, ValueError, AttributeError) as bad:
-            raise ConfigError(f"{self.name}: the state has no place in it to go on at ({bad!r})") from bad
+            raise ConfigError(f"{self.name}: the state has no valid position for it ({bad!r})") from bad
         self._finished = finished
         self._number = max([int(place.get("number", 0)) for place in places], default=0)
         for n, place in enumerate(places):
@@ -536,8 +538,8 @@ class FollowSource:
             between = (newest or weak) and self._add_between(None, place)
             if int(place["offset"]) > 0 and not (weak and between):
                 self._say(
-                    f"{self.name}: the file that was read to byte {place['offset']} is not found, neither renamed nor"
-                    " copied; what was written to it after that byte, if anything, is lost"
+                    f"{self.name}: cannot find the file that was read to byte {place['offset']}, neither renamed nor"
+                    " copied. Rows that were written to it after that byte are lost"
                 )
             return
         file.parent, file.same = int(place.get("number", 0)), True

@@ -63,7 +63,7 @@ class FollowedFile:
         status = os.fstat(self.descriptor)
         if not S_ISREG(status.st_mode):
             os.close(self.descriptor)
-            raise OSError(0, "is no regular file", path)
+            raise OSError(0, "is not a regular file", path)
         self.identity = (status.st_dev, status.st_ino)
         self._changed = status.st_mtime_ns
         try:

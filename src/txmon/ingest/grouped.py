@@ -59,7 +59,7 @@ class _Grouped:
         self._parser = parser
         self._width = width
         parser.one(head)
-        layout = parser.layout(ids=True) if parser.ready() else None
+        layout = parser.layout() if parser.ready() else None
         if layout is None or layout.width != len(file.columns):
             raise Unfit
         self._layout: CsvLayout = layout

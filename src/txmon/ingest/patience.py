@@ -29,7 +29,7 @@ class Patience:
     def failed(self, reason: str) -> None:
         """Note that the server did not answer."""
         if not self._wait:
-            self._say(f"{reason}; txmon asks again until it answers")
+            self._say(f"{reason}. txmon tries again until it answers")
         self._wait = min(LONGEST_WAIT, 2 * self._wait or FIRST_WAIT)
         self.due = self._monotonic() + self._wait
 

@@ -14,7 +14,6 @@ import urllib.parse
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from txmon.errors import BadData, IoFailure
@@ -22,13 +21,14 @@ from txmon.ingest.asked import POINTS as POINTS_OF_QUERY
 from txmon.ingest.fields import NAMES
 from txmon.ingest.follow import Chunk
 from txmon.ingest.patience import Patience
+from txmon.support.frozen import frozen
 
 POINTS: Final = 10_000  # steps per request; Prometheus refuses more than 11,000
 PATIENCE: Final = 30.0  # seconds for an answer
 LARGEST_ANSWER: Final = 256 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PromQuery:
     """A PromQL query and the server that answers it."""
 
@@ -57,8 +57,8 @@ class Prometheus:
             raise BadData(f"--prometheus {query.address!r} is not an address. Use for example http://localhost:9090.")
         if parts.password:
             raise BadData(
-                "--prometheus must not hold a password: it shows in the process list. Set TXMON_PROMETHEUS_BASIC to"
-                " user:password, or TXMON_PROMETHEUS_TOKEN."
+                "--prometheus must not contain a password, because other users see it in the process list. Set"
+                " TXMON_PROMETHEUS_BASIC to user:password, or TXMON_PROMETHEUS_TOKEN."
             )
         self.name = f"prometheus:{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
         self._query = query
@@ -112,14 +112,14 @@ class Prometheus:
     def _count(self, text: str, status: str) -> int | None:
         value = float(text)
         if not math.isfinite(value):
-            self._once(f"{status}: {text} is not a count; such points are left out")
+            self._once(f"{status}: {text} is not a count. txmon ignores such points")
             return None
         if value < 0:
-            self._once(f"{status}: {text} is below zero; such points are left out")
+            self._once(f"{status}: {text} is below zero. txmon ignores such points")
             return None
         whole = math.floor(value + 0.5)
         if abs(whole - value) > 1e-9:
-            self._once("counts are fractions, since PromQL extrapolates; txmon rounds them")
+            self._once("counts are fractions, because PromQL extrapolates. txmon rounds them")
         return whole
 
     def _once(self, text: str) -> None:

@@ -5,17 +5,18 @@
 
 import datetime as calendar
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from txmon.ingest.fields import FIELDS
 from txmon.ingest.records import ParseOptions, Wide
 from txmon.support.durations import duration_text
+from txmon.support.frozen import frozen
 
 _DELIMITER_NAMES: Final = {",": "", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Container:
     """The file format around the lines, found before the lines are examined."""
 
@@ -27,7 +28,7 @@ class Container:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hints:
     """What the settings require of the reading, before the source is examined."""
 
@@ -41,7 +42,7 @@ class Hints:
     format: str = "auto"  # auto, csv, jsonl, json or logfmt
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """How one source is read. `statement` describes it in one line."""
 

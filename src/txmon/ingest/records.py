@@ -273,14 +273,11 @@ class RecordParser:
         """Return whether the lines are JSON. It is known once `ready`."""
         return self._json
 
-    def layout(self, ids: bool = False) -> CsvLayout | None:
-        """Return the layout of CSV lines once `ready`, or None.
-
-        It is None for JSON lines, and for records with ids unless `ids` is true.
-        """
+    def layout(self) -> CsvLayout | None:
+        """Return the layout of CSV lines once `ready`, or None for JSON lines."""
         if self._in_parts or self._wide:
             return None
-        if self._layout is None and self._columns is not None and (ids or "id" not in self._columns):
+        if self._layout is None and self._columns is not None:
             self._layout = CsvLayout(self._columns, self.names, self._delimiter, self._width, self.options.money)
         return self._layout
 
@@ -419,7 +416,7 @@ class RecordParser:
         columns, by = self._columns, self.names
         assert columns is not None
         if len(cells) != self._width and not self._nearly(cells):
-            raise Fault("columns", f"{len(cells)} columns, the header has {self._width}")
+            raise Fault("columns", f"the line has {len(cells)} columns, but the header has {self._width}")
         if self._in_parts or self._wide:
             return self._from_parts(cells, columns)
         where, amount, identity = columns.get("count"), columns.get("amount"), columns.get("id")

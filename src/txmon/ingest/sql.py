@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
@@ -24,6 +23,7 @@ from txmon.ingest.fields import NAMES
 from txmon.ingest.follow import Chunk
 from txmon.ingest.patience import Patience
 from txmon.ingest.reading import Hints
+from txmon.support.frozen import frozen
 from txmon.support.sql_address import SqlEngine, reason
 
 ROWS: Final = 5_000  # rows returned at a time
@@ -36,7 +36,7 @@ MILLISECONDS: Final = 10**11  # a larger epoch is in milliseconds; in seconds it
 Watermark = datetime | date | int | float | Decimal | str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SqlQuery:
     """A query, and how its polls continue."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from mypy_extensions import i64
 
 from txmon.ingest import calendar_texts
+from txmon.support.lazy_pattern import LazyPattern
 
 EARLIEST = 631152000  # 1990-01-01: no payment in a file is earlier, but placeholders such as 1970-01-01 are
 LATEST = 4133980799  # 2100-12-31T23:59:59Z: no payment is later, but placeholders such as 9999-12-31 are
@@ -26,12 +27,13 @@ LATE = 1200  # seconds by which a row may be late within the hour that a clock c
 CACHED = 4096
 LONGEST_CACHED = 64  # characters; longer texts are not cached, because padded times could fill the memory
 
-_TIME_OF_DAY = re.compile(r"(\d{1,2})\s?h\s?(\d{1,2})?|(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?", re.ASCII)
-_LEAP = re.compile(r"(:\d\d):60", re.ASCII)  # a leap second counts in its minute
+_TIME_OF_DAY = LazyPattern(r"(\d{1,2})\s?h\s?(\d{1,2})?|(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?", re.ASCII)
+_LEAP = LazyPattern(r"(:\d\d):60", re.ASCII)  # a leap second counts in its minute
 # the midnight of a date whose time is in another column
-_MIDNIGHT = re.compile(r"[T ]0?0:00(?::00(?:\.0+)?)?$", re.ASCII)
-_DIGITS = re.compile(r"\d+", re.ASCII)
-_NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE]\+?\d{1,2})?", re.ASCII)
+_MIDNIGHT = LazyPattern(r"[T ]0?0:00(?::00(?:\.0+)?)?$", re.ASCII)
+_DIGITS = LazyPattern(r"\d+", re.ASCII)
+_WITHOUT_YEAR = LazyPattern(r"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d", re.ASCII)  # as syslog writes a time
+_NUMBER = LazyPattern(r"\d+(?:\.\d*)?(?:[eE]\+?\d{1,2})?", re.ASCII)
 
 
 class TimeParser:
@@ -221,9 +223,7 @@ class TimeParser:
             if worded is None and (inner := calendar_texts.unwrapped(text)):
                 return self._absolute(inner)
             if worded is None:
-                raise ValueError(
-                    f"{text[:60]!r} is not a time in a known form; --time-format says how it is written"
-                ) from None
+                raise _unknown(text) from None
             if worded[1] is not None:
                 return bounded(worded[0].replace(tzinfo=worded[1]).timestamp(), text, EARLIEST), True
             moment = worded[0]
@@ -305,6 +305,13 @@ class TimeParser:
         chosen = second if first < self._newest - LATE else first
         self._newest = max(self._newest, floor(chosen))
         return chosen, False
+
+
+def _unknown(text: str) -> ValueError:
+    """Return the error of a time in no known form."""
+    if _WITHOUT_YEAR.fullmatch(text):
+        return ValueError(f"{text!r} has no year; --time-format '%b %d %H:%M:%S' takes that of --date, or this year")
+    return ValueError(f"{text[:60]!r} is not a time in a known form; --time-format says how it is written")
 
 
 def _epoch_in(value: float) -> float | None:

@@ -25,5 +25,5 @@ def iso(seconds: int) -> str:
     minute = second // 60
     clock = _clocks[minute]
     if clock is None:
-        clock = _clocks[minute] = f"{minute // 60:02}:{minute % 60:02}:"
+        clock = _clocks[minute] = f"{TWO[minute // 60]}:{TWO[minute % 60]}:"
     return f"{midnight}{clock}{TWO[second - minute * 60]}Z"

@@ -13,6 +13,7 @@ from txmon.model.drivers import Drivers
 from txmon.model.keys import Key
 from txmon.model.money import Money
 from txmon.model.verdict import Verdict
+from txmon.support.frozen import frozen
 
 TrendName = Literal["rising a lot", "rising", "stable", "falling", "falling a lot"]
 # `escalated` has the name `worsened` in states and lines of earlier versions
@@ -39,7 +40,7 @@ class Trend:
 NO_TRENDS: Final[Mapping[str, Trend]] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rise:
     """A status that began to rise strongly: the event that the original system alerted on."""
 
@@ -49,7 +50,7 @@ class Rise:
     count: int  # transactions in the bucket
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IncidentEvent:
     """One event of an incident."""
 
@@ -110,7 +111,7 @@ class Outcome:
         for verdict in self.verdicts:
             if verdict.recommendation == "alert":
                 return True
-        for verdict in self.parts:  # noqa: SIM110 - a generator is slower, and there is a bucket a minute
+        for verdict in self.parts:  # noqa: SIM110 - a generator is slower
             if verdict.recommendation == "alert":
                 return True
         return False

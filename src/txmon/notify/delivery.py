@@ -1,15 +1,16 @@
-"""Delivery: from a bounded queue, on a thread of its own, at the receiver's pace, until it is sent.
+"""Delivers notifications from a bounded queue for each channel, on a thread of its own, until the receiver takes them.
 
-The steps of one incident are sent in their order. Those that were overtaken while the receiver was away are sent as
-one, the newest, which names the others.
+It sends the steps of one incident in their order. It merges steps that were overtaken while the receiver was away: it
+sends the newest, which names the others.
 
-`Courier` decides (what next, when, what an answer means) and never waits; `Delivery` is the thread that waits for it.
-A notification is on the disk before `tell` returns and leaves it after it was sent: at least once, with a stable id.
+`Courier` chooses the next notification, the time, and what an answer means. It never waits. `Delivery` is the thread
+that waits. A notification is on the disk before `tell` returns, and leaves it after the receiver took it. So delivery
+is at least once, with a stable id.
 """
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -56,7 +57,7 @@ class Counts:
     """The results of the notifications of one channel."""
 
     sent: int = 0
-    merged: int = 0  # steps that a later one told, since the receiver was away
+    merged: int = 0  # steps that a later one names, since the receiver was away
     failed: int = 0  # attempts
     refused: int = 0
     dropped: int = 0  # by a full queue
@@ -66,10 +67,10 @@ class Counts:
 
 
 class Courier:
-    """One channel's queue, and what to do next with it. `add` and `step` may be called from two threads."""
+    """Holds one channel's queue, and chooses what to do next. Two threads may call `add` and `step`."""
 
     def __init__(self, channel: Channel, spool: Spool, clock: Callable[[], float], log: Log) -> None:
-        """clock: seconds that never go back. log: takes a line each time that the channel fails or works again."""
+        """clock: seconds that never go back. log: prints a line when the channel fails or works again."""
         self.channel = channel
         self.counts = Counts()
         self.progress = clock()  # when something was last sent or refused
@@ -79,7 +80,7 @@ class Courier:
         self._log = log
         self._lock = threading.Lock()
         self._queue = deque(Waiting(identity, name, None) for identity, name in spool.waiting())
-        # of requests: a request arrives before its end and after its start, so a second from the one to the other holds
+        # of the newest requests. Counting from the end of one to the start of another keeps the rate at the receiver
         self._ends: deque[float] = deque(maxlen=RATE)
         self._not_before = 0.0
         self._in_a_row = 0  # failures
@@ -91,7 +92,7 @@ class Courier:
         return len(self._queue)
 
     def add(self, notification: Notification) -> None:
-        """Queue a notification, on the disk first; the same one twice is one."""
+        """Queue a notification, on the disk first; nothing where it is queued already."""
         identity, body = notification.id, self.channel.render(notification)
         with self._lock:
             if any(waiting.id == identity for waiting in self._queue):
@@ -112,7 +113,7 @@ class Courier:
                 self.counts.dropped += 1
 
     def step(self) -> float | None:
-        """Send the next notification if it is time; seconds until there is more to do, None when nothing waits."""
+        """Send the next notification if it is time. Return the seconds until the next step; None if none waits."""
         with self._lock:
             if not self._queue:
                 return None
@@ -128,14 +129,14 @@ class Courier:
             identity, body = spooled.id, spooled.body
             if len(together) > 1:
                 identity, body = self._merged(together)
-        # without the lock: it may take long, and `add` must not
+        # without the lock: sending may take long, and `add` must not wait
         answer = attempt(self.channel, identity, body)
         with self._lock:
             self._ends.append(self._clock())
             self._conclude(together, answer)
             pause = self._pause()
             more = len(self._queue) > 0
-        if answer.outcome != "retry" and self.ended is not None:  # without the lock: who hears it may have to wait
+        if answer.outcome != "retry" and self.ended is not None:  # without the lock: `ended` may have to wait
             for one in together:
                 step = one.told.kind if one.told is not None else "notification"
                 outcome = "sent" if answer.outcome == "sent" else f"refused: {answer.text}"
@@ -159,7 +160,7 @@ class Courier:
         return found
 
     def _know(self, waiting: Waiting) -> None:
-        """Read what a notification that an earlier process left is of."""
+        """Read the incidents of a notification that an earlier process left."""
         if waiting.incidents is not None or waiting.name is None:
             return
         try:
@@ -221,7 +222,7 @@ class Courier:
                 self._forget(one)
             if self._in_a_row:
                 self._log(f"{self.channel.name}: works again after {counted(self._in_a_row, 'failed attempt')}")
-                self._late = True  # all that waits by now waited for that
+                self._late = True  # all that waits now is late
             self._in_a_row = 0
             self._late = self._late and len(self._queue) > 0
         else:
@@ -245,12 +246,15 @@ class Courier:
         self._queue = deque([one for one in self._queue if one not in behind] + behind)
 
     def refresh(self, firing: tuple[IncidentEvent, ...]) -> None:
-        """Note which incidents people know to be open: an alert manager forgets what it is not told again."""
+        """Note the open incidents that people know of, which `beat` repeats."""
         with self._lock:
             self._firing = firing
 
     def beat(self) -> float | None:
-        """Tell an alert manager again what is still open, if it is time; seconds until it is, None where none asks."""
+        """Repeat the open incidents if it is time: Alertmanager ends an alert that nobody repeats.
+
+        Return the seconds until the next time; None for a channel that needs no repeats.
+        """
         send = getattr(self.channel, "refresh", None)
         if send is None:
             return None
@@ -260,11 +264,11 @@ class Courier:
                 return max(wait, 1.0)
             self._refreshed = self._clock()
             firing = self._firing
-        send(firing)  # the notifications report what fails, and it is tried again in a minute
+        send(firing)  # a failure shows in the notifications, and the next try is in a minute
         return REFRESH
 
     def _fails(self, text: str) -> None:
-        """Say the first failure of a row, count all."""
+        """Count a failure; print it where it is the first in a row or another one than before."""
         if text != self.counts.last or not self._in_a_row:
             self._log(f"{self.channel.name}: {text}; will try again")
         self._in_a_row = min(self._in_a_row + 1, 30)
@@ -277,7 +281,7 @@ class Courier:
         self._leave(waiting, self._spool.set_aside, "")
 
     def _leave(self, waiting: Waiting, out: Callable[[str], None], otherwise: str) -> None:
-        """Take a notification's file, if it has one, `out` of those that wait; say what follows where that fails."""
+        """Take a notification's file from those that wait, with `out`; print what follows where that fails."""
         if waiting.name is not None:
             try:
                 out(waiting.name)
@@ -285,7 +289,7 @@ class Courier:
                 self._log(f"{self.channel.name}: {waiting.id} stays in the spool ({bad.strerror}){otherwise}")
 
     def close(self) -> None:
-        """Let another process have the spool."""
+        """Release the spool for another process."""
         self._spool.close()
 
     def summary(self) -> list[str]:
@@ -293,7 +297,7 @@ class Courier:
         counts, name = self.counts, self.channel.name
         lines = [f"{name}: {counted(counts.sent, 'notification')} sent"]
         if counts.merged:
-            lines.append(f"{name}: {counted(counts.merged, 'overtaken step')} told together with later ones")
+            lines.append(f"{name}: {counted(counts.merged, 'overtaken step')} sent together with later ones")
         if counts.failed:
             lines.append(f"{name}: {counted(counts.failed, 'failed attempt')}, the last: {counts.last}")
         if self._queue:
@@ -310,7 +314,7 @@ class Courier:
 
 
 class Delivery:
-    """A courier at work on a thread of its own."""
+    """Runs a courier on a thread of its own."""
 
     def __init__(self, courier: Courier, clock: Callable[[], float]) -> None:
         """clock: the courier's."""
@@ -323,7 +327,7 @@ class Delivery:
         self._thread = threading.Thread(target=self._work, name=f"notify-{courier.channel.name}", daemon=True)
 
     def start(self) -> None:
-        """Begin, with what an earlier process left in the spool."""
+        """Start the thread, which begins with what an earlier process left in the spool."""
         self._thread.start()
 
     def tell(self, notification: Notification) -> None:
@@ -338,7 +342,7 @@ class Delivery:
         self._news.set()
 
     def end_close(self) -> None:
-        """Wait until that is done."""
+        """Wait until `begin_close` is done."""
         while self._thread.is_alive() and self._clock() < self._deadline():
             self._thread.join(0.05)
         if not self._thread.is_alive():  # otherwise it may still be sending from there
@@ -360,12 +364,12 @@ class Delivery:
 
 
 class Deliveries:
-    """All channels of a process."""
+    """Delivers to all channels of a process."""
 
     def __init__(
         self, channels: Iterable[Channel], folder: Path, clock: Callable[[], float], log: Log, patience: float
     ) -> None:
-        """folder: of the spools, one a channel. patience: seconds without progress after which closing gives up."""
+        """folder: has a spool for each channel. patience: seconds without progress after which closing gives up."""
         self._patience = patience
         self._spools: list[Spool] = []
         self._all: list[Delivery] = []
@@ -388,21 +392,21 @@ class Deliveries:
                 delivery.tell(notification)
 
     def hear(self, ended: Ended) -> None:
-        """Let `ended` hear what becomes of each notification; the threads of the channels call it."""
+        """Let `ended` get the result of each notification; the threads of the channels call it."""
         for delivery in self._all:
             delivery.courier.ended = ended
 
-    def refresh(self, firing: list[IncidentEvent]) -> None:
-        """Note which incidents are open, for channels that have to be told again and again."""
+    def refresh(self, firing: Mapping[str, tuple[IncidentEvent, ...]]) -> None:
+        """Note the open incidents by channel: some channels need them repeated."""
         for delivery in self._all:
-            delivery.courier.refresh(tuple(firing))
+            delivery.courier.refresh(firing.get(delivery.courier.channel.name, ()))
 
     def names(self) -> list[str]:
         """Return the channels' names."""
         return [delivery.courier.channel.name for delivery in self._all]
 
     def close(self) -> None:
-        """Send what waits on all channels at once, as far as patience goes; the spools keep the rest."""
+        """Send what waits on all channels at once, within the patience of each; the spools keep the rest."""
         for delivery in self._all:
             delivery.begin_close(self._patience)
         for delivery in self._all:

@@ -1,13 +1,14 @@
-"""Notifications: what people learn, before it gets the words and the format of a channel."""
+"""Holds a notification before it gets the words and the format of a channel."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from txmon.model.clock import iso
 from txmon.model.keys import Key
 from txmon.model.outcome import SEVERITIES, IncidentEvent, Severity, Trend
+from txmon.support.frozen import frozen
 
 Kind = Literal[
     "opened",
@@ -25,9 +26,9 @@ Kind = Literal[
 Series = tuple[str, Key]  # (status, key)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recent:
-    """The newest counts of some series, for a sparkline; all of the same length, oldest first."""
+    """Holds the newest counts of some series, for a sparkline; all of the same length, oldest first."""
 
     width: int = 60  # seconds a count covers
     counts: Mapping[Series, tuple[int, ...]] = field(default_factory=dict)
@@ -38,9 +39,9 @@ class Recent:
         return self.counts.get((status, () if self.over_all_keys else key), ())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Day:
-    """What a daily summary tells. Times are epoch seconds."""
+    """Holds the figures of a daily summary. Times are epoch seconds."""
 
     since: int
     until: int
@@ -51,9 +52,9 @@ class Day:
     trends: int  # trend notifications
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notification:
-    """One thing to tell people: incidents that took the same step together, a trend, a daily summary, or a test."""
+    """Holds incidents that took the same step together, a trend, a daily summary, a digest, or a test."""
 
     kind: Kind
     time: int  # event time, epoch seconds
@@ -74,7 +75,7 @@ class Notification:
 
     @property
     def id(self) -> str:
-        """Return the same for the same news, whichever process tells it; safe as a file's name."""
+        """Return an id that is the same in each process for the same content; safe as a file's name."""
         parts = [self.kind, *sorted(f"{e.id} {e.state} {e.time}" for e in self.events)]
         if not self.events:
             parts += sorted(self.trends)

@@ -1,4 +1,4 @@
-"""What a notifier has still to tell, as a state file keeps it: a restart in quiet hours forgets nothing of them."""
+"""Holds what a notifier has not sent yet, and packs it for a state file: a restart in quiet hours loses nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -17,20 +17,20 @@ MONEY: Final = _NAMES.index("money")
 
 
 class Known:
-    """An incident that is open or has something left to tell."""
+    """Holds an incident that is open, or that has a step that is not sent yet."""
 
     __slots__ = ("due", "event", "held", "told")
 
     def __init__(self, event: IncidentEvent) -> None:
         self.event = event  # the newest
-        self.due: IncidentState | None = None  # what is left to tell
-        self.told = False  # whether anything was
-        self.held = False  # whether something had to wait
+        self.due: IncidentState | None = None  # the step that is not sent yet
+        self.told = False  # whether people know of it
+        self.held = False  # whether a step had to wait
 
 
 @dataclass(slots=True)
 class DayTally:
-    """The day so far."""
+    """Counts the day so far."""
 
     since: int | None = None
     totals: dict[str, int] = field(default_factory=dict)
@@ -42,20 +42,20 @@ class DayTally:
 
 @dataclass(slots=True)
 class Memory:
-    """What a notifier knows besides the counts for its pictures."""
+    """Holds what a notifier knows besides the counts for its pictures."""
 
     time: int | None = None  # of the newest outcome, epoch seconds
     known: dict[str, Known] = field(default_factory=dict)  # open incidents, by id
-    due: dict[str, Known] = field(default_factory=dict)  # those with something to tell, and ended ones besides
+    due: dict[str, Known] = field(default_factory=dict)  # those with a step to send, also ended ones
     groups: dict[IncidentState, tuple[int, list[Known]]] = field(default_factory=dict)  # (since when, who)
-    rising: dict[str, int] = field(default_factory=dict)  # status -> when its trend was last told
+    rising: dict[str, int] = field(default_factory=dict)  # status -> when its trend was last sent
     tally: DayTally = field(default_factory=DayTally)
     sent: list[int] = field(default_factory=list)  # event times of the last hour's cards
     beyond: dict[str, IncidentEvent] = field(default_factory=dict)  # those that were too many for the hour, by id
-    stale: int = 0  # incidents that ended too long ago to be told
+    stale: int = 0  # incidents that ended too long ago to be sent
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all of it, as JSON takes it."""
+        """Return all of it, as values of JSON."""
         grouped = [one for _, group in self.groups.values() for one in group]
         # an incident may be in several of them, and is one incident still
         all_of_them = {id(one): one for one in (*self.known.values(), *self.due.values(), *grouped)}
@@ -77,7 +77,7 @@ class Memory:
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, IndexError, TypeError or ValueError if it is not valid."""
         everyone = []
         for event, due, told, held in state["incidents"]:
             one = Known(unpack_event(event))
@@ -99,7 +99,7 @@ class Memory:
 
 
 def pack_event(event: IncidentEvent) -> list[Any]:
-    """Return an event as JSON takes it."""
+    """Return an event as values of JSON."""
     values = [getattr(event, one.name) for one in fields(event)]
     values[3], values[4] = list(event.statuses), pack_key(event.key)
     values[KEYS] = [[pack_key(key), excess] for key, excess in event.keys]
@@ -127,7 +127,7 @@ def _step(state: str | None) -> IncidentState | None:
 
 
 def pack_notification(told: Notification) -> dict[str, Any]:
-    """A notification of incidents as JSON takes it, without its pictures: what is needed to merge it with others."""
+    """Return a notification of incidents as values of JSON, without its pictures, to merge it with others later."""
     return {
         "kind": told.kind, "time": told.time, "events": [pack_event(event) for event in told.events],
         "link": told.link, "held": told.held,

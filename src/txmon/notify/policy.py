@@ -1,12 +1,12 @@
-"""What is sent, and when: the policy between incidents and people, on event time alone.
+"""Decides what is sent, and when, on event time alone.
 
-Every incident has at most one thing left to tell. What nobody heard of yet is `opened` whatever it became, and
-`opened` held back by quiet hours becomes `resolved` when the incident ends before they do. What may be told at the
-end of an outcome is gathered by step, so that incidents that take the same step together share one notification.
+An incident has at most one step that is not sent yet. An incident that nobody knows of is `opened`, whatever step came
+since. An `opened` that quiet hours hold back becomes `resolved` if the incident ends before they do. Incidents that
+take the same step together share one notification.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from txmon.notify.notification import Day, Kind, Notification, worst_first
 from txmon.notify.pending import DayTally, Known, Memory
 from txmon.notify.recent_counts import RecentCounts
 from txmon.settings.schedule import Hours, Silence, silenced
+from txmon.support.frozen import frozen
 
 # in the order in which they are sent
 STEPS: Final[tuple[IncidentState, ...]] = (
@@ -29,9 +30,9 @@ WORST_OF_DAY: Final = 10
 REMEMBERED: Final = 20_000  # incidents of a day that its summary compares
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
-    """What is sent, and when. Times in seconds, times of day in minutes since midnight in `tz`."""
+    """Holds what is sent, and when. Times are seconds, times of day minutes since midnight in `tz`."""
 
     bucket: int = 60
     group: int = 30  # incidents within this time share a notification
@@ -46,7 +47,7 @@ class Policy:
 
 
 class Notifier:
-    """A sink that turns outcomes into notifications and gives each to `tell` as soon as it may be told."""
+    """Turns outcomes into notifications, and gives each to `tell` as soon as the policy allows."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class Notifier:
         self._trends: Mapping[str, Trend] = {}
 
     def accept(self, outcome: Outcome) -> None:
-        """Take one bucket and tell what it brought; what is seen in one that is still open is sent when it closes."""
+        """Take one bucket, and send its steps; those of a bucket that is still open wait until it closes."""
         if outcome.verdicts and outcome.verdicts[0].partial:
             return
         self._history.add(outcome.time, outcome.verdicts)
@@ -92,7 +93,7 @@ class Notifier:
             self._open_now([known.event for known in self._memory.known.values() if known.told])
 
     def close(self) -> None:
-        """Tell what quiet hours still hold: the stream has ended, and nobody will come back for it."""
+        """Send what quiet hours still hold, at the end of the stream."""
         if self._memory.time is None:
             return
         old = self._is_old(self._memory.time)
@@ -106,18 +107,18 @@ class Notifier:
 
     @property
     def stale(self) -> int:
-        """Incidents that ended too long ago to be told."""
+        """Return how many incidents ended too long ago to be sent."""
         return self._memory.stale
 
     def _is_old(self, now: int) -> bool:
         return self._oldest is not None and now < self._oldest()
 
     def snapshot(self) -> dict[str, object]:
-        """Return what is left to tell and what a summary needs, as JSON takes it; not the counts of the pictures."""
+        """Return what is not sent yet and what a summary needs, as values of JSON; not the counts of pictures."""
         return self._memory.snapshot()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, IndexError, TypeError or ValueError if it is not valid."""
         memory = Memory()
         memory.restore(state)  # a state that is not valid leaves what is known as it is
         self._memory = memory
@@ -126,21 +127,21 @@ class Notifier:
         known = self._memory.known.get(event.id)
         if known is None:
             known = self._memory.known[event.id] = Known(event)
-            known.told = event.state != "opened"  # by the process that stopped before this one
+            known.told = event.state != "opened"  # the process before this one sent it
         known.event = event
         if event.state == "resolved":
             del self._memory.known[event.id]
         self._memory.tally.opened += event.state == "opened"
         if event.id in self._memory.tally.events or len(self._memory.tally.events) < REMEMBERED:
             self._memory.tally.events[event.id] = event
-        if event.state != "reminder" or known.due is None:  # what was not told so far needs no reminder
+        if event.state != "reminder" or known.due is None:  # a step that is not sent yet needs no reminder
             known.due = "worsened" if event.state == "escalated" else event.state
         self._memory.due[event.id] = known
 
     def _release(self, known: Known, now: int, old: bool) -> None:
-        """Put what is left to tell into its group, unless it has to wait or need not be told any more.
+        """Put a step into its group, unless it has to wait or need not be sent any more.
 
-        old: it happened too long ago; what is still open is sent as soon as the present is reached.
+        old: the step is older than `max_age`. Open incidents are sent when the stream reaches the present.
         """
         event, due = known.event, known.due
         if old and not (due == "resolved" and known.told):
@@ -165,12 +166,12 @@ class Notifier:
 
     def _gather(self, known: Known, now: int) -> None:
         assert known.due is not None
-        # what nobody heard of begins for them, whatever became of it since
+        # people know nothing of it yet, whatever step came since
         step = known.due if known.told or known.due == "resolved" else "opened"
         self._memory.groups.setdefault(step, (now, []))[1].append(known)
 
     def _flush(self, until: int | None) -> None:
-        """Tell the groups that began long enough before `until`; None: all of them."""
+        """Send the groups that began at least `group` seconds before `until`; None: all of them."""
         for step in STEPS:
             if step not in self._memory.groups:
                 continue
@@ -189,12 +190,12 @@ class Notifier:
                 self._memory.beyond |= {event.id: event for event in events}
 
     def _has_room(self, now: int) -> bool:
-        """Return whether one more card may be told in this hour."""
+        """Return whether this hour may have one more notification."""
         self._memory.sent = [time for time in self._memory.sent if now - time < HOUR]
         return not self.policy.most or len(self._memory.sent) < self.policy.most
 
     def _tell_beyond(self, now: int) -> None:
-        """Tell of all that was too many for an hour, in one digest."""
+        """Send all that was too many for an hour, in one digest."""
         events = worst_first(list(self._memory.beyond.values()))
         self._memory.beyond = {}
         self._memory.sent.append(now)
@@ -210,11 +211,11 @@ class Notifier:
         self._tell(Notification(kind, self._memory.time, events, recent, trends, self.policy.link, held=held))
 
     def _rises(self, outcome: Outcome) -> None:
-        """Tell of the statuses that began to rise a lot, unless an incident, a window or an earlier card did."""
+        """Send the statuses that began to rise a lot, unless an incident, a window or an earlier card covers them."""
         if self.policy.quiet is not None and self.policy.quiet.hold(outcome.time, self.policy.tz):
             return
         in_trouble = {status for known in self._memory.known.values() for status in known.event.statuses}
-        # reversals are one wave, whatever each system calls them: an incident of one tells of all
+        # reversals are one wave, whatever each system calls them: an incident of one covers all
         wave = any(self._is_reversal(status) for status in in_trouble)
         news = {
             rise.status: Trend(rise.slope, "rising a lot")
@@ -233,13 +234,13 @@ class Notifier:
         return role_of(status, self.policy.role) == REVERSED
 
     def _is_news(self, status: str, now: int) -> bool:
-        """Return whether the trend of `status` was not told lately, and is not silenced."""
+        """Return whether the trend of `status` was not sent lately, and is not silenced."""
         if now - self._memory.rising.get(status, now - self.policy.trend_every) < self.policy.trend_every:
             return False
         return not any(s.covers((status,), ()) and s.active(now, self.policy.tz) for s in self.policy.silences)
 
     def _digest(self, outcome: Outcome) -> None:
-        """Tell the day's summary when its time of day has passed, then count this outcome to the new day."""
+        """Send the day's summary when its time of day has passed, then count this outcome to the new day."""
         if self._memory.time is not None and self._day(self._memory.time) != self._day(outcome.time):
             tally = self._memory.tally
             since = outcome.time if tally.since is None else tally.since

@@ -1,4 +1,4 @@
-"""The last minutes of every series, kept for the sparkline of a notification."""
+"""Keeps the last minutes of every series, for the sparklines of notifications."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -12,7 +12,7 @@ MOST_ENTRIES: Final = 100_000  # series times buckets that are kept apart: about
 
 
 class RecentCounts:
-    """Counts by bucket, for as many buckets as a sparkline covers."""
+    """Keeps counts by bucket, for as many buckets as a sparkline covers."""
 
     def __init__(self, bucket: int) -> None:
         """bucket: the width of a bucket in seconds."""

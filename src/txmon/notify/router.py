@@ -1,4 +1,4 @@
-"""From a notification to the channels that are to have it, incident by incident."""
+"""Chooses the channels of a notification, incident by incident."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ Send = Callable[[Notification, Collection[str] | None], None]
 class Router:
     """Sends each incident to the channels of the first route that matches it; without one to all.
 
-    Whoever heard of an incident hears of its end, whatever route it matches by then.
+    A channel that was notified of an incident is notified of its end, whatever route it matches by then.
     """
 
     def __init__(self, routes: Sequence[Route], names: Sequence[str], tz: tzinfo, send: Send) -> None:
@@ -39,7 +39,7 @@ class Router:
         return [one for one in self._names if one == name or one.rpartition("-")[0] == name]
 
     def tell(self, notification: Notification) -> None:
-        """Give a notification to its channels; one with several incidents may become several."""
+        """Send a notification to its channels; one of several incidents may become several."""
         if not self._routes or not notification.events:
             self._send(notification, None)
             return
@@ -59,21 +59,27 @@ class Router:
     def _channels(self, event: IncidentEvent, time: int) -> list[str]:
         route = next((one for one in self._routes if one.matches(event, time, self._tz)), None)
         found = list(self._names) if route is None else [one for name in route.to for one in self._meant(name)]
-        heard = self._heard.get(event.id, ())
         if event.state == "resolved":
-            self._heard.pop(event.id, None)
-            return list(heard) or found
+            return list(self._heard.pop(event.id, found))
+        heard = self._heard.get(event.id, ())
         together = tuple(dict.fromkeys([*heard, *found]))
         self._heard[event.id] = together
         while len(self._heard) > REMEMBERED:
             del self._heard[next(iter(self._heard))]
-        # a reminder goes where it began as well, so that everybody who knew of it gets it
         return list(together)
 
+    def firing(self, events: Sequence[IncidentEvent]) -> dict[str, tuple[IncidentEvent, ...]]:
+        """Return open incidents by the channel that heard of them; without routes every channel did."""
+        if not self._routes:
+            return dict.fromkeys(self._names, tuple(events))
+        return {
+            name: tuple([event for event in events if name in self._heard.get(event.id, ())]) for name in self._names
+        }
+
     def snapshot(self) -> dict[str, Any]:
-        """Who heard of which open incident, as JSON takes it."""
+        """Return the channels that heard of each open incident, as values of JSON."""
         return {identity: list(names) for identity, names in self._heard.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise TypeError or ValueError if it is not valid."""
         self._heard = {str(identity): tuple(map(str, names)) for identity, names in state.items()}

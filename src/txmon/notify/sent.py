@@ -1,4 +1,4 @@
-"""What people were told in a run, as a table for its end."""
+"""Lists the notifications of a run, in a table for its end."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -22,7 +22,7 @@ class SentTable:
         self._incidents: dict[str, None] = {}
 
     def add(self, notification: Notification, channels: Collection[str]) -> None:
-        """Note a notification that goes to these channels."""
+        """Add a notification that goes to these channels."""
         self._count += 1
         self._kinds[notification.kind] += 1
         self._incidents |= dict.fromkeys(event.id for event in notification.events)
@@ -32,9 +32,9 @@ class SentTable:
             self._rows.append((iso(notification.time)[:16].replace("T", " "), severity, title, ", ".join(channels)))
 
     def lines(self) -> list[str]:
-        """Return the table, one line per row, and how many there were of each kind; one line where nothing was told."""
+        """Return the lines of the table, and of the numbers by kind; one line where no notification was sent."""
         if not self._count:
-            return ["nobody was notified of anything"]
+            return ["no notification was sent"]
         shown = [("time (UTC)", "severity", "notification", "to"), *self._rows]
         widths = [min(60, max(len(row[i]) for row in shown)) for i in range(4)]
         found = [

@@ -14,7 +14,7 @@ from txmon.settings.declarations import Settings
 from txmon.support.durations import duration_text
 from txmon.support.plurals import counted
 
-if TYPE_CHECKING:  # commands that tell nobody should not wait for what telling needs
+if TYPE_CHECKING:  # commands without notifications must not wait for these imports
     from txmon.notify.channels.base import Channel
     from txmon.notify.delivery import Ended
     from txmon.notify.notification import Notification
@@ -23,46 +23,46 @@ if TYPE_CHECKING:  # commands that tell nobody should not wait for what telling 
     from txmon.notify.sent import SentTable
 
 NO_CHANNEL: Final = (
-    "nowhere to send notifications to: set TXMON_TEAMS_WEBHOOK (or teams_webhook_file), TXMON_WEBHOOK, TXMON_APPRISE,"
-    " --exec or --alertmanager"
+    "no channel for notifications is set up. Set TXMON_TEAMS_WEBHOOK (or teams_webhook_file), TXMON_WEBHOOK,"
+    " TXMON_APPRISE, --exec or --alertmanager."
 )
 Say = Callable[[str], None]
 
 
 class NotificationSink:
-    """A sink that tells people; what goes wrong in it is shown once, counted, and stops nothing."""
+    """Sends notifications of outcomes. A failure does not stop detection: txmon prints the first and counts all."""
 
     def __init__(self, notifier: "Notifier", say: Say, router: "Router", sent: "SentTable", age: int) -> None:
-        """sent: of what was told, for a table at the end. age: seconds, of what is not told any more."""
+        """say: prints a line. sent: the table for the end. age: seconds after which an ended incident is left out."""
         self._notifier = notifier
         self._router = router
         self.sent = sent
         self._age = age
         self._say = say
-        self.hear: Callable[[Ended], None] = lambda ended: None  # lets somebody hear what becomes of notifications
+        self.hear: Callable[[Ended], None] = lambda ended: None  # sets who gets the result of each notification
         self._failed = 0
-        self._kept = False  # what is left to tell is in a state file, which somebody will come back with
+        self._kept = False  # a state file holds what is not sent yet, for the next process
 
     def accept(self, outcome: Outcome) -> None:
         """Take one bucket."""
         self._guarded(lambda: self._notifier.accept(outcome))
 
     def close(self) -> None:
-        """Tell what was held back: the stream has ended. Nothing, where a state keeps it for the next process."""
+        """Send what was held back, at the end of the stream; nothing where a state keeps it for the next process."""
         if not self._kept:
             self._guarded(self._notifier.close)
 
     def snapshot(self) -> dict[str, object]:
-        """Return what is left to tell, as JSON takes it."""
+        """Return what is not sent yet, as values of JSON."""
         return {**self._notifier.snapshot(), "heard": self._router.snapshot()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, IndexError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, IndexError, TypeError or ValueError if it is not valid."""
         self._notifier.restore(state)
         self._router.restore(state.get("heard", {}))  # not in older states
 
     def keep(self, kept: bool) -> None:
-        """Whether a state file holds what is left to tell."""
+        """Note whether a state file holds what is not sent yet."""
         self._kept = kept
 
     def _guarded(self, act: Callable[[], None]) -> None:
@@ -79,21 +79,23 @@ class NotificationSink:
         if self._notifier.stale:
             age = duration_text(self._age)
             counted_text = counted(self._notifier.stale, "incident")
-            lines.append(f"notifications: {counted_text} not told: over for more than {age} (--max-age)")
+            lines.append(f"notifications: {counted_text} not sent, over for more than {age} (--max-age)")
         if self._failed:
-            lines.append(f"notifications: {self._failed} buckets were not told of in full")
+            lines.append(
+                f"notifications: {counted(self._failed, 'bucket')} failed; their notifications are not complete"
+            )
         return lines
 
 
 def notifications(
     settings: Settings, env: Mapping[str, str], stack: ExitStack, say: Say, live: bool = True
 ) -> NotificationSink:
-    """Return a sink that tells people what `settings` and secrets in `env` ask for.
+    """Return the sink that sends notifications as `settings` and the secrets in `env` say.
 
-    live: send nothing about what ended long ago. A replay is all of the past.
+    live: leave out incidents that ended more than `max_age` ago; a replay sends all. say: prints a line.
 
-    As `stack` closes, what waits is sent as far as `drain` allows and summed up to `say`, which gets a line for each
-    before. ConfigError when there is nowhere to send, IoFailure when notifications cannot be kept.
+    When `stack` closes, it sends what waits, for as long as `flush_timeout` allows, and prints a summary. Raises
+    ConfigError where no channel is set up, and IoFailure where the spool cannot keep notifications.
     """
     from txmon.notify.delivery import Deliveries
     from txmon.notify.policy import Notifier
@@ -115,7 +117,9 @@ def notifications(
     deliveries = Deliveries(channels, spool_folder(settings, env), time.monotonic, say, settings.flush_timeout)
     age = settings.max_age
     oldest = (lambda: time.time() - age) if live and age else None
-    notifier = Notifier(policy_of(settings), router.tell, oldest, deliveries.refresh)
+    notifier = Notifier(
+        policy_of(settings), router.tell, oldest, lambda firing: deliveries.refresh(router.firing(firing))
+    )
     telling = NotificationSink(notifier, say, router, sent, age)
     telling.hear = deliveries.hear
 
@@ -130,7 +134,7 @@ def notifications(
 
 
 def channels_of(settings: Settings, env: Mapping[str, str]) -> "list[Channel]":
-    """All ways to reach people that `settings` and secrets in `env` name, Teams first; imported when they are."""
+    """Return the channels that `settings` and secrets in `env` set up, Teams first; ConfigError for a bad secret."""
     tz = ZoneInfo(settings.tz)
     found: list[Channel] = []
     address = _secret(env, "TXMON_TEAMS_WEBHOOK", "teams_webhook_file", settings.teams_webhook_file)
@@ -180,7 +184,7 @@ def policy_of(settings: Settings) -> "Policy":
 
 
 def spool_folder(settings: Settings, env: Mapping[str, str]) -> Path:
-    """Return the folder in which notifications wait, one folder a channel within."""
+    """Return the folder of the spools, which has a folder for each channel; ConfigError where there is no home."""
     if settings.spool is not None:
         return Path(settings.spool)
     if settings.state is not None:
@@ -195,7 +199,7 @@ def spool_folder(settings: Settings, env: Mapping[str, str]) -> Path:
 
 
 def _secret(env: Mapping[str, str], variable: str, setting: str, file: str | None) -> str | None:
-    """From the variable, or else the file; None when neither is given. ConfigError for a file that holds none."""
+    """Return a secret of the variable, or else of the file; None without either, ConfigError for a file without one."""
     if env.get(variable):
         return env[variable].strip()
     if file is None:
@@ -214,12 +218,12 @@ def _fault(bad: Exception) -> str:
 
 
 def _checked(address: str, where: str) -> str:
-    """`address` if it can be one; the error does not show it."""
+    """Return `address` if it is an http or https address; ConfigError, which does not show it, if not."""
     try:
         split = urlsplit(address)
         good = split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0
     except ValueError:
         good = False
     if not good or not address.isascii() or any(c.isspace() or not c.isprintable() for c in address):
-        raise ConfigError(f"{where} holds no http(s) address")
+        raise ConfigError(f"{where} is not an address. It begins with http:// or https://.")
     return address

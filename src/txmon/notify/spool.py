@@ -1,21 +1,21 @@
-"""A folder that keeps notifications until they are sent: one file each, written atomically, for the owner alone."""
+"""Keeps notifications in a folder until they are sent: a file for each, written atomically, mode 0600."""
 
 import fcntl
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from txmon.errors import ConfigError, IoFailure
+from txmon.support.frozen import frozen
 
 ENDING: Final = ".json"  # of a notification's file: NUMBER-ID.json
 MOST_REFUSED: Final = 100  # files kept of what a receiver would not take
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spooled:
-    """One notification as it waits."""
+    """Holds one notification that waits."""
 
     id: str
     body: str
@@ -23,33 +23,35 @@ class Spooled:
 
 
 class Spool:
-    """The notifications of one channel, in the order they came."""
+    """Keeps the notifications of one channel, in the order in which they came."""
 
     def __init__(self, folder: Path) -> None:
-        """Make and lock `folder`; IoFailure when that cannot be, ConfigError when another txmon has it."""
+        """Make and lock `folder`; IoFailure where that fails, ConfigError where another txmon has it."""
         self.folder = folder
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as bad:
-            raise IoFailure(f"{folder}: {bad.strerror} (notifications wait there; --spool names another)") from bad
+            raise IoFailure(
+                f"{folder}: {bad.strerror}. Notifications wait there. Name another folder with --spool."
+            ) from bad
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._lock)
-            raise ConfigError(f"{folder}: another txmon sends from there; give --spool another folder") from None
+            raise ConfigError(f"{folder}: another txmon sends from there. Name another folder with --spool.") from None
         for unfinished in folder.glob("*.tmp"):
             unfinished.unlink(missing_ok=True)
         names = self.names()
         self._next = int(names[-1].partition("-")[0]) + 1 if names else 1
 
     def names(self) -> list[str]:
-        """Return all that wait, the first first."""
+        """Return the names of the files that wait, the oldest first."""
         found = (path.name for path in self.folder.glob(f"*{ENDING}"))
         return sorted(name for name in found if name.partition("-")[0].isdecimal())
 
     def waiting(self) -> list[tuple[str, str]]:
-        """Return the id and the file's name of all that wait, the first first."""
+        """Return the id and the file's name of each notification that waits, the oldest first."""
         return [(name.partition("-")[2].removesuffix(ENDING), name) for name in self.names()]
 
     def put(self, identity: str, body: str, told: dict[str, Any] | None = None) -> str:
@@ -82,11 +84,11 @@ class Spool:
         return None
 
     def remove(self, name: str) -> None:
-        """Forget a notification that was sent."""
+        """Delete the file of a notification that was sent."""
         (self.folder / name).unlink(missing_ok=True)
 
     def set_aside(self, name: str) -> None:
-        """Keep what will never be taken where somebody can look at it: the newest MOST_REFUSED of them."""
+        """Move a notification that the receiver refuses to `refused`, which keeps the newest MOST_REFUSED."""
         refused = self.folder / "refused"
         refused.mkdir(mode=0o700, exist_ok=True)
         if (self.folder / name).exists():
@@ -95,11 +97,11 @@ class Spool:
             old.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Leave the folder to whoever comes next."""
+        """Release the folder for another process."""
         os.close(self._lock)
 
     def _sync(self) -> None:
-        """A rename is on the disk when its folder is."""
+        """Write the folder to the disk, and with it the renames in it."""
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

@@ -1,9 +1,8 @@
-"""The words of a notification: titles, facts and sparklines, the same whatever carries them."""
+"""Writes the words of a notification: title, facts and sparklines, the same for every channel."""
 
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Final, Literal
 
@@ -16,6 +15,7 @@ from txmon.notify.notification import Day, Notification
 from txmon.pipeline.incident_text import seen_text, times_usual
 from txmon.support.bars import sparkline
 from txmon.support.durations import duration_words
+from txmon.support.frozen import frozen
 from txmon.support.plurals import counted
 
 Tone = Literal["bad", "warning", "good", "plain"]
@@ -46,17 +46,17 @@ MOST_KEYS: Final = 8
 MOST_CURRENCIES: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Section:
-    """One incident's facts, or a digest's."""
+    """Holds the facts of one incident, a trend or a day."""
 
     heading: str
     facts: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
-    """A notification in words. Nothing in it is markdown."""
+    """Holds a notification in words. Nothing in it is markdown."""
 
     id: str  # the notification's
     title: str
@@ -68,7 +68,7 @@ class Message:
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
-    """`text` from outside on one line, without control characters or anything that markdown or HTML would act on.
+    """Return `text` from outside on one line, without control characters and without markdown or HTML.
 
     Signs are replaced by lookalikes rather than escaped: renderers differ in which escapes they know.
     """
@@ -81,13 +81,13 @@ def plain(text: str, longest: int = LONGEST) -> str:
 
 
 def _underscore(line: str, i: int) -> str:
-    """Return one inside a word, as in backend_reversed, means nothing to markdown; at a word's edge it is emphasis."""
+    """Return the underscore at `i`, or a lookalike at the edge of a word, where markdown reads emphasis."""
     inside = 0 < i < len(line) - 1 and line[i - 1].isalnum() and line[i + 1].isalnum()
     return "_" if inside else "＿"
 
 
 def picture(counts: Sequence[int]) -> str:
-    """Counts as bars from 0 to their greatest, rounded up so that only a zero looks like one; empty for none."""
+    """Return counts as bars from 0 to the largest, rounded up so that only a zero looks like one; empty for none."""
     return sparkline(counts, max(counts, default=0) or 1, round_up=True)
 
 
@@ -114,7 +114,7 @@ def describe(notification: Notification, tz: tzinfo = UTC, most: int = 10) -> Me
 
 
 class Words:
-    """Says one notification's parts; knows its zone."""
+    """Writes the parts of one notification, with times in one zone."""
 
     def __init__(self, notification: Notification, tz: tzinfo = UTC) -> None:
         self._told = notification
@@ -141,12 +141,12 @@ class Words:
         """Return the sentence under the title."""
         told = self._told
         if told.kind == "test":
-            return "This was sent by 'txmon notify --test'; nothing is wrong."
+            return "'txmon notify --test' sent this. Nothing is wrong."
         if told.day is not None:
             return f"From {self.moment(told.day.since)} to {self.moment(told.day.until)}."
         if told.kind == "trend":
             return f"As of {self.moment(told.time)}; not an incident so far."
-        late = ", held back until now by quiet hours or a maintenance window" if told.held else ""
+        late = ", held back by quiet hours or a maintenance window" if told.held else ""
         if told.earlier:
             steps = [f"{kind} {self._clock(time)}" for kind, time in told.earlier]
             late += f". Delivered late: {', '.join([*steps, f'{told.kind} {self._clock(told.time)}'])}"
@@ -160,7 +160,7 @@ class Words:
         return f"At {self.moment(told.time)}{late}."
 
     def _now(self, event: IncidentEvent) -> str:
-        """Return what is special about how it is now, as the beginning of the sentence."""
+        """Return how the incident is now, as the beginning of the sentence."""
         found = []
         if event.times > 1:
             found.append(f"On and off since {self._clock(event.start)}, {event.times} times")
@@ -170,7 +170,9 @@ class Words:
         if event.no_data_since:
             found.append(f"No data since {self._clock(event.no_data_since)}")
         if event.usual:
-            found.append(f"Still {times_usual(event.usual)}; scored as a new level, and open until the old one is back")
+            found.append(
+                f"Still {times_usual(event.usual)}. txmon scores that as a new level, and keeps the incident open"
+            )
         return "".join(f"{part}. " for part in found) + ("At the worst " if found else "")
 
     def _clock(self, seconds: int) -> str:

@@ -7,10 +7,9 @@ arrived among them: that is how silence is seen.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Record
@@ -27,10 +26,15 @@ from txmon.model.money import (
     units_of,
     unpack_money,
 )
+from txmon.support.frozen import frozen
 from txmon.support.plurals import counted
 
 REMEMBERED: Final = 15  # closed buckets whose ids are kept, so that a repeated transaction is counted once
 CORRECTABLE: Final = 15  # closed buckets that a late record still corrects,
+FIRST_PRIME: Final = 2147483647  # of the numbers that stand for ids
+FIRST_BASE: Final = 1103515245
+SECOND_PRIME: Final = 2147483629
+SECOND_BASE: Final = 1566083941
 MOST_IDS: Final = 2_000_000  # ids remembered, about 200 MB; beyond, those of the oldest bucket are forgotten
 KEPT_ROWS: Final = 100_000  # as far as they hold no more (key, status) counts than this together
 LONGEST_SILENCE: Final = 86400  # seconds of empty buckets after a record; a longer gap in the stream is skipped
@@ -81,7 +85,7 @@ class Split:
         self.money = money  # the columns of --group-by, and the currency
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Correction:
     """A closed bucket that late records changed: its counts now, and which of them changed."""
 
@@ -146,20 +150,27 @@ class Bucketer:
             if start < self._next:
                 self._take_late(record, start)
                 continue
-            bucket = self._opened(start)
-            key = record.key
-            if self._detailed:
-                key = self._detail(bucket, record)
-            counts = bucket.counts.get(key)
-            if counts is None:
-                counts = bucket.counts[key] = {}
-            counts[record.status] = counts.get(record.status, 0) + record.count
-            if self._track:
-                self._grown[start, key, record.status] = None
+            bucket = self._count(record, start)
             if self._live:
-                yield from self._advance(bucket, record.time, 1)
+                self._arrive(bucket, record.time, 1)
+                while self._follow(start):
+                    yield from self._close()
             elif self._rise(record.time):
                 yield from self._close()
+
+    def _count(self, record: Record, start: int) -> OpenBucket:
+        """Count a record in the open bucket at `start`, and return that."""
+        bucket = self._opened(start)
+        key = record.key
+        if self._detailed:
+            key = self._detail(bucket, record)
+        counts = bucket.counts.get(key)
+        if counts is None:
+            counts = bucket.counts[key] = {}
+        counts[record.status] = counts.get(record.status, 0) + record.count
+        if self._track:
+            self._grown[start, key, record.status] = None
+        return bucket
 
     def series_of(self, key: Key) -> Key:
         """Return the key of the series that a record with this key belongs to."""
@@ -411,7 +422,7 @@ class Bucketer:
     def note(
         self, start: int, whole: Mapping[str, int], sample: tuple[int, Mapping[str, Sequence[str]]] | None = None
     ) -> None:
-        """Take what came of all keys, those elsewhere among them, in the bucket at `start`; late, it is left out.
+        """Take the counts of all keys, including those elsewhere, in the bucket at `start`; late, it is left out.
 
         sample: a level, and the keys of that level and above with their statuses (census). The bucket is open from
         then on, though none of the keys here has a row in it.
@@ -443,7 +454,7 @@ class Bucketer:
         """Close all that is open: the stream has ended.
 
         Rows of a live stream that were ahead of it to the end, with others after them, are in buckets of their own.
-        The time between is no silence, and those buckets are not whole.
+        The time between is not a silence, and those buckets are not complete.
         """
         if not self._open:
             return
@@ -518,7 +529,7 @@ class Bucketer:
         return self._open[max(self._open)] if self._open else None
 
     def summary(self) -> list[str]:
-        """Return what was not counted, and why, a line each."""
+        """Return what was not counted, and why, one line each."""
         lines = []
         if self.late:
             begun = f"{counted(self.late, 'record')} came after {'their' if self.late > 1 else 'its'} bucket had closed"
@@ -600,7 +611,7 @@ class Bucketer:
         if ids is None:
             ids = self._ids[start] = set()
         # a status that follows another one under the same id, a reversal say, is a transaction of its own
-        mark = _mark(f"{record.time}\0{record.status}\0{record.id}")
+        mark = _mark(record.time, f"{record.status}\0{record.id}")
         if mark in ids:
             self.repeated += 1
             return True
@@ -611,7 +622,7 @@ class Bucketer:
         return False
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it; between two calls of `add` only."""
+        """Return all of the state, as values of JSON; between two calls of `add` only."""
         return {
             "late": self.late,
             "first_late": self.first_late,
@@ -638,7 +649,7 @@ class Bucketer:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, TypeError or ValueError if it is not valid."""
         self.late, self.first_late, self.repeated = state["late"], state["first_late"], state["repeated"]
         self._open = {row[0]: _reopened(row) for row in state["open"]}
         self._closed = [OpenBucket(start, unpack_counts(counts)) for start, counts in state["closed"]]
@@ -662,11 +673,18 @@ class Bucketer:
         self._sizes, self._steps = list(state.get("sizes", [])), list(state.get("steps", []))
 
 
-def _mark(text: str) -> int:
-    """Return a number of 64 bits that stands for `text`, the same in every process: a state file keeps it."""
-    from hashlib import blake2b  # here, because it loads OpenSSL, and most streams have no ids
+def _mark(time: int, text: str) -> int:
+    """Return a number of 62 bits for a time and a text, the same in every process, because a state file keeps it.
 
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+    Two polynomials modulo primes below 2^31: of a million ids, two have the same number in one of ten million cases.
+    """
+    first: i64 = time % FIRST_PRIME
+    second: i64 = time % SECOND_PRIME
+    for byte in text.encode("utf-8", "surrogatepass"):
+        value: i64 = byte
+        first = (first * FIRST_BASE + value) % FIRST_PRIME
+        second = (second * SECOND_BASE + value) % SECOND_PRIME
+    return int(first << 31 | second)
 
 
 def _reopened(row: Sequence[Any]) -> OpenBucket:
@@ -691,4 +709,7 @@ def _merge(counts: Counts, added: Counts) -> None:
 
 
 def _rows(bucket: OpenBucket) -> int:
-    return sum([len(statuses) for statuses in bucket.counts.values()])
+    rows = 0
+    for statuses in bucket.counts.values():
+        rows += len(statuses)
+    return rows

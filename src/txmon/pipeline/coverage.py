@@ -5,8 +5,9 @@ although transactions are expected. Unobserved: txmon was not running or not con
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
+
+from txmon.support.frozen import frozen
 
 KEPT: Final = 3600  # seconds for which the time that nobody observed is remembered after it: late records ask for it
 PART: Final = 0.1  # of a bucket, from which on the time that nobody observed in it counts
@@ -15,7 +16,7 @@ Mark = Literal["unobserved", "closed"]
 REASONS: Final[Mapping[Mark, tuple[str, ...]]] = {"unobserved": ("unobserved",), "closed": ("closed",)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Missed:
     """Time that nobody observed, epoch seconds."""
 
@@ -56,9 +57,9 @@ class Coverage:
             self._missed = [missed for missed in self._missed if missed.end > start - KEPT]
 
     def snapshot(self) -> list[list[Any]]:
-        """Return the time that nobody observed, as JSON takes it."""
+        """Return the time that nobody observed, as values of JSON."""
         return [[missed.begin, missed.end, missed.partial] for missed in self._missed]
 
     def restore(self, state: Sequence[Sequence[Any]]) -> None:
-        """Take over what `snapshot` gave; TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise TypeError or ValueError if it is not valid."""
         self._missed = [Missed(int(begin), int(end), bool(partial)) for begin, end, partial in state]

@@ -1,4 +1,4 @@
-"""One incident: the statuses that are in it, since when, how bad it is, and what people know of it."""
+"""Holds one incident: its statuses, since when, how bad it is, and what people know of it."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -22,7 +22,7 @@ FIELDS: Final = (
 
 
 class Incident:
-    """An incident that is not yet open, open, or lately resolved, and what is known of it so far."""
+    """Follows an incident that is not yet open, open, or lately resolved. Times are epoch seconds."""
 
     __slots__ = (*FIELDS, "came", "due_total", "total")
 
@@ -65,7 +65,7 @@ class Incident:
 
     @property
     def state(self) -> str:
-        """`opened`, `changed level`, `no data` or `resolved`."""
+        """Return `opened`, `changed level`, `no data` or `resolved`."""
         if not self.opened:
             return "resolved"
         return "no data" if self.silent else "changed level" if self.shifted() else "opened"
@@ -77,17 +77,17 @@ class Incident:
 
     @property
     def observed(self) -> int:
-        """Transactions of the root status then."""
+        """Return the transactions of the root status in the bucket at `peak`."""
         return self.root_member().observed
 
     @property
     def expected(self) -> float:
-        """Transactions expected of it then."""
+        """Return the transactions expected of the root status in the bucket at `peak`."""
         return self.root_member().expected
 
     @property
     def excess(self) -> float:
-        """Transactions of the root status above normal (negative: missing)."""
+        """Return the transactions of the root status above normal so far; negative where they are missing."""
         return self.root_member().excess
 
     @property
@@ -97,13 +97,13 @@ class Incident:
 
     @property
     def text(self) -> str:
-        """Return all of it in a sentence."""
+        """Return the strongest verdict of the root status in words."""
         return self.root_member().text
 
     @property
     def drivers(self) -> Drivers | None:
-        """Return what explains the excess of the root status; None where nothing looks for that."""
-        return self.root_member().drivers
+        """Return what explains the excess of the root status; None where nothing looks for that, or no data comes."""
+        return None if self.silent else self.root_member().drivers
 
     @property
     def money(self) -> tuple[Money, ...]:
@@ -111,7 +111,7 @@ class Incident:
         return self.root_member().money
 
     def size(self) -> float:
-        """Transactions of the root status too many or missing in a bucket."""
+        """Return the transactions of the root status too many or missing in a bucket."""
         return self.root_member().size()
 
     def root_member(self) -> Member:
@@ -174,9 +174,10 @@ class Incident:
             self.silent = 0
         else:
             self.gap += bucket
-        holds = False
+        holds = explained = False
         for member in self.members.values():
-            member.settle(time, self.total if data else -1, quiet, bucket, resolve_after)
+            if member.settle(time, self.total if data else -1, quiet, bucket, resolve_after):
+                explained = True
             if self.opened:
                 holds = holds or member.holds(time)
             elif not self.closed and member.last == time:  # what may open is held by any alert
@@ -186,7 +187,7 @@ class Incident:
                 self.times += 1
             self.clear_seconds = 0
             self.last = time
-        else:
+        elif not explained:
             self.clear_seconds += quiet
         total = self.members.get(TOTAL)
         if total is not None and total.last == time and total.label == "silence" and not data and not self.silent:
@@ -217,7 +218,7 @@ class Incident:
         self.ack_size, self.ack_label = self.root_member().size(), self.label
 
     def begin_again(self) -> None:
-        """Open an incident again that was resolved: what was acknowledged was the one before."""
+        """Open a resolved incident again. Its acknowledgement does not count any more."""
         self.reopened += 1
         self.times += 1
         self.closed = 0

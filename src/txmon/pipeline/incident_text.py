@@ -1,4 +1,4 @@
-"""The sentence of an incident: what is wrong, since when, how much, where."""
+"""Writes the sentence of an incident: what is wrong, since when, how much, where."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def seen_text(e: IncidentEvent) -> str:
     """Return what was seen at the peak beside what is normal: `122 reversed, normal is 0 to 6 (57% of all)`."""
     root = e.root or e.statuses[0]
     name = "transactions" if root == TOTAL else shown(root)
-    if e.low == 0 and e.high == 0:  # an event of an earlier version, which did not say
+    if e.low == 0 and e.high == 0:  # an event of an earlier version, which had no range
         normal = f"{e.expected:.1f} expected" if e.expected >= 0.05 else "usually none"
     else:
         normal = f"normal is {e.low} to {e.high}"

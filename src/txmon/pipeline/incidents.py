@@ -1,4 +1,4 @@
-"""Incidents: alerts that belong together, opened once, told of when they change or last, resolved on evidence.
+"""Follows incidents: alerts that belong together, which open once and resolve on evidence.
 
 One key has at most one incident. While it is open, everything that alerts of the key belongs to it, and for three
 times as long as it takes to end, a relapse opens the same incident again. `incident` follows one of them,
@@ -6,7 +6,7 @@ times as long as it takes to end, a relapse opens the same incident again. `inci
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from txmon.model.clock import iso
@@ -15,21 +15,22 @@ from txmon.model.outcome import IncidentEvent, IncidentState
 from txmon.model.verdict import Verdict
 from txmon.pipeline.incident import FIELDS, Incident
 from txmon.pipeline.incident_text import with_text
-from txmon.pipeline.member import AGAIN, STRONG, Member
+from txmon.pipeline.member import AGAIN, Member
 from txmon.pipeline.platform import add_up, attribute, gather
+from txmon.support.frozen import frozen
 
 RESERVED_IDS: Final = 1000  # ids remembered so that none is used twice
 WORSEN_EACH: Final = 900  # seconds at least between two such steps
 RELAPSE: Final = 3  # times --resolve-after: a relapse within it is the same incident, and it ends a flapping one
-FORGOTTEN: Final = 2 * 86400  # seconds without a word of the key, which the detector has forgotten by then
+FORGOTTEN: Final = 2 * 86400  # seconds without data of the key, after which the detector has forgotten it
 HELD: Final = 86400  # seconds after which a level that was held is the usual one
 PATIENT: Final = 4  # times --remind-every between reminders of what is known to last: flapping, or a changed level
 SHOWN_KEYS: Final = 20  # of a platform's incident that its events name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IncidentPolicy:
-    """When alerts are one incident, when it opens and when it is over. Seconds."""
+    """Holds when alerts are one incident, when it opens and when it is over. Times are seconds."""
 
     bucket: int = 60
     resolve_after: int = 300
@@ -40,9 +41,9 @@ class IncidentPolicy:
     platform: bool = True  # whether the same failure at many keys is one incident; not where a part sees some keys only
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SilenceOrder:
-    """Somebody wants to hear nothing of a status, or of all of them, until a time."""
+    """Holds a person's order to send nothing about a status, or about all of them, until a time."""
 
     status: str  # "*" for all
     key: Key
@@ -51,7 +52,7 @@ class SilenceOrder:
     note: str
 
     def covers(self, incident: "Incident", time: int) -> bool:
-        """Return whether all of the incident is meant at `time`, as with maintenance windows."""
+        """Return whether the order covers all statuses of the incident at `time`, as a maintenance window does."""
         if time >= self.until or not set(self.key) <= set(incident.key):
             return False
         named = [status for status in incident.statuses() if status != TOTAL] or [TOTAL]
@@ -100,15 +101,18 @@ class IncidentTracker:
         return incident is not None
 
     def silence(self, order: SilenceOrder) -> None:
-        """Obey a silence from now on; it takes the place of one of the same status and key."""
-        self.end_silence(order.status, order.key)
+        """Silence from now on. The order replaces one of the same status and key."""
+        self._silences = [one for one in self._silences if (one.status, one.key) != (order.status, order.key)]
         self._silences.append(order)
 
     def end_silence(self, status: str, key: Key) -> bool:
-        """End a silence before its time; whether there was one."""
-        before = len(self._silences)
+        """End a silence early. Return whether there was one. Its notifications follow with the next bucket."""
+        ended = [one for one in self._silences if (one.status, one.key) == (status, key)]
         self._silences = [one for one in self._silences if (one.status, one.key) != (status, key)]
-        return len(self._silences) < before
+        for incident in self.open():
+            if any(one.covers(incident, self._time) for one in ended):
+                incident.told = self._time - PATIENT * self.policy.remind_every  # a reminder is due
+        return bool(ended)
 
     def silences(self) -> list[SilenceOrder]:
         """Return the silences that were ordered and are not over."""
@@ -141,7 +145,7 @@ class IncidentTracker:
         return incident.parent or incident.id
 
     def _of(self, verdict: Verdict, time: int) -> Incident | None:
-        """The incident that `verdict` belongs to, begun if need be; None for a pending one that belongs to none."""
+        """Return the incident of `verdict`, which an alert begins; None for a pending verdict without an incident."""
         incident = self._open.get(verdict.key)
         if incident is not None:
             if verdict.recommendation == "alert" or verdict.status in incident.members:
@@ -172,7 +176,7 @@ class IncidentTracker:
         return identity
 
     def _steps(self, time: int, taken: dict[int, Incident], verdicts: list[Verdict]) -> list[IncidentEvent]:
-        """What the bucket at `time` made of every incident: opened, worsened, reminded of, resolved, or nothing."""
+        """Return the steps of all incidents in the bucket at `time`."""
         found: list[tuple[IncidentState, Incident]] = []
         whole = self._open.get(())
         if whole is not None and whole.children:
@@ -199,7 +203,9 @@ class IncidentTracker:
         if incident.opened:
             return False
         if incident.closed:
-            return time - incident.last >= RELAPSE * self.policy.resolve_after and time > incident.closed
+            # an incident that stayed open for long after its last alert may relapse as well as any other
+            over_since = max(incident.last + self.policy.resolve_after, incident.closed)
+            return time - over_since >= (RELAPSE - 1) * self.policy.resolve_after and time > incident.closed
         return (
             incident.clear_seconds >= self.policy.resolve_after
             or time - incident.last >= RELAPSE * self.policy.resolve_after
@@ -231,13 +237,13 @@ class IncidentTracker:
         if incident.ended:
             return True
         if incident.gap >= FORGOTTEN and time - incident.last >= FORGOTTEN:
-            incident.ended = "nothing was heard of it for two days"
+            incident.ended = "no data of it came for two days"
             return True
         for member in incident.members.values():
             if member.shifted and time - member.shifted >= HELD:
                 member.shifted = 0
                 if not incident.shifted():
-                    incident.ended = "the new level was held for a day and is the usual one now"
+                    incident.ended = "the new level lasted a day and is normal now"
         if incident.shifted() or incident.gap:
             return False
         enough = self.policy.resolve_after
@@ -248,7 +254,7 @@ class IncidentTracker:
     def _news(self, incident: Incident, time: int) -> IncidentState | None:
         """Return the step of an open incident that goes on."""
         since = time - incident.told
-        # told at once, but of a feed that is silent every other minute once in a while
+        # at once; but at most once per --remind-every, for a feed that is silent every other minute
         fresh = not incident.silence_told or time - incident.silence_told >= self.policy.remind_every
         if incident.silent and incident.told_label != "silence" and fresh:
             incident.silence_told = time
@@ -272,7 +278,7 @@ class IncidentTracker:
         if self.policy.open_after is not None:
             return time + self.policy.bucket - incident.start >= self.policy.open_after
         recent = [alert for alert in incident.alerts if alert > time - AGAIN * self.policy.bucket]
-        return len(recent) > 1 or any(m.last == time and abs(m.newest) >= STRONG for m in incident.members.values())
+        return len(recent) > 1 or any(m.last == time and m.is_strong() for m in incident.members.values())
 
     def _begin_platform(self, same: list[Incident], label: str) -> Incident:
         """Begin the platform's incident of keys that fail in the same way."""
@@ -300,14 +306,14 @@ class IncidentTracker:
             time, state, incident.id, statuses, incident.key, incident.label, incident.start, root.peak,
             root.observed, root.expected, root.excess, "", incident.severity, root.status, root.low, root.high,
             root.total, incident.times, tuple(keys[:SHOWN_KEYS]), len(keys), incident.silent, usual,
-            incident.ended or incident.note, part, root.text, until, root.drivers, root.money,
+            incident.ended or incident.note, part, root.text, until, incident.drivers, root.money,
         )  # fmt: skip
         if incident.ended and state == "resolved":
             incident.ended = ""
         return with_text(event)
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it."""
+        """Return all of the state, as values of JSON."""
         rows = []
         for incident in self._open.values():
             row = {name: getattr(incident, name) for name in FIELDS}
@@ -321,12 +327,12 @@ class IncidentTracker:
         return {"open": rows, "used": list(self._used), "silences": silences}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, TypeError or ValueError if it is not valid."""
         self._open = {}
         for row in state["open"]:
             key = unpack_key(row["key"])
             incident = Incident(row["id"], key, row["start"])
-            old = "clear_seconds" not in row  # of a version that kept an incident a status
+            old = "clear_seconds" not in row  # of a version with one incident per status
             for name in FIELDS:
                 if name not in ("key", "members", "children") and name in row:
                     setattr(incident, name, row[name])

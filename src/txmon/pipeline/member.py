@@ -13,9 +13,15 @@ from txmon.model.verdict import Verdict
 
 AGAIN: Final = 3  # buckets within which a weaker alert must come back
 STRONG: Final = 6.0  # sigmas of a score that needs no second one
-GONE: Final = -1.0  # log-likelihood of the incident's level against the normal one, below which it seems over
+# With the default budget, 52 alerts a year reach their threshold by chance, so such an alert needs a second one within
+# AGAIN buckets. A score that chance reaches once in 50 years needs none. That is about 1.4 times the threshold (5.5
+# sigmas among eight series). Sigmas alone do not tell it: a threshold grows with the number of series, and a calibrated
+# series has its score divided by how far its own scores reach.
+RARE: Final = 0.02  # false alarms a year at most at a score that needs no second one
+GONE: Final = -3.0  # log-likelihood of the incident's level against the normal one, below which it seems over: 1 in 20
 SLOW: Final = 3  # times --resolve-after without an alert, after which the normal level need only be the likelier one
 LONGEST: Final = 6  # times --resolve-after without an alert, after which it is over in any case
+BATCH: Final = 1.5  # times the usual count, from which on a count that is expected to the transaction is a batch
 ALIKE: Final = 0.1  # relative difference of the two levels, below which counts cannot tell them apart
 LOSS: Final = 0.3  # of the volume: above it the loss is what matters most
 # what matters most, first; of labels in one class the largest excess
@@ -32,15 +38,15 @@ WARNING_SHARE: Final = 0.03
 WARNING_RATE: Final = 3.0
 FIELDS: Final = (
     "buckets", "calm_due", "calm_seen", "confirmed", "drivers", "due", "excess", "expected", "first", "high", "label",
-    "last", "low", "minute", "money", "newest", "now_due", "observed", "over", "peak", "quiet", "recent", "score",
-    "seen", "shifted", "sizes", "strong", "text", "total", "volume",
+    "last", "low", "minute", "money", "newest", "now_due", "observed", "over", "peak", "quiet", "rarity", "recent",
+    "score", "seen", "shifted", "sizes", "strong", "text", "total", "volume",
 )  # fmt: skip
 
-NEW: Final = ("calm_due", "calm_seen", "now_due")  # not in older states
+NEW: Final = ("calm_due", "calm_seen", "now_due", "rarity")  # not in older states
 
 
 class Member:
-    """A status (or the total volume) in an incident. Times are epoch seconds."""
+    """Follows a status (or the total volume) in an incident. Times are epoch seconds."""
 
     __slots__ = (*FIELDS, "count", "status")
 
@@ -50,6 +56,7 @@ class Member:
         self.last = first  # newest bucket in which it alerted, or was not back to normal
         self.strong: list[int] = []  # newest buckets that alerted
         self.newest = 0.0  # the last score
+        self.rarity = 0.0  # and the false alarms a year to expect at it; 0 where that is not known
         self.confirmed = False  # one weak alert alone holds no incident open
         self.over = False  # back to normal for long enough
         self.quiet = 0  # seconds of data without an alert
@@ -82,7 +89,7 @@ class Member:
     def take(self, verdict: Verdict, roles: Mapping[str, str] = NO_ROLES) -> None:
         """Add an alerting or pending verdict. roles: by status, before those of the vocabulary."""
         self.last = verdict.time
-        self.newest = verdict.score
+        self.newest, self.rarity = verdict.score, verdict.rarity
         self.count = verdict.count
         self.now_due = verdict.expected
         gap = verdict.count - verdict.expected
@@ -123,12 +130,13 @@ class Member:
         self.total += verdict.total
         self.excess += verdict.count - verdict.expected
         self.money = added(self.money, verdict.money)
-        self.score = verdict.score if abs(verdict.score) > abs(self.score) else self.score
+        if abs(verdict.score) > abs(self.score):
+            self.score, self.rarity = verdict.score, verdict.rarity
 
     def absorb(self, bucket: "Member", time: int) -> None:
         """Take the sum over keys of one bucket."""
         self.last = time
-        self.newest = bucket.score
+        self.newest, self.rarity = bucket.score, bucket.rarity
         self.excess += bucket.excess
         self.money = added(self.money, bucket.money)
         self.sizes = [*self.sizes[1 - AGAIN :], abs(bucket.excess)]
@@ -160,23 +168,30 @@ class Member:
         """Return whether it holds its incident open in the bucket at `time`."""
         return self.last == time and self.confirmed and not self.over
 
+    def is_strong(self) -> bool:
+        """Return whether its newest alert needs no second one."""
+        return abs(self.newest) >= STRONG or 0.0 < self.rarity <= RARE
+
     def confirm(self, time: int, bucket: int) -> None:
         """Let it hold the incident open, where it alerts strongly or alerted twice."""
         recent = [alert for alert in self.strong if alert > time - AGAIN * bucket]
-        if recent and (len(recent) > 1 or abs(self.newest) >= STRONG):
+        if recent and (len(recent) > 1 or self.is_strong()):
             self.confirmed = True
             self.over = False
 
-    def settle(self, time: int, total: int, quiet: int, bucket: int, clear: int) -> None:
-        """Conclude the bucket at `time`.
+    def settle(self, time: int, total: int, quiet: int, bucket: int, clear: int) -> bool:
+        """Conclude the bucket at `time`; return whether it says nothing of this status, whose alerts hold.
 
         total: its transactions, -1 without data. quiet: the seconds that count as normal ones.
         """
         self.minute = bucket / 60.0
+        explained = False
         if self.last == time:
             self.quiet = 0
             self.calm_seen = self.calm_due = 0.0
             self.confirm(time, bucket)
+        elif self._is_explained(total):
+            explained = self.confirmed and not self.over
         else:
             self.quiet += quiet
             if total >= 0:
@@ -189,6 +204,16 @@ class Member:
             if time - self.last >= clear:
                 self.strong = []
         self.count = 0
+        return explained
+
+    def _is_explained(self, total: int) -> bool:
+        """Return whether the bucket says nothing: a batch that recurs there explains the count, whatever it is.
+
+        The detector expects just that count then (`Pulses.usual`), so it is not evidence of the normal level.
+        """
+        if total < 0 or self.shifted or self.seen <= self.due or self.now_due != self.count:
+            return False
+        return self.count * max(1, self.buckets) > BATCH * self.due
 
     def seems_gone(self, clear: int) -> bool:
         """Return whether the counts since the last alert are those of the normal level, and not of the incident's.
@@ -210,7 +235,7 @@ class Member:
             self.recent = []
 
     def _follow(self, total: int, most: int) -> None:
-        """Look whether the old level is back: over the newest buckets it is nearer than the new one."""
+        """End the shift where the old level is back: over the newest buckets it is nearer than the new one."""
         newest = [float(self.count), float(total)]
         self.recent = [*self.recent[1 - most :], newest] if most > 1 else [newest]
         if len(self.recent) < most:
@@ -222,7 +247,7 @@ class Member:
             self.shifted = 0
 
     def _levels(self) -> tuple[float, float, float]:
-        """Of the newest buckets: transactions seen, those that would be usual, and those of the new level."""
+        """Return of the newest buckets the transactions seen, those of the usual level, and those of the new level."""
         count = sum([row[0] for row in self.recent])
         volume = sum([row[1] for row in self.recent])
         if self.status == TOTAL or self.volume <= 0.0:  # the volume itself has no share in a volume
@@ -254,7 +279,7 @@ class Member:
         """Return how bad it is at its worst: by the share of the volume and the transactions a minute.
 
         Money makes it one step worse, by its share of what all statuses usually bring, in the currency where that is
-        largest. It makes no two: a few large amounts in a small feed are no reason to wake anybody.
+        largest. It never makes it two steps worse, because a few large amounts in a small feed are not critical.
         """
         if self.label == "silence":
             return "critical"
@@ -277,14 +302,14 @@ class Member:
         return "warning" if share >= WARNING_SHARE and rate >= WARNING_RATE else "info"
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it."""
+        """Return all of the state, as values of JSON."""
         row = {name: getattr(self, name) for name in FIELDS}
         row["money"], row["drivers"] = pack_amounts(self.money), pack_drivers(self.drivers)
         return row
 
     @staticmethod
     def of(status: str, state: Any, older: Mapping[str, Any] | None) -> "Member":
-        """The member that `snapshot` gave. Of an earlier version: when it last alerted, and the root's incident."""
+        """Return the member that `snapshot` gave. older: the root's incident, in a state of an earlier version."""
         if isinstance(state, Mapping):
             member = Member(status, state["first"])
             for name in FIELDS:

@@ -188,14 +188,16 @@ class Pipeline:
         """The same verdict with what its excess is worth, and an alert with what drives it."""
         money = self._money.value(verdict, bucket.money)
         drivers: Drivers | None = None
-        if self.drivers is not None and verdict.recommendation == "alert":
+        # without transactions there are no values: nothing to say of where is not the same as "spread evenly"
+        if self.drivers is not None and verdict.recommendation == "alert" and verdict.total > 0:
             window = 1 if verdict.partial else verdict.window
             leaves = self.bucketer.leaves(bucket.start, window)
             if leaves:
                 expected = verdict.window_expected * len(leaves) / window if window > 1 else verdict.expected
                 above = verdict.score > 0.0 if verdict.score else verdict.count > verdict.expected
                 drivers = self.drivers.explain(verdict.key, verdict.status, expected, leaves, above)
-        if self.detail is not None and not drivers and verdict.recommendation == "alert" and not verdict.partial:
+        alerts = verdict.recommendation == "alert" and verdict.total > 0 and not verdict.partial
+        if self.detail is not None and not drivers and alerts:
             told = self.detail.explain(bucket.start, self.bucketer.width, verdict.window, verdict.window_excess)
             drivers = told if told or drivers is None else drivers
         return verdict.explained(money, drivers) if money or drivers is not None else verdict
@@ -293,7 +295,7 @@ class Pipeline:
         return self.platform if self.platform is not None and not key else self.detector
 
     def summary(self) -> list[str]:
-        """What was not counted or was forgotten, a line each."""
+        """Return what was not counted or was forgotten, one line each."""
         lines = self.bucketer.summary()
         if self.detector.forgotten:
             lines.append(f"{self.detector.forgotten} keys were forgotten: idle (--idle), or too many (--max-series)")
@@ -322,11 +324,11 @@ class Pipeline:
         judge.accept(incident.key, tuple([one.status for one in incident.members.values() if not one.over]))
         return True
 
-    def snapshot(self) -> dict[str, object]:
-        """All of the state, as JSON takes it; between two outcomes only."""
+    def snapshot(self, *, lazy: bool = False) -> dict[str, object]:
+        """Return all of the state, as values of JSON; between two outcomes only. lazy: as `Roster.snapshot` has it."""
         return {
             "buckets": self.bucketer.snapshot(),
-            "detector": self.detector.snapshot(),
+            "detector": self.detector.snapshot(lazy=lazy),
             "rules": self.rules.snapshot(),
             "incidents": self.tracker.snapshot(),
             "trends": self._trends.snapshot(),
@@ -339,7 +341,7 @@ class Pipeline:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave; KeyError, TypeError or ValueError where that cannot be."""
+        """Restore what `snapshot` returned. Raise KeyError, TypeError or ValueError if it is not valid."""
         self.bucketer.restore(state["buckets"])
         self.detector.restore(state["detector"])
         self.rules.restore(state["rules"])

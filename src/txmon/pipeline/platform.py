@@ -1,4 +1,4 @@
-"""The platform's incident: the same failure at many keys, or what only the sum over all keys shows.
+"""Makes the platform's incident of the same failure at many keys, or of what only the sum over all keys shows.
 
 `incidents` keeps the incidents of the keys and of the platform; the platform's has the key (). A step is the change of
 an incident in a bucket. What is a part of the platform's incident has no steps of its own.
@@ -13,7 +13,7 @@ from txmon.model.verdict import Verdict
 from txmon.pipeline.incident import Incident
 from txmon.pipeline.member import AGAIN, Member, label_of
 
-MOST: Final = 2.0 / 3.0  # of what is wrong in all keys together, from which on it is the story of a few keys
+MOST: Final = 2.0 / 3.0  # of what is wrong in all keys together, from which on it is the incident of a few keys
 MANY: Final = 3  # keys that fail in the same way at once: the platform's failure, and not theirs
 
 Steps = list[tuple[IncidentState, Incident]]

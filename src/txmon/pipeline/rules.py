@@ -61,7 +61,7 @@ class RuleBook:
         return verdict.time - since + self._bucket >= rule.hold
 
     def snapshot(self) -> list[object]:
-        """Since when each rule has held, as JSON takes it."""
+        """Return since when each rule has been true, as values of JSON."""
         return [[name, pack_key(key), status, time] for (name, key, status), time in self._since.items()]
 
     def restore(self, state: Sequence[Any]) -> None:

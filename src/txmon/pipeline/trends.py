@@ -35,7 +35,7 @@ class TrendTracker:
         self._roles = roles
         self._bucket = bucket
         self._length = max(3, SPAN // bucket)
-        self._scale = (60 / bucket) ** 2  # of a slope a bucket per bucket, to minutes
+        self._scale = (60 / bucket) ** 2  # converts a slope per bucket and bucket to minutes
         self._lines: dict[str, SlopeWindow] = {}  # by status
         self._all: list[SlopeWindow] = []  # the same
         self._trends: dict[str, Trend] = {}  # of the last bucket
@@ -44,14 +44,20 @@ class TrendTracker:
     def observe(self, time: int, totals: dict[str, int]) -> tuple[dict[str, Trend], list[Rise]]:
         """Take the counts by status, over all keys, of the bucket at `time`; every status's trend so far, and news."""
         total = self._line(TOTAL, time)
-        # sorted where one is new: the order in which the rows of a bucket came must not show
-        new = [status for status in totals if status not in self._lines]
-        for status in sorted(new) if len(new) > 1 else ():
-            self._line(status, time)
+        lines = self._lines
+        new: list[str] = []
+        every = 0
         for status, count in totals.items():
-            line = self._line(status, time)
-            line.open += count
-            total.open += count
+            line = lines.get(status)
+            if line is None:
+                new.append(status)
+            else:
+                line.open += count
+            every += count
+        # sorted: the order in which the rows of a bucket came must not show
+        for status in sorted(new) if new else new:
+            self._line(status, time).open += totals[status]
+        total.open += every
         # a copy and new values for its keys are half the work of a new dictionary
         trends = self._trends = self._trends.copy()
         rises: list[Rise] = []
@@ -110,7 +116,7 @@ class TrendTracker:
         return True
 
     def snapshot(self) -> dict[str, object]:
-        """Return all of the state, as JSON takes it."""
+        """Return all of the state, as values of JSON."""
         return {
             "counts": {status: line.counts() for status, line in self._lines.items()},
             "times": {status: line.time for status, line in self._lines.items()},

@@ -130,7 +130,7 @@ class Database:
         with _Explained():
             statements = self._connection.extract_statements(sql)
             if not statements:
-                raise UsageError("the SQL holds no statement")
+                raise UsageError("the SQL contains no statement")
             for statement in statements:
                 _refuse_changes(statement.type.name)
                 _interruptible(partial(self._connection.execute, statement))
@@ -185,7 +185,7 @@ class Database:
         if left <= read and not nothing:
             return
         if not left:
-            raise BadData("no record could be read: there is none after the header")
+            raise BadData("no record could be read, because no line follows the header")
         worst = max(self.rejected, key=lambda bad: bad.count)
         some = (
             "no record could be read" if not read else f"only {read} of {counted(read + left, 'record')} could be read"
@@ -368,7 +368,7 @@ class _Explained:
             first, _, rest = str(failure).strip().partition("\n")
             text = " ".join(first.split())
             if "file system operations are disabled" in text or "is disabled through configuration" in text:
-                text += " (a query sees the files that were named, as tables, and nothing else)"
+                text += " (a query can read only the named files, as tables)"
             if isinstance(
                 failure, duckdb.OutOfMemoryException | duckdb.ConversionException | duckdb.OutOfRangeException
             ):

@@ -77,7 +77,7 @@ def look(path: str, mapping: Mapping[str, str]) -> QueryFile:
     try:
         columns = tuple(cell.strip() for cell in next(csv.reader([head], delimiter=delimiter)))
     except csv.Error:
-        raise BadData(f"{path}: the first line is no CSV header; lines must end with a newline") from None
+        raise BadData(f"{path}: the first line is not a CSV header. Lines must end with a newline") from None
     return QueryFile(path, "csv", packing, delimiter, columns, table_of(columns, mapping))
 
 

@@ -103,7 +103,7 @@ class Loader:
             execute(f"INSERT INTO texts (file, {names}) SELECT {number}, {values} FROM {source}")
             if "count" not in fields:  # each row is one transaction
                 execute(f"UPDATE texts SET count = '1' WHERE file = {number}")
-            self._note(file, ignored, "a line that is no row")
+            self._note(file, ignored, "a line that is not a row")
         self._type_transactions(files, columns)
 
     def _type_transactions(self, files: Sequence[QueryFile], columns: Sequence[str]) -> None:
@@ -123,9 +123,9 @@ class Loader:
                    {", ".join(quoted(c) for c in columns[3:]) or "NULL AS nothing"}
             FROM texts JOIN (SELECT place_, moment FROM timed) ON texts.rowid = place_ ORDER BY place_""")
         faults = {
-            "a time that is none": "time IS NULL",
+            "a time that cannot be read": "time IS NULL",
             "no status": f"status IS NULL OR status IN ('', '*') OR length(status) > {MAX_STATUS}",
-            "a count that is no whole number": f"number IS NULL OR number < 0 OR number > {MAX_COUNT}"
+            "a count that is not a whole number": f"number IS NULL OR number < 0 OR number > {MAX_COUNT}"
             " OR number <> floor(number)",
         }
         for reason, condition in faults.items():
@@ -205,7 +205,7 @@ class Loader:
                     f"INSERT INTO {table} ({', '.join(map(quoted, chosen))})"
                     f" SELECT {values} FROM {source} WHERE {condition}"
                 )
-            self._note(file, ignored, "a line that is no JSON object (still being written, perhaps)")
+            self._note(file, ignored, "a line that is not a JSON object (it may be incomplete)")
 
     @staticmethod
     def _has(file: QueryFile, name: str) -> bool:
@@ -232,7 +232,7 @@ class Loader:
         self._connection.execute(f"CREATE TABLE {quoted(table)} AS SELECT {values} FROM {source}")
         for name in names:
             self._narrow(table, name or "column")
-        self._note(file, ignored, "a line that is no row")
+        self._note(file, ignored, "a line that is not a row")
 
     def _narrow(self, table: str, name: str) -> None:
         """Convert a text column to numbers or times if every value is one."""

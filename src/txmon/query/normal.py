@@ -88,7 +88,7 @@ def _header(raw: bytes, reading: Reading) -> list[str]:
     try:
         return [cell.strip() for cell in _cells(raw, reading.delimiter)]
     except csv.Error:
-        text = "the first line is no CSV header; lines must end with a newline"
+        text = "the first line is not a CSV header. Lines must end with a newline"
         raise BadData(f"{reading.source}: {text}") from None
 
 

@@ -43,7 +43,7 @@ def _path(state: str) -> str:
 
 
 def leave_word(state: str, word: Word) -> None:
-    """Leave word for whoever owns `state`; IoFailure when that cannot be."""
+    """Leave a word for the process that owns `state`. Raise IoFailure if that fails."""
     line = json.dumps(pack_word(word)) + "\n"
     try:
         handle = open_file(_path(state), os.O_WRONLY | os.O_CREAT | os.O_APPEND, private=True)
@@ -57,7 +57,7 @@ def leave_word(state: str, word: Word) -> None:
 
 
 def words_left(state: str) -> list[Word]:
-    """Return the words that wait for whoever owns `state`, and stay there."""
+    """Return the waiting words for the process that owns `state`, without removing them."""
     try:
         with open(_path(state), "rb") as file:
             return _words(file.read(MOST))
@@ -83,7 +83,7 @@ def take_words(state: str) -> list[Word]:
 
 
 def pack_word(word: Word) -> dict[str, object]:
-    """Return a word as JSON takes it."""
+    """Return a word as values of JSON."""
     row = asdict(word) | {"key": pack_key(word.key)}
     return {name: value for name, value in row.items() if value or name == "action"}
 

@@ -75,9 +75,9 @@ class ArrivalLag:
         self._deliveries = [time for time in self._deliveries if time >= oldest]
 
     def learned(self, now: int) -> dict[str, int]:
-        """Return the lateness that was learned and until when it holds, as JSON takes it."""
+        """Return the lateness that was learned and until when it holds, as values of JSON."""
         return {"lateness": self.lateness(now), "until": now + HOUR}
 
     def resume(self, found: Mapping[str, Any]) -> None:
-        """Take over what `learned` gave; KeyError, TypeError or ValueError where that cannot be."""
+        """Restore what `learned` returned. Raise KeyError, TypeError or ValueError if it is not valid."""
         self._kept = (min(MOST, int(found["lateness"])), int(found["until"]))

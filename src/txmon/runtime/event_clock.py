@@ -31,5 +31,5 @@ class EventClock:
         return self._ahead
 
     def restore(self, state: float | None) -> None:
-        """Take over what `snapshot` gave; ValueError or TypeError where that cannot be."""
+        """Restore what `snapshot` returned. Raise ValueError or TypeError if it is not valid."""
         self._ahead = None if state is None else float(state)

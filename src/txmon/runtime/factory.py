@@ -137,7 +137,7 @@ def _flag_of(name: str, value: object) -> str:
 
 
 def detector_config(settings: Settings) -> DetectorConfig:
-    """The part of `settings` that the detector obeys; defaults are no shorter than so many buckets."""
+    """Return the settings of the detector. Default durations have at least a given number of buckets."""
     return DetectorConfig(
         bucket=settings.bucket,
         half_life=_at_least(settings, "half_life", 10),

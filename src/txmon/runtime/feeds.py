@@ -74,7 +74,7 @@ class Feed:
         self.options = self.parser.options
 
     def resume(self, found: Mapping[str, Any], state: str | None) -> list[str]:
-        """Continue at the position found in the file `state`; ConfigError where that cannot be.
+        """Continue at the position found in the file `state`. Raise ConfigError if that fails.
 
         Return a line where a file that was begun has another header than the settings ask for.
         """
@@ -107,11 +107,11 @@ class Feed:
                 continue
             break
         else:
-            part = Part(self.parser.successor(options))  # nothing of the header is of use: the next file has its own
+            part = Part(self.parser.successor(options))  # the header is not kept, because the next file has its own
             part.parser.restore({**known, "header": None})
         header = known["header"]
         if not part.parser.planned() and (known["json"] or header is not None) and part.parser.lines:
-            # read by the header alone, as txmon 0.1 did: what follows is no first line to decide the reading from
+            # read by the header alone, as txmon 0.1 did: the lines that follow cannot decide the reading
             form = "jsonl" if known["json"] else "csv"
             delimiter = "" if header is None else max(DELIMITERS, key=str(header).count)
             part.parser.adopt(replace(part.parser.options, format=form, delimiter=delimiter), "")
@@ -123,7 +123,7 @@ class Feed:
         return part
 
     def awaits(self) -> list[str]:
-        """Return that the file does not exist yet, in words, while that is so; NoInput where it cannot be read."""
+        """Return a message while the file does not exist yet, or "". Raise NoInput if it cannot be read."""
         text = self.source.awaits() if isinstance(self.source, FollowSource) else ""
         return [text] if text else []
 

@@ -17,7 +17,7 @@ FIXES: Final = {
     "json": "Each line must be one JSON object; --format csv reads the input as CSV.",
     "encoding": "Name the encoding, for example --encoding latin-1.",
     "too-long": "--max-line SIZE reads longer lines.",
-    "future": "--max-ahead TIME accepts times that lie so far ahead of the clock.",
+    "future": "--max-ahead TIME accepts times further ahead of the clock.",
 }
 
 
@@ -27,7 +27,7 @@ def check_readable(source: str, read: int, log: RejectLog) -> None:
     if read and read >= bad:
         return
     if not bad:
-        raise BadData(f"{source}: no record could be read: there is none after the header")
+        raise BadData(f"{source}: no record could be read, because no line follows the header")
     kind, reject = log.commonest()
     some = "no record could be read" if not read else f"only {read} of {counted(read + bad, 'record')} could be read"
     fix = FIXES.get(kind, "")

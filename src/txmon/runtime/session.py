@@ -46,7 +46,7 @@ STARVED: Final = 3600  # seconds without a connection for which buckets stay ope
 CLOCK: Final = "source"  # a trouble: a source is not connected
 AWAY: Final = 2.0  # seconds that a turn of a loop takes only when something held the process up
 FILES: Final = 1.0  # seconds between two looks for files that match a pattern
-CATCH_UP: Final = 5.0  # seconds that whoever feeds it then gets
+CATCH_UP: Final = 5.0  # seconds that its senders then get
 CHANGEABLE: Final = ("detection", "incidents")  # sections of settings that a run can change as it goes on,
 KINDS: Final = 100  # of warnings that are given once
 FIXED: Final = ("bucket", "drivers", "drivers_keep", "drivers_share")  # but for what all that was learned depends on
@@ -65,10 +65,10 @@ class Remembering(Protocol):
         """Return what the state is to keep, by name."""
 
     def restore(self, found: Mapping[str, Any], state: str) -> None:
-        """Take over its own of all that the file `state` keeps; ConfigError where that cannot be."""
+        """Take over its own of all that the file `state` keeps. Raise ConfigError if that fails."""
 
     def kept(self, kept: bool) -> None:
-        """Hear whether the state file now holds the newest `positions`."""
+        """Note whether the state file contains the newest `positions`."""
 
 
 class Troubles:
@@ -165,7 +165,7 @@ class LiveSession:
     # the state that the run begins with
 
     def restore(self) -> None:
-        """Take over the state file, if the settings name one and it exists; ConfigError where that cannot be."""
+        """Take over the state file, if the settings name one and it exists. Raise ConfigError if that fails."""
         if self.settings.state is None:
             return
         self._found = restore(self.pipeline, self.settings, self.settings.state)
@@ -183,8 +183,8 @@ class LiveSession:
 
         last: when something was heard after the state was written, as a journal has it; epoch seconds.
 
-        A server and a pipe hear nothing while they do not run, so a time without records before the start is no
-        silence. A followed file and a topic hold what came meanwhile, and there silence is real.
+        A server and a pipe receive nothing while they do not run, so a time without records before the start is not a
+        silence. A followed file and a topic contain the records of that time, so there a silence is real.
         """
         self._deaf = deaf
         bucketer = self.pipeline.bucketer
@@ -211,7 +211,7 @@ class LiveSession:
         return found if isinstance(found, int) else 0
 
     def remember(self, part: Remembering) -> None:
-        """Keep `part` in the state from now on, and give it what `restore` found; ConfigError where that cannot be."""
+        """Keep `part` in the state from now on, and give it what `restore` found. Raise ConfigError if that fails."""
         if self.settings.state is not None:
             part.restore(self._found, self.settings.state)
         self._parts.append(part)
@@ -230,7 +230,7 @@ class LiveSession:
     # sources
 
     def follow(self, path: str, parser: RecordParser | None = None) -> Feed:
-        """Read the file `path` as it grows, from where the state says; ConfigError where that cannot be."""
+        """Read the file `path` as it grows, from where the state says. Raise ConfigError if that fails."""
         return self._follow(path, parser)
 
     def follow_pattern(self, pattern: str) -> None:
@@ -242,7 +242,7 @@ class LiveSession:
     def _follow(self, path: str, parser: RecordParser | None = None, history: Collection[str] = ()) -> Feed:
         found = self.position(path)
         if found is not None and not isinstance(found, Mapping):
-            raise ConfigError(f"{path}: the state has no place in it to go on at")
+            raise ConfigError(f"{path}: the state has no valid position for it")
         source = FollowSource(path, found, self.say, self.from_end, self._others, history)
         feed = self.read_from(source, parser)
         if found is not None:
@@ -263,7 +263,7 @@ class LiveSession:
                 continue
             self._follow(path, history=() if not first or self.from_end else known)
             if not first:
-                self.say(f"{path}: is new, and is followed")
+                self.say(f"{path}: is new. txmon follows it")
 
     def _is_a_rest(self, path: str) -> bool:
         """Whether `path` is a file that was followed under another name; looked into again only when it changes."""
@@ -279,7 +279,7 @@ class LiveSession:
         return True
 
     def look_around(self) -> None:
-        """Follow files that match a pattern by now, and let go of those that are deleted."""
+        """Follow new files that match a pattern, and close those that were deleted."""
         moment = self._moment()
         if not self._patterns or moment < self._look_at:
             return
@@ -295,7 +295,7 @@ class LiveSession:
             self._look_for_files(pattern)
 
     def taken_notices(self) -> list[str]:
-        """Return what was to be said since the last call, a line each."""
+        """Return what was to be said since the last call, one line each."""
         found, self.notices = self.notices, []
         return found
 
@@ -457,7 +457,9 @@ class LiveSession:
             return False
         if self._starved_since is None:
             self._starved_since = moment
-            self.troubles.add(CLOCK, f"{', '.join(lost)}: not connected; no silence is judged meanwhile")
+            self.troubles.add(
+                CLOCK, f"{', '.join(lost)}: not connected. Until then, txmon does not alert about silence"
+            )
             self._say(self.troubles.text)
         if moment - self._starved_since < STARVED:
             self._hold = max(self._hold, moment + CATCH_UP)
@@ -489,7 +491,7 @@ class LiveSession:
     # new settings, and what is known
 
     def adopt(self, settings: Settings) -> list[str]:
-        """Go on with those of `settings` that can change while a run goes on; return what changed, a line each.
+        """Go on with those of `settings` that can change while a run goes on; return what changed, one line each.
 
         The pipeline keeps what it has learned, its open buckets and its incidents. ConfigError leaves all as it was.
         """
@@ -514,7 +516,7 @@ class LiveSession:
         ]
 
     def statistics(self) -> list[str]:
-        """Return what the run has done so far, a line each."""
+        """Return what the run has done so far, one line each."""
         lines = [
             f"{self.read} records taken, {self.log.count} rejected, {self.feeds.left_out} before --from;"
             f" newest {iso(self.newest) if self.newest else 'none yet'}",
@@ -562,7 +564,7 @@ class LiveSession:
         path = self.settings.state
         assert path is not None
         if quiet is None:
-            whole = self._state()
+            whole = self.copy()
         else:
             with quiet:
                 found = self._state()
@@ -581,7 +583,7 @@ class LiveSession:
             self.changed = True
             self.save_failures += 1
             if self.troubles.add("state", str(failure)) and self._warn is not None:
-                self._warn(f"{failure}; going on without")
+                self._warn(f"{failure}. txmon continues without it")
         else:
             self.saved = self._wall()
             self.troubles.clear("state")
@@ -589,16 +591,21 @@ class LiveSession:
             part.kept(failure is None)
         return failure is None
 
-    def copy(self) -> state.State:
-        """Return the state as it is now; parts of it are the run's own tables, not copies."""
-        return self._state()
+    @property
+    def save_failing(self) -> bool:
+        """Whether the state could not be written the last time."""
+        return "state" in self.troubles
 
-    def _state(self) -> state.State:
+    def copy(self) -> state.State:
+        """Return the state as it is now; parts of it are the run's own tables, so nothing may change until its end."""
+        return self._state(lazy=True)
+
+    def _state(self, lazy: bool = False) -> state.State:
         self.changed = False
         sources = {name: value for part in self._parts for name, value in part.positions().items()}
         wall = int(self._wall())
         sources[OWN] = {"heard": wall, **self.lag.learned(self.clock.now(self._moment()) or wall)}
-        return state.State(depended_on(self.settings), self.pipeline.snapshot(), sources)
+        return state.State(depended_on(self.settings), self.pipeline.snapshot(lazy=lazy), sources)
 
     def finish(self) -> Iterator[Outcome]:
         """Close what is still open, where the stream has ended and no state keeps it for the records to come."""

@@ -11,7 +11,7 @@ ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """What signals asked for, with a pipe that wakes whoever waits."""
+    """Records what signals asked for, with a pipe that wakes a waiting thread."""
 
     def __init__(self, patient: bool = False) -> None:
         """patient: a second signal does not end the process at once."""

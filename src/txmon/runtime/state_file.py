@@ -6,16 +6,18 @@ a crash leaves the old state or the new one, never half of one.
 """
 
 import gzip
-import json
 import os
 import stat
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from txmon.errors import ConfigError, IoFailure
+from txmon.support.frozen import frozen
 from txmon.support.safe_open import check_link
 from txmon.version import __version__
 
@@ -24,10 +26,12 @@ EACH: Final = 10.0  # seconds at least between two writings
 SOON: Final = 0.5  # seconds after the start, where there is no state yet
 COST: Final = 0.1  # of the running time that writing may take
 SMALL: Final = 64 << 20  # bytes that any state file may unpack to; more than that only
+GZIP_WINDOW: Final = 31  # for zlib: gzip, with the largest window
+KEYS: Final = 1000  # packed at a time
 RATIO: Final = 200  # so many times its own size: baselines pack to a tenth, a bomb to a thousandth
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """What a state file holds."""
 
@@ -38,9 +42,42 @@ class State:
 
 def pack(state: State) -> bytes:
     """`state` as a state file holds it: the same bytes for the same state."""
+    return b"".join(pieces(state))
+
+
+def pieces(state: State) -> Iterator[bytes]:
+    """Yield what `pack` returns, piece by piece. Of the keys, only those of one piece are packed at a time."""
+    squeeze = zlib.compressobj(1, zlib.DEFLATED, GZIP_WINDOW)
+    for text in _texts(state):
+        yield squeeze.compress(text)
+    yield squeeze.flush()
+
+
+def _texts(state: State) -> Iterator[bytes]:
+    """Yield the JSON of a state in parts: everything but the keys, and then the keys."""
+    import msgspec  # here, because it is slow to import, and a run without a state does not need it
+
+    encode = msgspec.json.Encoder().encode
     row = row_of(state)
-    text = json.dumps(row, separators=(",", ":")).encode()
-    return gzip.compress(text, compresslevel=1, mtime=0)
+    pipeline = dict(row.pop("pipeline"))
+    detector = pipeline.pop("detector", None)
+    if detector is None:
+        yield encode({**row, "pipeline": pipeline})
+        return
+    rest = dict(detector)
+    rows = iter(rest.pop("groups"))
+    yield _open(encode(row)) + b'"pipeline":' + _open(encode(pipeline)) + b'"detector":' + _open(encode(rest))
+    yield b'"groups":['
+    between = b""
+    while some := list(islice(rows, KEYS)):
+        yield between + encode(some)[1:-1]
+        between = b","
+    yield b"]}}}"
+
+
+def _open(text: bytes) -> bytes:
+    """Return the JSON of an object, to which more members can be added."""
+    return text[:-1] + b"," if len(text) > len(b"{}") else b"{"
 
 
 def row_of(state: State) -> dict[str, Any]:
@@ -53,11 +90,11 @@ def row_of(state: State) -> dict[str, Any]:
 
 def save(path: str, state: State) -> None:
     """Write `state` to `path` atomically, readable by its owner alone; IoFailure leaves what was there."""
-    write(path, pack(state))
+    write(path, pieces(state))
 
 
-def write(path: str, raw: bytes) -> None:
-    """Write a packed state to `path`, as `save` does."""
+def write(path: str, raw: Iterable[bytes]) -> None:
+    """Write the pieces of a packed state to `path`, as `save` does."""
     import tempfile  # here, because it is slow to import, and a run without a state does not need it
 
     temporary = None
@@ -66,15 +103,23 @@ def write(path: str, raw: bytes) -> None:
         target = Path(os.path.realpath(path))  # a link stays a link
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with os.fdopen(handle, "wb") as file:
-            file.write(raw)
+            file.writelines(raw)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
         _sync_folder(target.parent)
     except OSError as bad:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+        _remove(temporary)
         raise IoFailure(f"{path}: the state cannot be written: {bad.strerror}") from bad
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _remove(temporary: str | None) -> None:
+    if temporary is not None:
+        with suppress(OSError):
+            os.unlink(temporary)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -132,7 +177,7 @@ def state_of(text: bytes, path: str, decode: Callable[[bytes], Any]) -> State:
 
 
 def _unpacked(path: str) -> bytes:
-    """The JSON of the state at `path`; OSError when it cannot be read, ConfigError when it is no gzip or a bomb."""
+    """Return the JSON of the state at `path`. Raise OSError, or ConfigError if it is not gzip, or a bomb."""
     check_link(path)
     # a pipe put there would be waited for, and a device read without end
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -44,7 +44,9 @@ from txmon.support.terminal_text import printable
 NEWEST: Final = 10_000  # verdicts in one answer
 OPEN_BODY: Final = 4096  # bytes of a body that a client without a token may send: a login
 KEY: Final = re.compile(r"[A-Za-z0-9_.:-]{1,200}")  # an Idempotency-Key
-BUSY: Final = HttpError(503, "earlier requests take long; try again later", headers=(("Retry-After", "5"),))
+BUSY: Final = HttpError(
+    503, "the server is busy with earlier requests. Try again later", headers=(("Retry-After", "5"),)
+)
 
 
 class App:
@@ -138,7 +140,7 @@ class App:
             print(f"txmon: unexpected {what} in {where}: {printable(str(bad), 500)}", file=sys.stderr)
             if self._debug:
                 traceback.print_exc()
-            response = as_error(HttpError(500, "unexpected failure; the server's log has it"))
+            response = as_error(HttpError(500, "unexpected failure. See the server's log"))
         return packed(request, response)
 
     def observe(self, request: Request | None, peer: str, status: int, size: int, seconds: float) -> None:
@@ -218,7 +220,7 @@ class App:
         digest = hashlib.sha256(kind.encode() + request.body).hexdigest()
         found = self._engine.once(key, digest, make)
         if found is None:
-            raise HttpError(422, "this Idempotency-Key came with another request before")
+            raise HttpError(422, "this Idempotency-Key was used with another request")
         return _answer(*found)
 
     def _receive(self, request: Request, _: Mapping[str, str]) -> Response:
@@ -267,7 +269,7 @@ class App:
         Query(request)
         word = silence_of(decode_object(request, self._most), self._engine.now())
         if not self._engine.silence(word):
-            raise HttpError(404, "there is no such silence to end")
+            raise HttpError(404, "no such silence is active")
         return as_json({"silences": self._engine.silences()})
 
     def _series(self, request: Request, variables: Mapping[str, str]) -> Response:
@@ -277,7 +279,7 @@ class App:
         with self._engine.lock:
             points = list(self._engine.recent.series.get(status, ()))
         if not points:
-            raise HttpError(404, "nothing is known of this status")
+            raise HttpError(404, "this status is unknown")
         oldest = points[-1][0] - minutes * 60
         shown = [point for point in points if point[0] > oldest]
         names = ("count", "expected", "low", "high", "score")

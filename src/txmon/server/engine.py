@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from txmon.errors import ConfigError
+from txmon.errors import ConfigError, IoFailure
 from txmon.ingest.aggregate.ledger import Item, Tally
 from txmon.ingest.records import Reject
 from txmon.ingest.rejects import RejectLog
@@ -36,6 +36,7 @@ ASSESSED: Final = 200  # verdicts processed between two moments in which other t
 AGE: Final = 300.0  # seconds after which a trouble that did not recur is no longer reported
 REJECTS: Final = 100  # rejects of one request that are kept and returned; the others are only counted
 LARGE: Final = 5000  # series from which another process writes the state, and buckets are judged in steps
+REWRITE: Final = 300.0  # seconds after which such a state is written even if its series did not change
 BEHIND: Final = 3  # waiting buckets from which senders of rows must wait too
 TICK: Final = 0.5  # seconds between two ticks
 STEP: Final = 0.01  # approximate seconds of work between two moments in which other threads may read
@@ -87,6 +88,8 @@ class Engine:
         self._segment = 0  # the segment of the journal that the next state names
         self._key: tuple[str, str] | None = None  # Idempotency-Key and digest of the current request
         self._saving: Saving | None = None
+        self._began = 0.0  # when that started, seconds, monotonic
+        self._judged = -1  # start of the newest judged bucket in the state that was written last
         self._looked = math.inf  # end of the last tick, on a clock that continues while the machine sleeps
         # positions of all files in the state, whether they are followed now or not
         self._positions: dict[str, Any] = {}
@@ -328,7 +331,7 @@ class Engine:
             self._finish_saving()
             if self.settings.state is not None and self._saving is None and self.session.saver.due(began):
                 self.session.obey(self._obey)
-                if self.session.changed:
+                if self.session.changed and not self._is_in_journal():
                     self._begin_saving(TICK if patience is None else patience)
                 self.session.saver.wrote(began, time.monotonic())
         except Busy:
@@ -336,12 +339,25 @@ class Engine:
         finally:
             self._looked = uptime()
 
+    def _is_in_journal(self) -> bool:
+        """Return whether the journal restores everything that a large state on the disk lacks.
+
+        Between two judged buckets no series changes. To write all of them again would only add what was counted since.
+        """
+        return (
+            self.journal is not None
+            and self.pipeline.detector.size >= LARGE
+            and self.pipeline.detector.time() == self._judged
+            and time.monotonic() - self._began < REWRITE
+            and not self.session.save_failing
+        )
+
     def _note_troubles(self) -> None:
         """Report troubles of the input: late rows, and too many different statuses."""
         troubles, now = self.session.troubles, time.monotonic()
         late, folded = self.pipeline.bucketer.late, self.pipeline.detector.folded
         for kind, count, text in (
-            ("late", late, "rows come after their minute has closed; check the senders' clocks, or raise --lateness"),
+            ("late", late, "rows arrive after their minute has closed. Check the senders' clocks, or raise --lateness"),
             ("statuses", folded, "counts of statuses beyond 1000 of a key were added up as (other)"),
         ):
             before, since = self._counted.get(kind, (0, now - AGE))
@@ -501,9 +517,14 @@ class Engine:
     def save(self, patience: float | None = None) -> bool:
         """Write the state. Return whether that worked. A failure is reported and retried later. Raise Busy."""
         self._finish_saving(wait=True)
-        return self.session.save(self._quiet(patience))
+        if self.pipeline.detector.size < LARGE:
+            return self.session.save(self._quiet(patience))
+        self._begin_saving(patience)
+        failures = self.session.save_failures
+        self._finish_saving(wait=True)
+        return self.session.save_failures == failures
 
-    def _begin_saving(self, patience: float) -> None:
+    def _begin_saving(self, patience: float | None) -> None:
         """Start to write the state. A large state is written in a separate process, so that requests do not wait.
 
         Raise Busy.
@@ -514,13 +535,20 @@ class Engine:
             return
         with self._quiet(patience):
             self.session.changed = False
-            self._saving = save_in_child(self.settings.state, self.session.copy)
+            self._began, self._judged = time.monotonic(), self.pipeline.detector.time()
+            try:
+                self._saving = save_in_child(self.settings.state, self.session.copy)
+            except OSError as bad:  # there is no memory or no room for another process
+                self.session.note_saved(
+                    IoFailure(f"{self.settings.state}: the state cannot be written: {bad.strerror}")
+                )
 
     def _finish_saving(self, wait: bool = False) -> None:
         """Note the result of the process that writes the state, if it has ended."""
         saving = self._saving
         if saving is not None and saving.ended(wait):
             self._saving = None
+            self.session.saver.wrote(self._began, time.monotonic())
             self.session.note_saved(saving.failure)
 
     @contextmanager
@@ -567,10 +595,10 @@ class Engine:
         found = []
         if journal.torn:
             found.append(
-                f"{journal.torn} bytes at the end of the journal are no whole entry; nobody was told they are kept"
+                f"{journal.torn} bytes at the end of the journal are an incomplete entry, which was never confirmed"
             )
         if journal.damaged:
-            found.append(f"{journal.damaged} bytes of the journal are damaged; the rows in them are lost")
+            found.append(f"{journal.damaged} bytes of the journal are damaged. The rows in them are lost")
         if journal.missing:
             since = iso(int(self.session.heard)) if self.session.heard else "the state was written"
             until = iso(int(first)) if first else "the start"

@@ -135,7 +135,7 @@ class Guard:
         """Refuse unknown host names (DNS rebinding), and writes from pages of other sites."""
         host = request.headers.get("host", "localhost").lower()
         if not self._is_ours(host) or (request.origin_host and not self._is_ours(request.origin_host)):
-            raise HttpError(421, "this host name is not served here; see --allow-host")
+            raise HttpError(421, "this host name is not allowed. Add it with --allow-host")
         # a page cannot set a bearer token for another site, but browsers send Basic credentials by themselves
         if request.method in SAFE or _bearer(request) is not None:
             return
@@ -143,14 +143,14 @@ class Guard:
         if site == "same-origin":
             return  # browsers do not let pages set this header, and a proxy may have rewritten Host
         if site not in (None, "none"):
-            raise HttpError(403, "asked for by another site", code="other-site")
+            raise HttpError(403, "the request comes from a page of another site", code="other-site")
         origin = request.headers.get("origin")
         if origin is None:
             return
         place = origin.lower().partition("://")[2]
         # "null" means a page without an origin, which is never txmon's page
         if not place or (place not in (host, request.origin_host) and not self._is_named(place)):
-            raise HttpError(403, "asked for by another site", code="other-site")
+            raise HttpError(403, "the request comes from a page of another site", code="other-site")
 
     def _is_named(self, host: str) -> bool:
         """Return whether `host` is a name of --allow-host, for a page behind a proxy."""
@@ -191,7 +191,7 @@ class Guard:
         if given is not None:
             self._throttle.check(request.peer)
             self._throttle.failed(request.peer)
-        raise HttpError(401, "a token is needed" if given is None else "this is not a token", headers=LOGIN)
+        raise HttpError(401, "a token is required" if given is None else "the token is wrong", headers=LOGIN)
 
     def log_in(self, given: str, request: Request) -> tuple[tuple[str, str], ...]:
         """Return the header that starts a session for the token `given`, or no header if no token is needed.
@@ -204,7 +204,7 @@ class Guard:
         if token is None:
             self._throttle.check(request.peer)
             self._throttle.failed(request.peer)
-            raise HttpError(401, "this is not the token")
+            raise HttpError(401, "the token is wrong")
         return (self._cookie(token, request),)
 
     def _cookie(self, token: Token, request: Request) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -13,7 +13,6 @@ from txmon.errors import BadData
 from txmon.ingest.aggregate.aggregator import Aggregator
 from txmon.ingest.aggregate.ledger import Item
 from txmon.ingest.compression import gunzip
-from txmon.ingest.fields import columns_of
 from txmon.ingest.formats.documents import is_document, is_series, rows_of
 from txmon.ingest.reading import Hints, Reading
 from txmon.ingest.records import ParseOptions, Record, RecordParser, Reject
@@ -56,16 +55,6 @@ class Payload:
         else:
             yield from parser.taken(rows)
 
-    def has_ids(self, names: Collection[str]) -> bool:
-        """Return whether the first JSON line has one of these fields, so that each line must be read by itself."""
-        if self.format == "csv":
-            return False
-        try:
-            row = json.loads(next(filter(bytes.strip, self.lines)))
-        except (ValueError, RecursionError):
-            return False
-        return isinstance(row, dict) and any(name.lower() in names for name in row)
-
 
 @contextmanager
 def _as_http(parser: RecordParser) -> Iterator[None]:
@@ -94,7 +83,7 @@ def payload_of(request: Request, most: int) -> Payload:
     if kind in LINES:
         return Payload([], lines)
     if sum(1 for _ in islice(filter(bytes.strip, lines), 2)) < 2:
-        raise HttpError(422, "there is a header, but no row after it")
+        raise HttpError(422, "the body has a header, but no row after it")
     return Payload([], lines, "csv", body)
 
 
@@ -242,7 +231,7 @@ def unpack(request: Request, most: int) -> bytes:
     if coding == "identity":
         return request.body
     if coding not in ("gzip", "x-gzip"):
-        raise HttpError(415, "only gzip is unpacked", headers=(("Accept-Encoding", "gzip"),))
+        raise HttpError(415, "gzip is the only supported Content-Encoding", headers=(("Accept-Encoding", "gzip"),))
     try:
         return gunzip(request.body, most)
     except OverflowError as bad:
@@ -318,7 +307,7 @@ class Intake:
         """
         reading, payload = self._read(payload, source)
         parser = self.parser(source, payload.format, reading)
-        if len(payload.lines) <= MANY or payload.has_ids(columns_of(self.options.mapping)["id"]):
+        if len(payload.lines) <= MANY:
             yield from self.timely(parser, payload.parse(parser), latest)
             return
         self._wake()

@@ -71,7 +71,7 @@ def rows_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """
     time = body.get("time")
     if time is None:
-        raise HttpError(422, "no time; /send_transactions takes time and a count a status")
+        raise HttpError(422, "no time. /send_transactions takes a time, and a count for each status")
     rows: list[Mapping[str, Any]] = [
         {"time": time, "status": status, "count": body[status]} for status in STATUSES if body.get(status) is not None
     ]

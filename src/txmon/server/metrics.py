@@ -50,7 +50,7 @@ class _Counters(Collector):
         for (path, status), value in self._answers.answers().items():
             answers.add_metric([path, str(status)], value)
         yield answers
-        times = HistogramMetricFamily("txmon_http_seconds", "Seconds that answers took.", labels=["path"])
+        times = HistogramMetricFamily("txmon_http_seconds", "Duration of answers in seconds.", labels=["path"])
         for path, (buckets, total) in self._answers.times().items():
             times.add_metric([path], buckets, total)
         yield times

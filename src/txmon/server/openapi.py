@@ -81,7 +81,7 @@ _VERDICT: Final[Schema] = record(
         "revises": {"type": "boolean", "const": True},
         "drivers": array(ref("Driver")) | {"description": "What explains the excess; empty: it is spread evenly."},
         "money": array(ref("Money"))
-        | {"minItems": 1, "description": "Beside what is normal, one element per currency."},
+        | {"minItems": 1, "description": "Compared with normal, one element per currency."},
         "rarity": {"type": "number", "exclusiveMinimum": 0, "description": "False alarms a year at this score."},
     },
 )  # fmt: skip
@@ -92,7 +92,7 @@ _RECEIPT: Final[Schema] = record(
         "repeated": WHOLE | {"description": "Accepted before under the same id, and not counted again."},
         "late": WHOLE | {"description": "Arrived after their bucket had closed."},
         "recommendation": GRAVEST
-        | {"description": "The gravest of all verdicts; `late` or `rejected` instead of `ok` where a row is so."},
+        | {"description": "The worst of all verdicts. It is `late` or `rejected` instead of `ok` if a row is."},
         "verdicts": array(ref("Verdict")) | {"description": "Of each (bucket, series) touched, in order."},
         "omitted": WHOLE | {"description": "Verdicts left out: 1000 are given."},
         "rejects": array(ref("Reject"))
@@ -117,7 +117,7 @@ _PROBLEM: Final[Schema] = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
-        "type": TEXT | {"description": "Always about:blank; `code` says more."},
+        "type": TEXT | {"description": "Always about:blank. `code` is more specific."},
         "title": TEXT | {"description": "The status in words."},
         "status": {"type": "integer"},
         "code": TEXT | {"description": "The kind of error, for programs."},
@@ -147,11 +147,11 @@ _INCIDENT: Final[Schema] = record(
         "key_count": WHOLE, "no_data_since": TIME, "usual": NUMBER, "parent": TEXT,
         "drivers": array(ref("Driver"))
         | {"description": "With --drivers: what explains the excess of the root status; empty: it is spread evenly."},
-        "money": array(ref("Money")) | {"description": "Of the root status beside what is normal, so far."},
+        "money": array(ref("Money")) | {"description": "Of the root status compared with normal, so far."},
         "timeline": array(
             record({"kind": {"enum": ["step", "word", "notification"]}, "time": TIME, "what": TEXT, "text": TEXT,
                     "by": TEXT})
-        ) | {"description": "Steps, what people said, and notifications, the first first. Only of one incident."},
+        ) | {"description": "Events, people's notes and notifications, oldest first. Only for a single incident."},
     },
 )  # fmt: skip
 _DRIVER: Final[Schema] = record(
@@ -241,7 +241,7 @@ SCHEMAS: Final[Schema] = {
         "properties": {
             "action": {"enum": ["ack", "undo", "accept", "ignore"], "default": "ack"}, "author": TEXT, "note": TEXT,
         },
-        "description": "`accept`: how it is now is normal. `ignore`: it must not have taught the baselines anything.",
+        "description": "`accept`: the current level is normal. `ignore`: the baselines unlearn its counts.",
     },
     "NewSilence": {
         "type": "object",
@@ -265,7 +265,7 @@ SCHEMAS: Final[Schema] = {
         "type": "object",
         "required": ["time"],
         "properties": {"time": _WHEN, **dict.fromkeys(STATUSES, _COUNT)},
-        "description": "At least one status; other columns are ignored.",
+        "description": "At least one status. Other columns are ignored.",
         "example": {"time": "00h 05", "approved": 27, "denied": 4, "failed": 0, "reversed": 1},
     },
     "MinuteVerdict": record(

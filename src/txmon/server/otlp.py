@@ -65,7 +65,7 @@ def export_of(body: bytes, kind: str, names: Collection[str]) -> Export:
     if kind == PROTOBUF:
         return _points(_from_protobuf(body), names)
     if kind != "application/json":
-        raise HttpError(415, f"send {PROTOBUF} or application/json, not {kind or 'nothing said'}")
+        raise HttpError(415, f"send {PROTOBUF} or application/json, not {kind or 'no Content-Type'}")
     try:
         found = json.loads(body)
         return _points(_from_json(found), names)
@@ -247,12 +247,12 @@ def _points(found: Iterable[tuple[str, str, dict[str, str], dict[str, Any], Any]
             export.ignored.add(name)
             continue
         if temporality is None:
-            export.refuse(f"{name} is no counter: a monotonic sum is expected")
+            export.refuse(f"{name} is not a counter. txmon expects a monotonic sum")
             continue
         if point["flags"] & 1:  # the point has no recorded value
             continue
         if not math.isfinite(point["value"]) or point["value"] < 0 or point["time"] <= 0:
-            export.refuse(f"{name}: {point['value']!r} at {point['time']} is no count")
+            export.refuse(f"{name}: {point['value']!r} at {point['time']} is not a count")
             continue
         if temporality not in (*DELTA, *CUMULATIVE):
             export.refuse(f"{name}: its temporality is neither delta nor cumulative")

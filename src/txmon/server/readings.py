@@ -76,7 +76,7 @@ class BodyReadings:
                 for some in opened:
                     size += sum(map(len, some))
                     if size > most:
-                        raise HttpError(413, f"the body has more than {most} bytes once it is unpacked")
+                        raise HttpError(413, f"the body has more than {most} bytes after unpacking")
                     found += some
                 reading = opened.reading
         except BadData as bad:

@@ -1,5 +1,6 @@
 """Writes the state in a forked process, which is a copy that no other thread changes meanwhile."""
 
+import gc
 import os
 import signal
 import warnings
@@ -46,6 +47,7 @@ def save_in_child(path: str, copy: Callable[[], state_file.State]) -> Saving:
             signal.signal(number, signal.SIG_IGN)  # the child finishes writing even if the server is ended meanwhile
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # otherwise clients would wait for the end of their connections
         os.nice(NICE)
+        gc.disable()  # a collection would write to all pages, and so copy all memory
         state_file.save(path, copy())
         code = 0
     except IoFailure as bad:

@@ -148,7 +148,7 @@ class Screens:
     def _icon(self, request: Request, variables: Mapping[str, str]) -> Response:
         count = variables["count"]
         if not (count.isascii() and count.isdigit() and 0 < len(count) < 6):
-            raise HttpError(404, "icons have a number of incidents")
+            raise HttpError(404, "the icon's name must be a number of incidents")
         return numbered_icon(int(count))
 
     def _asset(self, request: Request, _: Mapping[str, str]) -> Response:

@@ -4,13 +4,13 @@ Parsers accept the value of a flag, a variable or a TOML file, and raise ValueEr
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from txmon.settings.schedule import WEEKDAYS, Hours, hours, weekday_of, words_of
+from txmon.support.frozen import frozen
 from txmon.support.suggest import choose, nearest
 
 FIELDS: Final = ("weekday", "time", "date", "holidays", "tz")
@@ -18,7 +18,7 @@ LONGEST_RANGE: Final = 366  # days in a range of dates
 EXAMPLE: Final = "weekday=sat+sun, time=22:00-08:00 or holidays=BR-SP"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Closed:
     """One rule of the closed hours. All given conditions must match. Dates and holidays form one list of days."""
 

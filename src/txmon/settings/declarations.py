@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import partial
 from typing import Any, Final
 
@@ -37,13 +37,14 @@ from txmon.settings.parsers import (
 from txmon.settings.routing import Mention, Route, mentions, routes
 from txmon.settings.rule import Rule, parse_rules, rules_text
 from txmon.settings.schedule import Clock, Hours, Silence, clock, hours, silences
+from txmon.support.frozen import frozen
 
 Parser = Callable[[object], object]
 MINUTE: Final = 60
 HOUR: Final = 3600
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declaration:
     """How one setting is parsed and explained."""
 
@@ -86,31 +87,31 @@ _state = partial(_setting, "state")
 _server = partial(_setting, "server")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """The settings of one run. Durations are in seconds."""
 
     format: str = _input("auto", "Format of the input.", choice("auto", "csv", "jsonl", "json", "logfmt"))
     map: Mapping[str, str] = _input(
-        {}, "Column that holds a field: count=F1, status=transaction.status; count= for none.",
+        {}, "Column of a field: count=F1, status=transaction.status; count= for none.",
         pairs(keys=("time", "status", "count", "amount", "currency", "id", "date", "zone"), off=True), "FIELD=COLUMN",
         many=True,
     )  # fmt: skip
     wide: tuple[str, ...] = _input(
-        (), "Columns that count a status each; * takes all of whole numbers.", column_list, "COLUMN,...",
-        default_text="found by their names",
+        (), "Columns with the counts of one status each. *: all columns of whole numbers.", column_list, "COLUMN,...",
+        default_text="detected from their names",
     )  # fmt: skip
     encoding: str | None = _input(
         None, "Encoding of the text: latin-1, cp1252.", text_encoding, "NAME", default_text="UTF-8, or UTF-16 if marked"
     )
     time_format: str | None = _input(
-        None, "How times are written: '%d/%m/%Y %H:%M', or epoch-ms.", time_form, "FORMAT",
-        default_text="found by their look",
+        None, "Form of the times: '%d/%m/%Y %H:%M', or epoch-ms.", time_form, "FORMAT",
+        default_text="detected from the values",
     )  # fmt: skip
     day_first: bool = _input(False, "Read 05/03/2024 as 5 March.", switch)
     month_first: bool = _input(False, "Read 05/03/2024 as May 3.", switch)
     date_column: str | None = _input(
-        None, "Column with the date of a time of day.", path, "COLUMN", default_text="found by its name"
+        None, "Column with the date of a time of day.", path, "COLUMN", default_text="detected from its name"
     )
     no_reading: bool = _input(False, "Do not print how the input is read.", switch)
     date: datetime.date | None = _input(
@@ -121,7 +122,7 @@ class Settings:
         (), "Judge each value of these columns separately, for example each merchant.", column_list, "COLUMN,..."
     )
     drivers: tuple[str, ...] = _detection(
-        (), "Columns in which txmon looks for what explains an alert, for example issuer,merchant.", column_list,
+        (), "Columns whose values may explain an alert, for example issuer,merchant.", column_list,
         "COLUMN,...",
     )  # fmt: skip
     drivers_keep: int = _detection(
@@ -182,7 +183,7 @@ class Settings:
 
     closed: tuple[Closed, ...] = _detection(
         (),
-        "Closed hours, in which nothing is expected: weekday=sat+sun;time=22:00-08:00;date=2026-12-25;holidays=BR-SP.",
+        "Closed hours, without expected transactions: weekday=sat+sun;time=22:00-08:00;date=2026-12-25;holidays=BR-SP.",
         closed_rules,
         "HOURS",
         many=True,
@@ -190,7 +191,7 @@ class Settings:
 
     rule: tuple[Rule, ...] = _detection(
         (),
-        "Rule beside the score: 'failed: count >= 20 or share > 5% for 3m'.",
+        "Rule in addition to the score: 'failed: count >= 20 or share > 5% for 3m'.",
         Shown(parse_rules, rules_text),
         "RULE",
         many=True,
@@ -245,19 +246,19 @@ class Settings:
     )
 
     teams_webhook_file: str | None = _telling(
-        None, "File that holds the Teams webhook's address; or set TXMON_TEAMS_WEBHOOK.", secret_file, "FILE"
+        None, "File with the Teams webhook's address. Or set TXMON_TEAMS_WEBHOOK.", secret_file, "FILE"
     )
     teams_format: str = _telling(
         "adaptive", "Card for Workflows, or for a legacy connector.", choice("adaptive", "messagecard")
     )
     webhook_file: str | None = _telling(
-        None, "File that holds the address of a JSON webhook; or set TXMON_WEBHOOK.", secret_file, "FILE"
+        None, "File with the address of a JSON webhook. Or set TXMON_WEBHOOK.", secret_file, "FILE"
     )
     webhook_secret_file: str | None = _telling(
-        None, "File that holds the key its requests are signed with; or set TXMON_WEBHOOK_SECRET.", secret_file, "FILE"
+        None, "File with the key that signs its requests. Or set TXMON_WEBHOOK_SECRET.", secret_file, "FILE"
     )
     apprise_file: str | None = _telling(
-        None, "File with one Apprise address per line (txmon[apprise]); or set TXMON_APPRISE.", secret_file, "FILE"
+        None, "File with one Apprise address per line (txmon[apprise]). Or set TXMON_APPRISE.", secret_file, "FILE"
     )
     exec: str | None = _telling(
         None, "Command that gets each notification as JSON on its standard input.", command_line, "COMMAND"
@@ -266,12 +267,12 @@ class Settings:
         None, "Address of a Prometheus Alertmanager that gets each incident as an alert.", web_address, "URL"
     )
     route: tuple[Route, ...] = _telling(
-        (), "Where an incident goes, the first that matches: severity=critical;status=denied;to=teams+exec.",
+        (), "Channels for an incident. The first match applies: severity=critical;status=denied;to=teams+exec.",
         routes, "ROUTE", many=True,
     )  # fmt: skip
     mention: tuple[Mention, ...] = _telling(
-        (), "Who is named in Teams cards of what begins or gets worse: 'Ana Lima <ana@bank.example>'.", mentions,
-        "PERSON", many=True,
+        (), "Person to mention in Teams cards when an incident starts or gets worse: 'Ana Lima <ana@bank.example>'.",
+        mentions, "PERSON", many=True,
     )  # fmt: skip
     notify_timeout: int = _telling(30, "How long a receiver may take to answer.", duration(1, 600), "TIME")
     max_age: int = _telling(
@@ -286,7 +287,10 @@ class Settings:
     link: str | None = _telling(None, "Address of the live page, for a card's button.", web_address, "URL")
     digest: Clock | None = _telling(None, "Time of day of a daily summary.", clock, "HH:MM")
     quiet_hours: Hours | None = _telling(
-        None, "Hours in which all but what gets worse waits for their end: 22:00-06:00.", hours, "HH:MM-HH:MM"
+        None,
+        "Hours in which only incidents that get worse are sent. All others wait until their end: 22:00-06:00.",
+        hours,
+        "HH:MM-HH:MM",
     )
     silence: tuple[Silence, ...] = _telling(
         (), "Maintenance window: status=denied;key=merchant:m1;time=02:00-04:00;weekday=sat+sun.", silences, "WINDOW",
@@ -314,7 +318,7 @@ class Settings:
     )
     port: int = _server(8080, "Port to listen on. 0 takes any free port.", whole(0, 65535), "N")
     allow_host: tuple[str, ...] = _server(
-        (), "Host name that clients may use, besides IP addresses and localhost.", column_list, "NAME,..."
+        (), "Host name that clients may use, in addition to IP addresses and localhost.", column_list, "NAME,..."
     )
     tail: str | None = _server(
         None, "Also read this file, or the files of a quoted pattern, as they grow. - is standard input.", path, "FILE"
@@ -344,14 +348,16 @@ class Settings:
     )  # fmt: skip
     base_path: str = _server("", "Path under which a proxy shows the page.", url_path, "/PATH", default_text="/")
     drain_delay: int = _server(
-        0, "After SIGTERM, keep answering for TIME while /readyz says 503.", duration(0, HOUR), "TIME"
+        0, "After SIGTERM, keep answering for TIME while /readyz answers 503.", duration(0, HOUR), "TIME"
     )
     durability: str = _state(
-        "batch", "With --state: what a crash may lose of the rows answered with 200.",
+        "batch", "With --state: how many rows answered with 200 a crash may lose.",
         choice("batch", "always", "none"),
     )  # fmt: skip
-    access_log: str | None = _server(None, "Write one JSON line per request there; - is standard error.", path, "FILE")
-    log_level: str = _server("info", "Least level of the messages.", choice("info", "warning", "error"))
+    access_log: str | None = _server(
+        None, "Write one JSON line per request to this file. - is standard error.", path, "FILE"
+    )
+    log_level: str = _server("info", "Lowest level of messages to write.", choice("info", "warning", "error"))
 
 
 DECLARATIONS: Final[Mapping[str, Declaration]] = {f.name: f.metadata["declaration"] for f in fields(Settings)}

@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from txmon.settings.declarations import (
 from txmon.settings.rule import Rule, parse_rule
 from txmon.settings.toml import Value, toml_line
 from txmon.support.durations import duration_text
+from txmon.support.frozen import frozen
 from txmon.support.safe_open import trusted
 from txmon.support.suggest import nearest
 from txmon.support.terminal_text import printable
@@ -37,7 +37,7 @@ RESERVED: Final = frozenset(
 BUILD: Final = frozenset(("TXMON_PURE", "TXMON_COMPILE", "TXMON_GOLDEN"))  # used only by txmon's own build and tests
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """The effective settings, and the origin of each."""
 
@@ -86,7 +86,7 @@ def _check_dimensions(settings: Settings, name: str, origin: str) -> None:
         names = {field, settings.map.get(field, field).lower()}
         column = next((column for column in columns if column.lower() in names), None)
         if column is not None:
-            why = "Every status is judged by itself already." if field == "status" else f"It holds the {field}."
+            why = "Every status is judged by itself already." if field == "status" else f"It contains the {field}."
             raise error(f"{origin}: {column!r} cannot be a dimension. {why} Use columns like merchant.")
 
 
@@ -115,7 +115,7 @@ def _read_toml(path: Path, required: bool) -> dict[str, object]:
     except OSError as bad:
         raise ConfigError(f"{path}: {bad.strerror}") from bad
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as bad:
-        raise ConfigError(f"{path}: {bad}") from bad
+        raise ConfigError(f'{path}: {bad}. A line is NAME = VALUE, and texts need quotes: bucket = "5m"') from bad
     if "statuses" in table:  # [statuses], the table of --role
         if "role" in table:
             raise ConfigError(f"{path}: has both [statuses] and role. Keep one of them.")

@@ -5,12 +5,13 @@ Each parser accepts the value of a flag, a variable or a TOML file, and raises V
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from math import isfinite
 from typing import Final, Generic, TypeVar
 
 from txmon.support.durations import DAY, duration_text, seconds
+from txmon.support.frozen import frozen
 from txmon.support.suggest import choose, nearest
 
 T = TypeVar("T")
@@ -19,7 +20,7 @@ PER_DAY: Final = {"hour": 24.0, "day": 1.0, "week": 1 / 7, "month": 1 / 30}
 BUDGET_UNITS: Final = ("day", "week", "month", "hour")  # if two units are possible, the first is used
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown(Generic[T]):
     """A parser with its own function to format values, instead of `text_of`."""
 
@@ -31,7 +32,7 @@ class Shown(Generic[T]):
         return self.parse(value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ByStatus(Generic[T]):
     """A value for every status, with exceptions for some."""
 
@@ -43,7 +44,7 @@ class ByStatus(Generic[T]):
         return self.table.get(status, self.default)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """A parser that accepts one of `words`."""
 

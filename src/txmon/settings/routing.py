@@ -2,21 +2,22 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from txmon.model.keys import Key
 from txmon.model.outcome import SEVERITIES, IncidentEvent
 from txmon.settings.schedule import Silence, silences
+from txmon.support.frozen import frozen
+from txmon.support.lazy_pattern import LazyPattern
 from txmon.support.suggest import choose
 
 FIELDS: Final = ("severity", "status", "key", "time", "weekday", "to")
 CHANNELS: Final = ("teams", "webhook", "exec", "apprise", "alertmanager")
-_CHANNEL = re.compile(r"(?:teams|webhook|exec|alertmanager|apprise(?:-[1-9][0-9]?)?)", re.ASCII)
-_ADDRESS = re.compile(r"[^<>@\s]+@[^<>@\s]+")
+_CHANNEL = LazyPattern(r"(?:teams|webhook|exec|alertmanager|apprise(?:-[1-9][0-9]?)?)", re.ASCII)
+_ADDRESS = LazyPattern(r"[^<>@\s]+@[^<>@\s]+")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mention:
     """A person whom a card mentions."""
 
@@ -27,7 +28,7 @@ class Mention:
         return f"{self.name} <{self.address}>"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """The destination of incidents. A condition that is not given matches everything."""
 

@@ -12,10 +12,11 @@ factor     = NUMBER [ "%" ] | NAME | "-" factor | "(" expression ")"
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from txmon.support.durations import seconds
+from txmon.support.frozen import frozen
+from txmon.support.lazy_pattern import LazyPattern
 from txmon.support.suggest import nearest
 
 LONGEST: Final = 1000  # characters of a rule
@@ -31,14 +32,14 @@ NAMES: Final[Mapping[str, str]] = {
     "high": "most that are normal",
     "slope": "trend of the status, transactions a minute per minute",
 }
-_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?|\.\d+)|([A-Za-z_]\w*)|(<=|>=|==|!=|[<>()+\-*/%])|(\S))", re.ASCII)
-_PREFIX = re.compile(r"\s*([^\s:<>=()]+)\s*:", re.ASCII)
-_FOR = re.compile(r"\bfor\s+(\w+)\s*$", re.ASCII)
+_TOKEN = LazyPattern(r"\s*(?:(\d+(?:\.\d+)?|\.\d+)|([A-Za-z_]\w*)|(<=|>=|==|!=|[<>()+\-*/%])|(\S))", re.ASCII)
+_PREFIX = LazyPattern(r"\s*([^\s:<>=()]+)\s*:", re.ASCII)
+_FOR = LazyPattern(r"\bfor\s+(\w+)\s*$", re.ASCII)
 Values = Mapping[str, float]
 Node = Callable[[Values], float]  # true is 1, false is 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """A parsed rule."""
 

@@ -5,21 +5,22 @@ Parsers accept the value of a flag, a variable or a TOML file, and raise ValueEr
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import IncidentEvent
+from txmon.support.frozen import frozen
+from txmon.support.lazy_pattern import LazyPattern
 from txmon.support.suggest import choose
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FIELDS: Final = ("status", "key", "time", "weekday")
 DAY_MINUTES: Final = 24 * 60
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
+_CLOCK = LazyPattern(r"(\d{1,2}):(\d{2})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clock:
     """A time of day, in minutes since midnight."""
 
@@ -29,7 +30,7 @@ class Clock:
         return clock_text(self.minute)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hours:
     """A window of the day, in minutes since midnight. It spans midnight if its end is not after its start."""
 
@@ -53,7 +54,7 @@ class Hours:
         return self.day_of(datetime.fromtimestamp(time, tz)) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Silence:
     """A maintenance window. A condition that is not given matches everything."""
 

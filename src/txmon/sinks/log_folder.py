@@ -14,11 +14,12 @@ from txmon.model.keys import TOTAL, Key
 from txmon.model.outcome import Outcome, without_sums
 from txmon.model.verdict import Verdict
 from txmon.sinks.lines import event_line, verdict_line
+from txmon.support.lazy_pattern import LazyPattern
 from txmon.support.line_file import LineFile
 from txmon.support.plurals import counted
 
 HOUR: Final = 3600
-NAME: Final = re.compile(r"(?:counts|incidents|verdicts)-(\d{8}T\d{2})\.jsonl", re.ASCII)
+NAME: Final = LazyPattern(r"(?:counts|incidents|verdicts)-(\d{8}T\d{2})\.jsonl", re.ASCII)
 CORRECTED: Final = 2 * HOUR  # how long counts are remembered, to log what late rows add
 
 

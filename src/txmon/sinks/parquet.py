@@ -102,11 +102,11 @@ class ParquetFolder:
             if self._say is None:
                 raise
             if not self._failing:
-                self._say(f"{bad}; txmon keeps the rows and tries again")
+                self._say(f"{bad}. txmon keeps the rows and tries again")
             self._failing = str(bad)
             return False
         if self._failing and self._say is not None:
-            self._say(f"{self._folder}: takes rows again")
+            self._say(f"{self._folder}: writing works again")
             self._failing = ""
         oldest = self._newest - 3600 * KEPT
         for hour in [hour for hour in self._hours if hour[1] < oldest]:

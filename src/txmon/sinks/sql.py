@@ -37,7 +37,8 @@ def place_of(out: str) -> tuple[str, str]:
         raise UsageError(f"--out {hidden(out)!r} is not sql:URL/TABLE. {FORM}")
     if has_password(address):
         raise UsageError(
-            f"--out {hidden(out)!r} must not hold a password: it shows in the process list. Set TXMON_OUT_PASSWORD."
+            f"--out {hidden(out)!r} must not contain a password, because other users see it in the process list."
+            " Set TXMON_OUT_PASSWORD."
         )
     return address, table
 
@@ -353,7 +354,7 @@ class LiveSqlVerdicts:
 
     def _fail(self, text: str) -> None:
         if not self._failing:
-            self._say(f"{text}; txmon keeps the rows and tries again")
+            self._say(f"{text}. txmon keeps the rows and tries again")
         self._failing = text
 
     def _work(self) -> None:
@@ -380,7 +381,7 @@ class LiveSqlVerdicts:
                 wait = min(LONGEST_WAIT, 2 * wait)
                 continue
             if self._failing:
-                self._say(f"{self._table.name}: takes rows again")
+                self._say(f"{self._table.name}: writing works again")
                 self._failing, wait = "", FIRST_WAIT
             with self._changed:
                 self._rows.drop(batch)

@@ -26,7 +26,7 @@ def read_text(spark: "SparkSession", path: str) -> str:
 
 
 def write_text(spark: "SparkSession", path: str, text: str) -> None:
-    """Write the file at `path` anew; IoFailure where that cannot be."""
+    """Write the file at `path` anew. Raise IoFailure if that fails."""
     try:
         system, place = _place(spark, path)
         stream = system.create(place, True)

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from txmon.errors import ConfigError, IoFailure, NoInput, TxmonError, UsageError
-from txmon.settings.declarations import DECLARATIONS, present_name, text_of_setting
+from txmon.settings.declarations import DECLARATIONS, Settings, present_name, text_of_setting
 from txmon.spark.checkpoint import place_in
-from txmon.spark.files import exists, read_text, write_text
+from txmon.spark.files import exists, listed, read_text, write_text
 from txmon.spark.notify import Tell, Teller
 from txmon.spark.shards import Plan
 from txmon.spark.sink import Sink, check_out, topic_of_out
+from txmon.spark.source_reader import SAMPLE, SourceReader
 from txmon.spark.streaming import lines_of, typed
 from txmon.support.kafka_address import topic_of
 from txmon.support.suggest import nearest
@@ -37,6 +38,7 @@ LOCAL: Final = {  # for a session on this machine: nobody else is to reach it, a
 }
 RECORD: Final = "txmon.json"  # in the checkpoint
 RATE: Final = 1000  # rows a second
+SHOWN: Final = 5  # files whose reading is stated
 RATE_MERCHANTS: Final = 200
 RUNNING: Final = frozenset(("group_by", "bucket"))  # settings that hold for a checkpoint's life
 TOLD: Final = frozenset(("input", "detection", "incidents"))  # sections of settings that verdicts depend on
@@ -115,6 +117,29 @@ def read(spark: "SparkSession", job: Job, start: str | None = None) -> "DataFram
     raise UsageError(f"--source {job.source!r} is not files:DIR, kafka:SERVERS/TOPIC or rate{hint}")
 
 
+def state_reading(spark: "SparkSession", job: Job, settings: Settings, say: Say) -> None:
+    """Say how the lines of `job.source` are read: of a folder, the first SHOWN files that are there.
+
+    Workers decide about each file by itself, with the same code.
+    """
+    kind, _, rest = job.source.partition(":")
+    if kind != "files":
+        say(f"{job.source}: JSON lines; each worker finds the columns by their names (--map)")
+        return
+    names = sorted(name for name in listed(spark, rest) if not name.startswith(("_", ".")))
+    if not names:
+        say(f"{rest}: no files yet, so the reading of their lines cannot be stated")
+    for name in names[:SHOWN]:
+        path = f"{rest.rstrip('/')}/{name}"
+        frame = spark.read.format("text").load(path).selectExpr("cast(value as binary) as value")
+        lines = [bytes(row["value"]) for row in frame.head(SAMPLE)]
+        reader = SourceReader(name, lines, settings)
+        # what cannot be read becomes rejects, and the job goes on
+        say(reader.reading.statement() if reader.reading is not None else reader.refused)
+    if len(names) > SHOWN:
+        say(f"{rest}: {len(names) - SHOWN} more files; each is read by its own first lines")
+
+
 def _plain(source: Any) -> Any:
     """Return the names of files as `_plain_names` gives them.
 
@@ -178,6 +203,8 @@ def run(spark: "SparkSession", job: Job, plan: Plan, say: Say, tell: Tell | None
     source = read(spark, job, plan.start)
     if job.source.startswith(("kafka", "rate")):
         plan = replace(plan, settings=replace(plan.settings, format="jsonl"))  # messages have no header
+    if not plan.settings.no_reading:
+        state_reading(spark, job, plan.settings, say)
     lines = typed(source, plan)
     sink = Sink(job.out, job.kind, say, Teller(spark, job.checkpoint, tell) if tell is not None else None)
     writer = lines.writeStream.foreachBatch(sink).option("checkpointLocation", job.checkpoint).queryName("txmon")

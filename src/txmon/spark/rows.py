@@ -102,7 +102,7 @@ def _fault(
 
     length = f.length(status)
     too_long = f.concat(f.lit("a status of "), length, f.lit(f" characters, at most {MAX_STATUS} are accepted"))
-    not_whole = f.concat(f.lit("'"), given, f.lit("' is no whole number from 0 to 10^15"))
+    not_whole = f.concat(f.lit("'"), given, f.lit("' is not a whole number from 0 to 10^15"))
     faults = [
         (time.isNull(), "time", f.lit("no time")),
         (~time.between(0, LATEST), "time", f.lit("the time is not between 1970 and 2100")),

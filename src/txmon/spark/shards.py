@@ -245,7 +245,7 @@ def write_states(folder: str, shards: int, packed: Iterable[tuple[int, bytes]]) 
     Path(folder).mkdir(parents=True, exist_ok=True)
     (Path(folder) / "shards").unlink(missing_ok=True)
     for number, raw in packed:
-        state.write(file_of(folder, number), raw)
+        state.write(file_of(folder, number), (raw,))
     (Path(folder) / "shards").write_text(f"{shards}\n")
 
 

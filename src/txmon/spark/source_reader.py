@@ -26,7 +26,7 @@ class SourceReader:
         """lines: the first ones. What cannot be read makes every line a reject that says why."""
         self.source = source
         self.reading: Reading | None = None
-        self._refused = ""
+        self.refused = ""  # why no line can be read
         self._convert: Callable[[list[bytes]], list[bytes]] | None = None
         self._joiner: QuoteJoiner | None = None
         # the date of a bare time of day is a file's own, and rows of a stream have no file: only --date helps
@@ -40,7 +40,7 @@ class SourceReader:
             if reading.container.format == "csv":
                 self._joiner = QuoteJoiner(reading.delimiter, options.max_line)
         except BadData as bad:
-            self._refused = str(bad)
+            self.refused = str(bad)
         self._parser = RecordParser(source, options, times)
 
     def _decide(self, lines: list[bytes], settings: Settings) -> Reading:
@@ -59,8 +59,8 @@ class SourceReader:
 
     def take(self, lines: Sequence[bytes | None]) -> list[Record | Reject]:
         """Return what `lines` make, in order."""
-        if self._refused:
-            return [Reject(self.source, 0, "source", self._refused, raw or b"") for raw in lines]
+        if self.refused:
+            return [Reject(self.source, 0, "source", self.refused, raw or b"") for raw in lines]
         raws = [raw or b"" for raw in lines]
         if self._convert is not None:
             raws = self._convert(raws)
@@ -78,8 +78,8 @@ class SourceReader:
             try:
                 one = self._parser.one(raw)
             except BadData as bad:
-                self._refused = str(bad)
-                return found + [Reject(self.source, self._parser.lines, "source", self._refused, r) for r in raws[at:]]
+                self.refused = str(bad)
+                return found + [Reject(self.source, self._parser.lines, "source", self.refused, r) for r in raws[at:]]
             if one is not None:
                 found.append(one)
                 if self._parser.more:

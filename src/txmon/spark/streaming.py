@@ -55,9 +55,9 @@ def detect(
     """Return the verdicts, incidents, trends and rejects of `stream`, streaming or static, one row per line.
 
     stream: columns `time` (a timestamp, or epoch seconds), `status`, `count` (optional), `id` (optional) and those of
-    `by`; or raw lines, `value` (bytes or text) with `source` (where from), read as txmon reads files. A row that is no
-    record becomes one of kind `reject`.
-    by: columns whose values are judged each by itself; else those of `settings`. shards: fixed for a checkpoint's life.
+    `by`; or raw lines, `value` (bytes or text) with `source` (where from), read as txmon reads files. A row that is not
+    a record becomes one of kind `reject`.
+    by: columns whose values are judged separately; else those of `settings`. shards: fixed for a checkpoint's life.
     series: how many series there will be, for the budget; else they are counted.
     totals: whether the platform as a whole is judged too, as lines without a key. start: a folder of saved states.
 

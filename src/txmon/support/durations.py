@@ -3,9 +3,11 @@
 import re
 from typing import Final
 
+from txmon.support.lazy_pattern import LazyPattern
+
 DAY: Final = 86400
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY}
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+_DURATION = LazyPattern(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 
 
 def seconds(text: object) -> int:

@@ -120,11 +120,11 @@ class LineFile:
             self._try_at = time.monotonic() + AGAIN
             self.reason = bad.strerror or str(bad)
             if not self._failing:
-                self._say(f"{self._path}: {self.reason}; going on, and up to 16 MB of lines wait for space")
+                self._say(f"{self._path}: {self.reason}. txmon continues, and up to 16 MB of lines wait for space")
             self._failing = True
             return
         if self._failing and waited:
-            self._say(f"{self._path}: is written again, and the lines that waited are in it")
+            self._say(f"{self._path}: writing works again, and the waiting lines are written")
         self._failing = False
 
     def waiting(self) -> str:

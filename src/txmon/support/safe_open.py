@@ -15,8 +15,8 @@ from typing import BinaryIO, Final, TextIO
 
 from txmon.errors import IoFailure
 
-OTHERS_LINK: Final = "is a link that another user made; it is not followed"
-OTHERS_PIPE: Final = "is a pipe that another user made; it is neither waited for nor written to"
+OTHERS_LINK: Final = "is a link that another user made. txmon does not follow it"
+OTHERS_PIPE: Final = "is a pipe that another user made. txmon does not use it"
 OTHERS_FILE: Final = "belongs to another user, who could read what is written there"
 BLOCK: Final = 1 << 16  # bytes written at a time
 STANDARD_OUTPUT: Final = "-"

@@ -1,12 +1,15 @@
 """Makes text from outside safe to show on a terminal."""
 
-import re
 from typing import Final, TextIO, cast
 
+from txmon.support.lazy_pattern import LazyPattern
+
 # control characters (including ESC), C1, line separators, and characters that reverse the direction of text
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-CONTROLS: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-ORDERS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200e\u200f\ufeff]")
+_UNSAFE: Final = LazyPattern(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+CONTROLS: Final = LazyPattern("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+ORDERS: Final = LazyPattern("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200e\u200f\ufeff]")
 
 
 def printable(text: str, limit: int | None = 60) -> str:

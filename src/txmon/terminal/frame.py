@@ -281,7 +281,7 @@ def _charts(
 ) -> list[Text]:
     tracks = board.ranked(view.words, by_past)
     if not tracks:
-        return [Text(f"no series holds {printable(view.words)!r}. Esc drops the filter.", style="yellow")]
+        return [Text(f"no series contains {printable(view.words)!r}. Esc clears the filter.", style="yellow")]
     panels, lines, first = _layout(len(tracks), room, paper.width, _index(tracks, view))
     drawn = [_drawing(board, track, paper, start, end) for track in tracks[first : first + panels]]
     body: list[Text] = []
@@ -502,7 +502,7 @@ def _help(view: View, paper: Paper) -> list[Text]:
     lines.append(Text(""))
     for line in (
         "The shaded band is what is normal. A mark below a chart is a bucket that alerted.",
-        "Each title says what the status does now. What alerts now comes first.",
+        "Each title shows the current state. Alerting series come first.",
     ):
         lines += hanging(Text(line, style="dim"), paper)
     return lines

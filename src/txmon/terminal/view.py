@@ -19,7 +19,7 @@ KEYS: Final = (
     ("t", "show the last hour, 6 hours or 24 hours", "range"),
     ("up down", "choose a status, or move in a list", "choose"),
     ("Enter", "show the chosen status in full height, or go back", "look"),
-    ("/", "show only series whose name holds the words you type; Enter keeps them, Esc drops them", "filter"),
+    ("/", "show only series whose name contains the words you type; Enter keeps the filter, Esc clears it", "filter"),
     ("space", "pause, or go on", "pause"),
 )
 SPEED_KEYS: Final = (("+ -", "replay faster or slower", "speed"),)

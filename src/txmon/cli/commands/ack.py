@@ -20,18 +20,16 @@ DONE = {
 
 @click.command(cls=Command, short_help="Acknowledge an open incident.")
 @click.argument("identity", metavar="ID")
-@option("--note", default="", metavar="TEXT", help="Why; the page and the notifications show it.")
-@option("--author", default="", metavar="NAME", help="Who. [default: the user who runs the command]")
+@option("--note", default="", metavar="TEXT", help="Reason. The page and the notifications show it.")
+@option("--author", default="", metavar="NAME", help="Your name. [default: the user who runs the command]")
 @option("--undo", is_flag=True, help="Take an acknowledgement back.")
 @option("--accept", is_flag=True, help="The new level is normal: the incident ends, and txmon expects that level.")
-@option(
-    "--ignore", "--normal", is_flag=True, help="It was no incident: it must not have taught the baselines anything."
-)
+@option("--ignore", "--normal", is_flag=True, help="It was not an incident. The baselines unlearn its counts.")
 @options("state")
 def ack(identity: str, note: str, author: str, undo: bool, accept: bool, ignore: bool, **flags: object) -> None:
     """Send no more reminders of incident ID, unless it becomes twice as bad.
 
-    The run that keeps --state FILE hears of it within seconds. One that is stopped hears of it when it starts.
+    The run that uses --state FILE reads the acknowledgement within 10 seconds. A stopped run reads it at its start.
 
     \b
     Examples:

@@ -59,10 +59,10 @@ def analyze(
     svg: str | None,
     **flags: object,
 ) -> ExitCode:
-    """Say what is not normal in FILE...: checkouts by the hour (today against other days), or transactions by status.
+    """Report what is not normal in FILE...: checkouts by the hour (today and other days), or transactions by status.
 
-    The report begins with five lines for a person who decides: what happened and when, how sure that is, what it cost
-    against yesterday, last week and last month, the likely cause, and the next step.
+    The report begins with five lines for a manager: what happened and when, how sure that is, what it cost compared
+    with yesterday, last week and last month, the likely cause, and the next step.
 
     \b
     Examples:

@@ -21,8 +21,8 @@ from txmon.settings.load import RESERVED, as_json, as_toml
 def config(machine: bool, **flags: object) -> None:
     """Print the effective settings and where each came from, as a txmon.toml.
 
-    Flags win over TXMON_* variables, those over ./txmon.toml (or the file that TXMON_CONFIG names), that over the
-    user's ~/.config/txmon/txmon.toml.
+    Flags take precedence over TXMON_* variables, then comes ./txmon.toml (or the file that TXMON_CONFIG names), then
+    the user's ~/.config/txmon/txmon.toml.
 
     \b
     Examples:

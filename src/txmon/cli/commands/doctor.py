@@ -26,9 +26,9 @@ MARKS = {"ok": "ok", "note": "note", "warning": "warning", "bad": "BAD"}
 @options(*LOOKED_AT)
 @option("--json", "machine_readable", is_flag=True, help="Print one JSON object per finding.")
 def doctor(machine_readable: bool, **flags: object) -> ExitCode:
-    """Look at versions, terminal, settings, state and notifications; exit with 1 when something is bad.
+    """Check versions, terminal, settings, state and notifications. The exit code is 1 if something is bad.
 
-    Nothing is written or sent, and no secret is shown.
+    doctor writes nothing, sends nothing and shows no secrets.
 
     \b
     Examples:

@@ -8,6 +8,7 @@ import click
 
 from txmon.cli.completing import a_file
 from txmon.cli.help_page import Command, option
+from txmon.cli.messages import tell
 from txmon.cli.progress_bar import Where, progress
 from txmon.errors import UsageError
 from txmon.evaluation.evaluate import Labels, Score, read_alerts, read_labels, score, stamp, total
@@ -30,15 +31,15 @@ SHOWN = 10  # missed incidents, and false episodes, that the text lists
 )
 @option("--json", "machine", is_flag=True, help="Print a JSON object.")
 def evaluate(verdicts: tuple[str, ...], labels: tuple[str, ...], machine: bool) -> None:
-    """Score the verdict lines of VERDICTS... (- is standard input) against as many --labels, in the same order.
+    """Score the verdict lines of VERDICTS... (- is standard input) against --labels, one for each, in order.
 
     \b
     caught   an alert on one of an incident's statuses between its start and its end
     delay    minutes from an incident's start to its first such alert
-    false    alerts outside every incident that affects their status (and 10 minutes after it);
-             those of one status at most 5 minutes apart are one; none before the labels' warm-up
+    false    an alert that is not within an incident of its status, or in the 10 minutes after it.
+             False alerts of one status at most 5 minutes apart count once. The warm-up has none.
     pages    incidents that txmon opened after the warm-up
-    key      a label may name a key ({"merchant": "m1"}): then alerts count by key
+    key      if a label names a key ({"merchant": "m1"}), alerts count by key
 
     \b
     Examples:
@@ -54,7 +55,9 @@ def evaluate(verdicts: tuple[str, ...], labels: tuple[str, ...], machine: bool) 
         # first, because the labels are small, and their errors should not wait for the verdicts
         known = load_labels(truth)
         with FileSource(path) as source, progress(lambda: Where(basename(source.name), source.consumed, source.size)):
-            scores.append(score(read_alerts((line for lines in source for line in lines), source.name), known))
+            alerts = read_alerts((line for lines in source for line in lines), source.name)
+        tell([alerts.lines.statement(source.name, alerts)])
+        scores.append(score(alerts, known))
     result = total(scores)
     click.echo(json.dumps(result.as_json()) if machine else "\n".join(as_text(result)))
 
@@ -77,7 +80,7 @@ def as_text(result: Score) -> list[str]:
         f"delay: median {decimal(result.delay_median)} min, 90th percentile {decimal(result.delay_p90)} min",
         f"false episodes: {len(result.false)} in {result.days:.2f} days, {decimal(result.false_per_day, 3)} a day"
         + (f" ({by_status})" if by_status else ""),
-        "pages: the verdicts hold no incident lines"
+        "pages: the verdicts contain no incident lines"
         if result.pages is None
         else f"pages: {result.pages}, of which {result.false_pages} on no labelled incident",
     ]

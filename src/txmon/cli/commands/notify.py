@@ -36,7 +36,7 @@ REACHING = (
 @option("--dry-run", is_flag=True, help="Print what --test would send, and send nothing.")
 @options(*REACHING, "tz")
 def notify(test: bool, dry_run: bool, **flags: object) -> None:
-    """Send a test notification on every channel that is set up, or show it.
+    """Send a test notification on every configured channel, or show it.
 
     The address of Teams is a secret: it is read from TXMON_TEAMS_WEBHOOK or the file that teams_webhook_file names.
 

@@ -66,10 +66,11 @@ def query(
     """Run SQL (- reads it from standard input) over FILE...: CSV, JSON lines, Parquet, gzip, zstd, a folder of logs.
 
     \b
-    Transactions become the tables transactions, per_minute and per_hour; checkouts, checkouts; txmon's own lines,
-    verdicts and incidents; another file, a table of its name. Without SQL: which tables and columns there are.
-    --sql attaches a database: db.payments is its table payments. With --query, the rows of that are the transactions.
-    The SQL sees nothing but those files and tables: it can read or write no other, and reach no network.
+    A file of transactions fills the tables transactions, per_minute and per_hour. A file of checkouts fills the table
+    checkouts. txmon's own lines fill verdicts and incidents. Any other file fills a table with its name.
+    Without SQL, txmon lists the tables and their columns.
+    --sql attaches a database: db.payments is its table payments. With --query, its rows are the transactions.
+    The SQL can read only these files and tables. It cannot write, and it has no network.
 
     \b
     Examples:
@@ -143,6 +144,8 @@ def _split(arguments: Sequence[str], name: str | None, beside: bool) -> tuple[st
         sql = sys.stdin.read() if sql == "-" else sql
     else:
         sql = None
+    if sql is None and len(arguments) > 1 and " " in arguments[-1] and not os.path.exists(arguments[-1]):
+        raise UsageError(f"{arguments[-1]!r} is not a file. Put the SQL before the files.")
     if not arguments and not beside:
         raise UsageError("no FILE to query. Use for example: txmon query --name per-minute transactions.csv")
     return sql, arguments

@@ -88,13 +88,13 @@ def replay(
     notify: bool,
     **flags: object,
 ) -> ExitCode:
-    """Judge FILE... (- is standard input) as one stream, as fast as it can be read; gzip and zstd are unpacked.
+    """Judge FILE... (- is standard input) as one stream, as fast as it can be read. gzip and zstd are unpacked.
 
-    On a terminal the live chart takes the place of the lines, which --out FILE or a pipe still gets. Its keys: q quits,
-    ? lists all keys, i lists the incidents, t changes the range, arrows and Enter look at one status, / filters, space
-    pauses, + and - change the speed. At the end there is a list of the incidents.
+    On a terminal txmon shows a live chart instead of the lines. --out FILE or a pipe still receives the lines. Keys of
+    the chart: q quits, ? lists all keys, i lists the incidents, t changes the range, arrows and Enter show one status,
+    / filters, space pauses, + and - change the speed. At the end txmon lists the incidents.
 
-    --inject denied:x2@14:00/20m adds what did not happen, and says whether and how soon it would have been caught.
+    --inject denied:x2@14:00/20m adds an incident to the input, and reports whether and how soon txmon detects it.
 
     \b
     Examples:

@@ -68,10 +68,10 @@ LAST = 5.0  # further seconds for a request that is still being processed, befor
 )
 @options(*TELLING)
 def serve(notify: bool, **flags: object) -> ExitCode:
-    """Receive transactions over HTTP and answer with a recommendation; the live page is at /.
+    """Receive transactions over HTTP and answer with a recommendation. The live page is at /.
 
-    Verdicts go to standard output or --out FILE. With TXMON_TOKEN set, clients need that token
-    (Authorization: Bearer), and the page asks for it; addresses other than this machine's own are refused without.
+    Verdicts go to standard output or --out FILE. If TXMON_TOKEN is set, clients must send that token
+    (Authorization: Bearer), and the page asks for it. Without a token, txmon listens only on this machine.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ from txmon.cli.help_page import Command, option
 from txmon.cli.options import load_config, options
 from txmon.errors import NoInput, UsageError
 from txmon.model.clock import iso
-from txmon.model.keys import Key
+from txmon.model.keys import TOTAL, Key
 from txmon.pipeline.incidents import IncidentTracker, SilenceOrder
 from txmon.runtime.acknowledgements import Word, leave_word, words_left
 from txmon.runtime.factory import pipeline_of_state
@@ -21,12 +21,12 @@ from txmon.support.terminal_text import printable
 LONGEST = 30 * DAY
 
 
-@click.command(cls=Command, short_help="Notify nobody of a status for a while.")
+@click.command(cls=Command, short_help="Stop notifications of a status for a time.")
 @click.argument("status", metavar="STATUS|all", required=False, shell_complete=a_status)
 @option("--for", "span", metavar="TIME", help="How long: 30m, 2h, 1d; at most 30d.")
 @option("--key", "pairs", multiple=True, metavar="COLUMN=VALUE", help="Only of this key (repeatable).")
-@option("--note", default="", metavar="TEXT", help="Why; the page shows it.")
-@option("--author", default="", metavar="NAME", help="Who. [default: the user who runs the command]")
+@option("--note", default="", metavar="TEXT", help="Reason. The page shows it.")
+@option("--author", default="", metavar="NAME", help="Your name. [default: the user who runs the command]")
 @option("--end", is_flag=True, help="End a silence before its time.")
 @options("state")
 def silence(
@@ -35,7 +35,7 @@ def silence(
     """Stop notifications of STATUS for a time. Without STATUS, list the silences.
 
     txmon continues to detect. When the silence ends, it notifies you of an incident that is still open. It
-    always notifies you of an incident that has another status besides.
+    always notifies you of an incident that also has another status.
 
     \b
     Examples:
@@ -67,9 +67,19 @@ def silence(
             f"{_name(same)} is silenced until {iso(same.until)} already. End that silence first, with --end."
         )
     length = _span(span)
+    wider = next((order for order in known if order.until >= now + length and _includes(order, name, key)), None)
+    if wider is not None:
+        raise UsageError(
+            f"{status} is silenced until {iso(wider.until)} already, by the silence of {_name(wider)}. End that first."
+        )
     word = Word("silence", author=author or user(), note=note, status=name, key=key, until=now + length)
     leave_word(settings.state, word)
     click.echo(f"{status}: silenced for {duration_text(length)}, until {iso(word.until)}; taken over within 10 seconds")
+
+
+def _includes(order: SilenceOrder, status: str, key: Key) -> bool:
+    """Return whether a silence holds for all that is meant by a status and a key."""
+    return order.status in (TOTAL, status) and set(order.key) <= set(key)
 
 
 def _list(known: list[SilenceOrder]) -> None:

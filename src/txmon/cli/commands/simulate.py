@@ -37,10 +37,10 @@ FIXED_BY_SCENARIO = {
 @click.command(
     "simulate",
     cls=Command,
-    short_help="Make a labelled stream with incidents.",
+    short_help="Simulate a labelled stream with incidents.",
     common=("scenario", "days", "peak", "seed", "incidents", "truth", "kind", "live", "speed", "out"),
 )
-@option("--scenario", metavar="NAME", help="A feed with a structure and incidents; `list` shows the names.")
+@option("--scenario", metavar="NAME", help="A structured feed with incidents. `list` shows the names.")
 @option("--clean", is_flag=True, help="The feed of --scenario without its incidents.")
 @option("--days", type=float, help="Length of the stream.  [default: 1, or what the scenario needs]")
 @option(
@@ -80,21 +80,21 @@ def simulate(
     speed: float | None,
     out: str | None,
 ) -> None:
-    """Write a made-up stream of transactions, the same for the same options. --incident makes things go wrong.
+    """Write a simulated stream of transactions. The same options give the same stream. --incident adds an incident.
 
     \b
     SPEC is WHAT@WHEN/HOW LONG:
       denied:x3@14:00/20m           three times as many denied from 14:00, for 20 minutes
-      failed:+6@d1,16:00/30m        six more failed a minute, on the day after the first
-      denied:rampx3@+2h/40m         climbs evenly to three times, 2 h after the stream's start
-      *:x0.2@10:00/4m               every status: a dip
-      silence@2026-03-02T03:10/15m  nothing arrives at all
-      sale:x1.8@18:00/2h            every status alike, eased in and out: a trap, not an incident
-      denied:x4@14:00/20m where issuer=B7 and code=91    of these transactions only, with --dimensions
+      failed:+6@d1,16:00/30m        six more failed per minute, on the second day
+      denied:rampx3@+2h/40m         a steady rise to three times, 2 h after the stream's start
+      *:x0.2@10:00/4m               a dip of every status
+      silence@2026-03-02T03:10/15m  no transactions at all
+      sale:x1.8@18:00/2h            a gradual rise and fall of every status: a trap, not an incident
+      denied:x4@14:00/20m where issuer=B7 and code=91    only these transactions, with --dimensions
 
     \b
-    A --scenario is a feed with a structure (opening hours, jobs, bursts, merchants ...). The seed places its incidents.
-    `txmon simulate --scenario list` shows the names, the usual lengths and what each is like:
+    A --scenario is a structured feed (opening hours, jobs, bursts, merchants ...). The seed places its incidents.
+    `txmon simulate --scenario list` shows the names, the usual lengths and a description of each:
       shop batch cron clustered bursty weekly tiny large long partial opening merchants payday
       sale drift dst issuer
 

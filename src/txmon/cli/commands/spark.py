@@ -89,11 +89,11 @@ def spark(
     notify: bool,
     **flags: object,
 ) -> None:
-    """Judge a stream on Spark: by itself on this machine, under spark-submit on a cluster.
+    """Judge a stream on Spark, on this machine or with spark-submit on a cluster.
 
-    The lines are those of `txmon replay` with the same settings (docs/cluster.md says what that takes). A killed job
-    goes on from its checkpoint, and no line is lost or changed; in a folder none is there twice, in Kafka it has the
-    same key and batch then.
+    With the same settings, the lines are those of `txmon replay` (docs/cluster.md gives the conditions). A killed job
+    continues from its checkpoint, and no line is lost or changed. A folder contains every line once. In Kafka, a
+    repeated line has the same key and batch.
 
     \b
     Examples:
@@ -123,9 +123,9 @@ def spark(
 @option("--shards", section="Spark", type=click.IntRange(1), required=True, metavar="N", help="New number of shards.")
 @option("--to", "folder", section="Spark", required=True, metavar="DIR", help="Folder for the new states.")
 def rebalance(checkpoint: str, shards: int, folder: str) -> None:
-    """Deal the keys of a stopped job's CHECKPOINT out to another number of shards, baselines and all.
+    """Distribute the keys of a stopped job's CHECKPOINT to another number of shards, including their baselines.
 
-    The job goes on with a new checkpoint and a new --out, from where the old one stopped:
+    The job continues where the old one stopped, with a new checkpoint and a new --out:
 
     \b
     Examples:
@@ -150,7 +150,7 @@ def rebalance(checkpoint: str, shards: int, folder: str) -> None:
 def backfill(
     source: str, folder: str, shards: int | None, series: int | None, no_totals: bool, **flags: object
 ) -> None:
-    """Learn what is normal from files of the past; `txmon spark --start DIR` begins with that.
+    """Learn what is normal from files of the past. `txmon spark --start DIR` starts with the result.
 
     \b
     Examples:

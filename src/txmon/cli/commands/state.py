@@ -13,9 +13,9 @@ from txmon.support.terminal_text import printable
 ROWS = 50
 
 
-@click.group("state", cls=Group, short_help="Show what a state file holds.")
+@click.group("state", cls=Group, short_help="Show the content of a state file.")
 def state() -> None:
-    """Look into a state file.
+    """Show the content of a state file.
 
     \b
     Examples:
@@ -27,7 +27,7 @@ def state() -> None:
 @click.argument("file", metavar="FILE", shell_complete=a_file)
 @option("--rows", type=int, default=ROWS, show_default=True, help="Most series to show, the busiest first.")
 def show(file: str, rows: int) -> None:
-    """Print the baselines as a table, the open incidents, and where the sources stand.
+    """Print the baselines as a table, the open incidents, and the position in each source.
 
     \b
     Examples:

@@ -60,13 +60,13 @@ def tune(
     machine: bool,
     **flags: object,
 ) -> None:
-    """Propose settings: judge FILE... under several, and write the best as lines of a txmon.toml.
+    """Propose settings: judge FILE... with several, and write the best ones as lines of a txmon.toml.
 
-    With --labels, the best settings have the highest F1: many incidents caught, few false alarms. A --budget beside
-    them bounds the false alarms. With --budget alone, the best is the lowest sigma that keeps the file's alerts within
-    the budget. All alerts count as false then, so use a file of ordinary days. One --labels goes with all files as one
-    stream. Several --labels go with one file each. The output has the lines that differ from the effective settings,
-    flags included.
+    With --labels, the best settings have the highest F1: many incidents caught, few false alarms. An additional
+    --budget limits the false alarms. With --budget alone, the best settings have the lowest sigma that keeps the alerts
+    within the budget. All alerts then count as false, so use a file of ordinary days. One --labels belongs to all
+    files as one stream. Several --labels belong to one file each. The output has the lines that differ from the
+    effective settings, including flags.
 
     \b
     Examples:
@@ -224,12 +224,12 @@ def _notes(best: Trial, labelled: bool, limit: float | None) -> list[str]:
     notes = [f"{days:.2f} days after the warm-up; proposed: {printable(best.candidate.name())}"]
     if limit is not None and best.rate > limit:
         notes.append(
-            f"even so there are {best.rate:.2f} {what} a day, more than {limit:.3g}: look whether they are real"
+            f"even so there are {best.rate:.2f} {what} a day, more than {limit:.3g}. Check whether they are real"
         )
     elif limit is not None and limit * days < 1:
         notes.append(f"{days:.2f} days are too few to show {limit:.3g} a day: there are no {what} at all")
     if not best.candidate.changes:
-        notes.append("nothing that was tried is better than the present settings")
+        notes.append("none of the tried settings is better than the current ones")
     return notes
 
 

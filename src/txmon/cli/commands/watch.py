@@ -72,7 +72,7 @@ class _Watch(Command):
     "begin",
     section="Source",
     metavar="start|end|TIME",
-    help="Where to begin in what no state knows yet.  [default: start]",
+    help="Where to start without a state.  [default: start]",
 )
 @option(
     "--kafka",
@@ -100,14 +100,14 @@ class _Watch(Command):
 def watch(
     paths: tuple[str, ...], begin: str | None, kafka: str | None, group: str, notify: bool, **flags: object
 ) -> ExitCode:
-    """Judge standard input, or files as they grow, live: each minute as it closes, and at once what is beyond its line.
+    """Judge a live stream: standard input or growing files. A strong deviation alerts before its minute closes.
 
-    With --state FILE a restart goes on where the last run stopped: at the same row of followed files, with the same
-    baselines, open minutes and incidents. SIGHUP reads the settings again, opens the outputs anew and writes the state;
-    SIGUSR1 prints statistics; SIGTERM writes the state and ends.
+    With --state FILE, a restart continues where the last run stopped: at the same row of followed files, with the same
+    baselines, open minutes and incidents. SIGHUP reads the settings again, reopens the outputs and writes the state.
+    SIGUSR1 prints statistics. SIGTERM writes the state and ends.
 
-    On a terminal there is a live chart. Its keys: q quits, ? lists all keys, i lists the incidents, t changes the
-    range, arrows and Enter look at one status, / filters, space holds the picture still.
+    On a terminal txmon shows a live chart. Its keys: q quits, ? lists all keys, i lists the incidents, t changes the
+    range, arrows and Enter show one status, / filters, space pauses the picture.
 
     \b
     Examples:

@@ -2,8 +2,8 @@
 
 Most lines of a stream resemble the line before: the same second, one of a few statuses, a known key. Their cells are
 looked up in tables. Everything else (a new status, a quote, a bad line, another shape) goes to the `RecordParser`, the
-only place that defines what a line means. Lines of a live stream that have an id also go there, because each id must
-be compared when its line is counted.
+only place that defines what a line means. A line of a live stream that has an id becomes a record, because each id
+must be compared when its line is counted.
 """
 
 from typing import Final
@@ -22,14 +22,13 @@ class Aggregator:
     def __init__(self, parser: RecordParser, width: int, whole: bool = False) -> None:
         """Create it. width: of a bucket, seconds.
 
-        whole: the input is read before it is judged, so lines with ids are added up too.
+        whole: the input is read before it is judged, so that lines with ids are added up too.
         """
         self._parser = parser
-        self._whole = whole
         self._ledger = Ledger(parser, width, whole)
         self._csv: CsvAggregator | None = None
         self._layout: CsvLayout | None = None  # the layout of `_csv`; another file may have another header
-        self._json = JsonAggregator(self._ledger, whole)
+        self._json = JsonAggregator(self._ledger)
 
     def take(self, lines: list[bytes]) -> list[Item | Reject]:
         """Return the counts and rejects of `lines`, in order of arrival. Raise BadData as the parser does."""
@@ -51,7 +50,7 @@ class Aggregator:
         return self._ledger.out
 
     def _take_some(self, lines: list[bytes]) -> None:
-        layout = self._parser.layout(self._whole)
+        layout = self._parser.layout()
         if layout is not None:
             if self._csv is None or self._layout is not layout:
                 self._ledger.name_dimensions(self._parser.names)

@@ -18,7 +18,7 @@ QUOTE: Final = ord('"')
 RELEARN: Final = 64  # lines of another shape before the shape is determined again
 # an object whose first value is a text: everything up to the value, the field's name, the value, and the text before
 # the next field
-_BEGINS: Final = re.compile(rb'(\{[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*")[^"\\]*("[ \t\r\n]*,[ \t\r\n]*)"')
+_BEGINS: Final = rb'(\{[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*")[^"\\]*("[ \t\r\n]*,[ \t\r\n]*)"'
 
 
 class Shape:
@@ -49,13 +49,11 @@ class Shape:
         self.middle = b""  # the text between the time and the next field
 
 
-def shape_of(
-    raw: bytes, mapping: Mapping[str, str], by: Sequence[str], ids: bool = False, money: bool = False
-) -> Shape | None:
+def shape_of(raw: bytes, mapping: Mapping[str, str], by: Sequence[str], money: bool = False) -> Shape | None:
     """Return the shape of a line, or None if each line of its kind must be read by itself.
 
-    mapping: columns that fields are read from instead of those in NAMES. by: the dimensions. ids: accept lines that
-    have an id. money: whether an amount has a currency, which is then one more dimension.
+    mapping: columns that fields are read from instead of those in NAMES. by: the dimensions. money: whether an amount
+    has a currency, which is then one more dimension.
     """
     try:
         row = json.loads(raw)
@@ -67,7 +65,7 @@ def shape_of(
         if currency:
             by, names = (*by, currency), (*names, CURRENCY)
     columns = _columns(row, mapping, by) if isinstance(row, dict) else None
-    if columns is None or ("id" in columns and not ids):
+    if columns is None:
         return None
     kinds = {"time": str | int | float, "amount": float, "id": str | int}
     fields: list[Any] = [(field, kinds.get(field, str)) for field in columns if field != "count"]
@@ -81,7 +79,7 @@ def shape_of(
         return None
     shape.names = names
     shape.has_amount = money and shape.has_amount
-    begins = _BEGINS.match(raw)
+    begins = re.match(_BEGINS, raw)
     if begins is not None and begins[2] == columns["time"].encode("utf-8", "surrogatepass"):
         shape.head, shape.middle = begins[1], begins[3]
     return shape
@@ -103,10 +101,8 @@ def _columns(row: Mapping[str, object], mapping: Mapping[str, str], by: Sequence
 class JsonAggregator(EndingAggregator):
     """Counts JSON lines in a ledger."""
 
-    def __init__(self, ledger: Ledger, ids: bool = False) -> None:
-        """Create it. ids: whether lines that have an id are added up too."""
+    def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._ids = ids
         self._shape: Shape | None = None  # of the most recent lines
         self._odd = RELEARN  # lines of another shape since then
 
@@ -176,7 +172,7 @@ class JsonAggregator(EndingAggregator):
         if self._odd >= RELEARN:
             self._odd = 0
             options = self.ledger.parser.options
-            self._shape = shape_of(raw, options.mapping, options.by, self._ids, options.money)
+            self._shape = shape_of(raw, options.mapping, options.by, options.money)
             if self._shape is not None:
                 self.ledger.name_dimensions(self._shape.names)
             self.rests.clear()

@@ -7,7 +7,7 @@ from mypy_extensions import mypyc_attr
 from txmon.ingest.records import Record, RecordParser, Reject
 from txmon.ingest.timestamps import LONGEST_CACHED
 from txmon.model.keys import Counts, Key
-from txmon.model.money import NO_AMOUNT, NO_MONEY, MoneyTable, add_money
+from txmon.model.money import NO_AMOUNT, NO_MONEY, SCALE, MoneyTable, add_money
 
 CACHED: Final = 1 << 16  # cells of one kind that are remembered
 HOUR: Final = 3600  # seconds: the widest bucket
@@ -154,7 +154,12 @@ class Ledger:
     def add_marked(
         self, time: int, status: Status, key: Key, count: int, identity: str, units: int = NO_AMOUNT
     ) -> None:
-        """Count a line that has an id."""
+        """Count a line that has an id, or let it out as a record if the input is judged while it is read."""
+        if not self._whole:
+            self.flush()
+            amount = None if units == NO_AMOUNT else units / SCALE
+            self.out.append(Record(time, status.name, count, key, amount, identity))
+            return
         tally = self._at(time)
         mark = mark_of(identity, status.name, time)
         if tally.marks is NO_MARKS:

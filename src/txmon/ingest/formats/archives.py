@@ -32,7 +32,7 @@ def zip_blocks(source: str, archive: "zipfile.ZipFile") -> tuple[str, Iterator[b
     ]
     data = [entry for entry in data if not _is_about(entry.filename)] or data
     if any(entry.flag_bits & 1 for entry in data):
-        raise BadData(f"{source}: is a zip with a password; unpack it first")
+        raise BadData(f"{source}: is a zip with a password. Unpack it first")
     heads = [next(_zip_member(source, archive, entry), b"") for entry in data[:1000]]
     kinds = {_kind(entry.filename) for entry in data}
     alike = len(kinds) == 1 and (kinds <= {".jsonl", ".ndjson", ".log"} or len({_first_line(h) for h in heads}) == 1)
@@ -43,7 +43,7 @@ def zip_blocks(source: str, archive: "zipfile.ZipFile") -> tuple[str, Iterator[b
             f" choose one: unzip -p {source} NAME | txmon replay -"
         )
     if heads[0].startswith((b"PAR1", b"PK\x03\x04")):
-        raise BadData(f"{source}: {data[0].filename} in it is not text; unpack it first: unzip {source}")
+        raise BadData(f"{source}: {data[0].filename} in it is not text. Unpack it first: unzip {source}")
     detail = data[0].filename if len(data) == 1 else f"{len(data)} files, {data[0].filename} to {data[-1].filename}"
     return detail, _ended(_zip_member(source, archive, entry) for entry in data)
 
@@ -73,7 +73,7 @@ def tar_blocks(source: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
     except (tarfile.TarError, EOFError) as bad:
         raise BadData(f"{source}: is a damaged tar ({bad})") from None
     if first is None:
-        raise BadData(f"{source}: is a tar without a data file (.csv, .jsonl, ...); unpack it first: tar -xf {source}")
+        raise BadData(f"{source}: is a tar without a data file (.csv, .jsonl, ...). Unpack it first: tar -xf {source}")
 
 
 def _ended(files: Iterable[Iterator[bytes]]) -> Iterator[bytes]:

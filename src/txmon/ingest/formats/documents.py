@@ -95,7 +95,7 @@ def _document(source: str, document: Any) -> Rows:
     found = _best(document)
     if found is None:
         raise BadData(
-            f"{source}: is a JSON document without a list of rows; make JSON lines of it, for example with jq"
+            f"{source}: is a JSON document without a list of rows. Make JSON lines of it, for example with jq"
         )
     path, rows = found
     return f"JSON document, rows in {path}", _objects(rows), ()

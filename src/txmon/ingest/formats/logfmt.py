@@ -6,6 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 _PAIR: Final = re.compile(r'([^\s="]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)')
+# the time before the pairs: of RFC 5424 and of most loggers, or that of RFC 3164, which has no year
+_LEADING: Final = re.compile(
+    r"(?:<\d{1,3}>\d?\s*)?[\[(]?"
+    r"(\d[^\s\])]*(?:\s\d[^\s\])=]*)?(?=[\s\])])|[A-Z][a-z]{2}\s+\d{1,2}\s\d\d:\d\d:\d\d(?=\s))"
+)
 _ESCAPE: Final = re.compile(r"\\(.)")
 
 
@@ -31,9 +36,9 @@ def json_lines(lines: list[bytes]) -> Iterator[bytes]:
         if not found:
             yield line
             continue
-        before = text[: _PAIR.search(text).start()].split() if _PAIR.search(text) else []  # type: ignore[union-attr]
-        if before and before[0][:1].isdigit() and "time" not in found and "ts" not in found:
-            found = {"time": " ".join(word for word in before[:2] if word[:1].isdigit()), **found}
+        time = _LEADING.match(text)
+        if time is not None and "time" not in found and "ts" not in found:
+            found = {"time": time[1], **found}
         yield json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
 
 

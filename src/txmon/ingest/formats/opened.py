@@ -4,6 +4,7 @@ import codecs
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Final
@@ -32,17 +33,17 @@ SAMPLED: Final = 4 << 20  # bytes of the first rows from which a reading is deci
 SPOOLED: Final = 16 << 20  # bytes of a stream kept in memory if it must be read twice; more go to a temporary file
 # formats that cannot be read, by their first bytes, and advice
 REFUSED: Final = (
-    (b"\xd0\xcf\x11\xe0", "is an Excel 97 workbook; save it as .xlsx or CSV"),
-    (b"BZh", "is packed with bzip2; unpack it: bzip2 -dc FILE | txmon replay -"),
-    (b"\xfd7zXZ\0", "is packed with xz; unpack it: xz -dc FILE | txmon replay -"),
-    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive; unpack it: 7z x -so FILE | txmon replay -"),
-    (b"Rar!", "is a RAR archive; unpack it: unrar p -inul FILE | txmon replay -"),
-    (b"\x04\x22\x4d\x18", "is packed with LZ4; unpack it: lz4 -dc FILE | txmon replay -"),
-    (b"SQLite format 3\0", "is an SQLite database; export a table as CSV: sqlite3 -header -csv FILE 'SELECT ...'"),
-    (b"Obj\x01", "is an Avro file; save it as Parquet, CSV or JSON lines"),
-    (b"ORC", "is an ORC file; save it as Parquet, CSV or JSON lines"),
-    (b"%PDF", "is a PDF document; export the table as CSV"),
-    (b"{\\rtf", "is an RTF document; save it as CSV"),
+    (b"\xd0\xcf\x11\xe0", "is an Excel 97 workbook. Save it as .xlsx or CSV"),
+    (b"BZh", "is packed with bzip2. Unpack it: bzip2 -dc FILE | txmon replay -"),
+    (b"\xfd7zXZ\0", "is packed with xz. Unpack it: xz -dc FILE | txmon replay -"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive. Unpack it: 7z x -so FILE | txmon replay -"),
+    (b"Rar!", "is a RAR archive. Unpack it: unrar p -inul FILE | txmon replay -"),
+    (b"\x04\x22\x4d\x18", "is packed with LZ4. Unpack it: lz4 -dc FILE | txmon replay -"),
+    (b"SQLite format 3\0", "is an SQLite database. Export a table as CSV: sqlite3 -header -csv FILE 'SELECT ...'"),
+    (b"Obj\x01", "is an Avro file. Save it as Parquet, CSV or JSON lines"),
+    (b"ORC", "is an ORC file. Save it as Parquet, CSV or JSON lines"),
+    (b"%PDF", "is a PDF document. Export the table as CSV"),
+    (b"{\\rtf", "is an RTF document. Save it as CSV"),
 )
 # letters and signs of Western Europe and the Americas in windows-1252; alone, none of these bytes is valid UTF-8
 _WESTERN: Final = frozenset(
@@ -188,9 +189,9 @@ class OpenedSource:
             sheet, chunks, notes = workbook.sheet_lines(self.name, file, lambda lines: names_known(lines, self._hints))
             return chunks, Container("csv", "Excel workbook", compression=packed, detail=sheet, notes=notes)
         if "xl/workbook.bin" in names:
-            raise BadData(f"{self.name}: is a binary Excel workbook (.xlsb); save it as .xlsx or CSV")
+            raise BadData(f"{self.name}: is a binary Excel workbook (.xlsb). Save it as .xlsx or CSV")
         if "content.xml" in names:
-            raise BadData(f"{self.name}: is an OpenDocument spreadsheet; save it as CSV")
+            raise BadData(f"{self.name}: is an OpenDocument spreadsheet. Save it as CSV")
         from txmon.ingest.formats import archives
 
         detail, content = archives.zip_blocks(self.name, archive)
@@ -210,9 +211,13 @@ class OpenedSource:
         begin = head.removeprefix(BOM).lstrip()
         lower = begin[:200].lower()
         if lower.startswith((b"<!doctype html", b"<html", b"<table")):
-            raise BadData(f"{self.name}: is an HTML page; open it in a spreadsheet and save it as CSV")
-        if lower.startswith(b"<?xml") or (lower.startswith(b"<") and b">" in lower):
-            raise BadData(f"{self.name}: is an XML document; save it as CSV or JSON lines")
+            raise BadData(f"{self.name}: is an HTML page. Open it in a spreadsheet and save it as CSV")
+        if re.match(rb"<[?!a-z][^>]*>", lower):
+            raise BadData(f"{self.name}: is an XML document. Save it as CSV or JSON lines")
+        if lower.startswith((b"# help ", b"# type ")):
+            raise BadData(
+                f"{self.name}: has one moment of Prometheus metrics. To read their history, use --prometheus URL."
+            )
         base = replace(found, encoding=encoding)
         asked = self._hints.format
         if asked == "jsonl" or (asked in ("auto", "json") and begin[:1] in (b"[", b"{")):
@@ -276,7 +281,7 @@ class OpenedSource:
         for block in blocks:
             size += len(block)
             if size > LARGEST:
-                raise BadData(f"{self.name}: is a JSON document of more than 1 GiB; make JSON lines of it: jq -c '.[]'")
+                raise BadData(f"{self.name}: is a JSON document of more than 1 GiB. Make JSON lines of it: jq -c '.[]'")
             parts.append(block)
         return b"".join(parts).removeprefix(BOM)
 

@@ -29,11 +29,11 @@ def sheet_lines(
     try:
         with zipfile.ZipFile(file) as archive:
             if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED:
-                raise BadData(f"{source}: is an Excel workbook that unpacks to more than 4 GiB; save it as CSV")
+                raise BadData(f"{source}: is an Excel workbook that unpacks to more than 4 GiB. Save it as CSV")
         file.seek(0)
         book = load_workbook(file, read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as bad:
-        raise BadData(f"{source}: is a damaged Excel workbook ({str(bad)[:80]}); save it as CSV") from None
+        raise BadData(f"{source}: is a damaged Excel workbook ({str(bad)[:80]}). Save it as CSV") from None
     sheets = [sheet for sheet in book.worksheets if (sheet.max_column or 2) >= 2 and (sheet.max_row or 2) >= 2]
     if not sheets:
         raise BadData(f"{source}: is an Excel workbook without a table in any sheet")

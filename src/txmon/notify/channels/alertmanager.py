@@ -1,4 +1,4 @@
-"""Prometheus Alertmanager, through its v2 API: users keep the routes, silences and inhibitions they have there."""
+"""Sends incidents to the v2 API of Prometheus Alertmanager, where users have routes, silences and inhibitions."""
 
 import json
 import re
@@ -22,7 +22,7 @@ Labels = dict[str, str]
 class Alertmanager:
     """Posts incidents as alerts, whose labels stay the same from the first to the last post of one severity.
 
-    Daily summaries, trends and tests are no alerts; a test is one that ends at once.
+    It sends no daily summaries and no trends. A test is an alert that ends at once.
     """
 
     name = "alertmanager"
@@ -48,7 +48,7 @@ class Alertmanager:
         return json.dumps([_alert(event, notification.link) for event in notification.events])
 
     def send(self, identity: str, body: str) -> Answer:
-        """Post the alerts; what fired under other labels, since it got worse, ends there."""
+        """Post the alerts, and end those that fired under other labels before their severity changed."""
         rows = json.loads(body)
         if not rows:
             return Answer("sent", "no alert")
@@ -56,7 +56,7 @@ class Alertmanager:
             return self._post(rows, identity)
 
     def refresh(self, firing: Iterable[IncidentEvent]) -> None:
-        """Post again what is still open, so that it does not end by itself."""
+        """Post the open incidents again, so that their alerts do not end."""
         rows = [_alert(event, None) for event in firing]
         if rows:
             with self._lock:

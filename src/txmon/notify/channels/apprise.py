@@ -1,4 +1,4 @@
-"""Slack, PagerDuty, e-mail and whatever else the Apprise library reaches; needs txmon[apprise]."""
+"""Reaches Slack, PagerDuty, e-mail and the other services of the Apprise library; needs txmon[apprise]."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ KEYED: Final = {"pagerduty": "action=map&dedup=", "opsgenie": "action=map&alias=
 THREADED: Final = {"gchat": "thread={}", "mailto": "+References=<{}@txmon>", "mailtos": "+References=<{}@txmon>"}
 KINDS: Final = {"bad": "failure", "warning": "warning", "good": "success", "plain": "info"}
 TIMEOUT: Final = 30.0  # seconds
-MISSING: Final = "Apprise is not installed: install txmon[apprise]"
+MISSING: Final = "Apprise is not installed. Install txmon[apprise]."
 
 
 class Apprise:
@@ -63,7 +63,7 @@ class Apprise:
             raise ConfigError(f"Apprise does not know the kind of address {number} (TXMON_APPRISE or apprise_file)")
 
     def render(self, notification: Notification) -> str:
-        """Title, kind and text as JSON."""
+        """Return title, kind and text as JSON."""
         message = describe(notification, self._tz, 5)
         lines = [message.text]
         for section in message.sections:
@@ -81,7 +81,7 @@ class Apprise:
         return json.dumps(row)
 
     def send(self, identity: str, body: str) -> Answer:
-        """Hand it to the library, which says no more than whether it was taken."""
+        """Give it to the library, which answers only whether the service took it."""
         import apprise
 
         row = json.loads(body)
@@ -98,7 +98,7 @@ class Apprise:
         return Answer("sent", "taken") if done else Answer("retry", "not taken")
 
     def _send_keyed(self, alerts: list[dict[str, str]]) -> Answer:
-        """Open or close the alert of each incident; one that is opened again under its key is the same."""
+        """Open or close the alert of each incident, under the incident's id."""
         import apprise
 
         for alert in alerts:

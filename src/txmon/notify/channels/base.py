@@ -1,8 +1,7 @@
-"""What every way of reaching people has in common: rendering, sending, answers, and secrets that stay out of texts."""
+"""Defines a channel, what its answers mean, and how secrets stay out of texts."""
 
 import ssl
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from socket import gaierror
@@ -10,6 +9,7 @@ from typing import Final, Literal, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from txmon.notify.notification import Notification
+from txmon.support.frozen import frozen
 
 HIDDEN: Final = "[secret]"
 SHORTEST_SECRET: Final = 8  # characters; a shorter part of an address is not told from ordinary words
@@ -18,9 +18,9 @@ ADDRESS_AT_FAULT: Final = frozenset((401, 403, 404, 405, 410))  # the next card 
 QUOTED: Final = 200  # characters of an answer's body that are shown
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
-    """What came of one attempt to send."""
+    """Holds the result of one attempt to send."""
 
     outcome: Literal["sent", "retry", "refused"]  # refused: this notification will never be taken
     text: str  # for people; never a secret
@@ -29,21 +29,21 @@ class Answer:
 
 
 class Channel(Protocol):
-    """A way to reach people."""
+    """Reaches people over one service."""
 
     @property
     def name(self) -> str:
         """Return a short word: teams, webhook."""
 
     def render(self, notification: Notification) -> str:
-        """Return what is kept in the spool and sent; without secrets."""
+        """Return the body that the spool keeps and `send` gets; it has no secrets."""
 
     def send(self, identity: str, body: str) -> Answer:
-        """Try once to send `body`, whose notification's id is `identity`; failures are answers, not exceptions."""
+        """Try once to send `body` of the notification `identity`; a failure is an answer, not an exception."""
 
 
 def attempt(channel: Channel, identity: str, body: str) -> Answer:
-    """Try once, and take a defect of a channel or its library for a failure too: its text may hold the address."""
+    """Try once to send. An exception is a failure without its text, which may hold the address."""
     try:
         return channel.send(identity, body)
     except Exception as bad:
@@ -51,7 +51,7 @@ def attempt(channel: Channel, identity: str, body: str) -> Answer:
 
 
 class Headers(Protocol):
-    """Of an HTTP answer; names in any case."""
+    """Holds the headers of an HTTP answer; names in any case."""
 
     def get(self, name: str, /) -> str | None:
         """Return a header's value; None when it is absent."""
@@ -69,7 +69,7 @@ class Secrets:
         self._parts = sorted((part for part in encoded if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
 
     def hide(self, text: str) -> str:
-        """`text` with every secret part replaced."""
+        """Return `text` with every secret part replaced."""
         for part in self._parts:
             text = text.replace(part, HIDDEN)
         return text

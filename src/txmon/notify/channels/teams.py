@@ -1,7 +1,7 @@
-"""Microsoft Teams, through pymsteams.
+"""Sends cards to Microsoft Teams, through pymsteams.
 
-pymsteams has no adaptive card, but sends whatever its payload is. It follows redirects, takes every 2xx for success,
-and its errors hold the address; what answers mean is therefore decided here.
+pymsteams has no adaptive card, but sends any payload. It follows redirects, takes every 2xx for success, and its errors
+hold the address. So this module decides what an answer means.
 """
 
 import json
@@ -21,7 +21,7 @@ _INNER = re.compile(r"HTTP error (\d{3})", re.ASCII)
 
 
 class Teams:
-    """One channel of Teams. Neither its texts nor its repr hold the address."""
+    """Posts cards to one channel of Teams. Neither its texts nor its repr hold the address."""
 
     name = "teams"
 
@@ -33,7 +33,10 @@ class Teams:
         timeout: float = TIMEOUT,
         mentions: Sequence[Mention] = (),
     ) -> None:
-        """address: the webhook's, a secret. kind: adaptive for Workflows, messagecard for a legacy connector."""
+        """address: of the webhook, a secret. kind: adaptive for Workflows, messagecard for a legacy connector.
+
+        timeout: seconds. mentions: people whom a card names when an incident begins or gets worse.
+        """
         self._mentions = tuple(mentions)
         self._address = address
         self._kind = kind

@@ -1,4 +1,4 @@
-"""Microsoft Teams cards: a notification as an Adaptive Card 1.4 for Workflows, or as a legacy MessageCard.
+"""Makes an Adaptive Card 1.4 for Workflows of a notification, or a legacy MessageCard.
 
 Workflows takes an envelope with the card as an attachment; 28 KB is its limit (learn.microsoft.com, "Webhooks and
 connectors"), and versions of Adaptive Cards above 1.4 may show as "couldn't be displayed".
@@ -16,18 +16,16 @@ from txmon.settings.routing import Mention
 
 Payload = dict[str, Any]
 LIMIT: Final = 24_000  # bytes as sent; Teams refuses 28 KB, and what it adds itself is not known
-MOST_SHOWN: Final = 10  # incidents that a card tells one by one
+MOST_SHOWN: Final = 10  # incidents that a card shows one by one
 COLOURS: Final = {"bad": "attention", "warning": "warning", "good": "good", "plain": "default"}
 THEMES: Final = {"bad": "D13438", "warning": "FFB900", "good": "107C10", "plain": "0078D4"}
-
-
-MENTIONED: Final = frozenset(("opened", "reopened", "worsened", "no data"))  # steps that somebody is called for
+MENTIONED: Final = frozenset(("opened", "reopened", "worsened", "no data"))  # steps whose cards name people
 
 
 def adaptive_card(notification: Notification, tz: tzinfo = UTC, mentions: Sequence[Mention] = ()) -> Payload:
     """Return the Workflows envelope of `notification`, under LIMIT bytes; times are shown in `tz`.
 
-    mentions: people who are called by name where an incident begins or gets worse, unless it is only for information.
+    mentions: people whom the card names where an incident begins or gets worse, unless its severity is info.
     """
     called = mentions if notification.kind in MENTIONED and notification.severity != "info" else ()
     return _fitting(notification, tz, lambda message: _envelope(message, called))
@@ -39,12 +37,12 @@ def message_card(notification: Notification, tz: tzinfo = UTC) -> Payload:
 
 
 def sent_bytes(payload: Payload) -> int:
-    """The size of `payload` as pymsteams sends it: json.dumps' defaults, so 6 bytes for each sign outside ASCII."""
+    """Return the bytes of `payload` as pymsteams sends it: 6 for each character outside ASCII."""
     return len(json.dumps(payload))
 
 
 def _fitting(notification: Notification, tz: tzinfo, render: Callable[[Message], Payload]) -> Payload:
-    """With as many incidents one by one as fit."""
+    """Return the card with as many incidents one by one as fit under LIMIT."""
     for most in range(MOST_SHOWN, 0, -1):
         payload = render(describe(notification, tz, most))
         if sent_bytes(payload) < LIMIT:

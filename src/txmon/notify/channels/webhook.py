@@ -1,4 +1,4 @@
-"""A JSON webhook of the user's own, signed."""
+"""Posts a signed JSON document to a webhook of the user's own."""
 
 import hashlib
 import hmac
@@ -25,7 +25,7 @@ class _Stay(HTTPRedirectHandler):
     def redirect_request(
         self, req: object, fp: object, code: int, msg: str, headers: Headers, newurl: str
     ) -> Request | None:
-        """None."""
+        """Return None, which makes urllib raise HTTPError for the redirect."""
         return None
 
 
@@ -35,7 +35,7 @@ class Webhook:
     name = "webhook"
 
     def __init__(self, address: str, key: str | None, tz: tzinfo, timeout: float = TIMEOUT) -> None:
-        """address: a secret, as it may hold a token. key: signs the bodies with HMAC-SHA256; None: no signature."""
+        """address: a secret, since it may hold a token. key: of the signature, or None. timeout: seconds."""
         split = urlsplit(address)
         self._address = urlunsplit(split._replace(netloc=split.netloc.rpartition("@")[2]))
         self._login = None

@@ -199,7 +199,7 @@ class Connection:
         if wish is None:
             return
         if wish.lower() != "100-continue":
-            raise HttpError(417, "only 100-continue can be expected", close=True)
+            raise HttpError(417, "100-continue is the only supported Expect", close=True)
         if len(self._rest) < length or (length == CHUNKED and not self._rest):
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -240,7 +240,7 @@ class Connection:
             if self.idle:
                 raise Hangup
             # a client that closed only its own direction can still receive the answer
-            raise HttpError(400, "the request ended before all of it had come", close=True)
+            raise HttpError(400, "the request ended too early", close=True)
         self._rest += block
 
     def _too_late(self) -> Exception:

@@ -166,9 +166,9 @@ def parse_head(raw: bytes) -> tuple[Request, int]:
     line, *lines = raw.split(b"\r\n")
     match = _REQUEST.fullmatch(line)
     if match is None:
-        raise HttpError(414 if len(line) > LINE else 400, "no HTTP request line", close=True)
+        raise HttpError(414 if len(line) > LINE else 400, "the request line is not valid HTTP", close=True)
     if match[3] != b"1" or match[4] not in b"01":
-        raise HttpError(505, "HTTP 1.1 is spoken here", close=True)
+        raise HttpError(505, "only HTTP/1.1 is supported", close=True)
     if len(match[2]) > LINE:
         raise HttpError(414, f"the address is longer than {LINE} bytes", close=True)
     headers = _headers(lines)
@@ -227,12 +227,12 @@ def _length(headers: Mapping[str, str], modern: bool) -> int:
         if not modern:
             raise HttpError(400, "HTTP/1.0 has no Transfer-Encoding", close=True)
         if coding.lower() != "chunked":
-            raise HttpError(501, "chunked is the only Transfer-Encoding that is read", close=True)
+            raise HttpError(501, "chunked is the only supported Transfer-Encoding", close=True)
         return CHUNKED
     if text is None:
         return 0
     if not _LENGTH.fullmatch(text):
-        raise HttpError(400, "Content-Length is no whole number", close=True)
+        raise HttpError(400, "Content-Length is not a whole number", close=True)
     return int(text)
 
 

@@ -45,9 +45,7 @@ class Router:
         route = methods.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
             allowed = ", ".join(_allowed(methods))
-            raise HttpError(
-                405, f"{request.method} is not understood here; {allowed} are", headers=(("Allow", allowed),)
-            )
+            raise HttpError(405, f"{request.method} is not allowed here. Use {allowed}", headers=(("Allow", allowed),))
         return route, variables
 
     def options(self, request: Request) -> Response:
@@ -71,7 +69,7 @@ class Router:
                     part[1:-1]: segment for part, segment in zip(parts, segments, strict=True) if part[0] == "{"
                 }
                 return methods, variables
-        raise HttpError(404, "there is nothing here")
+        raise HttpError(404, "this path does not exist")
 
 
 def _allowed(methods: Iterable[str]) -> list[str]:
