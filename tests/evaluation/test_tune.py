@@ -183,7 +183,7 @@ def test_an_input_in_memory_has_the_verdicts_of_its_rows_in_order(found: list[Re
 
     whole = WholeInput(60)
     # of two repeats with different counts, which one is counted is not to decide here
-    found = [record if record.id is None else replace(record, count=1) for record in found]
+    found = [one if one.id is None else Record(one.time, one.status, 1, one.key, one.amount, one.id) for one in found]
     whole.take(found)
     whole.settle()
     ordered = sorted(found, key=lambda record: record.time)

@@ -7,7 +7,7 @@ a busy one. Draws are seeded by bucket, so the same command produces the same st
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from txmon.evaluation.incident_spec import EVERY, Change, IncidentSpec, changed_mean, resolve
@@ -111,7 +111,7 @@ class Injector:
         kept = int(self._random().binomial(record.count, max(0.0, factor)))
         self.removed += record.count - kept
         if kept:
-            yield replace(record, count=kept)
+            yield Record(record.time, record.status, kept, record.key, record.amount, record.id)
 
     def _leave(self, until: int) -> Iterator[Record]:
         """Yield the records added to the newest bucket and, if nothing arrived, to those before `until`."""

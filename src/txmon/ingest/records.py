@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mypy_extensions import mypyc_attr
+
 from txmon.errors import BadData
 from txmon.ingest.fields import (
     NAMES,
@@ -42,16 +44,40 @@ class Left(Exception):
     """Signals a row that is not a record and not faulty either."""
 
 
-@dataclass(frozen=True, slots=True)
+@mypyc_attr(acyclic=True)
 class Record:
-    """The transactions of one status at one time."""
+    """The transactions of one status at one time. It does not change: there may be one for every line."""
 
-    time: int  # epoch seconds
-    status: str  # lower case
-    count: int
-    key: Key = ()
-    amount: float | None = None
-    id: str | None = None
+    __slots__ = ("amount", "count", "id", "key", "status", "time")
+
+    def __init__(
+        self,
+        time: int,
+        status: str,
+        count: int,
+        key: Key = (),
+        amount: float | None = None,
+        id: str | None = None,  # noqa: A002 - as the column is called
+    ) -> None:
+        self.time = time  # epoch seconds
+        self.status = status  # lower case
+        self.count = count
+        self.key = key
+        self.amount = amount
+        self.id = id
+
+    def values(self) -> tuple[object, ...]:
+        """Return all that the record says."""
+        return self.time, self.status, self.count, self.key, self.amount, self.id
+
+    def __repr__(self) -> str:
+        return f"Record{self.values()}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and self.values() == other.values()
+
+    def __hash__(self) -> int:
+        return hash(self.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -680,8 +680,9 @@ def _mark(time: int, text: str) -> int:
     """
     first: i64 = time % FIRST_PRIME
     second: i64 = time % SECOND_PRIME
-    for byte in text.encode("utf-8", "surrogatepass"):
-        value: i64 = byte
+    raw = text.encode("utf-8", "surrogatepass")
+    for i in range(len(raw)):  # not over the bytes themselves: that makes an object of each
+        value: i64 = raw[i]
         first = (first * FIRST_BASE + value) % FIRST_PRIME
         second = (second * SECOND_BASE + value) % SECOND_PRIME
     return int(first << 31 | second)
