@@ -80,7 +80,7 @@ def taken(sock: socket.socket, raw: bytes) -> bool:
         found += sock.recv(65536)
     assert found.startswith((b"HTTP/1.1 200", b"HTTP/1.1 503")), found
     head, _, body = found.partition(b"\r\n\r\n")
-    missing = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0]) - len(body)
+    missing = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]) - len(body)
     while missing > 0:
         missing -= len(sock.recv(65536))
     return found.startswith(b"HTTP/1.1 200")
@@ -178,7 +178,7 @@ def merchant_client(
             time.sleep(max(0.0, due - time.perf_counter()))
             moment = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             row = {"time": moment, "status": chance.choice(STATUSES), "merchant": f"m{chance.randrange(MERCHANTS)}"}
-            exchange(sock, request(json.dumps(row).encode(), "application/json"))
+            exchange(sock, request(json.dumps(row).encode(), "application/json"), patient=True)
             times.append(time.perf_counter() - due)
     out.put(times)
 
@@ -237,7 +237,8 @@ def peer(name: str) -> Iterator[int]:
     try:
         for _ in range(200):
             try:
-                connect(port).close()
+                with connect(port) as sock:
+                    exchange(sock, single(0), patient=True)  # the first answer comes once the model is imported
                 break
             except OSError:
                 time.sleep(0.1)

@@ -91,7 +91,7 @@ def test_a_torn_last_line_is_left_out(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["last"], 2, "explain needs --log DIR"),
+        (["last"], 2, "explaining an incident needs --log DIR"),
         (["last", "--log", "{}/none"], 66, "none: No such file or directory. Use the folder of --log."),
         (["last", "--log", "{}"], 66, "no incidents in it. Use the folder of --log."),
         (["20260302T0500-deneid", "--log", "{}/logs"], 65, "no incident '20260302T0500-deneid'"),
@@ -103,3 +103,27 @@ def test_what_cannot_be_is_one_clear_line(folder: Path, arguments: list[str], co
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_analyze_gives_the_same_page(folder: Path) -> None:
+    log = ["--log", str(folder / "logs")]
+    for flags in ([], ["--json"]):
+        page = txmon("explain", "last", *log, *flags)
+        assert (page.returncode, page.stdout) != (0, "")
+        assert txmon("analyze", "--incident", "last", *log, *flags).stdout == page.stdout
+    query = txmon("analyze", "--incident", "last", *log, "--sql").stdout
+    assert query.strip() in txmon("explain", "last", *log).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--incident", "last"], "explaining an incident needs --log DIR"),
+        (["--incident", "last", "--log", "logs", "day.csv"], "--incident reads the folder of --log. Give it only"),
+        ([], "Missing argument 'FILE...'. Name a file, or an incident with --incident ID --log DIR."),
+    ],
+)
+def test_analyze_refuses_what_does_not_go_together(arguments: list[str], message: str) -> None:
+    done = txmon("analyze", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr

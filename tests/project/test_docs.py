@@ -1,5 +1,6 @@
 """What the README says is what happens."""
 
+import json
 import re
 import subprocess
 import sys
@@ -60,3 +61,11 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert len(links) > 6
     assert [link for link in links if not link.startswith("https:") and not (ROOT / link).exists()] == []
+
+
+def test_the_line_that_the_help_shows_is_that_of_readme() -> None:
+    topic = (ROOT / "src/txmon/cli/topics/verdicts.txt").read_text("utf-8")
+    shown = json.loads(" ".join(topic[topic.index("{") : topic.index("}") + 1].split()))
+    line = next(line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if line.startswith('{"time"'))
+    printed = json.loads(line)
+    assert shown == {name: printed[name] for name in shown}

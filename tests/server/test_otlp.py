@@ -108,7 +108,7 @@ def test_attributes_are_the_status_and_the_key() -> None:
         (export({"timeUnixNano": "1", "asInt": "3"}, temporality=0), 1, "neither delta nor cumulative"),
         (export(point(NOW, -1)), 1, "is not a count"),
         (export({"timeUnixNano": str(int(NOW * SECOND)), "attributes": []}), 1, "is not a count"),
-        (export(name="transactions", sum={"isMonotonic": False, "dataPoints": []}), 1, "a monotonic sum is expected"),
+        (export(name="transactions", sum={"isMonotonic": False, "dataPoints": []}), 1, "txmon expects a monotonic sum"),
         (export(point(NOW + 5, 3, start=NOW + 1) | {"attributes": []}), 1, "--map status=ATTRIBUTE"),
     ],
 )

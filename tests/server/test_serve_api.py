@@ -22,6 +22,7 @@ from txmon.runtime.reader import reader_of
 from txmon.server import intake
 from txmon.server.openapi import SCHEMAS, document
 from txmon.settings.declarations import Settings
+from txmon.settings.rule import parse_rules
 from txmon.sinks.jsonl import JsonLines
 
 SCHEMA = json.loads((ROOT / "docs" / "verdict.schema.json").read_text())
@@ -295,6 +296,27 @@ def test_a_series_can_be_asked_for(server: Server) -> None:
     assert found["count"] == [1] * 10
     assert all(low <= 1 <= high for low, high in zip(found["low"], found["high"], strict=True))
     assert server.client.get("/v1/series/unheard").status == 404
+
+
+def test_late_rows_of_one_key_correct_the_sum_over_all_keys() -> None:
+    """Where only rules alert, all keys together are no series of their own, whose count would be the sum."""
+    rules = parse_rules(["count > 50"])
+    with serving(Settings(group_by=("shop",), rule=rules, mode="rules")) as server:
+
+        def send(first: int, last: int) -> None:
+            for i in range(first, last):
+                server.post(
+                    [{"time": minute(i), "status": "failed", "shop": f"s{k}", "count": 5 + k} for k in range(3)]
+                )
+
+        send(0, 8)
+        assert server.client.get("/v1/series/failed?minutes=3").json()["count"] == [18, 18, 18]
+        server.post([{"time": minute(5), "status": "failed", "shop": "s1", "count": 4},
+                     {"time": minute(5), "status": "failed", "shop": "new", "count": 2}])  # fmt: skip
+        send(8, 12)
+        found = server.client.get("/v1/series/failed?minutes=20").json()
+        assert found["count"][found["time"].index(minute(5))] == 24
+        assert found["count"][found["time"].index(minute(4))] == 18
 
 
 def test_silence_is_seen_by_the_clock_alone() -> None:

@@ -144,6 +144,10 @@ class Baseline:
             return self.pace.least
         return found if found < MAX_DISPERSION else MAX_DISPERSION
 
+    def disperse(self, dispersion: float) -> None:
+        """Take this for the variance over the mean."""
+        self.median = NORMAL_MAD * sqrt(dispersion)
+
     def excess(self, mean: float) -> float:
         """Squared relative error of a count with this mean: overdispersion, and the level's own uncertainty."""
         return (self.dispersion() - 1.0) / mean + self.doubt()

@@ -27,12 +27,19 @@ from txmon.model.verdict import Evidence, Recommendation, Verdict
 ALERT_WEIGHT: Final = 0.1  # how much of its usual pace a series keeps learning at while it alerts
 RELIEF_WEIGHT: Final = 6.0  # pace at which a series learns that things are better than it thought
 RELIEF: Final = 4.0  # sigmas on the safe side over the longest window that mean so
+SUSPECT: Final = 2.5  # sigmas on the wrong side over the longest window, from which on a status may be in an incident
+SUSPECT_WEIGHT: Final = 0.2  # pace at which such a status learns, so that a slow incident does not teach its own level
 RISE: Final = 1.35  # times what was expected in five buckets: what rises less is a morning, which the level follows
 TELLING: Final = 1.05  # times the usual threshold, from which on a verdict says so
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
 MOST_BOOKS: Final = 20_000  # series of keys whose pulses are remembered: each may take a kilobyte
 BREATH: Final = 250  # keys that are judged between two moments in which others may do something
 FADE_EACH: Final = 60  # buckets between two times that the tails of many series are worked out
+PRIOR_BLOCKS: Final = 4.0  # residuals that the dispersion of a status over all keys stands for
+SURE_BLOCKS: Final = 20.0  # residuals of a series, from which on its own dispersion is known
+MOST_POOLED: Final = 1000  # keys that are asked for it: a mean of more is no better, and takes longer
+LEAST_POOLED: Final = 5  # series that make a mean
+MOST_OF_ONE: Final = 10.0  # dispersion that one series brings to it
 POOLED: Final = 1.0  # transactions expected in a bucket, below which a key's series has no tail of its own
 OPENING: Final = 0.3  # squared relative error of a level when closed hours end: nobody opens to the minute
 NOISE: Final = 1.5  # sigmas from what is usual, within which a bucket's volume may differ by chance
@@ -68,6 +75,7 @@ class BucketJudge:
         self._season = Season(self.config.bucket)
         self._surges = Surges(self._discount)
         self._hours = ClosedHours()
+        self._edge = False  # closed on the days before, or about to be: it may have only a part of what is usual
         self._closed = False  # nothing arrived in this bucket, and that is usual
         self._open = -1  # start of the last bucket that was not closed: the levels are those of that time
         self._opened = -1  # when it last was open again after closed hours
@@ -81,6 +89,7 @@ class BucketJudge:
         self._anchored = False  # the levels follow the season
         self._gates = ThresholdTable(self.config)
         self._books = 0  # series whose pulses are remembered
+        self._pools: dict[str, float] = {}  # dispersion of the keys' series by status
         self._tails: dict[str, Tail] = {}  # of each status's small series together
         self.breathe: Callable[[], None] | None = None  # called now and then while many keys are judged
         self.breath: int = BREATH
@@ -124,7 +133,8 @@ class BucketJudge:
             self._surges.release(self._roster.knows)
             self._episodes.release(self._roster.knows)
         verdicts: list[Verdict] = []
-        self._closed = not whole and self._age > 0 and self._hours.closed(time)
+        self._edge = self._age > 0 and self._hours.closed(time)
+        self._closed = self._edge and not whole
         self._note_gap(time)
         growth = self._growth(time)
         if growth != 1.0:
@@ -154,6 +164,8 @@ class BucketJudge:
     def _fade_tails(self) -> None:
         """Let what many series' scores taught count less each hour or so, and work it out anew."""
         if self._age % FADE_EACH == 0:
+            if self.config.pooled and not self._roster.is_alone():
+                self._pool()
             for tail in self._tails.values():
                 tail.fade()
                 tail.fit(self._gates.sigma, self._gates.tail)
@@ -285,19 +297,20 @@ class BucketJudge:
             total += count
         closed = self._closed or (bool(key) and self._is_closed(time, volume, total))
         span = 0.0 if closed else volume.wait(total > 0)
+        usual = 0.0
         if closed:
             volume.empty += 1
         if not key:
             self._span = span
-        if span == 1.0:
-            self._surges.end(key, volume, total)
-            usual = self._surges.usual(key, volume.rate(), total)
-        else:
-            usual = span * volume.rate()
+        if span > 0.0:  # a burst stands for the buckets that waited for it
+            self._surges.end(key, volume, total / span)
+            usual = span * self._surges.usual(key, volume.rate(), total / span)
         bucket = Bucket(time, key, counts, total, usual, volume.buckets >= self._warmup, volume.buckets)
         bucket.span, bucket.closed = span, closed
         hours = volume.hours
-        bucket.opening = hours is not None and hours.opened >= 0 and time - hours.opened < HOUR
+        bucket.opening = self._edge
+        if hours is not None:
+            bucket.opening |= (hours.opened >= 0 and time - hours.opened < HOUR) or hours.near(time, self._hours)
         if usual > 0.0:
             drift, chance = self._lag + volume.doubt(), volume.dispersion() / usual
             bucket.trust = drift / (drift + chance)
@@ -368,6 +381,8 @@ class BucketJudge:
         series.observe(count, expected)
         surety = volume if by_volume else None
         judgement = judge(series, gates, surety, self._lag)
+        if judgement.passed and bucket.key and self._shrink(status, series):
+            judgement = judge(series, gates, surety, self._lag)
         recurs = ""
         if bucket.warm and (pulses is not None or abs(judgement.newest) >= ODD):
             recurs = self._note_pulse(bucket, series, count, level, judgement, surety, gates)
@@ -376,8 +391,37 @@ class BucketJudge:
         odd.add(status, -newest if gates.direction == "below" else newest)
         relief = judgement.longest < -RELIEF and gates.direction == "above"
         if not recurs:
-            self._learn(bucket, status, series, count, driven, RELIEF_WEIGHT if relief else 1.0)
+            pace = RELIEF_WEIGHT if relief else 1.0
+            if bucket.warm and gates.direction == "above" and judgement.longest > SUSPECT and judgement.swells:
+                pace = SUSPECT_WEIGHT
+            self._learn(bucket, status, series, count, driven, pace)
         return verdict
+
+    def _shrink(self, status: str, series: Baseline) -> bool:
+        """Let a key's series of which little is known be as dispersed as others of its status; whether that widens it.
+
+        Empirical Bayes with the mean of the others as a prior that stands for PRIOR_BLOCKS residuals. A series of five
+        transactions a day cannot show in a week that its customers come in clusters.
+        """
+        pool = self._pools.get(status, 0.0)
+        own = series.dispersion()
+        if pool <= own or series.blocks >= SURE_BLOCKS:
+            return False
+        series.disperse((series.blocks * own + PRIOR_BLOCKS * pool) / (series.blocks + PRIOR_BLOCKS))
+        return True
+
+    def _pool(self) -> None:
+        """Learn how dispersed the series of each status are over the keys, from those of which enough is known."""
+        sums: dict[str, float] = {}
+        found: dict[str, int] = {}
+        for at, volume in enumerate(self._roster.volumes.values()):
+            if at >= MOST_POOLED:
+                break
+            for status, series in zip(volume.layout.names, volume.series(), strict=True):
+                if series.blocks >= PRIOR_BLOCKS and not series.alerting:
+                    sums[status] = sums.get(status, 0.0) + min(MOST_OF_ONE, series.dispersion())
+                    found[status] = found.get(status, 0) + 1
+        self._pools = {status: total / found[status] for status, total in sums.items() if found[status] >= LEAST_POOLED}
 
     def _note_pulse(
         self,
@@ -579,6 +623,7 @@ class BucketJudge:
             ],
             "season": self._season.snapshot(),
             "surges": self._surges.snapshot(),
+            "pools": dict(sorted(self._pools.items())),
             "tails": {status: tail.snapshot() for status, tail in sorted(self._tails.items())},
             "pulses": [
                 [pack_key(key), status, whole, series.pulses.snapshot()]
@@ -614,6 +659,7 @@ class BucketJudge:
 
     def _restore_books(self, state: Mapping[str, Any]) -> None:
         """Take over the tails of many series and the pulses of each, neither of which is in older states."""
+        self._pools = {str(status): float(phi) for status, phi in state.get("pools", {}).items()}
         self._tails = {}
         for status, numbers in state.get("tails", {}).items():
             tail = self._tails[str(status)] = Tail(shared=True)

@@ -15,6 +15,7 @@ MEMORY: Final = 24.0  # half-lives of a level in which what was usual before mov
 SHORT: Final = 10  # buckets of an episode that moves a dispersion too little to matter
 DAY: Final = 86400
 HIGH: Final = 6.0  # times what was usual before: a morning, more than a surge
+BRIEF: Final = 30  # buckets up to which even that is a surge: a merchant that charges its subscribers
 HOUR: Final = 3600
 FLAPS: Final = 2.2  # alerts in an hour (three, of which the older count less) that are one outage on and off
 FLAPS_END: Final = 10800  # seconds without an alert, after which it is over
@@ -188,9 +189,10 @@ def known_of(numbers: Sequence[float]) -> Known:
 class Surge:
     """What was known of one key before its volume surged."""
 
-    __slots__ = ("statuses", "usual", "volume")
+    __slots__ = ("age", "statuses", "usual", "volume")
 
     def __init__(self, usual: float, volume: Known, statuses: dict[str, Known]) -> None:
+        self.age = 0  # buckets since it began
         self.usual = usual  # transactions a bucket, moved since with the season and towards the level
         self.volume = volume
         self.statuses = statuses
@@ -206,19 +208,19 @@ class Surges:
         self._keep = discount ** (1.0 / MEMORY)
         self._surges: dict[Key, Surge] = {}
 
-    def usual(self, key: Key, level: float, total: int) -> float:
+    def usual(self, key: Key, level: float, total: float) -> float:
         """The volume to be expected where `total` came and the level is `level`: of all that is usual the nearest."""
         surge = self._surges.get(key) if self._surges else None
         if surge is None or total >= level or surge.usual >= level:
             return level
-        return max(surge.usual, float(total))
+        return max(surge.usual, total)
 
     def grow(self, factor: float) -> None:
         """Move what was usual as the levels move with the season."""
         for surge in self._surges.values():
             surge.usual *= factor
 
-    def end(self, key: Key, volume: KeyVolume, total: int) -> None:
+    def end(self, key: Key, volume: KeyVolume, total: float) -> None:
         """Know again what was known before a surge that is over: two buckets in a row are nearer to that.
 
         total: transactions in the bucket that is about to be judged.
@@ -227,7 +229,7 @@ class Surges:
         if surge is None:
             return
         level = volume.rate()
-        if level > surge.usual and max(float(total), volume.newest()) < sqrt(level * surge.usual):
+        if level > surge.usual and max(total, volume.newest()) < sqrt(level * surge.usual):
             _recall(volume, surge)
             del self._surges[key]
 
@@ -242,7 +244,9 @@ class Surges:
             if surging:
                 statuses = {status: series.known() for status, series in volume.statuses.items()}
                 self._surges[key] = Surge(level, volume.known(), statuses)
-        elif level > HIGH * surge.usual or (not surging and level < NEAR * surge.usual):
+            return
+        surge.age += 1
+        if (level > HIGH * surge.usual and surge.age > BRIEF) or (not surging and level < NEAR * surge.usual):
             del self._surges[key]
         else:
             surge.usual = level + self._keep * (surge.usual - level)
@@ -259,18 +263,18 @@ class Surges:
                 one.usual,
                 list(one.volume),
                 {status: list(known) for status, known in one.statuses.items()},
+                one.age,
             ]
             for key, one in self._surges.items()
         ]
 
     def restore(self, state: Sequence[Sequence[Any]]) -> None:
         """Restore what `snapshot` returned. Raise ValueError or TypeError if it is not valid."""
-        self._surges = {
-            unpack_key(key): Surge(
-                float(usual), known_of(volume), {str(status): known_of(known) for status, known in statuses.items()}
-            )
-            for key, usual, volume, statuses in state
-        }
+        self._surges = {}
+        for key, usual, volume, statuses, *age in state:
+            known = {str(status): known_of(numbers) for status, numbers in statuses.items()}
+            surge = self._surges[unpack_key(key)] = Surge(float(usual), known_of(volume), known)
+            surge.age = int(age[0]) if age else BRIEF  # not in older states
 
 
 def _recall(volume: KeyVolume, surge: Surge) -> None:

@@ -7,7 +7,7 @@ count, since five minutes of a small feed may be empty by chance. Nobody opens a
 before and after such a run may be empty, too.
 
 The same holds for each key that is busy enough for a silence of its own. A time in which the whole feed was empty says
-nothing of a key.
+nothing of a key. In the first two days of a key, one day before is enough.
 """
 
 from collections.abc import Sequence
@@ -123,11 +123,18 @@ class KeyHours:
 
         feed: the hours of all keys together. empty: nothing of the key has arrived for an hour.
         """
+        self.shut = self._ask(time, feed, empty)
+        return self.shut
+
+    def near(self, time: int, feed: ClosedHours) -> bool:
+        """Return whether the key is usually closed at `time`, or shortly before or after, so that few may come."""
+        return self._ask(time, feed, False)
+
+    def _ask(self, time: int, feed: ClosedHours, empty: bool) -> bool:
         asked = time // PART * 2 + (1 if empty else 0)
         if asked != self._asked:
             self._turn(time // DAY)
             self._asked, self._answer = asked, self._closed(time, feed, empty)
-        self.shut = self._answer
         return self._answer
 
     def _closed(self, time: int, feed: ClosedHours, empty: bool) -> bool:
@@ -151,6 +158,9 @@ class KeyHours:
             at = self._day - day + back
             if at < len(self._arrived) and not self._arrived[at] >> part & 1:
                 shut |= 1 << back
+        if known & 0b100 == 0:
+            # of the first two days only yesterday is known: a key that closes at night must not wait for a third
+            return bool(shut & 0b10)
         return _usually_shut(shut, known, empty)
 
     def fill(self, day: int, arrived: list[int]) -> None:

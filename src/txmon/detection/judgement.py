@@ -18,6 +18,7 @@ SLACK_5: Final = 0.6
 SLACK_15: Final = 0.4
 SPREAD: Final = 1.15  # times as far as the model's, from which on a series' sums are taken to reach further
 ENOUGH: Final = 40.0  # transactions expected in a window, from which its scores are nearly continuous
+SWELL: Final = 1.5  # times what was expected in the longest window: less is how shares move over a day
 HALF: Final = 0.5  # of a count: no score is nearer to the mean
 MILD: Final = 2.0  # sigmas on the safe side up to which nobody asks how many
 LINGER: Final = 1.0  # sigmas of the newest bucket down to which an episode that alerted goes on
@@ -43,6 +44,7 @@ class Judgement:
         "rise",
         "score",
         "seen",
+        "swells",
         "together",
         "window",
         "window_mean",
@@ -58,6 +60,7 @@ class Judgement:
         # 0, that of the longest window up to MILD sigmas
         self.newest = 0.0
         self.longest = 0.0
+        self.swells = False  # the longest window has far more than was expected in it
         self.rise = 0.0  # seen over expected in five buckets; 0 where nothing was
         self.passed = False
         self.lingers = False
@@ -144,6 +147,7 @@ def _judge(series: Baseline, gates: Thresholds, sign: float, volume: Baseline | 
     elif not every and off15 < -HALF and _may_be_far(seen15, mean15, error):
         score15 = _score(seen15, mean15, error)
     result.newest, result.longest = score1, score15
+    result.swells = seen15 > SWELL * mean15
     result.rise = seen5 / mean5 if mean5 > 0.0 else 0.0
     result.lingers = sign * score1 > LINGER
     if mean1 > 0.0:

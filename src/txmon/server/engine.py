@@ -88,6 +88,7 @@ class Engine:
         self._segment = 0  # the segment of the journal that the next state names
         self._key: tuple[str, str] | None = None  # Idempotency-Key and digest of the current request
         self._saving: Saving | None = None
+        self._generation = 0  # of the garbage collection that is due while many keys are judged
         self._began = 0.0  # when that started, seconds, monotonic
         self._judged = -1  # start of the newest judged bucket in the state that was written last
         self._looked = math.inf  # end of the last tick, on a clock that continues while the machine sleeps
@@ -107,6 +108,9 @@ class Engine:
 
         Call it with the lock held.
         """
+        if not gc.isenabled():
+            gc.collect(self._generation)
+            self._generation = 0
         self.lock.release()
         try:
             self.turn.lend()
@@ -368,19 +372,38 @@ class Engine:
                 troubles.clear(kind)
 
     def _move_on(self) -> None:
+        with self._collecting_in_steps():
+            self._judge_and_tell()
+        with self.lock:
+            bucket = self.pipeline.bucketer.newest()
+            if bucket is not None and (len(bucket.counts) < LARGE or len(self.feed.hub)):
+                self.feed.show(bucket.start, bucket.counts.values())
+
+    @contextmanager
+    def _collecting_in_steps(self) -> Iterator[None]:
+        """Collect garbage in small steps while a bucket of many keys is judged.
+
+        A bucket makes hundreds of thousands of objects, and to examine all of them at once takes 100 ms. They are freed
+        without a collection, so it only has to find the garbage of the requests in between.
+        """
+        if self.pipeline.detector.size < LARGE or not gc.isenabled():
+            yield
+            return
+        gc.disable()
+        self._generation = 2  # since the last bucket was judged, all that was older has been frozen
+        try:
+            yield
+        finally:
+            gc.enable()
+
+    def _judge_and_tell(self) -> None:
         judged = self._tell(self.pipeline.settle())
         if told := self._tell(self.session.tick()):
             with suppress(OSError):  # the next rows report it
                 self._keep(Entry(self.clock(), "tick"))
         self._tell(self.session.peek())
-        if judged + told and self.pipeline.detector.size >= LARGE:
-            # objects that lived for a minute are permanent; collecting millions of them would take a second
-            gc.collect(1)
-            gc.freeze()
-        with self.lock:
-            bucket = self.pipeline.bucketer.newest()
-            if bucket is not None and (len(bucket.counts) < LARGE or len(self.feed.hub)):
-                self.feed.show(bucket.start, bucket.counts.values())
+        if judged + told and not gc.isenabled():
+            gc.freeze()  # what is left is kept for long; to examine millions of objects would take a second
 
     def _tell(self, outcomes: Iterable[Outcome]) -> int:
         """Publish `outcomes`. Return how many there were."""

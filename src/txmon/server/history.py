@@ -50,6 +50,8 @@ class Recent:
         breathe: called from time to time while there are many verdicts.
         """
         verdicts = outcome.verdicts
+        revised = bool(verdicts) and verdicts[0].revises  # either all verdicts of an outcome are revised, or none
+        gained = self._gained(verdicts) if revised else {}
         for verdict in paced(verdicts[-LINES:], breathe):
             self.lines.append(Kept(verdict.time, verdict.status, verdict_line(verdict)))
         for verdict in paced(verdicts, breathe):
@@ -65,8 +67,9 @@ class Recent:
             if row is not None and verdict.recommendation == "alert":
                 row.take(verdict)
         sums = _sums(verdicts, breathe)
-        if verdicts and verdicts[0].revises:  # either all verdicts of an outcome are revised, or none
-            return {status: point for status, point in sums.items() if self._correct(status, point)}
+        if revised:
+            corrected = {status: self._correct(status, point, gained.get(status)) for status, point in sums.items()}
+            return {status: point for status, point in corrected.items() if point is not None}
         if verdicts and verdicts[0].partial:
             return {}
         self.trends = outcome.trends
@@ -89,16 +92,38 @@ class Recent:
             added[status] = point
         return added
 
-    def _correct(self, status: str, point: Point) -> bool:
+    def _gained(self, verdicts: Sequence[Verdict]) -> dict[str, float]:
+        """Return by status what late rows of some keys add to the sum over all keys. Call it before `keys` has them.
+
+        Where all keys together are judged as a separate series, the verdicts contain the sum, and nothing is returned.
+        """
+        if not all(verdict.key for verdict in verdicts):
+            return {}
+        found: dict[str, float] = {}
+        for verdict in verdicts:
+            before = self.keys.count(verdict.key, verdict.status, verdict.time)
+            gain = 0.0 if before is None else verdict.count - before
+            found[verdict.status] = found.get(verdict.status, 0.0) + gain
+        return found
+
+    def _correct(self, status: str, point: Point, gain: float | None) -> Point | None:
+        """Correct a point of a status and return it, or return None if it is no longer kept.
+
+        gain: of a `point` that is the sum over some of the keys, what it adds to the sum over all keys.
+        """
         points = self.series.get(status)
         for i in range(len(points) - 1, -1, -1) if points else ():
             assert points is not None
             if points[i][0] == point[0]:
+                if gain is not None:
+                    old = points[i]
+                    score = max(old[5], point[5], key=abs)
+                    point = [old[0], old[1] + gain, *old[2:5], score, max(old[6], point[6])]
                 points[i] = point
-                return True
+                return point
             if points[i][0] < point[0]:
                 break
-        return False
+        return None
 
     def verdicts(self, since: int | None, status: str | None, limit: int) -> tuple[list[str], bool]:
         """Return the newest `limit` lines, oldest first, and whether there were more."""

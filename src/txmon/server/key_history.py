@@ -62,6 +62,7 @@ class KeyHistory:
         self._rings: dict[Series, array[float]] = {}
         self._newest: dict[Series, int] = {}  # number of the newest bucket of each series
         self._last = 0  # number of the newest bucket of all
+        self._first = -1  # number of the first bucket that was added; -1: none yet
         self._tried = -1  # number of the bucket for which room was last made
         self.left_out = 0  # verdicts of series beyond SERIES
 
@@ -72,10 +73,27 @@ class KeyHistory:
         """Return the series that are kept."""
         return self._rings.keys()
 
+    def count(self, key: Key, status: str, time: int) -> float | None:
+        """Return the count of a series in the bucket at `time`, or None if it is unknown.
+
+        That is so before the first bucket after a start, and for series that there was no room for.
+        """
+        ring, number = self._rings.get((key, status)), time // self._bucket
+        if self._first < 0 or number < self._first:
+            return None
+        if ring is None:
+            return 0.0 if len(self._rings) < SERIES else None
+        newest = self._newest[key, status]
+        if number > newest:
+            return 0.0
+        return ring[number % BUCKETS * FIELDS] if number > newest - BUCKETS else None
+
     def add(self, verdict: Verdict, mark: int) -> None:
         """Store a verdict on a closed bucket of a key, the first one or a correction. mark: its severity."""
         series = (verdict.key, verdict.status)
         number = verdict.time // self._bucket
+        if self._first < 0:
+            self._first = number
         ring = self._rings.get(series)
         if ring is None:
             if len(self._rings) >= SERIES and not self._make_room(number):

@@ -11,6 +11,7 @@ import click
 from txmon.analysis.report.report import Report
 from txmon.cli.completing import a_file
 from txmon.cli.help_page import Command, option
+from txmon.cli.incident_page import write_page
 from txmon.cli.messages import tell
 from txmon.cli.options import UNDERSTANDING, load_config, options
 from txmon.cli.own_inputs import spare_inputs
@@ -29,8 +30,9 @@ from txmon.support.terminal_text import for_people
     short_help="Explain a day: findings, SQL, charts.",
     common=("observed", "references", "html", "pdf", "plot", "sql", "as_json", "markdown", "map", "tz", "group_by"),
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=a_file)
-@options(*UNDERSTANDING, "role", "budget")
+@click.argument("files", nargs=-1, metavar="FILE...", shell_complete=a_file)
+@options(*UNDERSTANDING, "role", "budget", "log")
+@option("--incident", metavar="ID", help="Explain this incident from the folder of --log instead (`last`: the newest).")
 @option("--observed", metavar="COLUMN", help="Checkouts: the column to judge.  [default: today, or the first]")
 @option(
     "--reference", "references", multiple=True, metavar="COLUMN[:DAYS]", help="Column to compare with (repeatable)."
@@ -46,6 +48,7 @@ from txmon.support.terminal_text import for_people
 @option("--svg", metavar="FILE", help="Also draw the charts as SVG.")
 def analyze(
     files: tuple[str, ...],
+    incident: str | None,
     observed: str | None,
     references: tuple[str, ...],
     false_rate: float | None,
@@ -75,6 +78,9 @@ def analyze(
         raise UsageError("--sql, --json and --markdown exclude each other. Give one of them.")
     png, svg = _plots(plot, png, svg)
     config = load_config(flags)
+    if incident is not None:
+        refused = (files, observed, references, false_rate, html, pdf, png, svg)
+        return _incident(incident, refused, config.settings, "json" if as_json else "sql" if sql else "markdown")
     spare_inputs(files, {"--html": html, "--pdf": pdf, "--png": png, "--svg": svg}, config.settings)
     reports, unread = _reports(files, observed, references, false_rate, config)
     _to_files(reports, html, pdf, png, svg)
@@ -96,6 +102,14 @@ def analyze(
     return ExitCode.OK
 
 
+def _incident(incident: str, refused: Sequence[object], settings: Settings, form: str) -> ExitCode:
+    """Write the page about an incident. refused: what was given for the other reports."""
+    if any(refused):
+        raise UsageError("--incident reads the folder of --log. Give it only --log, --tz, --json, --sql or --markdown.")
+    write_page(incident, settings, form)
+    return ExitCode.OK
+
+
 def _reports(
     paths: Sequence[str], observed: str | None, references: tuple[str, ...], rate: float | None, config: Config
 ) -> tuple[list[Report], BadData | None]:
@@ -107,6 +121,8 @@ def _reports(
     from txmon.analysis.report.checkouts import checkout_report
     from txmon.ingest.checkouts import read_checkouts
 
+    if not paths:
+        raise UsageError("Missing argument 'FILE...'. Name a file, or an incident with --incident ID --log DIR.")
     if "-" in paths:
         raise UsageError(
             "`txmon analyze` cannot read standard input, because it reads a file twice. Write the data to a file first."

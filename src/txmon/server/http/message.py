@@ -168,7 +168,7 @@ def parse_head(raw: bytes) -> tuple[Request, int]:
     if match is None:
         raise HttpError(414 if len(line) > LINE else 400, "the request line is not valid HTTP", close=True)
     if match[3] != b"1" or match[4] not in b"01":
-        raise HttpError(505, "only HTTP/1.1 is supported", close=True)
+        raise HttpError(505, "only HTTP 1.0 and 1.1 are supported", close=True)
     if len(match[2]) > LINE:
         raise HttpError(414, f"the address is longer than {LINE} bytes", close=True)
     headers = _headers(lines)
