@@ -165,6 +165,8 @@ bench: $(VENV)/benched
 	$(BIN)/python benchmarks/core.py --json benchmarks/results/core.json
 	$(BIN)/python benchmarks/series.py --json benchmarks/results/series.json
 	$(BIN)/python benchmarks/latency.py --json benchmarks/results/latency.json
+	$(BIN)/python benchmarks/columns.py --json benchmarks/results/columns.json
+	$(BIN)/python benchmarks/growth.py --json benchmarks/results/growth.json
 
 # What `txmon serve` bears, beside Flask and FastAPI with the same model; 5 minutes
 bench-serve: $(VENV)/benched

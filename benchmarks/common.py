@@ -60,6 +60,21 @@ def timed(*words: str, stdin: Path | None = None) -> tuple[float, float]:
     return usage.ru_utime + usage.ru_stime, time.perf_counter() - begun
 
 
+def processor_time(process: int) -> float:
+    """Seconds of processor time that a process and all below it have used."""
+    stat = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    children = [child for task in Path(f"/proc/{process}/task").iterdir() for child in _children(task)]
+    own = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(map(processor_time, children))
+
+
+def _children(task: Path) -> list[int]:
+    try:
+        return [int(child) for child in (task / "children").read_text().split()]
+    except OSError:  # it has just ended
+        return []
+
+
 def cpu(work: Callable[[], object]) -> float:
     """CPU seconds of `work` in this process."""
     before = time.process_time()

@@ -19,6 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from common import processor_time
+
 from txmon.settings.declarations import Settings
 from txmon.spark.job import files, session
 from txmon.spark.shards import PLATFORM, plan_of
@@ -66,21 +68,6 @@ def on_spark(spark: Any, folder: Path, keys: int, shards: int, totals: bool = Tr
     warm = statistics.median(seconds[half:])
     worked = (marks[len(seconds) - 1] - marks[half]) / (len(seconds) - 1 - half)
     return {"seconds": warm, "us_a_record": 1e6 * worked / keys, "bytes_a_key": size / keys}
-
-
-def processor_time(process: int) -> float:
-    """Seconds of processor time that a process and all below it have used."""
-    stat = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    children = [child for task in Path(f"/proc/{process}/task").iterdir() for child in _children(task)]
-    own = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
-    return own + sum(map(processor_time, children))
-
-
-def _children(task: Path) -> list[int]:
-    try:
-        return [int(child) for child in (task / "children").read_text().split()]
-    except OSError:  # it has just ended
-        return []
 
 
 def replayed(paths: list[Path], keys: int, count: int) -> float:

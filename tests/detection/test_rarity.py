@@ -84,6 +84,7 @@ def test_only_alerts_have_one_and_it_falls_while_the_score_rises() -> None:
         assert 0.0 < one.rarity <= 365.25 / 7
     by_score = sorted(alerts, key=lambda one: one.score)
     assert all(one.rarity >= two.rarity for one, two in pairwise(by_score))
+    assert by_score[0].rarity > by_score[-1].rarity
 
 
 def test_a_verdict_that_is_changed_keeps_it() -> None:
@@ -107,4 +108,4 @@ def test_one_that_is_too_few_alerts_by_itself() -> None:
     feed(judge, range(300))
     found = judge.assess(300 * 60, (), "failed", {"approved": 200, "failed": 60})
     assert found is not None
-    assert 0.0 < found.rarity < 1.0
+    assert 0.0 < found.rarity < 1e-3

@@ -25,7 +25,9 @@ from txmon.settings.closing import closed_rules
 from txmon.settings.declarations import Settings
 from txmon.settings.rule import parse_rules
 from txmon.sinks.lines import event_line, verdict_line
+from txmon.spark import held_shards
 from txmon.spark.bucket_notes import notes_of, read
+from txmon.spark.held_shards import hold, shard_with
 from txmon.spark.rebalance import rebalance
 from txmon.spark.shards import PLATFORM, Plan, Row, Shard, plan_of, read_states, shard_of, shards_in, write_states
 
@@ -241,7 +243,7 @@ def one_process(settings: Settings, some: Sequence[Row], platform: bool = False)
 
 def sharded(settings: Settings, shards: int, some: Sequence[Row], batch: int) -> list[str]:
     """What shards say, `batch` seconds of rows at a time, each with its state packed in between."""
-    plan = plan_of(settings, shards, totals=False)
+    plan, dice = plan_of(settings, shards, totals=False), random.Random(3)
     packed: dict[int, bytes | None] = dict.fromkeys(range(shards))
     found: list[str] = []
     watermark: int | None = None
@@ -250,9 +252,12 @@ def sharded(settings: Settings, shards: int, some: Sequence[Row], batch: int) ->
         halves = [rows[: len(rows) // 3], rows[len(rows) // 3 :]]  # of two tasks
         notes = [read(note.text()) for half in halves for note in notes_of(half, 60, plan.census)]
         for number, part in dealt(rows, shards).items():
-            shard = Shard(plan, number, packed[number])
+            another = dice.random() < 0.3  # process: one that has another state of the shard, or none
+            shard = (Shard if another else shard_with)(plan, number, packed[number], None)
             found += [line.text for line in shard.take(part, watermark, notes)]
-            packed[number] = shard.pack()
+            packed[number] = raw = shard.pack()
+            if not another:
+                hold(plan, number, raw, shard)
         watermark = max([row.time for row in rows], default=watermark)
     for number in range(shards):
         found += [line.text for line in Shard(plan, number, packed[number]).end(some[-1].time + 60)]
@@ -304,3 +309,23 @@ def test_closed_hours_and_roles_are_those_of_one_process() -> None:
     assert len(alone) == 10
     assert all("closed hours" in line for line in alone)
     assert Counter(got) == Counter(wanted) - Counter(alone)
+
+
+def test_a_shard_is_kept_only_for_the_state_that_it_was_packed_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, some = plan_of(EXACT, 1, totals=False), rows(0, 3, 4)
+    shard = Shard(plan, 0)
+    shard.take(some)
+    raw = shard.pack()
+    hold(plan, 0, raw, shard)
+    other = plan_of(replace(EXACT, only="alerts"), 1, totals=False)
+    assert shard_with(other, 0, raw, None) is not shard
+    hold(plan, 0, raw, shard)
+    assert shard_with(plan, 0, None, None) is not shard
+    hold(plan, 0, raw, shard)
+    assert shard_with(plan, 0, bytes(bytearray(raw)), None) is shard
+    assert shard_with(plan, 0, raw, None) is not shard  # it is the caller's
+    monkeypatch.setattr(held_shards, "MOST", len(raw))
+    hold(plan, 0, raw, shard)
+    hold(plan, 1, raw, shard)
+    assert shard_with(plan, 0, raw, None) is not shard
+    assert shard_with(plan, 1, raw, None) is shard

@@ -5,6 +5,7 @@ continues. Only one fork runs at a time, so the lines stay in order. If a fork f
 reports the error over a pipe. This process then fails as if it had written the lines itself.
 """
 
+import io
 import os
 import signal
 from contextlib import suppress
@@ -13,7 +14,11 @@ from typing import Final, NoReturn
 from txmon.model.outcome import Outcome
 from txmon.sinks.jsonl import JsonLines, Writable
 
-MANY: Final = 20_000  # verdicts per fork; a fork takes as long as formatting a few hundred lines
+MANY: Final = 20_000  # verdicts per fork, at least; a fork takes as long as formatting a few hundred lines
+# buckets per fork, at least: this process copies each page of memory that it changes after a fork. With many keys,
+# most of its pages change in each bucket
+BUCKETS: Final = 8
+MOST: Final = 500_000  # verdicts that wait for a fork, at most
 
 
 class ForkedLines:
@@ -22,6 +27,7 @@ class ForkedLines:
     def __init__(self, stream: Writable, only_alerts: bool = False) -> None:
         """Create it. stream: shared with the forks; nothing else may write to it. only_alerts: as for `JsonLines`."""
         self._stream = stream
+        self._only_alerts = only_alerts
         self._lines = JsonLines(stream, only_alerts)
         self._gathered: list[Outcome] = []
         self._many = 0
@@ -33,18 +39,33 @@ class ForkedLines:
         """Add the outcome of one bucket."""
         self._gathered.append(outcome)
         self._many += len(outcome.verdicts)
-        if self._many >= MANY:
-            if self._warm:
-                self._fork()
-            else:
-                self._write()
-                self._warm = True
-            self._gathered, self._many = [], 0
+        if self._many < MANY:
+            return
+        if not self._warm:
+            self._write()
+            self._warm = True
+        elif len(self._gathered) >= BUCKETS or self._many >= MOST:
+            self._fork()
+        else:
+            return
+        self._gathered, self._many = [], 0
 
     def close(self) -> None:
         """Wait until everything is written. Raise the OSError that stopped a fork."""
+        rest: list[Outcome] = []
+        if self._warm and self._many >= MANY:  # nothing else is left to do: each process formats a half
+            half = len(self._gathered) // 2
+            self._gathered, rest = self._gathered[:half], self._gathered[half:]
+            self._fork()
+            self._gathered = []
+        buffer = io.BytesIO()
+        lines = JsonLines(buffer, self._only_alerts)
+        for outcome in rest:
+            lines.accept(outcome)
         self._wait()
         self._write()
+        if rest:
+            self._stream.write(buffer.getvalue())
 
     def _write(self) -> None:
         for outcome in self._gathered:

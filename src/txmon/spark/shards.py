@@ -124,10 +124,14 @@ class Shard:
             found = state.load(file_of(plan.start, number))
         if found is not None:
             resume(self._pipeline, settings, found, name, own=packed is not None)
-            if self._pipeline.bucketer.unsettled():
-                self._recall()
+            self.go_on()
         elif watermark is not None:
             _begin_at(self._pipeline, watermark, settings.bucket)
+
+    def go_on(self) -> None:
+        """Get ready for the next batch, after `pack`."""
+        if self._pipeline.bucketer.unsettled():
+            self._recall()
 
     def take(self, rows: Iterable[Row], watermark: int | None = None, notes: Iterable[Note] = ()) -> list[ShardLine]:
         """Close what ended before `watermark` (epoch seconds), then take `rows`; the lines that this brought.

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from txmon.pipeline.buckets import CORRECTABLE
 from txmon.settings.declarations import Settings
 from txmon.spark.bucket_notes import Note
+from txmon.spark.held_shards import hold, shard_with
 from txmon.spark.route import route, rows_of
 from txmon.spark.shards import Plan, Row, Shard, ShardLine, plan_of, without_collection, write_states
 
@@ -138,9 +139,11 @@ def _stateful(plan: Plan, behind: int) -> Callable[..., Any]:
             rows += some
             notes += noted
         with without_collection():
-            shard = Shard(plan, int(key[0]), packed, watermark)
+            shard = shard_with(plan, int(key[0]), packed, watermark)
             lines = shard.take(rows, watermark, notes)
-            state.update((shard.pack(),))
+            packed = shard.pack()
+            state.update((packed,))
+            hold(plan, int(key[0]), packed, shard)
         state.setTimeoutTimestamp(max(0, now) + 1)
         yield from _frames(int(key[0]), lines)
 
