@@ -96,7 +96,7 @@ def test_a_late_or_rejected_row_is_never_ok() -> None:
         minute_late = {"time": "2026-03-02 00:20:00", "approved": 1}
         assert server.client.post("/send_transactions", minute_late).json()["late"] == 1
         server.engine.tick()
-        assert "rows come after their minute has closed" in server.client.get("/healthz").json()["trouble"]
+        assert "rows arrive after their minute has closed" in server.client.get("/healthz").json()["trouble"]
 
 
 def test_json_lines_are_read_whatever_they_are_called() -> None:
