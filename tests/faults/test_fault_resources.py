@@ -56,7 +56,7 @@ def test_watch_goes_on_and_writes_again_when_there_is_space(tmp_path: Path) -> N
     times = {line["time"] for line in strict(b"\n".join(whole))}
     assert {"2026-03-02T10:00:00Z", "2026-03-02T10:30:00Z", "2026-03-02T11:19:00Z"} <= times
     assert len(whole) == len(set(whole))
-    assert f"{out}: is written again" in err.decode()
+    assert f"{out}: writing works again" in err.decode()
 
 
 def wait_until_idle(pid: int) -> None:
@@ -78,7 +78,7 @@ def test_rejects_that_cannot_be_kept_stop_nothing() -> None:
     rows = [*ordinary(40), ("x", "denied", 1), ("y", "denied", 1)]
     done = txmon("watch", "--rejects", FULL, stdin=table(rows))
     assert done.code == 0
-    assert done.err.count("/dev/full: No space left on device; going on, and") == 1
+    assert done.err.count("/dev/full: No space left on device. txmon continues, and") == 1
     assert "/dev/full: 2 lines could not be written" in done.err
     assert len(done.volume()) == 40
 

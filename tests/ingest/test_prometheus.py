@@ -121,7 +121,7 @@ def test_mistakes_are_one_clear_line(address: str, words: tuple[str, ...], code:
     [
         ("http://127.0.0.1:1", "Connection refused"),
         ("localhost:9090", "is not an address. Use for example http://localhost:9090."),
-        ("http://me:hunter2@localhost:9090", "must not hold a password"),
+        ("http://me:hunter2@localhost:9090", "must not contain a password"),
     ],
 )
 def test_addresses_that_do_not_answer(address: str, says: str) -> None:
@@ -201,7 +201,7 @@ def test_a_live_source_asks_for_each_step_once_and_outlasts_the_server(odd: tupl
     answers.code = 503
     now = 1051.0
     assert source.read() is None
-    assert "asks again until it answers" in said[0]
+    assert "tries again until it answers" in said[0]
     kept = source.position(0)
     answers.code, answers.answer = 200, matrix((1020, "4"))
     now = 1060.0

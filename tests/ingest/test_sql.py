@@ -151,7 +151,7 @@ def test_files_of_databases(tmp_path: Path, kind: str) -> None:
         (("--sql", "sqlite://", "--query", "DROP TABLE t"), 65, "--query must be a SELECT. txmon only reads."),
         (("--sql", "sqlite://", "--query", "SELECT 1 AS time", "--watermark", "x"), 65, "no column 'x'. It has: time"),
         (("--sql", "sqlite://"), 2, "--sql needs --query"),
-        (("--sql", "postgresql://me:hunter2@db/x", "--query", "SELECT 1"), 2, "--sql must not hold a password"),
+        (("--sql", "postgresql://me:hunter2@db/x", "--query", "SELECT 1"), 2, "--sql must not contain a password"),
         (("--sql", "sqlite://", "--query", "SELECT 1", "--step", "1m"), 2, "--step belongs to --prometheus"),
         (("--sql", "sqlite://", "--query", "SELECT 1", "a.csv"), 2, "replace FILE... Leave the files out."),
     ],

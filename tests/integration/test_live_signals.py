@@ -278,7 +278,7 @@ def test_a_page_on_standard_output() -> None:
             "replay SAMPLE --group-by status",
             "--group-by: 'status' cannot be a dimension. Every status is judged by itself already.",
         ),
-        ("watch --group-by Time", "--group-by: 'Time' cannot be a dimension. It holds the time."),
+        ("watch --group-by Time", "--group-by: 'Time' cannot be a dimension. It contains the time."),
         ("replay SAMPLE --map status=state --group-by state", "--group-by: 'state' cannot be a dimension."),
         (
             "analyze checkouts.csv --group-by merchant",

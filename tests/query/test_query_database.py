@@ -103,7 +103,7 @@ def test_mistakes_in_the_sql(server: Postgres, words: tuple[str, ...], code: int
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("SELECT 1 AS x FROM db.t", "--sql", "postgresql://me:hunter2@db/x"), 2, "must not hold a password"),
+        (("SELECT 1 AS x FROM db.t", "--sql", "postgresql://me:hunter2@db/x"), 2, "must not contain a password"),
         (("SELECT 1 AS x", "--query", "SELECT 1"), 2, "--query needs --sql URL"),
         (("SELECT 1 AS x FROM db.t", "--sql", "postgresql://me@127.0.0.1:1/x"), 74, "efused"),
         (("SELECT 1 AS x FROM db.t", "--sql", "duckdb:////nowhere/at/all.db"), 74, "/nowhere/at/all.db"),

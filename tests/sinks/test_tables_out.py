@@ -221,7 +221,7 @@ def test_tables_of_an_older_version_are_migrated_and_others_are_left_alone(tmp_p
 @pytest.mark.parametrize(
     ("out", "code", "says"),
     [
-        ("sql:postgresql://me:hunter2@db/x/verdicts", 2, "must not hold a password"),
+        ("sql:postgresql://me:hunter2@db/x/verdicts", 2, "must not contain a password"),
         ("sql:verdicts", 2, "is not sql:URL/TABLE. Use for example sql:postgresql://"),
         ("sql:sqlite:///a.db/drop table", 2, "is not sql:URL/TABLE"),
         ("sql:sqlite:///verdicts", 78, "names no database"),
