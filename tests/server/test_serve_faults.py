@@ -84,7 +84,7 @@ def test_the_tokens_of_a_file_are_renewed(tmp_path: Path) -> None:
         assert status("first-token-of-all") in (401, 429)
         tokens.write_text("ingest short\n")
         process.send_signal(signal.SIGHUP)
-        while b"going on with what was read before" not in process.stderr.readline():
+        while b"txmon continues with what it read before" not in process.stderr.readline():
             pass
         assert status("second-token-of-all") == 200
 

@@ -67,7 +67,7 @@ class LiveControls:
             try:
                 self._say(f"SIGHUP: {renew()}")
             except TxmonError as bad:
-                self._say(f"SIGHUP: {bad}. txmon continues with what it read before")
+                self._say(f"SIGHUP: {bad}. txmon continues with what it read before.")
         self._keep()
         if self._session.settings.state is not None and "state" not in self._session.troubles:
             self._say("SIGHUP: the state is written")
