@@ -103,6 +103,7 @@ class _Detector(msgspec.Struct):
     key_hours: list[tuple[list[Pair], Annotated[list[Any], Meta(min_length=5, max_length=19)]]] = []
     left: list[tuple[list[Pair], str, Time, _Known]] = []
     tails: dict[str, _Tail] = {}
+    pools: dict[str, Amount] = {}
     pulses: list[tuple[list[Pair], str, bool, _Pulses]] = []
     flapping: list[tuple[list[Pair], str, Annotated[int, Meta(ge=-DAY)], Time, Amount]] = []
 

@@ -67,8 +67,8 @@ class Plan:
 
     @property
     def census(self) -> bool:
-        """Return whether shards must agree on how many series share the budget."""
-        return bool(self.settings.group_by) and self.settings.sigma is None
+        """Return whether shards must agree on the number of series: the budget and `rarity` depend on it."""
+        return bool(self.settings.group_by)
 
 
 def plan_of(
