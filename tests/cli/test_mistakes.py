@@ -128,7 +128,7 @@ MISTAKES = [
     ("simulate --days -1", 2, "-1 days is not valid. Use a number above 0."),
     # incidents and set-up
     ("notify", 2, "Choose --test or --dry-run."),
-    ("notify --test", 78, "set TXMON_TEAMS_WEBHOOK"),
+    ("notify --test", 78, "Set TXMON_TEAMS_WEBHOOK"),
     ("notify --test --teams-webhook-file https://x/y", 2, "Write it to a file, and name that file."),
     ("ack x", 2, "--state FILE is missing. Name the state file of the run that has the incident."),
     ("silence denied --for 2h", 2, "--state FILE is missing."),

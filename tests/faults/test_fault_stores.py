@@ -52,7 +52,7 @@ def iso(moment: float) -> str:
 
 @pytest.mark.fault(
     "the database of `--sql` is away for ten minutes",
-    "txmon says so once and asks again until it answers; the minutes are `unobserved`, and each row counts once",
+    "txmon says so once and tries again until it answers; the minutes are `unobserved`, and each row counts once",
 )
 def test_ten_minutes_without_the_server_are_no_silence_and_count_nothing_twice(server: Postgres) -> None:
     server.run("CREATE TABLE payments (created_at timestamptz, status text)")
@@ -169,7 +169,7 @@ def test_no_secret_is_in_a_process_list_a_log_a_state_or_an_error(server: Postgr
         seen += Path(f"/proc/{process.pid}/cmdline").read_bytes()
         seen += subprocess.run([need("ps"), "axww", "-o", "args"], capture_output=True, check=True).stdout
         server.stop()
-        until(lambda: "asks again until it answers" in (folder / "err").read_text())
+        until(lambda: "tries again until it answers" in (folder / "err").read_text())
         server.start()
         until(lambda: "answers again" in (folder / "err").read_text())
         process.terminate()

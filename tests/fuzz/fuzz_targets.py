@@ -119,7 +119,12 @@ def _summed(items: list[Item | Reject]) -> list[object]:
             found.append((*run[:3], [(key, list(statuses.items())) for key, statuses in run[3].items()]))
             run = None
         if start < 0:
-            found.append(item)
+            # without --money, nothing reads an amount, and the fast path leaves it out
+            found.append(
+                Record(item.time, item.status, item.count, item.key, None, item.id)
+                if isinstance(item, Record)
+                else item
+            )
             continue
         before = run[3] if run is not None else {}
         for key, status, count in counts:

@@ -87,7 +87,7 @@ def test_the_counts_are_those_of_the_file(address: str) -> None:
         assert found[moment, status] <= expected * 4 / 3 + 1
         close += found[moment, status] >= expected
     assert close >= 0.95 * len(found)
-    assert "PromQL extrapolates; txmon rounds them" in done.stderr
+    assert "PromQL extrapolates. txmon rounds them" in done.stderr
 
 
 def test_the_reading_is_said_as_for_a_file(address: str) -> None:

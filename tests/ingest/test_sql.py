@@ -265,7 +265,7 @@ def test_the_server_may_go_away_and_come_back(payments: Postgres) -> None:
         payments.stop()
         assert drained(reading) == []
         assert len(said) == 1
-        assert "asks again until it answers" in said[0]
+        assert "tries again until it answers" in said[0]
         payments.start()
         payments.run(INSERT, [("2026-03-02T10:01:00Z", "denied")])
         until(lambda: [status for _, status in drained(reading)] == ["denied"])
@@ -435,7 +435,7 @@ def test_rows_of_mariadb_are_given_once_and_it_may_go_away(maria: MariaDb) -> No
         kept = json.loads(json.dumps(reading.position(0)))
         maria.stop()
         assert drained(reading) == []
-        assert "asks again until it answers" in said[0]
+        assert "tries again until it answers" in said[0]
         maria.start()
         until(lambda: drained(reading) == [] and said[-1].endswith("answers again"))
         with closing(SqlSource(query, said.append, kept)) as again:

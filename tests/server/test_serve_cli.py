@@ -87,7 +87,7 @@ def test_other_addresses_need_a_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["--tail", "."], 66, ".: the file is missing or not readable"),
+        (["--tail", "."], 66, ".: is a directory. Name a file"),
         (["--host", "nowhere.invalid"], 2, "need a token"),
         (["--port", "x"], 2, "not a number"),
         (["--out", "none/out"], 74, "none/out: No such file"),

@@ -82,6 +82,9 @@ class _Roll(msgspec.Struct):
     sample: _Sampled | None
 
 
+_Surge = tuple[list[Pair], Amount, _Known, dict[str, _Known], Whole]  # the last is not in older states
+
+
 class _Detector(msgspec.Struct):
     before: Annotated[int, Meta(ge=-1)]
     age: Whole
@@ -93,7 +96,7 @@ class _Detector(msgspec.Struct):
     season: Annotated[list[Real], Meta(min_length=2)]
     groups: list[_Group]
     # not in older states
-    surges: list[tuple[list[Pair], Amount, _Known, dict[str, _Known]]] = []
+    surges: list[Annotated[list[Any], Meta(min_length=4, max_length=5)]] = []
     seen: Annotated[int, Meta(ge=-1)] = -1
     whole: Annotated[list[_Group], Meta(max_length=1)] = []
     roll: _Roll | None = None
@@ -256,6 +259,12 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
     platform = [*found.platform.groups, *found.platform.whole] if found.platform is not None else []
     if found.platform is not None and found.platform.season[0] != bucket:
         raise ValueError(f"the platform's season is of buckets of {found.platform.season[0]:g} s")
+    platforms_surges = found.platform.surges if found.platform is not None else []
+    for row in (*found.detector.surges, *platforms_surges):
+        try:
+            msgspec.convert([*row, 0][:5], _Surge)
+        except msgspec.ValidationError as bad:
+            raise ValueError(f"the surges: {bad}") from None
     for row in (*found.detector.groups, *found.detector.whole, *platform):
         try:
             group = msgspec.convert([*row, (0, 0.0)][:7], _FullGroup)
