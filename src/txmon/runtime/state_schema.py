@@ -259,12 +259,7 @@ def check(pipeline: Mapping[str, Any], bucket: int) -> None:
     platform = [*found.platform.groups, *found.platform.whole] if found.platform is not None else []
     if found.platform is not None and found.platform.season[0] != bucket:
         raise ValueError(f"the platform's season is of buckets of {found.platform.season[0]:g} s")
-    platforms_surges = found.platform.surges if found.platform is not None else []
-    for row in (*found.detector.surges, *platforms_surges):
-        try:
-            msgspec.convert([*row, 0][:5], _Surge)
-        except msgspec.ValidationError as bad:
-            raise ValueError(f"the surges: {bad}") from None
+    _check_surges(found)
     for row in (*found.detector.groups, *found.detector.whole, *platform):
         try:
             group = msgspec.convert([*row, (0, 0.0)][:7], _FullGroup)
@@ -292,6 +287,15 @@ def _check_baseline(numbers: list[float]) -> None:
 def _bounded(baseline: list[float]) -> bool:
     events, exposure, alerting = baseline[3], baseline[4], baseline[8]
     return events + 1.0 <= LARGEST * exposure if exposure > 0.0 else alerting == 0.0
+
+
+def _check_surges(found: _Pipeline) -> None:
+    platform = found.platform.surges if found.platform is not None else []
+    for row in (*found.detector.surges, *platform):
+        try:
+            msgspec.convert([*row, 0][:5], _Surge)
+        except msgspec.ValidationError as bad:
+            raise ValueError(f"the surges: {bad}") from None
 
 
 def _check_times(buckets: _Buckets, bucket: int) -> None:

@@ -17,7 +17,8 @@ from txmon.spark.shards import PLATFORM, shard_of
 
 # what every shard knows of all keys together, which is the same in all of them
 SHARED: Final = (
-    "before", "seen", "age", "anchored", "level", "lag", "open", "opened", "hours", "season", "whole", "roll", "tails", "pools",
+    "before", "seen", "age", "anchored", "level", "lag", "open", "opened", "hours", "season", "whole", "roll", "tails",
+    "pools",
 )  # fmt: skip
 # rows that begin with their key; those of all keys as one, whose key is empty, are in every part and go to all
 DEALT: Final = ("kept", "left", "excluded", "groups", "surges", "pulses", "flapping", "key_hours")
