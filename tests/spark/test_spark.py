@@ -44,7 +44,7 @@ from txmon.spark.streaming import backfill, detect
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")]
 SAMPLE = ROOT / "examples" / "transactions.csv"
-EXACT = Settings(group_by=("merchant",), sigma=4.5, lateness=0)
+EXACT = Settings(group_by=("merchant",), sigma=4.5, lateness=0, no_reading=True)
 SHARDS = 4
 
 
@@ -165,7 +165,7 @@ def test_a_static_frame_equals_replay_to_the_last_line(spark: Any, merchants: Pa
 
 
 def test_the_sample_in_micro_batches_equals_replay(spark: Any, tmp_path: Path) -> None:
-    settings = Settings(lateness=0)  # the platform alone: its budget is its own
+    settings = Settings(lateness=0, no_reading=True)  # the platform alone: its budget is its own
     drain(spark, split(SAMPLE, tmp_path / "in", 6), settings, tmp_path)
     got, wanted = written(tmp_path), closed(replayed(SAMPLE, settings))
     assert sorted(got) == wanted, differences(got, wanted)
@@ -182,7 +182,7 @@ def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_days_without_a_sigma_equal_replay(spark: Any, two_days: Path, tmp_path: Path) -> None:
     # from the second day on the season counts; 600 series and more share the budget; the slope is of all keys
     rule = parse_rules("failed: slope > 0.02 and count > 10")
-    settings = Settings(group_by=("merchant",), bucket=600, lateness=0, rule=rule)
+    settings = Settings(group_by=("merchant",), bucket=600, lateness=0, rule=rule, no_reading=True)
     wanted = closed(replayed(two_days, settings))
     assert any("rule:" in line and '"merchant"' in line for line in wanted)
     assert drain(spark, split(two_days, tmp_path / "in", 4), settings, tmp_path) == []
@@ -210,7 +210,7 @@ def test_the_real_files_in_micro_batches_equal_replay(spark: Any, tmp_path: Path
     rows = dated(data / "transactions_1.csv", "2026-03-02") + dated(data / "transactions_2.csv", "2026-03-03")
     whole = tmp_path / "whole.csv"
     whole.write_text("\n".join(["time,status,F1", *rows, ""]))
-    settings = Settings(lateness=0)
+    settings = Settings(lateness=0, no_reading=True)
     drain(spark, split(whole, tmp_path / "in", 7), settings, tmp_path)
     got, wanted = written(tmp_path), closed(replayed(whole, settings))
     assert len(wanted) > 10_000
