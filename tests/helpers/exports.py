@@ -885,6 +885,15 @@ def _neighbours() -> None:
     export("rates", table([("time", "status", "rate"), *rates]), "no column has counts: 'rate'.*--map count=")
     shares = [(time, s, f"{n / 130:.1%}") for time, s, n in named]
     export("shares", table([("time", "status", "share"), *shares]), "no column has counts: 'share'")
+    days = [
+        (f"{m - timedelta(minutes=9):%d.%m.%Y}", f"{m - timedelta(minutes=9):%H:%M}", s, f"{n / 130:.1%}")
+        for m, s, n in march
+    ]
+    export(
+        "shares beside a date and a time",
+        table([("Datum", "Uhrzeit", "Status", "Anteil"), *days], ";"),
+        "no column has counts: 'Anteil'",
+    )
     japanese = "日時,状態,件数\n" + "".join(f"{time},承認,{n}\n" for time, _, n in named)
     export("Japanese", japanese.encode("cp932"), "not UTF-8.*--encoding cp932")
     power = [("Start of Minute", "status", "Count of transaction_id"), *((us(m), s, n) for m, s, n in march)]
@@ -934,7 +943,13 @@ def _neighbours() -> None:
         sums[s] += n
         rising.append((m, s, sums[s]))
     export("running totals", table([("time", "status", "count"), *((f"{m:%F %H:%M}", s, n) for m, s, n in rising)]),
-           counts(rising), says="may be a running total")  # fmt: skip
+           counts(rising), says="no count of 'count' ever falls")  # fmt: skip
+    by_minute: dict[datetime, dict[str, int]] = {}
+    for m, s, n in rising:
+        by_minute.setdefault(m, {})[s] = n
+    header = ("time", *sums)
+    wide = [header, *((f"{m:%F %H:%M}", *(some[s] for s in sums)) for m, some in by_minute.items())]
+    export("running totals of a wide table", table(wide), counts(rising), says="no count of '.*' or '.*' ever falls")
 
 
 for _some in (_sql, _frames, _monitoring, _processors, _texts, _times, _neighbours):

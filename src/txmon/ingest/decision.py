@@ -12,7 +12,7 @@ from math import gcd
 from typing import Final
 
 from txmon.errors import BadData
-from txmon.ingest import calendar_texts
+from txmon.ingest import calendar_texts, unsuitable
 from txmon.ingest.column_names import (
     BOOLEAN_NAMES,
     CLOCK_WORDS,
@@ -51,11 +51,7 @@ _CLOCK_ONLY: Final = LazyPattern(
     r"\d{1,2}(?:h|:\d{2}|\s?h\s?\d{1,2})(?::\d{2}(?:[.,]\d+)?)?(?:\s?[AaPp]\.?\s?[Mm]\.?)?", re.ASCII
 )
 _OWN_ZONE: Final = LazyPattern(r"(?:\d(?:[zZ]|\s?[+-]\d{2}:?\d{2})|\s[A-Z]{3,4})(?:\s\(.*\))?$")
-_MARKED: Final = LazyPattern(r"\d[-/.:]\d")  # separators of a time, which no plain number contains
 _AT_MIDNIGHT: Final = LazyPattern(r"\d[T ]0?0:00(?::00(?:[.,]0+)?)?(?:\s?(?:Z|UTC|[+-]00:?00))?\s*$")
-_ROUNDED: Final = LazyPattern(r"\d(?:\.(\d*))?[eE]\+?(\d{1,2})", re.ASCII)
-_NUMERIC: Final = LazyPattern(r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
-_ACCESS_LOG: Final = LazyPattern(r'\S+ \S+ \S+ \[\d+/\w+/\d+:\d+:\d+:\d+ [+-]\d+\] "', re.ASCII)  # of a web server
 _SERIAL: Final = LazyPattern(r"(?:3[3-9]|[4-6]\d|7[0-2])\d{3}(?:[.,]\d+)?", re.ASCII)  # 1990 to 2099 as days in Excel
 _TIMELY: Final = LazyPattern(
     r"(^|_)(time|timestamp|date|datetime|ts|created|hora|fecha|data|slice|epoch|at|on|minute|"
@@ -67,17 +63,12 @@ _BEGINNING: Final = LazyPattern(
 )
 _PREFIX: Final = LazyPattern(r"\w*(?:status|state|result|outcome|estado|situacao)\w*\s?[=:]\s?", re.IGNORECASE)
 # wrappers around values in the JSON of MongoDB and DynamoDB
-_SHORTENED: Final = LazyPattern(r"[+-]?\d+(?:[.,]\d+)?\s?(?:k|mil|mio|mn|m|b|bil)", re.IGNORECASE)  # counts of charts
-_INNER: Final = LazyPattern(
-    r"(?:^|[\s{,])\"?(?:\w+_)?(?:status|outcome)\"?\s?[=:]\s?\"?[A-Za-z0-9]"
-)  # a record inside a text
 _WRAPPED: Final = LazyPattern(r"(?:\.(?:\$\w+|S|N|value))+$")
 _TOTALS: Final = frozenset(
     ("total", "all", "todos", "todas", "grand total", "total geral", "total general", "sum", "(all)")
 )
 _PLAIN: Final = frozenset(("true", "false", "yes", "no", "y", "n", "ok", "0", "1", "sim", "não", "nao", "si", "sí"))
 LONGEST_CLOCK: Final = 19  # characters; a longer text is a date with a time
-RISES: Final = 8  # of the counts of each status in the sample, from which on they look like running totals
 EARLIEST_MS: Final = 631152000000  # 1990; 12 digits below it are a calendar time
 
 
@@ -130,7 +121,10 @@ class _Decision:
         self.times = [TimeParser(UTC, date(2000, 1, 1), None, order, hints.time_format) for order in orders]
 
     def reading(self) -> Reading:
-        self._refuse_headerless()
+        if self.container.format == "csv":
+            unsuitable.refuse_headerless(
+                self.source, self.table.names, lambda name: self._kind_of(name) in ("full", "date")
+            )
         self._mapped()
         self._time()
         self._status()
@@ -139,8 +133,7 @@ class _Decision:
         self._refuse_missing()
         self._order_of_dates()
         meaning = self._row()
-        if meaning == "a count":
-            self._note_running_totals()
+        self._note_running_totals(meaning)
         counted = [value for column in self._counted() for value in self.table.values.get(column, ())]
         decimal = decimal_of(dict.fromkeys(counted))
         default = choose(self._parsers_names(), self.given)
@@ -172,23 +165,6 @@ class _Decision:
         )  # fmt: skip
 
     # columns
-
-    def _refuse_headerless(self) -> None:
-        """Raise BadData if the header contains times. Then it is a row, or the table is transposed."""
-        if self.container.format != "csv":
-            return
-        file = "FILE" if self.source.startswith("<") else self.source
-        times = [name for name in self.table.names if _MARKED.search(name) and self._kind_of(name) in ("full", "date")]
-        if len(times) > 2:
-            raise BadData(
-                f"{self.source}: has a column for each time; transpose it, so that each row is a time, for example with"
-                " pandas: frame.T.to_csv(...)"
-            )
-        if times:
-            raise BadData(
-                f"{self.source}: no header: the first line must name the columns, for example time,status,count."
-                f" Add it: (echo time,status,count; cat {file}) | txmon replay -"
-            )
 
     def _leave_untimed(self) -> bool:
         """Remove rows without a time from the sample, such as descriptions that CloudWatch writes below its header."""
@@ -450,7 +426,7 @@ class _Decision:
             self._take_wide([(column, word) for column in self.table.names if (word := self._wide_word(column))])
             if not self.wide:
                 self._status_by_words()
-            self._refuse_shortened()
+            unsuitable.refuse_rounded_counts(self.source, self.table, self.wide)
         self._strip_prefix()
 
     def _refuse_rivals(self, rivals: list[str]) -> None:
@@ -514,19 +490,6 @@ class _Decision:
         unused = not any(self.table.values[column])
         return word if word is not None and (unused or self._is_whole(column, empty=True)) else None
 
-    def _refuse_shortened(self) -> None:
-        """Raise BadData if the column of a status has counts that a chart rounded, such as `1.12 K`."""
-        for column in self.table.names if self.wide else ():
-            if column in dict(self.wide) or status_named(column) is None:
-                continue
-            rounded = [value for value in self.table.values[column] if _SHORTENED.fullmatch(value.strip())]
-            if rounded:
-                raise BadData(
-                    f"{self.source}: column {column!r} has rounded counts, for example {rounded[0]!r}. Export the whole"
-                    " numbers (in Grafana: switch off `Formatted data`), or choose the columns with --wide"
-                    f" {','.join(name for name, _ in self.wide)}."
-                )
-
     def _asked_wide(self) -> list[tuple[str, str]]:
         lower = {name.lower(): name for name in self.table.names}
         if self.hints.wide == ("*",):
@@ -558,7 +521,9 @@ class _Decision:
             name for name in ("time", "status") if name not in self.columns and not (name == "status" and self.wide)
         ]
         if "status" in missing:
-            self._refuse_nested()
+            unsuitable.refuse_records_in_texts(
+                self.source, self.table, self.container.format, self.columns.get("time", "")
+            )
         if not missing or (not self.table.names and self.container.format == "jsonl"):
             return
         if any("\ufffd" in name for name in self.table.names):
@@ -567,11 +532,7 @@ class _Decision:
                 " gb18030 (Chinese) or cp1251 (Cyrillic)."
             )
         if self.container.format == "csv":
-            if self.table.names and _ACCESS_LOG.match(" ".join(self.table.names)):
-                raise BadData(
-                    f"{self.source}: is the access log of a web server. Let the server write JSON lines with a time and"
-                    " a status (in nginx: log_format with escape=json)."
-                )
+            unsuitable.refuse_access_log(self.source, self.table.names)
             for cell in self.table.names:
                 if self._kind_of(cell) != "none":
                     raise BadData(
@@ -580,22 +541,6 @@ class _Decision:
         elif not self.whole:
             return  # later rows may have the missing columns
         raise BadData(f"{self.source}: {missing_text(missing, self.table.names, self._likely(missing))}")
-
-    def _refuse_nested(self) -> None:
-        """Refuse records whose status is inside a text, as in container logs, and name the fix."""
-        for column in self.table.names:
-            values = [value for value in self.table.values[column] if value]
-            if len(values) > 1 and sum(_INNER.search(value) is not None for value in values) * 2 > len(values):
-                inner = f".{column}" if column.isidentifier() else f'."{column}"'
-                time = self.columns.get("time", "")
-                if time.isidentifier() and not values[0].lstrip().startswith("{"):
-                    inner = f'"time=\\(.{time}) \\({inner})"'
-                way = f"jq -r '{inner}' FILE | txmon replay -" if self.container.format != "csv" else "extract it"
-                raise BadData(
-                    f"{self.source}: the status is within the text of column {column!r}, for example"
-                    f" {values[0].strip()[:60]!r}. Make records of it first ({way}), or name another column with --map"
-                    " status=COLUMN"
-                )
 
     def _likely(self, missing: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -635,7 +580,7 @@ class _Decision:
         self.time_kind = _time_kind(shown) if "date" not in self.columns else "ISO 8601"
         if "zone" not in self.columns and shown:
             self._name_zone(self.table.values.get(self.columns.get("time", ""), []))
-        self._refuse_rounded(column, values)
+        unsuitable.refuse_rounded_epochs(self.source, column, values)
         orders = {calendar_texts.order_of(value) for value in dict.fromkeys(values)} - {""}
         if not orders:
             return
@@ -655,19 +600,6 @@ class _Decision:
             self.order = calendar_texts.UNDECIDED
             example = next(value for value in values if calendar_texts.order_of(value) == calendar_texts.UNDECIDED)
             self.example = example
-
-    def _refuse_rounded(self, column: str, values: Sequence[str]) -> None:
-        """Raise BadData for epochs that a spreadsheet has rounded, such as 1.7105E+09: a minute needs eight digits."""
-        seen = [found for value in dict.fromkeys(values) if value and (found := _ROUNDED.fullmatch(value.strip()))]
-        if seen and len(values) > 1 and len(seen) == len({value for value in values if value}):
-            steps = [int(found[2]) - len(found[1] or "") for found in seen]
-            unit = int(seen[0][2]) - 9  # 0 for seconds, 3 for milliseconds
-            if min(steps) - unit >= 2:
-                rounded = f"{10 ** (min(steps) - unit):,} s"
-                raise BadData(
-                    f"{self.source}: the times in {column!r} are rounded to {rounded}, for example {seen[0][0]}."
-                    " Show the column as a whole number in the spreadsheet, and export it again."
-                )
 
     def _name_zone(self, values: Sequence[str]) -> None:
         seen = [value for value in values[:50] if value]
@@ -739,48 +671,27 @@ class _Decision:
             self._ask(named or maybe)
         return "one transaction"
 
-    def _note_running_totals(self) -> None:
-        """Add a note where the counts of no status ever fall, as those of a counter that is not reset."""
-        last: dict[tuple[str, ...], int] = {}
-        rises: Counter[tuple[str, ...]] = Counter()
-        kept = [self.columns[name] for name in ("status", *self.hints.options.by) if name in self.columns]
-        counts = self.table.values[self.columns["count"]]
-        decimal = decimal_of(dict.fromkeys(counts))
-        for labels, text in zip(zip(*(self.table.values[name] for name in kept), strict=True), counts, strict=True):
-            try:
-                count = count_of(text, decimal)
-            except BadValue:
-                return
-            before = last.get(labels)
-            if before is not None:
-                if count < before:
-                    return
-                rises[labels] += count > before
-            last[labels] = count
-        if len(last) > 1 and all(rises[labels] >= RISES for labels in last):
+    def _note_running_totals(self, meaning: str) -> None:
+        if meaning == "one transaction":
+            return
+        by = [self.table.values[name] for name in self.hints.options.by if name in self.table.values]
+        series: list[tuple[str, ...]] = []
+        counts: list[str] = []
+        for column in self._counted():
+            values = self.table.values[column]
+            statuses = self.table.values[self.columns["status"]] if not self.wide else [column] * len(values)
+            series += zip(statuses, *by, strict=True)
+            counts += values
+        if unsuitable.are_running_totals(series, counts):
+            shown = " or ".join(repr(column) for column in self._counted()[:3])
             self.notes.append(
-                f"no count of {self.columns['count']!r} ever falls, so it may be a running total; txmon needs the"
-                " counts of each interval"
+                f"no count of {shown} ever falls, so it may be a running total; txmon needs the counts of each interval"
             )
 
     def _refuse_rates(self, free: Sequence[str]) -> None:
-        """Raise BadData for rows that a query has summed up, where their only number is a rate or a share."""
-        rates = [name for name in free if self._is_rate(name)]
-        if not rates or not self._aggregated(rates) or not self._regular():
-            return
-        times = Counter(self.table.values[self.columns["time"]])
-        statuses = set(self.table.values[self.columns["status"]])
-        if len(times) > 2 and len(statuses) > 1 and all(rows == len(statuses) for rows in times.values()):
-            value = next(value for value in self.table.values[rates[0]] if value)
-            raise BadData(
-                f"{self.source}: each time has one row for each status, but no column has counts: {rates[0]!r} is"
-                f" {value[:20]!r}. Export counts, or use --map count= if each row is one transaction."
-            )
-
-    def _is_rate(self, name: str) -> bool:
-        """Return whether a column has numbers that are not whole, or shares in per cent."""
-        seen = [value.strip().removesuffix("%").replace(",", ".", 1) for value in self.table.values[name] if value]
-        return len(seen) == self.table.rows and all(_NUMERIC.fullmatch(value) for value in seen)
+        columns = unsuitable.rates(self.table, free)
+        if columns and self._aggregated(columns) and self._regular():
+            unsuitable.refuse_rates(self.source, self.table, columns, self._moments(), self.columns["status"])
 
     def _may_count(self, name: str) -> bool:
         plain = plain_name(name)
