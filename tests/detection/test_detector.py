@@ -15,6 +15,7 @@ from txmon.detection.season import Season
 from txmon.detection.thresholds import DetectorConfig
 from txmon.model.keys import Key
 from txmon.model.verdict import Verdict
+from txmon.sinks.lines import verdict_line
 
 ALL: Key = ()
 Bucket = dict[Key, dict[str, int]]
@@ -396,3 +397,19 @@ def test_a_key_s_series_may_be_less_dispersed_also_after_a_restart() -> None:
     assert restored.describe() == detector.describe()
     least = {bool(one.key): one.dispersion for one in restored.describe() if one.status == "failed"}
     assert least == {True: 1.1, False: 1.25}
+
+
+def test_others_may_run_while_new_keys_begin_and_nothing_changes() -> None:
+    draw = random.Random(3)
+    buckets = [
+        {(("m", f"m{draw.randrange(400)}"),): {draw.choice("abc"): draw.randint(1, 9)} for _ in range(150)}
+        for _ in range(12)
+    ]
+    one, other = BucketJudge(DetectorConfig(warmup=60)), BucketJudge(DetectorConfig(warmup=60))
+    steps: list[int] = []
+    other.let_run(lambda: steps.append(other.size), 2)
+    for i, bucket in enumerate(buckets):
+        expected, found = ([verdict_line(v) for v in judge.judge(60 * i, bucket)] for judge in (one, other))
+        assert found == expected
+    assert one.snapshot() == other.snapshot()
+    assert len(set(steps)) > 100  # also between two keys that begin in one bucket

@@ -31,6 +31,8 @@ def serving(
     ) as process:  # fmt: skip
         assert process.stderr is not None
         said = process.stderr.readline().decode()
+        while "rows of the journal" in said:
+            said = process.stderr.readline().decode()
         found = re.search(r":(\d+)/$", said.strip())
         assert found, said
         try:

@@ -53,6 +53,24 @@ def test_a_file_that_is_not_there_yet_grows_and_ends_in_half_a_line(tmp_path: Pa
     assert [(p["inode"], p["offset"], p["begins"]) for p in position["files"]] == [(path.stat().st_ino, 14, False)]
 
 
+def test_a_file_that_stays_away_is_reported_and_so_is_its_return(tmp_path: Path) -> None:
+    path, moment, said = tmp_path / "app.log", [0.0], list[str]()
+    path.write_bytes(b"one\n")
+    source = FollowSource(str(path), say=said.append, monotonic=lambda: moment[0])
+    matched = FollowSource(str(path), say=said.append, lasting=False, monotonic=lambda: moment[0])
+    assert drain(source) == drain(matched) == [b"one"]
+    path.unlink()
+    for moment[0] in (1.0, 10.0):  # a rotation takes less
+        assert (drain(source), drain(matched), said, source.awaits()) == ([], [], [], "")
+    moment[0] = 12.0
+    assert drain(source) == drain(matched) == []
+    gone = f"{path}: no such file any more; waiting for a new one"
+    assert (said, source.awaits(), matched.awaits()) == ([gone], gone, "")
+    path.write_bytes(b"two\n")
+    assert drain(source) == [b"two"]
+    assert (said[1:], source.awaits()) == ([f"{path}: exists again"], "")
+
+
 def test_a_renamed_file_is_read_to_its_end_and_then_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     path.write_bytes(b"one\n")

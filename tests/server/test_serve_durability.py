@@ -145,6 +145,28 @@ def test_a_disk_that_refuses_is_not_believed_at_the_second_attempt(
     journal.close()
 
 
+def test_a_copy_of_the_state_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(str(tmp_path / "state"), shared=True)
+    synced = list[int]()
+    real = os.fdatasync
+    monkeypatch.setattr("txmon.server.journal.os.fdatasync", lambda one: (synced.append(one), real(one)))
+    monkeypatch.setattr("txmon.server.journal.os.fsync", synced.append)
+    journal.append(b"one")
+    assert (journal.rotate(), synced) == (2, [])
+    journal.append(b"two")
+    assert synced == []
+    journal.commit()
+    assert len(synced) == 3  # both segments and their folder
+    journal.append(b"three")
+    journal.rotate()
+    journal.commit()  # of a segment that has ended
+    assert len(synced) == 4
+    journal.drop(journal.rotate())
+    journal.commit()
+    journal.close()
+    assert list(Journal(str(tmp_path / "state"), shared=True).replay(1)) == []
+
+
 def test_segments_are_read_in_order_from_the_one_that_the_state_names(tmp_path: Path) -> None:
     journal = Journal(str(tmp_path / "state"), shared=True)
     names = []

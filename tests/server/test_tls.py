@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from test_serve_cli import end, refused, running, wait_for
 
+from txmon.server.http.tls import Tls
+
 
 def certificate(folder: Path, name: str = "localhost") -> tuple[Path, Path]:
     cert, key = folder / "cert.pem", folder / "key.pem"
@@ -103,3 +105,30 @@ def test_what_cannot_be_served_with_is_one_line(change: str, code: int, line: st
     found, said = refused(tmp_path, *options)
     assert (found, said.count("\n")) == (code, 1), said
     assert line in said
+
+
+@pytest.mark.parametrize(
+    ("begin", "end_", "line"),
+    [
+        ("20200101", "20200201", "has expired"),
+        ("20480101", "20480201", "is not valid yet"),
+        ("20200101", "20480101", ""),
+    ],
+)
+def test_a_certificate_that_clients_refuse_is_said(begin: str, end_: str, line: str, tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    (tmp_path / "index").touch()
+    (tmp_path / "serial").write_text("01\n")
+    (tmp_path / "ca").write_text(
+        "[ca]\ndefault_ca=a\n[a]\ndatabase=index\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n"
+        "[p]\ncommonName=supplied\n"
+    )
+    for command in (
+        ["req", "-new", "-key", str(key), "-subj", "/CN=localhost", "-out", "csr"],
+        ["ca", "-batch", "-selfsign", "-config", "ca", "-keyfile", str(key), "-in", "csr", "-out", str(cert), "-notext",
+         "-startdate", f"{begin}000000Z", "-enddate", f"{end_}000000Z"],
+    ):  # fmt: skip
+        subprocess.run(["openssl", *command], check=True, capture_output=True, timeout=60, cwd=tmp_path)
+    said: list[str] = []
+    Tls(str(cert), str(key), said.append)
+    assert said == ([f"--tls-cert {cert}: the certificate {line}. Clients will refuse it"] if line else [])

@@ -7,6 +7,7 @@ from txmon.cli.options import load_config
 from txmon.cli.outputs import Outputs
 from txmon.errors import TxmonError
 from txmon.runtime.session import LiveSession
+from txmon.runtime.state_lock import StateLock
 from txmon.settings.declarations import Settings
 
 
@@ -26,10 +27,11 @@ class LiveControls:
         keep: Callable[[], object] | None = None,
         say: Callable[[str], object] = _tell,
         statistics: Callable[[], list[str]] | None = None,
+        lock: StateLock | None = None,
     ) -> None:
         """Create it. flags: of the command; they take precedence over files that are read again.
 
-        adopt, keep, statistics: replace the session's own functions.
+        lock: of the state file. adopt, keep, statistics: replace the session's own functions.
         """
         self._session = session
         self._outputs = outputs
@@ -38,6 +40,7 @@ class LiveControls:
         self._keep = keep or session.keep
         self._say = say
         self._statistics = statistics or session.statistics
+        self._lock = lock
         # functions that read another file again; each returns a message or raises TxmonError
         self.renew: list[Callable[[], str]] = []
 
@@ -47,9 +50,14 @@ class LiveControls:
             self._say(line)
 
     def look(self) -> None:
-        """Let the outputs write waiting lines, and note whether they work."""
+        """Let the outputs write waiting lines, and note whether they work, and whether the state has one owner."""
         self._outputs.tick()
         self._session.troubles.put("output", self._outputs.trouble)
+        shared = self._lock.trouble() if self._lock is not None else ""
+        if not shared:
+            self._session.troubles.clear("lock")
+        elif self._session.troubles.add("lock", shared):
+            self._session.say(shared)
 
     def reload(self) -> None:
         """Read the settings again, reopen the outputs, and write the state. Whatever fails stays unchanged."""

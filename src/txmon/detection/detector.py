@@ -16,7 +16,7 @@ from txmon.detection.joint import JointDeviation
 from txmon.detection.judgement import LAG, Judgement, excess_of, judge, judge_one
 from txmon.detection.key_series import STATUSES, Bucket, KeyVolume, SeriesState, describe, expect
 from txmon.detection.pulses import HOUR, ODD, Pulses
-from txmon.detection.registry import Roster
+from txmon.detection.registry import BREATH, Roster
 from txmon.detection.season import Season
 from txmon.detection.tails import LONG_ALERT, Tail
 from txmon.detection.thresholds import DetectorConfig, ThresholdTable, raised
@@ -33,7 +33,6 @@ RISE: Final = 1.35  # times what was expected in five buckets: what rises less i
 TELLING: Final = 1.05  # times the usual threshold, from which on a verdict says so
 NARROW: Final = 600  # seconds of a bucket up to which a level follows a day well enough without a season
 MOST_BOOKS: Final = 20_000  # series of keys whose pulses are remembered: each may take a kilobyte
-BREATH: Final = 250  # keys that are judged between two moments in which others may do something
 FADE_EACH: Final = 60  # buckets between two times that the tails of many series are worked out
 PRIOR_BLOCKS: Final = 4.0  # residuals that the dispersion of a status over all keys stands for
 SURE_BLOCKS: Final = 20.0  # residuals of a series, from which on its own dispersion is known
@@ -91,8 +90,10 @@ class BucketJudge:
         self._books = 0  # series whose pulses are remembered
         self._pools: dict[str, float] = {}  # dispersion of the keys' series by status
         self._tails: dict[str, Tail] = {}  # of each status's small series together
-        self.breathe: Callable[[], None] | None = None  # called now and then while many keys are judged
-        self.breath: int = BREATH
+
+    def let_run(self, breathe: Callable[[], None], breath: int = BREATH) -> None:
+        """Call `breathe` after each `breath` keys, so that others can run while a bucket of many keys is judged."""
+        self._roster.breathe, self._roster.breath = breathe, breath
 
     @property
     def forgotten(self) -> int:
@@ -142,13 +143,13 @@ class BucketJudge:
         self._gates.share(self._roster.sharing)
         self._span = 1.0
         expected = self._judge_whole(time, whole, growth)
-        breathe, waits = self.breathe, self.breath
+        breathe, waits = self._roster.breathe, self._roster.breath
         for key, volume in self._roster.volumes.items():
             if breathe is not None:
                 waits -= 1
                 if waits == 0:
                     breathe()
-                    waits = self.breath
+                    waits = self._roster.breath
             if volume.hours is None or not volume.hours.shut:
                 volume.grow(growth)  # else it waits for the hour in which its key opens
             if expected < 0.0:

@@ -1,6 +1,7 @@
 """The keys that a detector knows: which are new, which were idle too long, and how many series share the budget."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from heapq import merge
 from typing import Any, Final
 
 from txmon.detection.baseline import Baseline
@@ -11,6 +12,8 @@ from txmon.model.keys import Key
 
 DAY: Final = 86400
 DROP_EACH: Final = 60  # buckets between two looks for idle keys
+BREATH: Final = 250  # keys that are judged, or begun, between two moments in which others may do something
+EASY: Final = 20  # times as many keys are looked up meanwhile
 
 
 class Roster:
@@ -35,6 +38,8 @@ class Roster:
         self._fresh = 0  # statuses among them that are new in the present bucket
         self._roll = SharedSeriesCount()
         self.sharing = 0  # series that share the budget, by the roll
+        self.breathe: Callable[[], None] | None = None  # called now and then while there are many keys
+        self.breath: int = BREATH
 
     def enlist(
         self, time: int, counts: dict[Key, dict[str, int]], sample: tuple[int, Mapping[str, Sequence[str]]] | None
@@ -49,7 +54,13 @@ class Roster:
         self._bucket += 1
         new: list[tuple[Key, str]] = []
         folded: dict[Key, dict[str, int]] = {}
+        breathe, waits = self.breathe, self.breath * EASY
         for key, came in counts.items():
+            if breathe is not None:
+                waits -= 1
+                if waits == 0:
+                    breathe()
+                    waits = self.breath * EASY
             statuses = came
             volume = self.volumes.get(key)
             if len(came) + (len(volume.layout.names) if volume is not None else 0) > STATUSES:
@@ -69,10 +80,14 @@ class Roster:
         if new:
             self._begin(time, new, counts | folded if folded else counts, arrivals)
         self._roll.close(time, sample)
-        if len(counts) == 1:
-            for only in arrivals.values():  # one key: its counts are those over all keys
-                return arrivals, only
-        return arrivals, {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
+        return arrivals, self._over_all(arrivals)
+
+    def _over_all(self, arrivals: dict[KeyVolume, dict[str, int]]) -> dict[str, int]:
+        """Return the transactions of this bucket by status over all keys."""
+        if len(arrivals) == 1:
+            for only in arrivals.values():
+                return only
+        return {one.status: one.count for one in self._sums.values() if one.bucket == self._bucket}
 
     def _new_series(self, volume: KeyVolume, status: str) -> Baseline:
         """The baseline of a status that is new for a key: as dispersed as that status is over all keys, until it knows.
@@ -112,8 +127,13 @@ class Roster:
         arrivals: dict[KeyVolume, dict[str, int]],
     ) -> None:
         """Begin baselines for `new` series, sorted: the order in which the rows of one bucket came must not show."""
-        new.sort()
-        for key, status in new:
+        breathe, waits = self.breathe, self.breath
+        for key, status in self._in_order(new):
+            if breathe is not None:
+                waits -= 1
+                if waits == 0:
+                    breathe()
+                    waits = self.breath
             volume = self.volumes.get(key)
             if volume is None:
                 volume = self.volumes[key] = KeyVolume(self._discount, self._no_status, bool(key))
@@ -128,6 +148,18 @@ class Roster:
             self._fresh += 1
             self._roll.add_series(key)
             volume.layout.sums[status].add(self._bucket, counts[key][status])
+
+    def _in_order(self, new: list[tuple[Key, str]]) -> Iterable[tuple[Key, str]]:
+        """Return `new` sorted. Of many series, only some are sorted between two moments in which others run."""
+        size = self.breath * EASY
+        if self.breathe is None or len(new) <= size:
+            new.sort()
+            return new
+        parts: list[list[tuple[Key, str]]] = []
+        for at in range(0, len(new), size):
+            parts.append(sorted(new[at : at + size]))
+            self.breathe()
+        return merge(*parts)
 
     def as_one(self, whole: dict[str, int]) -> KeyVolume | None:
         """Return the baselines of all keys as one, given their counts by status; None before anything arrived."""

@@ -17,6 +17,7 @@ from txmon.ingest.followed_file import BAD_PACKED, BLOCK, FollowedFile, Rewritte
 from txmon.ingest.rotation import moved_files, rotated
 from txmon.support.frozen import frozen
 
+GONE: Final = 10.0  # seconds without a file of the name after which that is reported; a rotation takes less
 ROTATE_WAIT: Final = 5.0  # seconds for which a renamed file is still read, as fluent-bit's rotate_wait
 FINISHED: Final = 16  # files that a source remembers after it has closed them
 LONGEST_HEADER: Final = 1 << 16  # bytes
@@ -150,6 +151,7 @@ class FollowSource:
         from_end: bool = False,
         others: "Others | None" = None,
         history: Collection[str] = (),
+        lasting: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Create it. position: where to continue. say: receives a line when data is lost.
@@ -157,7 +159,9 @@ class FollowSource:
         others: the other sources of the run.
 
         from_end: without a position, skip what is in the file now. history: without a position, rotated files of
-        `path` to read first. Raise ConfigError if `position` is not valid.
+        `path` to read first. lasting: report it if no file has the name for long.
+
+        Raise ConfigError if `position` is not valid.
         """
         self.name = path
         self.ended = False
@@ -171,6 +175,9 @@ class FollowSource:
         # the file of the last chunk, and the offset of its end
         self._given: tuple[FollowedFile | None, int] = (None, 0)
         self._trouble = ""
+        self._lasting = lasting
+        self._gone_since: float | None = None  # when the file's name was missed first
+        self._gone = ""  # a message that it has been missing for long
         self._found = position is not None  # whether the file has existed at some time; if so, txmon waits for it
         self._from_end = from_end and position is None and os.path.exists(path)
         self._others.sources.append(self)
@@ -192,7 +199,7 @@ class FollowSource:
     def awaits(self) -> str:
         """Return a message while the file does not exist yet, or "". Raise NoInput if `path` is not a regular file."""
         if self._current is not None or self._older:
-            return self._trouble
+            return self._trouble or self._gone
         try:
             status = os.stat(self.name)
         except FileNotFoundError:
@@ -393,8 +400,24 @@ class FollowSource:
         try:
             status = os.stat(self.name)
         except FileNotFoundError:
+            self._note_gone()
             return False  # renamed, and the new file does not exist yet: the old one may still grow
+        self._gone_since = None
+        if self._gone:
+            self._gone = ""
+            self._say(f"{self.name}: exists again")
         return (status.st_dev, status.st_ino) != file.identity
+
+    def _note_gone(self) -> None:
+        """Report it once if no file has had the name for long."""
+        if not self._lasting or self._gone:
+            return
+        now = self._monotonic()
+        if self._gone_since is None:
+            self._gone_since = now
+        elif now - self._gone_since >= GONE:
+            self._gone = f"{self.name}: no such file any more; waiting for a new one"
+            self._say(self._gone)
 
     def _turn(self, file: FollowedFile) -> None:
         """Continue with the file that has the name now. `file` had it before."""

@@ -300,8 +300,11 @@ class Courier:
             lines.append(f"{name}: {counted(counts.merged, 'overtaken step')} sent together with later ones")
         if counts.failed:
             lines.append(f"{name}: {counted(counts.failed, 'failed attempt')}, the last: {counts.last}")
-        if self._queue:
-            lines.append(f"{name}: {len(self._queue)} not sent yet, kept in {self._spool.folder}")
+        kept = sum(1 for waiting in self._queue if waiting.body is None)
+        if kept:
+            lines.append(f"{name}: {kept} not sent yet, kept in {self._spool.folder}")
+        if lost := len(self._queue) - kept:
+            lines.append(f"{name}: {counted(lost, 'notification')} lost: neither sent nor kept in {self._spool.folder}")
         if counts.refused:
             lines.append(f"{name}: {counts.refused} refused, kept in {self._spool.folder / 'refused'}: {counts.last}")
         if counts.unreadable:

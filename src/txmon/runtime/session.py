@@ -239,11 +239,13 @@ class LiveSession:
         self.feeds.open_ended = True
         self._look_for_files(pattern, first=True)
 
-    def _follow(self, path: str, parser: RecordParser | None = None, history: Collection[str] = ()) -> Feed:
+    def _follow(
+        self, path: str, parser: RecordParser | None = None, history: Collection[str] = (), lasting: bool = True
+    ) -> Feed:
         found = self.position(path)
         if found is not None and not isinstance(found, Mapping):
             raise ConfigError(f"{path}: the state has no valid position for it")
-        source = FollowSource(path, found, self.say, self.from_end, self._others, history)
+        source = FollowSource(path, found, self.say, self.from_end, self._others, history, lasting)
         feed = self.read_from(source, parser)
         if found is not None:
             for line in feed.resume(found, self.settings.state):
@@ -261,7 +263,7 @@ class LiveSession:
         for path in paths:
             if not first and self._is_a_rest(path):
                 continue
-            self._follow(path, history=() if not first or self.from_end else known)
+            self._follow(path, history=() if not first or self.from_end else known, lasting=False)
             if not first:
                 self.say(f"{path}: is new. txmon follows it")
 

@@ -101,7 +101,7 @@ class Engine:
     def _prepare(self, pipeline: Pipeline) -> None:
         """Prepare to let other threads run while a bucket of many keys is judged."""
         for judge in pipeline.judges():
-            judge.breathe = self._breathe
+            judge.let_run(self._breathe)
 
     def _breathe(self) -> None:
         """Let waiting readers run, and senders of rows that do not affect the current work.
@@ -354,6 +354,7 @@ class Engine:
             and self.pipeline.detector.time() == self._judged
             and time.monotonic() - self._began < REWRITE
             and not self.session.save_failing
+            and "journal" not in self.session.troubles
         )
 
     def _note_troubles(self) -> None:

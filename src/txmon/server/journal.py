@@ -11,7 +11,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from errno import EIO, ENOSPC
+from errno import EIO, ENOENT, ENOSPC
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -38,6 +38,8 @@ class Journal:
         self._shared = shared
         self._lock = threading.Condition()
         self._descriptor = -1
+        self._ended: list[int] = []  # descriptors of earlier segments, which `commit` must still write to the disk
+        self._is_new = False  # the folder on the disk may lack the current segment
         self._number = max(self._segments(), default=0)  # of the current segment
         self._size = 0
         self._written = 0  # payloads written
@@ -94,35 +96,46 @@ class Journal:
         Call it with the lock held; it is released meanwhile.
         """
         self._syncing = True
-        descriptor = self._descriptor
+        current, ended, is_new = self._descriptor, self._ended, self._is_new
+        self._ended, self._is_new = [], False
         self._lock.release()
         failure: OSError | None = None
         try:
-            os.fdatasync(descriptor)
+            for descriptor in (*ended, current):
+                if descriptor >= 0:
+                    os.fdatasync(descriptor)
+            if is_new:
+                self._write_out_folder()
         except OSError as bad:
             failure = bad
         finally:
+            for descriptor in ended:
+                os.close(descriptor)
             self._lock.acquire()
             self._syncing = False
             self._lock.notify_all()
+        if current >= 0 and current == self._descriptor and os.fstat(current).st_nlink == 0:
+            failure = failure or OSError(ENOENT, "somebody deleted its file")  # a restart would not find the rows
         if failure is not None:
             self._broken = failure  # a second attempt could succeed although the kernel dropped the data
             raise failure
         self._synced = max(self._synced, until)
 
     def rotate(self) -> int:
-        """Start a segment and return its number. The state that names it must contain everything added before."""
+        """Start a segment and return its number. The state that names it must contain everything added before.
+
+        It does not wait for the disk, because all senders of rows wait for it. A thread that waits in `commit` for
+        earlier payloads writes the earlier segments to the disk.
+        """
         with self._lock:
-            while self._syncing:
-                self._lock.wait()
             if self._descriptor >= 0:
-                if self._broken is None and self._synced < self._written:
-                    self._sync(self._written)
-                os.close(self._descriptor)
+                self._ended.append(self._descriptor)
                 self._descriptor = -1
             if self._broken is not None:
                 self._broken, self._lost = None, self._written
-            self._synced = self._written
+                self._synced = self._written
+            if self._synced == self._written and not self._syncing:
+                self._close_ended()
             self._number += 1
             self._named = self._number
             return self._number
@@ -151,11 +164,17 @@ class Journal:
         self._named = first
 
     def close(self) -> None:
-        """Close the segment."""
+        """Close all segments."""
         with self._lock:
             if self._descriptor >= 0:
-                os.close(self._descriptor)
+                self._ended.append(self._descriptor)
                 self._descriptor = -1
+            self._close_ended()
+
+    def _close_ended(self) -> None:
+        for descriptor in self._ended:
+            os.close(descriptor)
+        self._ended = []
 
     def _read(self, path: Path) -> Iterator[bytes]:
         with os.fdopen(open_file(str(path), os.O_RDONLY, private=True), "rb") as file:
@@ -187,6 +206,9 @@ class Journal:
             path.unlink()
             raise OSError(ENOSPC, os.strerror(ENOSPC))
         self._size = len(begin)
+        self._is_new = True
+
+    def _write_out_folder(self) -> None:
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -88,7 +88,7 @@ def serve(notify: bool, **flags: object) -> ExitCode:
     say = ServerLog(settings.log_format, "warning" if settings.quiet else settings.log_level, time.time)
     debug = bool(click.get_current_context().find_root().params.get("debug"))
     with ExitStack() as stack:
-        stack.enter_context(owned(settings.state))
+        lock = stack.enter_context(owned(settings.state))
         log = RejectLog(settings.rejects, say=lambda line: tell([line]))
         stack.callback(log.close)
         pipeline = pipeline_of(settings, live=True, partial=True, detailed=True)
@@ -107,13 +107,15 @@ def serve(notify: bool, **flags: object) -> ExitCode:
         guard = Guard(
             token, (settings.host, *settings.allow_host), time.time, tokens, settings.trusted_proxy, settings.base_path
         )
-        controls = LiveControls(engine.session, outputs, flags, engine.adopt, engine.save_now, say.info, engine.report)
+        controls = LiveControls(
+            engine.session, outputs, flags, engine.adopt, engine.save_now, say.info, engine.report, lock
+        )
         if settings.tokens_file is not None:
             controls.renew.append(lambda: _renewed(guard, str(settings.tokens_file)))
         stop = stack.enter_context(stopping(patient=True))
         code, written = _run(settings, engine, guard, say, journal, debug, controls, stop)
         outputs.kept(written and settings.state is not None)
-        return code
+    return ExitCode.IO if outputs.lost else code
 
 
 def _tokens(settings: Settings) -> tuple[str | None, list[Token]]:
@@ -136,7 +138,7 @@ def _renewed(guard: Guard, path: str) -> str:
     return f"{path}: {counted(len(tokens), 'token')} read again"
 
 
-def _encryption(settings: Settings) -> "Tls | None":
+def _encryption(settings: Settings, say: ServerLog) -> "Tls | None":
     """Return TLS as configured, or None. Raise UsageError or ConfigError if it is not possible."""
     if settings.tls_cert is None and settings.tls_key is None:
         return None
@@ -144,7 +146,7 @@ def _encryption(settings: Settings) -> "Tls | None":
         raise UsageError("--tls-cert and --tls-key belong together; give both")
     from txmon.server.http.tls import Tls  # imported here because OpenSSL is slow to load
 
-    return Tls(settings.tls_cert, settings.tls_key)
+    return Tls(settings.tls_cert, settings.tls_key, say.warning)
 
 
 def _access_log(settings: Settings, stack: ExitStack, say: ServerLog) -> AccessLog | None:
@@ -170,7 +172,7 @@ def _run(
 ) -> tuple[ExitCode, bool]:
     """Serve until SIGTERM or SIGINT, answer the requests in flight, and write the state. Return whether that worked."""
     sys.setswitchinterval(SWITCH)
-    encryption = _encryption(settings)
+    encryption = _encryption(settings, say)
     if encryption is not None:
         controls.renew.append(encryption.reload)
     tz = ZoneInfo(settings.tz)
@@ -202,7 +204,7 @@ def _run(
     engine.feed.hub.close()
     answered = listener.stop(PATIENCE)
     written = engine.finish(LAST)
-    if engine.trouble != trouble:
+    if engine.trouble not in ("", trouble):
         say.warning(engine.trouble)
     for line in engine.farewell():
         say.info(line)
@@ -226,10 +228,12 @@ def _until_ended(engine: Engine, app: App, stop: Stop, say: ServerLog, controls:
         engine.tick(TICK)
         with suppress(Busy), engine.turn(TICK):
             controls.look()
-        for line in engine.session.taken_notices():
+        said = engine.session.taken_notices()
+        for line in said:
             say.warning(line)
         vitals.alive(engine.trouble)
         if engine.trouble != trouble:
-            trouble = engine.trouble
-            say.warning(trouble)
+            before, trouble = trouble, engine.trouble
+            if trouble not in said:
+                say.warning(trouble or f"over: {before}")
     return trouble

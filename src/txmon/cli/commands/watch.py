@@ -129,7 +129,7 @@ def watch(
         raise UsageError("--follow names a file twice. Name each file once.")
     with ExitStack() as stack:
         stop = stack.enter_context(stopping())
-        stack.enter_context(owned(settings.state))
+        lock = stack.enter_context(owned(settings.state))
         session = _session(settings, stack)
         _begin(session, begin, paths, kafka)
         _open(session, paths, (kafka, group) if kafka else None, other, stack)
@@ -137,7 +137,7 @@ def watch(
         outputs = Outputs(settings, stack, notify, live=True, reader=None, typed=typed)
         session.remember(session.feeds)
         session.remember(outputs)
-        live = LiveControls(session, outputs, flags)
+        live = LiveControls(session, outputs, flags, lock=lock)
         vitals = Vitals(settings.heartbeat, os.environ, lambda line: tell([line]))
         vitals.start()
         stack.callback(vitals.stop)

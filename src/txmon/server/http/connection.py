@@ -13,6 +13,7 @@ from txmon.server.http.message import CHUNKED, HEAD, Chunks, HttpError, Request,
 READ: Final = 64 << 10  # bytes per read
 LINGER: Final = 1.0  # seconds for the client to read an early answer
 END: Final = b"\r\n\r\n"
+BARE: Final = b"\n\n"  # the end of a head whose lines lack the CR
 HELLO: Final = b"\x16\x03"  # the first bytes of TLS
 COMMON: Final = (
     b"X-Content-Type-Options: nosniff\r\n"
@@ -175,6 +176,8 @@ class Connection:
             raise HttpError(400, "this port speaks HTTP without TLS. Use http://, or --tls-cert", close=True)
         while (end := self._rest.find(END, max(0, searched - 3))) < 0:
             searched = len(self._rest)
+            if BARE in self._rest:
+                raise HttpError(400, "the lines of the headers must end with CR LF, not with LF alone", close=True)
             if searched > HEAD:
                 raise HttpError(431, f"the headers are longer than {HEAD} bytes", close=True)
             self._more(deadline)

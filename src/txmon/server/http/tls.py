@@ -2,12 +2,15 @@
 
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from txmon.errors import ConfigError
 
 PARTING: Final = 0.2  # seconds for a client to acknowledge the end
+TURNS: Final = 10  # of a handshake, at most
+OUTDATED: Final = {9: "is not valid yet", 10: "has expired"}  # by OpenSSL's code of a failed verification
 PLAIN: Final = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 36\r\nConnection: close\r\n\r\n"
     b"This port speaks TLS. Use https://.\n"
@@ -17,8 +20,12 @@ PLAIN: Final = (
 class Tls:
     """Puts connections under TLS 1.2 or later, with the certificate that was read last."""
 
-    def __init__(self, certificate: str, key: str) -> None:
-        """Read both files (PEM). Raise ConfigError if they cannot be used."""
+    def __init__(self, certificate: str, key: str, warn: Callable[[str], object]) -> None:
+        """Read both files (PEM). Raise ConfigError if they cannot be used.
+
+        warn: receives a line if clients will refuse the certificate.
+        """
+        self._warn = warn
         self._certificate = certificate
         self._key = key
         self._context = self._read()
@@ -65,7 +72,31 @@ class Tls:
             context.load_cert_chain(self._certificate, self._key, _no_password)
         except (ssl.SSLError, ValueError) as bad:
             raise ConfigError(f"{self._certificate}, {self._key}: {_reason(bad)}") from bad
+        outdated = _outdated(context, self._certificate)
+        if outdated:
+            self._warn(f"--tls-cert {self._certificate}: the certificate {outdated}. Clients will refuse it")
         return context
+
+
+def _outdated(server: ssl.SSLContext, certificate: str) -> str:
+    """Return why a client would refuse the time of a certificate, or "". It is tried, in memory."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # whoever issued it
+    client.load_verify_locations(certificate)
+    one, two = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = [client.wrap_bio(one, two), server.wrap_bio(two, one, server_side=True)]
+    for _ in range(TURNS):
+        for side in sides:
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError as bad:
+                return OUTDATED.get(bad.verify_code, "")
+            except ssl.SSLError:
+                return ""
+    return ""
 
 
 def _no_password() -> str:
