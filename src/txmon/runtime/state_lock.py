@@ -65,7 +65,7 @@ def owned(state: str | None) -> Iterator[StateLock | None]:
 
 
 def _take(descriptor: int) -> bool:
-    """Lock a file and write into it who has it. Return False if another process has it."""
+    """Lock a file and write the process number into it. Return False if another process has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -82,7 +82,7 @@ def _outdated(server: ssl.SSLContext, certificate: str) -> str:
     """Return why a client would refuse the time of a certificate, or "". It is tried, in memory."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
-    client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # whoever issued it
+    client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # any issuer will do
     client.load_verify_locations(certificate)
     one, two = ssl.MemoryBIO(), ssl.MemoryBIO()
     sides = [client.wrap_bio(one, two), server.wrap_bio(two, one, server_side=True)]
