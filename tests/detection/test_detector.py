@@ -401,14 +401,14 @@ def test_a_key_s_series_may_be_less_dispersed_also_after_a_restart() -> None:
 
 def test_others_may_run_while_new_keys_begin_and_nothing_changes() -> None:
     draw = random.Random(3)
-    buckets = [
+    rows: list[Bucket] = [
         {(("m", f"m{draw.randrange(400)}"),): {draw.choice("abc"): draw.randint(1, 9)} for _ in range(150)}
         for _ in range(12)
     ]
     one, other = BucketJudge(DetectorConfig(warmup=60)), BucketJudge(DetectorConfig(warmup=60))
     steps: list[int] = []
     other.let_run(lambda: steps.append(other.size), 2)
-    for i, bucket in enumerate(buckets):
+    for i, bucket in enumerate(rows):
         expected, found = ([verdict_line(v) for v in judge.judge(60 * i, bucket)] for judge in (one, other))
         assert found == expected
     assert one.snapshot() == other.snapshot()

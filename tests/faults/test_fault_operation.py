@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -116,7 +116,7 @@ def test_something_else_takes_the_name(what: str, follow: Following) -> None:
     follow.start()
     assert follow.reads(39), follow.said()
     follow.log.rename(follow.folder / "app.log.1")
-    make = {"folder": follow.log.mkdir, "link": lambda: follow.log.symlink_to("app.log"),
+    make: dict[str, Callable[[], object]] = {"folder": follow.log.mkdir, "link": lambda: follow.log.symlink_to("app.log"),
             "pipe": lambda: os.mkfifo(follow.log)}  # fmt: skip
     make[what]()
     assert until(lambda: "app.log: cannot be read" in follow.said())
