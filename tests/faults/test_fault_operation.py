@@ -116,8 +116,11 @@ def test_something_else_takes_the_name(what: str, follow: Following) -> None:
     follow.start()
     assert follow.reads(39), follow.said()
     follow.log.rename(follow.folder / "app.log.1")
-    make: dict[str, Callable[[], object]] = {"folder": follow.log.mkdir, "link": lambda: follow.log.symlink_to("app.log"),
-            "pipe": lambda: os.mkfifo(follow.log)}  # fmt: skip
+    make: dict[str, Callable[[], object]] = {
+        "folder": follow.log.mkdir,
+        "link": lambda: follow.log.symlink_to("app.log"),
+        "pipe": lambda: os.mkfifo(follow.log),
+    }
     make[what]()
     assert until(lambda: "app.log: cannot be read" in follow.said())
     if what == "folder":
