@@ -156,7 +156,8 @@ class Engine:
             self._keep(Entry(self.clock(), "rows", records, rejects, rejected, key, digest, readings=readings))
         self.pipeline.defers = aside
         try:
-            return replace(self._feed(records, rejects, rejected), readings=readings)
+            result = self._feed(records, rejects, rejected)
+            return replace(result, readings=readings) if readings else result
         finally:
             self.pipeline.defers = False
 

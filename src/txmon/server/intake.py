@@ -263,6 +263,8 @@ class Intake:
         self.options = options
         self._times = times
         self._clock = clock
+        # the format, the reading and the options of the last body; most bodies are alike
+        self._prepared: tuple[str, Reading | None, ParseOptions] | None = None
         self._live = tz is not None
         if self._live:
             times.go_live(int(clock()), HALF_DAY)
@@ -270,13 +272,16 @@ class Intake:
     def parser(self, source: str, kind: str = "jsonl", reading: Reading | None = None) -> RecordParser:
         """Return a parser of one source. kind: auto, csv or jsonl. reading: the decision about the source."""
         options = self.options
-        own = ParseOptions(
-            kind, options.mapping, options.by, options.max_line, money=options.money, drivers=options.drivers
-        )
+        found = self._prepared
+        if found is None or found[0] != kind or found[1] is not reading:
+            own = ParseOptions(
+                kind, options.mapping, options.by, options.max_line, money=options.money, drivers=options.drivers
+            )
+            found = self._prepared = kind, reading, own if reading is None else reading.options(own)
+        own = found[2]
         if reading is None:
             self._times.decide("")
             return RecordParser(source, own, self._times)
-        own = reading.options(own)
         self._times.decide(reading.order if reading.order in ("dmy", "mdy") else "", reading.time_form)
         return RecordParser(source, own, self._times)
 

@@ -1,8 +1,10 @@
 """Serves one connection: it reads requests from the socket within limits and deadlines, and writes the answers."""
 
 import socket
+import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
@@ -107,6 +109,8 @@ class Connection:
         self._draining = draining
         self._encryption = encryption
         self._rest = b""
+        self._patience = 0.0  # seconds for which the kernel lets a read wait; 0: not set
+        self._head: tuple[bytes, Request, int] | None = None  # the last one, with what was read from it
 
     def serve(self) -> None:
         """Answer requests until the connection ends; closes the socket."""
@@ -184,8 +188,8 @@ class Connection:
         if end > HEAD:
             raise HttpError(431, f"the headers are longer than {HEAD} bytes", close=True)
         self.head_since = 0.0
-        request, length = parse_head(self._rest[:end])
-        request = self._refused = replace(request, peer=self.peer, secure=self._encryption is not None)
+        request, length = self._parsed(self._rest[:end])
+        self._refused = request
         if length > self._limits.body:
             raise HttpError(413, f"the body has {length} bytes, at most {self._limits.body} are read", close=True)
         self._rest = self._rest[end + len(END) :]
@@ -195,7 +199,22 @@ class Connection:
         self._expect(request, length)
         deadline = self._began + self._limits.request
         body = self._chunked(most, deadline) if length == CHUNKED else self._body(length, deadline)
-        return replace(request, body=body)
+        return Request(
+            request.method, request.path, request.query, request.headers, body, request.keep_alive, request.peer,
+            request.secure, request.origin_host,
+        )  # fmt: skip
+
+    def _parsed(self, head: bytes) -> tuple[Request, int]:
+        """Return the request with this head, and the length of its body. Raise HttpError.
+
+        Most clients send the same head again and again.
+        """
+        if self._head is not None and self._head[0] == head:
+            return self._head[1], self._head[2]
+        request, length = parse_head(head)
+        request = replace(request, peer=self.peer, secure=self._encryption is not None)
+        self._head = head, request, length
+        return request, length
 
     def _expect(self, request: Request, length: int) -> None:
         wish = request.headers.get("expect")
@@ -234,10 +253,9 @@ class Connection:
         left = deadline - time.monotonic()
         if left <= 0:
             raise self._too_late()
-        self._sock.settimeout(left)
         try:
-            block = self._sock.recv(READ)
-        except TimeoutError:
+            block = self._receive(left)
+        except (TimeoutError, BlockingIOError):
             raise self._too_late() from None
         if not block:
             if self.idle:
@@ -245,6 +263,21 @@ class Connection:
             # a client that closed only its own direction can still receive the answer
             raise HttpError(400, "the request ended too early", close=True)
         self._rest += block
+
+    def _receive(self, left: float) -> bytes:
+        """Return what the client sends within `left` seconds. Raise TimeoutError or BlockingIOError.
+
+        Without TLS, the kernel keeps the time. A timeout of Python costs two system calls more for each read, and each
+        call may have to wait for another thread.
+        """
+        if self._encryption is not None:
+            self._sock.settimeout(left)
+            return self._sock.recv(READ)
+        patience = self._limits.idle if self.idle and left > self._limits.idle / 2 else left
+        if patience != self._patience:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(patience))
+            self._patience = patience
+        return self._sock.recv(READ)
 
     def _too_late(self) -> Exception:
         if self.idle:
@@ -259,8 +292,15 @@ class Connection:
 
     def _write(self, block: bytes) -> None:
         """Send all of `block` within the time limit. Raise OSError if the client does not accept it."""
+        if self._encryption is None:
+            with suppress(BlockingIOError):
+                block = block[self._sock.send(block, socket.MSG_DONTWAIT) :]
+            if not block:
+                return
         self._sock.settimeout(self._limits.send)
         self._sock.sendall(block)
+        if self._encryption is None:
+            self._sock.settimeout(None)
 
     def _linger(self) -> None:
         """Let the client read the answer, because closing with unread data would reset the connection."""
@@ -272,6 +312,11 @@ class Connection:
             self._sock.settimeout(left)
             if not socket.socket.recv(self._sock, READ):
                 return
+
+
+def _timeval(seconds: float) -> bytes:
+    whole = max(1, int(seconds * 1e6))
+    return struct.pack("@ll", *divmod(whole, 1_000_000))
 
 
 @lru_cache(maxsize=4)
