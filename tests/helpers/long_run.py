@@ -26,6 +26,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from servers import free_port
+
 BEGIN: Final = datetime(2026, 3, 2, tzinfo=UTC)
 HEADER: Final = "time,status,count\n"
 TXMON: Final = [sys.executable, "-m", "txmon"]
@@ -82,7 +84,8 @@ class Followed:
         self.log.write_text(HEADER)
         self.process: subprocess.Popen[bytes] | None = None
         self.receiver: http.server.HTTPServer | None = None
-        self.env = {**os.environ, "TXMON_WEBHOOK": "http://127.0.0.1:1/", "TXMON_NO_READING": "1"}
+        self.dead = free_port()  # its own, because tests beside it take port 1 for one on which nobody listens
+        self.env = {**os.environ, "TXMON_WEBHOOK": f"http://127.0.0.1:{self.dead}/", "TXMON_NO_READING": "1"}
         shim = folder / "clock.so"
         (folder / "clock.c").write_text(CLOCK)
         compiler = ["cc", "-shared", "-fPIC", "-o", str(shim), str(folder / "clock.c"), "-ldl"]
@@ -188,7 +191,7 @@ class Followed:
             self.receiver = None
             return
         with suppress(OSError):
-            self.receiver = http.server.HTTPServer(("127.0.0.1", 1), Receiver)
+            self.receiver = http.server.HTTPServer(("127.0.0.1", self.dead), Receiver)
             threading.Thread(target=self.receiver.serve_forever, daemon=True).start()
 
     def signal(self, number: signal.Signals) -> None:

@@ -98,3 +98,10 @@ def test_no_hook_needs_a_network_and_each_runs_a_check_of_make_test() -> None:
     assert len(checks) == 4
     entries = [hook["entry"] for hook in hooks]
     assert [check for check in checks if not any(f".venv/bin/{check}" in entry for entry in entries)] == []
+
+
+def test_every_test_that_the_readme_of_the_tests_names_exists() -> None:
+    named = re.findall(r"`(\w+/test_\w+\.py)::(\w+)`", (ROOT / "tests" / "README.md").read_text())
+    assert len(named) > 50
+    missing = [f"{file}::{name}" for file, name in named if f"def {name}(" not in (ROOT / "tests" / file).read_text()]
+    assert missing == []
