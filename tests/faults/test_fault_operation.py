@@ -255,3 +255,62 @@ def test_an_address_of_ipv6(tmp_path: Path) -> None:
             sock.sendall(f"GET /healthz HTTP/1.1\r\nHost: [::1]:{port}\r\nConnection: close\r\n\r\n".encode())
             assert sock.recv(100).startswith(b"HTTP/1.1 200")
         assert end(process)[0] == 0
+
+
+@pytest.mark.fault(
+    "a command of `--exec` hangs while txmon ends",
+    "ends it too after `--flush-timeout`; its notification stays in the spool for the next start",
+)
+def test_a_command_does_not_outlive_txmon(tmp_path: Path) -> None:
+    minutes = "".join(f"2026-03-02T10:{m:02}:00Z,failed,{200 if m > 40 else 1}\n" for m in range(50))
+    (tmp_path / "day.csv").write_text("time,status,count\n" + minutes)
+    command = ["replay", "day.csv", "--notify", "--exec", "sh -c 'echo $$ >> pids; exec sleep 1000'", "--spool", "sp"]
+    done = subprocess.run(
+        [TXMON, *command, "--out", "v", "--flush-timeout", "1s"], cwd=tmp_path, capture_output=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert b"not sent yet, kept in sp/exec" in done.stderr
+    started = (tmp_path / "pids").read_text().split()
+    assert started
+    assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
+
+
+@pytest.mark.fault(
+    "SIGTERM at any moment of the start", "ends with 0, or as the signal does before it is handled; the state is whole"
+)
+@pytest.mark.parametrize("command", ["watch --follow app.log --out v", "serve --port 0"])
+def test_a_signal_during_the_start(command: str, tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text(HEADER + rows(0, 40))
+    for tenths in range(1, 7):
+        with subprocess.Popen(
+            [TXMON, *command.split(), "--state", "s"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            time.sleep(0.07 * tenths)
+            process.terminate()
+            _, said = process.communicate(timeout=30)
+        assert process.returncode in (0, -signal.SIGTERM), said
+        assert b"Traceback" not in said
+    if (tmp_path / "s").exists():
+        subprocess.run([TXMON, "state", "show", "s"], cwd=tmp_path, check=True, capture_output=True, timeout=30)
+
+
+@pytest.mark.fault(
+    "the reader of `serve`'s standard output goes away", "says it once, on /healthz too, and goes on answering"
+)
+def test_the_reader_of_a_server_goes_away(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [TXMON, "serve", "--port", "0"], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        port = int(process.stderr.readline().strip().rpartition(":")[2].rstrip("/"))
+        for _ in range(3):
+            assert post(port, ROWS)[0] == 200
+        trouble = "the output cannot be written: Broken pipe"
+        assert until(lambda: ask(port, "GET", "/healthz")[1]["trouble"] == trouble)
+        time.sleep(1)
+        process.terminate()
+        assert process.stderr.read().count(trouble) == 1

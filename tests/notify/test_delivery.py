@@ -242,6 +242,18 @@ def test_a_disk_that_cannot_keep_it_does_not_lose_it(tmp_path: Path) -> None:
     assert desk.said == ["fake: the spool cannot keep notifications (No space left on device)"]
 
 
+def test_what_was_neither_sent_nor_kept_is_lost_and_said(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "sp")
+    desk.add(1)
+    (tmp_path / "sp").rename(tmp_path / "elsewhere")
+    desk.add(2)
+    said = desk.courier.summary()
+    assert said[1:3] == [
+        f"fake: 1 not sent yet, kept in {tmp_path / 'sp'}",
+        f"fake: 1 notification lost: neither sent nor kept in {tmp_path / 'sp'}",
+    ]
+
+
 def test_two_processes_do_not_share_a_spool(tmp_path: Path) -> None:
     first = Spool(tmp_path)
     with pytest.raises(ConfigError, match="another txmon sends from there"):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from txmon.model.outcome import IncidentEvent
-from txmon.notify.channels.base import Answer, Channel, attempt
+from txmon.notify.channels.base import Answer, Channel, Stoppable, attempt
 from txmon.notify.notification import Notification
 from txmon.notify.pending import pack_notification, unpack_notification
 from txmon.notify.spool import Spool, Spooled
@@ -350,6 +350,8 @@ class Delivery:
             self._thread.join(0.05)
         if not self._thread.is_alive():  # otherwise it may still be sending from there
             self.courier.close()
+        elif isinstance(self.courier.channel, Stoppable):
+            self.courier.channel.stop()
 
     def _deadline(self) -> float:
         assert self._closing is not None

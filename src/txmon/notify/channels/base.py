@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from socket import gaierror
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from txmon.notify.notification import Notification
@@ -26,6 +26,14 @@ class Answer:
     text: str  # for people; never a secret
     after: float | None = None  # seconds to wait before anything else is sent, where the receiver named them
     slow: bool = False  # the receiver took too long: it may have got it all the same
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A channel whose attempt would otherwise outlive txmon."""
+
+    def stop(self) -> None:
+        """End an attempt that is under way."""
 
 
 class Channel(Protocol):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import tzinfo
 from typing import Final
 
@@ -29,6 +30,8 @@ class Command:
         self._env = {name: value for name, value in env.items() if not name.startswith("TXMON_")}
         self._tz = tz
         self._timeout = timeout
+        self._running: subprocess.Popen[bytes] | None = None
+        self._stopped = False
 
     def render(self, notification: Notification) -> str:
         """Return the document, on a line."""
@@ -48,18 +51,31 @@ class Command:
                 )
             except OSError as bad:
                 return Answer("retry", f"{self._words[0]}: {bad.strerror}")
+            self._running = process
             try:
                 process.communicate(body.encode("utf-8"), self._timeout)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 return Answer("retry", f"{self._words[0]}: took longer than {self._timeout:g} s")
+            finally:
+                self._running = None
+            if self._stopped:
+                return Answer("retry", f"{self._words[0]}: stopped, because txmon ends")
             if process.returncode == 0:
                 return Answer("sent", "exit code 0")
             said.seek(0)
             words = " ".join(said.read(4096).decode("utf-8", "replace").split())[:QUOTED]
             text = f"{self._words[0]}: {_ending(process.returncode)}" + (f": {words}" if words else "")
             return Answer("retry" if process.returncode == TRY_AGAIN else "refused", text)
+
+    def stop(self) -> None:
+        """End a command that still runs. Its notification stays in the spool, and is sent at the next start."""
+        process = self._running
+        self._stopped = True
+        if process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _ending(code: int) -> str:
