@@ -81,6 +81,7 @@ class Followed:
         if self.mounted:
             stack.callback(lambda: subprocess.run(["umount", "-l", str(self.small)], check=False))
         self.written = 0
+        self.done: list[tuple[str, str]] = []  # each fault: the newest minute when it began, and what it was
         self.log.write_text(HEADER)
         self.process: subprocess.Popen[bytes] | None = None
         self.receiver: http.server.HTTPServer | None = None
@@ -133,7 +134,9 @@ class Followed:
         acts = (self.rename, self.copytruncate, self.restart, self.restart, self.stop_and_start, self.hangup,
                 self.pause, self.step, self.fill, self.notify)  # fmt: skip
         act = self.chance.choice(acts)
+        begun = minute(self.written)
         act()
+        self.done.append((begun, f"{act.__name__} from {begun} to {minute(self.written)}"))
         return act.__name__
 
     def rename(self) -> None:
@@ -227,10 +230,23 @@ class Followed:
         replay = subprocess.run(command, capture_output=True, check=True, env=self.env)
         last = minute(self.written - LAST)
         expected, found = (judged(text, last) for text in (replay.stdout, (self.small / "v.jsonl").read_bytes()))
-        wrong = [f"missing: {line}" for line in sorted(expected - found)] + [
-            f"not in a replay: {line}" for line in sorted(found - expected)
-        ]
-        return [f"{len(wrong)} of {len(expected)} lines differ", *wrong[:6]] if wrong else []
+        wrong = [(time_of(line), f"missing: {line}") for line in expected - found]
+        wrong += [(time_of(line), f"not in a replay: {line}") for line in found - expected]
+        if not wrong:
+            return []
+        first = min(wrong)[0]
+        near = [text for time, text in self.done if abs((time_at(time) - time_at(first)).total_seconds()) < 1800]
+        return [f"{len(wrong)} of {len(expected)} lines differ", *[text for _, text in sorted(wrong)[:8]], *near]
+
+
+def time_of(line: str) -> str:
+    """The time of a line that `judged` returned."""
+    row = json.loads(line)
+    return str(row["time"] if isinstance(row, dict) else row[0])
+
+
+def time_at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
