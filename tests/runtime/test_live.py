@@ -1,5 +1,6 @@
 """Live sources: growing, renamed, cut, torn and merged files; the clock; the keys; acknowledgements."""
 
+import gzip
 import os
 import random
 from datetime import UTC, date
@@ -14,6 +15,7 @@ from txmon.errors import IoFailure
 from txmon.ingest.follow import FollowSource, PipeSource
 from txmon.ingest.records import ParseOptions, RecordParser
 from txmon.ingest.rejects import RejectLog
+from txmon.ingest.rotation import rotated
 from txmon.ingest.timestamps import TimeParser
 from txmon.model.outcome import Outcome
 from txmon.runtime.acknowledgements import Word, leave_word, take_words, words_left
@@ -69,6 +71,49 @@ def test_a_file_that_stays_away_is_reported_and_so_is_its_return(tmp_path: Path)
     path.write_bytes(b"two\n")
     assert drain(source) == [b"two"]
     assert (said[1:], source.awaits()) == ([f"{path}: exists again"], "")
+
+
+@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("packs", [False, True])
+def test_a_rotation_between_two_looks_at_the_folder_hides_no_file(
+    at: int, packs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two copies are rotated before anybody looked, and a third one after the folder was listed for the `at`th time."""
+    path, said, listed = tmp_path / "app.log", list[str](), [0]
+    path.write_bytes(b"".join(b"line %d of the file\n" % n for n in range(100)))
+    source = FollowSource(str(path), say=said.append)
+    assert len(drain(source)) == 100
+
+    def rotate(line: bytes) -> None:
+        for number in range(5, 0, -1):
+            old = tmp_path / f"app.log.{number}"
+            if old.exists():
+                old.rename(tmp_path / f"app.log.{number + 1}")
+        (tmp_path / "app.log.1").write_bytes(path.read_bytes())
+        path.write_bytes(line)
+
+    def list_and_rotate(name: str) -> list[Path]:
+        found = rotated(name)
+        listed[0] += 1
+        if listed[0] == at + 1:
+            second = tmp_path / "app.log.2"
+            if packs and second.exists():
+                second.with_name("app.log.2.gz").write_bytes(gzip.compress(second.read_bytes()))
+                os.utime(second.with_name("app.log.2.gz"), ns=(second.stat().st_atime_ns, second.stat().st_mtime_ns))
+                second.unlink()
+            else:
+                rotate(b"four\n")
+        return found
+
+    rotate(b"two\n")
+    rotate(b"three\n")
+    monkeypatch.setattr("txmon.ingest.follow.rotated", list_and_rotate)
+    lines = drain(source)
+    if not packs and listed[0] > at:
+        lines += drain(source)
+        assert lines == [b"two", b"three", b"four"]
+    else:
+        assert (lines, said) == ([b"two", b"three"], [])
 
 
 def test_a_renamed_file_is_read_to_its_end_and_then_the_new_one(tmp_path: Path) -> None:

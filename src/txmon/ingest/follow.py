@@ -5,7 +5,7 @@ Each yields batches of whole lines and the position after them.
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from txmon.errors import ConfigError, IoFailure, NoInput
 from txmon.ingest.compression import unpacker_of
 from txmon.ingest.followed_file import BAD_PACKED, BLOCK, FollowedFile, Rewritten, split
-from txmon.ingest.rotation import moved_files, rotated
+from txmon.ingest.rotation import LISTINGS, moved_files, rotated
 from txmon.support.frozen import frozen
 
 GONE: Final = 10.0  # seconds without a file of the name after which that is reported; a rotation takes less
@@ -470,19 +470,40 @@ class FollowSource:
         Return whether any were.
         """
         before = len(self._older)
-        paths = rotated(self.name)
+        for _ in range(LISTINGS):
+            listing = self._listing()
+            if self._add_listed(listing, identity, place) and self._listing() == listing:
+                break
+            for file in self._older[before:]:  # rotation went on meanwhile, and may have hidden a file
+                file.close()
+            del self._older[before:]
+        else:
+            self._add_listed(self._listing(), identity, place)
+        return len(self._older) > before
+
+    def _listing(self) -> list[tuple[Path, tuple[int, int] | None]]:
+        return [(path, _identity(path)) for path in rotated(self.name)]
+
+    def _add_listed(
+        self,
+        listing: Sequence[tuple[Path, tuple[int, int] | None]],
+        identity: tuple[int, int] | None,
+        place: Mapping[str, Any],
+    ) -> bool:
+        """Add those of the listed files as `_add_between`. Return whether all of them could be opened."""
         open_files = {file.identity for file in (*self._older, self._current) if file is not None}
         changed = place.get("changed")
-        at = next((n for n, path in enumerate(paths) if _identity(path) == identity), None)
-        for n, path in enumerate(paths):
+        at = next((n for n, (_, found) in enumerate(listing) if found == identity), None)
+        complete = True
+        for n, (path, found) in enumerate(listing):
             try:
                 newer = n > at if at is not None else changed is not None and path.stat().st_mtime_ns >= int(changed)
-                if not newer or _identity(path) in open_files:
+                if not newer or found in open_files:
                     continue
                 self._add(path, place)
             except OSError:
-                continue  # rotation is in progress: the file has another name and is already known under it
-        return len(self._older) > before
+                complete = False  # it has another name by now
+        return complete
 
     def _add(self, path: Path, place: Mapping[str, Any]) -> None:
         known = [place, *(file.place(file.offset) for file in self._older)]
@@ -512,6 +533,15 @@ class FollowSource:
 
     def _find(self, place: Mapping[str, Any], without: set[tuple[int, int]]) -> FollowedFile | None:
         """Return the file that contains `place`, opened there, whatever its name is now, or None if there is none."""
+        found = None
+        for _ in range(LISTINGS):
+            listing = self._listing()
+            found = self._find_listed(place, without)
+            if found is not None or self._listing() == listing:
+                break  # else rotation went on meanwhile, and may have hidden it
+        return found
+
+    def _find_listed(self, place: Mapping[str, Any], without: set[tuple[int, int]]) -> FollowedFile | None:
         identity = _identity_of(place)
         likely = (Path(self.name), *reversed(rotated(self.name)))
         paths = [path for path in likely if _identity(path) not in without]

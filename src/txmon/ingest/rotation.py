@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+LISTINGS: Final = 20  # attempts to list the files of a folder while rotation goes on
 MOST_ENTRIES: Final = 20_000  # names examined to find a file that was moved
 PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
 # suffixes of logrotate, log4j, logback and others: .1, -20260302, .2026-03-02, -2026030214, -1772445600, .2026-03-02.1
@@ -20,19 +21,30 @@ def rotated(path: str) -> list[Path]:
     """
     own = Path(path)
     found: dict[str, tuple[Path, str, int]] = {}
-    try:
-        with os.scandir(own.parent) as entries:
-            for entry in sorted(entries, key=lambda entry: (len(entry.name), entry.name)):
-                plain = _unpacked(entry.name)
-                added = _added(plain, own)
-                if added is not None and plain not in found and entry.is_file():
-                    found[plain] = (Path(entry.path), added, entry.stat().st_mtime_ns)
-    except OSError:  # the folder is temporarily away, or a file has just been renamed
-        return []
+    for _ in range(LISTINGS):
+        try:
+            found = _rotated(own)
+            break
+        except FileNotFoundError:
+            continue  # a file was renamed between two looks at it
+        except OSError:
+            return []
     numbers = {name: _NUMBER.fullmatch(added) for name, (_, added, _) in found.items()}
     if all(numbers.values()):
         return [found[name][0] for name in sorted(found, key=lambda name: -int(numbers[name][1]))]  # type: ignore[index]
     return [path for path, _, _ in sorted(found.values(), key=lambda one: (one[2], one[1]))]
+
+
+def _rotated(own: Path) -> dict[str, tuple[Path, str, int]]:
+    """Return the rotated files by their unpacked names: the path, what was added to the name, the time of change."""
+    found: dict[str, tuple[Path, str, int]] = {}
+    with os.scandir(own.parent) as entries:
+        for entry in sorted(entries, key=lambda entry: (len(entry.name), entry.name)):
+            plain = _unpacked(entry.name)
+            added = _added(plain, own)
+            if added is not None and plain not in found and entry.is_file():
+                found[plain] = (Path(entry.path), added, entry.stat().st_mtime_ns)
+    return found
 
 
 def moved_files(path: str, real: str | None, inode: int) -> list[Path]:
