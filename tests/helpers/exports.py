@@ -933,6 +933,25 @@ def _neighbours() -> None:
         "--date",
         f"{LATER:%F}",
     )
+    fields = "#Version: 1.0\n#Fields: date time cs-method sc-status\n"
+    w3c = fields + "".join(f"{m:%F %T} POST 200\n" for m, _, _ in march)
+    export("W3C log", w3c.encode(), "is a W3C log.*sed")
+    inserts = "INSERT INTO payments (time, status, count) VALUES\n" + ",\n".join(
+        f"('{t}','{s}',{n})" for t, s, n in named
+    )
+    export("SQL dump", inserts.encode(), "is an SQL dump.*--sql")
+    yaml = "".join(f"- time: {t}\n  status: {s}\n  count: {n}\n" for t, s, n in named)
+    export("YAML", yaml.encode(), "is YAML.*yq")
+    swapped = [("status", "time", "count"), *((s, t, n) for t, s, n in named)]
+    export(
+        "second header",
+        plain + table(swapped),
+        "second header, whose columns are in another order: status, time, count",
+    )
+    alone = [(t, n) for t, s, n in named if s == "approved"]
+    export("one status", table([("time", "count"), *alone]), "no column for 'status'.*--wide count")
+    export("one status with its flag", table([("time", "payments"), *alone]),
+           counts((m, "payments", n) for m, s, n in march if s == "approved"), "--wide", "payments")  # fmt: skip
     metrics = b'# HELP pay_total x\n# TYPE pay_total counter\npay_total{status="approved"} 1027\n'
     export("Prometheus text", metrics, "one moment of Prometheus metrics.*--prometheus")
     rounded = [(f"{epoch(m):.4E}", s, n) for m, s, n in minutes(LATER, 40)]

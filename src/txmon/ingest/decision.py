@@ -125,6 +125,7 @@ class _Decision:
             unsuitable.refuse_headerless(
                 self.source, self.table.names, lambda name: self._kind_of(name) in ("full", "date")
             )
+            unsuitable.refuse_second_header(self.source, self.table)
         self._mapped()
         self._time()
         self._status()
@@ -540,7 +541,13 @@ class _Decision:
                     )
         elif not self.whole:
             return  # later rows may have the missing columns
-        raise BadData(f"{self.source}: {missing_text(missing, self.table.names, self._likely(missing))}")
+        likely = self._likely(missing)
+        advice = missing_text(missing, self.table.names, likely)
+        counts = [name for name in self.table.names if name not in self.columns.values() and self._may_count(name)]
+        if missing == ["status"] and not likely and len(counts) == 1:
+            # a file of one status, or of all together
+            advice += f", or count the column itself with --wide {_shell(counts[0])}"
+        raise BadData(f"{self.source}: {advice}")
 
     def _likely(self, missing: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -855,9 +862,13 @@ def _is_epoch(value: str) -> bool:
 
 
 def _flag(name: str, column: str) -> str:
+    return f"{name}={_shell(column)}"
+
+
+def _shell(column: str) -> str:
     import shlex
 
-    return f"{name}={column}" if re.fullmatch(r"[\w.@-]+", column, re.ASCII) else f"{name}={shlex.quote(column)}"
+    return column if re.fullmatch(r"[\w.@-]+", column, re.ASCII) else shlex.quote(column)
 
 
 def _time_kind(text: str) -> str:

@@ -47,6 +47,19 @@ def refuse_headerless(source: str, names: Sequence[str], is_day: Callable[[str],
         )
 
 
+def refuse_second_header(source: str, table: Table) -> None:
+    """Refuse a CSV file that contains a second header with its columns in another order, as after `cat a.csv b.csv`."""
+    names = [name.lower() for name in table.names]
+    for i, cell in enumerate(table.values[table.names[0]] if table.names else ()):
+        if cell.lower() in names[1:]:
+            row = [table.values[name][i].lower() for name in table.names]
+            if sorted(row) == sorted(names):
+                raise BadData(
+                    f"{source}: has a second header, whose columns are in another order: {', '.join(row)}. Split the"
+                    " file there, and give both parts to txmon."
+                )
+
+
 def refuse_access_log(source: str, names: Sequence[str]) -> None:
     """Refuse the access log of a web server, whose first line was taken for a header."""
     if names and _ACCESS_LOG.match(" ".join(names)):
