@@ -47,5 +47,10 @@ until alerts | grep -q failed; do
     sleep 0.5
 done
 alerts
+# verdict lines are written after the incident is on its way, so the last of them may take a moment
+until [ "$(ask -c 'SELECT count(*) > 5000 FROM verdicts')" = t ] || [ "$waited" -gt 240 ]; do
+    waited=$((waited + 1))
+    sleep 0.5
+done
 ask -c "SELECT count(*) > 5000 AS enough FROM verdicts"
 ask -c "SELECT state, text FROM verdicts_incidents WHERE event = 'incident' AND id LIKE '%failed' ORDER BY time LIMIT 1"

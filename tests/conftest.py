@@ -17,10 +17,12 @@ from paths import SHARED, TESTS
 # Commands that tests start do not say how they read their input; tests of the reading ask for it. What a run says
 # besides is then all that it says.
 os.environ["TXMON_NO_READING"] = "1"
-# A shell starts background jobs, for example under nohup or in CI, with SIGINT ignored. The commands that tests start
-# would inherit that.
+# A shell starts background jobs, for example in CI, with SIGINT ignored, and nohup ignores SIGHUP. The commands that
+# tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if "PYTHONPATH" in os.environ:  # the commands run in folders of their own
     os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep)))
 

@@ -933,6 +933,43 @@ def _neighbours() -> None:
         "--date",
         f"{LATER:%F}",
     )
+    fields = "#Version: 1.0\n#Fields: date time cs-method sc-status\n"
+    w3c = fields + "".join(f"{m:%F %T} POST 200\n" for m, _, _ in march)
+    export("W3C log", w3c.encode(), "is a W3C log.*sed")
+    inserts = "INSERT INTO payments (time, status, count) VALUES\n" + ",\n".join(
+        f"('{t}','{s}',{n})" for t, s, n in named
+    )
+    export("SQL dump", inserts.encode(), "is an SQL dump.*--sql")
+    yaml = "".join(f"- time: {t}\n  status: {s}\n  count: {n}\n" for t, s, n in named)
+    export("YAML", yaml.encode(), "is YAML.*yq")
+    swapped = [("status", "time", "count"), *((s, t, n) for t, s, n in named)]
+    export(
+        "second header",
+        plain + table(swapped),
+        "second header, whose columns are in another order: status, time, count",
+    )
+    alone = [(t, n) for t, s, n in named if s == "approved"]
+    export("one status", table([("time", "count"), *alone]), "no column for 'status'.*--wide count")
+    export("one status with its flag", table([("time", "payments"), *alone]),
+           counts((m, "payments", n) for m, s, n in march if s == "approved"), "--wide", "payments")  # fmt: skip
+    hours = [
+        ("day", *(f"{hour:02}:00" for hour in range(24))),
+        *((f"2026-03-{day:02}", *range(100, 124)) for day in range(1, 9)),
+    ]
+    export("a column for each hour", table(hours), "a column for each time of day.*melt")
+    digits = [("day", *(f"{hour:02}" for hour in range(24))), *hours[1:]]
+    export("a column for each hour as digits", table(digits), "a column for each time of day.*melt")
+    codes = [("time", "00", "05", "51", "91"), *((f"{m:%F %H:%M}", n, 3, 2, 1) for m, s, n in march if s == "approved")]
+    export("a column for each response code", table(codes),
+           counts((m, code, k) for m, s, n in march if s == "approved"
+                  for code, k in (("00", n), ("05", 3), ("51", 2), ("91", 1))))  # fmt: skip
+    per_time: dict[datetime, dict[str, int]] = {}
+    for m, s, n in march:
+        per_time.setdefault(m, {})[s] = n
+    nested = "".join(json.dumps({"time": f"{m:%FT%TZ}", "counts": some}) + "\n" for m, some in per_time.items())
+    export("counts in an object", nested.encode(), found, says="counts=counts.")
+    twins = [("time", "status", "status", "count"), *((t, s, "x", n) for t, s, n in named)]
+    export("two columns of one name", table(twins), found, says="several columns are named 'status'")
     metrics = b'# HELP pay_total x\n# TYPE pay_total counter\npay_total{status="approved"} 1027\n'
     export("Prometheus text", metrics, "one moment of Prometheus metrics.*--prometheus")
     rounded = [(f"{epoch(m):.4E}", s, n) for m, s, n in minutes(LATER, 40)]

@@ -116,6 +116,20 @@ def test_a_rotation_between_two_looks_at_the_folder_hides_no_file(
         assert (lines, said) == ([b"two", b"three"], [])
 
 
+def test_a_file_that_is_truncated_and_then_renamed_before_anybody_looks_is_read(tmp_path: Path) -> None:
+    path, said = tmp_path / "app.log", list[str]()
+    path.write_bytes(b"".join(b"line %d of the file\n" % n for n in range(100)))
+    source = FollowSource(str(path), say=said.append)
+    assert len(drain(source)) == 100
+    (tmp_path / "app.log.2").write_bytes(path.read_bytes())
+    os.truncate(path, 0)
+    with path.open("ab") as file:
+        file.write(b"two\n")
+    path.rename(tmp_path / "app.log.1")
+    path.write_bytes(b"three\n")
+    assert (drain(source), said) == ([b"two", b"three"], [])
+
+
 def test_a_renamed_file_is_read_to_its_end_and_then_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     path.write_bytes(b"one\n")

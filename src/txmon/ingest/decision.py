@@ -122,15 +122,15 @@ class _Decision:
 
     def reading(self) -> Reading:
         if self.container.format == "csv":
-            unsuitable.refuse_headerless(
-                self.source, self.table.names, lambda name: self._kind_of(name) in ("full", "date")
-            )
+            unsuitable.refuse_headerless(self.source, self.table.names, self._kind_of)
+            unsuitable.refuse_second_header(self.source, self.table)
         self._mapped()
         self._time()
         self._status()
         if "status" not in self.columns and not self.wide and self._leave_untimed():
             self._status()
         self._refuse_missing()
+        self._note_twins()
         self._order_of_dates()
         meaning = self._row()
         self._note_running_totals(meaning)
@@ -486,7 +486,7 @@ class _Decision:
         return len(set(values)) > max(50, len(values) // 2)
 
     def _wide_word(self, column: str) -> str | None:
-        word = status_named(column) if column not in self.columns.values() else None
+        word = status_named(self._own_name(column)) if column not in self.columns.values() else None
         unused = not any(self.table.values[column])
         return word if word is not None and (unused or self._is_whole(column, empty=True)) else None
 
@@ -540,7 +540,13 @@ class _Decision:
                     )
         elif not self.whole:
             return  # later rows may have the missing columns
-        raise BadData(f"{self.source}: {missing_text(missing, self.table.names, self._likely(missing))}")
+        likely = self._likely(missing)
+        advice = missing_text(missing, self.table.names, likely)
+        counts = [name for name in self.table.names if name not in self.columns.values() and self._may_count(name)]
+        if missing == ["status"] and not likely and len(counts) == 1:
+            # a file of one status, or of all together
+            advice += f", or count the column itself with --wide {_shell(counts[0])}"
+        raise BadData(f"{self.source}: {advice}")
 
     def _likely(self, missing: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -670,6 +676,12 @@ class _Decision:
         if named or (grouped and (len(free) == 1 or self._regular())):
             self._ask(named or maybe)
         return "one transaction"
+
+    def _note_twins(self) -> None:
+        """Note where another column has the name of one that is used."""
+        for column in dict.fromkeys(self.columns.values()):
+            if column in self.table.repeated:
+                self.notes.append(f"several columns are named {column!r}, and the first of them is read")
 
     def _note_running_totals(self, meaning: str) -> None:
         if meaning == "one transaction":
@@ -855,9 +867,13 @@ def _is_epoch(value: str) -> bool:
 
 
 def _flag(name: str, column: str) -> str:
+    return f"{name}={_shell(column)}"
+
+
+def _shell(column: str) -> str:
     import shlex
 
-    return f"{name}={column}" if re.fullmatch(r"[\w.@-]+", column, re.ASCII) else f"{name}={shlex.quote(column)}"
+    return column if re.fullmatch(r"[\w.@-]+", column, re.ASCII) else shlex.quote(column)
 
 
 def _time_kind(text: str) -> str:

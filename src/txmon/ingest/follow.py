@@ -462,7 +462,11 @@ class FollowSource:
         self._number += 1
         new.number = self._number
         self._current = new
-        file.close()
+        if new.identity == file.identity:
+            file.close()
+            return
+        file.reset()  # it was renamed after it was truncated, and nobody has read what was written between
+        self._older.append(file)
 
     def _add_between(self, identity: tuple[int, int] | None, place: Mapping[str, Any]) -> bool:
         """Add files that were started after the one of `place` and rotated before they were seen.

@@ -176,8 +176,9 @@ class FollowedFile:
         return at == offset and (place.get("tail") is None or _digest(recent[-TAIL:]) == place["tail"])
 
     def reset(self) -> None:
-        """Go to the start of the file."""
+        """Go to the start of the file as it is now."""
         self.offset, self.rest, self.begins = 0, b"", True
+        self._begun_with = os.pread(self.descriptor, HEAD, 0)
         self._head = self._recent = b""
         if self._stream is not None:
             self._stream.close()

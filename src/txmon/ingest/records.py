@@ -164,7 +164,8 @@ class RecordParser:
     def _note_options(self) -> None:
         options = self.options
         self.names = options.by
-        self._paths = [path for path in (*options.mapping.values(), *options.by) if "." in path]
+        wide = [column for column, _ in options.wide]
+        self._paths = [path for path in (*options.mapping.values(), *options.by, *wide) if "." in path]
         self._in_parts = bool(options.mapping.get("date") or options.mapping.get("zone"))
 
     def adopt(self, options: ParseOptions, order: str) -> None:

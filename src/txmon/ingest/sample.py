@@ -29,6 +29,7 @@ class Table:
     delimiter: str = ""
     skip: int = 0
     nested: list[str] = field(default_factory=list)  # those of `names` that are paths into objects
+    repeated: list[str] = field(default_factory=list)  # those of `names` that several columns have
 
 
 def first_text(lines: Sequence[bytes]) -> str:
@@ -94,7 +95,8 @@ def csv_table(lines: Sequence[bytes], hints: Hints) -> Table:
     names = list(dict.fromkeys(name for name in header if name))
     at = {name: header.index(name) for name in names}
     values = {name: [row[at[name]].strip() for row in fitting] for name in names}
-    return Table(names, values, len(fitting), delimiter, skip)
+    repeated = [name for name in names if header.count(name) > 1]
+    return Table(names, values, len(fitting), delimiter, skip, repeated=repeated)
 
 
 def names_known(lines: Sequence[bytes], hints: Hints) -> int:

@@ -25,15 +25,22 @@ _SHORTENED: Final = LazyPattern(r"[+-]?\d+(?:[.,]\d+)?\s?(?:k|mil|mio|mn|m|b|bil
 _INNER: Final = LazyPattern(
     r"(?:^|[\s{,])\"?(?:\w+_)?(?:status|outcome)\"?\s?[=:]\s?\"?[A-Za-z0-9]"
 )  # a record inside a text
+_HOURS: Final = frozenset(f"{hour:02}" for hour in range(24))  # some are response codes; all of them are a day
 RISES: Final = 8  # of the counts of each status in the sample, from which on they look like running totals
 
 
-def refuse_headerless(source: str, names: Sequence[str], is_day: Callable[[str], bool]) -> None:
-    """Refuse a CSV file whose first line contains times: the line is a row, or the table is transposed.
+def refuse_headerless(source: str, names: Sequence[str], kind_of: Callable[[str], str]) -> None:
+    """Refuse a CSV file whose first line contains times: the line is a row, or the table has times as columns.
 
-    is_day: whether a text is a time with its date.
+    kind_of: what a text is: "full" (a date with a time), "date", "clock" or "none".
     """
-    times = [name for name in names if _MARKED.search(name) and is_day(name)]
+    hours = [name for name in names if kind_of(name) == "clock"] or _HOURS & {name.zfill(2) for name in names}
+    if len(hours) > 2 and (len(hours) == len(_HOURS) or not _HOURS.issuperset(hours)):
+        raise BadData(
+            f"{source}: has a column for each time of day; make a row for each date and time, for example with pandas:"
+            f" frame.melt({names[0]!r}, var_name='time', value_name='count')"
+        )
+    times = [name for name in names if _MARKED.search(name) and kind_of(name) in ("full", "date")]
     if len(times) > 2:
         raise BadData(
             f"{source}: has a column for each time; transpose it, so that each row is a time, for example with"
@@ -45,6 +52,19 @@ def refuse_headerless(source: str, names: Sequence[str], is_day: Callable[[str],
             f"{source}: no header: the first line must name the columns, for example time,status,count."
             f" Add it: (echo time,status,count; cat {file}) | txmon replay -"
         )
+
+
+def refuse_second_header(source: str, table: Table) -> None:
+    """Refuse a CSV file that contains a second header with its columns in another order, as after `cat a.csv b.csv`."""
+    names = [name.lower() for name in table.names]
+    for i, cell in enumerate(table.values[table.names[0]] if table.names else ()):
+        if cell.lower() in names[1:]:
+            row = [table.values[name][i].lower() for name in table.names]
+            if sorted(row) == sorted(names):
+                raise BadData(
+                    f"{source}: has a second header, whose columns are in another order: {', '.join(row)}. Split the"
+                    " file there, and give both parts to txmon."
+                )
 
 
 def refuse_access_log(source: str, names: Sequence[str]) -> None:

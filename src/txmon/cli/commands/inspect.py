@@ -18,6 +18,7 @@ from txmon.errors import ExitCode, UsageError
 from txmon.ingest.asked import Asked
 from txmon.ingest.rejects import RejectLog
 from txmon.model.clock import iso
+from txmon.model.statuses import role_of
 from txmon.runtime.reader import reader_of
 from txmon.support.durations import duration_text
 from txmon.support.terminal_text import printable
@@ -46,7 +47,7 @@ STATUSES = 30  # statuses whose totals are shown
 )
 @click.argument("file", metavar="FILE", required=False, shell_complete=a_file)
 @source_options(live=False)
-@options(*(name for name in UNDERSTANDING if name != "no_reading"), "bucket", "max_line")
+@options(*(name for name in UNDERSTANDING if name != "no_reading"), "bucket", "role", "max_line")
 @option("--json", "machine", is_flag=True, help="Print a JSON object.")
 def inspect(file: str | None, machine: bool, **flags: object) -> ExitCode:
     """Show how txmon reads FILE (- is standard input), and the flags that would change that. Nothing is judged.
@@ -96,6 +97,7 @@ def inspect(file: str | None, machine: bool, **flags: object) -> ExitCode:
             "records": count,
             "rejected": log.count,
             "totals": dict(totals.most_common()),
+            "roles": {status: role_of(status, settings.role) for status in totals},
             "from": times[0] if times else None,
             "to": times[1] if times else None,
         }  # fmt: skip
@@ -108,7 +110,11 @@ def inspect(file: str | None, machine: bool, **flags: object) -> ExitCode:
         ]
         lines += [f"  {line}" for line in aligned(rows)]
         lines += ["", f"Totals of {count} records" + (f", from {times[0]} to {times[1]}" if times else "")]
-        shown = [("status", "count"), *((printable(s), str(n)) for s, n in totals.most_common(STATUSES))]
+        shown = [("status", "count", "role")]
+        shown += [
+            (printable(status), str(total), role_of(status, settings.role) or "none (--role)")
+            for status, total in totals.most_common(STATUSES)
+        ]
         lines += [f"  {line}" for line in aligned(shown)]
         lines += ["", f"Bucket: {duration_text(bucket)} (--bucket)"]
         if reading.alternatives:

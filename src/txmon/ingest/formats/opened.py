@@ -218,6 +218,7 @@ class OpenedSource:
             raise BadData(
                 f"{self.name}: has one moment of Prometheus metrics. To read their history, use --prometheus URL."
             )
+        self._refuse_texts(lower, head)
         base = replace(found, encoding=encoding)
         asked = self._hints.format
         if asked == "jsonl" or (asked in ("auto", "json") and begin[:1] in (b"[", b"{")):
@@ -255,6 +256,18 @@ class OpenedSource:
             self._converted = True
             return (list(map(convert, lines)) for lines in lines_of(blocks, self._file)), replace(base, kind=kind)
         return lines_of(blocks, self._file), base
+
+    def _refuse_texts(self, lower: bytes, head: bytes) -> None:
+        """Raise BadData for texts that look like CSV and are none, with the command that makes records of them."""
+        if lower.startswith((b"#version:", b"#software:", b"#fields:")) and b"#fields:" in head.lower():
+            way = "(sed -n 's/^#Fields: //p' FILE | head -n 1; grep -v '^#' FILE) | tr ' ' ',' | txmon replay -"
+            raise BadData(f"{self.name}: is a W3C log, as IIS writes them. Make CSV of it: {way}")
+        if re.match(rb"(insert into|create table|copy \S+ \(|-- mysql dump|-- mariadb dump|--\n-- postgresql)", lower):
+            raise BadData(f"{self.name}: is an SQL dump. Load it into a database, and read the table with --sql")
+        if re.match(rb"(---\s+)?- [a-z_]\w*: ", lower):
+            raise BadData(
+                f"{self.name}: is YAML. Make JSON lines of it: yq -o=json -I=0 '.[]' {self.name} | txmon replay -"
+            )
 
     def _encoding(self, head: bytes) -> tuple[str | None, str]:
         """Return the codec to decode the text (None for UTF-8), and the encoding's name."""
