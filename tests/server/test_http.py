@@ -34,6 +34,8 @@ def echo(request: Request) -> Response:
         gate.wait(10)
     if request.path == "/slow":
         time.sleep(0.3)
+    if request.path == "/big":
+        return Response(200, b"0" * 1_000_000, "text/plain")
     return Response(200, f"{request.method} {request.path}|".encode() + request.body, "text/plain")
 
 
@@ -305,6 +307,13 @@ def wait_until(true: object) -> None:
             return
         time.sleep(0.01)
     pytest.fail("it never became true")
+
+
+def test_bytes_after_the_last_request_do_not_cost_its_answer(port: int) -> None:
+    for _ in range(20):
+        with connect(port) as sock:
+            sock.sendall(b"GET /big HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n" + b"x" * 200_000)
+            assert everything(sock).endswith(b"0" * 1_000_000)
 
 
 def test_a_burst_of_connections_is_not_refused_by_the_kernel() -> None:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from txmon.server.http.message import CHUNKED, HEAD, Chunks, HttpError, Request, Response, as_error, parse_head, render
 
 READ: Final = 64 << 10  # bytes per read
-LINGER: Final = 1.0  # seconds for the client to read an early answer
+LINGER: Final = 1.0  # seconds for the client to read its last answer
 END: Final = b"\r\n\r\n"
 BARE: Final = b"\n\n"  # the end of a head whose lines lack the CR
 HELLO: Final = b"\x16\x03"  # the first bytes of TLS
@@ -154,7 +154,10 @@ class Connection:
         self.served += 1
         if response.stream is not None and request.method != "HEAD":
             response.stream(self._write)
-        if close or response.stream is not None:
+        if response.stream is not None:
+            return False
+        if close:
+            self._linger()  # what the client sent after its last request must not cost it the answer
             return False
         self.idle = True
         return True
